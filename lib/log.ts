@@ -1,0 +1,80 @@
+/**
+ * The log: one line an event, structured, at four levels. Parts get a {@linkcode Log} passed to
+ * them; nothing is global, so two daemons in one process keep their lines apart.
+ *
+ * @module
+ */
+
+import { getJsonLinesFormatter, getLogfmtFormatter, type LogRecord } from "@logtape/logtape";
+
+/** The levels, least important first. */
+export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
+
+/** How important an event is. */
+export type LogLevel = typeof LOG_LEVELS[number];
+
+/** The forms in which a log can be written. */
+export const LOG_FORMATS = ["text", "json"] as const;
+
+/** `text` is logfmt (key=value), `json` is one object a line. */
+export type LogFormat = typeof LOG_FORMATS[number];
+
+/** What a part writes its events to. */
+export interface Log {
+  /** Whether an event of this level would be written; ask before doing work for it. */
+  enabled(level: LogLevel): boolean;
+  /** Writes an event: a sentence without a full stop, and what it is about as fields. */
+  write(level: LogLevel, message: string, fields?: Record<string, unknown>): void;
+  debug(message: string, fields?: Record<string, unknown>): void;
+  info(message: string, fields?: Record<string, unknown>): void;
+  warn(message: string, fields?: Record<string, unknown>): void;
+  error(message: string, fields?: Record<string, unknown>): void;
+}
+
+/** Options for {@linkcode createLog}. */
+export interface LogOptions {
+  /** The least important level that is written. Read at every event, so it can change. */
+  level: LogLevel;
+  format: LogFormat;
+  /** Takes one finished line, its newline included. */
+  sink: (line: string) => void;
+}
+
+const FORMATTERS = {
+  text: () => getLogfmtFormatter({ properties: "flatten" }),
+  json: () => getJsonLinesFormatter({ properties: "flatten" }),
+};
+
+/**
+ * Makes a log of one part of the daemon.
+ *
+ * @param part The name of the part, such as "daemon" or "echo".
+ * @param options Level, format and where lines go.
+ */
+export function createLog(part: string, options: LogOptions): Log {
+  const format = FORMATTERS[options.format]();
+  const category = [part];
+  function enabled(level: LogLevel): boolean {
+    return LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(options.level);
+  }
+  function write(level: LogLevel, message: string, fields: Record<string, unknown> = {}): void {
+    if (!enabled(level)) return;
+    const record: LogRecord = {
+      category,
+      level: level === "warn" ? "warning" : level,
+      message: [message],
+      rawMessage: message,
+      timestamp: Date.now(),
+      properties: fields,
+    };
+    options.sink(format(record));
+  }
+  return {
+    enabled,
+    write,
+    debug: (message, fields) => write("debug", message, fields),
+    info: (message, fields) => write("info", message, fields),
+    warn: (message, fields) => write("warn", message, fields),
+    error: (message, fields) => write("error", message, fields),
+  };
+}

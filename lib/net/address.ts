@@ -1,0 +1,50 @@
+/**
+ * Addresses that a person writes: `host:port`, `[v6]:port` and `unix:/path`.
+ *
+ * @module
+ */
+
+/** Where a service listens or a client connects. */
+export type Address =
+  | { transport: "tcp"; hostname: string; port: number }
+  | { transport: "unix"; path: string };
+
+const ADDRESS_FORMS = '"host:port", "[v6 address]:port" or "unix:/path"';
+
+/**
+ * Reads an address.
+ *
+ * @param text An address in one of the three forms; the port is 0 to 65535.
+ * @throws {SyntaxError} If it has none of them.
+ */
+export function parseAddress(text: string): Address {
+  if (text.startsWith("unix:")) {
+    const path = text.slice("unix:".length);
+    if (path === "") {
+      throw new SyntaxError(`Cannot read "${text}" as an address: the path is missing`);
+    }
+    return { transport: "unix", path };
+  }
+  const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([^\s:[\]/]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (!match || port > 65535) {
+    throw new SyntaxError(`Cannot read "${text}" as an address: expected ${ADDRESS_FORMS}`);
+  }
+  return { transport: "tcp", hostname: (match[1] ?? match[2])!, port };
+}
+
+/** Writes an address the way {@linkcode parseAddress} reads it. */
+export function formatAddress(address: Address): string {
+  if (address.transport === "unix") return `unix:${address.path}`;
+  const { hostname, port } = address;
+  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+}
+
+/** The {@linkcode Address} of a Deno address. */
+export function addressOf(address: Deno.Addr): Address {
+  if (address.transport === "tcp") {
+    return { transport: "tcp", hostname: address.hostname, port: address.port };
+  }
+  if (address.transport === "unix") return { transport: "unix", path: address.path };
+  throw new TypeError(`Cannot use an address of transport "${address.transport}"`);
+}

@@ -1,0 +1,120 @@
+/**
+ * The interface of the key-value store, which every engine implements.
+ *
+ * A store has numbered spaces (the databases of Redis), each a map from keys to values in key
+ * order. All work is done in transactions: a function that sees the keys it named and says what
+ * is to change. The function is pure and synchronous, so an engine may run it at once (the key
+ * space in memory), run many of them together as one group, or run it again when another daemon
+ * was faster (PostgreSQL).
+ *
+ * @module
+ */
+
+/** A key: one character a byte, 0 to 255, so that string order is byte order. */
+export type Key = string;
+
+/** A key and the space it is in. */
+export interface Place {
+  readonly space: number;
+  readonly key: Key;
+}
+
+/** A value and what the store knows about it. Nobody may change the bytes. */
+export interface Entry {
+  readonly value: Uint8Array;
+  /** Changes with every write of the key, and never comes back. Compare with `===` only. */
+  readonly version: number | bigint;
+  /** When it expires, in milliseconds since the Unix epoch; 0 for never. */
+  readonly expiresAtMs: number;
+}
+
+/** What a transaction's function sees: the store as of one moment, and its own changes. */
+export interface Transaction {
+  /** The clock that decides what has expired, in milliseconds since the Unix epoch. */
+  readonly nowMs: number;
+  /** The entry at a place that the transaction named, unless it is absent or has expired. */
+  get(space: number, key: Key): Entry | undefined;
+  /** Sets a value; `expiresAtMs` is 0 for never. */
+  put(space: number, key: Key, value: Uint8Array, expiresAtMs: number): void;
+  /** Removes a key; whether there was one. In a blind transaction the answer is not to be used. */
+  delete(space: number, key: Key): boolean;
+}
+
+/** A {@linkcode Transaction} over whole spaces; its questions may have to wait for the engine. */
+export interface SpaceTransaction {
+  readonly nowMs: number;
+  get(space: number, key: Key): Promise<Entry | undefined>;
+  put(space: number, key: Key, value: Uint8Array, expiresAtMs: number): Promise<void>;
+  delete(space: number, key: Key): Promise<boolean>;
+  /** How many keys a space holds, and how many of them can expire. */
+  count(space: number): Promise<{ keys: number; expiring: number }>;
+  /** As {@linkcode Store.scan}. */
+  scan(space: number, range: ScanRange): Promise<[Key, Entry][]>;
+  /** Any key of a space, each about as likely as the others. */
+  randomKey(space: number): Promise<Key | undefined>;
+  /** Removes all keys of a space. */
+  clear(space: number): Promise<void>;
+  /** Exchanges two spaces. */
+  swap(a: number, b: number): Promise<void>;
+}
+
+/** A page of a space in key order. */
+export interface ScanRange {
+  /** Only keys that start with this. @default {""} */
+  prefix?: Key;
+  /** Only keys greater than this one. */
+  after?: Key;
+  /** At most so many entries. */
+  limit: number;
+}
+
+/** What a store holds and does, for the metrics. */
+export interface StoreStats {
+  /** Bytes of keys and values; `undefined` where the engine does not keep count. */
+  bytes?: number;
+  maxBytes: number;
+  commitGroups: number;
+  committedWrites: number;
+}
+
+/** Thrown when the store cannot do its work now; the message is for the client. */
+export class StorageUnavailableError extends Error {
+  override name = "StorageUnavailableError";
+}
+
+/** Thrown by a write that would take the store beyond its memory limit. Nothing was written. */
+export class OutOfMemoryError extends Error {
+  override name = "OutOfMemoryError";
+}
+
+/** Either now or later. Engines that hold the key space in memory answer now where they can. */
+export type MaybePromise<T> = T | Promise<T>;
+
+/** A key-value store. */
+export interface Store {
+  /**
+   * Runs a transaction atomically. What it returns is handed out only when everything that the
+   * function saw and wrote is durable: no caller learns of a value that a crash could take back.
+   *
+   * @param places All places that the function may get, put or delete.
+   * @param run The work; it may run more than once, and must not keep anything between runs. What
+   * it throws rejects the transaction, and nothing of it is written.
+   * @param options `blind`: the function calls neither `get` nor uses what `delete` returns.
+   * @throws {StorageUnavailableError}
+   * @throws {OutOfMemoryError}
+   */
+  transact<T>(
+    places: readonly Place[],
+    run: (transaction: Transaction) => T,
+    options?: { blind?: boolean },
+  ): MaybePromise<T>;
+  /** As `transact`, for work on whole spaces. It excludes every other transaction meanwhile. */
+  transactSpaces<T>(run: (transaction: SpaceTransaction) => Promise<T>): Promise<T>;
+  /** A page of a space in key order, as of the moment of the call; only durable entries. */
+  scan(space: number, range: ScanRange): MaybePromise<[Key, Entry][]>;
+  /** Why it cannot do its work at the moment; `undefined` when it can. */
+  problem(): string | undefined;
+  stats(): StoreStats;
+  /** Finishes what was taken, and closes. */
+  close(): Promise<void>;
+}
