@@ -9,6 +9,7 @@ import type { GenericSchema } from "valibot";
 import type { Log } from "./log.ts";
 import type { Metric } from "./metrics.ts";
 import type { Address } from "./net/address.ts";
+import type { Storage } from "./storage/open.ts";
 import { echo } from "./echo/mod.ts";
 
 /** What the daemon passes to a service that starts. */
@@ -16,6 +17,13 @@ export interface ServiceContext {
   log: Log;
   /** The directory for files, absolute. It exists. */
   dataDir: string;
+  /**
+   * Opens a storage; the default is that of the section `[storage]`. Services that open the same
+   * URL share one. Whoever opens it closes it, when it needs it no more.
+   *
+   * @throws {Error} If it cannot be opened; the message says why.
+   */
+  storage(url?: string): Promise<Storage>;
 }
 
 /** A service that runs. */

@@ -34,7 +34,13 @@ export interface Transaction {
   readonly nowMs: number;
   /** The entry at a place that the transaction named, unless it is absent or has expired. */
   get(space: number, key: Key): Entry | undefined;
-  /** Sets a value; `expiresAtMs` is 0 for never. */
+  /**
+   * Sets a value; `expiresAtMs` is 0 for never. The store keeps the array itself, so give it one
+   * of its own, not a view of a buffer.
+   *
+   * @throws {OutOfMemoryError} This put is then not done; what was done before it stands, unless
+   * the function throws too.
+   */
   put(space: number, key: Key, value: Uint8Array, expiresAtMs: number): void;
   /** Removes a key; whether there was one. In a blind transaction the answer is not to be used. */
   delete(space: number, key: Key): boolean;
@@ -90,8 +96,21 @@ export class OutOfMemoryError extends Error {
 /** Either now or later. Engines that hold the key space in memory answer now where they can. */
 export type MaybePromise<T> = T | Promise<T>;
 
-/** A key-value store. */
+/** A key-value store. What answers now also throws now, where a promise would be rejected. */
 export interface Store {
+  /**
+   * The durable entry of a key: a transaction of one `get`, without its cost.
+   *
+   * @throws {StorageUnavailableError}
+   */
+  get(space: number, key: Key): MaybePromise<Entry | undefined>;
+  /**
+   * Sets a key whatever it was: a blind transaction of one `put`, without its cost.
+   *
+   * @throws {StorageUnavailableError}
+   * @throws {OutOfMemoryError}
+   */
+  put(space: number, key: Key, value: Uint8Array, expiresAtMs: number): MaybePromise<void>;
   /**
    * Runs a transaction atomically. What it returns is handed out only when everything that the
    * function saw and wrote is durable: no caller learns of a value that a crash could take back.
@@ -108,9 +127,15 @@ export interface Store {
     run: (transaction: Transaction) => T,
     options?: { blind?: boolean },
   ): MaybePromise<T>;
-  /** As `transact`, for work on whole spaces. It excludes every other transaction meanwhile. */
+  /**
+   * As `transact`, for work on whole spaces. It excludes every other transaction meanwhile, so it
+   * may await its transaction and nothing else. What it does may run more than once too.
+   */
   transactSpaces<T>(run: (transaction: SpaceTransaction) => Promise<T>): Promise<T>;
-  /** A page of a space in key order, as of the moment of the call; only durable entries. */
+  /**
+   * A page of a space in key order, as of one moment between the call and the answer; only
+   * durable entries. The first one of a large space may take a while; nobody else has to wait.
+   */
   scan(space: number, range: ScanRange): MaybePromise<[Key, Entry][]>;
   /** Why it cannot do its work at the moment; `undefined` when it can. */
   problem(): string | undefined;

@@ -1,0 +1,97 @@
+/**
+ * The entries of a space that can expire, the next one first: a binary heap in which each entry
+ * knows its place, so that one that is overwritten or deleted leaves at once.
+ *
+ * @module
+ */
+
+import type { Key } from "./store.ts";
+
+/** What a heap holds. */
+export interface Expiring {
+  readonly expiresAtMs: number;
+  /** Its place in the heap, which only the heap changes; -1 when it is in none. */
+  heapIndex: number;
+}
+
+/** Entries by the time at which they expire. */
+export class ExpiryHeap<T extends Expiring> {
+  #entries: T[] = [];
+  #keys: Key[] = [];
+
+  /** How many entries it holds. */
+  get size(): number {
+    return this.#entries.length;
+  }
+
+  /** When the next entry expires; infinity when there is none. */
+  get nextMs(): number {
+    return this.#entries[0]?.expiresAtMs ?? Infinity;
+  }
+
+  /** The entry that expires next, and its key. */
+  first(): { key: Key; entry: T } | undefined {
+    const entry = this.#entries[0];
+    return entry && { key: this.#keys[0]!, entry };
+  }
+
+  /** How many entries have expired at a time; only those are visited. */
+  countUntil(nowMs: number): number {
+    const open = [0];
+    let count = 0;
+    for (let index = open.pop(); index !== undefined; index = open.pop()) {
+      const entry = this.#entries[index];
+      if (entry === undefined || entry.expiresAtMs > nowMs) continue;
+      count++;
+      open.push(2 * index + 1, 2 * index + 2);
+    }
+    return count;
+  }
+
+  /** Adds an entry. */
+  add(key: Key, entry: T): void {
+    this.#rise(this.#entries.length, key, entry);
+  }
+
+  /** Removes an entry that it holds. */
+  remove(entry: T): void {
+    const index = entry.heapIndex;
+    entry.heapIndex = -1;
+    const last = this.#entries.pop()!;
+    const lastKey = this.#keys.pop()!;
+    if (last === entry) return;
+    const parent = this.#entries[(index - 1) >> 1];
+    if (index > 0 && parent!.expiresAtMs > last.expiresAtMs) this.#rise(index, lastKey, last);
+    else this.#sink(index, lastKey, last);
+  }
+
+  #rise(index: number, key: Key, entry: T): void {
+    while (index > 0) {
+      const parent = (index - 1) >> 1;
+      if (this.#entries[parent]!.expiresAtMs <= entry.expiresAtMs) break;
+      this.#place(index, this.#keys[parent]!, this.#entries[parent]!);
+      index = parent;
+    }
+    this.#place(index, key, entry);
+  }
+
+  #sink(index: number, key: Key, entry: T): void {
+    const entries = this.#entries;
+    for (;;) {
+      let child = 2 * index + 1;
+      if (child >= entries.length) break;
+      const right = entries[child + 1];
+      if (right !== undefined && right.expiresAtMs < entries[child]!.expiresAtMs) child++;
+      if (entries[child]!.expiresAtMs >= entry.expiresAtMs) break;
+      this.#place(index, this.#keys[child]!, entries[child]!);
+      index = child;
+    }
+    this.#place(index, key, entry);
+  }
+
+  #place(index: number, key: Key, entry: T): void {
+    this.#entries[index] = entry;
+    this.#keys[index] = key;
+    entry.heapIndex = index;
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * The changes of a transaction on the store in memory. They are made at once; each can be written
+ * to the commit log, and each can be taken back as long as those after it have been.
+ *
+ * @module
+ */
+
+import type { CommitLog } from "./commit_log.ts";
+import { recordHead } from "./memory_record.ts";
+import type { Item, MemorySpace } from "./memory_space.ts";
+import type { Key } from "./store.ts";
+
+/** A change that has been made. */
+export interface Change {
+  /** The commit group it was written to. */
+  group: number;
+  /** Writes it to the group that gathers. */
+  write(log: CommitLog): void;
+  /** Takes it back; how many bytes of keys and values the store has more by that. */
+  undo(): number;
+}
+
+/** One item became another, came or went. */
+export class ItemChange implements Change {
+  group = 0;
+  readonly #space: MemorySpace;
+  readonly #table;
+  readonly #key: Key;
+  readonly #before: Item | undefined;
+  readonly #after: Item | undefined;
+
+  constructor(
+    space: MemorySpace,
+    key: Key,
+    before: Item | undefined,
+    after: Item | undefined,
+  ) {
+    this.#space = space;
+    this.#table = space.table;
+    this.#key = key;
+    this.#before = before;
+    this.#after = after;
+  }
+
+  write(log: CommitLog): void {
+    this.group = log.gathering;
+    const after = this.#after;
+    if (after === undefined) {
+      log.delete(this.#table, this.#key);
+      this.#space.deletedIn = this.group;
+    } else {
+      log.put(this.#table, this.#key, after.value, recordHead(after.expiresAtMs));
+      after.group = this.group;
+    }
+  }
+
+  undo(): number {
+    const bytes = this.#space.bytes;
+    this.#space.replace(this.#key, this.#after, this.#before);
+    return this.#space.bytes - bytes;
+  }
+}
+
+/** A space was emptied: another one has taken its place. */
+export class ClearChange implements Change {
+  group = 0;
+  readonly #spaces: MemorySpace[];
+  readonly #number: number;
+  readonly #before: MemorySpace;
+  readonly #after: MemorySpace;
+  readonly #table;
+
+  constructor(spaces: MemorySpace[], number: number, before: MemorySpace, after: MemorySpace) {
+    this.#spaces = spaces;
+    this.#number = number;
+    this.#before = before;
+    this.#after = after;
+    this.#table = before.table;
+  }
+
+  write(log: CommitLog): void {
+    this.group = log.gathering;
+    log.clear(this.#table);
+    this.#after.deletedIn = this.group;
+  }
+
+  undo(): number {
+    this.#spaces[this.#number] = this.#before;
+    return this.#before.bytes - this.#after.bytes;
+  }
+}
+
+/** Two spaces were exchanged. */
+export class SwapChange implements Change {
+  group = 0;
+  readonly #spaces: MemorySpace[];
+  readonly #a: number;
+  readonly #b: number;
+
+  constructor(spaces: MemorySpace[], a: number, b: number) {
+    this.#spaces = spaces;
+    this.#a = a;
+    this.#b = b;
+  }
+
+  /** Makes the change. */
+  apply(): void {
+    const a = this.#spaces[this.#a]!;
+    const b = this.#spaces[this.#b]!;
+    this.#spaces[this.#a] = b;
+    this.#spaces[this.#b] = a;
+    [a.table, b.table] = [b.table, a.table];
+  }
+
+  write(log: CommitLog): void {
+    this.group = log.gathering;
+    const a = this.#spaces[this.#a]!;
+    const b = this.#spaces[this.#b]!;
+    log.swap(a.table, b.table);
+    a.movedIn = b.movedIn = this.group;
+  }
+
+  undo(): number {
+    this.apply();
+    return 0;
+  }
+}

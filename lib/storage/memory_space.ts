@@ -1,0 +1,110 @@
+/**
+ * A space of the store in memory: its entries, which of them expire, and, once somebody has asked
+ * for them in order, their order.
+ *
+ * @module
+ */
+
+import type { LogTable } from "./commit_log.ts";
+import { ExpiryHeap } from "./expiry_heap.ts";
+import { SortedKeys } from "./sorted_keys.ts";
+import type { Entry, Key } from "./store.ts";
+
+/** How many keys are put in order before the event loop gets its turn. */
+const INDEX_STEP_KEYS = 2_000;
+
+/** An entry in memory. Never changed once it is in a space, but for its bookkeeping. */
+export class Item implements Entry {
+  readonly value: Uint8Array;
+  readonly version: number;
+  readonly expiresAtMs: number;
+  /** The commit group that makes it durable. */
+  group: number;
+  heapIndex = -1;
+
+  constructor(value: Uint8Array, version: number, expiresAtMs: number, group: number) {
+    this.value = value;
+    this.version = version;
+    this.expiresAtMs = expiresAtMs;
+    this.group = group;
+  }
+
+  /** Whether nobody may see it any more. */
+  expired(nowMs: number): boolean {
+    return this.expiresAtMs !== 0 && this.expiresAtMs <= nowMs;
+  }
+}
+
+/** A space in memory. */
+export class MemorySpace {
+  readonly items = new Map<Key, Item>();
+  readonly expiry = new ExpiryHeap<Item>();
+  /** Where its records are in the commit log. */
+  table: LogTable;
+  /** Bytes of its keys and values. */
+  bytes = 0;
+  /** The commit group of the newest removal: who finds nothing has to wait for it. */
+  deletedIn = 0;
+  /** The commit group that gave the space its number: who looks at all has to wait for it. */
+  movedIn = 0;
+  #order: SortedKeys | undefined;
+  #ordered = false;
+  #ordering: Promise<void> | undefined;
+
+  constructor(table: LogTable) {
+    this.table = table;
+  }
+
+  /** Puts an item in place of another one; `undefined` stands for none. */
+  replace(key: Key, before: Item | undefined, after: Item | undefined): void {
+    if (after !== undefined) {
+      this.items.set(key, after);
+      this.bytes += after.value.length;
+      if (before === undefined) {
+        this.bytes += key.length;
+        this.#order?.add(key);
+      }
+    } else if (before !== undefined) {
+      this.items.delete(key);
+      this.bytes -= key.length;
+      this.#order?.delete(key);
+    }
+    if (before !== undefined) {
+      this.bytes -= before.value.length;
+      if (before.heapIndex !== -1) this.expiry.remove(before);
+    }
+    if (after !== undefined && after.expiresAtMs !== 0) this.expiry.add(key, after);
+  }
+
+  /** The keys in order; `undefined` until {@linkcode MemorySpace.order} has been awaited. */
+  get order(): SortedKeys | undefined {
+    if (!this.#ordered && this.#order === undefined && this.items.size <= INDEX_STEP_KEYS) {
+      this.#order = new SortedKeys();
+      for (const key of this.items.keys()) this.#order.add(key);
+      this.#ordered = true;
+    }
+    return this.#ordered ? this.#order : undefined;
+  }
+
+  /**
+   * Puts the keys in order, a few at a time so that nobody has to wait, and keeps them so from
+   * then on. A space that nobody reads in order never pays for one.
+   */
+  sort(): Promise<void> {
+    return this.#ordering ??= this.#sort();
+  }
+
+  async #sort(): Promise<void> {
+    const order = this.#order = new SortedKeys();
+    let left = INDEX_STEP_KEYS;
+    // The iterator sees what is added behind it, and `replace` keeps what is before it right.
+    for (const key of this.items.keys()) {
+      order.add(key);
+      if (--left === 0) {
+        left = INDEX_STEP_KEYS;
+        await new Promise((resolve) => setTimeout(resolve, 0));
+      }
+    }
+    this.#ordered = true;
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * Opens what a storage URL names.
+ *
+ * @module
+ */
+
+import type { Log } from "../log.ts";
+import { type CommitLog, MemoryLog } from "./commit_log.ts";
+import { MemoryStore } from "./memory_store.ts";
+import type { Store } from "./store.ts";
+import { parseStorageUrl, redactUrl } from "./url.ts";
+
+/** Options for a key-value store in a storage. */
+export interface StoreOptions {
+  /** Bytes of keys and values that it may hold, where the engine keeps them in memory. */
+  maxBytes: number;
+}
+
+/** What all storages have. */
+interface StorageBase {
+  /** The URL it was opened with, without a password. */
+  readonly url: string;
+  /** Opens the key-value store in it. There is one: open it once. */
+  openStore(options: StoreOptions): Promise<Store>;
+  /** Why it cannot do its work at the moment; `undefined` when it can. */
+  problem(): string | undefined;
+  /** Finishes what was taken, and closes. Close the stores and queues in it before. */
+  close(): Promise<void>;
+}
+
+/** A storage whose users keep their data in memory, and write it to a log. */
+export interface LogStorage extends StorageBase {
+  readonly kind: "memory" | "sqlite";
+  readonly log: CommitLog;
+}
+
+/** An opened storage. */
+export type Storage = LogStorage;
+
+/** Options for {@linkcode openStorage}. */
+export interface OpenOptions {
+  /** What a relative file is relative to. */
+  dataDir: string;
+  log: Log;
+}
+
+/**
+ * Opens a storage.
+ *
+ * @param url As {@linkcode parseStorageUrl} takes it.
+ * @throws {SyntaxError} If the URL is not one of a storage.
+ * @throws {Error} If it cannot be opened; the message says why.
+ */
+export async function openStorage(url: string, options: OpenOptions): Promise<Storage> {
+  const target = parseStorageUrl(url, options.dataDir);
+  if (target.kind === "memory") return logStorage("memory", url, new MemoryLog());
+  await Promise.reject(new Error(`Cannot open "${redactUrl(url)}" as a storage: not built in yet`));
+  throw new Error("unreachable");
+}
+
+function logStorage(kind: "memory" | "sqlite", url: string, log: CommitLog): LogStorage {
+  return {
+    kind,
+    url,
+    log,
+    openStore: ({ maxBytes }) => MemoryStore.open(log, { maxBytes }),
+    problem: () => log.problem(),
+    close: () => log.close(),
+  };
+}

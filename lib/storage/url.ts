@@ -1,0 +1,48 @@
+/**
+ * The URL that says where a service keeps its data.
+ *
+ * @module
+ */
+
+import { resolve } from "node:path";
+
+/** Where data is kept. */
+export type StorageUrl =
+  | { kind: "memory" }
+  | { kind: "sqlite"; path: string }
+  | { kind: "postgres"; url: string };
+
+/**
+ * Reads a storage URL.
+ *
+ * @param text `memory:`, `sqlite:FILE`, or `postgres://user:password@host:port/database`.
+ * @param dataDir What FILE is relative to.
+ * @throws {SyntaxError} If it is none of these. A password is not in the message.
+ */
+export function parseStorageUrl(text: string, dataDir: string): StorageUrl {
+  if (text === "memory:") return { kind: "memory" };
+  if (text.startsWith("sqlite:")) {
+    const file = text.slice("sqlite:".length);
+    if (file !== "" && !file.includes("\0")) {
+      return { kind: "sqlite", path: resolve(dataDir, file) };
+    }
+  }
+  if (/^postgres(ql)?:\/\//.test(text)) {
+    if (!URL.canParse(text)) {
+      throw new SyntaxError(`Cannot read "${redactUrl(text)}" as a storage URL: it is malformed`);
+    }
+    return { kind: "postgres", url: text };
+  }
+  throw new SyntaxError(
+    `Cannot read "${redactUrl(text)}" as a storage URL: it must be "memory:", "sqlite:FILE" or ` +
+      `"postgres://user@host:port/database"`,
+  );
+}
+
+/** The URL without its password, for logs and messages. */
+export function redactUrl(text: string): string {
+  return text.replace(/:\/\/.*@/s, (credentials) => {
+    const user = credentials.slice(3, -1).split(":", 1)[0]!;
+    return `://${user}@`;
+  }).replace(/([?&]password=)[^&]*/gi, "$1***");
+}
