@@ -1,0 +1,60 @@
+import * as v from "valibot";
+import { LOG_FORMATS, LOG_LEVELS } from "../log.ts";
+import type { Service, ServiceConfig } from "../service.ts";
+import { choice, duration, text } from "./values.ts";
+
+const daemonSchema = v.strictObject({
+  data_dir: v.optional(text(), "data"),
+  drain_timeout: v.optional(duration({ min: 0, max: 3_600_000 }), "10s"),
+});
+
+const logSchema = v.strictObject({
+  level: v.optional(choice(LOG_LEVELS), "info"),
+  format: v.optional(choice(LOG_FORMATS), "text"),
+});
+
+const storageSchema = v.strictObject({
+  url: v.optional(
+    text({
+      pattern: /^(memory:|sqlite:.+|postgres(ql)?:\/\/.+)$/s,
+      allowed: '"memory:", "sqlite:FILE" or "postgres://…"',
+    }),
+    "sqlite:quartet.db",
+  ),
+});
+
+/** A configuration that has passed all checks. */
+export interface Config {
+  daemon: v.InferOutput<typeof daemonSchema>;
+  log: v.InferOutput<typeof logSchema>;
+  storage: v.InferOutput<typeof storageSchema>;
+  /** The sections of the services, by name. */
+  services: Record<string, ServiceConfig>;
+}
+
+/**
+ * The schema of a whole file: a section each for the daemon's own parts and the services.
+ *
+ * @param services The services that can have a section.
+ */
+export function configSchema(
+  services: readonly Service[],
+): v.GenericSchema<unknown, Record<string, unknown>> {
+  const sections: Record<string, v.GenericSchema> = {
+    daemon: daemonSchema,
+    log: logSchema,
+    storage: storageSchema,
+  };
+  for (const service of services) sections[service.name] = service.schema;
+  return v.strictObject(
+    Object.fromEntries(
+      Object.entries(sections).map(([name, schema]) => [name, v.optional(schema, {})]),
+    ),
+  );
+}
+
+/** Puts the parsed sections in their places. */
+export function toConfig(sections: Record<string, unknown>): Config {
+  const { daemon, log, storage, ...services } = sections;
+  return { daemon, log, storage, services } as Config;
+}

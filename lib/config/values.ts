@@ -1,0 +1,174 @@
+/**
+ * The kinds of values that a configuration has, as schemas. Each says in its message what is
+ * allowed; who loads the configuration adds what was found and where.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import { type Address, parseAddress } from "../net/address.ts";
+
+const KIB = 1024;
+const SIZE_UNITS: Record<string, number> = {
+  B: 1,
+  KB: 1000,
+  KIB: KIB,
+  MB: 1000 ** 2,
+  MIB: KIB ** 2,
+  GB: 1000 ** 3,
+  GIB: KIB ** 3,
+  TB: 1000 ** 4,
+  TIB: KIB ** 4,
+};
+const DURATION_UNITS_MS: Record<string, number> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/** The least and the most that is allowed, both included. */
+export interface Range {
+  min?: number;
+  max?: number;
+}
+
+/** A schema that takes what is written in the file and gives what the program works with. */
+export type Value<Input, Output> = v.GenericSchema<Input, Output>;
+
+/** Reads a size such as "64KiB" in bytes; `undefined` if it is none. */
+export function parseSize(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)\s*([a-z]+)$/i.exec(text);
+  const unit = SIZE_UNITS[match?.[2]?.toUpperCase() ?? ""];
+  return match && unit ? Math.round(Number(match[1]) * unit) : undefined;
+}
+
+/** Reads a time such as "1.5s" or "1h30m" in milliseconds; `undefined` if it is none. */
+export function parseDuration(text: string): number | undefined {
+  if (!/^(\d+(\.\d+)?(ms|s|m|h|d))+$/.test(text)) return undefined;
+  let ms = 0;
+  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)) {
+    ms += Number(amount) * DURATION_UNITS_MS[unit!]!;
+  }
+  return ms;
+}
+
+/** Writes bytes in the largest unit that is exact, as {@linkcode parseSize} reads it. */
+export function formatSize(bytes: number): string {
+  for (const unit of ["TiB", "GiB", "MiB", "KiB"]) {
+    const unitBytes = SIZE_UNITS[unit.toUpperCase()]!;
+    if (bytes >= unitBytes && bytes % unitBytes === 0) return `${bytes / unitBytes}${unit}`;
+  }
+  return `${bytes}B`;
+}
+
+/** Writes milliseconds in the largest unit that is exact, as {@linkcode parseDuration} reads it. */
+export function formatDuration(ms: number): string {
+  for (const unit of ["d", "h", "m", "s"]) {
+    const unitMs = DURATION_UNITS_MS[unit]!;
+    if (ms >= unitMs && ms % unitMs === 0) return `${ms / unitMs}${unit}`;
+  }
+  return `${ms}ms`;
+}
+
+/** A size such as "64KiB", in bytes. */
+export function size(range: Range = {}): Value<string, number> {
+  return quantity(range, parseSize, `a size${between(range, formatSize)} such as "64KiB"`);
+}
+
+/** Options for {@linkcode duration}. */
+export interface DurationOptions extends Range {
+  /** Whether "off" is allowed; it gives 0. @default {false} */
+  off?: boolean;
+}
+
+/** A time such as "10s", in milliseconds. */
+export function duration(options: DurationOptions = {}): Value<string, number> {
+  const allowed = `a time${between(options, formatDuration)} such as "10s"`;
+  if (!options.off) return quantity(options, parseDuration, allowed);
+  const parse = (text: string) => text === "off" ? 0 : parseDuration(text);
+  return quantity({ ...options, or: 0 }, parse, `${allowed}, or "off"`);
+}
+
+/** A whole number. */
+export function count(range: Range = {}): Value<number, number> {
+  const { min = 0, max = Number.MAX_SAFE_INTEGER } = range;
+  const message = `a whole number${between({ min: 0, ...range }, String)}`;
+  return v.pipe(
+    v.number(message),
+    v.integer(message),
+    v.minValue(min, message),
+    v.maxValue(max, message),
+  );
+}
+
+/** `true` or `false`. */
+export function flag(): Value<boolean, boolean> {
+  return v.boolean("true or false");
+}
+
+/** One of several words. */
+export function choice<const T extends string>(words: readonly T[]): Value<T, T> {
+  return v.picklist(words, `one of ${words.map((word) => `"${word}"`).join(", ")}`);
+}
+
+/** Options for {@linkcode text}. */
+export interface TextOptions {
+  /** The most characters. @default {1024} */
+  maxLength?: number;
+  /** What the text must match. @default {one or more characters on one line} */
+  pattern?: RegExp;
+  /** What is allowed, in words. */
+  allowed?: string;
+}
+
+/** A text on one line, not empty. */
+export function text(options: TextOptions = {}): Value<string, string> {
+  const { maxLength = 1024, pattern = /^[^\r\n]+$/ } = options;
+  const allowed = options.allowed ?? `a text of 1 to ${maxLength} characters on one line`;
+  return v.pipe(v.string(allowed), v.regex(pattern, allowed), v.maxLength(maxLength, allowed));
+}
+
+/** An address to listen on or to connect to. */
+export function address(): Value<string, Address> {
+  const allowed = 'an address: "host:port", "[v6]:port" or "unix:/path"';
+  return v.pipe(
+    v.string(allowed),
+    v.rawTransform(({ dataset, addIssue, NEVER }) => {
+      try {
+        return parseAddress(dataset.value);
+      } catch (error) {
+        if (!(error instanceof SyntaxError)) throw error;
+        addIssue({ message: allowed });
+        return NEVER;
+      }
+    }),
+  );
+}
+
+function quantity(
+  range: Range & { or?: number },
+  parse: (text: string) => number | undefined,
+  allowed: string,
+): Value<string, number> {
+  const { min = 0, max = Number.MAX_SAFE_INTEGER } = range;
+  return v.pipe(
+    v.string(allowed),
+    v.rawTransform(({ dataset, addIssue, NEVER }) => {
+      const amount = parse(dataset.value);
+      if (amount !== undefined && (amount === range.or || (amount >= min && amount <= max))) {
+        return amount;
+      }
+      addIssue({ message: allowed });
+      return NEVER;
+    }),
+  );
+}
+
+function between(range: Range, format: (amount: number) => string): string {
+  const { min, max } = range;
+  if (min !== undefined && max !== undefined) return ` from ${format(min)} to ${format(max)}`;
+  if (min !== undefined) return ` of at least ${format(min)}`;
+  return max === undefined ? "" : ` of at most ${format(max)}`;
+}

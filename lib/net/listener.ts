@@ -1,0 +1,285 @@
+import { delay } from "@std/async/delay";
+import type { Log } from "../log.ts";
+import { type Address, addressOf, formatAddress } from "./address.ts";
+import { Connection, ConnectionClosedError } from "./connection.ts";
+
+/** How long the accept loop waits after an error, at first and at most (it doubles). */
+const ACCEPT_BACKOFF_MIN_MS = 10;
+const ACCEPT_BACKOFF_MAX_MS = 1000;
+
+/** How many connections beyond the limit are told so at a time; more are closed without a word. */
+const REFUSALS_MAX = 64;
+
+/** A drain reads on until nothing has come from anybody for so long, */
+const DRAIN_QUIET_MS = 50;
+/** or until so much time has passed: some never stop sending. */
+const DRAIN_INPUT_MAX_MS = 500;
+
+/** How long handlers may take to return when the deadline of a drain has cut their connections. */
+const DRAIN_CUT_MS = 1000;
+
+/** Options for {@linkcode Listener.listen}. */
+export interface ListenerOptions {
+  /** How many connections there may be at a time. */
+  maxClients: number;
+  /** After how long without a byte in either direction a connection is closed; 0 for never. */
+  idleTimeoutMs: number;
+  /** What a client beyond `maxClients` is told before it is closed. */
+  fullReply: Uint8Array;
+  log: Log;
+  /**
+   * Serves a connection. When it returns, the connection is closed such that what was written
+   * arrives; when it throws, the connection is closed at once and the error logged. Nobody else
+   * notices either.
+   */
+  handle: (connection: Connection) => Promise<void>;
+}
+
+/** What a listener has counted. */
+export interface ListenerStats {
+  connections: number;
+  accepted: number;
+  refused: number;
+  receivedBytes: number;
+  sentBytes: number;
+}
+
+/** Accepts connections on one address and has each served by a handler. */
+export class Listener {
+  /** Where it listens; a port 0 has become the port that was picked. */
+  readonly address: Address;
+
+  readonly #socket: Deno.Listener;
+  readonly #options: ListenerOptions;
+  readonly #connections = new Map<Connection, Promise<void>>();
+  readonly #accepting: Promise<void>;
+  readonly #idleTimer: ReturnType<typeof setInterval> | undefined;
+  readonly #idleSince = new WeakMap<Connection, { bytes: number; sinceMs: number }>();
+  #stopped = false;
+  #refusals = 0;
+  #stats = { accepted: 0, refused: 0, receivedBytes: 0, sentBytes: 0 };
+
+  /**
+   * Listens.
+   *
+   * @param address Where; port 0 picks a free port. The socket file of a dead process is replaced.
+   * @throws {Error} If the address cannot be bound; the message names it.
+   */
+  static async listen(address: Address, options: ListenerOptions): Promise<Listener> {
+    return new Listener(await bind(address), options);
+  }
+
+  private constructor(socket: Deno.Listener, options: ListenerOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    this.address = addressOf(socket.addr);
+    if (options.idleTimeoutMs > 0) {
+      const everyMs = Math.max(10, options.idleTimeoutMs / 4);
+      this.#idleTimer = setInterval(() => this.#closeIdle(), everyMs);
+    }
+    this.#accepting = this.#accept();
+  }
+
+  /** The connections that are open. */
+  get connections(): Iterable<Connection> {
+    return this.#connections.keys();
+  }
+
+  /** What has been counted so far, the open connections included. */
+  stats(): ListenerStats {
+    const stats = { ...this.#stats, connections: this.#connections.size };
+    for (const connection of this.#connections.keys()) {
+      stats.receivedBytes += connection.bytesReceived;
+      stats.sentBytes += connection.bytesSent;
+    }
+    return stats;
+  }
+
+  /**
+   * Stops accepting, lets every handler finish what its client has sent so far, and closes.
+   *
+   * @param deadline When it aborts, what is still open is closed at once.
+   */
+  async drain(deadline: AbortSignal): Promise<void> {
+    await this.#stopAccepting();
+    const cut = Promise.withResolvers<void>();
+    if (deadline.aborted) cut.resolve();
+    else deadline.addEventListener("abort", () => cut.resolve(), { once: true });
+    await Promise.race([this.#inputQuiet(), cut.promise]);
+    for (const connection of this.#connections.keys()) connection.endInput();
+    await Promise.race([this.#handlersDone(), cut.promise]);
+    await this.close();
+  }
+
+  /** Stops accepting and closes every connection at once. */
+  async close(): Promise<void> {
+    await this.#stopAccepting();
+    for (const connection of this.#connections.keys()) connection.close();
+    const limit = new AbortController();
+    const cut = delay(DRAIN_CUT_MS, { signal: limit.signal }).catch(() => {});
+    await Promise.race([this.#handlersDone(), cut]);
+    limit.abort();
+    await cut;
+  }
+
+  /** Resolves when what the clients have sent so far has been read, as far as one can tell. */
+  async #inputQuiet(): Promise<void> {
+    let received = -1;
+    for (let waitedMs = 0; waitedMs < DRAIN_INPUT_MAX_MS; waitedMs += DRAIN_QUIET_MS) {
+      const total = this.stats().receivedBytes;
+      if (total === received || this.#connections.size === 0) return;
+      received = total;
+      await delay(DRAIN_QUIET_MS);
+    }
+  }
+
+  async #handlersDone(): Promise<void> {
+    while (this.#connections.size > 0) await Promise.all(this.#connections.values());
+  }
+
+  async #stopAccepting(): Promise<void> {
+    if (!this.#stopped) {
+      this.#stopped = true;
+      clearInterval(this.#idleTimer);
+      this.#socket.close();
+      if (this.address.transport === "unix") removeSocketFile(this.address.path);
+    }
+    await this.#accepting;
+  }
+
+  async #accept(): Promise<void> {
+    let backoffMs = ACCEPT_BACKOFF_MIN_MS;
+    while (!this.#stopped) {
+      try {
+        const conn = await this.#socket.accept();
+        backoffMs = ACCEPT_BACKOFF_MIN_MS;
+        this.#serve(conn);
+      } catch (error) {
+        if (this.#stopped) return;
+        // A client that is gone before it was accepted, or no descriptor left (EMFILE): neither is
+        // a reason to stop, and to try again at once would only spin.
+        const fields = { address: formatAddress(this.address), error: String(error), backoffMs };
+        this.#options.log.warn("Cannot accept a connection", fields);
+        await delay(backoffMs);
+        backoffMs = Math.min(2 * backoffMs, ACCEPT_BACKOFF_MAX_MS);
+      }
+    }
+  }
+
+  #serve(conn: Deno.Conn): void {
+    const id = ++this.#stats.accepted;
+    const connection = new Connection(conn, id, remoteName(conn));
+    if (this.#connections.size >= this.#options.maxClients) {
+      this.#stats.refused++;
+      this.#refuse(connection);
+      return;
+    }
+    this.#connections.set(connection, this.#handle(connection));
+  }
+
+  async #handle(connection: Connection): Promise<void> {
+    const { log, handle } = this.#options;
+    const about = { client: connection.id, address: connection.remote };
+    log.debug("Client connected", about);
+    let reason = "done";
+    try {
+      connection.setTcpOptions();
+      await handle(connection);
+      await connection.finish();
+    } catch (error) {
+      if (error instanceof ConnectionClosedError) {
+        reason = error.message;
+      } else {
+        reason = String(error);
+        log.error("Connection failed", { ...about, error: reason });
+        if (error instanceof Error) log.debug("Connection failed at", { stack: error.stack });
+      }
+    } finally {
+      connection.close();
+      this.#connections.delete(connection);
+      this.#stats.receivedBytes += connection.bytesReceived;
+      this.#stats.sentBytes += connection.bytesSent;
+      const { bytesReceived, bytesSent } = connection;
+      log.debug("Client left", { ...about, bytesReceived, bytesSent, reason });
+    }
+  }
+
+  async #refuse(connection: Connection): Promise<void> {
+    const { log, maxClients } = this.#options;
+    log.debug("Client refused: server full", { address: connection.remote, maxClients });
+    if (this.#refusals < REFUSALS_MAX) {
+      this.#refusals++;
+      try {
+        await connection.write(this.#options.fullReply);
+        await connection.finish();
+      } catch (error) {
+        if (!(error instanceof ConnectionClosedError)) {
+          log.error("Cannot refuse a connection", { error: String(error) });
+        }
+      } finally {
+        this.#refusals--;
+      }
+    }
+    connection.close();
+  }
+
+  #closeIdle(): void {
+    const nowMs = performance.now();
+    for (const connection of this.#connections.keys()) {
+      const bytes = connection.bytesReceived + connection.bytesSent;
+      const idle = this.#idleSince.get(connection);
+      if (idle === undefined || idle.bytes !== bytes) {
+        this.#idleSince.set(connection, { bytes, sinceMs: nowMs });
+      } else if (nowMs - idle.sinceMs >= this.#options.idleTimeoutMs) {
+        this.#options.log.debug("Client idle for too long", { client: connection.id });
+        connection.close();
+      }
+    }
+  }
+}
+
+function remoteName(conn: Deno.Conn): string {
+  const address = addressOf(conn.remoteAddr);
+  // The client's end of a unix socket has no name of its own.
+  return address.transport === "unix" ? "unix" : formatAddress(address);
+}
+
+async function bind(address: Address): Promise<Deno.Listener> {
+  try {
+    if (address.transport === "tcp") {
+      const { hostname, port } = address;
+      return Deno.listen({ hostname, port });
+    }
+    const { path } = address;
+    if (await isSocketOfTheDead(path)) removeSocketFile(path);
+    return Deno.listen({ transport: "unix", path });
+  } catch (cause) {
+    throw new Error(`Cannot listen on ${formatAddress(address)}: ${explain(cause)}`, { cause });
+  }
+}
+
+/** Whether a path is a socket that nobody listens on any more. */
+async function isSocketOfTheDead(path: string): Promise<boolean> {
+  try {
+    (await Deno.connect({ transport: "unix", path })).close();
+    return false;
+  } catch (error) {
+    return error instanceof Deno.errors.ConnectionRefused &&
+      (await Deno.stat(path)).isSocket === true;
+  }
+}
+
+function explain(error: unknown): string {
+  if (error instanceof Deno.errors.AddrInUse) return "the address is taken by another program";
+  if (error instanceof Deno.errors.AddrNotAvailable) return "this machine has no such address";
+  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
+  return error instanceof Error ? error.message : String(error);
+}
+
+function removeSocketFile(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}

@@ -1,0 +1,104 @@
+import type { Connection } from "./connection.ts";
+
+/** The size of a buffer before anything asks for more. */
+export const READ_BUFFER_INITIAL_BYTES = 4096;
+
+/** The most free space that is offered to one read; more does not make reads faster. */
+export const READ_MAX_BYTES = 64 * 1024;
+
+/** After so many reads in a row that left most of the buffer empty, it is made smaller. */
+const SMALL_READS_BEFORE_SHRINK = 16;
+
+/** Options for {@linkcode ReadBuffer}. */
+export interface ReadBufferOptions {
+  /** The size to start with. @default {READ_BUFFER_INITIAL_BYTES} */
+  initialBytes?: number;
+  /** The most that may be unread at a time. */
+  maxBytes: number;
+}
+
+/**
+ * The bytes of a connection that have been read and not yet been consumed, in one array that grows
+ * when reads fill it and shrinks when they do not.
+ */
+export class ReadBuffer {
+  /** The unread bytes are `bytes[start..end)`. Replaced when the buffer grows or moves. */
+  bytes: Uint8Array;
+  start = 0;
+  end = 0;
+
+  readonly #initialBytes: number;
+  readonly #maxBytes: number;
+  #smallReads = 0;
+
+  constructor(options: ReadBufferOptions) {
+    this.#initialBytes = options.initialBytes ?? READ_BUFFER_INITIAL_BYTES;
+    this.#maxBytes = options.maxBytes;
+    this.bytes = new Uint8Array(this.#initialBytes);
+  }
+
+  /**
+   * Appends what one read brings. Positions in the buffer change: what was at `start` is at 0.
+   *
+   * @param connection Where to read from.
+   * @returns Whether there was anything; `false` at the end of the input.
+   * @throws {RangeError} If the buffer is full of unread bytes.
+   */
+  fill(connection: Pick<Connection, "read">): Promise<boolean> {
+    this.makeRoom();
+    return connection.read(this.bytes.subarray(this.end)).then((count) => {
+      if (count === null) return false;
+      this.took(count);
+      return true;
+    });
+  }
+
+  /**
+   * Moves the unread bytes to the front and sees to it that there is room behind them.
+   *
+   * @throws {RangeError} If the buffer is full of unread bytes.
+   */
+  makeRoom(): void {
+    const unread = this.end - this.start;
+    if (unread >= this.#maxBytes) {
+      throw new RangeError(`Cannot read more: ${unread} bytes are unread`);
+    }
+    const capacity = this.#nextCapacity(unread);
+    if (capacity !== this.bytes.length) {
+      const bytes = new Uint8Array(capacity);
+      bytes.set(this.bytes.subarray(this.start, this.end));
+      this.bytes = bytes;
+    } else if (this.start > 0 && unread > 0) {
+      this.bytes.copyWithin(0, this.start, this.end);
+    }
+    this.start = 0;
+    this.end = unread;
+  }
+
+  /** As much as the last reads would have wanted, and never the room of one huge value for long. */
+  #nextCapacity(unread: number): number {
+    const capacity = this.bytes.length;
+    const most = Math.min(
+      2 * unread + READ_MAX_BYTES,
+      Math.max(this.#initialBytes, this.#maxBytes),
+    );
+    let wanted = capacity;
+    if (this.end === capacity) wanted = 2 * capacity;
+    else if (this.#smallReads >= SMALL_READS_BEFORE_SHRINK) wanted = capacity >> 1;
+    wanted = Math.max(Math.min(wanted, most), this.#initialBytes, unread + 1);
+    if (wanted !== capacity) this.#smallReads = 0;
+    return wanted;
+  }
+
+  /** Says that `count` bytes were put behind the unread ones. */
+  took(count: number): void {
+    this.end += count;
+    if (this.end - this.start < this.bytes.length >> 2) this.#smallReads++;
+    else this.#smallReads = 0;
+  }
+
+  /** Says that the first `count` unread bytes are done with. */
+  consume(count: number): void {
+    this.start += count;
+  }
+}
