@@ -8,6 +8,7 @@
  */
 
 import type { Key } from "./store.ts";
+import type { Value } from "./value.ts";
 
 /** A table of a log, opened with {@linkcode CommitLog.openTable}. */
 export interface LogTable {
@@ -53,11 +54,12 @@ export interface CommitLog {
   load(table: LogTable): AsyncIterable<LogRecord[]>;
 
   /**
-   * Writes a record into the group that gathers. The bytes are copied before it returns.
+   * Writes a record into the group that gathers. The bytes are copied before it returns
+   * (`copyValue`).
    *
    * @param head Bytes that come before `record`, so that nobody has to join them.
    */
-  put(table: LogTable, key: Key, record: Uint8Array, head?: Uint8Array): void;
+  put(table: LogTable, key: Key, record: Value, head?: Uint8Array): void;
   /** Removes a record in the group that gathers. */
   delete(table: LogTable, key: Key): void;
   /** Removes all records of a table in the group that gathers. */

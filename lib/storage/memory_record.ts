@@ -6,6 +6,8 @@
  * @module
  */
 
+import { type Value, valueFrom } from "./value.ts";
+
 const HEAD_BYTES = 8;
 const NEVER = new Uint8Array(HEAD_BYTES);
 const head = new DataView(new ArrayBuffer(HEAD_BYTES));
@@ -18,8 +20,8 @@ export function recordHead(expiresAtMs: number): Uint8Array {
   return headBytes;
 }
 
-/** Reads a record. The value is an array of its own. */
-export function decodeRecord(record: Uint8Array): { value: Uint8Array; expiresAtMs: number } {
+/** Reads a record. The value is a copy. */
+export function decodeRecord(record: Uint8Array): { value: Value; expiresAtMs: number } {
   const view = new DataView(record.buffer, record.byteOffset, HEAD_BYTES);
-  return { value: record.slice(HEAD_BYTES), expiresAtMs: view.getFloat64(0, true) };
+  return { value: valueFrom(record, HEAD_BYTES), expiresAtMs: view.getFloat64(0, true) };
 }

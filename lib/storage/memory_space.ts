@@ -9,20 +9,21 @@ import type { LogTable } from "./commit_log.ts";
 import { ExpiryHeap } from "./expiry_heap.ts";
 import { SortedKeys } from "./sorted_keys.ts";
 import type { Entry, Key } from "./store.ts";
+import type { Value } from "./value.ts";
 
 /** How many keys are put in order before the event loop gets its turn. */
 const INDEX_STEP_KEYS = 2_000;
 
 /** An entry in memory. Never changed once it is in a space, but for its bookkeeping. */
 export class Item implements Entry {
-  readonly value: Uint8Array;
+  readonly value: Value;
   readonly version: number;
   readonly expiresAtMs: number;
   /** The commit group that makes it durable. */
   group: number;
   heapIndex = -1;
 
-  constructor(value: Uint8Array, version: number, expiresAtMs: number, group: number) {
+  constructor(value: Value, version: number, expiresAtMs: number, group: number) {
     this.value = value;
     this.version = version;
     this.expiresAtMs = expiresAtMs;

@@ -27,6 +27,7 @@ import {
   type StoreStats,
   type Transaction,
 } from "./store.ts";
+import type { Value } from "./value.ts";
 
 /** How often expired entries are looked for, while there are entries that can expire. */
 const EXPIRY_INTERVAL_MS = 100;
@@ -115,7 +116,7 @@ export class MemoryStore implements Store {
     return found;
   }
 
-  put(number: number, key: Key, value: Uint8Array, expiresAtMs: number): MaybePromise<void> {
+  put(number: number, key: Key, value: Value, expiresAtMs: number): MaybePromise<void> {
     if (this.#gate !== undefined) {
       return this.#gate.then(() => this.put(number, key, value, expiresAtMs));
     }
@@ -222,7 +223,7 @@ export class MemoryStore implements Store {
   }
 
   /** Sets a value and notes the change. */
-  change(changes: Change[], space: MemorySpace, key: Key, after: Uint8Array, expiresAtMs: number) {
+  change(changes: Change[], space: MemorySpace, key: Key, after: Value, expiresAtMs: number) {
     const before = space.items.get(key);
     this.#reserve(key, before, after);
     const item = this.#newItem(after, expiresAtMs);
@@ -268,7 +269,7 @@ export class MemoryStore implements Store {
     return page;
   }
 
-  #newItem(value: Uint8Array, expiresAtMs: number): Item {
+  #newItem(value: Value, expiresAtMs: number): Item {
     return new Item(value, ++this.#lastVersion, expiresAtMs, this.#log.gathering);
   }
 
@@ -279,7 +280,7 @@ export class MemoryStore implements Store {
   }
 
   /** Checks that there is memory for a value. */
-  #reserve(key: Key, before: Item | undefined, value: Uint8Array): void {
+  #reserve(key: Key, before: Item | undefined, value: Value): void {
     const more = before === undefined
       ? key.length + value.length
       : value.length - before.value.length;
@@ -391,7 +392,7 @@ class ItemTransaction implements Transaction {
     return this.#look(this.#store.space(number), key);
   }
 
-  put(number: number, key: Key, value: Uint8Array, expiresAtMs: number): void {
+  put(number: number, key: Key, value: Value, expiresAtMs: number): void {
     this.#store.change(this.changes, this.#store.space(number), key, value, expiresAtMs);
   }
 
@@ -431,7 +432,7 @@ class WholeTransaction implements SpaceTransaction {
   }
 
   // deno-lint-ignore require-await -- what it throws has to reject
-  async put(number: number, key: Key, value: Uint8Array, expiresAtMs: number): Promise<void> {
+  async put(number: number, key: Key, value: Value, expiresAtMs: number): Promise<void> {
     this.#store.change(this.changes, this.#store.space(number), key, value, expiresAtMs);
   }
 

@@ -10,6 +10,8 @@
  * @module
  */
 
+import type { Value } from "./value.ts";
+
 /** A key: one character a byte, 0 to 255, so that string order is byte order. */
 export type Key = string;
 
@@ -21,7 +23,7 @@ export interface Place {
 
 /** A value and what the store knows about it. Nobody may change the bytes. */
 export interface Entry {
-  readonly value: Uint8Array;
+  readonly value: Value;
   /** Changes with every write of the key, and never comes back. Compare with `===` only. */
   readonly version: number | bigint;
   /** When it expires, in milliseconds since the Unix epoch; 0 for never. */
@@ -35,13 +37,13 @@ export interface Transaction {
   /** The entry at a place that the transaction named, unless it is absent or has expired. */
   get(space: number, key: Key): Entry | undefined;
   /**
-   * Sets a value; `expiresAtMs` is 0 for never. The store keeps the array itself, so give it one
-   * of its own, not a view of a buffer.
+   * Sets a value; `expiresAtMs` is 0 for never. The store keeps the value itself, so where it is
+   * an array give it one of its own, not a view of a buffer.
    *
    * @throws {OutOfMemoryError} This put is then not done; what was done before it stands, unless
    * the function throws too.
    */
-  put(space: number, key: Key, value: Uint8Array, expiresAtMs: number): void;
+  put(space: number, key: Key, value: Value, expiresAtMs: number): void;
   /** Removes a key; whether there was one. In a blind transaction the answer is not to be used. */
   delete(space: number, key: Key): boolean;
 }
@@ -50,7 +52,7 @@ export interface Transaction {
 export interface SpaceTransaction {
   readonly nowMs: number;
   get(space: number, key: Key): Promise<Entry | undefined>;
-  put(space: number, key: Key, value: Uint8Array, expiresAtMs: number): Promise<void>;
+  put(space: number, key: Key, value: Value, expiresAtMs: number): Promise<void>;
   delete(space: number, key: Key): Promise<boolean>;
   /** How many keys a space holds, and how many of them can expire. */
   count(space: number): Promise<{ keys: number; expiring: number }>;
@@ -110,7 +112,7 @@ export interface Store {
    * @throws {StorageUnavailableError}
    * @throws {OutOfMemoryError}
    */
-  put(space: number, key: Key, value: Uint8Array, expiresAtMs: number): MaybePromise<void>;
+  put(space: number, key: Key, value: Value, expiresAtMs: number): MaybePromise<void>;
   /**
    * Runs a transaction atomically. What it returns is handed out only when everything that the
    * function saw and wrote is durable: no caller learns of a value that a crash could take back.
