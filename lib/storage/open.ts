@@ -8,6 +8,7 @@ import type { Log } from "../log.ts";
 import { type CommitLog, MemoryLog } from "./commit_log.ts";
 import { MemoryStore } from "./memory_store.ts";
 import type { Store } from "./store.ts";
+import { SqliteLog } from "./sqlite_log.ts";
 import { parseStorageUrl, redactUrl } from "./url.ts";
 
 /** Options for a key-value store in a storage. */
@@ -54,6 +55,9 @@ export interface OpenOptions {
 export async function openStorage(url: string, options: OpenOptions): Promise<Storage> {
   const target = parseStorageUrl(url, options.dataDir);
   if (target.kind === "memory") return logStorage("memory", url, new MemoryLog());
+  if (target.kind === "sqlite") {
+    return logStorage("sqlite", url, await SqliteLog.open(target.path, { log: options.log }));
+  }
   await Promise.reject(new Error(`Cannot open "${redactUrl(url)}" as a storage: not built in yet`));
   throw new Error("unreachable");
 }

@@ -11,6 +11,8 @@ export class StoragePool {
   readonly #defaultUrl: string;
   readonly #options: OpenOptions;
   readonly #shared = new Map<string, { storage: Promise<Storage>; users: number }>();
+  /** The last one of each URL that is being closed; a new one has to wait for that. */
+  readonly #closing = new Map<string, Promise<void>>();
 
   /** @param defaultUrl What is opened for whoever names no URL. */
   constructor(defaultUrl: string, options: OpenOptions) {
@@ -28,7 +30,7 @@ export class StoragePool {
   async open(url: string = this.#defaultUrl): Promise<Storage> {
     let shared = this.#shared.get(url);
     if (shared === undefined) {
-      shared = { storage: openStorage(url, this.#options), users: 0 };
+      shared = { storage: this.#open(url), users: 0 };
       this.#shared.set(url, shared);
     }
     shared.users++;
@@ -45,8 +47,19 @@ export class StoragePool {
       open = false;
       if (--shared.users > 0) return;
       this.#shared.delete(url);
-      await storage.close();
+      const closing = storage.close().finally(() => {
+        if (this.#closing.get(url) === closing) this.#closing.delete(url);
+      });
+      this.#closing.set(url, closing);
+      await closing;
     };
     return { ...storage, close };
+  }
+
+  async #open(url: string): Promise<Storage> {
+    await this.#closing.get(url)?.catch(() => {
+      // Whoever closes it is told.
+    });
+    return await openStorage(url, this.#options);
   }
 }

@@ -1,0 +1,343 @@
+/**
+ * The commit log in a SQLite file. A worker thread writes it, so that nobody waits for the disk
+ * but those whose writes are on their way to it.
+ *
+ * One group is on its way at a time; the next one gathers meanwhile and leaves when the other one
+ * has ended. When a group fails, the one that gathers fails with it, because it may build on it.
+ * The error is told to those who wait, and the next write tries again; until one has succeeded,
+ * the log also tries by itself, so that it learns when the cause is gone.
+ *
+ * @module
+ */
+
+import type { Log } from "../log.ts";
+import type { CommitLog, LogListener, LogRecord, LogTable } from "./commit_log.ts";
+import { GroupBuffer } from "./group_buffer.ts";
+import { type SqliteReply, type SqliteRequest, startSqliteWorker } from "./sqlite_worker.ts";
+import { type Key, StorageUnavailableError } from "./store.ts";
+import { latin1From, type Value } from "./value.ts";
+
+/** The version of the schema in the file. A file of a newer one is refused. */
+export const SCHEMA_VERSION = 1;
+
+/** "qrtt": marks a SQLite file as ours. */
+const APPLICATION_ID = 0x71727474;
+
+/** How long a write waits for a lock that another process has on the file. */
+const BUSY_TIMEOUT_MS = 2_000;
+
+/** How often to try whether the file can be written again. */
+const PROBE_INTERVAL_MS = 1_000;
+
+/** How many bytes of records are loaded at once; one more record may come on top. */
+const LOAD_PAGE_BYTES = 1024 * 1024;
+
+/** What the codes of SQLite mean to whoever has to mend it. */
+const CAUSES: Record<number, string> = {
+  5: "another process has locked the file",
+  6: "another process has locked the file",
+  8: "the file cannot be written",
+  10: "the disk has an error",
+  11: "the file is damaged",
+  13: "the disk is full",
+  14: "the file cannot be opened",
+  26: "the file is not a database, or damaged",
+};
+
+/** Options for {@linkcode SqliteLog.open}. */
+export interface SqliteLogOptions {
+  log: Log;
+  /** @default {2000} */
+  busyTimeoutMs?: number;
+  /** The largest size of the file in pages; 0 for what SQLite has. @default {0} */
+  maxPages?: number;
+}
+
+/** Writes on their way to become durable together. */
+interface Group {
+  readonly number: number;
+  readonly operations: number;
+  readonly ended: PromiseWithResolvers<void>;
+}
+
+/** A commit log in a SQLite file. */
+export class SqliteLog implements CommitLog {
+  readonly durable = true;
+  gathering: number;
+  committed: number;
+  readonly #path: string;
+  readonly #log: Log;
+  readonly #thread: SqliteThread;
+  readonly #lock: Deno.FsFile;
+  readonly #listeners = new Set<LogListener>();
+  readonly #buffer = new GroupBuffer();
+  /** The buffer of the group before, which the next one can use. */
+  #spare: ArrayBuffer | undefined;
+  /** How the group that gathers will end; `undefined` while nothing has gathered. */
+  #gathered: PromiseWithResolvers<void> | undefined;
+  #flying: Group | undefined;
+  #tables = 0;
+  #problem: string | undefined;
+  #probeTimer: ReturnType<typeof setTimeout> | undefined;
+  #closed = false;
+  #commitGroups = 0;
+  #committedWrites = 0;
+
+  private constructor(
+    path: string,
+    log: Log,
+    { thread, lock, committed }: { thread: SqliteThread; lock: Deno.FsFile; committed: number },
+  ) {
+    this.#path = path;
+    this.#log = log;
+    this.#thread = thread;
+    this.#lock = lock;
+    this.committed = committed;
+    this.gathering = committed + 1;
+  }
+
+  /**
+   * Opens a file, and makes it where there is none.
+   *
+   * @throws {Error} If another process uses it, it is damaged, of a newer version, or something
+   * else; the message says what.
+   */
+  static async open(path: string, options: SqliteLogOptions): Promise<SqliteLog> {
+    const { log, busyTimeoutMs = BUSY_TIMEOUT_MS, maxPages = 0 } = options;
+    const lock = await lockFile(path);
+    const thread = new SqliteThread();
+    try {
+      const reply = await thread.ask({
+        kind: "open",
+        options: {
+          path,
+          busyTimeoutMs,
+          maxPages,
+          schemaVersion: SCHEMA_VERSION,
+          applicationId: APPLICATION_ID,
+        },
+      });
+      if (reply.kind !== "opened") throw new Error(`Unexpected answer "${reply.kind}"`);
+      return new SqliteLog(path, log, { thread, lock, committed: reply.committed });
+    } catch (error) {
+      thread.end();
+      lock.close();
+      throw new Error(`Cannot open "${path}" as storage: ${(error as Error).message}`, {
+        cause: error,
+      });
+    }
+  }
+
+  async openTable(name: string): Promise<LogTable> {
+    const table = { name, id: this.#tables++ };
+    await this.#ask({ kind: "table", id: table.id, name });
+    return table;
+  }
+
+  async *load(table: LogTable): AsyncIterable<LogRecord[]> {
+    let after: Uint8Array | undefined;
+    for (;;) {
+      const reply = await this.#ask({
+        kind: "load",
+        id: table.id,
+        after,
+        maxBytes: LOAD_PAGE_BYTES,
+      });
+      if (reply.kind !== "page" || reply.records.length === 0) return;
+      after = reply.records.at(-1)![0];
+      yield reply.records.map(([key, record]) => [latin1From(key), record]);
+    }
+  }
+
+  put(table: LogTable, key: Key, record: Value, head?: Uint8Array): void {
+    this.#buffer.put(table.id, key, record, head);
+    if (this.#gathered === undefined) this.#gather();
+  }
+
+  delete(table: LogTable, key: Key): void {
+    this.#buffer.delete(table.id, key);
+    if (this.#gathered === undefined) this.#gather();
+  }
+
+  clear(table: LogTable): void {
+    this.#buffer.clear(table.id);
+    if (this.#gathered === undefined) this.#gather();
+  }
+
+  swap(a: LogTable, b: LogTable): void {
+    this.#buffer.swap(a.id, b.id);
+    if (this.#gathered === undefined) this.#gather();
+  }
+
+  flushed(group: number = this.gathering): Promise<void> {
+    if (group === this.gathering && this.#gathered !== undefined) return this.#gathered.promise;
+    if (group <= this.committed || this.#flying === undefined) return Promise.resolve();
+    return this.#flying.ended.promise;
+  }
+
+  listen(listener: LogListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  problem(): string | undefined {
+    return this.#problem;
+  }
+
+  stats(): { commitGroups: number; committedWrites: number } {
+    return { commitGroups: this.#commitGroups, committedWrites: this.#committedWrites };
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    try {
+      await this.flushed();
+    } catch {
+      // Whoever waits for it has been told.
+    }
+    this.#closed = true;
+    clearTimeout(this.#probeTimer);
+    try {
+      await this.#thread.ask({ kind: "close" });
+    } catch (error) {
+      this.#log.warn("Storage file not closed well", { path: this.#path, error: String(error) });
+    } finally {
+      this.#thread.end();
+      this.#lock.close();
+    }
+  }
+
+  async #ask(request: SqliteRequest): Promise<SqliteReply> {
+    try {
+      return await this.#thread.ask(request);
+    } catch (error) {
+      throw new StorageUnavailableError((error as Error).message, { cause: error });
+    }
+  }
+
+  /** Lets a group begin to gather, which leaves as soon as nothing is on its way. */
+  #gather(): void {
+    this.#gathered = newOutcome();
+    if (this.#flying === undefined) queueMicrotask(() => this.#send());
+  }
+
+  #send(): void {
+    const group: Group = {
+      number: this.gathering++,
+      operations: this.#buffer.operations,
+      ended: this.#gathered ?? newOutcome(),
+    };
+    this.#flying = group;
+    this.#gathered = undefined;
+    const operations = this.#buffer.take();
+    this.#thread.ask({ kind: "commit", group: group.number, operations }, [operations.buffer])
+      .then((reply) => this.#succeed(group, reply), (error: Error) => this.#fail(group, error));
+    this.#buffer.give(this.#spare);
+    this.#spare = undefined;
+  }
+
+  #succeed(group: Group, reply: SqliteReply): void {
+    if (reply.kind === "committed") this.#spare = reply.buffer;
+    this.#flying = undefined;
+    this.committed = group.number;
+    this.#commitGroups++;
+    this.#committedWrites += group.operations;
+    if (this.#problem !== undefined) {
+      this.#log.info("Storage works again", { path: this.#path });
+      this.#problem = undefined;
+    }
+    for (const listener of this.#listeners) listener.committed(group.number);
+    if (this.#gathered !== undefined) this.#send();
+    group.ended.resolve();
+  }
+
+  #fail(group: Group, error: Error): void {
+    this.#flying = undefined;
+    if (this.#problem !== error.message) {
+      this.#log.error("Storage cannot be written", { path: this.#path, error: error.message });
+    }
+    this.#problem = error.message;
+    // What has gathered may build on what failed: it goes too.
+    this.#buffer.take();
+    const gathered = this.#gathered;
+    this.#gathered = undefined;
+    this.gathering++;
+    for (const listener of this.#listeners) listener.failed();
+    const unavailable = new StorageUnavailableError(`storage unavailable: ${error.message}`, {
+      cause: error,
+    });
+    group.ended.reject(unavailable);
+    gathered?.reject(unavailable);
+    this.#probeLater();
+  }
+
+  #probeLater(): void {
+    if (this.#closed || this.#probeTimer !== undefined) return;
+    const timer = this.#probeTimer = setTimeout(() => {
+      this.#probeTimer = undefined;
+      if (this.#flying === undefined) this.#send();
+    }, PROBE_INTERVAL_MS);
+    Deno.unrefTimer(timer);
+  }
+}
+
+/** The worker thread, asked one thing after another. */
+class SqliteThread {
+  readonly #worker = startSqliteWorker();
+  readonly #asked: PromiseWithResolvers<SqliteReply>[] = [];
+  #ended: Error | undefined;
+
+  constructor() {
+    this.#worker.onmessage = ({ data: reply }: MessageEvent<SqliteReply>) => {
+      const asked = this.#asked.shift()!;
+      if (reply.kind !== "failed") return asked.resolve(reply);
+      const cause = reply.code === undefined ? undefined : CAUSES[reply.code];
+      asked.reject(new Error(cause ?? reply.message));
+    };
+    this.#worker.onerror = (event) => {
+      event.preventDefault();
+      this.end(new Error(`the storage thread has ended (${event.message}); restart the daemon`));
+    };
+  }
+
+  ask(request: SqliteRequest, transfer: Transferable[] = []): Promise<SqliteReply> {
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
+    const asked = Promise.withResolvers<SqliteReply>();
+    this.#asked.push(asked);
+    this.#worker.postMessage(request, transfer);
+    return asked.promise;
+  }
+
+  end(reason = new Error("the storage is closed")): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = reason;
+    this.#worker.terminate();
+    for (const asked of this.#asked.splice(0)) asked.reject(reason);
+  }
+}
+
+/**
+ * Takes the lock that keeps a second process out. It is a file of its own: a lock of this kind on
+ * the database itself would end SQLite's own locks when it is closed.
+ */
+async function lockFile(path: string): Promise<Deno.FsFile> {
+  let file: Deno.FsFile;
+  try {
+    file = await Deno.open(`${path}.lock`, { write: true, create: true });
+  } catch (error) {
+    throw new Error(`Cannot open "${path}" as storage: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+  if (await file.tryLock(true)) return file;
+  file.close();
+  throw new Error(`Cannot open "${path}" as storage: another process uses it`);
+}
+
+function newOutcome(): PromiseWithResolvers<void> {
+  const outcome = Promise.withResolvers<void>();
+  outcome.promise.catch(() => {
+    // Whoever waits for it gets the error too. When all have gone, it is in the log.
+  });
+  return outcome;
+}

@@ -1,0 +1,259 @@
+/**
+ * The thread that owns the SQLite file: it does what it is asked, one request after another.
+ *
+ * {@linkcode sqliteWorker} is never called here. Its source is the module of the worker, passed as
+ * a `data:` URL: the one form that a plain run, a bundle and a compiled executable can all load
+ * without a file beside them. Hence its rule: it uses nothing from outside itself but types.
+ *
+ * @module
+ */
+
+import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
+
+/** What the worker can be asked. Each request is answered once, in order. */
+export type SqliteRequest =
+  /** Opens the file; what of it was committed last is the answer. */
+  | { kind: "open"; options: SqliteOptions }
+  /** Makes the table of a number, unless it exists. */
+  | { kind: "table"; id: number; name: string }
+  /** Reads records in key order, up to a size. */
+  | { kind: "load"; id: number; after: Uint8Array | undefined; maxBytes: number }
+  /** Commits a group. */
+  | { kind: "commit"; group: number; operations: Uint8Array<ArrayBuffer> }
+  | { kind: "close" };
+
+/** How the file is opened. */
+export interface SqliteOptions {
+  path: string;
+  schemaVersion: number;
+  /** Marks the file as ours: SQLite's `application_id`. */
+  applicationId: number;
+  /** How long to wait for a lock that another process holds. */
+  busyTimeoutMs: number;
+  /** The largest size of the file in pages; 0 for what SQLite has. */
+  maxPages: number;
+}
+
+/** What it answers. */
+export type SqliteReply =
+  | { kind: "opened"; committed: number }
+  | { kind: "done" }
+  | { kind: "page"; records: [Uint8Array, Uint8Array][] }
+  | { kind: "committed"; buffer: ArrayBuffer }
+  /** It could not; `code` is SQLite's, where it is SQLite that could not. */
+  | { kind: "failed"; code: number | undefined; message: string };
+
+/** A worker thread that answers requests. */
+export function startSqliteWorker(): Worker {
+  const source = `import { DatabaseSync } from "node:sqlite";\n(${sqliteWorker})(DatabaseSync);`;
+  return new Worker(`data:text/javascript,${encodeURIComponent(source)}`, {
+    type: "module",
+    name: "sqlite",
+  });
+}
+
+/** The module of the worker. */
+function sqliteWorker(Database: typeof DatabaseSync): void {
+  /** Errors after which the file is opened anew: SQLite's CORRUPT, CANTOPEN, READONLY, NOTADB. */
+  const reopenAfter = [11, 14, 8, 26];
+  const tables = new Map<number, string>();
+  const statements = new Map<string, StatementSync>();
+  let options: SqliteOptions;
+  let database: DatabaseSync | undefined;
+  /** What the file says was committed last, as far as this thread knows. */
+  let committed = 0;
+
+  function prepare(sql: string): StatementSync {
+    let statement = statements.get(sql);
+    if (statement === undefined) {
+      statement = database!.prepare(sql);
+      statements.set(sql, statement);
+    }
+    return statement;
+  }
+
+  function run(sql: string, ...values: SQLInputValue[]): void {
+    prepare(sql).run(...values);
+  }
+
+  function number(sql: string): number {
+    return Number(Object.values(prepare(sql).get() ?? {})[0] ?? 0);
+  }
+
+  /** Does something in a transaction of its own. */
+  function transaction(work: () => void): void {
+    run("BEGIN IMMEDIATE");
+    try {
+      work();
+      run("COMMIT");
+    } catch (error) {
+      try {
+        run("ROLLBACK");
+      } catch {
+        // SQLite has rolled back by itself, as it does after most errors of the disk.
+      }
+      throw error;
+    }
+  }
+
+  function open(): number {
+    try {
+      return tryOpen();
+    } catch (error) {
+      close();
+      throw error;
+    }
+  }
+
+  function tryOpen(): number {
+    database = new Database(options.path);
+    database.exec(`PRAGMA busy_timeout = ${options.busyTimeoutMs}`);
+    const version = number("PRAGMA user_version");
+    if (version > options.schemaVersion) {
+      throw new Error(
+        `its schema has version ${version}, and this program knows versions up to ` +
+          `${options.schemaVersion}`,
+      );
+    }
+    const ours = number("PRAGMA application_id") === options.applicationId;
+    if (!ours && number("SELECT count(*) FROM sqlite_schema") > 0) {
+      throw new Error("it is the database of another program");
+    }
+    database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+    if (options.maxPages > 0) database.exec(`PRAGMA max_page_count = ${options.maxPages}`);
+    if (!ours) {
+      transaction(() => {
+        run(`CREATE TABLE last_commit (number INTEGER NOT NULL)`);
+        run(`INSERT INTO last_commit VALUES (0)`);
+        run(`PRAGMA application_id = ${options.applicationId}`);
+        run(`PRAGMA user_version = ${options.schemaVersion}`);
+      });
+    }
+    return number("SELECT number FROM last_commit");
+  }
+
+  function close(): void {
+    statements.clear();
+    database?.close();
+    database = undefined;
+  }
+
+  function reopen(): void {
+    if (open() === committed) return;
+    close();
+    throw new Error("the file was replaced while it was in use; restart to use the new one");
+  }
+
+  function commit(group: number, operations: Uint8Array): void {
+    if (database === undefined) reopen();
+    transaction(() => {
+      apply(operations);
+      run("UPDATE last_commit SET number = ?", group);
+    });
+    committed = group;
+  }
+
+  function apply(bytes: Uint8Array): void {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    let at = 0;
+    let lastTable = -1;
+    let put: StatementSync | undefined;
+    while (at < bytes.length) {
+      const kind = view.getUint8(at);
+      const id = view.getUint16(at + 1, true);
+      const keyLength = view.getUint32(at + 3, true);
+      const second = view.getUint32(at + 7, true);
+      const key = bytes.subarray(at + 11, at + 11 + keyLength);
+      at += 11 + keyLength;
+      const table = tables.get(id)!;
+      if (kind === 0) {
+        if (id !== lastTable || put === undefined) {
+          put = prepare(
+            `INSERT INTO ${table} VALUES (?, ?)
+             ON CONFLICT (key) DO UPDATE SET record = excluded.record`,
+          );
+          lastTable = id;
+        }
+        put.run(key, bytes.subarray(at, at + second));
+        at += second;
+      } else if (kind === 1) {
+        run(`DELETE FROM ${table} WHERE key = ?`, key);
+      } else if (kind === 2) {
+        run(`DELETE FROM ${table}`);
+      } else {
+        swap(table, tables.get(second)!);
+        put = undefined;
+      }
+    }
+  }
+
+  /** Exchanges two tables by their names, so it takes no longer for large ones. */
+  function swap(a: string, b: string): void {
+    database!.exec(
+      `ALTER TABLE ${a} RENAME TO swapping; ALTER TABLE ${b} RENAME TO ${a};
+       ALTER TABLE swapping RENAME TO ${b}`,
+    );
+    statements.clear();
+  }
+
+  function load(id: number, after: Uint8Array | undefined, maxBytes: number) {
+    const table = tables.get(id)!;
+    const select = after === undefined
+      ? prepare(`SELECT key, record FROM ${table} ORDER BY key`)
+      : prepare(`SELECT key, record FROM ${table} WHERE key > ? ORDER BY key`);
+    const records: [Uint8Array, Uint8Array][] = [];
+    let bytes = 0;
+    for (const row of select.iterate(...(after === undefined ? [] : [after]))) {
+      const key = row.key as Uint8Array;
+      const record = row.record as Uint8Array;
+      records.push([key, record]);
+      bytes += key.length + record.length;
+      if (bytes >= maxBytes) break;
+    }
+    return records;
+  }
+
+  function answer(request: SqliteRequest): SqliteReply {
+    switch (request.kind) {
+      case "open":
+        options = request.options;
+        committed = open();
+        return { kind: "opened", committed };
+      case "table":
+        if (!/^[a-z][a-z0-9_]*$/.test(request.name)) {
+          throw new Error(`"${request.name}" cannot be the name of a table`);
+        }
+        tables.set(request.id, `"t_${request.name}"`);
+        run(
+          `CREATE TABLE IF NOT EXISTS "t_${request.name}"
+             (key BLOB PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID`,
+        );
+        return { kind: "done" };
+      case "load":
+        return { kind: "page", records: load(request.id, request.after, request.maxBytes) };
+      case "commit":
+        commit(request.group, request.operations);
+        return { kind: "committed", buffer: request.operations.buffer };
+      case "close":
+        close();
+        return { kind: "done" };
+    }
+  }
+
+  const scope = globalThis as unknown as {
+    onmessage: (event: MessageEvent<SqliteRequest>) => void;
+    postMessage(reply: SqliteReply, transfer: Transferable[]): void;
+  };
+  scope.onmessage = ({ data: request }) => {
+    let reply: SqliteReply;
+    try {
+      reply = answer(request);
+    } catch (error) {
+      const { errcode, errstr, message } = error as Error & { errcode?: number; errstr?: string };
+      const code = errcode === undefined ? undefined : errcode & 0xff;
+      if (code !== undefined && reopenAfter.includes(code)) close();
+      reply = { kind: "failed", code, message: code === undefined ? message : errstr ?? message };
+    }
+    scope.postMessage(reply, reply.kind === "committed" ? [reply.buffer] : []);
+  };
+}

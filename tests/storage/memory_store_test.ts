@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { MemoryLog } from "../../lib/storage/commit_log.ts";
+import { MemoryStore } from "../../lib/storage/memory_store.ts";
+import { OutOfMemoryError } from "../../lib/storage/store.ts";
+import { bytes, testStore, text } from "./store_suite.ts";
+
+testStore({
+  name: "memory",
+  durable: false,
+  start: () =>
+    Promise.resolve({
+      open: () => MemoryStore.open(new MemoryLog()),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    }),
+});
+
+async function withStore(
+  maxBytes: number,
+  run: (store: MemoryStore) => void | Promise<void>,
+): Promise<void> {
+  const store = await MemoryStore.open(new MemoryLog(), { maxBytes });
+  try {
+    await run(store);
+  } finally {
+    await store.close();
+  }
+}
+
+Deno.test("MemoryStore: answers at once, without a promise", async () => {
+  await withStore(Infinity, (store) => {
+    assert.equal(store.put(0, "a", bytes("1"), 0), undefined);
+    const entry = store.get(0, "a");
+    assert.ok(entry !== undefined && !(entry instanceof Promise));
+    assert.equal(store.transact([{ space: 0, key: "a" }], () => 7), 7);
+    assert.ok(Array.isArray(store.scan(0, { limit: 1 })));
+  });
+});
+
+Deno.test("MemoryStore: a write beyond maxBytes is refused, others go on", async () => {
+  await withStore(100, async (store) => {
+    await store.put(0, "a", new Uint8Array(99), 0);
+    assert.equal(store.stats().bytes, 100);
+    assert.throws(() => store.put(0, "b", new Uint8Array(0), 0), OutOfMemoryError);
+    assert.throws(() => store.put(0, "a", new Uint8Array(100), 0), OutOfMemoryError);
+    await store.put(0, "a", new Uint8Array(98), 0);
+    await store.put(0, "b", new Uint8Array(0), 0);
+    assert.equal(store.stats().bytes, 100);
+    assert.throws(
+      () =>
+        store.transact([], (tx) => {
+          tx.delete(0, "b");
+          tx.put(0, "c", new Uint8Array(1), 0);
+        }),
+      OutOfMemoryError,
+    );
+    assert.ok(store.get(0, "b") !== undefined);
+    store.transact([], (tx) => {
+      tx.delete(0, "a");
+      tx.put(0, "c", new Uint8Array(98), 0);
+    });
+    assert.equal(store.stats().bytes, 100);
+    await store.transactSpaces((tx) => tx.clear(0));
+    assert.equal(store.stats().bytes, 0);
+  });
+});
+
+Deno.test("MemoryStore: what has expired is removed in the background", async () => {
+  await withStore(Infinity, async (store) => {
+    const dueMs = Date.now() + 20;
+    for (let key = 0; key < 1000; key++) store.put(0, `${key}`, bytes("1"), dueMs);
+    store.put(0, "kept", bytes("1"), dueMs + 60_000);
+    for (let tries = 0; tries < 500 && store.stats().bytes! > 10; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    assert.equal(store.stats().bytes, 5);
+    assert.ok(store.get(0, "kept") !== undefined);
+  });
+});
+
+Deno.test("MemoryStore: the first scan of a large space lets others go on", async () => {
+  await withStore(Infinity, async (store) => {
+    const keys = 100_000;
+    for (let key = 0; key < keys; key++) {
+      store.put(0, `${(key * 7919) % keys}`.padStart(6, "0"), bytes("1"), 0);
+    }
+    const first = store.scan(0, { limit: 2 });
+    const random = store.transactSpaces((tx) => tx.randomKey(0));
+    assert.ok(first instanceof Promise);
+    let turns = 0;
+    const timer = setInterval(() => {
+      turns++;
+      // Meanwhile keys come before and behind the place where the sorting is.
+      store.put(0, `${turns * 31 % keys}`.padStart(6, "0") + "+", bytes("1"), 0);
+      store.transact([], (tx) => tx.delete(0, `${turns * 17 % keys}`.padStart(6, "0")));
+    }, 1);
+    await first;
+    clearInterval(timer);
+    assert.ok(turns > 5, `${turns} turns`);
+    assert.ok(await random !== undefined);
+    let after: string | undefined;
+    let count = 0;
+    for (;;) {
+      const page = await store.scan(0, { limit: 1000, ...(after !== undefined && { after }) });
+      for (const [key] of page) {
+        assert.ok(after === undefined || key > after);
+        after = key;
+        count++;
+      }
+      if (page.length < 1000) break;
+    }
+    const { keys: counted } = await store.transactSpaces((tx) => tx.count(0));
+    assert.equal(count, counted);
+    assert.equal(text((await store.get(0, after!))?.value), "1");
+  });
+});
