@@ -1,0 +1,27 @@
+import type { JobId, JobSpec } from "../queue.ts";
+import type { Mistake } from "./words.ts";
+
+/** What a client asked for. */
+export type Command =
+  | { kind: "put"; spec: JobSpec }
+  | { kind: "put-unique"; key: string; spec: JobSpec }
+  | { kind: "put-batch"; specs: JobSpec[] }
+  | { kind: "reserve" | "peek-ready" | "peek-delayed" | "peek-buried" }
+  | { kind: "stats" | "list-tubes" | "list-tube-used" | "list-tubes-watched" | "quit" }
+  | { kind: "reserve-with-timeout"; timeoutMs: number }
+  | { kind: "reserve-batch"; max: number; timeoutMs: number }
+  | {
+    kind: "reserve-job" | "delete" | "touch" | "peek" | "kick-job" | "stats-job" | "result";
+    id: JobId;
+  }
+  | { kind: "release"; id: JobId; priority: number; delayMs: number }
+  | { kind: "bury"; id: JobId; priority: number }
+  | { kind: "done" | "fail"; id: JobId; body: Uint8Array }
+  | { kind: "wait"; id: JobId; timeoutMs: number }
+  | { kind: "kick"; bound: number }
+  | { kind: "use" | "watch" | "ignore" | "stats-tube"; tube: string }
+  | { kind: "pause-tube"; tube: string; pauseMs: number }
+  | { kind: "mistake"; reply: Mistake };
+
+/** The name of a command, as `stats` counts them. */
+export type CommandKind = Command["kind"];

@@ -1,0 +1,25 @@
+/**
+ * The clock of a queue. It is passed in, so that a test turns it by hand and waits for nothing.
+ *
+ * @module
+ */
+
+/** A clock and the timers on it. */
+export interface Clock {
+  /** Milliseconds since the Unix epoch; never goes back, whatever is done to the system's clock. */
+  now(): number;
+  /** Calls a function once after a delay; returns a function that takes the call back. */
+  after(delayMs: number, call: () => void): () => void;
+}
+
+/** The longest delay that a timer takes, in milliseconds; more would fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** The clock of this machine. */
+export const SYSTEM_CLOCK: Clock = {
+  now: () => performance.timeOrigin + performance.now(),
+  after(delayMs, call) {
+    const timer = setTimeout(call, Math.min(Math.max(0, Math.ceil(delayMs)), MAX_TIMER_MS));
+    return () => clearTimeout(timer);
+  },
+};

@@ -1,0 +1,76 @@
+import type { JobId, JobState } from "../queue.ts";
+import type { MemoryClient } from "./client.ts";
+import type { Linked } from "./list.ts";
+import type { Timed } from "./timers.ts";
+import type { Tube } from "./tube.ts";
+
+/** Who wants to know what becomes of a job. */
+export interface Watcher {
+  /** The job is done, deleted or buried. */
+  finished(job: Job, state: "done" | "deleted" | "buried", body: Uint8Array): void;
+}
+
+/** A job in memory. Its queue moves it from state to state; it only holds the facts. */
+export class Job implements Timed, Linked<Job> {
+  readonly id: JobId;
+  readonly tube: Tube;
+  readonly body: Uint8Array;
+  readonly ttrMs: number;
+  /** Milliseconds of the queue's clock. */
+  readonly createdAt: number;
+  /** The key of `put-unique`; empty for none. */
+  readonly key: string;
+  priority: number;
+  delayMs: number;
+  state: JobState = "ready";
+  /** Who has it reserved. */
+  holder: MemoryClient | null = null;
+
+  reserves = 0;
+  timeouts = 0;
+  releases = 0;
+  buries = 0;
+  kicks = 0;
+  attempts = 0;
+  reason = "";
+  watchers: Set<Watcher> | null = null;
+
+  /** The commit that makes its present state durable. */
+  ticket = 0;
+  /** Whether the journal has a state of it besides the one that it was put with. */
+  moved = false;
+
+  dueAt = 0;
+  timerPlace = -1;
+  /** Its place among the ready or the delayed jobs of its tube. */
+  place = -1;
+  previous: Job | null = null;
+  next: Job | null = null;
+
+  constructor(
+    id: JobId,
+    tube: Tube,
+    fields: {
+      priority: number;
+      delayMs: number;
+      ttrMs: number;
+      body: Uint8Array;
+      createdAt: number;
+      key: string;
+    },
+  ) {
+    this.id = id;
+    this.tube = tube;
+    this.priority = fields.priority;
+    this.delayMs = fields.delayMs;
+    this.ttrMs = fields.ttrMs;
+    this.body = fields.body;
+    this.createdAt = fields.createdAt;
+    this.key = fields.key;
+  }
+
+  /** Its delay or its time to run is over. */
+  due(now: number): void {
+    this.tube.queue.jobDue(this, now);
+  }
+}
