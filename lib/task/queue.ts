@@ -7,6 +7,7 @@
  */
 
 import type { MaybePromise } from "../storage/store.ts";
+import type { Value } from "../storage/value.ts";
 
 /** The number of a job: from 1, never given out twice, at most 2^53 - 1. */
 export type JobId = number;
@@ -23,14 +24,14 @@ export interface JobSpec {
   /** How long a worker may take. */
   ttrMs: number;
   /** Belongs to the queue from now on. */
-  body: Uint8Array;
+  body: Value;
 }
 
 /** A job as a worker sees it. */
 export interface JobBody {
   readonly id: JobId;
   /** Nobody may change the bytes. */
-  readonly body: Uint8Array;
+  readonly body: Value;
 }
 
 /** Why a job was not taken: the words of the protocol. */
@@ -47,7 +48,7 @@ export interface Outcome {
   /** `done` and `deleted` are final, `buried` is until somebody kicks it. */
   readonly state: JobState | "done" | "deleted";
   /** The result of a job that is done, the reason of one that is buried; else empty. */
-  readonly body: Uint8Array;
+  readonly body: Value;
 }
 
 /** The figures of a job, for `stats-job`. */
@@ -68,7 +69,7 @@ export interface JobStats {
   kicks: number;
   /** Runs that came to nothing: releases, time-outs, lost workers. */
   attempts: number;
-  /** Why the last of them did, or why it was buried. */
+  /** Why the last of them did, or why it was buried; one character a byte. */
   reason: string;
   /** The key of `put-unique`; empty for none. */
   key: string;
@@ -183,10 +184,10 @@ export interface QueueClient {
   /** Whether there was such a job that this client may delete. */
   delete(id: JobId): MaybePromise<boolean>;
   /** Finishes a job that this client has reserved. */
-  done(id: JobId, result: Uint8Array): MaybePromise<boolean | "OUT_OF_MEMORY">;
+  done(id: JobId, result: Value): MaybePromise<boolean | "OUT_OF_MEMORY">;
   release(id: JobId, priority: number, delayMs: number): MaybePromise<GivenBack>;
   /** Gives a job back that this client failed to do; its tube's rules say when it is ready again. */
-  fail(id: JobId, reason: string): MaybePromise<GivenBack>;
+  fail(id: JobId, reason: Value): MaybePromise<GivenBack>;
   bury(id: JobId, priority: number): MaybePromise<boolean>;
   touch(id: JobId): MaybePromise<boolean>;
 

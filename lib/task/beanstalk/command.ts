@@ -1,3 +1,4 @@
+import type { Value } from "../../storage/value.ts";
 import type { JobId, JobSpec } from "../queue.ts";
 import type { Mistake } from "./words.ts";
 
@@ -16,7 +17,7 @@ export type Command =
   }
   | { kind: "release"; id: JobId; priority: number; delayMs: number }
   | { kind: "bury"; id: JobId; priority: number }
-  | { kind: "done" | "fail"; id: JobId; body: Uint8Array }
+  | { kind: "done" | "fail"; id: JobId; body: Value }
   | { kind: "wait"; id: JobId; timeoutMs: number }
   | { kind: "kick"; bound: number }
   | { kind: "use" | "watch" | "ignore" | "stats-tube"; tube: string }

@@ -1,3 +1,4 @@
+import { type Value, valueBytes, valueFrom } from "../../storage/value.ts";
 import type { JobSpec } from "../queue.ts";
 import type { Command, CommandKind } from "./command.ts";
 import { LineArguments } from "./line.ts";
@@ -17,7 +18,7 @@ interface Header {
   /** The bytes of the body, without the CRLF after it. */
   bodyBytes: number;
   /** The command, once the body is there. */
-  finish(body: Uint8Array): Command;
+  finish(body: Value): Command;
 }
 
 const CR = 0x0d;
@@ -84,7 +85,9 @@ export class CommandParser {
     if (end < bodyEnd + 2) return null;
     this.#header = null;
     const good = bytes[bodyEnd] === CR && bytes[bodyEnd + 1] === LF;
-    const command = good ? header.finish(bytes.slice(start, bodyEnd)) : mistake("EXPECTED_CRLF");
+    const command = good
+      ? header.finish(valueFrom(bytes, start, bodyEnd))
+      : mistake("EXPECTED_CRLF");
     input.consume(header.bodyBytes + 2);
     return command;
   }
@@ -137,7 +140,7 @@ export class CommandParser {
         if (count < 1 || bodyBytes < 0) return null;
         return this.#withBody(kind, bodyBytes, {
           max: MAX_BATCH_BYTES,
-          finish: (body) => this.#batch(body, count),
+          finish: (body) => this.#batch(valueBytes(body), count),
         });
       }
       case "quit":
@@ -240,7 +243,7 @@ export class CommandParser {
   #withBody(
     kind: Header["kind"],
     bodyBytes: number,
-    { max, finish }: { max: number; finish: (body: Uint8Array) => Command },
+    { max, finish }: { max: number; finish: (body: Value) => Command },
   ): Command | Header | null {
     if (bodyBytes > max) {
       this.#skipBytes = bodyBytes + 2;
@@ -263,7 +266,7 @@ export class CommandParser {
       if (spec.bodyBytes > this.#maxJobBytes) return mistake("JOB_TOO_BIG");
       const bodyEnd = lineEnd + 2 + spec.bodyBytes;
       if (bytes[bodyEnd] !== CR || bytes[bodyEnd + 1] !== LF) return mistake("EXPECTED_CRLF");
-      specs.push({ ...spec.rest, body: bytes.slice(lineEnd + 2, bodyEnd) });
+      specs.push({ ...spec.rest, body: valueFrom(bytes, lineEnd + 2, bodyEnd) });
       at = bodyEnd + 2;
     }
     return at === bytes.length ? { kind: "put-batch", specs } : BAD_FORMAT;
@@ -291,10 +294,8 @@ function mistake(reply: Mistake): Command {
 
 /** Where the first CRLF between `start` and `end` is; -1 if there is none. */
 function findLineEnd(bytes: Uint8Array, start: number, end: number): number {
-  let at = start;
-  while ((at = bytes.indexOf(CR, at)) !== -1 && at + 1 < end) {
-    if (bytes[at + 1] === LF) return at;
-    at++;
+  for (let at = start; at + 1 < end; at++) {
+    if (bytes[at] === CR && bytes[at + 1] === LF) return at;
   }
   return -1;
 }

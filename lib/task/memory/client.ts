@@ -1,3 +1,4 @@
+import { type Value, valueText } from "../../storage/value.ts";
 import {
   FAILURE_BACKOFF_MS,
   type GivenBack,
@@ -19,8 +20,6 @@ import { List } from "./list.ts";
 import type { MemoryQueue } from "./queue.ts";
 import type { Timed } from "./timers.ts";
 import { type Tube, Watch } from "./tube.ts";
-
-const NOTHING = new Uint8Array(0);
 
 /** A client of a {@linkcode MemoryQueue}. */
 export class MemoryClient implements QueueClient, Timed, Watcher {
@@ -156,7 +155,7 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
     return true;
   }
 
-  done(id: JobId, result: Uint8Array): boolean | "OUT_OF_MEMORY" {
+  done(id: JobId, result: Value): boolean | "OUT_OF_MEMORY" {
     const job = this.#own(id);
     if (job === null) return false;
     if (!this.#queue.hasRoomForResult(job, result.length)) return "OUT_OF_MEMORY";
@@ -178,7 +177,7 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
     return became;
   }
 
-  fail(id: JobId, reason: string): GivenBack {
+  fail(id: JobId, reason: Value): GivenBack {
     const job = this.#own(id);
     if (job === null) return "NOT_FOUND";
     const { backoffMs, maxBackoffMs } = job.tube.rules;
@@ -186,7 +185,7 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
     job.releases++;
     const became = this.#queue.giveBack(
       job,
-      reason,
+      valueText(reason),
       backoffDelayMs(backoffMs || FAILURE_BACKOFF_MS, maxBackoffMs, job.attempts + 1),
     );
     this.#told(job);
@@ -255,7 +254,7 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
     const job = this.#find(id);
     if (job === null) return null;
     const { state } = job;
-    return { state, body: state === "buried" ? new TextEncoder().encode(job.reason) : NOTHING };
+    return { state, body: state === "buried" ? job.reason : "" };
   }
 
   wait(
@@ -340,7 +339,7 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
     if (job === this.#soonest) this.#soonest = this.#reserved.size === 0 ? null : undefined;
   }
 
-  finished(job: Job, state: "done" | "deleted" | "buried", body: Uint8Array): void {
+  finished(job: Job, state: "done" | "deleted" | "buried", body: Value): void {
     this.#told(job);
     this.#endWait({ state, body });
   }

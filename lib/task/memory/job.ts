@@ -1,3 +1,4 @@
+import type { Value } from "../../storage/value.ts";
 import type { JobId, JobState } from "../queue.ts";
 import type { MemoryClient } from "./client.ts";
 import type { Linked } from "./list.ts";
@@ -7,14 +8,14 @@ import type { Tube } from "./tube.ts";
 /** Who wants to know what becomes of a job. */
 export interface Watcher {
   /** The job is done, deleted or buried. */
-  finished(job: Job, state: "done" | "deleted" | "buried", body: Uint8Array): void;
+  finished(job: Job, state: "done" | "deleted" | "buried", body: Value): void;
 }
 
 /** A job in memory. Its queue moves it from state to state; it only holds the facts. */
 export class Job implements Timed, Linked<Job> {
   readonly id: JobId;
   readonly tube: Tube;
-  readonly body: Uint8Array;
+  readonly body: Value;
   readonly ttrMs: number;
   /** Milliseconds of the queue's clock. */
   readonly createdAt: number;
@@ -54,7 +55,7 @@ export class Job implements Timed, Linked<Job> {
       priority: number;
       delayMs: number;
       ttrMs: number;
-      body: Uint8Array;
+      body: Value;
       createdAt: number;
       key: string;
     },

@@ -1,3 +1,4 @@
+import type { Value } from "../../storage/value.ts";
 import type { Clock } from "../clock.ts";
 import {
   backoffDelayMs,
@@ -29,8 +30,6 @@ const JOB_OVERHEAD_BYTES = 512;
 
 /** Ids are taken from the journal in blocks of so many. */
 const ID_BLOCK = 10_000;
-
-const NOTHING = new Uint8Array(0);
 
 /**
  * A queue in the memory of this process. Its calls are done when they return; a journal can make
@@ -226,7 +225,7 @@ export class MemoryQueue implements Queue {
     job.buries++;
     job.tube.buried.push(job);
     job.ticket = this.journal.move(job);
-    this.#tell(job, "buried", new TextEncoder().encode(job.reason));
+    this.#tell(job, "buried", job.reason);
     this.serve(job.tube);
   }
 
@@ -250,7 +249,7 @@ export class MemoryQueue implements Queue {
   drop(job: Job): void {
     job.tube.deletes++;
     this.#finish(job);
-    this.#tell(job, "deleted", NOTHING);
+    this.#tell(job, "deleted", "");
   }
 
   /** Whether a job can be swapped for a result of so many bytes. */
@@ -259,7 +258,7 @@ export class MemoryQueue implements Queue {
   }
 
   /** Lets a job go that was taken: it is done, and here is its result. */
-  complete(job: Job, body: Uint8Array): void {
+  complete(job: Job, body: Value): void {
     const result = new Result(job.id, body, this.now() + this.#options.limits.resultTtlMs);
     this.#finish(job);
     this.#bytes += body.length + JOB_OVERHEAD_BYTES;
@@ -395,7 +394,7 @@ export class MemoryQueue implements Queue {
     this.leaveTube(tube);
   }
 
-  #tell(job: Job, state: "done" | "deleted" | "buried", body: Uint8Array): void {
+  #tell(job: Job, state: "done" | "deleted" | "buried", body: Value): void {
     if (job.watchers === null) return;
     const { watchers } = job;
     job.watchers = null;

@@ -1,3 +1,4 @@
+import type { Value } from "../../storage/value.ts";
 import type { JobId } from "../queue.ts";
 import { type Linked, List } from "./list.ts";
 import type { Timed, Timers } from "./timers.ts";
@@ -5,7 +6,7 @@ import type { Timed, Timers } from "./timers.ts";
 /** The result of a job that is done. */
 export class Result implements Linked<Result> {
   readonly id: JobId;
-  readonly body: Uint8Array;
+  readonly body: Value;
   /** Until when it is kept, in milliseconds of the queue's clock. */
   readonly expiresAt: number;
   /** The commit that makes it durable. */
@@ -13,7 +14,7 @@ export class Result implements Linked<Result> {
   previous: Result | null = null;
   next: Result | null = null;
 
-  constructor(id: JobId, body: Uint8Array, expiresAt: number) {
+  constructor(id: JobId, body: Value, expiresAt: number) {
     this.id = id;
     this.body = body;
     this.expiresAt = expiresAt;

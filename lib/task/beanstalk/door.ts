@@ -1,0 +1,67 @@
+import process from "node:process";
+import type { Log } from "../../log.ts";
+import type { Connection } from "../../net/connection.ts";
+import type { Queue } from "../queue.ts";
+import type { CommandKind } from "./command.ts";
+import { BeanstalkSession } from "./session.ts";
+import type { DoorCounts, ProcessFacts } from "./stats.ts";
+
+/** Options for {@linkcode BeanstalkDoor}. */
+export interface BeanstalkDoorOptions {
+  /** The largest body of a job, in bytes. */
+  maxJobBytes: number;
+  /** The version that `stats` tells. */
+  version: string;
+  log: Log;
+}
+
+/** The door of a queue that speaks the beanstalk protocol. */
+export class BeanstalkDoor {
+  readonly queue: Queue;
+  readonly log: Log;
+  readonly maxJobBytes: number;
+  readonly counts: DoorCounts = {
+    commands: new Map(),
+    connections: 0,
+    producers: 0,
+    workers: 0,
+    totalConnections: 0,
+  };
+  readonly #version: string;
+  readonly #startedMs = performance.now();
+  readonly #id = crypto.randomUUID().replaceAll("-", "").slice(0, 16);
+
+  constructor(queue: Queue, options: BeanstalkDoorOptions) {
+    this.queue = queue;
+    this.log = options.log;
+    this.maxJobBytes = options.maxJobBytes;
+    this.#version = options.version;
+  }
+
+  /** Serves a client until it leaves. */
+  serve(connection: Connection): Promise<void> {
+    return new BeanstalkSession(connection, this).serve();
+  }
+
+  /** Counts a command. */
+  count(kind: CommandKind): void {
+    const { commands } = this.counts;
+    commands.set(kind, (commands.get(kind) ?? 0) + 1);
+  }
+
+  /** What `stats` says about this process. */
+  readonly facts = (): ProcessFacts => {
+    const cpu = process.cpuUsage();
+    return {
+      pid: Deno.pid,
+      version: this.#version,
+      id: this.#id,
+      hostname: Deno.hostname(),
+      os: Deno.osRelease(),
+      platform: Deno.build.arch,
+      uptimeMs: performance.now() - this.#startedMs,
+      userCpuMicros: cpu.user,
+      systemCpuMicros: cpu.system,
+    };
+  };
+}

@@ -1,0 +1,283 @@
+import type { Connection } from "../../net/connection.ts";
+import { ReadBuffer } from "../../net/read_buffer.ts";
+import { StorageUnavailableError } from "../../storage/store.ts";
+import type { MaybePromise } from "../../storage/store.ts";
+import type { JobBody, NoJob, Outcome, QueueClient } from "../queue.ts";
+import type { Command } from "./command.ts";
+import type { BeanstalkDoor } from "./door.ts";
+import { CommandParser } from "./parser.ts";
+import { ReplyBuffer } from "./reply_buffer.ts";
+import { formatJobStats, formatStats, formatTubes, formatTubeStats } from "./stats.ts";
+import { MAX_BATCH_BYTES, MAX_LINE_BYTES, type ReplyWord } from "./words.ts";
+
+/** Replies beyond this are sent before the next command is run. */
+const FLUSH_BYTES = 64 * 1024;
+
+/** While a command waits, no more than this is read ahead of it. */
+const READ_AHEAD_BYTES = 16 * 1024;
+
+/**
+ * The conversation with one client of the beanstalk door. All commands of one read are run and
+ * answered with one write; only what has to wait (for a job, or for the engine) comes between.
+ */
+export class BeanstalkSession {
+  readonly #connection: Connection;
+  readonly #door: BeanstalkDoor;
+  readonly #client: QueueClient;
+  readonly #parser: CommandParser;
+  readonly #input: ReadBuffer;
+  readonly #replies = new ReplyBuffer();
+  /** The read that is under way; it goes on while a command waits, to notice a client that left. */
+  #reading: Promise<boolean> | null = null;
+  #ended = false;
+  #quit = false;
+  #produces = false;
+  #works = false;
+
+  constructor(connection: Connection, door: BeanstalkDoor) {
+    this.#connection = connection;
+    this.#door = door;
+    this.#client = door.queue.connect();
+    this.#parser = new CommandParser(door.maxJobBytes);
+    this.#input = new ReadBuffer({
+      maxBytes: 2 * (Math.max(door.maxJobBytes, MAX_BATCH_BYTES) + MAX_LINE_BYTES),
+    });
+  }
+
+  /** Serves the client until it leaves. */
+  async serve(): Promise<void> {
+    const { counts } = this.#door;
+    counts.connections++;
+    counts.totalConnections++;
+    try {
+      do {
+        await this.#runAll();
+        await this.#flush();
+      } while (!this.#quit && await this.#read());
+    } catch (error) {
+      if (!(error instanceof StorageUnavailableError)) throw error;
+      // What is written in the buffer may not be true: say only that, and part.
+      this.#door.log.error("Cannot answer a client", { error: error.message });
+      this.#replies.clear();
+      this.#replies.word("INTERNAL_ERROR");
+      await this.#connection.write(this.#replies.bytes);
+    } finally {
+      counts.connections--;
+      if (this.#produces) counts.producers--;
+      if (this.#works) counts.workers--;
+      this.#client.close();
+    }
+  }
+
+  /** Runs all commands that have arrived. */
+  async #runAll(): Promise<void> {
+    let command;
+    while (!this.#quit && (command = this.#parser.next(this.#input)) !== null) {
+      const pending = this.#run(command);
+      if (pending !== undefined) await pending;
+      if (this.#replies.length >= FLUSH_BYTES) await this.#flush();
+    }
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#replies.length === 0) return;
+    const settled = this.#client.settled();
+    if (settled !== undefined) await settled;
+    await this.#connection.write(this.#replies.bytes);
+    this.#replies.clear();
+  }
+
+  /** Whether anything more has come. */
+  #read(): Promise<boolean> {
+    if (this.#ended) return Promise.resolve(false);
+    if (this.#reading === null) return this.#input.fill(this.#connection);
+    const reading = this.#reading;
+    this.#reading = null;
+    return reading;
+  }
+
+  /** Waits for a job or a result, while watching whether the client is still there. */
+  async #patiently<T>(pending: Promise<T>): Promise<T> {
+    await this.#flush();
+    let over = false;
+    this.#readAhead(() => over);
+    try {
+      return await pending;
+    } finally {
+      over = true;
+    }
+  }
+
+  #readAhead(over: () => boolean): void {
+    if (this.#ended || this.#input.end - this.#input.start > READ_AHEAD_BYTES) return;
+    this.#reading ??= this.#input.fill(this.#connection);
+    this.#reading.then((more) => {
+      if (!more) {
+        this.#ended = true;
+        if (!over()) this.#client.cancel();
+      } else if (!over()) {
+        this.#reading = null;
+        this.#readAhead(over);
+      }
+    });
+  }
+
+  #run(command: Command): void | Promise<void> {
+    const { kind } = command;
+    const client = this.#client;
+    const replies = this.#replies;
+    if (kind === "mistake") return replies.word(command.reply);
+    this.#door.count(kind);
+    switch (kind) {
+      case "put":
+        this.#isProducer();
+        return then(client.put(command.spec), (answer) => {
+          if (typeof answer === "number") replies.line(`INSERTED ${answer}`);
+          else replies.word(answer);
+        });
+      case "put-unique":
+        this.#isProducer();
+        return then(client.putUnique(command.key, command.spec), (answer) => {
+          if (typeof answer === "string") replies.word(answer);
+          else replies.line(`${answer.existed ? "EXISTS" : "INSERTED"} ${answer.id}`);
+        });
+      case "put-batch":
+        this.#isProducer();
+        return then(client.putBatch(command.specs), (answer) => {
+          if (typeof answer === "string") replies.word(answer);
+          else replies.line(`INSERTED ${answer.join(" ")}`);
+        });
+      case "reserve":
+      case "reserve-with-timeout": {
+        this.#isWorker();
+        const timeoutMs = "timeoutMs" in command ? command.timeoutMs : Infinity;
+        return this.#wait(client.reserve(timeoutMs), (answer) => this.#reserved(answer));
+      }
+      case "reserve-batch":
+        this.#isWorker();
+        return this.#wait(client.reserveBatch(command.max, command.timeoutMs), (answer) => {
+          if (typeof answer === "string") return replies.word(answer);
+          replies.line(`RESERVED-BATCH ${answer.length}`);
+          for (const job of answer) this.#reserved(job);
+        });
+      case "reserve-job":
+        this.#isWorker();
+        return then(client.reserveJob(command.id), (answer) => this.#job("RESERVED", answer));
+      case "delete":
+        return this.#found(client.delete(command.id), "DELETED");
+      case "done":
+        return then(client.done(command.id, command.body), (answer) => {
+          replies.word(answer === "OUT_OF_MEMORY" ? answer : answer ? "DONE" : "NOT_FOUND");
+        });
+      case "release":
+        return then(
+          client.release(command.id, command.priority, command.delayMs),
+          (answer) => replies.word(answer),
+        );
+      case "fail":
+        return then(client.fail(command.id, command.body), (answer) => replies.word(answer));
+      case "bury":
+        return this.#found(client.bury(command.id, command.priority), "BURIED");
+      case "touch":
+        return this.#found(client.touch(command.id), "TOUCHED");
+      case "kick":
+        return then(client.kick(command.bound), (count) => replies.line(`KICKED ${count}`));
+      case "kick-job":
+        return this.#found(client.kickJob(command.id), "KICKED");
+      case "peek":
+        return then(client.peek(command.id), (answer) => this.#job("FOUND", answer));
+      case "peek-ready":
+      case "peek-delayed":
+      case "peek-buried": {
+        const state = kind.slice("peek-".length) as "ready" | "delayed" | "buried";
+        return then(client.peekState(state), (answer) => this.#job("FOUND", answer));
+      }
+      case "use":
+        if (!client.use(command.tube)) return replies.word("OUT_OF_MEMORY");
+        return replies.line(`USING ${client.used}`);
+      case "list-tube-used":
+        return replies.line(`USING ${client.used}`);
+      case "watch":
+        if (!client.watch(command.tube)) return replies.word("OUT_OF_MEMORY");
+        return replies.line(`WATCHING ${client.watched.length}`);
+      case "ignore":
+        if (!client.ignore(command.tube)) return replies.word("NOT_IGNORED");
+        return replies.line(`WATCHING ${client.watched.length}`);
+      case "pause-tube":
+        return this.#found(client.pauseTube(command.tube, command.pauseMs), "PAUSED");
+      case "result":
+        return then(client.result(command.id), (answer) => this.#outcome(command.id, answer));
+      case "wait":
+        return this.#wait(
+          client.wait(command.id, command.timeoutMs),
+          (answer) => this.#outcome(command.id, answer),
+        );
+      case "stats":
+        return then(client.stats(), (stats) => {
+          const { counts, facts, maxJobBytes, queue } = this.#door;
+          const about = { facts: facts(), maxJobBytes, draining: queue.draining };
+          replies.chunk("OK", formatStats(stats, counts, about));
+        });
+      case "stats-job":
+        return then(client.statsJob(command.id), (stats) => {
+          if (stats === null) replies.word("NOT_FOUND");
+          else replies.chunk("OK", formatJobStats(stats));
+        });
+      case "stats-tube":
+        return then(client.statsTube(command.tube), (stats) => {
+          if (stats === null) replies.word("NOT_FOUND");
+          else replies.chunk("OK", formatTubeStats(stats));
+        });
+      case "list-tubes":
+        return then(client.listTubes(), (tubes) => replies.chunk("OK", formatTubes(tubes)));
+      case "list-tubes-watched":
+        return replies.chunk("OK", formatTubes(client.watched));
+      case "quit":
+        this.#quit = true;
+    }
+  }
+
+  /** As `then`, for what may take as long as a client is willing to wait. */
+  #wait<T>(answer: MaybePromise<T>, reply: (answer: T) => void): void | Promise<void> {
+    if (answer instanceof Promise) return this.#patiently(answer).then(reply);
+    reply(answer);
+  }
+
+  #found(answer: MaybePromise<boolean>, word: ReplyWord): void | Promise<void> {
+    return then(answer, (found) => this.#replies.word(found ? word : "NOT_FOUND"));
+  }
+
+  #reserved(answer: JobBody | NoJob): void {
+    if (typeof answer === "string") this.#replies.word(answer);
+    else this.#replies.body("RESERVED", answer.id, answer.body);
+  }
+
+  #job(word: string, job: JobBody | null): void {
+    if (job === null) this.#replies.word("NOT_FOUND");
+    else this.#replies.body(word, job.id, job.body);
+  }
+
+  #outcome(id: number, outcome: Outcome | "TIMED_OUT" | null): void {
+    if (outcome === null) this.#replies.word("NOT_FOUND");
+    else if (outcome === "TIMED_OUT") this.#replies.word(outcome);
+    else this.#replies.chunk(`RESULT ${id} ${outcome.state}`, outcome.body);
+  }
+
+  #isProducer(): void {
+    if (this.#produces) return;
+    this.#produces = true;
+    this.#door.counts.producers++;
+  }
+
+  #isWorker(): void {
+    if (this.#works) return;
+    this.#works = true;
+    this.#door.counts.workers++;
+  }
+}
+
+/** Replies to an answer, now or when it is there. */
+function then<T>(answer: MaybePromise<T>, reply: (answer: T) => void): void | Promise<void> {
+  if (answer instanceof Promise) return answer.then(reply);
+  reply(answer);
+}

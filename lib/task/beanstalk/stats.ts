@@ -1,0 +1,180 @@
+/**
+ * The statistics of the beanstalk protocol: dictionaries and lists in YAML.
+ *
+ * @module
+ */
+
+import { valueBytes } from "../../storage/value.ts";
+import type { JobStats, QueueStats, TubeStats } from "../queue.ts";
+import type { CommandKind } from "./command.ts";
+
+/** What a door counts about its own clients. */
+export interface DoorCounts {
+  /** How often each command came, well-formed. */
+  commands: Map<CommandKind, number>;
+  connections: number;
+  /** Open connections that have put a job. */
+  producers: number;
+  /** Open connections that have asked for a job. */
+  workers: number;
+  totalConnections: number;
+}
+
+/** What `stats` says about the process. */
+export interface ProcessFacts {
+  pid: number;
+  version: string;
+  /** Of this process, random. */
+  id: string;
+  hostname: string;
+  os: string;
+  platform: string;
+  uptimeMs: number;
+  userCpuMicros: number;
+  systemCpuMicros: number;
+}
+
+/** The commands in the order in which `stats` lists them: theirs first, then ours. */
+const COUNTED: readonly CommandKind[] = [
+  "put",
+  "peek",
+  "peek-ready",
+  "peek-delayed",
+  "peek-buried",
+  "reserve",
+  "reserve-with-timeout",
+  "delete",
+  "release",
+  "use",
+  "watch",
+  "ignore",
+  "bury",
+  "kick",
+  "touch",
+  "stats",
+  "stats-job",
+  "stats-tube",
+  "list-tubes",
+  "list-tube-used",
+  "list-tubes-watched",
+  "pause-tube",
+  "put-unique",
+  "put-batch",
+  "reserve-batch",
+  "reserve-job",
+  "kick-job",
+  "done",
+  "fail",
+  "result",
+  "wait",
+];
+
+/** The answer to `stats-job`. */
+export function formatJobStats(job: JobStats): string {
+  return dictionary([
+    ["id", job.id],
+    ["tube", quote(job.tube)],
+    ["state", job.state],
+    ["pri", job.priority],
+    ["age", seconds(job.ageMs)],
+    ["delay", seconds(job.delayMs)],
+    ["ttr", seconds(job.ttrMs)],
+    ["time-left", seconds(job.leftMs)],
+    ["file", 0],
+    ["reserves", job.reserves],
+    ["timeouts", job.timeouts],
+    ["releases", job.releases],
+    ["buries", job.buries],
+    ["kicks", job.kicks],
+    ["attempts", job.attempts],
+    ["key", quote(job.key)],
+    ["reason", quote(new TextDecoder().decode(valueBytes(job.reason)))],
+  ]);
+}
+
+/** The answer to `stats-tube`. */
+export function formatTubeStats(tube: TubeStats): string {
+  return dictionary([
+    ["name", quote(tube.name)],
+    ["current-jobs-urgent", tube.urgent],
+    ["current-jobs-ready", tube.ready],
+    ["current-jobs-reserved", tube.reserved],
+    ["current-jobs-delayed", tube.delayed],
+    ["current-jobs-buried", tube.buried],
+    ["total-jobs", tube.totalJobs],
+    ["current-using", tube.using],
+    ["current-waiting", tube.waiting],
+    ["current-watching", tube.watching],
+    ["pause", seconds(tube.pauseMs)],
+    ["cmd-delete", tube.deletes],
+    ["cmd-pause-tube", tube.pauses],
+    ["pause-time-left", seconds(tube.pauseLeftMs)],
+  ]);
+}
+
+/** The answer to `stats`. */
+export function formatStats(
+  queue: QueueStats,
+  door: DoorCounts,
+  about: { facts: ProcessFacts; maxJobBytes: number; draining: boolean },
+): string {
+  const { facts } = about;
+  return dictionary([
+    ["current-jobs-urgent", queue.urgent],
+    ["current-jobs-ready", queue.ready],
+    ["current-jobs-reserved", queue.reserved],
+    ["current-jobs-delayed", queue.delayed],
+    ["current-jobs-buried", queue.buried],
+    ...COUNTED.map((kind): [string, number] => [`cmd-${kind}`, door.commands.get(kind) ?? 0]),
+    ["job-timeouts", queue.timeouts],
+    ["total-jobs", queue.totalJobs],
+    ["max-job-size", about.maxJobBytes],
+    ["current-tubes", queue.tubes],
+    ["current-connections", door.connections],
+    ["current-producers", door.producers],
+    ["current-workers", door.workers],
+    ["current-waiting", queue.waiting],
+    ["total-connections", door.totalConnections],
+    ["pid", facts.pid],
+    ["version", quote(facts.version)],
+    ["rusage-utime", cpuTime(facts.userCpuMicros)],
+    ["rusage-stime", cpuTime(facts.systemCpuMicros)],
+    ["uptime", seconds(facts.uptimeMs)],
+    ["binlog-oldest-index", 0],
+    ["binlog-current-index", 0],
+    ["binlog-records-migrated", 0],
+    ["binlog-records-written", 0],
+    ["binlog-max-size", 0],
+    ["draining", String(about.draining)],
+    ["id", quote(facts.id)],
+    ["hostname", quote(facts.hostname)],
+    ["os", quote(facts.os)],
+    ["platform", quote(facts.platform)],
+    ["current-results", queue.results],
+  ]);
+}
+
+/** The answer to `list-tubes` and `list-tubes-watched`. */
+export function formatTubes(tubes: readonly string[]): string {
+  return `---\n${tubes.map((tube) => `- ${tube}\n`).join("")}`;
+}
+
+function dictionary(entries: [key: string, value: string | number][]): string {
+  return `---\n${entries.map(([key, value]) => `${key}: ${value}\n`).join("")}`;
+}
+
+function seconds(ms: number): number {
+  return Math.floor(ms / 1000);
+}
+
+function cpuTime(micros: number): string {
+  return (micros / 1e6).toFixed(6);
+}
+
+/** A text in double quotes on one line, in ASCII. */
+function quote(text: string): string {
+  return JSON.stringify(text).replace(
+    /[\u007f-\uffff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { Heap } from "../../../lib/task/memory/heap.ts";
+
+interface Item {
+  key: number;
+  place: number;
+}
+
+function newHeap(): Heap<Item> {
+  return new Heap<Item>({
+    before: (a, b) => a.key < b.key,
+    place: (item) => item.place,
+    setPlace: (item, place) => item.place = place,
+  });
+}
+
+Deno.test("Heap: hands out in order, whatever was put in, taken out and moved", () => {
+  const step = fc.oneof(
+    fc.record({ do: fc.constant("push" as const), key: fc.integer() }),
+    fc.record({ do: fc.constant("remove" as const), key: fc.nat() }),
+    fc.record({ do: fc.constant("update" as const), key: fc.nat(), to: fc.integer() }),
+  );
+  fc.assert(fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+    const heap = newHeap();
+    const items: Item[] = [];
+    for (const step of steps) {
+      if (step.do === "push") {
+        const item = { key: step.key, place: -1 };
+        heap.push(item);
+        items.push(item);
+      } else if (items.length > 0 && step.do === "remove") {
+        const [item] = items.splice(step.key % items.length, 1);
+        heap.remove(item!);
+        assert.equal(item!.place, -1);
+      } else if (items.length > 0 && step.do === "update") {
+        const item = items[step.key % items.length]!;
+        item.key = step.to;
+        heap.update(item);
+      }
+      assert.equal(heap.size, items.length);
+    }
+    const keys: number[] = [];
+    for (let item; (item = heap.first) !== undefined;) {
+      keys.push(item.key);
+      heap.remove(item);
+    }
+    assert.deepEqual(keys, items.map((item) => item.key).sort((a, b) => a - b));
+  }));
+});

@@ -1,0 +1,143 @@
+import assert from "node:assert/strict";
+import { SYSTEM_CLOCK } from "../../lib/task/clock.ts";
+import { MemoryQueue } from "../../lib/task/memory/queue.ts";
+import { put, queueSuite, reserve, spec, type SuiteOptions } from "./queue_suite.ts";
+import { ManualClock, queueOptions } from "./support.ts";
+
+queueSuite("memory", (options) => {
+  const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions(options));
+  return Promise.resolve({ queue, [Symbol.asyncDispose]: () => queue.close() });
+});
+
+function manual(options: SuiteOptions = {}): { clock: ManualClock; queue: MemoryQueue } {
+  const clock = new ManualClock();
+  return { clock, queue: new MemoryQueue(clock, queueOptions(options)) };
+}
+
+Deno.test("MemoryQueue: deadlines are met to the millisecond", async () => {
+  const { clock, queue } = manual();
+  const client = queue.connect(), other = queue.connect();
+  const id = await put(client, spec("x", { delayMs: 5000, ttrMs: 3000 }));
+  clock.advance(4999);
+  assert.equal((await client.statsJob(id))!.state, "delayed");
+  clock.advance(1);
+  assert.equal((await client.statsJob(id))!.state, "ready");
+  await reserve(client);
+  clock.advance(2000);
+  assert.equal(await client.touch(id), true);
+  clock.advance(2999);
+  assert.equal((await client.statsJob(id))!.state, "reserved");
+  const pending = other.reserve(Infinity);
+  clock.advance(1);
+  assert.equal((await pending as { id: number }).id, id);
+});
+
+Deno.test("MemoryQueue: a reserve that waits is told when the last second of a job begins", async () => {
+  const { clock, queue } = manual();
+  const client = queue.connect();
+  await put(client, spec("a", { ttrMs: 10_000 }));
+  await put(client, spec("b", { ttrMs: 4_000 }));
+  await reserve(client);
+  await reserve(client);
+  let answer: unknown;
+  void Promise.resolve(client.reserve(60_000)).then((got) => answer = got);
+  clock.advance(2_999);
+  await Promise.resolve();
+  assert.equal(answer, undefined);
+  clock.advance(1);
+  await Promise.resolve();
+  assert.equal(answer, "DEADLINE_SOON");
+  assert.equal(queue.stats().waiting, 0);
+});
+
+Deno.test("MemoryQueue: waiting clients are served in the order in which they came", async () => {
+  const { queue } = manual();
+  const producer = queue.connect();
+  const served: number[] = [];
+  const workers = Array.from({ length: 1000 }, () => queue.connect());
+  const pending = workers.map((worker, index) =>
+    Promise.resolve(worker.reserve(Infinity)).then(() => served.push(index))
+  );
+  assert.equal(queue.stats().waiting, 1000);
+  for (let index = 0; index < 1000; index++) await put(producer, spec("x"));
+  await Promise.all(pending);
+  assert.deepEqual(served, Array.from({ length: 1000 }, (_, index) => index));
+});
+
+Deno.test("MemoryQueue: 100 000 delayed jobs come out in the order of their delays", async () => {
+  const { clock, queue } = manual();
+  const client = queue.connect();
+  const count = 100_000;
+  for (let index = 0; index < count; index++) {
+    await put(client, spec("", { delayMs: 1000 + (index * 7919) % count }));
+  }
+  clock.advance(1000 + count / 2);
+  assert.equal((await client.stats()).ready, count / 2 + 1);
+  clock.advance(count);
+  assert.equal((await client.stats()).ready, count);
+  assert(clock.timersSet < 3000 + count, `${clock.timersSet} timers were set`);
+});
+
+Deno.test("MemoryQueue: refuses jobs beyond its number and its memory, and takes them again", async () => {
+  const few = manual({ limits: { maxJobs: 3 } }).queue.connect();
+  const ids = await few.putBatch([spec("a"), spec("b")]);
+  assert(Array.isArray(ids));
+  assert.equal(await few.putBatch([spec("c"), spec("d")]), "OUT_OF_MEMORY");
+  await put(few, spec("c"));
+  assert.equal(await few.put(spec("d")), "OUT_OF_MEMORY");
+  assert.equal(await few.delete(ids[0]!), true);
+  await put(few, spec("d"));
+
+  const { queue } = manual({ limits: { maxBytes: 100_000 } });
+  const small = queue.connect();
+  const big = await put(small, spec("x".repeat(60_000)));
+  assert.equal(await small.put(spec("x".repeat(60_000))), "OUT_OF_MEMORY");
+  assert(queue.stats().bytes <= 100_000);
+  await small.delete(big);
+  assert.equal(queue.stats().bytes, 0);
+  await put(small, spec("x".repeat(60_000)));
+});
+
+Deno.test("MemoryQueue: old results make way for jobs, and results beyond their number go", async () => {
+  const { queue } = manual({ limits: { maxBytes: 100_000, maxResults: 2 } });
+  const client = queue.connect();
+  const ids: number[] = [];
+  for (const size of [30_000, 30_000, 30_000]) {
+    ids.push(await put(client, spec("")));
+    await reserve(client);
+    assert.equal(await client.done(ids.at(-1)!, "r".repeat(size)), true);
+  }
+  assert.equal(await client.result(ids[0]!), null);
+  assert.notEqual(await client.result(ids[1]!), null);
+  await put(client, spec("x".repeat(50_000)));
+  assert.equal(await client.result(ids[1]!), null);
+  assert.notEqual(await client.result(ids[2]!), null);
+  await reserve(client);
+  assert.equal(queue.stats().results, 1);
+});
+
+Deno.test("MemoryQueue: leaves nothing behind when all is done", async () => {
+  const { clock, queue } = manual({ limits: { resultTtlMs: 1000 } });
+  const client = queue.connect(), worker = queue.connect();
+  client.use("t");
+  worker.watch("t");
+  for (let index = 0; index < 100; index++) {
+    await client.putUnique(`k${index}`, spec("x", { delayMs: index % 3 }));
+  }
+  clock.advance(10);
+  const jobs = await worker.reserveBatch(1000, 0);
+  assert(Array.isArray(jobs) && jobs.length === 100);
+  const pending = client.wait(jobs[0]!.id, 500);
+  for (const job of jobs) await worker.done(job.id, "y");
+  await pending;
+  clock.advance(1000);
+  client.close();
+  worker.close();
+  const { ready, reserved, delayed, buried, bytes, results, tubes, waiting } = queue.stats();
+  assert.deepEqual(
+    { ready, reserved, delayed, buried, bytes, results, tubes, waiting },
+    { ready: 0, reserved: 0, delayed: 0, buried: 0, bytes: 0, results: 0, tubes: 1, waiting: 0 },
+  );
+  assert.equal(queue.timers.size, 0);
+  assert.equal(queue.jobs.size, 0);
+});

@@ -1,0 +1,223 @@
+/**
+ * What the tests of the queue share: a clock that is turned by hand, doors on free ports, and a
+ * client with two verbs.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { createLog } from "../../lib/log.ts";
+import { Listener } from "../../lib/net/listener.ts";
+import { BeanstalkDoor } from "../../lib/task/beanstalk/door.ts";
+import { type Clock, SYSTEM_CLOCK } from "../../lib/task/clock.ts";
+import { MemoryQueue } from "../../lib/task/memory/queue.ts";
+import type { Queue, QueueLimits, QueueOptions, TubeRules } from "../../lib/task/queue.ts";
+
+/** The longest wait for anything that a test expects. */
+export const DEADLINE_MS = 10_000;
+
+/** A clock that stands still until it is told otherwise. */
+export class ManualClock implements Clock {
+  #now = 1_700_000_000_000;
+  #timers: { at: number; call: () => void }[] = [];
+  /** How many timers were set in all. */
+  timersSet = 0;
+
+  now(): number {
+    return this.#now;
+  }
+
+  after(delayMs: number, call: () => void): () => void {
+    this.timersSet++;
+    const timer = { at: this.#now + delayMs, call };
+    this.#timers.push(timer);
+    return () => this.#timers = this.#timers.filter((other) => other !== timer);
+  }
+
+  /** Lets time pass, and fires what is due on the way. */
+  advance(ms: number): void {
+    const end = this.#now + ms;
+    while (true) {
+      const due = this.#timers.filter((timer) => timer.at <= end).sort((a, b) => a.at - b.at)[0];
+      if (due === undefined) break;
+      this.#now = Math.max(this.#now, due.at);
+      this.#timers = this.#timers.filter((timer) => timer !== due);
+      due.call();
+    }
+    this.#now = end;
+  }
+}
+
+/** Rules and limits that change nothing of what the protocol says. */
+export const PLAIN_RULES: TubeRules = {
+  maxAttempts: 0,
+  backoffMs: 0,
+  maxBackoffMs: 600_000,
+  maxReserved: 0,
+};
+export const WIDE_LIMITS: QueueLimits = {
+  maxJobs: 10_000_000,
+  maxBytes: 8 * 1024 ** 3,
+  maxTubes: 10_000,
+  maxResults: 100_000,
+  resultTtlMs: 3_600_000,
+};
+
+/** Options of a queue, the given ones over plain ones. */
+export function queueOptions(
+  changes: { limits?: Partial<QueueLimits>; rules?: Record<string, Partial<TubeRules>> } = {},
+): QueueOptions {
+  return {
+    limits: { ...WIDE_LIMITS, ...changes.limits },
+    rulesOf: (tube) => ({ ...PLAIN_RULES, ...changes.rules?.[tube] }),
+  };
+}
+
+/** A log that nobody reads. */
+export const SILENT_LOG = createLog("test", { level: "error", format: "text", sink: () => {} });
+
+/** A beanstalk door on a free port. */
+export async function openDoor(
+  options: { queue?: Queue; maxJobBytes?: number; maxClients?: number } = {},
+): Promise<OpenDoor> {
+  const queue = options.queue ?? new MemoryQueue(SYSTEM_CLOCK, queueOptions());
+  const log = SILENT_LOG;
+  const maxJobBytes = options.maxJobBytes ?? 65535;
+  const door = new BeanstalkDoor(queue, { maxJobBytes, version: "0.0.0", log });
+  const listener = await Listener.listen({ transport: "tcp", hostname: "127.0.0.1", port: 0 }, {
+    maxClients: options.maxClients ?? 2000,
+    idleTimeoutMs: 0,
+    fullReply: new Uint8Array(0),
+    log,
+    handle: (connection) => door.serve(connection),
+  });
+  return new OpenDoor(queue, listener);
+}
+
+/** A door that is open, and the clients that a test made of it. */
+export class OpenDoor {
+  readonly queue: Queue;
+  readonly listener: Listener;
+  readonly port: number;
+  readonly #clients: WireClient[] = [];
+
+  constructor(queue: Queue, listener: Listener) {
+    this.queue = queue;
+    this.listener = listener;
+    assert(listener.address.transport === "tcp");
+    this.port = listener.address.port;
+  }
+
+  /** Connects a client. */
+  async client(): Promise<WireClient> {
+    const client = await WireClient.connect(this.port);
+    this.#clients.push(client);
+    return client;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const client of this.#clients) client.close();
+    await this.listener.close();
+    await this.queue.close();
+  }
+}
+
+/** A client that sends text and expects text. */
+export class WireClient {
+  readonly #conn: Deno.Conn;
+  #unread = "";
+  #closed = false;
+
+  private constructor(conn: Deno.Conn) {
+    this.#conn = conn;
+  }
+
+  /** Connects to a port of this machine. */
+  static async connect(port: number): Promise<WireClient> {
+    const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+    conn.setNoDelay(true);
+    return new WireClient(conn);
+  }
+
+  /** Sends a text, one byte a character. */
+  async send(text: string): Promise<void> {
+    let bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
+    while (bytes.length > 0) bytes = bytes.subarray(await this.#conn.write(bytes));
+  }
+
+  /** Expects exactly this text next. */
+  async expect(text: string): Promise<void> {
+    while (this.#unread.length < text.length) {
+      if (!text.startsWith(this.#unread)) break;
+      if (!await this.#read()) break;
+    }
+    assert.equal(this.#unread.slice(0, text.length), text);
+    this.#unread = this.#unread.slice(text.length);
+  }
+
+  /** Sends a text and expects another. */
+  async ask(text: string, reply: string): Promise<void> {
+    await this.send(text);
+    await this.expect(reply);
+  }
+
+  /** The next line, without its end. */
+  async line(): Promise<string> {
+    while (!this.#unread.includes("\r\n")) {
+      if (!await this.#read()) throw new Error(`Cannot read a line: got "${this.#unread}"`);
+    }
+    const end = this.#unread.indexOf("\r\n");
+    const line = this.#unread.slice(0, end);
+    this.#unread = this.#unread.slice(end + 2);
+    return line;
+  }
+
+  /** The next `count` bytes. */
+  async bytes(count: number): Promise<string> {
+    while (this.#unread.length < count) {
+      if (!await this.#read()) throw new Error(`Cannot read ${count} bytes: the end came first`);
+    }
+    const bytes = this.#unread.slice(0, count);
+    this.#unread = this.#unread.slice(count);
+    return bytes;
+  }
+
+  /** The body of a reply "OK <bytes>", or of another that ends in the length of its body. */
+  async chunk(command: string): Promise<string> {
+    await this.send(command);
+    const head = await this.line();
+    const body = await this.bytes(Number(head.split(" ").at(-1)));
+    await this.expect("\r\n");
+    return body;
+  }
+
+  /** Expects that the server closes and says nothing more. */
+  async expectEnd(): Promise<void> {
+    while (await this.#read());
+    assert.equal(this.#unread, "");
+  }
+
+  /** Says that nothing more comes from here, and reads on. */
+  async endInput(): Promise<void> {
+    await this.#conn.closeWrite();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#conn.close();
+  }
+
+  async #read(): Promise<boolean> {
+    const buffer = new Uint8Array(65536);
+    const timer = setTimeout(() => this.close(), DEADLINE_MS);
+    try {
+      const count = await this.#conn.read(buffer);
+      if (count === null) return false;
+      this.#unread += String.fromCharCode.apply(null, [...buffer.subarray(0, count)]);
+      return true;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
