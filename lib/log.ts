@@ -25,10 +25,31 @@ export interface Log {
   enabled(level: LogLevel): boolean;
   /** Writes an event: a sentence without a full stop, and what it is about as fields. */
   write(level: LogLevel, message: string, fields?: Record<string, unknown>): void;
+  /**
+   * What the lines of many alike events have in common, for those who write them by the thousand:
+   * a line is the head, a text with JSON's escapes, and the tail.
+   *
+   * @param field The name of the field that holds the text.
+   * @returns `undefined` if events of this level are not written.
+   */
+  frame(
+    level: LogLevel,
+    message: string,
+    fields: Record<string, unknown>,
+    field: string,
+  ): LogFrame | undefined;
+  /** Writes finished lines. */
+  writeLines(lines: Uint8Array): void;
   debug(message: string, fields?: Record<string, unknown>): void;
   info(message: string, fields?: Record<string, unknown>): void;
   warn(message: string, fields?: Record<string, unknown>): void;
   error(message: string, fields?: Record<string, unknown>): void;
+}
+
+/** See {@linkcode Log.frame}. */
+export interface LogFrame {
+  head: Uint8Array;
+  tail: Uint8Array;
 }
 
 /** Options for {@linkcode createLog}. */
@@ -36,9 +57,14 @@ export interface LogOptions {
   /** The least important level that is written. Read at every event, so it can change. */
   level: LogLevel;
   format: LogFormat;
-  /** Takes one finished line, its newline included. */
-  sink: (line: string) => void;
+  /** Takes finished lines, newlines included. */
+  sink: (lines: Uint8Array) => void;
 }
+
+/** Stands where the text of a frame goes. The blank makes every format put it into quotes. */
+const FRAME_TEXT = "the text";
+
+const encoder = new TextEncoder();
 
 const FORMATTERS = {
   text: () => getLogfmtFormatter({ properties: "flatten" }),
@@ -57,8 +83,7 @@ export function createLog(part: string, options: LogOptions): Log {
   function enabled(level: LogLevel): boolean {
     return LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(options.level);
   }
-  function write(level: LogLevel, message: string, fields: Record<string, unknown> = {}): void {
-    if (!enabled(level)) return;
+  function line(level: LogLevel, message: string, fields: Record<string, unknown>): string {
     const record: LogRecord = {
       category,
       level: level === "warn" ? "warning" : level,
@@ -67,11 +92,24 @@ export function createLog(part: string, options: LogOptions): Log {
       timestamp: Date.now(),
       properties: fields,
     };
-    options.sink(format(record));
+    return format(record);
+  }
+  function write(level: LogLevel, message: string, fields: Record<string, unknown> = {}): void {
+    if (enabled(level)) options.sink(encoder.encode(line(level, message, fields)));
   }
   return {
     enabled,
     write,
+    frame: (level, message, fields, field) => {
+      if (!enabled(level)) return undefined;
+      const whole = line(level, message, { ...fields, [field]: FRAME_TEXT });
+      const at = whole.lastIndexOf(FRAME_TEXT);
+      return {
+        head: encoder.encode(whole.slice(0, at)),
+        tail: encoder.encode(whole.slice(at + FRAME_TEXT.length)),
+      };
+    },
+    writeLines: (lines) => options.sink(lines),
     debug: (message, fields) => write("debug", message, fields),
     info: (message, fields) => write("info", message, fields),
     warn: (message, fields) => write("warn", message, fields),

@@ -1,10 +1,68 @@
-import * as v from "valibot";
-import type { Service, ServiceConfig } from "../service.ts";
+/**
+ * The echo service: a bus of lines. In broadcast mode every line goes to every client; in confirm
+ * mode it goes to the log, and its sender is told so.
+ *
+ * @module
+ */
 
-/** The echo service. */
-export const echo: Service<ServiceConfig> = {
+import type { Metric } from "../metrics.ts";
+import type { Connection } from "../net/connection.ts";
+import { connectionMetrics, Listener } from "../net/listener.ts";
+import type { RunningService, Service, ServiceContext } from "../service.ts";
+import { serveBroadcast } from "./broadcast.ts";
+import { type EchoConfig, echoConfigSchema } from "./config.ts";
+import { Confirmer } from "./confirm.ts";
+import { Room, type RoomStats } from "./room.ts";
+
+const encoder = new TextEncoder();
+
+/** The echo service, as the table of services lists it. */
+export const echo: Service<EchoConfig> = {
   name: "echo",
-  schema: v.object({ enabled: v.boolean() }),
-  addresses: () => [],
-  start: () => Promise.reject(new Error("Cannot start echo")),
+  schema: echoConfigSchema,
+  addresses: (config) => [config.listen],
+  start,
 };
+
+async function start(config: EchoConfig, context: ServiceContext): Promise<RunningService> {
+  const { log } = context;
+  const room = new Room(config, log);
+  const confirmer = new Confirmer(config, log);
+  const handle = config.mode === "broadcast"
+    ? (connection: Connection) => serveBroadcast(connection, room, config)
+    : (connection: Connection) => confirmer.serve(connection);
+  const listener = await Listener.listen(config.listen, {
+    maxClients: config.max_clients,
+    idleTimeoutMs: config.idle_timeout,
+    fullReply: encoder.encode("ERR server full\n"),
+    log,
+    handle,
+  });
+  const stats = () => config.mode === "broadcast" ? room.stats() : confirmer.stats();
+  return {
+    addresses: [listener.address],
+    problems: () => [],
+    metrics: () => [...connectionMetrics("echo", listener.stats()), ...roomMetrics(stats())],
+    drain: async (deadline) => {
+      await listener.drain(deadline);
+      log.info("Echo stopped", { ...stats(), ...listener.stats() });
+    },
+  };
+}
+
+function roomMetrics(stats: RoomStats): Metric[] {
+  const counter = (name: string, help: string, value: number): Metric => (
+    { type: "counter", name, help, samples: [{ value }] }
+  );
+  return [
+    counter("echo_messages_total", "Messages that clients sent.", stats.messages),
+    counter("echo_delivered_messages_total", "Messages handed to clients.", stats.delivered),
+    counter("echo_dropped_messages_total", "Messages that slow clients lost.", stats.dropped),
+    {
+      type: "gauge",
+      name: "echo_slow_clients",
+      help: "Clients that are slow at this moment.",
+      samples: [{ value: stats.slowClients }],
+    },
+  ];
+}

@@ -1,5 +1,6 @@
 import { delay } from "@std/async/delay";
 import type { Log } from "../log.ts";
+import type { Metric } from "../metrics.ts";
 import { type Address, addressOf, formatAddress } from "./address.ts";
 import { Connection, ConnectionClosedError } from "./connection.ts";
 
@@ -44,6 +45,31 @@ export interface ListenerStats {
   sentBytes: number;
 }
 
+/**
+ * The figures of a listener.
+ *
+ * @param service The service that it belongs to; a label of every figure.
+ * @param stats What it has counted.
+ */
+export function connectionMetrics(service: string, stats: ListenerStats): Metric[] {
+  const labels = { service };
+  const figure = (type: "counter" | "gauge", name: string, help: string, value: number): Metric => (
+    { type, name, help, samples: [{ labels, value }] }
+  );
+  return [
+    figure("gauge", "connections", "Connections that are open.", stats.connections),
+    figure("counter", "connections_total", "Connections that were accepted.", stats.accepted),
+    figure(
+      "counter",
+      "connections_rejected_total",
+      "Connections that were refused because the server was full.",
+      stats.refused,
+    ),
+    figure("counter", "received_bytes_total", "Bytes read from clients.", stats.receivedBytes),
+    figure("counter", "sent_bytes_total", "Bytes written to clients.", stats.sentBytes),
+  ];
+}
+
 /** Accepts connections on one address and has each served by a handler. */
 export class Listener {
   /** Where it listens; a port 0 has become the port that was picked. */
@@ -57,6 +83,7 @@ export class Listener {
   readonly #idleSince = new WeakMap<Connection, { bytes: number; sinceMs: number }>();
   #stopped = false;
   #refusals = 0;
+  #lastId = 0;
   #stats = { accepted: 0, refused: 0, receivedBytes: 0, sentBytes: 0 };
 
   /**
@@ -167,13 +194,13 @@ export class Listener {
   }
 
   #serve(conn: Deno.Conn): void {
-    const id = ++this.#stats.accepted;
-    const connection = new Connection(conn, id, remoteName(conn));
+    const connection = new Connection(conn, ++this.#lastId, remoteName(conn));
     if (this.#connections.size >= this.#options.maxClients) {
       this.#stats.refused++;
       this.#refuse(connection);
       return;
     }
+    this.#stats.accepted++;
     this.#connections.set(connection, this.#handle(connection));
   }
 

@@ -1,0 +1,79 @@
+import { delay } from "@std/async/delay";
+import type { Connection } from "../net/connection.ts";
+import type { LineBatch } from "../net/line_framer.ts";
+import { LineReader } from "../net/line_reader.ts";
+import type { Messages } from "../net/outbox.ts";
+import type { EchoConfig } from "./config.ts";
+import type { Room } from "./room.ts";
+
+/** How long a client that sends no more may take to read what it still has to get. */
+const FLUSH_MAX_MS = 10_000;
+
+const NEWLINE = 10;
+const encoder = new TextEncoder();
+
+/** What a client is told of a line that was too long. */
+export function tooLongReply(maxLineBytes: number): Uint8Array {
+  return encoder.encode(`ERR line too long (limit ${maxLineBytes} bytes)\n`);
+}
+
+/**
+ * Serves a client of a room: what it sends goes to everyone, what anyone sends comes to it.
+ *
+ * @param connection The client.
+ * @param room The room that it joins.
+ * @param config The section of the configuration.
+ */
+export async function serveBroadcast(
+  connection: Connection,
+  room: Room,
+  config: EchoConfig,
+): Promise<void> {
+  const reader = new LineReader(connection, { maxLineBytes: config.max_line });
+  const tooLong = tooLongReply(config.max_line);
+  const member = room.join(connection);
+  try {
+    for (let batch = await reader.read(); batch !== null; batch = await reader.read()) {
+      for (let from = 0; from < batch.count;) {
+        if (batch.isTooLong(from)) {
+          member.outbox.offer({ bytes: tooLong, ends: [tooLong.length] }, 0, performance.now());
+          from++;
+          continue;
+        }
+        let to = from + 1;
+        while (to < batch.count && !batch.isTooLong(to)) to++;
+        const wait = room.publish(messagesOf(batch, from, to));
+        if (wait !== undefined) await wait;
+        from = to;
+      }
+    }
+    // When the daemon drains, others may have a batch on its way that this client is to get.
+    await room.settled();
+  } finally {
+    room.leave(member);
+  }
+  const limit = new AbortController();
+  const tooLate = delay(FLUSH_MAX_MS, { signal: limit.signal }).catch(() => {});
+  await Promise.race([member.outbox.flushed(), tooLate]);
+  limit.abort();
+}
+
+/** The lines `from` up to and without `to`, byte for byte, as one array to be shared. */
+function messagesOf(batch: LineBatch, from: number, to: number): Messages {
+  const start = batch.starts[from]!;
+  const end = batch.nexts[to - 1]!;
+  if (batch.bytes[end - 1] !== NEWLINE) return lastLine(batch.bytes.subarray(start, end));
+  const bytes = batch.bytes.slice(start, end);
+  if (to - from === 1) return { bytes, ends: [bytes.length] };
+  const ends = new Uint32Array(to - from);
+  for (let i = 0; i < ends.length; i++) ends[i] = batch.nexts[from + i]! - start;
+  return { bytes, ends };
+}
+
+/** A last line that has no newline gets one, or it would run into the next client's message. */
+function lastLine(line: Uint8Array): Messages {
+  const bytes = new Uint8Array(line.length + 1);
+  bytes.set(line);
+  bytes[line.length] = NEWLINE;
+  return { bytes, ends: [bytes.length] };
+}

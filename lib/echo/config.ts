@@ -1,0 +1,25 @@
+import * as v from "valibot";
+import { address, choice, count, duration, flag, size, text } from "../config/values.ts";
+
+/** What happens to a message that meets the full queue of a slow client. */
+export const ON_FULL = ["drop", "drop_oldest", "close"] as const;
+
+const MIB = 1024 * 1024;
+
+/** The schema of the section `[echo]`; config.toml explains each key. */
+export const echoConfigSchema = v.strictObject({
+  enabled: v.optional(flag(), true),
+  listen: v.optional(address(), "127.0.0.1:8080"),
+  mode: v.optional(choice(["broadcast", "confirm"]), "broadcast"),
+  max_clients: v.optional(count({ min: 1, max: 1_000_000 }), 10_000),
+  max_line: v.optional(size({ min: 1, max: 64 * MIB }), "64KiB"),
+  idle_timeout: v.optional(duration({ min: 1, off: true }), "off"),
+  queue: v.optional(count({ min: 1, max: 1_000_000 }), 100),
+  queue_bytes: v.optional(size({ min: 1024, max: 1024 * MIB }), "8MiB"),
+  slow_after: v.optional(duration({ min: 1, max: 60_000 }), "20ms"),
+  on_full: v.optional(choice(ON_FULL), "drop"),
+  reply: v.optional(text(), "Message received."),
+});
+
+/** The section `[echo]`, read. Times are in milliseconds, sizes in bytes. */
+export type EchoConfig = v.InferOutput<typeof echoConfigSchema>;

@@ -1,0 +1,83 @@
+import type { Log } from "../log.ts";
+import type { Connection } from "../net/connection.ts";
+import type { LineBatch } from "../net/line_framer.ts";
+import { LineReader } from "../net/line_reader.ts";
+import { tooLongReply } from "./broadcast.ts";
+import type { EchoConfig } from "./config.ts";
+import { logMessages } from "./message_log.ts";
+import type { RoomStats } from "./room.ts";
+
+const encoder = new TextEncoder();
+
+/** Confirm mode: each message is written to the log, and its sender alone gets a reply. */
+export class Confirmer {
+  readonly #config: EchoConfig;
+  readonly #log: Log;
+  readonly #reply: Uint8Array;
+  readonly #tooLong: Uint8Array;
+  /** Many replies in a row, as many as any batch has needed. */
+  #replies: Uint8Array;
+  #clients = 0;
+  #messages = 0;
+  #delivered = 0;
+
+  constructor(config: EchoConfig, log: Log) {
+    this.#config = config;
+    this.#log = log;
+    this.#reply = encoder.encode(`${config.reply}\n`);
+    this.#replies = this.#reply;
+    this.#tooLong = tooLongReply(config.max_line);
+  }
+
+  /** Serves a client until it leaves. */
+  async serve(connection: Connection): Promise<void> {
+    const reader = new LineReader(connection, { maxLineBytes: this.#config.max_line });
+    const fields = { client: connection.id, address: connection.remote };
+    this.#clients++;
+    try {
+      for (let batch = await reader.read(); batch !== null; batch = await reader.read()) {
+        logMessages(this.#log, batch, fields);
+        this.#messages += batch.count;
+        await connection.write(this.#repliesTo(batch));
+        this.#delivered += batch.count;
+      }
+    } finally {
+      this.#clients--;
+    }
+  }
+
+  /** What has been counted so far; a reply is a delivery here. */
+  stats(): RoomStats {
+    return {
+      clients: this.#clients,
+      slowClients: 0,
+      messages: this.#messages,
+      delivered: this.#delivered,
+      dropped: 0,
+    };
+  }
+
+  /** The replies to all lines of a batch; shared, so not to be changed. */
+  #repliesTo(batch: LineBatch): Uint8Array {
+    for (let i = 0; i < batch.count; i++) {
+      if (batch.isTooLong(i)) return this.#mixedRepliesTo(batch);
+    }
+    const length = batch.count * this.#reply.length;
+    if (length > this.#replies.length) {
+      const replies = new Uint8Array(2 * length - length % this.#reply.length);
+      for (let at = 0; at + this.#reply.length <= replies.length; at += this.#reply.length) {
+        replies.set(this.#reply, at);
+      }
+      this.#replies = replies;
+    }
+    return this.#replies.subarray(0, length);
+  }
+
+  #mixedRepliesTo(batch: LineBatch): Uint8Array {
+    const replies: number[] = [];
+    for (let i = 0; i < batch.count; i++) {
+      replies.push(...(batch.isTooLong(i) ? this.#tooLong : this.#reply));
+    }
+    return new Uint8Array(replies);
+  }
+}
