@@ -1,1 +1,3 @@
-// Replaced in a moment by the command line.
+import { runCommandLine } from "./lib/cli/run.ts";
+
+if (import.meta.main) Deno.exit(await runCommandLine(Deno.args));

@@ -52,9 +52,9 @@ export interface LogFrame {
   tail: Uint8Array;
 }
 
-/** Options for {@linkcode createLog}. */
+/** Options for {@linkcode createLog}; they are read at every event, so they can change. */
 export interface LogOptions {
-  /** The least important level that is written. Read at every event, so it can change. */
+  /** The least important level that is written. */
   level: LogLevel;
   format: LogFormat;
   /** Takes finished lines, newlines included. */
@@ -67,8 +67,8 @@ const FRAME_TEXT = "the text";
 const encoder = new TextEncoder();
 
 const FORMATTERS = {
-  text: () => getLogfmtFormatter({ properties: "flatten" }),
-  json: () => getJsonLinesFormatter({ properties: "flatten" }),
+  text: getLogfmtFormatter({ properties: "flatten" }),
+  json: getJsonLinesFormatter({ properties: "flatten" }),
 };
 
 /**
@@ -78,7 +78,6 @@ const FORMATTERS = {
  * @param options Level, format and where lines go.
  */
 export function createLog(part: string, options: LogOptions): Log {
-  const format = FORMATTERS[options.format]();
   const category = [part];
   function enabled(level: LogLevel): boolean {
     return LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(options.level);
@@ -92,7 +91,7 @@ export function createLog(part: string, options: LogOptions): Log {
       timestamp: Date.now(),
       properties: fields,
     };
-    return format(record);
+    return FORMATTERS[options.format](record);
   }
   function write(level: LogLevel, message: string, fields: Record<string, unknown> = {}): void {
     if (enabled(level)) options.sink(encoder.encode(line(level, message, fields)));

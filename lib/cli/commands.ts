@@ -1,0 +1,7 @@
+import type { Command } from "./command.ts";
+import { check } from "./check.ts";
+import { init } from "./init.ts";
+import { serve } from "./serve.ts";
+
+/** All commands, in the order in which the help lists them. */
+export const COMMANDS: readonly Command[] = [serve, check, init];

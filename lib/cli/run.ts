@@ -1,0 +1,57 @@
+import { nearestWord } from "../nearest_word.ts";
+import { VERSION } from "../version.ts";
+import { type Command, CommandError, EXIT, parseCommandLine, UsageError } from "./command.ts";
+import { COMMANDS } from "./commands.ts";
+import { commandHelp, programHelp, usageLine } from "./help.ts";
+import { print, printError } from "./terminal.ts";
+
+/**
+ * Runs the command that a command line asks for.
+ *
+ * @param words The words behind the name of the program.
+ * @returns The exit code.
+ */
+export async function runCommandLine(words: readonly string[]): Promise<number> {
+  const [name, ...rest] = words;
+  if (name === "--version") {
+    print(`quartet ${VERSION}`);
+    return EXIT.OK;
+  }
+  if (name === undefined || name === "--help" || name === "help") {
+    const topic = COMMANDS.find((command) => command.name === rest[0]);
+    print(topic === undefined ? programHelp(COMMANDS) : commandHelp(topic));
+    return EXIT.OK;
+  }
+  const command = COMMANDS.find((candidate) => candidate.name === name);
+  if (command === undefined) {
+    const what = name.startsWith("-") ? "option" : "command";
+    const known = COMMANDS.map((candidate) => candidate.name);
+    const nearest = nearestWord(name, what === "option" ? ["--help", "--version"] : known);
+    const hint = nearest === undefined ? "" : `; did you mean "${nearest}"?`;
+    printError(`quartet: unknown ${what} "${name}"${hint}\nquartet --help lists the commands.`);
+    return EXIT.USAGE;
+  }
+  return await runCommand(command, rest);
+}
+
+async function runCommand(command: Command, words: readonly string[]): Promise<number> {
+  const separator = words.indexOf("--");
+  const own = separator === -1 ? words : words.slice(0, separator);
+  if (own.includes("--help")) {
+    print(commandHelp(command));
+    return EXIT.OK;
+  }
+  try {
+    return await command.run(parseCommandLine(command, words));
+  } catch (error) {
+    if (error instanceof UsageError) {
+      printError(`quartet ${command.name}: ${error.message}\nUsage: ${usageLine(command)}`);
+      return EXIT.USAGE;
+    }
+    if (error instanceof CommandError) {
+      printError(error.message);
+      return error.exitCode;
+    }
+    throw error;
+  }
+}

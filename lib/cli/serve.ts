@@ -1,0 +1,83 @@
+import type { LoadedConfig } from "../config/load.ts";
+import { Daemon } from "../daemon.ts";
+import { createLog, type Log, type LogOptions } from "../log.ts";
+import { SERVICES } from "../service.ts";
+import { VERSION } from "../version.ts";
+import { type Command, CommandError, EXIT } from "./command.ts";
+import { CONFIG_OPTIONS, readConfig } from "./config_file.ts";
+import { Signals } from "./signals.ts";
+import { writeAll } from "./terminal.ts";
+
+/** `quartet serve`: runs the daemon until a signal stops it. */
+export const serve: Command = {
+  name: "serve",
+  summary: "Runs the services that the configuration enables",
+  usage: "[--config FILE] [--set KEY=VALUE]…",
+  positionals: [0, 0],
+  options: CONFIG_OPTIONS,
+  details: `SIGINT or SIGTERM: finishes what was accepted, then exits; a second SIGINT exits at once.
+SIGHUP: reads the configuration again; connections of services that it leaves alone stay.`,
+  run: async (args) => {
+    // Before the first await: the default action of these signals is to end the process.
+    using signals = new Signals();
+    return await runDaemon(signals, () => readConfig(args.text("config"), args.texts("set")));
+  },
+};
+
+async function runDaemon(signals: Signals, read: () => LoadedConfig): Promise<number> {
+  const { config } = read();
+  const options: LogOptions = { ...config.log, sink: (lines) => writeAll(Deno.stderr, lines) };
+  const log = createLog("daemon", options);
+  logUnhandledErrors(log);
+  const daemon = await start(config, options);
+  log.info("Ready", { version: VERSION, services: [...daemon.running.keys()].join(",") });
+
+  let signal = await signals.next();
+  for (; signal === "SIGHUP"; signal = await signals.next()) await reload(daemon, read, options, log);
+  log.info("Draining", { signal });
+  await Promise.race([daemon.drain(), signals.interruptedTwice]);
+  log.info("Stopped");
+  return signals.interrupts > 1 ? EXIT.INTERRUPTED : EXIT.OK;
+}
+
+async function start(config: LoadedConfig["config"], options: LogOptions): Promise<Daemon> {
+  try {
+    return await Daemon.start(config, {
+      services: SERVICES,
+      createLog: (part) => createLog(part, options),
+    });
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    throw new CommandError(error.message);
+  }
+}
+
+async function reload(
+  daemon: Daemon,
+  read: () => LoadedConfig,
+  options: LogOptions,
+  log: Log,
+): Promise<void> {
+  try {
+    const { config } = read();
+    await daemon.reload(config);
+    options.level = config.log.level;
+    options.format = config.log.format;
+    log.info("Reloaded");
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    for (const fault of error.message.split("\n")) {
+      log.error("Not reloaded: the configuration is at fault", { fault });
+    }
+  }
+}
+
+/** No error may end the daemon; one that nobody handles is a mistake of ours, and is said so. */
+function logUnhandledErrors(log: Log): void {
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    const { reason } = event;
+    const stack = reason instanceof Error ? reason.stack : undefined;
+    log.error("A bug: an error that nobody handles", { error: String(reason), stack });
+  });
+}
