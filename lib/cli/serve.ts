@@ -15,7 +15,8 @@ export const serve: Command = {
   usage: "[--config FILE] [--set KEY=VALUE]…",
   positionals: [0, 0],
   options: CONFIG_OPTIONS,
-  details: `SIGINT or SIGTERM: finishes what was accepted, then exits; a second SIGINT exits at once.
+  details:
+    `SIGINT or SIGTERM: finishes what was accepted, then exits; a second SIGINT exits at once.
 SIGHUP: reads the configuration again; connections of services that it leaves alone stay.`,
   run: async (args) => {
     // Before the first await: the default action of these signals is to end the process.
@@ -33,7 +34,9 @@ async function runDaemon(signals: Signals, read: () => LoadedConfig): Promise<nu
   log.info("Ready", { version: VERSION, services: [...daemon.running.keys()].join(",") });
 
   let signal = await signals.next();
-  for (; signal === "SIGHUP"; signal = await signals.next()) await reload(daemon, read, options, log);
+  for (; signal === "SIGHUP"; signal = await signals.next()) {
+    await reload(daemon, read, options, log);
+  }
   log.info("Draining", { signal });
   await Promise.race([daemon.drain(), signals.interruptedTwice]);
   log.info("Stopped");

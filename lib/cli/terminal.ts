@@ -20,7 +20,10 @@ export function printError(text: string): void {
  * Writes bytes to a standard stream, all of them. A reader that is gone (`quartet … | head`) is
  * not an error.
  */
-export function writeAll(stream: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Array): void {
+export function writeAll(
+  stream: { writeSync(bytes: Uint8Array): number },
+  bytes: Uint8Array,
+): void {
   try {
     for (let written = 0; written < bytes.length;) {
       written += stream.writeSync(written === 0 ? bytes : bytes.subarray(written));

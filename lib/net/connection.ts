@@ -54,6 +54,11 @@ export class Connection {
     conn.setKeepAlive(true);
   }
 
+  /** Whether a read waits for bytes, so that nothing is being worked on. */
+  get reading(): boolean {
+    return this.#endRead !== undefined;
+  }
+
   /** Whether the connection is closed from this side or broken. */
   get closed(): boolean {
     return this.#closed;

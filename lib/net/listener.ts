@@ -14,7 +14,7 @@ const REFUSALS_MAX = 64;
 /** A drain reads on until nothing has come from anybody for so long, */
 const DRAIN_QUIET_MS = 50;
 /** or until so much time has passed: some never stop sending. */
-const DRAIN_INPUT_MAX_MS = 500;
+const DRAIN_INPUT_MAX_MS = 2000;
 
 /** How long handlers may take to return when the deadline of a drain has cut their connections. */
 const DRAIN_CUT_MS = 1000;
@@ -154,7 +154,8 @@ export class Listener {
     let received = -1;
     for (let waitedMs = 0; waitedMs < DRAIN_INPUT_MAX_MS; waitedMs += DRAIN_QUIET_MS) {
       const total = this.stats().receivedBytes;
-      if (total === received || this.#connections.size === 0) return;
+      const waiting = this.#connections.keys().every((connection) => connection.reading);
+      if (waiting && (total === received || this.#connections.size === 0)) return;
       received = total;
       await delay(DRAIN_QUIET_MS);
     }

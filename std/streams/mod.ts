@@ -1,1 +1,1 @@
-export {};
+export * from "./text_line_stream.ts";

@@ -1,0 +1,176 @@
+import assert from "node:assert/strict";
+import type { Connection } from "../../lib/net/connection.ts";
+import { LineReader } from "../../lib/net/line_reader.ts";
+import { Listener, type ListenerOptions } from "../../lib/net/listener.ts";
+import { TestClient } from "../support/client.ts";
+import { TestLog } from "../support/log.ts";
+import { until, within } from "../support/within.ts";
+
+const encoder = new TextEncoder();
+
+async function echoLines(connection: Connection): Promise<void> {
+  const reader = new LineReader(connection, { maxLineBytes: 1000 });
+  for (let batch = await reader.read(); batch !== null; batch = await reader.read()) {
+    for (let i = 0; i < batch.count; i++) {
+      await connection.write(new Uint8Array([...batch.line(i), 10]));
+    }
+  }
+}
+
+async function listen(options: Partial<ListenerOptions> = {}) {
+  const { log, lines } = new TestLog();
+  const listener = await Listener.listen({ transport: "tcp", hostname: "127.0.0.1", port: 0 }, {
+    maxClients: 100,
+    idleTimeoutMs: 0,
+    fullReply: encoder.encode("FULL\n"),
+    log,
+    handle: echoLines,
+    ...options,
+  });
+  return { listener, lines, [Symbol.asyncDispose]: () => listener.close() };
+}
+
+Deno.test("Listener: a client that half-closes gets its answers, its last line included", async () => {
+  await using server = await listen();
+  using client = await TestClient.connect(server.listener.address);
+  await client.send("one\r\ntwo\nthree");
+  await client.closeWrite();
+  assert.equal(await client.rest(), "one\ntwo\nthree\n");
+});
+
+Deno.test("Listener: clients beyond the limit are told so, and there is room again later", async () => {
+  await using server = await listen({ maxClients: 2 });
+  const first = await TestClient.connect(server.listener.address);
+  using second = await TestClient.connect(server.listener.address);
+  for (const client of [first, second]) {
+    await client.send("a\n");
+    assert.equal(await client.line(), "a\n");
+  }
+  using third = await TestClient.connect(server.listener.address);
+  assert.equal(await third.rest(), "FULL\n");
+  first.close();
+  await until("the first is gone", () => server.listener.stats().connections === 1);
+  using fourth = await TestClient.connect(server.listener.address);
+  await fourth.send("b\n");
+  assert.equal(await fourth.line(), "b\n");
+  const { accepted, refused } = server.listener.stats();
+  assert.deepEqual({ accepted, refused }, { accepted: 3, refused: 1 });
+});
+
+Deno.test("Listener: an error in one connection ends that one and is logged", async () => {
+  await using server = await listen({
+    handle: async (connection) => {
+      const reader = new LineReader(connection, { maxLineBytes: 1000 });
+      const batch = await reader.read();
+      if (batch?.line(0)[0] === 120) throw new RangeError("a mistake");
+      await connection.write(encoder.encode("fine\n"));
+    },
+  });
+  using good = await TestClient.connect(server.listener.address);
+  using bad = await TestClient.connect(server.listener.address);
+  await bad.send("x\n");
+  assert.equal(await bad.rest(), "");
+  await good.send("y\n");
+  assert.equal(await good.rest(), "fine\n");
+  assert.equal(server.lines.filter((line) => line.includes("level=error")).length, 1);
+});
+
+Deno.test("Listener: an idle client is closed, one that sends is not", async () => {
+  await using server = await listen({ idleTimeoutMs: 200 });
+  using idle = await TestClient.connect(server.listener.address);
+  using busy = await TestClient.connect(server.listener.address);
+  const closed = idle.rest();
+  let over = false;
+  closed.then(() => over = true);
+  while (!over) {
+    await busy.send("a\n");
+    assert.equal(await busy.line(), "a\n");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  await busy.send("b\n");
+  assert.equal(await busy.line(), "b\n");
+});
+
+Deno.test("Listener.drain(): what was sent is answered, then everybody is let go", async () => {
+  await using server = await listen();
+  const clients = await Promise.all(
+    Array.from({ length: 20 }, () => TestClient.connect(server.listener.address)),
+  );
+  await until("all are accepted", () => server.listener.stats().accepted === 20);
+  const lines = "line\n".repeat(1000);
+  await Promise.all(clients.map((client) => client.send(lines)));
+  const drained = server.listener.drain(new AbortController().signal);
+  for (const client of clients) assert.ok(await client.rest() === lines);
+  clients.forEach((client) => client.close());
+  await within(5000, "the drain", drained);
+  assert.equal(server.listener.stats().connections, 0);
+  await assert.rejects(TestClient.connect(server.listener.address), Deno.errors.ConnectionRefused);
+});
+
+Deno.test("Listener.drain(): the deadline cuts a client that never reads", async () => {
+  await using server = await listen({
+    handle: async (connection) => {
+      for (;;) await connection.write(new Uint8Array(1024 * 1024));
+    },
+  });
+  using _client = await TestClient.connect(server.listener.address);
+  await until("it is accepted", () => server.listener.stats().connections === 1);
+  await within(5000, "the drain", server.listener.drain(AbortSignal.timeout(100)));
+});
+
+Deno.test("Listener: a taken address is named", async () => {
+  await using server = await listen();
+  const { hostname, port } = server.listener.address as { hostname: string; port: number };
+  const again = Listener.listen({ transport: "tcp", hostname, port }, {
+    maxClients: 1,
+    idleTimeoutMs: 0,
+    fullReply: encoder.encode(""),
+    log: new TestLog().log,
+    handle: echoLines,
+  });
+  await assert.rejects(again, {
+    message: `Cannot listen on ${hostname}:${port}: the address is taken by another program`,
+  });
+});
+
+Deno.test("Listener: a unix socket of a dead process is replaced, one of a living is not", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const path = `${directory}/socket`;
+    const dead = Deno.listen({ transport: "unix", path });
+    dead.close();
+    const options: ListenerOptions = {
+      maxClients: 10,
+      idleTimeoutMs: 0,
+      fullReply: encoder.encode(""),
+      log: new TestLog().log,
+      handle: echoLines,
+    };
+    const listener = await Listener.listen({ transport: "unix", path }, options);
+    using client = await TestClient.connect({ transport: "unix", path });
+    await client.send("a\n");
+    assert.equal(await client.line(), "a\n");
+    await assert.rejects(Listener.listen({ transport: "unix", path }, options), /is taken/);
+    await listener.close();
+    await assert.rejects(Deno.stat(path), Deno.errors.NotFound);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("Listener: a thousand clients that come and go at once leave nothing behind", async () => {
+  await using server = await listen({ maxClients: 2000 });
+  const visit = async () => {
+    using client = await TestClient.connect(server.listener.address);
+    await client.send("a\n");
+    assert.equal(await client.line(), "a\n");
+  };
+  await Promise.all(Array.from({ length: 1000 }, visit));
+  await until("all are gone", () => server.listener.stats().connections === 0);
+  const { accepted, receivedBytes, sentBytes } = server.listener.stats();
+  assert.deepEqual({ accepted, receivedBytes, sentBytes }, {
+    accepted: 1000,
+    receivedBytes: 2000,
+    sentBytes: 2000,
+  });
+});

@@ -1,0 +1,89 @@
+import type { Address } from "../../lib/net/address.ts";
+import { within } from "./within.ts";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** A client with a deadline on every wait: it sends, and it expects. */
+export class TestClient implements Disposable {
+  readonly conn: Deno.Conn;
+  #unread = new Uint8Array(0);
+  #closed = false;
+
+  private constructor(conn: Deno.Conn) {
+    this.conn = conn;
+  }
+
+  /** Connects. */
+  static async connect(address: Address): Promise<TestClient> {
+    const conn = address.transport === "tcp"
+      ? await Deno.connect({ hostname: address.hostname, port: address.port })
+      : await Deno.connect({ transport: "unix", path: address.path });
+    return new TestClient(conn);
+  }
+
+  /** Sends all of it. */
+  async send(data: string | Uint8Array): Promise<void> {
+    let bytes = typeof data === "string" ? encoder.encode(data) : data;
+    while (bytes.length > 0) bytes = bytes.subarray(await this.conn.write(bytes));
+  }
+
+  /** The next `count` bytes. */
+  async bytes(count: number): Promise<Uint8Array> {
+    while (this.#unread.length < count) {
+      if (!await this.#fill()) {
+        throw new Error(`Closed after ${this.#unread.length} of ${count} bytes`);
+      }
+    }
+    return this.#take(count);
+  }
+
+  /** The next line, with its newline. */
+  async line(): Promise<string> {
+    for (let from = 0;;) {
+      const newline = this.#unread.indexOf(10, from);
+      if (newline !== -1) return decoder.decode(this.#take(newline + 1));
+      from = this.#unread.length;
+      if (!await this.#fill()) {
+        throw new Error(`Closed in a line: ${JSON.stringify(decoder.decode(this.#unread))}`);
+      }
+    }
+  }
+
+  /** Everything up to the end of the connection. */
+  async rest(): Promise<string> {
+    while (await this.#fill());
+    return decoder.decode(this.#take(this.#unread.length));
+  }
+
+  /** Says that no more will be sent. */
+  async closeWrite(): Promise<void> {
+    await (this.conn as Deno.TcpConn).closeWrite();
+  }
+
+  close(): void {
+    if (!this.#closed) this.conn.close();
+    this.#closed = true;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  async #fill(): Promise<boolean> {
+    const chunk = new Uint8Array(65536);
+    const count = await within(10_000, "bytes from the server", this.conn.read(chunk));
+    if (count === null) return false;
+    const unread = new Uint8Array(this.#unread.length + count);
+    unread.set(this.#unread);
+    unread.set(chunk.subarray(0, count), this.#unread.length);
+    this.#unread = unread;
+    return true;
+  }
+
+  #take(count: number): Uint8Array {
+    const taken = this.#unread.slice(0, count);
+    this.#unread = this.#unread.slice(count);
+    return taken;
+  }
+}

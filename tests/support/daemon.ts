@@ -1,0 +1,124 @@
+import { type Address, parseAddress } from "../../lib/net/address.ts";
+import { within } from "./within.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+
+/** Options for {@linkcode startDaemon}. */
+export interface DaemonOptions {
+  /** The configuration; every service that it does not enable is off. */
+  config?: string;
+  /** More words of the command line. */
+  args?: string[];
+  /** More of the environment. */
+  env?: Record<string, string>;
+  /** What is run instead of main.ts, such as a bundle. */
+  entry?: string;
+}
+
+/** The daemon as a process of its own, in a directory of its own. */
+export class DaemonProcess implements AsyncDisposable {
+  readonly directory: string;
+  readonly configFile: string;
+  readonly child: Deno.ChildProcess;
+  /** Everything it has logged so far. */
+  log = "";
+  #status: Deno.CommandStatus | undefined;
+  readonly #ended: Promise<void>;
+  #logged = Promise.withResolvers<void>();
+
+  constructor(child: Deno.ChildProcess, directory: string) {
+    this.child = child;
+    this.directory = directory;
+    this.configFile = `${directory}/quartet.toml`;
+    this.#ended = this.#follow();
+  }
+
+  /** Waits until the log matches; rejects with the log if the process ends before. */
+  async logged(pattern: RegExp, ms = 20_000): Promise<RegExpExecArray> {
+    for (;;) {
+      const match = pattern.exec(this.log);
+      if (match !== null) return match;
+      if (this.#status !== undefined) throw new Error(`The daemon has ended:\n${this.log}`);
+      await within(ms, `${pattern} in the log:\n${this.log}`, this.#logged.promise);
+    }
+  }
+
+  /** Where a service listens; the last it said. */
+  address(service: string, index = 0): Address {
+    const pattern = new RegExp(`msg=Listening service=${service} address=(\\S+)`, "g");
+    const found = [...this.log.matchAll(pattern)].map((match) => match[1]!);
+    const address = index === 0 ? found.at(-1) : found[index];
+    if (address === undefined) throw new Error(`${service} does not listen:\n${this.log}`);
+    return parseAddress(address);
+  }
+
+  /** Waits for its end. */
+  async ended(ms = 20_000): Promise<Deno.CommandStatus> {
+    await within(ms, `the end of the daemon:\n${this.log}`, this.#ended);
+    return this.#status!;
+  }
+
+  /** Sends a signal, if it still runs. */
+  signal(signal: Deno.Signal): void {
+    if (this.#status === undefined) this.child.kill(signal);
+  }
+
+  /** Asks it to stop and waits for its end. */
+  async stop(): Promise<Deno.CommandStatus> {
+    this.signal("SIGTERM");
+    return await this.ended();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.signal("SIGKILL");
+    await this.ended();
+    await Deno.remove(this.directory, { recursive: true });
+    if (this.log.includes("A bug:")) throw new Error(`The daemon found a bug:\n${this.log}`);
+  }
+
+  async #follow(): Promise<void> {
+    const decoder = new TextDecoderStream();
+    for await (const text of this.child.stderr.pipeThrough(decoder)) {
+      this.log += text;
+      this.#logged.resolve();
+      this.#logged = Promise.withResolvers<void>();
+    }
+    this.#status = await this.child.status;
+    this.#logged.resolve();
+  }
+}
+
+/** Starts `quartet serve` and does not wait for anything. */
+export async function spawnDaemon(options: DaemonOptions = {}): Promise<DaemonProcess> {
+  const directory = await Deno.makeTempDir({ prefix: "quartet-test-" });
+  await Deno.writeTextFile(`${directory}/quartet.toml`, options.config ?? "");
+  const run = ["run", "-P", "--frozen", `--config=${ROOT}deno.json`];
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      ...run,
+      options.entry ?? `${ROOT}main.ts`,
+      "serve",
+      "--config",
+      `${directory}/quartet.toml`,
+      ...(options.args ?? []),
+    ],
+    cwd: directory,
+    env: { NO_COLOR: "1", ...options.env },
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  return new DaemonProcess(child, directory);
+}
+
+/** Starts `quartet serve` and waits until it is ready. */
+export async function startDaemon(options: DaemonOptions = {}): Promise<DaemonProcess> {
+  const daemon = await spawnDaemon(options);
+  try {
+    await daemon.logged(/msg=Ready/);
+  } catch (error) {
+    await daemon[Symbol.asyncDispose]();
+    throw error;
+  }
+  return daemon;
+}
