@@ -56,6 +56,7 @@ export async function serveBroadcast(
   const tooLate = delay(FLUSH_MAX_MS, { signal: limit.signal }).catch(() => {});
   await Promise.race([member.outbox.flushed(), tooLate]);
   limit.abort();
+  room.gone(member);
 }
 
 /** The lines `from` up to and without `to`, byte for byte, as one array to be shared. */

@@ -50,6 +50,8 @@ export class Room {
   readonly #options: RoomOptions;
   readonly #log: Log;
   readonly #members = new Set<Member>();
+  /** Who has left and still has something in its outbox. */
+  readonly #leaving = new Set<Member>();
   readonly #stats = { messages: 0, delivered: 0, dropped: 0 };
   /** The last of the batches that have to wait, in the order in which they came. */
   #waiting: Promise<void> | undefined;
@@ -70,13 +72,17 @@ export class Room {
     return member;
   }
 
-  /** Removes a client; what is in its outbox is still written. */
+  /** Removes a client from those who get messages. What is in its outbox is still written. */
   leave(member: Member): void {
-    if (!this.#members.delete(member)) return;
+    if (this.#members.delete(member)) this.#leaving.add(member);
+  }
+
+  /** Says that nothing more will be written to a client that has left. */
+  gone(member: Member): void {
     if (member.outbox.isSlow()) this.#logDrops(member, "Slow client left");
+    this.#leaving.delete(member);
     this.#stats.delivered += member.outbox.delivered;
     this.#stats.dropped += member.dropped;
-    member.outbox.delivered = member.dropped = 0;
   }
 
   /**
@@ -104,7 +110,7 @@ export class Room {
   /** What has been counted so far. */
   stats(): RoomStats {
     const stats = { ...this.#stats, clients: this.#members.size, slowClients: 0 };
-    for (const { outbox, dropped } of this.#members) {
+    for (const { outbox, dropped } of [...this.#members, ...this.#leaving]) {
       if (outbox.isSlow()) stats.slowClients++;
       stats.delivered += outbox.delivered;
       stats.dropped += dropped;

@@ -3,6 +3,9 @@ import { within } from "./within.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
+/** What the task `start` allows. */
+const PERMISSIONS = ["--allow-net", "--allow-read", "--allow-write", "--allow-env"];
+
 /** Options for {@linkcode startDaemon}. */
 export interface DaemonOptions {
   /** The configuration; every service that it does not enable is off. */
@@ -92,10 +95,12 @@ export class DaemonProcess implements AsyncDisposable {
 export async function spawnDaemon(options: DaemonOptions = {}): Promise<DaemonProcess> {
   const directory = await Deno.makeTempDir({ prefix: "quartet-test-" });
   await Deno.writeTextFile(`${directory}/quartet.toml`, options.config ?? "");
-  const run = ["run", "-P", "--frozen", `--config=${ROOT}deno.json`];
   const child = new Deno.Command(Deno.execPath(), {
     args: [
-      ...run,
+      "run",
+      "--frozen",
+      `--config=${ROOT}deno.json`,
+      ...PERMISSIONS,
       options.entry ?? `${ROOT}main.ts`,
       "serve",
       "--config",
