@@ -1,0 +1,154 @@
+import assert from "node:assert/strict";
+import { ConfigError, loadConfig } from "../../lib/config/load.ts";
+import { CONFIG_TEMPLATE } from "../../lib/cli/config_template.ts";
+import { SERVICES } from "../../lib/service.ts";
+
+function load(text: string, overrides: string[] = [], env: Record<string, string> = {}) {
+  return loadConfig({ file: "q.toml", text, overrides, env: (name) => env[name] }, SERVICES);
+}
+
+function faults(text: string, overrides: string[] = [], env: Record<string, string> = {}) {
+  try {
+    load(text, overrides, env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults;
+    throw error;
+  }
+  return [];
+}
+
+Deno.test("config.toml says what the defaults are, all of them", () => {
+  assert.deepEqual(load(CONFIG_TEMPLATE).effective, load("").effective);
+});
+
+Deno.test("config.toml: every key has a comment before it", () => {
+  const lines = CONFIG_TEMPLATE.split("\n");
+  let explained = false;
+  for (const line of lines) {
+    if (line === "" || line.startsWith("[")) explained = false;
+    else if (line.startsWith("#")) explained = true;
+    else if (!/^(enabled|listen) =/.test(line)) assert.ok(explained, `no comment for: ${line}`);
+  }
+});
+
+const FAULTS: [name: string, text: string, expected: string | RegExp][] = [
+  ["an unknown section", "[ecko]\n", 'q.toml:1: ecko: unknown key, did you mean "echo"?'],
+  [
+    "an unknown key",
+    "# a comment\n[echo]\nenabled = true\nquee = 5\n",
+    'q.toml:4: echo.quee: unknown key, did you mean "queue"?',
+  ],
+  [
+    "an unknown key like no other",
+    "[log]\nzzzzzz = 5\n",
+    "q.toml:2: log.zzzzzz: unknown key, known here: level, format",
+  ],
+  [
+    "a wrong type",
+    "[echo]\nqueue = true\n",
+    "q.toml:2: echo.queue: found true, allowed is a whole number from 1 to 1000000",
+  ],
+  [
+    "a number out of range",
+    "[echo]\nqueue = 0\n",
+    "q.toml:2: echo.queue: found 0, allowed is a whole number from 1 to 1000000",
+  ],
+  [
+    "a size without a unit",
+    '[echo]\nqueue_bytes = "8"\n',
+    'q.toml:2: echo.queue_bytes: found "8", allowed is a size from 1KiB to 1GiB such as "64KiB"',
+  ],
+  [
+    "a time that is none",
+    '[echo]\nslow_after = "soon"\n',
+    'q.toml:2: echo.slow_after: found "soon", allowed is a time from 1ms to 1m such as "10s"',
+  ],
+  [
+    "a time that may be off",
+    '[echo]\nidle_timeout = "never"\n',
+    'q.toml:2: echo.idle_timeout: found "never", allowed is a time of at least 1ms such as "10s", or "off"',
+  ],
+  [
+    "a word that is none of the choice",
+    '[echo]\nmode = "loud"\n',
+    'q.toml:2: echo.mode: found "loud", allowed is one of "broadcast", "confirm"',
+  ],
+  [
+    "an address that is none",
+    '[echo]\nlisten = "8080"\n',
+    'q.toml:2: echo.listen: found "8080", allowed is an address: "host:port", "[v6]:port" or "unix:/path"',
+  ],
+  [
+    "a section that is a value",
+    "echo = 1\n",
+    "q.toml:1: echo: found 1, allowed is a section with keys",
+  ],
+  ["no TOML", "[echo\n", /^q\.toml:1:\d+: not TOML: /],
+  [
+    "a key that stands twice",
+    "[log]\nlevel = 'info'\nlevel = 'info'\n",
+    /^q\.toml:3:\d+: not TOML: /,
+  ],
+  [
+    "a variable that is not set",
+    '[daemon]\ndata_dir = "${NOWHERE}/x"\n',
+    "q.toml:2: daemon.data_dir: the environment variable NOWHERE is not set, and there is no default",
+  ],
+];
+
+for (const [name, text, expected] of FAULTS) {
+  Deno.test(`loadConfig(): says what is wrong with ${name}`, () => {
+    const found = faults(text);
+    assert.equal(found.length, 1, found.join("\n"));
+    if (typeof expected === "string") assert.equal(found[0], expected);
+    else assert.match(found[0]!, expected);
+  });
+}
+
+Deno.test("loadConfig(): reports everything at once", () => {
+  const found = faults('[echo]\nqueue = 0\nmode = "x"\nnope = 1\n[log]\nlevel = "loud"\n', [
+    "echo.max_line=9",
+  ]);
+  assert.equal(found.length, 5, found.join("\n"));
+  assert.ok(found.some((fault) => fault.startsWith("--set echo.max_line: found 9")));
+});
+
+Deno.test("loadConfig(): two services on one address are refused", () => {
+  const two = [SERVICES[0]!, { ...SERVICES[0]!, name: "other" }];
+  const load = (text: string) => () =>
+    loadConfig({ file: "q.toml", text, env: () => undefined }, two);
+  assert.throws(load(""), /q\.toml: other and echo cannot both listen on 127\.0\.0\.1:8080/);
+  assert.throws(load('[echo]\nlisten = "0.0.0.0:8080"'), /cannot both listen/);
+  load('[echo]\nlisten = "127.0.0.1:0"\n[other]\nlisten = "127.0.0.1:0"')();
+  load("[other]\nenabled = false")();
+});
+
+Deno.test("loadConfig(): what is set on the command line wins, and needs no quotes", () => {
+  const { config } = load('[echo]\nmode = "broadcast"\nqueue = 3\n', [
+    "echo.mode=confirm",
+    "echo.queue=4",
+    "echo.enabled=false",
+    "echo.slow_after=1.5s",
+    'log.level="debug"',
+  ]);
+  const echo = config.services.echo as unknown as Record<string, unknown>;
+  assert.deepEqual(
+    [echo.mode, echo.queue, echo.enabled, echo.slow_after, config.log.level],
+    ["confirm", 4, false, 1500, "debug"],
+  );
+  assert.deepEqual(faults("", ["nonsense"]), [
+    "--set nonsense: expected key.path=value, such as echo.queue=50",
+  ]);
+});
+
+Deno.test("loadConfig(): the environment is put into texts, never into TOML", () => {
+  const env = { DIR: 'a"\n[echo]\nqueue = 7' };
+  const text = '[daemon]\ndata_dir = "${DIR}"\n[echo]\nreply = "${WORD:-well} $${DIR} # ${X:-}"\n';
+  const { config } = load(text.replace("${DIR}", "${DIR:-d}"), [], { WORD: "done" });
+  assert.equal(config.daemon.data_dir, "d");
+  const echo = config.services.echo as unknown as Record<string, unknown>;
+  assert.equal(echo.reply, "done ${DIR} # ");
+  assert.equal(echo.queue, 100);
+  assert.match(faults(text, [], env)[0]!, /daemon\.data_dir: found "a\\"\\n\[echo\]/);
+  assert.deepEqual(faults('# "${NOWHERE}"\n'), []);
+});

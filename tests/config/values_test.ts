@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { formatDuration, formatSize, parseDuration, parseSize } from "../../lib/config/values.ts";
+
+Deno.test("parseSize() reads sizes as people write them", () => {
+  const sizes = [["0B", 0], ["64KiB", 65536], ["1.5 MiB", 1572864], ["2kb", 2000], [
+    "1GiB",
+    2 ** 30,
+  ]] as const;
+  for (const [text, bytes] of sizes) assert.equal(parseSize(text), bytes);
+  for (const text of ["", "64", "KiB", "-1KiB", "1 KiB x", "1XB"]) {
+    assert.equal(parseSize(text), undefined);
+  }
+});
+
+Deno.test("parseDuration() reads times as people write them", () => {
+  const times = [["0s", 0], ["20ms", 20], ["1.5s", 1500], ["1h30m", 5_400_000], [
+    "2d",
+    172_800_000,
+  ]] as const;
+  for (const [text, ms] of times) assert.equal(parseDuration(text), ms);
+  for (const text of ["", "10", "s", "-1s", "1 s", "1y"]) {
+    assert.equal(parseDuration(text), undefined);
+  }
+});
+
+Deno.test("what formatSize() and formatDuration() write is read back", () => {
+  fc.assert(fc.property(fc.nat(), (amount) => {
+    assert.equal(parseSize(formatSize(amount)), amount);
+    assert.equal(parseDuration(formatDuration(amount)), amount);
+  }));
+});

@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { createLog, type LogFormat, type LogLevel } from "../lib/log.ts";
+
+function collect(format: LogFormat, level: LogLevel = "info") {
+  let written = "";
+  const decoder = new TextDecoder();
+  const options = {
+    level,
+    format,
+    sink: (lines: Uint8Array) => void (written += decoder.decode(lines)),
+  };
+  return { log: createLog("part", options), options, written: () => written };
+}
+
+Deno.test("createLog(): one line an event, in text and in JSON", () => {
+  const text = collect("text");
+  text.log.warn("Two\nlines", { client: 3, address: "127.0.0.1:1" });
+  assert.match(
+    text.written(),
+    /^time=\S+ level=warning logger=part msg="Two\\nlines" client=3 address=127.0.0.1:1\n$/,
+  );
+  const json = collect("json");
+  json.log.error("No", { client: 3 });
+  const { level, message, logger, client } = JSON.parse(json.written());
+  assert.deepEqual([level, message, logger, client], ["ERROR", "No", "part", 3]);
+});
+
+Deno.test("createLog(): what is below the level is not written, and the level can change", () => {
+  const { log, options, written } = collect("text", "warn");
+  log.info("a");
+  assert.equal(written(), "");
+  options.level = "debug";
+  log.debug("b");
+  assert.match(written(), /msg=b/);
+});
+
+Deno.test("Log.frame(): head, text and tail are a line as any other", () => {
+  for (const format of ["text", "json"] as const) {
+    const { log, written } = collect(format);
+    const { head, tail } = log.frame("info", "Message", { client: 1 }, "text")!;
+    const escaped = JSON.stringify('a "b" \\').slice(1, -1);
+    log.writeLines(new Uint8Array([...head, ...new TextEncoder().encode(escaped), ...tail]));
+    if (format === "json") assert.equal(JSON.parse(written()).text, 'a "b" \\');
+    else assert.match(written(), /client=1 text="a \\"b\\" \\\\"\n$/);
+    assert.equal(collect(format, "error").log.frame("info", "x", {}, "text"), undefined);
+  }
+});

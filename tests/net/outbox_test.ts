@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import type { Connection } from "../../lib/net/connection.ts";
+import { type Messages, Outbox, type OutboxOptions } from "../../lib/net/outbox.ts";
+
+/** A client whose writes are taken when the test says so. */
+class FakeConnection {
+  closed = false;
+  readonly written: string[] = [];
+  #take: (() => void) | undefined;
+
+  write(bytes: Uint8Array): Promise<void> {
+    this.written.push(new TextDecoder().decode(bytes));
+    return new Promise((resolve) => this.#take = resolve);
+  }
+
+  /** Takes the write in progress and lets the outbox notice. */
+  async take(): Promise<void> {
+    this.#take?.();
+    await Promise.resolve();
+    await Promise.resolve();
+  }
+}
+
+function messages(...texts: string[]): Messages {
+  const bytes = new TextEncoder().encode(texts.join(""));
+  let end = 0;
+  return { bytes, ends: texts.map((text) => end += text.length) };
+}
+
+function make(options: Partial<OutboxOptions> = {}) {
+  const connection = new FakeConnection();
+  const slow: boolean[] = [];
+  const outbox = new Outbox(connection as unknown as Connection, {
+    maxMessages: 3,
+    maxBytes: 1000,
+    slowAfterMs: 20,
+    onSlow: (isSlow) => slow.push(isSlow),
+    ...options,
+  });
+  return { connection, outbox, slow, now: () => performance.now() };
+}
+
+Deno.test("Outbox: the queue takes its number of messages and not one more", async () => {
+  const { connection, outbox } = make();
+  assert.equal(outbox.offer(messages("a", "b", "c", "d", "e"), 0, 0), 5);
+  assert.deepEqual(connection.written, ["abcde"]);
+  assert.equal(outbox.offer(messages("f", "g"), 0, 0), 2);
+  assert.equal(outbox.offer(messages("h", "i"), 0, 0), 1);
+  assert.equal(outbox.offer(messages("j"), 0, 0), 0);
+  await connection.take();
+  assert.deepEqual(connection.written, ["abcde", "fgh"]);
+  assert.equal(outbox.delivered, 5);
+  await connection.take();
+  assert.equal(outbox.delivered, 8);
+});
+
+Deno.test("Outbox: the queue has a limit in bytes as well", () => {
+  const { outbox } = make({ maxBytes: 10 });
+  outbox.offer(messages("first"), 0, 0);
+  assert.equal(outbox.offer(messages("12345", "678901"), 0, 0), 1);
+  assert.equal(outbox.offer(messages("12345"), 0, 0), 1);
+  assert.equal(outbox.offer(messages("1"), 0, 0), 0);
+});
+
+Deno.test("Outbox: slow once a write is pending for too long, until a later one is quick", async () => {
+  const { connection, outbox, slow } = make();
+  outbox.offer(messages("a"), 0, performance.now());
+  assert.equal(outbox.isSlow(), false);
+  outbox.offer(messages("b"), 0, performance.now());
+  await outbox.roomOrSlow();
+  assert.equal(outbox.isSlow(), true);
+  await connection.take();
+  assert.equal(outbox.isSlow(), true, "what was queued has still to be written");
+  await connection.take();
+  assert.equal(outbox.isSlow(), false);
+  assert.deepEqual(slow, [true, false]);
+});
+
+Deno.test("Outbox: a client that reads a little now and then turns slow once", async () => {
+  const { connection, outbox, slow } = make({ slowAfterMs: 1 });
+  for (let i = 0; i < 5; i++) {
+    outbox.offer(messages("a"), 0, performance.now());
+    outbox.offer(messages("b", "c"), 0, performance.now());
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    outbox.isSlow();
+    await connection.take();
+  }
+  assert.deepEqual(slow, [true]);
+});
+
+Deno.test("Outbox: dropOldest() makes room at the front", async () => {
+  const { connection, outbox } = make();
+  outbox.offer(messages("now"), 0, 0);
+  outbox.offer(messages("1", "2", "3"), 0, 0);
+  assert.ok(outbox.dropOldest());
+  assert.equal(outbox.offer(messages("4"), 0, 0), 1);
+  await connection.take();
+  assert.deepEqual(connection.written, ["now", "234"]);
+});
