@@ -1,1 +1,4 @@
+export * from "./abortable.ts";
+export * from "./deadline.ts";
 export * from "./delay.ts";
+export * from "./retry.ts";
