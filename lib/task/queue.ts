@@ -188,7 +188,7 @@ export interface QueueClient {
   release(id: JobId, priority: number, delayMs: number): MaybePromise<GivenBack>;
   /** Gives a job back that this client failed to do; its tube's rules say when it is ready again. */
   fail(id: JobId, reason: Value): MaybePromise<GivenBack>;
-  bury(id: JobId, priority: number): MaybePromise<boolean>;
+  bury(id: JobId, priority: number, reason?: string): MaybePromise<boolean>;
   touch(id: JobId): MaybePromise<boolean>;
 
   kick(bound: number): MaybePromise<number>;

@@ -192,12 +192,12 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
     return became;
   }
 
-  bury(id: JobId, priority: number): boolean {
+  bury(id: JobId, priority: number, reason = "buried by its worker"): boolean {
     const job = this.#own(id);
     if (job === null) return false;
     this.#queue.take(job);
     job.priority = priority;
-    job.reason = "buried by its worker";
+    job.reason = reason;
     this.#queue.buryJob(job);
     this.#told(job);
     return true;
@@ -276,12 +276,12 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
 
   statsJob(id: JobId): JobStats | null {
     const job = this.#find(id);
-    return job && this.#queue.jobStats(job);
+    return job && job.stats(this.#queue.now());
   }
 
   statsTube(name: string): TubeStats | null {
     const tube = this.#queue.tubes.get(name);
-    return tube === undefined ? null : this.#queue.tubeStats(tube);
+    return tube === undefined ? null : tube.stats(this.#queue.now());
   }
 
   listTubes(): string[] {

@@ -1,5 +1,5 @@
 import type { Value } from "../../storage/value.ts";
-import type { JobId, JobState } from "../queue.ts";
+import type { JobId, JobState, JobStats } from "../queue.ts";
 import type { MemoryClient } from "./client.ts";
 import type { Linked } from "./list.ts";
 import type { Timed } from "./timers.ts";
@@ -14,7 +14,7 @@ export interface Watcher {
 /** A job in memory. Its queue moves it from state to state; it only holds the facts. */
 export class Job implements Timed, Linked<Job> {
   readonly id: JobId;
-  readonly tube: Tube;
+  tube: Tube;
   readonly body: Value;
   readonly ttrMs: number;
   /** Milliseconds of the queue's clock. */
@@ -68,6 +68,28 @@ export class Job implements Timed, Linked<Job> {
     this.body = fields.body;
     this.createdAt = fields.createdAt;
     this.key = fields.key;
+  }
+
+  /** Its figures. */
+  stats(now: number): JobStats {
+    return {
+      id: this.id,
+      tube: this.tube.name,
+      state: this.state,
+      priority: this.priority,
+      ageMs: now - this.createdAt,
+      delayMs: this.delayMs,
+      ttrMs: this.ttrMs,
+      leftMs: this.timerPlace === -1 ? 0 : Math.max(0, this.dueAt - now),
+      reserves: this.reserves,
+      timeouts: this.timeouts,
+      releases: this.releases,
+      buries: this.buries,
+      kicks: this.kicks,
+      attempts: this.attempts,
+      reason: this.reason,
+      key: this.key,
+    };
   }
 
   /** Its delay or its time to run is over. */

@@ -6,7 +6,6 @@ import {
   type GivenBack,
   type JobId,
   type JobSpec,
-  type JobStats,
   MAX_REASON_LENGTH,
   MIN_TTR_MS,
   type Queue,
@@ -15,7 +14,6 @@ import {
   type QueueOptions,
   type QueueStats,
   type Refusal,
-  type TubeStats,
   URGENT_PRIORITY,
 } from "../queue.ts";
 import { MemoryClient } from "./client.ts";
@@ -103,10 +101,10 @@ export class MemoryQueue implements Queue {
 
   // Tubes
 
-  /** The tube of a name, made if need be; `undefined` if there are too many. */
-  openTube(name: string): Tube | undefined {
+  /** The tube of a name, made if need be; `undefined` if there are too many, unless `anyway`. */
+  openTube(name: string, { anyway = false } = {}): Tube | undefined {
     let tube = this.tubes.get(name);
-    if (tube === undefined && this.tubes.size < this.#options.limits.maxTubes) {
+    if (tube === undefined && (anyway || this.tubes.size < this.#options.limits.maxTubes)) {
       tube = new Tube(this, name, this.#options.rulesOf(name));
       this.tubes.set(name, tube);
     }
@@ -296,6 +294,20 @@ export class MemoryQueue implements Queue {
     else this.#place(job, job.state === "delayed" ? job.dueAt - this.now() : 0, this.now());
   }
 
+  /** Takes a new job back, which could not be written. */
+  takeBack(job: Job): void {
+    this.take(job);
+    this.#forget(job);
+    this.#tell(job, "deleted", "");
+  }
+
+  /** Puts a job back whose end could not be written; who had it reserved has it no more. */
+  putBack(job: Job): void {
+    job.tube = this.openTube(job.tube.name, { anyway: true })!;
+    this.restore(job);
+    this.serve(job.tube);
+  }
+
   /** Takes a result in from the journal. */
   restoreResult(result: Result): void {
     this.#bytes += result.body.length + JOB_OVERHEAD_BYTES;
@@ -308,8 +320,7 @@ export class MemoryQueue implements Queue {
     this.#usableId = this.#nextId - 1;
   }
 
-  // Figures
-
+  /** Its figures. */
   stats(): QueueStats {
     const stats: QueueStats = {
       urgent: 0,
@@ -333,35 +344,9 @@ export class MemoryQueue implements Queue {
     return stats;
   }
 
-  tubeStats(tube: Tube): TubeStats {
-    return tube.stats(this.now());
-  }
-
   figures(): QueueFigures {
     const now = this.now();
     return { total: this.stats(), tubes: [...this.tubes.values()].map((tube) => tube.stats(now)) };
-  }
-
-  jobStats(job: Job): JobStats {
-    const now = this.now();
-    return {
-      id: job.id,
-      tube: job.tube.name,
-      state: job.state,
-      priority: job.priority,
-      ageMs: now - job.createdAt,
-      delayMs: job.delayMs,
-      ttrMs: job.ttrMs,
-      leftMs: job.timerPlace === -1 ? 0 : Math.max(0, job.dueAt - now),
-      reserves: job.reserves,
-      timeouts: job.timeouts,
-      releases: job.releases,
-      buries: job.buries,
-      kicks: job.kicks,
-      attempts: job.attempts,
-      reason: job.reason,
-      key: job.key,
-    };
   }
 
   // What several of the above need
@@ -385,11 +370,15 @@ export class MemoryQueue implements Queue {
   }
 
   #finish(job: Job): void {
+    job.ticket = this.journal.remove(job);
+    this.#forget(job);
+  }
+
+  #forget(job: Job): void {
     const { tube } = job;
     this.jobs.delete(job.id);
     this.#bytes -= job.body.length + JOB_OVERHEAD_BYTES;
     if (job.key !== "") tube.keys.delete(job.key);
-    job.ticket = this.journal.remove(job);
     this.serve(tube);
     this.leaveTube(tube);
   }

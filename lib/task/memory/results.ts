@@ -69,6 +69,11 @@ export class Results implements Timed {
     this.#schedule();
   }
 
+  /** Takes a new result back, which could not be written. */
+  takeBack(result: Result): void {
+    if (this.#results.get(result.id) === result) this.#drop(result);
+  }
+
   /** Lets the oldest result go; whether there was one. */
   dropOldest(): boolean {
     const oldest = this.#order.first;

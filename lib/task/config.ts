@@ -1,0 +1,57 @@
+import * as v from "valibot";
+import { address, count, duration, flag, size, text } from "../config/values.ts";
+
+const TUBE = {
+  pattern: /^[A-Za-z0-9+/;.$_()][-A-Za-z0-9+/;.$_()]{0,199}$/,
+  allowed: "the name of a tube: 1 to 200 of A-Z a-z 0-9 - + / ; . $ _ ( ), not starting with -",
+};
+const YEAR_MS = 365 * 86_400_000;
+
+/** What a tube may have for itself. */
+const ruleEntries = {
+  max_attempts: v.optional(count({ max: 1_000_000 })),
+  backoff: v.optional(duration({ min: 1, max: YEAR_MS, off: true })),
+  max_backoff: v.optional(duration({ min: 1, max: YEAR_MS })),
+  max_reserved: v.optional(count({ max: 1_000_000_000 })),
+};
+
+/** The schema of the section `[task]`; `config.toml` says what each key means. */
+export const taskSchema = v.strictObject({
+  enabled: v.optional(flag(), true),
+  listen: v.optional(address(), "127.0.0.1:8082"),
+  beanstalk: v.optional(address(), "127.0.0.1:11300"),
+  tube: v.optional(text(TUBE), "square"),
+  storage: v.optional(
+    text({
+      pattern: /^(memory:|sqlite:.+|postgres(ql)?:\/\/.+)$/s,
+      allowed: '"memory:", "sqlite:FILE" or "postgres://…"',
+    }),
+  ),
+  max_clients: v.optional(count({ min: 1, max: 1_000_000 }), 10_000),
+  idle_timeout: v.optional(duration({ min: 1000, max: YEAR_MS, off: true }), "off"),
+  max_line: v.optional(size({ min: 16, max: 64 * 1024 ** 2 }), "64KiB"),
+  max_job_size: v.optional(size({ min: 1, max: 1024 ** 3 }), "65535B"),
+  max_jobs: v.optional(count({ min: 1, max: 1_000_000_000 }), 10_000_000),
+  max_memory: v.optional(size({ min: 1024 ** 2 }), "2GiB"),
+  max_tubes: v.optional(count({ min: 2, max: 1_000_000 }), 10_000),
+  max_results: v.optional(count({ min: 1, max: 1_000_000_000 }), 1_000_000),
+  result_ttl: v.optional(duration({ min: 1000, max: YEAR_MS }), "1h"),
+  max_attempts: v.optional(count({ max: 1_000_000 }), 0),
+  backoff: v.optional(duration({ min: 1, max: YEAR_MS, off: true }), "off"),
+  max_backoff: v.optional(duration({ min: 1, max: YEAR_MS }), "10m"),
+  max_reserved: v.optional(count({ max: 1_000_000_000 }), 0),
+  tubes: v.optional(
+    v.record(v.pipe(v.string(), v.regex(TUBE.pattern, TUBE.allowed)), v.strictObject(ruleEntries)),
+    {},
+  ),
+  generator: v.optional(
+    v.strictObject({
+      enabled: v.optional(flag(), true),
+      every: v.optional(duration({ min: 10, max: YEAR_MS }), "5s"),
+    }),
+    {},
+  ),
+});
+
+/** The section `[task]`. */
+export type TaskConfig = v.InferOutput<typeof taskSchema>;

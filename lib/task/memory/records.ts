@@ -1,0 +1,149 @@
+/**
+ * How jobs and results are written to a commit log. Numbers are little-endian; the first byte of
+ * each record is the version of its form.
+ *
+ * ```
+ * job     version u8 · priority u32 · delay f64 · ttr f64 · created f64 · due f64
+ *         · tube length u8 · key length u8 · tube · key · body
+ * move    version u8 · state u8 · priority u32 · delay f64 · due f64 · reserves u32 · timeouts u32
+ *         · releases u32 · buries u32 · kicks u32 · attempts u32 · reason
+ * result  version u8 · expires f64 · body
+ * ```
+ *
+ * Times are milliseconds since the Unix epoch, "due" is when a delayed job is ready, or 0. The key
+ * of a record is the id of the job in eight bytes, the highest first, so that a table is in the
+ * order of the ids.
+ *
+ * @module
+ */
+
+import { copyValue, latin1From, valueFrom } from "../../storage/value.ts";
+import type { JobId, JobState } from "../queue.ts";
+import { Job } from "./job.ts";
+import { Result } from "./results.ts";
+import type { Tube } from "./tube.ts";
+
+const VERSION = 1;
+const JOB_HEAD_BYTES = 39;
+const MOVE_HEAD_BYTES = 46;
+const RESULT_HEAD_BYTES = 9;
+const MAX_NAMES_BYTES = 400;
+const STATES: readonly JobState[] = ["ready", "delayed", "buried"];
+
+const scratch = new Uint8Array(JOB_HEAD_BYTES + MAX_NAMES_BYTES);
+const view = new DataView(scratch.buffer);
+
+/** The key of a job's record. */
+export function idKey(id: JobId): string {
+  const high = Math.floor(id / 2 ** 32);
+  const low = id >>> 0;
+  return String.fromCharCode(
+    high >>> 24,
+    high >>> 16 & 255,
+    high >>> 8 & 255,
+    high & 255,
+    low >>> 24,
+    low >>> 16 & 255,
+    low >>> 8 & 255,
+    low & 255,
+  );
+}
+
+/** The id of the job with this key. */
+export function decodeId(key: string): JobId {
+  let id = 0;
+  for (let at = 0; at < key.length; at++) id = id * 256 + key.charCodeAt(at);
+  return id;
+}
+
+/** An id as a record of its own. */
+export function encodeId(id: JobId): Uint8Array {
+  return Uint8Array.from(idKey(id), (character) => character.charCodeAt(0));
+}
+
+/** What comes before the body of a job; good until the next record is encoded. */
+export function encodeJobHead(job: Job): Uint8Array {
+  const { name } = job.tube;
+  view.setUint8(0, VERSION);
+  view.setUint32(1, job.priority, true);
+  view.setFloat64(5, job.delayMs, true);
+  view.setFloat64(13, job.ttrMs, true);
+  view.setFloat64(21, job.createdAt, true);
+  view.setFloat64(29, job.state === "delayed" ? job.dueAt : 0, true);
+  view.setUint8(37, name.length);
+  view.setUint8(38, job.key.length);
+  copyValue(name, scratch, JOB_HEAD_BYTES);
+  copyValue(job.key, scratch, JOB_HEAD_BYTES + name.length);
+  return scratch.subarray(0, JOB_HEAD_BYTES + name.length + job.key.length);
+}
+
+/** Reads a job. */
+export function decodeJob(id: JobId, record: Uint8Array, tubeOf: (name: string) => Tube): Job {
+  const view = viewOf(record);
+  const tubeEnd = JOB_HEAD_BYTES + view.getUint8(37);
+  const keyEnd = tubeEnd + view.getUint8(38);
+  const job = new Job(id, tubeOf(latin1From(record, JOB_HEAD_BYTES, tubeEnd)), {
+    priority: view.getUint32(1, true),
+    delayMs: view.getFloat64(5, true),
+    ttrMs: view.getFloat64(13, true),
+    createdAt: view.getFloat64(21, true),
+    key: latin1From(record, tubeEnd, keyEnd),
+    body: valueFrom(record, keyEnd),
+  });
+  job.dueAt = view.getFloat64(29, true);
+  job.state = job.dueAt > 0 ? "delayed" : "ready";
+  return job;
+}
+
+/** What comes before the reason in the record of where a job is. */
+export function encodeMove(job: Job): Uint8Array {
+  view.setUint8(0, VERSION);
+  view.setUint8(1, STATES.indexOf(job.state));
+  view.setUint32(2, job.priority, true);
+  view.setFloat64(6, job.delayMs, true);
+  view.setFloat64(14, job.state === "delayed" ? job.dueAt : 0, true);
+  view.setUint32(22, job.reserves, true);
+  view.setUint32(26, job.timeouts, true);
+  view.setUint32(30, job.releases, true);
+  view.setUint32(34, job.buries, true);
+  view.setUint32(38, job.kicks, true);
+  view.setUint32(42, job.attempts, true);
+  return scratch.subarray(0, MOVE_HEAD_BYTES);
+}
+
+/** Brings a job to where its record says that it is. */
+export function decodeMove(job: Job, record: Uint8Array): void {
+  const view = viewOf(record);
+  job.moved = true;
+  job.state = STATES[view.getUint8(1)]!;
+  job.priority = view.getUint32(2, true);
+  job.delayMs = view.getFloat64(6, true);
+  job.dueAt = view.getFloat64(14, true);
+  job.reserves = view.getUint32(22, true);
+  job.timeouts = view.getUint32(26, true);
+  job.releases = view.getUint32(30, true);
+  job.buries = view.getUint32(34, true);
+  job.kicks = view.getUint32(38, true);
+  job.attempts = view.getUint32(42, true);
+  job.reason = latin1From(record, MOVE_HEAD_BYTES);
+}
+
+/** What comes before the body of a result. */
+export function encodeResultHead(result: Result): Uint8Array {
+  view.setUint8(0, VERSION);
+  view.setFloat64(1, result.expiresAt, true);
+  return scratch.subarray(0, RESULT_HEAD_BYTES);
+}
+
+/** Reads a result. */
+export function decodeResult(id: JobId, record: Uint8Array): Result {
+  return new Result(id, valueFrom(record, RESULT_HEAD_BYTES), viewOf(record).getFloat64(1, true));
+}
+
+/** @throws {Error} If the record was written by a version that this one does not know. */
+function viewOf(record: Uint8Array): DataView {
+  if (record[0] !== VERSION) {
+    throw new Error(`Cannot read a record of version ${record[0]}: known is ${VERSION}`);
+  }
+  return new DataView(record.buffer, record.byteOffset, record.byteLength);
+}

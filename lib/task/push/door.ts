@@ -1,0 +1,79 @@
+import type { Log } from "../../log.ts";
+import type { Connection } from "../../net/connection.ts";
+import type { Queue } from "../queue.ts";
+import { PushSession } from "./session.ts";
+
+/** Options for {@linkcode PushDoor}. */
+export interface PushDoorOptions {
+  /** The tube whose jobs are pushed. */
+  tube: string;
+  /** The longest answer, without its line end. */
+  maxLineBytes: number;
+  log: Log;
+}
+
+/** A worker's answer to a number. */
+export interface Square {
+  number: number;
+  answer: string;
+  tookMs: number;
+}
+
+/** The door at which workers are pushed a line a task and answer with a line. */
+export class PushDoor {
+  readonly queue: Queue;
+  readonly tube: string;
+  readonly maxLineBytes: number;
+  readonly log: Log;
+  /** What the generator's numbers came to. */
+  readonly counts = { right: 0, wrong: 0, late: 0 };
+  readonly #sessions = new Set<PushSession>();
+
+  constructor(queue: Queue, options: PushDoorOptions) {
+    this.queue = queue;
+    this.tube = options.tube;
+    this.maxLineBytes = options.maxLineBytes;
+    this.log = options.log;
+  }
+
+  /** How many workers are connected. */
+  get workers(): number {
+    return this.#sessions.size;
+  }
+
+  /** Serves a worker until it leaves. */
+  async serve(connection: Connection): Promise<void> {
+    const session = new PushSession(connection, this);
+    this.#sessions.add(session);
+    this.log.info("Worker connected", { worker: session.worker, tube: this.tube });
+    try {
+      await session.serve();
+    } finally {
+      this.#sessions.delete(session);
+      this.log.info("Worker left", { worker: session.worker });
+    }
+  }
+
+  /** Has every worker that is connected square a number. */
+  assign(number: number): void {
+    for (const session of this.#sessions) session.assign(number);
+  }
+
+  /** A worker has answered a number. */
+  tellSquare(worker: string, { number, answer, tookMs }: Square): void {
+    const fields = { worker, number, result: answer.slice(0, 100), ms: Math.round(tookMs) };
+    if (/^\s*\d+\s*$/.test(answer) && Number(answer) === number * number) {
+      this.counts.right++;
+      this.log.info("Worker answered", fields);
+    } else {
+      this.counts.wrong++;
+      this.log.warn("Worker answered wrong", { ...fields, expected: number * number });
+    }
+  }
+
+  /** A worker has not answered a number before the next one came. */
+  tellLate(worker: string, number: number): void {
+    this.counts.late++;
+    this.log.warn("Worker is late", { worker, number });
+  }
+}

@@ -1,0 +1,146 @@
+import type { Connection } from "../../net/connection.ts";
+import { LineReader } from "../../net/line_reader.ts";
+import { copyValue, latin1From } from "../../storage/value.ts";
+import type { JobBody, QueueClient } from "../queue.ts";
+import type { PushDoor } from "./door.ts";
+
+const NEWLINE = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+
+/** What a worker said; `null` for a line that was too long to be kept. */
+type Answer = string | null;
+
+/** A number of the generator that a worker was sent. */
+interface Assignment {
+  number: number;
+  sentMs: number;
+  late: boolean;
+}
+
+/**
+ * One worker at the push door. It is sent one task at a time, as a line, and owes one line for it:
+ * the result. Until it has said that, it is sent nothing else, even when the task has long been
+ * given to another.
+ */
+export class PushSession {
+  readonly #connection: Connection;
+  readonly #door: PushDoor;
+  readonly #client: QueueClient;
+  /** The number to send when the worker is idle next. */
+  #nextNumber: number | null = null;
+  #assignment: Assignment | null = null;
+  #answered: ((answer: Answer | undefined) => void) | null = null;
+  #ended = false;
+
+  constructor(connection: Connection, door: PushDoor) {
+    this.#connection = connection;
+    this.#door = door;
+    this.#client = door.queue.connect();
+    this.#client.watch(door.tube);
+    if (door.tube !== "default") this.#client.ignore("default");
+  }
+
+  /** The worker's address. */
+  get worker(): string {
+    return this.#connection.remote;
+  }
+
+  /** Serves the worker until it leaves. */
+  async serve(): Promise<void> {
+    const reading = this.#readAnswers();
+    try {
+      while (!this.#ended) {
+        if (this.#nextNumber !== null) {
+          await this.#doNumber(this.#nextNumber);
+          continue;
+        }
+        const job = await this.#client.reserve(Infinity);
+        if (typeof job !== "string") await this.#doJob(job);
+      }
+    } finally {
+      this.#client.close();
+      this.#connection.endInput();
+      await reading;
+    }
+  }
+
+  /**
+   * Has the worker square a number as soon as it is idle. One that still owes the last answer is
+   * late, and gets no other number.
+   */
+  assign(number: number): void {
+    if (this.#assignment !== null) {
+      if (!this.#assignment.late) this.#door.tellLate(this.worker, this.#assignment.number);
+      this.#assignment.late = true;
+      return;
+    }
+    this.#nextNumber = number;
+    this.#client.cancel();
+  }
+
+  async #doNumber(number: number): Promise<void> {
+    const assignment = this.#assignment = { number, sentMs: performance.now(), late: false };
+    this.#nextNumber = null;
+    const answer = await this.#ask(String(number));
+    this.#assignment = null;
+    if (answer === undefined) return;
+    const tookMs = performance.now() - assignment.sentMs;
+    this.#door.tellSquare(this.worker, { number, answer: answer ?? "", tookMs });
+  }
+
+  async #doJob(job: JobBody): Promise<void> {
+    if (hasLineEnd(job.body)) {
+      await this.#client.bury(job.id, BURIED_PRIORITY, "the body is not a single line");
+      return;
+    }
+    const settled = this.#client.settled();
+    if (settled !== undefined) await settled;
+    const startMs = performance.now();
+    const answer = await this.#ask(job.body);
+    const about = { worker: this.worker, job: job.id, ms: Math.round(performance.now() - startMs) };
+    if (answer === undefined) return;
+    if (answer === null) {
+      await this.#client.fail(job.id, "the answer was too long a line");
+      this.#door.log.warn("Worker gave too long an answer", about);
+    } else if (await this.#client.done(job.id, answer) === true) {
+      this.#door.log.debug("Worker did a task", about);
+    } else {
+      // Its time was over before, and the task is somebody else's now.
+      this.#door.log.warn("Worker answered too late", about);
+    }
+  }
+
+  /** Sends a line and waits for the answer; `undefined` if the worker leaves instead. */
+  async #ask(line: JobBody["body"]): Promise<Answer | undefined> {
+    if (this.#ended) return undefined;
+    const answered = new Promise<Answer | undefined>((resolve) => this.#answered = resolve);
+    const bytes = new Uint8Array(line.length + 1);
+    copyValue(line, bytes, 0);
+    bytes[line.length] = NEWLINE;
+    await this.#connection.write(bytes);
+    return await answered;
+  }
+
+  async #readAnswers(): Promise<void> {
+    const reader = new LineReader(this.#connection, { maxLineBytes: this.#door.maxLineBytes });
+    for (let batch; (batch = await reader.read()) !== null;) {
+      for (let index = 0; index < batch.count; index++) {
+        const answered = this.#answered;
+        this.#answered = null;
+        // A line that nobody asked for is no answer to what will be asked next.
+        answered?.(batch.isTooLong(index) ? null : latin1From(batch.line(index)));
+      }
+    }
+    this.#ended = true;
+    this.#client.cancel();
+    this.#answered?.(undefined);
+  }
+}
+
+/** The priority of a job that is buried because it cannot be sent as a line. */
+const BURIED_PRIORITY = 0;
+
+function hasLineEnd(body: JobBody["body"]): boolean {
+  if (typeof body === "string") return /[\r\n]/.test(body);
+  return body.includes(NEWLINE) || body.includes(CARRIAGE_RETURN);
+}
