@@ -56,12 +56,17 @@ export class BeanstalkDoor {
       pid: Deno.pid,
       version: this.#version,
       id: this.#id,
-      hostname: Deno.hostname(),
-      os: Deno.osRelease(),
+      hostname: allowed("hostname") ? Deno.hostname() : "unknown",
+      os: allowed("osRelease") ? Deno.osRelease() : Deno.build.os,
       platform: Deno.build.arch,
       uptimeMs: performance.now() - this.#startedMs,
       userCpuMicros: cpu.user,
       systemCpuMicros: cpu.system,
     };
   };
+}
+
+/** Whether the program may ask the system for something; it runs well without. */
+function allowed(kind: "hostname" | "osRelease"): boolean {
+  return Deno.permissions.querySync({ name: "sys", kind }).state === "granted";
 }

@@ -102,8 +102,14 @@ export class PushSession {
     if (answer === null) {
       await this.#client.fail(job.id, "the answer was too long a line");
       this.#door.log.warn("Worker gave too long an answer", about);
-    } else if (await this.#client.done(job.id, answer) === true) {
+      return;
+    }
+    const done = await this.#client.done(job.id, answer);
+    if (done === true) {
       this.#door.log.debug("Worker did a task", about);
+    } else if (done === "OUT_OF_MEMORY") {
+      await this.#client.fail(job.id, "there was no room for the result");
+      this.#door.log.error("No room for a result", about);
     } else {
       // Its time was over before, and the task is somebody else's now.
       this.#door.log.warn("Worker answered too late", about);

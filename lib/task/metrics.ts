@@ -1,0 +1,60 @@
+import type { Metric, Sample } from "../metrics.ts";
+import type { BeanstalkDoor } from "./beanstalk/door.ts";
+import type { PushDoor } from "./push/door.ts";
+import type { Queue } from "./queue.ts";
+
+/** No more tubes than this have figures of their own: each is a label. */
+const MAX_TUBES = 100;
+
+const STATES = ["ready", "reserved", "delayed", "buried"] as const;
+
+/** The figures of a queue and its doors. */
+export function taskMetrics(
+  queue: Queue,
+  { push, beanstalk }: { push: PushDoor; beanstalk: BeanstalkDoor },
+): Metric[] {
+  const { total, tubes: allTubes } = queue.figures();
+  const tubes = allTubes.slice(0, MAX_TUBES);
+  const gauge = (name: string, help: string, samples: Sample[]): Metric => (
+    { type: "gauge", name, help, samples }
+  );
+  const counter = (name: string, help: string, samples: Sample[]): Metric => (
+    { type: "counter", name, help, samples }
+  );
+  return [
+    gauge(
+      "task_jobs",
+      "Jobs by tube and state.",
+      tubes.flatMap((tube) =>
+        STATES.map((state) => ({ labels: { tube: tube.name, state }, value: tube[state] }))
+      ),
+    ),
+    gauge(
+      "task_oldest_ready_seconds",
+      "Age of the job that is to be given out next.",
+      tubes.map((tube) => ({ labels: { tube: tube.name }, value: tube.oldestReadyMs / 1000 })),
+    ),
+    gauge("task_tubes", "Tubes.", [{ value: total.tubes }]),
+    gauge("task_results", "Results that are kept.", [{ value: total.results }]),
+    gauge("task_memory_bytes", "Bytes that jobs and results take in memory.", [
+      { value: total.bytes },
+    ]),
+    gauge("task_waiting_clients", "Clients that wait for a job.", [{ value: total.waiting }]),
+    gauge("task_push_workers", "Workers at the push door.", [{ value: push.workers }]),
+    counter("task_jobs_total", "Jobs that were put.", [{ value: total.totalJobs }]),
+    counter("task_timeouts_total", "Jobs whose time to run was over.", [{ value: total.timeouts }]),
+    counter(
+      "task_generator_answers_total",
+      "Answers to the numbers of the generator, and those that were missing.",
+      Object.entries(push.counts).map(([answer, value]) => ({ labels: { answer }, value })),
+    ),
+    counter(
+      "commands_total",
+      "Commands that clients sent.",
+      [...beanstalk.counts.commands].map(([command, value]) => ({
+        labels: { service: "task", command },
+        value,
+      })),
+    ),
+  ];
+}

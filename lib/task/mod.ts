@@ -1,0 +1,139 @@
+/**
+ * The task service: one queue with two doors. At the push door workers are sent a line a task; at
+ * the other producers and workers speak the beanstalk protocol.
+ *
+ * @module
+ */
+
+import { connectionMetrics, Listener } from "../net/listener.ts";
+import type { RunningService, Service, ServiceContext } from "../service.ts";
+import type { Storage } from "../storage/open.ts";
+import { VERSION } from "../version.ts";
+import { BeanstalkDoor } from "./beanstalk/door.ts";
+import { SYSTEM_CLOCK } from "./clock.ts";
+import { type TaskConfig, taskSchema } from "./config.ts";
+import { LogJournal } from "./memory/log_journal.ts";
+import { MemoryQueue } from "./memory/queue.ts";
+import { taskMetrics } from "./metrics.ts";
+import { PushDoor } from "./push/door.ts";
+import { startGenerator } from "./push/generator.ts";
+import type { Queue, QueueOptions, TubeRules } from "./queue.ts";
+
+const encoder = new TextEncoder();
+
+/** The task service, as the table of services lists it. */
+export const task: Service<TaskConfig> = {
+  name: "task",
+  schema: taskSchema,
+  addresses: (config) => [config.listen, config.beanstalk],
+  start,
+};
+
+async function start(config: TaskConfig, context: ServiceContext): Promise<RunningService> {
+  const { log } = context;
+  const storage = await context.storage(config.storage);
+  const cleanUp: (() => Promise<void>)[] = [() => storage.close()];
+  try {
+    const queue = await openQueue(storage, queueOptions(config));
+    cleanUp.push(() => queue.close());
+    const push = new PushDoor(queue, { tube: config.tube, maxLineBytes: config.max_line, log });
+    const beanstalk = new BeanstalkDoor(queue, {
+      maxJobBytes: config.max_job_size,
+      version: VERSION,
+      log,
+    });
+    const limits = { maxClients: config.max_clients, idleTimeoutMs: config.idle_timeout, log };
+    const pushListener = await Listener.listen(config.listen, {
+      ...limits,
+      fullReply: encoder.encode("ERR server full\n"),
+      handle: (connection) => push.serve(connection),
+    });
+    cleanUp.push(() => pushListener.close());
+    const beanstalkListener = await Listener.listen(config.beanstalk, {
+      ...limits,
+      fullReply: encoder.encode("OUT_OF_MEMORY\r\n"),
+      handle: (connection) => beanstalk.serve(connection),
+    });
+    const listeners = [pushListener, beanstalkListener];
+    const { generator } = config;
+    const stopGenerator = generator.enabled
+      ? startGenerator(push, { everyMs: generator.every, clock: SYSTEM_CLOCK })
+      : () => {};
+    return {
+      addresses: listeners.map((listener) => listener.address),
+      problems: () => [queue.problem() ?? []].flat(),
+      metrics: () => [
+        ...connectionMetrics("task", sumStats(listeners)),
+        ...taskMetrics(queue, { push, beanstalk }),
+      ],
+      drain: async (deadline) => {
+        stopGenerator();
+        queue.drain();
+        await Promise.race([queue.idle(), aborted(deadline)]);
+        await Promise.all(listeners.map((listener) => listener.drain(deadline)));
+        try {
+          await queue.close();
+        } finally {
+          await storage.close();
+        }
+        log.info("Task stopped", { ...queue.figures().total });
+      },
+    };
+  } catch (error) {
+    for (const undo of cleanUp.reverse()) await undo();
+    throw error;
+  }
+}
+
+/** Opens the queue that a storage holds. */
+async function openQueue(storage: Storage, options: QueueOptions): Promise<Queue> {
+  if (!storage.log.durable) return new MemoryQueue(SYSTEM_CLOCK, options);
+  const journal = await LogJournal.open(storage.log);
+  const queue = new MemoryQueue(SYSTEM_CLOCK, options, journal);
+  await journal.load(queue);
+  return queue;
+}
+
+function queueOptions(config: TaskConfig): QueueOptions {
+  const general: TubeRules = {
+    maxAttempts: config.max_attempts,
+    backoffMs: config.backoff,
+    maxBackoffMs: config.max_backoff,
+    maxReserved: config.max_reserved,
+  };
+  return {
+    limits: {
+      maxJobs: config.max_jobs,
+      maxBytes: config.max_memory,
+      maxTubes: config.max_tubes,
+      maxResults: config.max_results,
+      resultTtlMs: config.result_ttl,
+    },
+    rulesOf: (name) => {
+      const own = config.tubes[name];
+      return {
+        maxAttempts: own?.max_attempts ?? general.maxAttempts,
+        backoffMs: own?.backoff ?? general.backoffMs,
+        maxBackoffMs: own?.max_backoff ?? general.maxBackoffMs,
+        maxReserved: own?.max_reserved ?? general.maxReserved,
+      };
+    },
+  };
+}
+
+function sumStats(listeners: readonly Listener[]): ReturnType<Listener["stats"]> {
+  return listeners.map((listener) => listener.stats()).reduce((sum, stats) => ({
+    connections: sum.connections + stats.connections,
+    accepted: sum.accepted + stats.accepted,
+    refused: sum.refused + stats.refused,
+    receivedBytes: sum.receivedBytes + stats.receivedBytes,
+    sentBytes: sum.sentBytes + stats.sentBytes,
+  }));
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
