@@ -6,7 +6,7 @@ import type { LogTable } from "../../lib/storage/commit_log.ts";
 import { MemoryStore } from "../../lib/storage/memory_store.ts";
 import { SqliteLog, type SqliteLogOptions } from "../../lib/storage/sqlite_log.ts";
 import { StorageUnavailableError, type Store } from "../../lib/storage/store.ts";
-import { until, within } from "../support/wait.ts";
+import { until, within } from "../support/within.ts";
 import { bytes, testStore, text } from "./store_suite.ts";
 
 /** How long a test may take. */
@@ -28,7 +28,7 @@ async function openStore(path: string, options: Partial<SqliteLogOptions> = {}) 
 async function withDirectory(run: (path: string) => Promise<void>): Promise<void> {
   const directory = await Deno.makeTempDir();
   try {
-    await within(TEST_DEADLINE_MS, run(join(directory, "test.db")));
+    await within(TEST_DEADLINE_MS, "the test", run(join(directory, "test.db")));
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
@@ -131,7 +131,7 @@ Deno.test("SqliteLog: a locked file fails the writes, which are taken back, and 
       assert.deepEqual((await store.scan(0, { limit: 9 })).map(([key]) => key), ["a", "gone"]);
 
       other.exec("ROLLBACK");
-      await until(() => store.problem() === undefined);
+      await until("the problem is gone", () => store.problem() === undefined);
       await store.put(0, "c", bytes("1"), 0);
     } finally {
       other.close();
@@ -191,7 +191,7 @@ Deno.test("SqliteLog: a file that is damaged while in use fails the writes, and 
       assert.match(store.problem()!, /damaged/);
       assert.equal(text((await store.get(0, "last"))?.value), "1");
       await Deno.writeFile(path, whole);
-      await until(() => store.problem() === undefined || /replaced/.test(store.problem()!));
+      await until("the file is looked at again", () => !/damaged/.test(store.problem() ?? ""));
     } finally {
       await store.close();
     }

