@@ -8,11 +8,11 @@ export interface ParseOptions {
   "--"?: boolean;
   /** Other names of options. */
   alias?: Record<string, string | readonly string[]>;
-  /** Options that are true or false, or `true` to treat all that have no `=` so. */
+  /** Options that are true or false; `true` for all that are written `--name`. @default {false} */
   boolean?: boolean | string | readonly string[];
   /** Values of options that are not given. */
   default?: Record<string, unknown>;
-  /** Whether everything from the first word that is no option goes to `_`. @default {false} */
+  /** Whether all that follows the first word that is no option goes to `_`. @default {false} */
   stopEarly?: boolean;
   /** Options whose values stay texts; "_" stands for the words that are no options. */
   string?: string | readonly string[];
@@ -21,101 +21,103 @@ export interface ParseOptions {
   /** Options that `--no-NAME` sets to false. */
   negatable?: string | readonly string[];
   /**
-   * Called with each option that none of the others names, and with each word that is no option
-   * (without `key`). If it returns `false`, the word is left out of the result.
+   * Called with each option that is neither `string` nor `boolean` nor has an alias, and with each
+   * word that is no option (without `key`). If it returns `false`, the word is left out.
    */
   unknown?: (arg: string, key?: string, value?: unknown) => unknown;
 }
 
-const NUMBER = /^[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?$|^0x[0-9a-f]+$/i;
+type Value = string | number | boolean;
+
+const OPTION = /^(--?)([^]+?)(?:=([^]+))?$/;
+const NUMBER = /^(?:0x[0-9a-f]+|[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?)$/i;
 
 /**
- * Reads a command line: `--name value`, `--name=value`, `--switch`, `-abc`, `-n value`, `-nvalue`.
+ * Reads a command line: `--name value`, `--name=value`, `--switch`, `-abc`, `-n value`, `-n5`.
+ * Values that look like numbers become numbers unless their option is one of `string`. A value
+ * behind a space may not begin with `-`; `--name=-1` is the way to say that.
  *
  * @param args The words.
  * @param options See {@linkcode ParseOptions}.
  */
-export function parseArgs(args: readonly string[], options: ParseOptions = {}): Args {
-  const names = (list: string | readonly string[] | boolean | undefined) =>
-    new Set(typeof list === "string" ? [list] : typeof list === "object" ? list : []);
-  const booleans = names(options.boolean);
-  const strings = names(options.string);
-  const collected = names(options.collect);
-  const negatable = names(options.negatable);
+export function parseArgs(args: string[], options: ParseOptions = {}): Args {
   const aliases = aliasGroups(options.alias ?? {});
-  for (const set of [booleans, strings, collected, negatable]) {
-    for (const name of [...set]) for (const alias of aliases.get(name) ?? []) set.add(alias);
-  }
-  const known = new Set([
-    ...booleans,
-    ...strings,
-    ...collected,
-    ...negatable,
-    ...aliases.keys(),
-    ...Object.keys(options.default ?? {}),
-  ]);
-
-  const separator = args.indexOf("--");
-  const words = separator === -1 ? [...args] : args.slice(0, separator);
-  const rest = separator === -1 ? [] : args.slice(separator + 1);
+  const booleans = withAliases(options.boolean, aliases);
+  const strings = withAliases(options.string, aliases);
+  const collected = withAliases(options.collect, aliases);
+  const negatable = withAliases(options.negatable, aliases);
   const result: Args = { _: [] };
-  const given = new Set<string>();
 
-  function isUnknown(word: string, name: string, value: unknown): boolean {
-    if (options.unknown === undefined || known.has(name)) return false;
-    if (options.boolean === true && /^--[^=]+$/.test(word)) return false;
-    return options.unknown(word, name, value) === false;
+  const end = args.indexOf("--");
+  const words = end === -1 ? args : args.slice(0, end);
+  const rest = end === -1 ? [] : args.slice(end + 1);
+
+  function set(name: string, value: Value, word: string, isNegated = false): void {
+    const isKnown = booleans.has(name) || strings.has(name) || aliases.has(name) ||
+      (options.boolean === true && /^--[^=]+$/.test(word));
+    if (!isKnown && options.unknown?.(word, name, value) === false) return;
+    const converted = strings.has(name) ? value : numberIfItLooksLikeOne(value);
+    const collect = collected.has(name) && !isNegated;
+    for (const key of [name, ...aliases.get(name) ?? []]) put(result, key, converted, collect);
   }
 
-  function set(word: string, name: string, raw: unknown): void {
-    if (isUnknown(word, name, raw)) return;
-    const value = typeof raw === "string" && !strings.has(name) && NUMBER.test(raw)
-      ? Number(raw)
-      : raw;
-    for (const key of [name, ...aliases.get(name) ?? []]) {
-      if (collected.has(name)) result[key] = [...(given.has(key) ? result[key] : []), value];
-      else result[key] = value;
-      given.add(key);
-    }
+  /** What an option without `=` is set to, and how many of the following words that takes. */
+  function valueBehind(name: string, next: string | undefined, isValue: boolean): [Value, number] {
+    const isBoolean = booleans.has(name) || aliases.get(name)?.some((key) => booleans.has(key));
+    if (next && isValue && !isBoolean) return [next, 1];
+    if (next === "true" || next === "false") return [next === "true", 1];
+    return [strings.has(name) ? "" : true, 0];
   }
 
-  function isBoolean(name: string): boolean {
-    return booleans.has(name) || options.boolean === true;
+  /** Sets what `--name` says; returns how many of the following words it took. */
+  function long(word: string, name: string, value: string | undefined, next?: string): number {
+    if (value !== undefined) {
+      set(name, booleans.has(name) ? value !== "false" : value, word);
+      return 0;
+    }
+    if (name.startsWith("no-") && negatable.has(name.slice(3))) {
+      set(name.slice(3), false, word, true);
+      return 0;
+    }
+    const isValue = options.boolean !== true && !next?.startsWith("-");
+    const [found, used] = valueBehind(name, next, isValue);
+    set(name, found, word);
+    return used;
   }
 
-  /** Takes the next word as a value, if there can be one. */
-  function valueFor(name: string, index: number): { value: unknown; used: number } {
-    const next = words[index + 1];
-    if (next !== undefined && isBoolean(name)) {
-      if (next === "true" || next === "false") return { value: next === "true", used: 1 };
-      return { value: true, used: 0 };
+  /** Sets what `-abc` says; returns how many of the following words it took. */
+  function letters(word: string, next?: string): number {
+    for (let i = 1; i < word.length - 1; i++) {
+      const letter = word[i]!;
+      const behind = word.slice(i + 1);
+      const isLetter = /[a-z]/i.test(letter);
+      const equals = behind.indexOf("=");
+      if (isLetter && equals !== -1 && equals < behind.length - 1) {
+        set(letter, behind.slice(equals + 1), word);
+        return 0;
+      }
+      if (behind === "-" || /^\W./s.test(behind) || (isLetter && /\d\.?$/.test(behind))) {
+        set(letter, behind, word);
+        return 0;
+      }
+      set(letter, strings.has(letter) ? "" : true, word);
     }
-    if (next !== undefined && (!next.startsWith("-") || next === "-" || NUMBER.test(next))) {
-      return { value: next, used: 1 };
-    }
-    return { value: strings.has(name) ? "" : true, used: 0 };
+    const last = word.at(-1)!;
+    const [found, used] = valueBehind(last, next, !/^--?[^-]/.test(next ?? ""));
+    set(last, found, word);
+    return used;
   }
 
   for (let i = 0; i < words.length; i++) {
     const word = words[i]!;
-    const long = /^--([^=]+)(?:=([\s\S]*))?$/.exec(word);
-    if (long !== null) {
-      const [, name, value] = long as unknown as [string, string, string | undefined];
-      const positive = name.startsWith("no-") ? name.slice(3) : undefined;
-      if (value !== undefined) {
-        set(word, name, isBoolean(name) ? value !== "false" : value);
-      } else if (positive !== undefined && negatable.has(positive)) {
-        set(word, positive, false);
-      } else {
-        const next = valueFor(name, i);
-        set(word, name, next.value);
-        i += next.used;
-      }
-    } else if (/^-[^-]/.test(word)) {
-      i += letters(word, i);
+    const [, dashes, name, value] = OPTION.exec(word) ?? [];
+    if (dashes === "--") {
+      i += long(word, name!, value, words[i + 1]);
+    } else if (dashes === "-") {
+      i += letters(word, words[i + 1]);
     } else {
       if (options.unknown?.(word) !== false) {
-        result._.push(!strings.has("_") && NUMBER.test(word) ? Number(word) : word);
+        result._.push(strings.has("_") ? word : numberIfItLooksLikeOne(word) as string | number);
       }
       if (options.stopEarly) {
         result._.push(...words.slice(i + 1));
@@ -124,37 +126,17 @@ export function parseArgs(args: readonly string[], options: ParseOptions = {}): 
     }
   }
 
-  /** Reads `-abc`, `-n value`, `-n=value` and `-n5`; returns how many more words it used. */
-  function letters(word: string, index: number): number {
-    for (let at = 1; at < word.length; at++) {
-      const name = word[at]!;
-      const behind = word.slice(at + 1);
-      if (behind === "") {
-        const next = valueFor(name, index);
-        set(word, name, next.value);
-        return next.used;
-      }
-      if (behind.startsWith("=")) {
-        set(word, name, isBoolean(name) ? behind !== "=false" : behind.slice(1));
-        return 0;
-      }
-      if (/[A-Za-z]/.test(name) && (NUMBER.test(behind) || /^\W/.test(behind))) {
-        set(word, name, behind);
-        return 0;
-      }
-      set(word, name, strings.has(name) ? "" : true);
-    }
-    return 0;
-  }
-
   for (const [name, value] of Object.entries(options.default ?? {})) {
-    for (const key of [name, ...aliases.get(name) ?? []]) {
-      if (!given.has(key)) result[key] = value;
-    }
+    if (has(result, name)) continue;
+    for (const key of [name, ...aliases.get(name) ?? []]) put(result, key, value, false);
   }
-  for (const name of booleans) result[name] ??= collected.has(name) ? [] : false;
-  for (const name of collected) result[name] ??= [];
-  if (options["--"]) result["--"] = [...rest];
+  for (const name of booleans) {
+    if (!has(result, name)) put(result, name, collected.has(name) ? [] : false, false);
+  }
+  for (const name of strings) {
+    if (!has(result, name) && collected.has(name)) put(result, name, [], false);
+  }
+  if (options["--"]) result["--"] = rest;
   else result._.push(...rest);
   return result;
 }
@@ -163,8 +145,51 @@ export function parseArgs(args: readonly string[], options: ParseOptions = {}): 
 function aliasGroups(alias: NonNullable<ParseOptions["alias"]>): Map<string, string[]> {
   const groups = new Map<string, string[]>();
   for (const [name, others] of Object.entries(alias)) {
-    const all = [name, ...(typeof others === "string" ? [others] : others)];
+    const all = [name, ...[others].flat()];
     for (const one of all) groups.set(one, all.filter((other) => other !== one));
   }
   return groups;
+}
+
+/** The names of an option of {@linkcode parseArgs}, with all their aliases. */
+function withAliases(
+  names: boolean | string | readonly string[] | undefined,
+  aliases: Map<string, string[]>,
+): Set<string> {
+  const list = typeof names === "string" ? [names] : typeof names === "object" ? names : [];
+  return new Set(list.flatMap((name) => [name, ...aliases.get(name) ?? []]));
+}
+
+function numberIfItLooksLikeOne(value: Value): Value {
+  return typeof value === "string" && NUMBER.test(value) ? Number(value) : value;
+}
+
+type Nested = { [name: string]: unknown };
+
+/** Sets a property; the dots of its name lead into objects. */
+function put(target: Nested, name: string, value: unknown, collect: boolean): void {
+  const path = name.split(".");
+  const last = path.pop()!;
+  for (const part of path) {
+    if (!Object.hasOwn(target, part)) define(target, part, {});
+    target = target[part] as Nested;
+  }
+  if (!collect) define(target, last, value);
+  else if (!Object.hasOwn(target, last)) define(target, last, [value]);
+  else define(target, last, [target[last], value].flat());
+}
+
+/** Sets an own property, also one named "__proto__". */
+function define(target: Nested, name: string, value: unknown): void {
+  const rights = { writable: true, enumerable: true, configurable: true };
+  Object.defineProperty(target, name, { value, ...rights });
+}
+
+function has(target: Nested, name: string): boolean {
+  let found: unknown = target;
+  return name.split(".").every((part) => {
+    if (typeof found !== "object" || found === null || !Object.hasOwn(found, part)) return false;
+    found = (found as Nested)[part];
+    return true;
+  });
 }

@@ -1,0 +1,28 @@
+import assert from "node:assert/strict";
+import { delay } from "@std/async/delay";
+
+Deno.test("delay(): resolves after the time, and not before", async () => {
+  const startMs = performance.now();
+  assert.equal(await delay(30), undefined);
+  // Timers count whole milliseconds.
+  assert.ok(performance.now() - startMs >= 29);
+});
+
+Deno.test("delay(): rejects with the reason of a signal that aborts, and leaves no timer", async () => {
+  const controller = new AbortController();
+  const waiting = delay(100_000, { signal: controller.signal });
+  const reason = new Error("enough");
+  controller.abort(reason);
+  await assert.rejects(waiting, (error) => error === reason);
+});
+
+Deno.test("delay(): rejects at once if the signal has aborted before", async () => {
+  const waiting = delay(100_000, { signal: AbortSignal.abort() });
+  await assert.rejects(waiting, { name: "AbortError" });
+});
+
+Deno.test("delay(): a signal that aborts later changes nothing", async () => {
+  const controller = new AbortController();
+  await delay(1, { signal: controller.signal });
+  controller.abort();
+});

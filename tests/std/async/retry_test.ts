@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { retry, RetryError } from "@std/async/retry";
+
+const FAST = { minTimeout: 1, jitter: 0 };
+
+/** A function that fails some times before it succeeds, and counts its calls. */
+function failing(times: number): { call: () => Promise<string>; calls: number } {
+  const state = {
+    calls: 0,
+    call: () =>
+      ++state.calls > times ? Promise.resolve("done") : Promise.reject(new Error(`${state.calls}`)),
+  };
+  return state;
+}
+
+Deno.test("retry(): gives the first result", async () => {
+  assert.equal(await retry(() => 7), 7);
+  const some = failing(3);
+  assert.equal(await retry(some.call, FAST), "done");
+  assert.equal(some.calls, 4);
+});
+
+Deno.test("retry(): gives up after five attempts, with what the last one threw", async () => {
+  const some = failing(10);
+  await assert.rejects(retry(some.call, FAST), (error) => {
+    assert.ok(error instanceof RetryError);
+    assert.equal(error.name, "RetryError");
+    assert.match(error.message, /5/);
+    assert.equal((error.cause as Error).message, "5");
+    return true;
+  });
+  assert.equal(some.calls, 5);
+});
+
+Deno.test("retry(): maxAttempts is the number of calls", async () => {
+  const some = failing(10);
+  await assert.rejects(retry(some.call, { ...FAST, maxAttempts: 1 }), RetryError);
+  assert.equal(some.calls, 1);
+});
+
+Deno.test("retry(): tries again after an error that is thrown and not rejected with", async () => {
+  let calls = 0;
+  const result = await retry(() => {
+    if (++calls === 1) throw new Error("first");
+    return calls;
+  }, FAST);
+  assert.equal(result, 2);
+});
+
+Deno.test("retry(): throws what is not worth another try as it is", async () => {
+  const some = failing(10);
+  const isRetriable = (error: unknown) => (error as Error).message !== "2";
+  await assert.rejects(retry(some.call, { ...FAST, isRetriable }), { name: "Error", message: "2" });
+  assert.equal(some.calls, 2);
+});
+
+Deno.test("retry(): each wait is longer by the multiplier, up to maxTimeout", async () => {
+  const calls: number[] = [];
+  const options = { minTimeout: 20, multiplier: 3, maxTimeout: 50, maxAttempts: 4, jitter: 0 };
+  await assert.rejects(
+    retry(() => {
+      calls.push(performance.now());
+      throw new Error("again");
+    }, options),
+    RetryError,
+  );
+  const waits = calls.slice(1).map((ms, index) => ms - calls[index]!);
+  for (const [index, ms] of [20, 50, 50].entries()) {
+    assert.ok(waits[index]! >= ms - 1, `wait ${index + 1}: ${waits[index]} ms`);
+  }
+});
+
+Deno.test("retry(): refuses options that make no sense before it calls anything", async () => {
+  const some = failing(0);
+  const refused = [
+    { maxTimeout: 0 },
+    { maxTimeout: -1 },
+    { minTimeout: 100, maxTimeout: 50 },
+    { jitter: 2 },
+  ];
+  for (const options of refused) {
+    // The error class differs between versions: TypeError in the first ones, RangeError later.
+    await assert.rejects(retry(some.call, options), /Cannot retry as/);
+  }
+  assert.equal(some.calls, 0);
+});
