@@ -138,13 +138,12 @@ export class Room {
 
   async #finish(behind: { member: Member; from: number }[], messages: Messages): Promise<void> {
     for (const { member, from } of behind) {
+      // Since the member could not take it all, the wait for another may have made room.
       for (let next = from; next < messages.ends.length;) {
-        if (member.outbox.isSlow()) {
-          next = this.#overflow(member, messages, next);
-        } else {
-          await member.outbox.roomOrSlow();
-          next = member.outbox.offer(messages, next, performance.now());
-        }
+        next = member.outbox.offer(messages, next, performance.now());
+        if (next === messages.ends.length) break;
+        if (member.outbox.isSlow()) next = this.#overflow(member, messages, next);
+        else await member.outbox.roomOrSlow();
       }
     }
   }
@@ -155,7 +154,7 @@ export class Room {
     const { on_full } = this.#options;
     if (on_full === "drop_oldest" && member.outbox.dropOldest()) {
       member.dropped++;
-      return member.outbox.offer(messages, from, performance.now());
+      return from;
     }
     if (on_full === "close") {
       this.#log.warn("Slow client closed", { client: member.connection.id });

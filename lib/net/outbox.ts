@@ -127,10 +127,10 @@ export class Outbox {
     return true;
   }
 
-  /** Resolves when there is room again, the client has turned slow, or it is gone. */
+  /** Resolves when there may be room again, the client has turned slow, or it is gone. */
   async roomOrSlow(): Promise<void> {
     const nowMs = performance.now();
-    if (this.closed || this.isSlow(nowMs)) return;
+    if (this.closed || this.#writing === 0 || this.isSlow(nowMs)) return;
     const changed = this.#changed();
     const leftMs = this.#options.slowAfterMs - (nowMs - this.#writingSinceMs);
     // One millisecond more, so that the comparison is true when the timer fires.

@@ -97,3 +97,10 @@ Deno.test("Outbox: dropOldest() makes room at the front", async () => {
   await connection.take();
   assert.deepEqual(connection.written, ["now", "234"]);
 });
+
+Deno.test("Outbox.roomOrSlow(): does not wait for a write that is done already", async () => {
+  const { connection, outbox } = make();
+  outbox.offer(messages("a"), 0, performance.now());
+  await connection.take();
+  await outbox.roomOrSlow();
+});

@@ -7,6 +7,7 @@ const decoder = new TextDecoder();
 /** A client with a deadline on every wait: it sends, and it expects. */
 export class TestClient implements Disposable {
   readonly conn: Deno.Conn;
+  /** Arrays are never written to once they are here, so parts of them can be handed out. */
   #unread = new Uint8Array(0);
   #closed = false;
 
@@ -74,16 +75,16 @@ export class TestClient implements Disposable {
     const chunk = new Uint8Array(65536);
     const count = await within(10_000, "bytes from the server", this.conn.read(chunk));
     if (count === null) return false;
-    const unread = new Uint8Array(this.#unread.length + count);
-    unread.set(this.#unread);
-    unread.set(chunk.subarray(0, count), this.#unread.length);
-    this.#unread = unread;
+    const unread = this.#unread;
+    this.#unread = new Uint8Array(unread.length + count);
+    this.#unread.set(unread);
+    this.#unread.set(chunk.subarray(0, count), unread.length);
     return true;
   }
 
   #take(count: number): Uint8Array {
-    const taken = this.#unread.slice(0, count);
-    this.#unread = this.#unread.slice(count);
+    const taken = this.#unread.subarray(0, count);
+    this.#unread = this.#unread.subarray(count);
     return taken;
   }
 }

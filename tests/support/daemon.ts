@@ -1,10 +1,7 @@
 import { type Address, parseAddress } from "../../lib/net/address.ts";
+import { SERVICES } from "../../lib/service.ts";
+import { denoWords } from "./quartet.ts";
 import { within } from "./within.ts";
-
-const ROOT = new URL("../../", import.meta.url).pathname;
-
-/** What the task `start` allows. */
-const PERMISSIONS = ["--allow-net", "--allow-read", "--allow-write", "--allow-env"];
 
 /** Options for {@linkcode startDaemon}. */
 export interface DaemonOptions {
@@ -38,11 +35,20 @@ export class DaemonProcess implements AsyncDisposable {
 
   /** Waits until the log matches; rejects with the log if the process ends before. */
   async logged(pattern: RegExp, ms = 20_000): Promise<RegExpExecArray> {
-    for (;;) {
-      const match = pattern.exec(this.log);
-      if (match !== null) return match;
+    let match: RegExpExecArray | null = null;
+    await this.#logs(String(pattern), () => (match = pattern.exec(this.log)) !== null, ms);
+    return match!;
+  }
+
+  /** Waits until a text stands in the log so many times. */
+  async loggedTimes(text: string, times: number, ms = 20_000): Promise<void> {
+    await this.#logs(`${times} times "${text}"`, () => this.log.split(text).length > times, ms);
+  }
+
+  async #logs(what: string, condition: () => boolean, ms: number): Promise<void> {
+    while (!condition()) {
       if (this.#status !== undefined) throw new Error(`The daemon has ended:\n${this.log}`);
-      await within(ms, `${pattern} in the log:\n${this.log}`, this.#logged.promise);
+      await within(ms, `${what} in the log:\n${this.log}`, this.#logged.promise);
     }
   }
 
@@ -91,17 +97,20 @@ export class DaemonProcess implements AsyncDisposable {
   }
 }
 
+/** Adds a section that switches it off for every service that a configuration does not name. */
+export function withOthersOff(config: string): string {
+  const off = SERVICES.filter(({ name }) => !config.includes(`[${name}]`));
+  return [config, ...off.map(({ name }) => `[${name}]\nenabled = false\n`)].join("\n");
+}
+
 /** Starts `quartet serve` and does not wait for anything. */
 export async function spawnDaemon(options: DaemonOptions = {}): Promise<DaemonProcess> {
   const directory = await Deno.makeTempDir({ prefix: "quartet-test-" });
-  await Deno.writeTextFile(`${directory}/quartet.toml`, options.config ?? "");
+  const config = options.config ?? "";
+  await Deno.writeTextFile(`${directory}/quartet.toml`, withOthersOff(config));
   const child = new Deno.Command(Deno.execPath(), {
     args: [
-      "run",
-      "--frozen",
-      `--config=${ROOT}deno.json`,
-      ...PERMISSIONS,
-      options.entry ?? `${ROOT}main.ts`,
+      ...denoWords(options.entry),
       "serve",
       "--config",
       `${directory}/quartet.toml`,

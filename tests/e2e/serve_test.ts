@@ -1,0 +1,182 @@
+import assert from "node:assert/strict";
+import { formatAddress } from "../../lib/net/address.ts";
+import { TestClient } from "../support/client.ts";
+import { spawnDaemon, startDaemon, withOthersOff } from "../support/daemon.ts";
+import { runQuartet } from "../support/quartet.ts";
+
+const ECHO = '[echo]\nlisten = "127.0.0.1:0"\n';
+
+/** Sends a line and expects it back. */
+async function echo(client: TestClient, line: string): Promise<void> {
+  await client.send(`${line}\n`);
+  assert.equal(await client.line(), `${line}\n`);
+}
+
+Deno.test("serve: a taken port ends it with 1 and names service and address; nothing is left", async () => {
+  await using first = await startDaemon({ config: ECHO });
+  const address = formatAddress(first.address("echo"));
+  await using second = await spawnDaemon({ config: `[echo]\nlisten = "${address}"\n` });
+  assert.equal((await second.ended()).code, 1);
+  assert.equal(
+    second.log,
+    `Cannot start echo: Cannot listen on ${address}: the address is taken by another program\n`,
+  );
+});
+
+Deno.test("serve: a configuration at fault ends it with 78 before anything starts", async () => {
+  await using daemon = await spawnDaemon({ config: "[echo]\nlisten = 5\nqueu = 5\n" });
+  assert.equal((await daemon.ended()).code, 78);
+  assert.match(daemon.log, /^\S+quartet\.toml:2: echo\.listen: found 5, allowed is an address/);
+  assert.match(daemon.log, /quartet\.toml:3: echo\.queu: unknown key, did you mean "queue"\?\n$/);
+});
+
+Deno.test("serve: SIGTERM and SIGINT each end it with 0", async () => {
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    await using daemon = await startDaemon({ config: ECHO });
+    daemon.signal(signal);
+    assert.equal((await daemon.ended()).code, 0);
+    assert.match(daemon.log, /msg=Draining signal=SIG\w+\n(.*\n)*.*msg=Stopped\n$/);
+  }
+});
+
+Deno.test("serve: a second SIGINT stops at once", async () => {
+  const slow = '[daemon]\ndrain_timeout = "1h"\n[echo]\nlisten = "127.0.0.1:0"\n';
+  await using daemon = await startDaemon({ config: slow });
+  using client = await TestClient.connect(daemon.address("echo"));
+  // It never reads: to flush what it is sent takes the whole drain_timeout.
+  const line = `${"x".repeat(60_000)}\n`;
+  const sent = (async () => {
+    for (let i = 0; i < 300; i++) await client.send(line);
+  })().catch((error) =>
+    assert.ok(
+      error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe,
+      String(error),
+    )
+  );
+  await daemon.logged(/msg="Client is slow"/);
+  daemon.signal("SIGINT");
+  await daemon.logged(/msg=Draining/);
+  daemon.signal("SIGINT");
+  assert.equal((await daemon.ended()).code, 130);
+  await sent;
+});
+
+Deno.test("serve: SIGHUP leaves connections of untouched services alone", async () => {
+  await using daemon = await startDaemon({ config: ECHO });
+  using client = await TestClient.connect(daemon.address("echo"));
+  await echo(client, "before");
+  await Deno.writeTextFile(daemon.configFile, withOthersOff(`[log]\nlevel = "debug"\n${ECHO}`));
+  daemon.signal("SIGHUP");
+  await daemon.logged(/msg=Reloaded/);
+  await echo(client, "after");
+  using second = await TestClient.connect(daemon.address("echo"));
+  await echo(second, "second");
+  await daemon.logged(/level=debug .*msg="Client connected"/);
+});
+
+Deno.test("serve: SIGHUP restarts a service whose section has changed, and drains a disabled one", async () => {
+  await using daemon = await startDaemon({ config: ECHO });
+  using client = await TestClient.connect(daemon.address("echo"));
+  await echo(client, "before");
+  await Deno.writeTextFile(daemon.configFile, withOthersOff(`${ECHO}mode = "confirm"\n`));
+  daemon.signal("SIGHUP");
+  await daemon.logged(/msg=Reloaded/);
+  assert.equal(await client.rest(), "");
+  using second = await TestClient.connect(daemon.address("echo"));
+  await second.send("hello\n");
+  assert.equal(await second.line(), "Message received.\n");
+  await Deno.writeTextFile(daemon.configFile, withOthersOff("[echo]\nenabled = false\n"));
+  daemon.signal("SIGHUP");
+  await daemon.logged(/msg=Reloaded(.*\n)*.*msg=Reloaded/);
+  assert.equal(await second.rest(), "");
+  await assert.rejects(TestClient.connect(daemon.address("echo")), Deno.errors.ConnectionRefused);
+});
+
+Deno.test("serve: SIGHUP with a file at fault changes nothing and says so", async () => {
+  await using daemon = await startDaemon({ config: ECHO });
+  using client = await TestClient.connect(daemon.address("echo"));
+  await echo(client, "before");
+  await Deno.writeTextFile(daemon.configFile, "[echo]\nmode = 5\n");
+  daemon.signal("SIGHUP");
+  await daemon.logged(
+    /msg="Not reloaded: the configuration is at fault" fault=".*echo\.mode: found 5/,
+  );
+  await echo(client, "after");
+});
+
+Deno.test("serve: if the new section cannot start, the old one goes on", async () => {
+  await using other = await startDaemon({ config: ECHO });
+  await using daemon = await startDaemon({ config: ECHO });
+  const taken = formatAddress(other.address("echo"));
+  await Deno.writeTextFile(daemon.configFile, withOthersOff(`[echo]\nlisten = "${taken}"\n`));
+  daemon.signal("SIGHUP");
+  await daemon.logged(/msg="Cannot apply the new configuration" error=".*is taken/);
+  await daemon.logged(/msg=Reloaded/);
+  using client = await TestClient.connect(daemon.address("echo"));
+  await echo(client, "still here");
+});
+
+Deno.test("serve: unix sockets work, and their file is gone afterwards", async () => {
+  await using daemon = await startDaemon({ config: '[echo]\nlisten = "unix:echo.sock"\n' });
+  const path = `${daemon.directory}/echo.sock`;
+  using client = await TestClient.connect({ transport: "unix", path });
+  await echo(client, "over a file");
+  client.close();
+  assert.equal((await daemon.stop()).code, 0);
+  await assert.rejects(Deno.stat(path), Deno.errors.NotFound);
+});
+
+Deno.test("quartet: --help, --version, and what is wrong with a command line", async () => {
+  const help = await runQuartet(["--help"]);
+  assert.equal(help.code, 0);
+  for (const name of ["serve", "check", "init"]) {
+    assert.match(help.stdout, new RegExp(`^  ${name} `, "m"));
+  }
+  assert.match(
+    (await runQuartet(["serve", "--help"])).stdout,
+    /^Usage: quartet serve \[--config FILE\]/,
+  );
+  assert.match((await runQuartet(["--version"])).stdout, /^quartet \d+\.\d+\.\d+\n$/);
+  const cases: [string[], RegExp][] = [
+    [["serv"], /unknown command "serv"; did you mean "serve"\?/],
+    [["--versoin"], /unknown option "--versoin"; did you mean "--version"\?/],
+    [["check", "--confg", "x"], /unknown option "--confg"; did you mean --config\?/],
+    [["check", "--config"], /--config needs a FILE/],
+    [["check", "more"], /unexpected "more"/],
+  ];
+  for (const [words, message] of cases) {
+    const { code, stdout, stderr } = await runQuartet(words);
+    assert.deepEqual([code, stdout], [2, ""]);
+    assert.match(stderr, message);
+  }
+});
+
+Deno.test("quartet check: prints what a configuration comes to, or its faults and 78", async () => {
+  const good = await runQuartet(["check", "--set", "storage.url=postgres://me:secret@host/db"]);
+  assert.equal(good.code, 0);
+  assert.match(good.stdout, /\[echo\]\nenabled = true\nlisten = "127\.0\.0\.1:8080"/);
+  assert.ok(!good.stdout.includes("secret"), good.stdout);
+  const bad = await runQuartet(["check", "--set", "echo.queue=none"]);
+  assert.equal(bad.code, 78);
+  assert.match(bad.stderr, /^--set echo\.queue: found "none", allowed is a whole number/);
+  assert.equal((await runQuartet(["check", "--config", "missing.toml"])).code, 78);
+});
+
+Deno.test("quartet init: writes the commented file once", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const file = `${directory}/config.toml`;
+    assert.equal((await runQuartet(["init", file])).code, 0);
+    assert.match(await Deno.readTextFile(file), /^# The configuration of quartet/);
+    assert.equal((await runQuartet(["check", "--config", file])).code, 0);
+    await Deno.writeTextFile(file, "# mine\n");
+    const again = await runQuartet(["init", file]);
+    assert.equal(again.code, 1);
+    assert.match(again.stderr, /it is there already; --force replaces it/);
+    assert.equal(await Deno.readTextFile(file), "# mine\n");
+    assert.equal((await runQuartet(["init", file, "--force"])).code, 0);
+    assert.match(await Deno.readTextFile(file), /^# The configuration of quartet/);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
