@@ -572,11 +572,13 @@ export function queueSuite(
   test("refuses tubes beyond its limit", (queue) => {
     const client = queue.connect();
     assert.equal(client.use("a"), true);
+    assert.equal(client.watch("a"), true);
     assert.equal(client.watch("b"), true);
     assert.equal(client.watch("c"), false);
     assert.equal(client.use("c"), false);
-    assert.equal(client.use("default"), true);
-    assert.equal(client.watch("c"), true);
+    assert.equal(client.used, "a");
+    assert.equal(client.ignore("b"), true);
+    assert.equal(client.use("c"), true);
     client.close();
     return Promise.resolve();
   }, { limits: { maxTubes: 3 } });

@@ -109,7 +109,8 @@ export class BeanstalkSession {
   }
 
   #readAhead(over: () => boolean): void {
-    if (this.#ended || this.#input.end - this.#input.start > READ_AHEAD_BYTES) return;
+    if (this.#ended) return this.#client.cancel();
+    if (this.#input.end - this.#input.start > READ_AHEAD_BYTES) return;
     this.#reading ??= this.#input.fill(this.#connection);
     this.#reading.then((more) => {
       if (!more) {

@@ -59,14 +59,13 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
   }
 
   use(name: string): boolean {
-    const tube = this.#queue.openTube(name);
-    if (tube === undefined) return false;
     const before = this.#used;
-    tube.using++;
     before.using--;
-    this.#used = tube;
     this.#queue.leaveTube(before);
-    return true;
+    const tube = this.#queue.openTube(name);
+    this.#used = tube ?? this.#queue.openTube(before.name, { anyway: true })!;
+    this.#used.using++;
+    return tube !== undefined;
   }
 
   watch(name: string): boolean {

@@ -133,8 +133,12 @@ export class PushSession {
       for (let index = 0; index < batch.count; index++) {
         const answered = this.#answered;
         this.#answered = null;
-        // A line that nobody asked for is no answer to what will be asked next.
-        answered?.(batch.isTooLong(index) ? null : latin1From(batch.line(index)));
+        if (answered === null) {
+          // It is no answer to what will be asked next.
+          this.#door.log.debug("Worker said what nobody asked for", { worker: this.worker });
+        } else {
+          answered(batch.isTooLong(index) ? null : latin1From(batch.line(index)));
+        }
       }
     }
     this.#ended = true;

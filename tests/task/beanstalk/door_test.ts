@@ -1,0 +1,296 @@
+import assert from "node:assert/strict";
+import { within } from "../../support/wait.ts";
+import { SYSTEM_CLOCK } from "../../../lib/task/clock.ts";
+import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
+import { DEADLINE_MS, type OpenDoor, openDoor, queueOptions } from "../support.ts";
+
+/** A test with a door of its own. */
+function doorTest(
+  name: string,
+  run: (door: OpenDoor) => Promise<void>,
+  options: Parameters<typeof openDoor>[0] = {},
+): void {
+  Deno.test(`beanstalk door: ${name}`, async () => {
+    await using door = await openDoor(options);
+    await run(door);
+  });
+}
+
+/** A door whose queue has some rules or limits. */
+function withOptions(options: Parameters<typeof queueOptions>[0]): { queue: MemoryQueue } {
+  return { queue: new MemoryQueue(SYSTEM_CLOCK, queueOptions(options)) };
+}
+
+doorTest("put, reserve, touch, release, bury, kick, delete", async (door) => {
+  const client = await door.client();
+  await client.ask("put 5 0 60 5\r\nhello\r\n", "INSERTED 1\r\n");
+  await client.ask("bury 1 0\r\n", "NOT_FOUND\r\n");
+  await client.ask("reserve\r\n", "RESERVED 1 5\r\nhello\r\n");
+  await client.ask("touch 1\r\n", "TOUCHED\r\n");
+  await client.ask("release 1 7 0\r\n", "RELEASED\r\n");
+  await client.ask("touch 1\r\n", "NOT_FOUND\r\n");
+  await client.ask("peek-ready\r\n", "FOUND 1 5\r\nhello\r\n");
+  await client.ask("reserve-job 1\r\n", "RESERVED 1 5\r\nhello\r\n");
+  await client.ask("bury 1 9\r\n", "BURIED\r\n");
+  await client.ask("peek-buried\r\n", "FOUND 1 5\r\nhello\r\n");
+  await client.ask("kick 10\r\n", "KICKED 1\r\n");
+  await client.ask("kick-job 1\r\n", "NOT_FOUND\r\n");
+  await client.ask("peek 1\r\n", "FOUND 1 5\r\nhello\r\n");
+  await client.ask("peek 18446744073709551615\r\n", "NOT_FOUND\r\n");
+  await client.ask("delete 1\r\n", "DELETED\r\n");
+  await client.ask("delete 1\r\n", "NOT_FOUND\r\n");
+  await client.ask("peek-ready\r\n", "NOT_FOUND\r\n");
+  await client.ask("peek-delayed\r\n", "NOT_FOUND\r\n");
+  await client.ask("peek-buried\r\n", "NOT_FOUND\r\n");
+});
+
+doorTest("use, watch, ignore and the lists", async (door) => {
+  const client = await door.client();
+  await client.ask("watch w\r\n", "WATCHING 2\r\n");
+  await client.ask("watch w\r\n", "WATCHING 2\r\n");
+  await client.ask("use u\r\n", "USING u\r\n");
+  await client.ask("list-tubes\r\n", "OK 22\r\n---\n- default\n- w\n- u\n\r\n");
+  await client.ask("list-tube-used\r\n", "USING u\r\n");
+  await client.ask("list-tubes-watched\r\n", "OK 18\r\n---\n- default\n- w\n\r\n");
+  await client.ask("ignore nothing\r\n", "WATCHING 2\r\n");
+  await client.ask("ignore default\r\n", "WATCHING 1\r\n");
+  await client.ask("ignore w\r\n", "NOT_IGNORED\r\n");
+});
+
+doorTest("commands in one packet are answered in order", async (door) => {
+  const client = await door.client();
+  await client.ask(
+    "use a\r\nuse b\r\nput 0 0 1 1\r\nx\r\nnonsense\r\npeek 1\r\nput 0 0 1 2\r\nxyz",
+    "USING a\r\nUSING b\r\nINSERTED 1\r\nUNKNOWN_COMMAND\r\nFOUND 1 1\r\nx\r\n",
+  );
+  await client.ask("\r", "EXPECTED_CRLF\r\n");
+});
+
+doorTest("what follows a reserve that waits is run after it", async (door) => {
+  const worker = await door.client(), producer = await door.client();
+  await worker.send("use other\r\nreserve\r\ndelete 1\r\nlist-tube-used\r\n");
+  await worker.expect("USING other\r\n");
+  await producer.ask("put 0 0 10 1\r\na\r\n", "INSERTED 1\r\n");
+  await worker.expect("RESERVED 1 1\r\na\r\nDELETED\r\nUSING other\r\n");
+});
+
+doorTest("a body that is too big is swallowed", async (door) => {
+  const client = await door.client();
+  await client.send("put 0 0 0 11\r\ndelete 9999\r\nput 0 0 0 1\r\nx\r\n");
+  await client.expect("JOB_TOO_BIG\r\nINSERTED 1\r\n");
+  await client.send(`put 0 0 0 1073741825\r\n`);
+  for (let sent = 0; sent < 64; sent++) await client.send("a".repeat(16 * 1024));
+  await client.endInput();
+  await client.expectEnd();
+}, { maxJobBytes: 10 });
+
+doorTest("a body that never comes costs nobody anything", async (door) => {
+  const clients = await Promise.all(Array.from({ length: 20 }, () => door.client()));
+  for (const client of clients) await client.send("put 0 0 1 65535\r\nand then nothing");
+  const other = await door.client();
+  await other.ask("put 0 0 1 1\r\nx\r\n", "INSERTED 1\r\n");
+  for (const client of clients) client.close();
+  await other.ask("peek 2\r\n", "NOT_FOUND\r\n");
+});
+
+doorTest(
+  "reserve-with-timeout gives up, and at once when the client will send no more",
+  async (door) => {
+    const client = await door.client(), half = await door.client();
+    await client.ask("reserve-with-timeout 0\r\n", "TIMED_OUT\r\n");
+    const start = performance.now();
+    await client.ask("reserve-with-timeout 1\r\n", "TIMED_OUT\r\n");
+    assert(performance.now() - start >= 990);
+    await half.send("reserve\r\n");
+    await half.endInput();
+    await half.expect("TIMED_OUT\r\n");
+    await half.expectEnd();
+  },
+);
+
+doorTest("DEADLINE_SOON in the last second of a job, unless another is ready", async (door) => {
+  const client = await door.client();
+  await client.ask("put 0 0 1 1\r\na\r\n", "INSERTED 1\r\n");
+  await client.ask("reserve-with-timeout 1\r\n", "RESERVED 1 1\r\na\r\n");
+  await client.ask("reserve-with-timeout 1\r\n", "DEADLINE_SOON\r\n");
+  assert.match(await client.chunk("stats-job 1\r\n"), /\nstate: reserved\n/);
+  await client.ask("put 0 0 1 1\r\nb\r\n", "INSERTED 2\r\n");
+  await client.ask("reserve\r\n", "RESERVED 2 1\r\nb\r\n");
+  await client.ask("release 1 0 0\r\n", "RELEASED\r\n");
+  assert.match(await client.chunk("stats-job 1\r\n"), /\nstate: ready\n/);
+});
+
+doorTest("a client that leaves gives its jobs back, also with quit", async (door) => {
+  const producer = await door.client();
+  for (const leave of ["close", "quit"]) {
+    const worker = await door.client();
+    await worker.send("reserve\r\n");
+    const id = leave === "close" ? 1 : 2;
+    await producer.ask("put 0 0 100 1\r\na\r\n", `INSERTED ${id}\r\n`);
+    await worker.expect(`RESERVED ${id} 1\r\na\r\n`);
+    if (leave === "close") worker.close();
+    else {
+      await worker.send("quit\r\n");
+      await worker.expectEnd();
+    }
+    await producer.ask("reserve-with-timeout 5\r\n", `RESERVED ${id} 1\r\na\r\n`);
+    await producer.ask(`delete ${id}\r\n`, "DELETED\r\n");
+  }
+});
+
+doorTest("a waiting client that leaves takes no job along", async (door) => {
+  const lost = await door.client(), producer = await door.client();
+  await lost.send("reserve\r\nreserve\r\n");
+  await producer.ask("use x\r\n", "USING x\r\n");
+  lost.close();
+  const worker = await door.client();
+  await within(
+    DEADLINE_MS,
+    (async () => {
+      while (!/\ncurrent-waiting: 0\n/.test(await worker.chunk("stats\r\n")));
+    })(),
+  );
+  await producer.ask("use default\r\nput 0 0 9 1\r\na\r\n", "USING default\r\nINSERTED 1\r\n");
+  await worker.ask("reserve-with-timeout 5\r\n", "RESERVED 1 1\r\na\r\n");
+  assert.match(await worker.chunk("stats-job 1\r\n"), /\nreserves: 1\n/);
+});
+
+doorTest("pause-tube holds jobs back, 0 lets them go at once", async (door) => {
+  const client = await door.client(), worker = await door.client();
+  await client.ask("pause-tube nowhere 1\r\n", "NOT_FOUND\r\n");
+  await client.ask("put 0 0 0 0\r\n\r\n", "INSERTED 1\r\n");
+  await client.ask("pause-tube default 86400\r\n", "PAUSED\r\n");
+  assert.match(await client.chunk("stats-tube default\r\n"), /\npause: 86400\n/);
+  await worker.send("reserve\r\n");
+  await client.ask("pause-tube default 0\r\n", "PAUSED\r\n");
+  await worker.expect("RESERVED 1 0\r\n\r\n");
+});
+
+doorTest("stats, stats-job and stats-tube have every key, strings in quotes", async (door) => {
+  const client = await door.client();
+  await client.ask("use tubea\r\n", "USING tubea\r\n");
+  await client.ask("put 3 0 4294 2\r\nhi\r\n", "INSERTED 1\r\n");
+  assert.equal(
+    await client.chunk("stats-job 1\r\n"),
+    '---\nid: 1\ntube: "tubea"\nstate: ready\npri: 3\nage: 0\ndelay: 0\nttr: 4294\ntime-left: 0\n' +
+      "file: 0\nreserves: 0\ntimeouts: 0\nreleases: 0\nburies: 0\nkicks: 0\nattempts: 0\n" +
+      'key: ""\nreason: ""\n',
+  );
+  await client.ask("delete 1\r\n", "DELETED\r\n");
+  assert.equal(
+    await client.chunk("stats-tube tubea\r\n"),
+    '---\nname: "tubea"\ncurrent-jobs-urgent: 0\ncurrent-jobs-ready: 0\ncurrent-jobs-reserved: 0\n' +
+      "current-jobs-delayed: 0\ncurrent-jobs-buried: 0\ntotal-jobs: 1\ncurrent-using: 1\n" +
+      "current-waiting: 0\ncurrent-watching: 0\npause: 0\ncmd-delete: 1\ncmd-pause-tube: 0\n" +
+      "pause-time-left: 0\n",
+  );
+  const keys = (await client.chunk("stats\r\n")).split("\n").map((line) => line.split(":")[0]);
+  const expected = "current-jobs-urgent current-jobs-ready current-jobs-reserved " +
+    "current-jobs-delayed current-jobs-buried cmd-put cmd-peek cmd-peek-ready cmd-peek-delayed " +
+    "cmd-peek-buried cmd-reserve cmd-reserve-with-timeout cmd-delete cmd-release cmd-use " +
+    "cmd-watch cmd-ignore cmd-bury cmd-kick cmd-touch cmd-stats cmd-stats-job cmd-stats-tube " +
+    "cmd-list-tubes cmd-list-tube-used cmd-list-tubes-watched cmd-pause-tube job-timeouts " +
+    "total-jobs max-job-size current-tubes current-connections current-producers " +
+    "current-workers current-waiting total-connections pid version rusage-utime rusage-stime " +
+    "uptime binlog-oldest-index binlog-current-index binlog-records-migrated " +
+    "binlog-records-written binlog-max-size draining id hostname os platform";
+  for (const key of expected.split(" ")) assert(keys.includes(key), `${key} is missing`);
+});
+
+doorTest("done, result and wait", async (door) => {
+  const client = await door.client(), worker = await door.client();
+  await client.ask("put 0 0 10 1\r\n9\r\n", "INSERTED 1\r\n");
+  await client.ask("result 1\r\n", "RESULT 1 ready 0\r\n\r\n");
+  await client.ask("wait 1 0\r\n", "TIMED_OUT\r\n");
+  await client.send("wait 1 10\r\nlist-tube-used\r\n");
+  await worker.ask("done 1 2\r\n81\r\n", "NOT_FOUND\r\n");
+  await worker.ask("reserve\r\n", "RESERVED 1 1\r\n9\r\n");
+  await worker.ask("done 1 2\r\n81\r\n", "DONE\r\n");
+  await client.expect("RESULT 1 done 2\r\n81\r\nUSING default\r\n");
+  await worker.ask("result 1\r\n", "RESULT 1 done 2\r\n81\r\n");
+  await worker.ask("done 1 2\r\n81\r\n", "NOT_FOUND\r\n");
+  await client.ask("result 2\r\n", "NOT_FOUND\r\n");
+  await client.ask("wait 2 1\r\n", "NOT_FOUND\r\n");
+});
+
+doorTest("fail buries after the last attempt, and everybody learns why", async (door) => {
+  const client = await door.client();
+  await client.ask("put 0 0 10 1\r\nx\r\n", "INSERTED 1\r\n");
+  await client.ask("reserve\r\n", "RESERVED 1 1\r\nx\r\n");
+  await client.ask('fail 1 9\r\nno\n"bread"\r\n', "EXPECTED_CRLF\r\n");
+  await client.ask('"\r\n', "UNKNOWN_COMMAND\r\n");
+  await client.ask("fail 1 8\r\nno bread\r\n", "RELEASED\r\n");
+  assert.match(await client.chunk("stats-job 1\r\n"), /\nstate: delayed\n(.*\n)*delay: 0\n/);
+  await client.ask("reserve-job 1\r\n", "RESERVED 1 1\r\nx\r\n");
+  await client.ask('fail 1 9\r\n\xc3\xa4 "milk"\r\n', "BURIED\r\n");
+  const stats = await client.chunk("stats-job 1\r\n");
+  assert.match(stats, /\nattempts: 2\n/);
+  assert.match(stats, /\nreason: "\\u00e4 \\"milk\\""\n/);
+  await client.ask("wait 1 10\r\n", 'RESULT 1 buried 9\r\n\xc3\xa4 "milk"\r\n');
+}, withOptions({ rules: { default: { maxAttempts: 2 } } }));
+
+doorTest("put-unique, put-batch and reserve-batch", async (door) => {
+  const client = await door.client();
+  await client.ask("put-unique k 5 0 10 1\r\na\r\n", "INSERTED 1\r\n");
+  await client.ask("put-unique k 5 0 10 1\r\nb\r\n", "EXISTS 1\r\n");
+  const batch = "1 0 10 1\r\nc\r\n2 0 10 2\r\ndd\r\n";
+  await client.ask(`put-batch 2 ${batch.length}\r\n${batch}\r\n`, "INSERTED 2 3\r\n");
+  await client.ask(
+    "reserve-batch 2\r\n",
+    "RESERVED-BATCH 2\r\nRESERVED 2 1\r\nc\r\nRESERVED 3 2\r\ndd\r\n",
+  );
+  await client.ask("reserve-batch 9 0\r\n", "RESERVED-BATCH 1\r\nRESERVED 1 1\r\na\r\n");
+  await client.ask("reserve-batch 9 0\r\n", "TIMED_OUT\r\n");
+});
+
+doorTest("DRAINING to a put, once its body is there", async (door) => {
+  const client = await door.client();
+  door.queue.drain();
+  await client.ask("put 0 0 1 1\r\nx\r\n", "DRAINING\r\n");
+  await client.ask("put 0 0 1 1\r\nxyz", "EXPECTED_CRLF\r\n");
+  assert.match(await client.chunk("stats\r\n"), /\ndraining: true\n/);
+});
+
+doorTest("OUT_OF_MEMORY beyond the limits, and the connection goes on", async (door) => {
+  const client = await door.client();
+  await client.ask("put 0 0 1 1\r\nx\r\n", "INSERTED 1\r\n");
+  await client.ask("put 0 0 1 1\r\nx\r\n", "OUT_OF_MEMORY\r\n");
+  await client.ask("use a\r\nuse b\r\n", "USING a\r\nUSING b\r\n");
+  await client.ask("watch c\r\n", "OUT_OF_MEMORY\r\n");
+  await client.ask("delete 1\r\nput 0 0 1 1\r\nx\r\n", "DELETED\r\nINSERTED 2\r\n");
+}, withOptions({ limits: { maxJobs: 1, maxTubes: 2 } }));
+
+doorTest("a client that asks for much and reads nothing is made to wait", async (door) => {
+  const greedy = await door.client(), other = await door.client();
+  const body = "x".repeat(60_000);
+  await greedy.ask(`put 0 0 10 60000\r\n${body}\r\n`, "INSERTED 1\r\n");
+  let sent = 0;
+  const sending = (async () => {
+    for (; sent < 2000; sent++) await greedy.send("peek 1\r\n".repeat(1000));
+  })().catch(() => {});
+  for (let round = 0; round < 20; round++) await other.ask("peek 2\r\n", "NOT_FOUND\r\n");
+  const [connection] = [...door.listener.connections];
+  assert(connection!.bytesReceived < 4_000_000, `${connection!.bytesReceived} bytes were read`);
+  greedy.close();
+  await sending;
+});
+
+doorTest("1 000 workers that wait are all served, and cost nothing meanwhile", async (door) => {
+  const workers = await Promise.all(Array.from({ length: 1000 }, () => door.client()));
+  for (const worker of workers) await worker.send("reserve\r\n");
+  const producer = await door.client();
+  await within(
+    DEADLINE_MS,
+    (async () => {
+      while (!/\ncurrent-waiting: 1000\n/.test(await producer.chunk("stats\r\n")));
+    })(),
+  );
+  const jobs = Array.from({ length: 1000 }, () => "put 0 0 60 1\r\nx\r\n").join("");
+  await producer.send(jobs);
+  const ids = new Set<string>();
+  for (const worker of workers) {
+    ids.add((await worker.line()).split(" ")[1]!);
+    await worker.expect("x\r\n");
+  }
+  assert.equal(ids.size, 1000);
+});

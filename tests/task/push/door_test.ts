@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { createLog } from "../../../lib/log.ts";
+import { Listener } from "../../../lib/net/listener.ts";
+import { SYSTEM_CLOCK } from "../../../lib/task/clock.ts";
+import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
+import { PushDoor } from "../../../lib/task/push/door.ts";
+import { startGenerator } from "../../../lib/task/push/generator.ts";
+import type { Outcome, QueueClient } from "../../../lib/task/queue.ts";
+import { until, within } from "../../support/wait.ts";
+import { put, spec } from "../queue_suite.ts";
+import { DEADLINE_MS, ManualClock, queueOptions, WireClient } from "../support.ts";
+
+/** A push door on a free port, a producer of its tube, and the lines of its log. */
+async function openPushDoor(options: Parameters<typeof queueOptions>[0] = {}) {
+  const lines: string[] = [];
+  const log = createLog("task", {
+    level: "debug",
+    format: "json",
+    sink: (line) => lines.push(new TextDecoder().decode(line)),
+  });
+  const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions(options));
+  const door = new PushDoor(queue, { tube: "square", maxLineBytes: 100, log });
+  const listener = await Listener.listen({ transport: "tcp", hostname: "127.0.0.1", port: 0 }, {
+    maxClients: 100,
+    idleTimeoutMs: 0,
+    fullReply: new Uint8Array(0),
+    log,
+    handle: (connection) => door.serve(connection),
+  });
+  const producer = queue.connect();
+  producer.use("square");
+  const workers: WireClient[] = [];
+  assert(listener.address.transport === "tcp");
+  const { port } = listener.address;
+  return {
+    queue,
+    door,
+    producer,
+    logged: (text: string) => lines.filter((line) => line.includes(text)),
+    worker: async () => {
+      const before = door.workers;
+      const worker = await WireClient.connect(port);
+      workers.push(worker);
+      await until(() => door.workers > before);
+      return worker;
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const worker of workers) worker.close();
+      await listener.close();
+      await queue.close();
+    },
+  };
+}
+
+async function resultOf(producer: QueueClient, id: number): Promise<string> {
+  const outcome = await within(DEADLINE_MS, Promise.resolve(producer.wait(id, DEADLINE_MS)));
+  assert(outcome !== null && typeof outcome === "object");
+  return `${outcome.state}: ${(outcome as Outcome).body}`;
+}
+
+Deno.test("push door: a task goes out as a line, the next line is its result", async () => {
+  await using open = await openPushDoor();
+  const worker = await open.worker();
+  const first = await put(open.producer, spec("7"));
+  const second = await put(open.producer, spec("8"));
+  await worker.expect("7\n");
+  await worker.send("49\r\n");
+  assert.equal(await resultOf(open.producer, first), "done: 49");
+  await worker.ask("", "8\n");
+  await worker.send("64");
+  await worker.endInput();
+  assert.equal(await resultOf(open.producer, second), "done: 64");
+});
+
+Deno.test("push door: a worker has one task at a time, and what it says unasked is no answer", async () => {
+  await using open = await openPushDoor();
+  const worker = await open.worker();
+  await worker.send("unasked\nand again\n");
+  await until(() => open.logged("nobody asked for").length === 2);
+  const ids = [];
+  for (const body of ["1", "2", "3"]) ids.push(await put(open.producer, spec(body)));
+  await worker.expect("1\n");
+  assert.equal((await open.producer.statsTube("square"))!.reserved, 1);
+  await worker.ask("one\n", "2\n");
+  assert.equal(await resultOf(open.producer, ids[0]!), "done: one");
+});
+
+Deno.test("push door: a worker that leaves loses its task to another", async () => {
+  await using open = await openPushDoor();
+  const first = await open.worker();
+  const id = await put(open.producer, spec("7"));
+  await first.expect("7\n");
+  const second = await open.worker();
+  first.close();
+  await second.ask("", "7\n");
+  await second.send("49\n");
+  assert.equal(await resultOf(open.producer, id), "done: 49");
+});
+
+Deno.test("push door: a worker that is too slow loses its task, and its late line is no answer to the next", async () => {
+  await using open = await openPushDoor();
+  const slow = await open.worker();
+  const id = await put(open.producer, spec("7", { ttrMs: 1000 }));
+  await slow.expect("7\n");
+  const other = await open.worker();
+  await other.ask("", "7\n");
+  await other.send("49\n");
+  assert.equal(await resultOf(open.producer, id), "done: 49");
+  const next = await put(open.producer, spec("8"));
+  await other.ask("", "8\n");
+  await slow.send("50\n");
+  await until(() => open.logged("answered too late").length === 1);
+  await other.send("64\n");
+  assert.equal(await resultOf(open.producer, next), "done: 64");
+});
+
+Deno.test("push door: an answer that is too long is a failure, a body of several lines is buried", async () => {
+  await using open = await openPushDoor();
+  const worker = await open.worker();
+  const id = await put(open.producer, spec("7"));
+  await worker.expect("7\n");
+  await worker.send("x".repeat(101) + "\n");
+  await until(async () => (await open.producer.statsJob(id))!.state === "delayed");
+  const lines = await put(open.producer, spec("a\nb"));
+  assert.equal(await resultOf(open.producer, lines), "buried: the body is not a single line");
+});
+
+Deno.test("generator: every worker gets the same number, and each answer is judged", async () => {
+  await using open = await openPushDoor();
+  const clock = new ManualClock();
+  const stop = startGenerator(open.door, { everyMs: 5000, clock });
+  const right = await open.worker(), wrong = await open.worker(), late = await open.worker();
+  clock.advance(5000);
+  const number = Math.floor(clock.now() / 1000) % 100;
+  for (const worker of [right, wrong, late]) await worker.expect(`${number}\n`);
+  await right.send(`${number * number}\n`);
+  await wrong.send("forty-two\n");
+  await until(() => open.door.counts.right === 1 && open.door.counts.wrong === 1);
+  clock.advance(5000);
+  assert.equal(open.door.counts.late, 1);
+  for (const worker of [right, wrong]) await worker.expect(`${number + 5}\n`);
+  await late.send(`${number * number}\n`);
+  await until(() => open.door.counts.right === 2);
+  clock.advance(5000);
+  await late.expect(`${number + 10}\n`);
+  stop();
+  clock.advance(50_000);
+  assert.equal(open.logged("Worker is late").length, 3);
+  const [answer] = open.logged('Worker answered"');
+  assert.match(answer!, new RegExp(`"number":${number},"result":"${number * number}","ms":\\d+`));
+});
+
+Deno.test("generator: a worker that is busy with a task gets the number after it", async () => {
+  await using open = await openPushDoor();
+  const worker = await open.worker();
+  const id = await put(open.producer, spec("7"));
+  await worker.expect("7\n");
+  open.door.assign(3);
+  assert.equal(open.door.counts.late, 0);
+  await worker.send("49\n");
+  assert.equal(await resultOf(open.producer, id), "done: 49");
+  await worker.ask("", "3\n");
+  await worker.send("9\n");
+  await until(() => open.door.counts.right === 1);
+});
