@@ -16,6 +16,7 @@ import type {
   TubeRules,
 } from "../../lib/task/queue.ts";
 import { valueText } from "../../lib/storage/value.ts";
+import { within } from "../support/within.ts";
 import { DEADLINE_MS } from "./support.ts";
 
 /** What a suite asks of a queue. */
@@ -34,17 +35,9 @@ export function spec(body: string, changes: Partial<JobSpec> = {}): JobSpec {
   return { priority: 10, delayMs: 0, ttrMs: 60_000, body, ...changes };
 }
 
-/** A promise that is rejected when it takes too long. */
-export async function soon<T>(pending: T | Promise<T>): Promise<T> {
-  let timer;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("Cannot wait any longer")), DEADLINE_MS);
-  });
-  try {
-    return await Promise.race([pending, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+/** What a queue answers, in time. */
+export function soon<T>(pending: T | Promise<T>): Promise<T> {
+  return within(DEADLINE_MS, "the queue", Promise.resolve(pending));
 }
 
 /** The id of a job that was put. */

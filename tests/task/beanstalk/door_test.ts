@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { within } from "../../support/wait.ts";
+import { until } from "../../support/within.ts";
 import { SYSTEM_CLOCK } from "../../../lib/task/clock.ts";
 import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
-import { DEADLINE_MS, type OpenDoor, openDoor, queueOptions } from "../support.ts";
+import { type OpenDoor, openDoor, queueOptions } from "../support.ts";
 
 /** A test with a door of its own. */
 function doorTest(
@@ -144,11 +144,9 @@ doorTest("a waiting client that leaves takes no job along", async (door) => {
   await producer.ask("use x\r\n", "USING x\r\n");
   lost.close();
   const worker = await door.client();
-  await within(
-    DEADLINE_MS,
-    (async () => {
-      while (!/\ncurrent-waiting: 0\n/.test(await worker.chunk("stats\r\n")));
-    })(),
+  await until(
+    "0 clients wait",
+    async () => /\ncurrent-waiting: 0\n/.test(await worker.chunk("stats\r\n")),
   );
   await producer.ask("use default\r\nput 0 0 9 1\r\na\r\n", "USING default\r\nINSERTED 1\r\n");
   await worker.ask("reserve-with-timeout 5\r\n", "RESERVED 1 1\r\na\r\n");
@@ -279,11 +277,9 @@ doorTest("1 000 workers that wait are all served, and cost nothing meanwhile", a
   const workers = await Promise.all(Array.from({ length: 1000 }, () => door.client()));
   for (const worker of workers) await worker.send("reserve\r\n");
   const producer = await door.client();
-  await within(
-    DEADLINE_MS,
-    (async () => {
-      while (!/\ncurrent-waiting: 1000\n/.test(await producer.chunk("stats\r\n")));
-    })(),
+  await until(
+    "1000 clients wait",
+    async () => /\ncurrent-waiting: 1000\n/.test(await producer.chunk("stats\r\n")),
   );
   const jobs = Array.from({ length: 1000 }, () => "put 0 0 60 1\r\nx\r\n").join("");
   await producer.send(jobs);

@@ -6,7 +6,7 @@ import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
 import { PushDoor } from "../../../lib/task/push/door.ts";
 import { startGenerator } from "../../../lib/task/push/generator.ts";
 import type { Outcome, QueueClient } from "../../../lib/task/queue.ts";
-import { until, within } from "../../support/wait.ts";
+import { until, within } from "../../support/within.ts";
 import { put, spec } from "../queue_suite.ts";
 import { DEADLINE_MS, ManualClock, queueOptions, WireClient } from "../support.ts";
 
@@ -41,7 +41,7 @@ async function openPushDoor(options: Parameters<typeof queueOptions>[0] = {}) {
       const before = door.workers;
       const worker = await WireClient.connect(port);
       workers.push(worker);
-      await until(() => door.workers > before);
+      await until("the worker is there", () => door.workers > before);
       return worker;
     },
     [Symbol.asyncDispose]: async () => {
@@ -53,7 +53,11 @@ async function openPushDoor(options: Parameters<typeof queueOptions>[0] = {}) {
 }
 
 async function resultOf(producer: QueueClient, id: number): Promise<string> {
-  const outcome = await within(DEADLINE_MS, Promise.resolve(producer.wait(id, DEADLINE_MS)));
+  const outcome = await within(
+    DEADLINE_MS,
+    "the result",
+    Promise.resolve(producer.wait(id, DEADLINE_MS)),
+  );
   assert(outcome !== null && typeof outcome === "object");
   return `${outcome.state}: ${(outcome as Outcome).body}`;
 }
@@ -76,7 +80,7 @@ Deno.test("push door: a worker has one task at a time, and what it says unasked 
   await using open = await openPushDoor();
   const worker = await open.worker();
   await worker.send("unasked\nand again\n");
-  await until(() => open.logged("nobody asked for").length === 2);
+  await until("it was read", () => open.logged("nobody asked for").length === 2);
   const ids = [];
   for (const body of ["1", "2", "3"]) ids.push(await put(open.producer, spec(body)));
   await worker.expect("1\n");
@@ -109,7 +113,7 @@ Deno.test("push door: a worker that is too slow loses its task, and its late lin
   const next = await put(open.producer, spec("8"));
   await other.ask("", "8\n");
   await slow.send("50\n");
-  await until(() => open.logged("answered too late").length === 1);
+  await until("it was read", () => open.logged("answered too late").length === 1);
   await other.send("64\n");
   assert.equal(await resultOf(open.producer, next), "done: 64");
 });
@@ -120,7 +124,7 @@ Deno.test("push door: an answer that is too long is a failure, a body of several
   const id = await put(open.producer, spec("7"));
   await worker.expect("7\n");
   await worker.send("x".repeat(101) + "\n");
-  await until(async () => (await open.producer.statsJob(id))!.state === "delayed");
+  await until("it is back", async () => (await open.producer.statsJob(id))!.state === "delayed");
   const lines = await put(open.producer, spec("a\nb"));
   assert.equal(await resultOf(open.producer, lines), "buried: the body is not a single line");
 });
@@ -135,12 +139,12 @@ Deno.test("generator: every worker gets the same number, and each answer is judg
   for (const worker of [right, wrong, late]) await worker.expect(`${number}\n`);
   await right.send(`${number * number}\n`);
   await wrong.send("forty-two\n");
-  await until(() => open.door.counts.right === 1 && open.door.counts.wrong === 1);
+  await until("it is judged", () => open.door.counts.right === 1 && open.door.counts.wrong === 1);
   clock.advance(5000);
   assert.equal(open.door.counts.late, 1);
   for (const worker of [right, wrong]) await worker.expect(`${number + 5}\n`);
   await late.send(`${number * number}\n`);
-  await until(() => open.door.counts.right === 2);
+  await until("it is judged", () => open.door.counts.right === 2);
   clock.advance(5000);
   await late.expect(`${number + 10}\n`);
   stop();
@@ -161,5 +165,5 @@ Deno.test("generator: a worker that is busy with a task gets the number after it
   assert.equal(await resultOf(open.producer, id), "done: 49");
   await worker.ask("", "3\n");
   await worker.send("9\n");
-  await until(() => open.door.counts.right === 1);
+  await until("it is judged", () => open.door.counts.right === 1);
 });
