@@ -5,7 +5,7 @@
  * A typed array costs most of a microsecond to make and some 200 bytes to keep, whatever its
  * length; a short string costs a tenth of both. Long values are better off as bytes, which live
  * outside of the heap of JavaScript and are sent without a conversion. Either form is right at any
- * length, so nobody but {@linkcode valueFrom} needs to know where the line is.
+ * length, so nobody but {@linkcode valueFrom} and {@linkcode valueOf} needs to know where the line is.
  *
  * @module
  */
@@ -54,6 +54,11 @@ const latin1Slice =
 /** The value of a range of bytes, copied, in the form that suits its length. */
 export function valueFrom(bytes: Uint8Array, start = 0, end = bytes.length): Value {
   return end - start <= MAX_STRING_BYTES ? latin1From(bytes, start, end) : bytes.slice(start, end);
+}
+
+/** The value of bytes that nobody else has, in the form that suits their length. */
+export function valueOf(bytes: Uint8Array): Value {
+  return bytes.length <= MAX_STRING_BYTES ? latin1From(bytes) : bytes;
 }
 
 /** A value as a string with one character a byte. */

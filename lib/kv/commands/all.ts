@@ -1,0 +1,27 @@
+import { CLIENT_COMMANDS } from "./client.ts";
+import type { Command } from "./command.ts";
+import { CONNECTION_COMMANDS } from "./connection.ts";
+import { COUNTER_COMMANDS } from "./counters.ts";
+import { EXPIRY_COMMANDS } from "./expiry.ts";
+import { INTROSPECTION_COMMANDS } from "./introspection.ts";
+import { KEY_COMMANDS } from "./keys.ts";
+import { RANGE_COMMANDS } from "./ranges.ts";
+import { SCAN_COMMANDS } from "./scan.ts";
+import { SERVER_COMMANDS } from "./server.ts";
+import { STRING_COMMANDS } from "./strings.ts";
+import { TRANSACTION_COMMANDS } from "./transactions.ts";
+
+/** All commands of the Redis protocol. */
+export const ALL_COMMANDS: readonly Command[] = [
+  ...STRING_COMMANDS,
+  ...COUNTER_COMMANDS,
+  ...RANGE_COMMANDS,
+  ...KEY_COMMANDS,
+  ...EXPIRY_COMMANDS,
+  ...SCAN_COMMANDS,
+  ...TRANSACTION_COMMANDS,
+  ...CONNECTION_COMMANDS,
+  ...CLIENT_COMMANDS,
+  ...SERVER_COMMANDS,
+  ...INTROSPECTION_COMMANDS,
+];

@@ -1,0 +1,60 @@
+/**
+ * What clients are told when something is wrong, in the words of Redis: clients match on them.
+ *
+ * @module
+ */
+
+import { CommandError } from "../resp/reply.ts";
+
+export const SYNTAX_ERROR = new CommandError("ERR syntax error");
+export const NOT_AN_INTEGER = new CommandError("ERR value is not an integer or out of range");
+export const NOT_A_FLOAT = new CommandError("ERR value is not a valid float");
+export const OVERFLOW = new CommandError("ERR increment or decrement would overflow");
+export const DECREMENT_OVERFLOW = new CommandError("ERR decrement would overflow");
+export const NAN_OR_INFINITY = new CommandError("ERR increment would produce NaN or Infinity");
+export const OFFSET_OUT_OF_RANGE = new CommandError("ERR offset is out of range");
+export const VALUE_TOO_LONG = new CommandError(
+  "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
+);
+export const NO_SUCH_KEY = new CommandError("ERR no such key");
+export const SAME_OBJECT = new CommandError("ERR source and destination objects are the same");
+export const DB_OUT_OF_RANGE = new CommandError("ERR DB index is out of range");
+export const INVALID_CURSOR = new CommandError("ERR invalid cursor");
+export const OUT_OF_MEMORY = new CommandError(
+  "OOM command not allowed when used memory > 'maxmemory'.",
+);
+export const EXEC_ABORTED = new CommandError(
+  "EXECABORT Transaction discarded because of previous errors.",
+);
+
+/** How much of a name or an argument an error quotes. */
+const QUOTED_CHARS = 128;
+
+/** A command was given too few or too many arguments. */
+export function wrongArity(name: string): CommandError {
+  return new CommandError(`ERR wrong number of arguments for '${name}' command`);
+}
+
+/** A time at which something would expire is zero, negative or too large. */
+export function invalidExpireTime(name: string): CommandError {
+  return new CommandError(`ERR invalid expire time in '${name}' command`);
+}
+
+/** There is no such command. */
+export function unknownCommand(name: string, args: Iterable<string>): CommandError {
+  let quoted = "";
+  for (const arg of args) {
+    if (quoted.length >= QUOTED_CHARS) break;
+    quoted += `'${arg.slice(0, QUOTED_CHARS - quoted.length)}' `;
+  }
+  const shown = name.slice(0, QUOTED_CHARS);
+  return new CommandError(`ERR unknown command '${shown}', with args beginning with: ${quoted}`);
+}
+
+/** A command has no such subcommand. */
+export function unknownSubcommand(command: string, name: string): CommandError {
+  const shown = name.slice(0, QUOTED_CHARS);
+  return new CommandError(
+    `ERR unknown subcommand '${shown}'. Try ${command.toUpperCase()} HELP.`,
+  );
+}

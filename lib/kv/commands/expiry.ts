@@ -1,0 +1,166 @@
+/**
+ * Commands about when keys expire.
+ *
+ * @module
+ */
+
+import { CommandError, type Reply } from "../resp/reply.ts";
+import type { Request } from "../resp/request.ts";
+import {
+  AT_MILLISECONDS,
+  AT_SECONDS,
+  IN_MILLISECONDS,
+  IN_SECONDS,
+  placeOf,
+  time,
+  type TimeForm,
+} from "./arguments.ts";
+import { type Command, type CommandContext, type KeyWork, ONE_KEY } from "./command.ts";
+
+const group = "generic";
+
+const NO_KEY = -2;
+const NO_EXPIRY = -1;
+
+/** Under which conditions EXPIRE does anything. */
+interface Conditions {
+  NX: boolean;
+  XX: boolean;
+  GT: boolean;
+  LT: boolean;
+}
+
+function conditions(request: Request): Conditions {
+  const given: Conditions = { NX: false, XX: false, GT: false, LT: false };
+  for (let at = 3; at < request.count; at++) {
+    const option = request.option(at);
+    if (!Object.hasOwn(given, option)) {
+      throw new CommandError(`ERR Unsupported option ${request.text(at).slice(0, 128)}`);
+    }
+    given[option as keyof Conditions] = true;
+  }
+  if (given.NX && (given.XX || given.GT || given.LT)) {
+    throw new CommandError(
+      "ERR NX and XX, GT or LT options at the same time are not compatible",
+    );
+  }
+  if (given.GT && given.LT) {
+    throw new CommandError("ERR GT and LT options at the same time are not compatible");
+  }
+  return given;
+}
+
+function expire(name: string, form: TimeForm) {
+  return (request: Request, { db }: CommandContext): KeyWork => {
+    const { NX, XX, GT, LT } = conditions(request);
+    const ms = time(request, 2, form, name);
+    const key = request.text(1);
+    return {
+      places: placeOf(db, key),
+      run(tx) {
+        const entry = tx.get(db, key);
+        if (entry === undefined) return 0;
+        const atMs = form.relative ? tx.nowMs + ms : ms;
+        const beforeMs = entry.expiresAtMs || Infinity;
+        const expires = entry.expiresAtMs !== 0;
+        if ((NX && expires) || (XX && !expires)) return 0;
+        if ((GT && atMs <= beforeMs) || (LT && atMs >= beforeMs)) return 0;
+        if (atMs <= tx.nowMs) tx.delete(db, key);
+        else tx.put(db, key, entry.value, atMs);
+        return 1;
+      },
+    };
+  };
+}
+
+/** A reader of the time at which a key expires. */
+function remaining(form: TimeForm) {
+  return (request: Request, { db }: CommandContext): KeyWork => {
+    const key = request.text(1);
+    return {
+      places: placeOf(db, key),
+      run(tx): Reply {
+        const entry = tx.get(db, key);
+        if (entry === undefined) return NO_KEY;
+        if (entry.expiresAtMs === 0) return NO_EXPIRY;
+        const ms = form.relative ? Math.max(0, entry.expiresAtMs - tx.nowMs) : entry.expiresAtMs;
+        const units = form.unitMs === 1 ? ms : Math.floor((ms + 500) / 1000);
+        return Number.isSafeInteger(units) ? units : BigInt(units);
+      },
+    };
+  };
+}
+
+function persist(request: Request, { db }: CommandContext): KeyWork {
+  const key = request.text(1);
+  return {
+    places: placeOf(db, key),
+    run(tx) {
+      const entry = tx.get(db, key);
+      if (entry === undefined || entry.expiresAtMs === 0) return 0;
+      tx.put(db, key, entry.value, 0);
+      return 1;
+    },
+  };
+}
+
+function expireCommand(name: string, form: TimeForm, since: string, summary: string): Command {
+  const action = { kind: "keys", prepare: expire(name, form) } as const;
+  return {
+    name,
+    arity: -3,
+    flags: ["write", "fast"],
+    keys: ONE_KEY,
+    group,
+    summary,
+    since,
+    action,
+  };
+}
+
+function remainingCommand(name: string, form: TimeForm, since: string, summary: string): Command {
+  const action = { kind: "keys", prepare: remaining(form) } as const;
+  const flags = ["readonly", "fast"];
+  return { name, arity: 2, flags, keys: ONE_KEY, group, summary, since, action };
+}
+
+export const EXPIRY_COMMANDS: readonly Command[] = [
+  expireCommand("expire", IN_SECONDS, "1.0.0", "Lets a key expire in some seconds."),
+  expireCommand("pexpire", IN_MILLISECONDS, "2.6.0", "Lets a key expire in some milliseconds."),
+  expireCommand("expireat", AT_SECONDS, "1.2.0", "Lets a key expire at a Unix time in seconds."),
+  expireCommand(
+    "pexpireat",
+    AT_MILLISECONDS,
+    "2.6.0",
+    "Lets a key expire at a Unix time in milliseconds.",
+  ),
+  remainingCommand("ttl", IN_SECONDS, "1.0.0", "Returns in how many seconds a key expires."),
+  remainingCommand(
+    "pttl",
+    IN_MILLISECONDS,
+    "2.6.0",
+    "Returns in how many milliseconds a key expires.",
+  ),
+  remainingCommand(
+    "expiretime",
+    AT_SECONDS,
+    "7.0.0",
+    "Returns the Unix time in seconds at which a key expires.",
+  ),
+  remainingCommand(
+    "pexpiretime",
+    AT_MILLISECONDS,
+    "7.0.0",
+    "Returns the Unix time in milliseconds at which a key expires.",
+  ),
+  {
+    name: "persist",
+    arity: 2,
+    flags: ["write", "fast"],
+    keys: ONE_KEY,
+    group,
+    summary: "Lets a key never expire.",
+    since: "2.2.0",
+    action: { kind: "keys", prepare: persist },
+  },
+];

@@ -1,0 +1,136 @@
+/**
+ * INFO: the server's figures as text, in sections.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import { StorageUnavailableError } from "../../storage/store.ts";
+import { type Reply, Verbatim } from "../resp/reply.ts";
+import type { Request } from "../resp/request.ts";
+import type { Session } from "../session.ts";
+import { DATABASES } from "./arguments.ts";
+import { REDIS_VERSION } from "./connection.ts";
+
+type Fields = Record<string, string | number>;
+
+const SECTIONS: Readonly<Record<string, (session: Session) => Fields | Promise<Fields>>> = {
+  server,
+  clients,
+  memory,
+  persistence: () => ({ loading: 0 }),
+  stats,
+  replication: () => ({ role: "master", connected_slaves: 0, master_repl_offset: 0 }),
+  cpu,
+  commandstats,
+  cluster: () => ({ cluster_enabled: 0 }),
+  keyspace,
+};
+
+/** What INFO shows when it is not told. */
+const DEFAULT_SECTIONS = Object.keys(SECTIONS).filter((name) => name !== "commandstats");
+
+/** Does INFO. */
+export async function info(request: Request, session: Session): Promise<Reply> {
+  const wanted = new Set<string>();
+  for (let at = 1; at < request.count; at++) {
+    const name = request.option(at).toLowerCase();
+    if (name === "all" || name === "everything") {
+      for (const section of Object.keys(SECTIONS)) wanted.add(section);
+    } else if (name === "default") {
+      for (const section of DEFAULT_SECTIONS) wanted.add(section);
+    } else {
+      wanted.add(name);
+    }
+  }
+  if (request.count === 1) { for (const section of DEFAULT_SECTIONS) wanted.add(section); }
+  const texts: string[] = [];
+  for (const [name, section] of Object.entries(SECTIONS)) {
+    if (!wanted.has(name)) continue;
+    let text = `# ${name[0]!.toUpperCase()}${name.slice(1)}\r\n`;
+    for (const [field, value] of Object.entries(await section(session))) {
+      text += `${field}:${value}\r\n`;
+    }
+    texts.push(text);
+  }
+  return new Verbatim(texts.join("\r\n"));
+}
+
+function server({ shared }: Session): Fields {
+  const uptimeS = Math.floor((Date.now() - shared.startedMs) / 1000);
+  return {
+    redis_version: REDIS_VERSION,
+    server_name: "quartet",
+    redis_mode: "standalone",
+    os: Deno.build.os,
+    arch_bits: 64,
+    process_id: Deno.pid,
+    run_id: shared.runId,
+    tcp_port: shared.address.split(":").at(-1) ?? "",
+    server_time_usec: Date.now() * 1000,
+    uptime_in_seconds: uptimeS,
+    uptime_in_days: Math.floor(uptimeS / 86_400),
+  };
+}
+
+function clients({ shared }: Session): Fields {
+  return {
+    connected_clients: shared.sessions.size,
+    maxclients: shared.limits.maxClients,
+    blocked_clients: 0,
+  };
+}
+
+function memory({ store }: Session): Fields {
+  const { bytes, maxBytes } = store.stats();
+  const { rss, heapUsed } = Deno.memoryUsage();
+  return {
+    used_memory: heapUsed,
+    used_memory_rss: rss,
+    used_memory_dataset: bytes ?? 0,
+    maxmemory: maxBytes,
+    maxmemory_policy: "noeviction",
+  };
+}
+
+function stats({ shared }: Session): Fields {
+  return {
+    total_connections_received: shared.accepted(),
+    total_commands_processed: shared.counts.calls.reduce((sum, calls) => sum + calls, 0),
+    rejected_requests: shared.counts.rejected,
+  };
+}
+
+function cpu(): Fields {
+  const { user, system } = process.cpuUsage();
+  return {
+    used_cpu_sys: (system / 1e6).toFixed(6),
+    used_cpu_user: (user / 1e6).toFixed(6),
+  };
+}
+
+function commandstats({ shared }: Session): Fields {
+  const fields: Fields = {};
+  for (const { fullName, index } of shared.table.all) {
+    const calls = shared.counts.calls[index]!;
+    if (calls > 0) fields[`cmdstat_${fullName}`] = `calls=${calls},rejected_calls=0,failed_calls=0`;
+  }
+  return fields;
+}
+
+async function keyspace({ store }: Session): Promise<Fields> {
+  try {
+    return await store.transactSpaces(async (tx) => {
+      const fields: Fields = {};
+      for (let db = 0; db < DATABASES; db++) {
+        const { keys, expiring } = await tx.count(db);
+        if (keys > 0) fields[`db${db}`] = `keys=${keys},expires=${expiring},avg_ttl=0`;
+      }
+      return fields;
+    });
+  } catch (error) {
+    // Clients ask for INFO to see whether the server is there at all, so they get the rest of it.
+    if (error instanceof StorageUnavailableError) return {};
+    throw error;
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * Commands on parts of values.
+ *
+ * @module
+ */
+
+import { copyValue, type Value, valueOf, valueText } from "../../storage/value.ts";
+import { lcsCells, longestCommonSubsequence } from "../lcs.ts";
+import { CommandError, type Reply, ReplyMap } from "../resp/reply.ts";
+import type { Request } from "../resp/request.ts";
+import { integer, placeOf } from "./arguments.ts";
+import { type Command, type CommandContext, type KeyWork, ONE_KEY, TWO_KEYS } from "./command.ts";
+import { OFFSET_OUT_OF_RANGE, SYNTAX_ERROR, VALUE_TOO_LONG } from "./errors.ts";
+
+const group = "string";
+
+/** The largest table that LCS may need; filling it takes a tenth of a second. */
+const MAX_LCS_CELLS = 32 * 1024 * 1024;
+
+/** A value with another one laid over it from an offset on, and zeros where neither has anything. */
+function overlay(before: Value, offset: number, value: Value): Value {
+  const bytes = new Uint8Array(Math.max(before.length, offset + value.length));
+  copyValue(before, bytes, 0);
+  copyValue(value, bytes, offset);
+  return valueOf(bytes);
+}
+
+function append(request: Request, { db, maxValueBytes }: CommandContext): KeyWork {
+  const key = request.text(1), value = request.value(2);
+  return {
+    places: placeOf(db, key),
+    run(tx) {
+      const entry = tx.get(db, key);
+      const before = entry?.value ?? "";
+      const length = before.length + value.length;
+      if (length > maxValueBytes) return VALUE_TOO_LONG;
+      const after = before.length === 0 ? value : overlay(before, before.length, value);
+      tx.put(db, key, after, entry?.expiresAtMs ?? 0);
+      return length;
+    },
+  };
+}
+
+function setrange(request: Request, { db, maxValueBytes }: CommandContext): KeyWork {
+  const key = request.text(1), value = request.value(3);
+  const offset = integer(request, 2);
+  if (offset < 0) throw OFFSET_OUT_OF_RANGE;
+  return {
+    places: placeOf(db, key),
+    run(tx) {
+      const entry = tx.get(db, key);
+      const before = entry?.value ?? "";
+      if (value.length === 0) return before.length;
+      if (offset > maxValueBytes - value.length) return VALUE_TOO_LONG;
+      const after = overlay(before, Number(offset), value);
+      tx.put(db, key, after, entry?.expiresAtMs ?? 0);
+      return after.length;
+    },
+  };
+}
+
+function getrange(request: Request, { db }: CommandContext): KeyWork {
+  const first = Number(integer(request, 2)), last = Number(integer(request, 3));
+  const key = request.text(1);
+  return {
+    places: placeOf(db, key),
+    run(tx) {
+      const value = tx.get(db, key)?.value ?? "";
+      const { length } = value;
+      if (first < 0 && last < 0 && first > last) return "";
+      const start = Math.max(first < 0 ? first + length : first, 0);
+      const end = Math.min(Math.max(last < 0 ? last + length : last, 0) + 1, length);
+      if (start >= end) return "";
+      return typeof value === "string" ? value.slice(start, end) : value.subarray(start, end);
+    },
+  };
+}
+
+/** The options of LCS. */
+interface LcsOptions {
+  length: boolean;
+  indexes: boolean;
+  minLength: number;
+  withLength: boolean;
+}
+
+function lcsOptions(request: Request): LcsOptions {
+  const options = { length: false, indexes: false, minLength: 0, withLength: false };
+  for (let at = 3; at < request.count; at++) {
+    const option = request.option(at);
+    if (option === "IDX") options.indexes = true;
+    else if (option === "LEN") options.length = true;
+    else if (option === "WITHMATCHLEN") options.withLength = true;
+    else if (option === "MINMATCHLEN" && at + 1 < request.count) {
+      options.minLength = Math.max(0, Number(integer(request, ++at)));
+    } else throw SYNTAX_ERROR;
+  }
+  if (options.indexes && options.length) {
+    throw new CommandError(
+      "ERR If you want both the length and indexes, please just use IDX.",
+    );
+  }
+  return options;
+}
+
+function lcs(request: Request, { db }: CommandContext): KeyWork {
+  const options = lcsOptions(request);
+  const keyA = request.text(1), keyB = request.text(2);
+  return {
+    places: [{ space: db, key: keyA }, { space: db, key: keyB }],
+    run(tx): Reply {
+      const a = valueText(tx.get(db, keyA)?.value ?? "");
+      const b = valueText(tx.get(db, keyB)?.value ?? "");
+      if (lcsCells(a, b) > MAX_LCS_CELLS) {
+        return new CommandError("ERR Insufficient memory, transient memory for LCS exceeds limit");
+      }
+      const { text, matches } = longestCommonSubsequence(a, b);
+      if (options.length) return text.length;
+      if (!options.indexes) return text;
+      const shown = matches.filter(({ length }) => length >= options.minLength)
+        .map((match): Reply => [match.a, match.b, ...(options.withLength ? [match.length] : [])]);
+      return new ReplyMap([["matches", shown], ["len", text.length]]);
+    },
+  };
+}
+
+const READ = ["readonly"];
+const WRITE = ["write", "denyoom"];
+
+export const RANGE_COMMANDS: readonly Command[] = [
+  {
+    name: "append",
+    arity: 3,
+    flags: ["write", "denyoom", "fast"],
+    keys: ONE_KEY,
+    group,
+    summary: "Appends to the value of a key.",
+    since: "2.0.0",
+    action: { kind: "keys", prepare: append },
+  },
+  {
+    name: "setrange",
+    arity: 4,
+    flags: WRITE,
+    keys: ONE_KEY,
+    group,
+    summary: "Overwrites part of a value, from an offset on.",
+    since: "2.2.0",
+    action: { kind: "keys", prepare: setrange },
+  },
+  {
+    name: "getrange",
+    arity: 4,
+    flags: READ,
+    keys: ONE_KEY,
+    group,
+    summary: "Returns part of a value, between two offsets.",
+    since: "2.4.0",
+    action: { kind: "keys", prepare: getrange },
+  },
+  {
+    name: "substr",
+    arity: 4,
+    flags: READ,
+    keys: ONE_KEY,
+    group,
+    summary: "Returns part of a value; the old name of GETRANGE.",
+    since: "1.0.0",
+    action: { kind: "keys", prepare: getrange },
+  },
+  {
+    name: "lcs",
+    arity: -3,
+    flags: READ,
+    keys: TWO_KEYS,
+    group,
+    summary: "Finds the longest common subsequence of two values.",
+    since: "7.0.0",
+    action: { kind: "keys", prepare: lcs },
+  },
+];

@@ -1,0 +1,126 @@
+/**
+ * Commands that go through all keys.
+ *
+ * @module
+ */
+
+import type { Key } from "../../storage/store.ts";
+import { Glob } from "../glob.ts";
+import type { Reply } from "../resp/reply.ts";
+import { CommandError } from "../resp/reply.ts";
+import type { Request } from "../resp/request.ts";
+import { integer } from "./arguments.ts";
+import type { Command, CommandContext, PageSource } from "./command.ts";
+import { INVALID_CURSOR, SYNTAX_ERROR } from "./errors.ts";
+
+const group = "generic";
+
+/** How many keys are asked for at a time. */
+const PAGE_KEYS = 1000;
+
+/** How many keys SCAN looks at when it is not told. */
+const DEFAULT_COUNT = 10;
+
+/** The most keys that one SCAN looks at, whatever it is told. */
+const MAX_COUNT = 100_000;
+
+/** The longest reply of KEYS, and the longest page of SCAN, in bytes of keys. */
+const MAX_REPLY_BYTES = 64 * 1024 * 1024;
+
+const TOO_MANY_KEYS = new CommandError(
+  "ERR the reply to KEYS would be too long, use SCAN instead",
+);
+
+function keys(request: Request, { db }: CommandContext) {
+  const glob = new Glob(request.text(1));
+  return async (source: PageSource): Promise<Reply> => {
+    const found: Key[] = [];
+    let bytes = 0;
+    let after: Key | undefined;
+    for (;;) {
+      const range = { prefix: glob.prefix, limit: PAGE_KEYS };
+      const page = await source.scan(db, after === undefined ? range : { ...range, after });
+      for (const [key] of page) {
+        if (!glob.matches(key)) continue;
+        found.push(key);
+        bytes += key.length;
+      }
+      if (bytes > MAX_REPLY_BYTES) return TOO_MANY_KEYS;
+      if (page.length < PAGE_KEYS) return found;
+      after = page.at(-1)![0];
+    }
+  };
+}
+
+/** The options of SCAN. */
+interface ScanOptions {
+  glob?: Glob;
+  count: number;
+  /** Whether strings are asked for; there is nothing else. */
+  strings: boolean;
+}
+
+function scanOptions(request: Request): ScanOptions {
+  const options: ScanOptions = { count: DEFAULT_COUNT, strings: true };
+  for (let at = 2; at < request.count; at += 2) {
+    if (at + 1 === request.count) throw SYNTAX_ERROR;
+    const option = request.option(at);
+    if (option === "MATCH") options.glob = new Glob(request.text(at + 1));
+    else if (option === "TYPE") options.strings = request.option(at + 1) === "STRING";
+    else if (option === "COUNT") {
+      const count = integer(request, at + 1);
+      if (count < 1) throw SYNTAX_ERROR;
+      options.count = count > MAX_COUNT ? MAX_COUNT : Number(count);
+    } else throw SYNTAX_ERROR;
+  }
+  return options;
+}
+
+function scan(request: Request, { db, cursors }: CommandContext) {
+  const text = request.text(1);
+  if (!/^\d{1,20}$/.test(text) || BigInt(text) >= 2n ** 64n) throw INVALID_CURSOR;
+  const { glob, count, strings } = scanOptions(request);
+  return async (source: PageSource): Promise<Reply> => {
+    const cursor = Number(text);
+    let after = cursor === 0 ? undefined : cursors.find(cursor);
+    if (cursor !== 0 && after === undefined) return INVALID_CURSOR;
+    const prefix = glob?.prefix ?? "";
+    const found: Key[] = [];
+    let seen = 0, bytes = 0;
+    while (seen < count && bytes < MAX_REPLY_BYTES) {
+      const limit = Math.min(count - seen, PAGE_KEYS);
+      const range = { prefix, limit };
+      const page = await source.scan(db, after === undefined ? range : { ...range, after });
+      for (const [key] of page) {
+        if (!strings || (glob !== undefined && !glob.matches(key))) continue;
+        found.push(key);
+        bytes += key.length;
+      }
+      if (page.length < limit) return ["0", found];
+      seen += page.length;
+      after = page.at(-1)![0];
+    }
+    return [String(cursors.remember(after!, cursor)), found];
+  };
+}
+
+export const SCAN_COMMANDS: readonly Command[] = [
+  {
+    name: "keys",
+    arity: 2,
+    flags: ["readonly"],
+    group,
+    summary: "Returns all keys that match a pattern.",
+    since: "1.0.0",
+    action: { kind: "pages", prepare: keys },
+  },
+  {
+    name: "scan",
+    arity: -2,
+    flags: ["readonly"],
+    group,
+    summary: "Returns the next keys of an iteration over all keys.",
+    since: "2.8.0",
+    action: { kind: "pages", prepare: scan },
+  },
+];

@@ -1,0 +1,136 @@
+/**
+ * Commands about the server.
+ *
+ * @module
+ */
+
+import { Glob } from "../glob.ts";
+import { CommandError, OK, type Reply, ReplyMap } from "../resp/reply.ts";
+import type { Request } from "../resp/request.ts";
+import type { Session } from "../session.ts";
+import type { Command } from "./command.ts";
+import { SYNTAX_ERROR } from "./errors.ts";
+import { info } from "./info.ts";
+
+const group = "server";
+
+function time(): Reply {
+  const us = Math.round((performance.timeOrigin + performance.now()) * 1000);
+  return [String(Math.floor(us / 1e6)), String(us % 1e6)];
+}
+
+function configGet(request: Request, { shared }: Session): Reply {
+  const globs: Glob[] = [];
+  for (let at = 2; at < request.count; at++) {
+    globs.push(new Glob(request.text(at).toLowerCase()));
+  }
+  const found: [string, string][] = [];
+  for (const [name, value] of shared.settings.entries()) {
+    if (globs.some((glob) => glob.matches(name))) found.push([name, value]);
+  }
+  return new ReplyMap(found);
+}
+
+function configSet(request: Request, { shared }: Session): Reply {
+  const { settings } = shared;
+  if (request.count % 2 !== 0) {
+    return new CommandError("ERR wrong number of arguments for 'config|set' command");
+  }
+  const wanted = new Map<string, string>();
+  for (let at = 2; at < request.count; at += 2) {
+    const name = request.text(at).toLowerCase();
+    if (!settings.has(name)) {
+      const shown = request.text(at, 128);
+      return new CommandError(
+        `ERR Unknown option or number of arguments for CONFIG SET - '${shown}'`,
+      );
+    }
+    const problem = wanted.has(name)
+      ? "duplicate parameter"
+      : settings.problem(name, request.text(at + 1));
+    if (problem !== undefined) {
+      return new CommandError(
+        `ERR CONFIG SET failed (possibly related to argument '${name}') - ${problem}`,
+      );
+    }
+    wanted.set(name, request.text(at + 1));
+  }
+  for (const [name, value] of wanted) settings.set(name, value);
+  return OK;
+}
+
+function resetStatistics(_request: Request, { shared }: Session): Reply {
+  shared.counts.calls.fill(0);
+  shared.counts.rejected = 0;
+  return OK;
+}
+
+const flags = ["noscript", "loading", "stale"];
+
+function subcommand(
+  name: string,
+  arity: number,
+  summary: string,
+  run: (request: Request, session: Session) => Reply,
+): Command {
+  return { name, arity, flags, group, summary, since: "2.0.0", action: { kind: "session", run } };
+}
+
+export const SERVER_COMMANDS: readonly Command[] = [
+  {
+    name: "time",
+    arity: 1,
+    flags: ["loading", "stale", "fast"],
+    group,
+    summary: "Returns the time in seconds and microseconds.",
+    since: "2.6.0",
+    action: { kind: "session", run: time },
+  },
+  {
+    name: "info",
+    arity: -1,
+    flags: ["loading", "stale"],
+    group,
+    summary: "Describes the server.",
+    since: "1.0.0",
+    action: { kind: "session", run: info },
+  },
+  {
+    name: "config",
+    arity: -2,
+    flags,
+    group,
+    summary: "Shows settings.",
+    since: "2.0.0",
+    action: { kind: "session", run: () => SYNTAX_ERROR },
+    subcommands: [
+      subcommand("get", -3, "Returns the settings that match a pattern.", configGet),
+      subcommand("set", -4, "Remembers settings, without effect.", configSet),
+      subcommand("resetstat", 2, "Counts commands from zero again.", resetStatistics),
+    ],
+  },
+  {
+    name: "function",
+    arity: -2,
+    flags: ["noscript"],
+    group,
+    summary: "There are no functions.",
+    since: "7.0.0",
+    action: { kind: "session", run: () => SYNTAX_ERROR },
+    subcommands: [
+      subcommand("flush", -2, "Does nothing: there are no functions to remove.", () => OK),
+    ],
+  },
+  {
+    name: "debug",
+    arity: -2,
+    flags,
+    group,
+    summary: "Is refused.",
+    since: "1.0.0",
+    action: {
+      kind: "session",
+      run: () => new CommandError("ERR DEBUG command not allowed."),
+    },
+  },
+];

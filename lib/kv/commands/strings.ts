@@ -1,0 +1,345 @@
+/**
+ * Commands that read and write values.
+ *
+ * @module
+ */
+
+import type { Place, Store } from "../../storage/store.ts";
+import { sameValue, type Value, valueText } from "../../storage/value.ts";
+import { OK, type Reply } from "../resp/reply.ts";
+import type { Request } from "../resp/request.ts";
+import {
+  expiresAt,
+  futureTime,
+  IN_MILLISECONDS,
+  IN_SECONDS,
+  placeOf,
+  placesFrom,
+  setOptions,
+  type TimeForm,
+} from "./arguments.ts";
+import {
+  ALL_KEYS,
+  type Command,
+  type CommandContext,
+  EVERY_SECOND_KEY,
+  type KeyWork,
+  ONE_KEY,
+} from "./command.ts";
+import { wrongArity } from "./errors.ts";
+
+const group = "string";
+
+function get(request: Request, { db }: CommandContext): KeyWork {
+  const key = request.text(1);
+  return { places: placeOf(db, key), run: (tx) => tx.get(db, key)?.value ?? null };
+}
+
+function directGet(request: Request, { db }: CommandContext, store: Store) {
+  const entry = store.get(db, request.text(1));
+  if (entry === undefined) return null;
+  return entry instanceof Promise ? entry.then((found) => found?.value ?? null) : entry.value;
+}
+
+/** What SET does, whatever its name and options. */
+interface SetWork {
+  key: string;
+  value: Value;
+  exists?: boolean | undefined;
+  equals?: string | undefined;
+  get?: boolean;
+  keepTtl?: boolean;
+  expiry?: { ms: number; relative: boolean } | undefined;
+  /** What is answered when it was set, and when it was not. */
+  done: Reply;
+  notDone: Reply;
+}
+
+function setWork(work: SetWork, db: number): KeyWork {
+  const { key, value, exists, equals, expiry } = work;
+  const conditional = exists !== undefined || equals !== undefined;
+  return {
+    places: placeOf(db, key),
+    blind: !conditional && !work.get && !work.keepTtl,
+    run(tx) {
+      if (this.blind) {
+        tx.put(db, key, value, expiresAt(expiry, tx.nowMs));
+        return work.done;
+      }
+      const entry = tx.get(db, key);
+      const before = entry?.value ?? null;
+      const refused = (exists !== undefined && exists !== (entry !== undefined)) ||
+        (equals !== undefined && (before === null || !sameValue(before, equals)));
+      if (!refused) {
+        const keptMs = work.keepTtl ? entry?.expiresAtMs ?? 0 : 0;
+        tx.put(db, key, value, expiry ? expiresAt(expiry, tx.nowMs) : keptMs);
+      }
+      if (work.get) return before;
+      return refused ? work.notDone : work.done;
+    },
+  };
+}
+
+function set(request: Request, { db }: CommandContext): KeyWork {
+  const options = setOptions(request, 3, "set");
+  const key = request.text(1), value = request.value(2);
+  return setWork({ ...options, key, value, done: OK, notDone: null }, db);
+}
+
+function answerOk(): Reply {
+  return OK;
+}
+
+function directSet(request: Request, { db }: CommandContext, store: Store) {
+  if (request.count > 3) return undefined;
+  const wait = store.put(db, request.text(1), request.value(2), 0);
+  return wait === undefined ? OK : wait.then(answerOk);
+}
+
+function setnx(request: Request, { db }: CommandContext): KeyWork {
+  const key = request.text(1), value = request.value(2);
+  return setWork({ key, value, exists: false, done: 1, notDone: 0 }, db);
+}
+
+function setWithTime(command: string, form: TimeForm) {
+  return (request: Request, { db }: CommandContext): KeyWork => {
+    const ms = futureTime(request, 2, form, command);
+    const key = request.text(1), value = request.value(3);
+    const expiry = { ms, relative: form.relative };
+    return setWork({ key, value, expiry, done: OK, notDone: null }, db);
+  };
+}
+
+function getset(request: Request, { db }: CommandContext): KeyWork {
+  const key = request.text(1), value = request.value(2);
+  return setWork({ key, value, get: true, done: OK, notDone: null }, db);
+}
+
+function getdel(request: Request, { db }: CommandContext): KeyWork {
+  const key = request.text(1);
+  return {
+    places: placeOf(db, key),
+    run(tx) {
+      const value = tx.get(db, key)?.value ?? null;
+      if (value !== null) tx.delete(db, key);
+      return value;
+    },
+  };
+}
+
+function getex(request: Request, { db }: CommandContext): KeyWork {
+  const { expiry, persist } = setOptions(request, 2, "getex");
+  const key = request.text(1);
+  return {
+    places: placeOf(db, key),
+    run(tx) {
+      const entry = tx.get(db, key);
+      if (entry === undefined) return null;
+      if (persist && entry.expiresAtMs !== 0) tx.put(db, key, entry.value, 0);
+      if (expiry !== undefined) {
+        const atMs = expiresAt(expiry, tx.nowMs);
+        if (atMs <= tx.nowMs) tx.delete(db, key);
+        else tx.put(db, key, entry.value, atMs);
+      }
+      return entry.value;
+    },
+  };
+}
+
+function delifeq(request: Request, { db }: CommandContext): KeyWork {
+  const key = request.text(1), expected = request.value(2);
+  return {
+    places: placeOf(db, key),
+    run(tx) {
+      const value = tx.get(db, key)?.value;
+      if (value === undefined || !sameValue(value, expected)) return 0;
+      tx.delete(db, key);
+      return 1;
+    },
+  };
+}
+
+function mget(request: Request, { db }: CommandContext): KeyWork {
+  const places = placesFrom(request, db);
+  return { places, run: (tx) => places.map(({ key }) => tx.get(db, key)?.value ?? null) };
+}
+
+/** The keys and values of MSET and MSETNX. */
+function pairs(request: Request, db: number, name: string): { places: Place[]; values: Value[] } {
+  if (request.count % 2 === 0) throw wrongArity(name);
+  const values: Value[] = [];
+  for (let at = 2; at < request.count; at += 2) values.push(request.value(at));
+  return { places: placesFrom(request, db, 1, 2), values };
+}
+
+function mset(request: Request, { db }: CommandContext): KeyWork {
+  const { places, values } = pairs(request, db, "mset");
+  return {
+    places,
+    blind: true,
+    run(tx) {
+      places.forEach(({ key }, index) => tx.put(db, key, values[index]!, 0));
+      return OK;
+    },
+  };
+}
+
+function msetnx(request: Request, { db }: CommandContext): KeyWork {
+  const { places, values } = pairs(request, db, "msetnx");
+  return {
+    places,
+    run(tx) {
+      if (places.some(({ key }) => tx.get(db, key) !== undefined)) return 0;
+      places.forEach(({ key }, index) => tx.put(db, key, values[index]!, 0));
+      return 1;
+    },
+  };
+}
+
+function strlen(request: Request, { db }: CommandContext): KeyWork {
+  const key = request.text(1);
+  return { places: placeOf(db, key), run: (tx) => tx.get(db, key)?.value.length ?? 0 };
+}
+
+/** The encoding that Redis would pick for a value that was just set. */
+export function encodingOf(value: Value): string {
+  if (value.length <= 20 && /^(0|-?[1-9]\d*)$/.test(valueText(value))) return "int";
+  return value.length <= 44 ? "embstr" : "raw";
+}
+
+const WRITE = ["write", "denyoom"];
+const WRITE_FAST = ["write", "denyoom", "fast"];
+const READ_FAST = ["readonly", "fast"];
+
+export const STRING_COMMANDS: readonly Command[] = [
+  {
+    name: "get",
+    arity: 2,
+    flags: READ_FAST,
+    keys: ONE_KEY,
+    group,
+    summary: "Returns the value of a key.",
+    since: "1.0.0",
+    action: { kind: "keys", prepare: get, direct: directGet },
+  },
+  {
+    name: "set",
+    arity: -3,
+    flags: WRITE,
+    keys: ONE_KEY,
+    group,
+    summary: "Sets the value of a key, whatever it was, or under a condition.",
+    since: "1.0.0",
+    action: { kind: "keys", prepare: set, direct: directSet },
+  },
+  {
+    name: "setnx",
+    arity: 3,
+    flags: WRITE_FAST,
+    keys: ONE_KEY,
+    group,
+    summary: "Sets the value of a key that does not exist.",
+    since: "1.0.0",
+    action: { kind: "keys", prepare: setnx },
+  },
+  {
+    name: "setex",
+    arity: 4,
+    flags: WRITE,
+    keys: ONE_KEY,
+    group,
+    summary: "Sets the value of a key and its time to live in seconds.",
+    since: "2.0.0",
+    action: { kind: "keys", prepare: setWithTime("setex", IN_SECONDS) },
+  },
+  {
+    name: "psetex",
+    arity: 4,
+    flags: WRITE,
+    keys: ONE_KEY,
+    group,
+    summary: "Sets the value of a key and its time to live in milliseconds.",
+    since: "2.6.0",
+    action: { kind: "keys", prepare: setWithTime("psetex", IN_MILLISECONDS) },
+  },
+  {
+    name: "getset",
+    arity: 3,
+    flags: WRITE_FAST,
+    keys: ONE_KEY,
+    group,
+    summary: "Sets the value of a key and returns the one before.",
+    since: "1.0.0",
+    action: { kind: "keys", prepare: getset },
+  },
+  {
+    name: "getdel",
+    arity: 2,
+    flags: ["write", "fast"],
+    keys: ONE_KEY,
+    group,
+    summary: "Returns the value of a key and removes it.",
+    since: "6.2.0",
+    action: { kind: "keys", prepare: getdel },
+  },
+  {
+    name: "getex",
+    arity: -2,
+    flags: ["write", "fast"],
+    keys: ONE_KEY,
+    group,
+    summary: "Returns the value of a key and sets when it expires.",
+    since: "6.2.0",
+    action: { kind: "keys", prepare: getex },
+  },
+  {
+    name: "delifeq",
+    arity: 3,
+    flags: ["write", "fast"],
+    keys: ONE_KEY,
+    group,
+    summary: "Removes a key that has the given value.",
+    since: "7.2.4",
+    action: { kind: "keys", prepare: delifeq },
+  },
+  {
+    name: "mget",
+    arity: -2,
+    flags: READ_FAST,
+    keys: ALL_KEYS,
+    group,
+    summary: "Returns the values of several keys.",
+    since: "1.0.0",
+    action: { kind: "keys", prepare: mget },
+  },
+  {
+    name: "mset",
+    arity: -3,
+    flags: WRITE,
+    keys: EVERY_SECOND_KEY,
+    group,
+    summary: "Sets the values of several keys at once.",
+    since: "1.0.1",
+    action: { kind: "keys", prepare: mset },
+  },
+  {
+    name: "msetnx",
+    arity: -3,
+    flags: WRITE,
+    keys: EVERY_SECOND_KEY,
+    group,
+    summary: "Sets the values of several keys, if none of them exists.",
+    since: "1.0.1",
+    action: { kind: "keys", prepare: msetnx },
+  },
+  {
+    name: "strlen",
+    arity: 2,
+    flags: READ_FAST,
+    keys: ONE_KEY,
+    group,
+    summary: "Returns the length of a value.",
+    since: "2.2.0",
+    action: { kind: "keys", prepare: strlen },
+  },
+];

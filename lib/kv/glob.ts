@@ -1,0 +1,108 @@
+/**
+ * Glob patterns over keys, as KEYS and SCAN have them: `*`, `?`, `[a-z]`, `[^a]` and a backslash
+ * before what is meant literally.
+ *
+ * A star takes as little as it can. When what follows it does not match, only the last star takes
+ * one character more: those before it have nothing to gain. So a match takes at most the length of
+ * the pattern times that of the key, whatever the pattern.
+ *
+ * @module
+ */
+
+/** Matches any run of characters. */
+const STAR = -1;
+
+/** Matches any one character. */
+const ANY = -2;
+
+/** A character's code, one of the above, or a flag for each character of a class. */
+type Token = number | Uint8Array;
+
+/** A pattern, ready to be matched. */
+export class Glob {
+  /** What every match starts with. */
+  readonly prefix: string;
+  readonly #tokens: Token[];
+
+  /** @param pattern The pattern, one character a byte. */
+  constructor(pattern: string) {
+    this.#tokens = tokenize(pattern);
+    let prefix = "";
+    for (const token of this.#tokens) {
+      if (typeof token !== "number" || token < 0) break;
+      prefix += String.fromCharCode(token);
+    }
+    this.prefix = prefix;
+  }
+
+  /** Whether a string with one character a byte matches. */
+  matches(text: string): boolean {
+    const tokens = this.#tokens;
+    let at = 0, token = 0;
+    let star = -1, starAt = 0;
+    while (at < text.length) {
+      const expected = tokens[token];
+      if (expected === STAR) {
+        star = token++;
+        starAt = at;
+      } else if (expected !== undefined && matchesOne(expected, text.charCodeAt(at))) {
+        token++;
+        at++;
+      } else if (star >= 0) {
+        token = star + 1;
+        at = ++starAt;
+      } else {
+        return false;
+      }
+      // Nothing can go wrong behind a star that ends the pattern.
+      if (star >= 0 && token === tokens.length && star === token - 1) return true;
+    }
+    while (tokens[token] === STAR) token++;
+    return token === tokens.length;
+  }
+}
+
+function matchesOne(token: Token, code: number): boolean {
+  if (typeof token === "number") return token === code || token === ANY;
+  return token[code] === 1;
+}
+
+function tokenize(pattern: string): Token[] {
+  const tokens: Token[] = [];
+  for (let at = 0; at < pattern.length; at++) {
+    const char = pattern[at]!;
+    if (char === "*") {
+      if (tokens.at(-1) !== STAR) tokens.push(STAR);
+    } else if (char === "?") {
+      tokens.push(ANY);
+    } else if (char === "[") {
+      const { flags, end } = readClass(pattern, at + 1);
+      tokens.push(flags);
+      at = end;
+    } else {
+      if (char === "\\" && at + 1 < pattern.length) at++;
+      tokens.push(pattern.charCodeAt(at));
+    }
+  }
+  return tokens;
+}
+
+/** Reads a class from behind its bracket; one that is never closed ends with the pattern. */
+function readClass(pattern: string, start: number): { flags: Uint8Array; end: number } {
+  const flags = new Uint8Array(256);
+  const negated = pattern[start] === "^";
+  let at = negated ? start + 1 : start;
+  for (; at < pattern.length && pattern[at] !== "]"; at++) {
+    if (pattern[at] === "\\" && at + 1 < pattern.length) {
+      flags[pattern.charCodeAt(++at)] = 1;
+    } else if (pattern[at + 1] === "-" && at + 2 < pattern.length) {
+      const a = pattern.charCodeAt(at), b = pattern.charCodeAt(at + 2);
+      flags.fill(1, Math.min(a, b), Math.max(a, b) + 1);
+      at += 2;
+    } else {
+      flags[pattern.charCodeAt(at)] = 1;
+    }
+  }
+  if (negated) { for (let code = 0; code < 256; code++) flags[code] = 1 - flags[code]!; }
+  return { flags, end: at };
+}

@@ -1,0 +1,150 @@
+/**
+ * A connection that speaks Redis' protocol: read what there is, do all of it, answer with one
+ * write, read again. Nothing more is read before that write is taken, which is all the
+ * back-pressure there has to be.
+ *
+ * Commands on keys are begun in their order without waiting for one another, so that an engine
+ * that commits in groups gets them together; their replies are collected in order. A command over
+ * whole databases, and one that changes how replies are written, waits for all before it.
+ *
+ * @module
+ */
+
+import type { ReadBuffer } from "../../net/read_buffer.ts";
+import type { MaybePromise } from "../../storage/store.ts";
+import { asReply } from "../failures.ts";
+import type { Session } from "../session.ts";
+import { RespParser } from "./parser.ts";
+import { CommandError, NO_REPLY, type Reply } from "./reply.ts";
+import { ReplyWriter, type Sink } from "./writer.ts";
+
+/** How many replies may be waited for at a time. */
+const MAX_PENDING = 1024;
+
+/** From so much output on, it is sent before anything more is done. */
+const MAX_OUTPUT_BYTES = 256 * 1024;
+
+/** Why the loop over the requests that are there came to its end. */
+type Pause = "no request" | "settle" | "flush" | "close";
+
+/** What the connection needs of a socket. */
+export interface RespSocket extends Sink {
+  read(into: Uint8Array): Promise<number | null>;
+}
+
+/** Serves one connection. */
+export class RespConnection {
+  readonly #socket: RespSocket;
+  readonly #buffer: ReadBuffer;
+  readonly #session: Session;
+  readonly #parser: RespParser;
+  readonly #writer = new ReplyWriter();
+  /** Replies in order, from the first one on that is not there yet. */
+  #pending: MaybePromise<Reply>[] = [];
+  /** Whether a request was read that has to wait for those before it. */
+  #held = false;
+
+  constructor(socket: RespSocket, buffer: ReadBuffer, session: Session) {
+    this.#socket = socket;
+    this.#buffer = buffer;
+    this.#session = session;
+    this.#parser = new RespParser(session.shared.limits);
+  }
+
+  /** Serves it until the client leaves or has to go. */
+  async serve(): Promise<void> {
+    for (;;) {
+      const pause = this.#runRequests();
+      if (this.#pending.length > 0) await this.#settle();
+      const { size } = this.#writer;
+      if (size > 0 && (pause !== "settle" || size > MAX_OUTPUT_BYTES)) {
+        await this.#writer.flush(this.#socket);
+      }
+      if (pause === "close") return;
+      if (pause === "no request" && !await this.#buffer.fill(this.#socket)) return;
+    }
+  }
+
+  /** Does the requests that are there. */
+  #runRequests(): Pause {
+    const session = this.#session, buffer = this.#buffer, parser = this.#parser;
+    const startedMs = performance.now();
+    let count = 0;
+    try {
+      for (;;) {
+        if (!this.#held) {
+          const status = parser.parse(buffer.bytes, buffer.start, buffer.end);
+          if (status === "incomplete") {
+            buffer.consume(parser.consumed);
+            return "no request";
+          }
+          if (status === "error") {
+            session.shared.counts.protocolErrors++;
+            this.#emit(new CommandError(`ERR ${parser.error}`));
+            return "close";
+          }
+        }
+        const { request } = parser;
+        const entry = session.resolve(request);
+        if (entry instanceof CommandError) {
+          if (isBrowser(request.text(0, 8))) return "close";
+          this.#emit(entry);
+        } else {
+          const alone = session.isAlone(entry);
+          this.#held = alone && this.#pending.length > 0;
+          if (this.#held) return "settle";
+          const { protocol } = session;
+          const reply = session.run(entry, request);
+          if (session.protocol !== protocol) this.#writer.protocol = session.protocol;
+          this.#emit(reply);
+          if (alone && reply instanceof Promise) {
+            buffer.consume(parser.consumed);
+            return "settle";
+          }
+        }
+        count++;
+        buffer.consume(parser.consumed);
+        if (session.closing) return "close";
+        if (this.#pending.length >= MAX_PENDING) return "settle";
+        if (this.#writer.size >= MAX_OUTPUT_BYTES) return "flush";
+      }
+    } finally {
+      if (count > 0) {
+        session.lastActiveMs = Date.now();
+        const seconds = (performance.now() - startedMs) / 1000;
+        session.shared.counts.duration.observe(seconds / count, count);
+      }
+    }
+  }
+
+  #emit(reply: MaybePromise<Reply>): void {
+    const session = this.#session;
+    if (session.replyMode !== "on") reply = this.#silence(reply);
+    if (this.#pending.length > 0 || reply instanceof Promise) this.#pending.push(reply);
+    else this.#writer.write(reply);
+  }
+
+  /** What is left of a reply when the client does not want it. */
+  #silence(reply: MaybePromise<Reply>): MaybePromise<Reply> {
+    const session = this.#session;
+    // The command that asks for silence is not the one that is skipped.
+    if (reply === NO_REPLY) return reply;
+    if (session.replyMode === "skip") session.replyMode = "on";
+    return reply instanceof Promise ? reply.then(() => NO_REPLY) : NO_REPLY;
+  }
+
+  /** Waits for all replies that are not there yet. */
+  async #settle(): Promise<void> {
+    const pending = this.#pending;
+    const outcomes = await Promise.allSettled(pending);
+    this.#pending = [];
+    for (const outcome of outcomes) {
+      this.#writer.write(outcome.status === "fulfilled" ? outcome.value : asReply(outcome.reason));
+    }
+  }
+}
+
+/** Whether a request is a line that a browser sends, which somebody may have lured here. */
+function isBrowser(name: string): boolean {
+  return /^(post|host:)$/i.test(name);
+}

@@ -1,0 +1,53 @@
+/**
+ * What all connections of the service share.
+ *
+ * @module
+ */
+
+import type { Store } from "../storage/store.ts";
+import type { CommandTable } from "./commands/table.ts";
+import type { CursorTable } from "./cursors.ts";
+import type { RespLimits } from "./resp/parser.ts";
+import type { Session } from "./session.ts";
+import type { Settings } from "./settings.ts";
+import type { TransactionLimits } from "./transaction.ts";
+
+/** The limits on what one client may do, and one more. */
+export interface KvLimits extends RespLimits, TransactionLimits {
+  /** The longest value. */
+  maxValueBytes: number;
+  /** The longest line of the text protocol, its end included. */
+  maxLineBytes: number;
+  maxClients: number;
+}
+
+/** What has been counted. */
+export interface KvCounts {
+  /** Commands that were run, by their index in the table. */
+  readonly calls: Float64Array;
+  /** Commands of the text protocol that were run. */
+  readonly textCalls: Map<string, number>;
+  /** Requests that named no command, or one with a wrong number of arguments. */
+  rejected: number;
+  /** Connections that were closed for an error in the protocol. */
+  protocolErrors: number;
+}
+
+/** What the connections of one service share. */
+export interface KvShared {
+  readonly store: Store;
+  readonly table: CommandTable;
+  readonly cursors: CursorTable;
+  readonly limits: KvLimits;
+  readonly counts: KvCounts;
+  readonly settings: Settings;
+  /** The sessions of Redis clients by the number of their connection. */
+  readonly sessions: Map<number, Session>;
+  /** Where the service listens, for people. */
+  readonly address: string;
+  readonly startedMs: number;
+  /** A name of this run, 40 hexadecimal digits. */
+  readonly runId: string;
+  /** How many connections there were. */
+  accepted(): number;
+}
