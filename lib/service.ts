@@ -11,6 +11,7 @@ import type { Metric } from "./metrics.ts";
 import type { Address } from "./net/address.ts";
 import type { Storage } from "./storage/open.ts";
 import { echo } from "./echo/mod.ts";
+import { kv } from "./kv/mod.ts";
 import { task } from "./task/mod.ts";
 
 /** What the daemon passes to a service that starts. */
@@ -66,4 +67,4 @@ export interface Service<Config extends ServiceConfig = ServiceConfig> {
 
 /** All services, in the order in which they start. */
 // deno-lint-ignore no-explicit-any -- each service has a configuration of its own type
-export const SERVICES: readonly Service<any>[] = [echo, task];
+export const SERVICES: readonly Service<any>[] = [echo, kv, task];

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { LOG_FORMATS, LOG_LEVELS } from "../log.ts";
 import type { Service, ServiceConfig } from "../service.ts";
-import { choice, duration, text } from "./values.ts";
+import { choice, duration, storageUrl, text } from "./values.ts";
 
 const daemonSchema = v.strictObject({
   data_dir: v.optional(text(), "data"),
@@ -14,13 +14,7 @@ const logSchema = v.strictObject({
 });
 
 const storageSchema = v.strictObject({
-  url: v.optional(
-    text({
-      pattern: /^(memory:|sqlite:.+|postgres(ql)?:\/\/.+)$/s,
-      allowed: '"memory:", "sqlite:FILE" or "postgres://…"',
-    }),
-    "sqlite:quartet.db",
-  ),
+  url: v.optional(storageUrl(), "sqlite:quartet.db"),
 });
 
 /** A configuration that has passed all checks. */

@@ -130,6 +130,14 @@ export function text(options: TextOptions = {}): Value<string, string> {
   return v.pipe(v.string(allowed), v.regex(pattern, allowed), v.maxLength(maxLength, allowed));
 }
 
+/** The URL of a storage; whoever opens it checks the rest. */
+export function storageUrl(): Value<string, string> {
+  return text({
+    pattern: /^(memory:|sqlite:.+|postgres(ql)?:\/\/.+)$/s,
+    allowed: '"memory:", "sqlite:FILE" or "postgres://…"',
+  });
+}
+
 /** An address to listen on or to connect to. */
 export function address(): Value<string, Address> {
   const allowed = 'an address: "host:port", "[v6]:port" or "unix:/path"';

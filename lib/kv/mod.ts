@@ -4,3 +4,190 @@
  *
  * @module
  */
+
+import type { Connection } from "../net/connection.ts";
+import { formatAddress } from "../net/address.ts";
+import { connectionMetrics, Listener } from "../net/listener.ts";
+import { ReadBuffer } from "../net/read_buffer.ts";
+import { Histogram } from "../metrics.ts";
+import type { RunningService, Service, ServiceContext } from "../service.ts";
+import type { Storage } from "../storage/open.ts";
+import type { Store } from "../storage/store.ts";
+import { ALL_COMMANDS } from "./commands/all.ts";
+import { DATABASES } from "./commands/arguments.ts";
+import { CommandTable } from "./commands/table.ts";
+import { type KvConfig, kvConfigSchema } from "./config.ts";
+import { CursorTable } from "./cursors.ts";
+import { detectLanguage, type LanguageWords } from "./language.ts";
+import { kvMetrics } from "./metrics.ts";
+import { RespConnection, type RespSocket } from "./resp/connection.ts";
+import { Session } from "./session.ts";
+import { Settings } from "./settings.ts";
+import type { KvLimits, KvShared } from "./shared.ts";
+import { TextConnection } from "./text/connection.ts";
+import { isTextName } from "./text/parser.ts";
+
+/** What a client beyond `max_clients` is told: Redis' words, and a line in either language. */
+const FULL_REPLY = new TextEncoder().encode("-ERR max number of clients reached\r\n");
+
+/** The kv service, as the table of services lists it. */
+export const kv: Service<KvConfig> = {
+  name: "kv",
+  schema: kvConfigSchema,
+  addresses: (config) => [config.listen],
+  start,
+};
+
+async function start(config: KvConfig, context: ServiceContext): Promise<RunningService> {
+  const { log } = context;
+  const storage = await context.storage(config.storage);
+  let store: Store | undefined;
+  try {
+    store = await storage.openStore({ maxBytes: config.max_memory });
+    return await listen(config, context, storage, store);
+  } catch (error) {
+    await store?.close();
+    await storage.close();
+    log.debug("Storage closed again");
+    throw error;
+  }
+}
+
+async function listen(
+  config: KvConfig,
+  { log }: ServiceContext,
+  storage: Storage,
+  store: Store,
+): Promise<RunningService> {
+  const table = new CommandTable(ALL_COMMANDS);
+  const words: LanguageWords = {
+    isText: isTextName,
+    isRedis: (word) => table.get(word) !== undefined,
+  };
+  // Nobody is served before there is an address, so it is known to all who may ask for it.
+  const shared: KvShared = {
+    store,
+    table,
+    cursors: new CursorTable(),
+    limits: limitsOf(config),
+    counts: {
+      calls: new Float64Array(table.all.length),
+      textCalls: new Map(),
+      rejected: 0,
+      protocolErrors: 0,
+      duration: new Histogram(),
+    },
+    settings: settingsOf(config, storage),
+    sessions: new Map(),
+    get address() {
+      return formatAddress(listener.address);
+    },
+    startedMs: Date.now(),
+    runId: crypto.randomUUID().replaceAll("-", "").padEnd(40, "0"),
+    accepted: () => listener.stats().accepted,
+  };
+  const listener = await Listener.listen(config.listen, {
+    maxClients: config.max_clients,
+    idleTimeoutMs: config.idle_timeout,
+    fullReply: FULL_REPLY,
+    log,
+    handle: (connection) => serve(connection, shared, words),
+  });
+  return {
+    addresses: [listener.address],
+    problems: () => {
+      const problem = store.problem();
+      return problem === undefined ? [] : [problem];
+    },
+    metrics: () => [...connectionMetrics("kv", listener.stats()), ...kvMetrics(shared)],
+    drain: async (deadline) => {
+      await listener.drain(deadline);
+      await store.close();
+      await storage.close();
+    },
+  };
+}
+
+function limitsOf(config: KvConfig): KvLimits {
+  return {
+    maxValueBytes: config.max_value,
+    maxArgumentBytes: config.max_value,
+    maxRequestBytes: config.max_request,
+    maxArguments: config.max_arguments,
+    maxQueued: config.max_queued,
+    maxQueuedBytes: config.max_request,
+    maxLineBytes: config.max_line,
+    maxClients: config.max_clients,
+  };
+}
+
+function settingsOf(config: KvConfig, storage: Storage): Settings {
+  const durable = storage.kind !== "memory";
+  return new Settings({
+    "appendonly": durable ? "yes" : "no",
+    "appendfsync": "always",
+    "bind": config.listen.transport === "tcp" ? config.listen.hostname : "",
+    "port": config.listen.transport === "tcp" ? String(config.listen.port) : "0",
+    "databases": String(DATABASES),
+    "maxclients": String(config.max_clients),
+    "maxmemory": String(config.max_memory),
+    "maxmemory-policy": "noeviction",
+    "proto-max-bulk-len": String(config.max_value),
+    "timeout": String(Math.ceil(config.idle_timeout / 1000)),
+  });
+}
+
+/** Serves a client in the language of its first line. */
+async function serve(
+  connection: Connection,
+  shared: KvShared,
+  words: LanguageWords,
+): Promise<void> {
+  const buffer = new ReadBuffer({ maxBytes: shared.limits.maxRequestBytes + 64 * 1024 });
+  for (;;) {
+    const language = detectLanguage(buffer.bytes, buffer.start, buffer.end, words);
+    if (language === "hang up") return;
+    if (language === "resp") return await serveResp(connection, buffer, shared);
+    if (language === "text") {
+      return await new TextConnection(replay(buffer, connection), shared).serve();
+    }
+    if (!await buffer.fill(connection)) return;
+  }
+}
+
+async function serveResp(
+  connection: Connection,
+  buffer: ReadBuffer,
+  shared: KvShared,
+): Promise<void> {
+  const { id, remote } = connection;
+  const session = new Session(shared, {
+    id,
+    remote,
+    get unreadBytes() {
+      return buffer.end - buffer.start;
+    },
+    close: () => connection.close(),
+  });
+  shared.sessions.set(id, session);
+  try {
+    await new RespConnection(connection, buffer, session).serve();
+  } finally {
+    shared.sessions.delete(id);
+  }
+}
+
+/** A socket that gives what was already read from it once more. */
+function replay(buffer: ReadBuffer, connection: Connection): RespSocket {
+  return {
+    read(into) {
+      const unread = buffer.bytes.subarray(buffer.start, buffer.end);
+      if (unread.length === 0) return connection.read(into);
+      const count = Math.min(unread.length, into.length);
+      into.set(unread.subarray(0, count));
+      buffer.consume(count);
+      return Promise.resolve(count);
+    },
+    write: (bytes) => connection.write(bytes),
+  };
+}

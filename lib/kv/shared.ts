@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Histogram } from "../metrics.ts";
 import type { Store } from "../storage/store.ts";
 import type { CommandTable } from "./commands/table.ts";
 import type { CursorTable } from "./cursors.ts";
@@ -31,6 +32,8 @@ export interface KvCounts {
   rejected: number;
   /** Connections that were closed for an error in the protocol. */
   protocolErrors: number;
+  /** How long commands took, each one its part of the batch it was in. */
+  readonly duration: Histogram;
 }
 
 /** What the connections of one service share. */

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { address, count, duration, flag, size, text } from "../config/values.ts";
+import { address, count, duration, flag, size, storageUrl, text } from "../config/values.ts";
 
 const TUBE = {
   pattern: /^[A-Za-z0-9+/;.$_()][-A-Za-z0-9+/;.$_()]{0,199}$/,
@@ -21,12 +21,7 @@ export const taskSchema = v.strictObject({
   listen: v.optional(address(), "127.0.0.1:8082"),
   beanstalk: v.optional(address(), "127.0.0.1:11300"),
   tube: v.optional(text(TUBE), "square"),
-  storage: v.optional(
-    text({
-      pattern: /^(memory:|sqlite:.+|postgres(ql)?:\/\/.+)$/s,
-      allowed: '"memory:", "sqlite:FILE" or "postgres://…"',
-    }),
-  ),
+  storage: v.optional(storageUrl()),
   max_clients: v.optional(count({ min: 1, max: 1_000_000 }), 10_000),
   idle_timeout: v.optional(duration({ min: 1000, max: YEAR_MS, off: true }), "off"),
   max_line: v.optional(size({ min: 16, max: 64 * 1024 ** 2 }), "64KiB"),

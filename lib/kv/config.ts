@@ -1,0 +1,25 @@
+import * as v from "valibot";
+import { address, count, duration, flag, size, storageUrl } from "../config/values.ts";
+
+const MIB = 1024 * 1024;
+
+/** The longest string that V8 makes, and so the longest value there can be. */
+const MAX_VALUE_BYTES = 512 * MIB - 25;
+
+/** The schema of the section `[kv]`; config.toml explains each key. */
+export const kvConfigSchema = v.strictObject({
+  enabled: v.optional(flag(), true),
+  listen: v.optional(address(), "127.0.0.1:8081"),
+  storage: v.optional(storageUrl()),
+  max_clients: v.optional(count({ min: 1, max: 1_000_000 }), 10_000),
+  max_line: v.optional(size({ min: 64, max: 64 * MIB }), "1MiB"),
+  max_value: v.optional(size({ min: 1, max: MAX_VALUE_BYTES }), "64MiB"),
+  max_request: v.optional(size({ min: 1024, max: 4096 * MIB }), "128MiB"),
+  max_arguments: v.optional(count({ min: 16, max: 16 * MIB }), 1_048_576),
+  max_queued: v.optional(count({ min: 1, max: 16 * MIB }), 65_536),
+  max_memory: v.optional(size({ min: 1024 }), "1GiB"),
+  idle_timeout: v.optional(duration({ min: 1, off: true }), "off"),
+});
+
+/** The section `[kv]`, read. Times are in milliseconds, sizes in bytes. */
+export type KvConfig = v.InferOutput<typeof kvConfigSchema>;

@@ -1,0 +1,46 @@
+/**
+ * The figures of the kv service.
+ *
+ * @module
+ */
+
+import type { Metric, Sample } from "../metrics.ts";
+import type { KvShared } from "./shared.ts";
+
+/** The figures of this moment. */
+export function kvMetrics(shared: KvShared): Metric[] {
+  const { counts, table, store, cursors } = shared;
+  const { bytes, maxBytes, commitGroups, committedWrites } = store.stats();
+  const commands: Sample[] = [];
+  const add = (language: string, command: string, value: number) => {
+    if (value > 0) commands.push({ labels: { service: "kv", language, command }, value });
+  };
+  for (const { fullName, index } of table.all) add("resp", fullName, counts.calls[index]!);
+  for (const [name, calls] of counts.textCalls) add("text", name, calls);
+  const one = (type: "counter" | "gauge", name: string, help: string, value: number): Metric => (
+    { type, name, help, samples: [{ value }] }
+  );
+  return [
+    { type: "counter", name: "commands_total", help: "Commands that were run.", samples: commands },
+    {
+      type: "histogram",
+      name: "command_duration_seconds",
+      help: "How long a command took, as its part of the batch it came in.",
+      samples: [{ labels: { service: "kv" }, histogram: counts.duration }],
+    },
+    one("counter", "kv_rejected_requests_total", "Requests that made no sense.", counts.rejected),
+    one(
+      "counter",
+      "kv_protocol_errors_total",
+      "Connections closed for an error in the protocol.",
+      counts.protocolErrors,
+    ),
+    one("gauge", "kv_scan_cursors", "Cursors of SCAN that are remembered.", cursors.size),
+    one("gauge", "kv_max_memory_bytes", "The most that keys and values may take.", maxBytes),
+    ...(bytes === undefined
+      ? []
+      : [one("gauge", "kv_memory_bytes", "Bytes of keys and values.", bytes)]),
+    one("counter", "kv_commit_groups_total", "Groups of writes made durable.", commitGroups),
+    one("counter", "kv_committed_writes_total", "Writes made durable.", committedWrites),
+  ];
+}
