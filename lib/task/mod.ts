@@ -7,17 +7,15 @@
 
 import { connectionMetrics, Listener } from "../net/listener.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
-import type { Storage } from "../storage/open.ts";
 import { VERSION } from "../version.ts";
 import { BeanstalkDoor } from "./beanstalk/door.ts";
 import { SYSTEM_CLOCK } from "./clock.ts";
 import { type TaskConfig, taskSchema } from "./config.ts";
-import { LogJournal } from "./memory/log_journal.ts";
-import { MemoryQueue } from "./memory/queue.ts";
 import { taskMetrics } from "./metrics.ts";
+import { openQueue } from "./open.ts";
 import { PushDoor } from "./push/door.ts";
 import { startGenerator } from "./push/generator.ts";
-import type { Queue, QueueOptions, TubeRules } from "./queue.ts";
+import type { QueueOptions, TubeRules } from "./queue.ts";
 
 const encoder = new TextEncoder();
 
@@ -83,15 +81,6 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
     for (const undo of cleanUp.reverse()) await undo();
     throw error;
   }
-}
-
-/** Opens the queue that a storage holds. */
-async function openQueue(storage: Storage, options: QueueOptions): Promise<Queue> {
-  if (!storage.log.durable) return new MemoryQueue(SYSTEM_CLOCK, options);
-  const journal = await LogJournal.open(storage.log);
-  const queue = new MemoryQueue(SYSTEM_CLOCK, options, journal);
-  await journal.load(queue);
-  return queue;
 }
 
 function queueOptions(config: TaskConfig): QueueOptions {

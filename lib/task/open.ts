@@ -1,0 +1,18 @@
+import type { Storage } from "../storage/open.ts";
+import { SYSTEM_CLOCK } from "./clock.ts";
+import { LogJournal } from "./memory/log_journal.ts";
+import { MemoryQueue } from "./memory/queue.ts";
+import type { Queue, QueueOptions } from "./queue.ts";
+
+/**
+ * Opens the queue that a storage holds. Close the queue before the storage.
+ *
+ * @throws {Error} If what the storage holds cannot be read.
+ */
+export async function openQueue(storage: Storage, options: QueueOptions): Promise<Queue> {
+  if (!storage.log.durable) return new MemoryQueue(SYSTEM_CLOCK, options);
+  const journal = await LogJournal.open(storage.log);
+  const queue = new MemoryQueue(SYSTEM_CLOCK, options, journal);
+  await journal.load(queue);
+  return queue;
+}

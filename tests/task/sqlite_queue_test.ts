@@ -1,0 +1,174 @@
+import assert from "node:assert/strict";
+import { StorageUnavailableError } from "../../lib/storage/store.ts";
+import { openStorage } from "../../lib/storage/open.ts";
+import { SqliteLog } from "../../lib/storage/sqlite_log.ts";
+import { SYSTEM_CLOCK } from "../../lib/task/clock.ts";
+import { LogJournal } from "../../lib/task/memory/log_journal.ts";
+import { MemoryQueue } from "../../lib/task/memory/queue.ts";
+import { openQueue } from "../../lib/task/open.ts";
+import type { Queue, QueueClient } from "../../lib/task/queue.ts";
+import { put, queueSuite, reserve, soon, spec, type SuiteOptions } from "./queue_suite.ts";
+import { queueOptions, SILENT_LOG } from "./support.ts";
+
+/** A queue in a file, until it is closed. */
+async function openIn(directory: string, options: SuiteOptions = {}) {
+  const storage = await openStorage("sqlite:queue.db", { dataDir: directory, log: SILENT_LOG });
+  const queue = await openQueue(storage, queueOptions(options));
+  const close = async () => {
+    await queue.close();
+    await storage.close();
+  };
+  return { queue, close };
+}
+
+queueSuite("sqlite", async (options) => {
+  const directory = await Deno.makeTempDir();
+  const { queue, close } = await openIn(directory, options);
+  return {
+    queue,
+    [Symbol.asyncDispose]: async () => {
+      await close();
+      await Deno.remove(directory, { recursive: true });
+    },
+  };
+});
+
+/** Runs one life of a queue after the other, on the same file. */
+async function lives(...runs: ((client: QueueClient, queue: Queue) => Promise<void>)[]) {
+  const directory = await Deno.makeTempDir();
+  try {
+    for (const run of runs) {
+      const { queue, close } = await openIn(directory);
+      const client = queue.connect();
+      await run(client, queue);
+      await client.settled();
+      await close();
+    }
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+Deno.test("LogJournal: jobs come back in the state that they were in, reserved ones ready", async () => {
+  const ids: Record<string, number> = {};
+  await lives(async (client) => {
+    client.use("tube-a");
+    client.watch("tube-a");
+    const binary = Uint8Array.from({ length: 2000 }, (_, index) => index % 256);
+    ids["binary"] = await put(client, { ...spec("", { priority: 7 }), body: binary });
+    ids["delayed"] = await put(client, spec("d", { delayMs: 60_000, ttrMs: 5_000 }));
+    ids["deleted"] = await put(client, spec("x"));
+    await client.delete(ids["deleted"]);
+    const unique = await client.putUnique("the-key", spec("u", { priority: 3 }));
+    assert(typeof unique === "object");
+    ids["unique"] = unique.id;
+    client.use("tube-b");
+    client.watch("tube-b");
+    ids["buried"] = await put(client, spec("b", { priority: 1 }));
+    ids["released"] = await put(client, spec("r", { priority: 2 }));
+    assert.equal((await reserve(client)).id, ids["buried"]);
+    await client.bury(ids["buried"], 99);
+    assert.equal((await reserve(client)).id, ids["released"]);
+    await client.release(ids["released"], 5, 30_000);
+    assert.equal((await reserve(client)).id, ids["unique"]);
+  }, async (client) => {
+    assert.deepEqual((await client.listTubes()).sort(), ["default", "tube-a", "tube-b"]);
+    client.use("tube-a");
+    client.watch("tube-a");
+    assert.equal(await client.peek(ids["deleted"]!), null);
+    const delayed = (await client.statsJob(ids["delayed"]!))!;
+    assert.equal(delayed.state, "delayed");
+    assert.equal(delayed.ttrMs, 5_000);
+    assert(delayed.leftMs > 50_000 && delayed.leftMs < 60_000);
+    const buried = (await client.statsJob(ids["buried"]!))!;
+    assert.deepEqual([buried.state, buried.priority, buried.buries], ["buried", 99, 1]);
+    const released = (await client.statsJob(ids["released"]!))!;
+    assert.equal(released.state, "delayed");
+    assert.deepEqual([released.priority, released.releases, released.attempts], [5, 1, 1]);
+    const unique = (await client.statsJob(ids["unique"]!))!;
+    assert.deepEqual([unique.state, unique.key, unique.tube], ["ready", "the-key", "tube-a"]);
+    assert.deepEqual(await client.putUnique("the-key", spec("u")), {
+      id: ids["unique"],
+      existed: true,
+    });
+    const next = await put(client, spec("new"));
+    assert(next > Math.max(...Object.values(ids)), "an id was given out twice");
+    assert.equal((await reserve(client)).id, ids["unique"]);
+    const binary = await reserve(client);
+    assert.equal(binary.id, ids["binary"]);
+    assert.deepEqual(binary.body, Uint8Array.from({ length: 2000 }, (_, index) => index % 256));
+  });
+});
+
+Deno.test("LogJournal: results come back, and expire", async () => {
+  let id = 0;
+  await lives(async (client) => {
+    id = await put(client, spec("x"));
+    await reserve(client);
+    assert.equal(await client.done(id, "the result\xff"), true);
+  }, async (client) => {
+    assert.deepEqual(await client.result(id), { state: "done", body: "the result\xff" });
+  });
+});
+
+Deno.test("LogJournal: ids are never given out twice, even those of jobs that are gone", async () => {
+  const seen = new Set<number>();
+  const run = async (client: QueueClient) => {
+    for (let round = 0; round < 20; round++) {
+      const id = await put(client, spec("x"));
+      assert(!seen.has(id));
+      seen.add(id);
+      await client.delete(id);
+    }
+  };
+  await lives(run, run, run);
+});
+
+Deno.test("LogJournal: an answer waits until it is durable", async () => {
+  await lives(async (client, queue) => {
+    await put(client, spec("x"));
+    const settled = client.settled();
+    assert(settled instanceof Promise, "the job is said to be durable at once");
+    await soon(settled);
+    assert.equal(client.settled(), undefined);
+    const other = queue.connect();
+    await reserve(other);
+    assert.equal(other.settled(), undefined);
+    await client.close();
+  });
+});
+
+Deno.test("LogJournal: what cannot be written is taken back, and the queue goes on when it can", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const log = await SqliteLog.open(`${directory}/queue.db`, { log: SILENT_LOG, maxPages: 40 });
+    const journal = await LogJournal.open(log);
+    const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions(), journal);
+    await journal.load(queue);
+    const client = queue.connect();
+    const kept: number[] = [];
+    let failure: unknown;
+    while (failure === undefined) {
+      const id = await put(client, spec("x".repeat(4000)));
+      try {
+        await client.settled();
+        kept.push(id);
+      } catch (error) {
+        failure = error;
+      }
+    }
+    assert(failure instanceof StorageUnavailableError);
+    assert.match(queue.problem()!, /disk is full/);
+    assert.equal((await client.stats()).ready, kept.length);
+    assert.equal(await client.delete(kept[0]!), true);
+    await client.settled();
+    assert.equal((await client.stats()).ready, kept.length - 1);
+    await put(client, spec("y"));
+    await client.settled();
+    assert.equal(queue.problem(), undefined);
+    await queue.close();
+    await log.close();
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
