@@ -8,6 +8,7 @@ import type { Log } from "../log.ts";
 import { type CommitLog, MemoryLog } from "./commit_log.ts";
 import { MemoryStore } from "./memory_store.ts";
 import type { Store } from "./store.ts";
+import { PostgresDatabase } from "./postgres_database.ts";
 import { SqliteLog } from "./sqlite_log.ts";
 import { parseStorageUrl, redactUrl } from "./url.ts";
 
@@ -35,8 +36,14 @@ export interface LogStorage extends StorageBase {
   readonly log: CommitLog;
 }
 
+/** A storage in a PostgreSQL database, which several daemons may share. */
+export interface PostgresStorage extends StorageBase {
+  readonly kind: "postgres";
+  readonly database: PostgresDatabase;
+}
+
 /** An opened storage. */
-export type Storage = LogStorage;
+export type Storage = LogStorage | PostgresStorage;
 
 /** Options for {@linkcode openStorage}. */
 export interface OpenOptions {
@@ -58,8 +65,7 @@ export async function openStorage(url: string, options: OpenOptions): Promise<St
   if (target.kind === "sqlite") {
     return logStorage("sqlite", url, await SqliteLog.open(target.path, { log: options.log }));
   }
-  await Promise.reject(new Error(`Cannot open "${redactUrl(url)}" as a storage: not built in yet`));
-  throw new Error("unreachable");
+  return postgresStorage(url, await PostgresDatabase.open(target.url, { log: options.log }));
 }
 
 function logStorage(kind: "memory" | "sqlite", url: string, log: CommitLog): LogStorage {
@@ -70,5 +76,16 @@ function logStorage(kind: "memory" | "sqlite", url: string, log: CommitLog): Log
     openStore: ({ maxBytes }) => MemoryStore.open(log, { maxBytes }),
     problem: () => log.problem(),
     close: () => log.close(),
+  };
+}
+
+function postgresStorage(url: string, database: PostgresDatabase): PostgresStorage {
+  return {
+    kind: "postgres",
+    url: redactUrl(url),
+    database,
+    openStore: () => Promise.reject(new Error("The store on PostgreSQL is not built yet")),
+    problem: () => undefined,
+    close: () => Promise.resolve(),
   };
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createLog } from "../../lib/log.ts";
+import type { LogStorage } from "../../lib/storage/open.ts";
 import { StoragePool } from "../../lib/storage/pool.ts";
 
 const log = createLog("test", { level: "error", format: "text", sink: () => {} });
@@ -8,9 +9,9 @@ Deno.test("StoragePool: who names the same URL shares a storage, the last one cl
   const dataDir = await Deno.makeTempDir();
   try {
     const pool = new StoragePool("sqlite:a.db", { dataDir, log });
-    const first = await pool.open();
-    const second = await pool.open("sqlite:a.db");
-    const other = await pool.open("memory:");
+    const first = await pool.open() as LogStorage;
+    const second = await pool.open("sqlite:a.db") as LogStorage;
+    const other = await pool.open("memory:") as LogStorage;
     assert.equal(first.log, second.log);
     assert.notEqual(first.log, other.log);
     await first.close();
@@ -19,7 +20,7 @@ Deno.test("StoragePool: who names the same URL shares a storage, the last one cl
     second.log.put(table, "a", "1");
     await second.log.flushed();
     const closing = second.close();
-    const again = await pool.open();
+    const again = await pool.open() as LogStorage;
     await closing;
     assert.notEqual(again.log, second.log);
     await again.close();

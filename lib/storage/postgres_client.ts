@@ -1,0 +1,177 @@
+/**
+ * Connections to PostgreSQL that come back by themselves after they were lost.
+ *
+ * When the outcome of a statement is not known, because the connection broke or no answer came in
+ * time, it is not sent again, so that nothing is ever done twice: it fails, and its server process
+ * may still be at it. Hence the rule on the way back: all connections get a new name, and before
+ * the first of them is used, the server is told to end what is left of those with the old name.
+ * Nothing that was given up can be done after something that was acknowledged later.
+ *
+ * @module
+ */
+
+import postgres from "postgres";
+import type { Log } from "../log.ts";
+import { StorageUnavailableError } from "./store.ts";
+
+/** The first pause before trying to connect again; each one after it is twice as long. */
+const MIN_BACKOFF_MS = 50;
+
+/** The longest pause before trying to connect again. */
+const MAX_BACKOFF_MS = 1_000;
+
+/** How long the server may take to end the processes of lost connections. */
+const FENCE_TIMEOUT_MS = 5_000;
+
+/** The states of an error after which the connection, or the server, is not what it was. */
+const LOST_STATES = /^(08|57P|53300|25P03|XX)/;
+
+/** What a client needs to know. */
+export interface PostgresClientOptions {
+  /** What the connections are for. */
+  name: string;
+  /** Makes connections with a name. */
+  connect(name: string, connections?: number): postgres.Sql;
+  /** The message of an error, fit for a log. */
+  describe(error: unknown): string;
+  /** How long some work on the database may take in all. */
+  deadlineMs: number;
+  log: Log;
+}
+
+/** Connections to a database. */
+export class PostgresClient {
+  readonly #options: PostgresClientOptions;
+  readonly #id = crypto.randomUUID().slice(0, 8);
+  #generation = 1;
+  #sql: postgres.Sql;
+  #problem: string | undefined;
+  #closed = false;
+  #recovery: Promise<void> = Promise.resolve();
+  #wakeUp: () => void = () => {};
+
+  constructor(options: PostgresClientOptions) {
+    this.#options = options;
+    this.#sql = options.connect(this.#name());
+  }
+
+  /**
+   * Does some work on the database.
+   *
+   * @param work It uses the connections that it is given and no others, and no longer than it runs.
+   * @param deadlineMs How long it may take. @default {that of the client}
+   * @throws {StorageUnavailableError} If the database is gone. The outcome of the work is then not
+   * known; it is not done after this.
+   * @throws What the work throws, a `postgres.PostgresError` when the server refused a statement.
+   */
+  async run<T>(
+    work: (sql: postgres.Sql) => Promise<T>,
+    deadlineMs: number = this.#options.deadlineMs,
+  ): Promise<T> {
+    if (this.#closed) throw new StorageUnavailableError("storage unavailable: it is closed");
+    if (this.#problem !== undefined) throw this.#unavailable();
+    const sql = this.#sql;
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(
+      () => late.reject(new LateError(`no answer within ${deadlineMs} ms`)),
+      deadlineMs,
+    );
+    try {
+      return await Promise.race([work(sql), late.promise]);
+    } catch (error) {
+      if (!isLost(error)) throw error;
+      if (sql === this.#sql && !this.#closed) this.#lose(error);
+      throw this.#unavailable(error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Why the database cannot be used at the moment; `undefined` when it can. */
+  problem(): string | undefined {
+    return this.#problem;
+  }
+
+  /** Lets what is under way end, and closes all connections. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#wakeUp();
+    await this.#recovery;
+    await this.#sql.end({ timeout: 5 });
+  }
+
+  #name(): string {
+    return `${this.#options.name} ${this.#id}.${this.#generation}`;
+  }
+
+  #unavailable(cause?: unknown): StorageUnavailableError {
+    const reason = cause === undefined ? this.#problem : this.#options.describe(cause);
+    return new StorageUnavailableError(`storage unavailable: ${reason}`, { cause });
+  }
+
+  #lose(error: unknown): void {
+    this.#problem = this.#options.describe(error);
+    this.#options.log.error("Database lost", { error: this.#problem });
+    const lost = this.#sql;
+    this.#recovery = this.#recover(lost);
+  }
+
+  async #recover(lost: postgres.Sql): Promise<void> {
+    await lost.end({ timeout: 0 });
+    const lostName = this.#name();
+    for (let backoffMs = MIN_BACKOFF_MS; !this.#closed; backoffMs *= 2) {
+      await this.#sleep(Math.min(backoffMs, MAX_BACKOFF_MS) * (0.75 + Math.random() / 2));
+      if (this.#closed) return;
+      try {
+        await this.#fence(lostName);
+        this.#generation++;
+        this.#sql = this.#options.connect(this.#name());
+        this.#problem = undefined;
+        this.#options.log.info("Database works again");
+        return;
+      } catch (error) {
+        this.#problem = this.#options.describe(error);
+      }
+    }
+  }
+
+  /** Ends what the server still does for connections of a name. */
+  async #fence(name: string): Promise<void> {
+    const sql = this.#options.connect("recovery", 1);
+    const timer = setTimeout(() => sql.end({ timeout: 0 }), this.#options.deadlineMs);
+    try {
+      const left = await sql`SELECT pg_terminate_backend(pid, ${FENCE_TIMEOUT_MS}) AS ended
+        FROM pg_stat_activity WHERE application_name = ${`quartet ${name}`}`;
+      if (left.some(({ ended }) => ended !== true)) {
+        throw new Error("the server is still busy with statements that were given up");
+      }
+    } finally {
+      clearTimeout(timer);
+      await sql.end({ timeout: 1 });
+    }
+  }
+
+  #sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#wakeUp = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}
+
+/** Thrown when no answer came in time. */
+class LateError extends Error {
+  override name = "LateError";
+}
+
+/** Whether an error means that the connection is gone, and with it the outcome of the work. */
+function isLost(error: unknown): boolean {
+  if (error instanceof LateError) return true;
+  if (error instanceof postgres.PostgresError) return LOST_STATES.test(error.code);
+  // What is neither an answer of the server nor thrown by the work has a code of the system.
+  const { code } = error as { code?: unknown };
+  return error instanceof Error && typeof code === "string" && /^[A-Z][A-Z_]+$/.test(code);
+}

@@ -1,0 +1,127 @@
+import assert from "node:assert/strict";
+import postgres from "postgres";
+import { PostgresDatabase } from "../../lib/storage/postgres_database.ts";
+import { StorageUnavailableError } from "../../lib/storage/store.ts";
+import { TestLog } from "../support/log.ts";
+import { execute, PostgresServer, usePostgres } from "../support/postgres.ts";
+import { until, within } from "../support/within.ts";
+
+const TEST_DEADLINE_MS = 30_000;
+
+const server = usePostgres();
+
+Deno.test("PostgresDatabase.migrate: daemons that start at once make the tables once", async () => {
+  const url = await server.createDatabase();
+  const { log } = new TestLog();
+  const steps = ["CREATE TABLE quartet.a (n int)", "INSERT INTO quartet.a VALUES (1)"];
+  const start = async () => {
+    const database = await PostgresDatabase.open(url, { log });
+    await database.migrate("test", steps);
+  };
+  await within(TEST_DEADLINE_MS, "the migrations", Promise.all([start(), start(), start()]));
+  const again = await PostgresDatabase.open(url, { log });
+  await again.migrate("test", [...steps, "INSERT INTO quartet.a VALUES (2)"]);
+  const rows = await execute(url, "SELECT n FROM quartet.a ORDER BY n");
+  assert.deepEqual(rows.map(({ n }) => n), [1, 2]);
+  await assert.rejects(
+    again.migrate("test", steps),
+    /tables of "test" have version 3, and this program knows versions up to 2$/,
+  );
+});
+
+Deno.test("PostgresDatabase.migrate: a step that fails leaves nothing behind", async () => {
+  const url = await server.createDatabase();
+  const database = await PostgresDatabase.open(url, { log: new TestLog().log });
+  await assert.rejects(
+    database.migrate("test", ["CREATE TABLE quartet.b (n int)", "SELECT 1 / 0"]),
+    /division by zero/,
+  );
+  await database.migrate("test", ["CREATE TABLE quartet.b (n int)"]);
+});
+
+Deno.test("PostgresDatabase.open: says what is wrong, and never the password", async () => {
+  const url = new URL(await server.createDatabase());
+  url.password = "top/secret";
+  const { log } = new TestLog();
+  const refuses = (url: string, why: RegExp) =>
+    assert.rejects(PostgresDatabase.open(url, { log, connectMs: 500 }), (error: Error) => {
+      assert.match(error.message, why);
+      assert.match(error.message, /^Cannot open "postgres:\/\/tester@.*" as storage: /);
+      assert.ok(!/secret/.test(error.message));
+      return true;
+    });
+  const elsewhere = new URL(url);
+  elsewhere.pathname = "/top%2Fsecret_database";
+  await assert.rejects(PostgresDatabase.open(elsewhere.href, { log }), /does not exist/);
+  const nobody = new URL(url);
+  nobody.port = "1";
+  await refuses(nobody.href, /ECONNREFUSED/);
+  const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  nobody.port = String((silent.addr as Deno.NetAddr).port);
+  await refuses(nobody.href, /CONNECT_TIMEOUT/);
+  silent.close();
+});
+
+Deno.test("PostgresClient: fails while the database is gone, and comes back", async () => {
+  await using own = await PostgresServer.start();
+  const testLog = new TestLog();
+  const database = await PostgresDatabase.open(own.url(), { log: testLog.log, statementMs: 500 });
+  const client = database.connect({ name: "test", connections: 2 });
+  try {
+    await client.run((sql) => sql`SELECT 1`);
+    await own.kill();
+    await assert.rejects(client.run((sql) => sql`SELECT 1`), StorageUnavailableError);
+    assert.ok(client.problem() !== undefined);
+    await assert.rejects(client.run((sql) => sql`SELECT 1`), /^StorageUnavailableError: storage/);
+    await own.restart();
+    await until("it is back", () => client.problem() === undefined);
+    await client.run((sql) => sql`SELECT 1`);
+    assert.equal(testLog.matching("Database lost").length, 1);
+    assert.equal(testLog.matching("Database works again").length, 1);
+    assert.ok(!testLog.lines.some((line) => line.includes("secret")));
+  } finally {
+    await client.close();
+  }
+});
+
+Deno.test("PostgresClient: what was given up is not done after what came later", async () => {
+  const url = await server.createDatabase();
+  await execute(url, "CREATE TABLE t AS SELECT 'first' AS v");
+  const database = await PostgresDatabase.open(url, { log: new TestLog().log });
+  const client = database.connect({ name: "test", connections: 2 });
+  const other = postgres(url, { max: 1 });
+  try {
+    await other.unsafe("BEGIN; UPDATE t SET v = v");
+    // It waits for the lock of the other one, so its outcome is open when it is given up.
+    await assert.rejects(
+      client.run((sql) => sql`UPDATE t SET v = 'given up'`, 200),
+      /no answer within 200 ms/,
+    );
+    await until("it is back", () => client.problem() === undefined);
+    await other.unsafe("COMMIT");
+    await client.run((sql) => sql`UPDATE t SET v = 'later'`);
+    const waiting = "SELECT count(*)::int AS n FROM pg_stat_activity WHERE query ~ 'given up'";
+    await until("nothing is left", async () => (await execute(url, waiting))[0]!.n === 1);
+    assert.deepEqual([...await execute(url, "SELECT v FROM t")], [{ v: "later" }]);
+  } finally {
+    await other.end({ timeout: 1 });
+    await client.close();
+  }
+});
+
+Deno.test("PostgresClient: what the server refuses, and what the work throws, is passed on", async () => {
+  const database = await PostgresDatabase.open(await server.createDatabase(), {
+    log: new TestLog().log,
+    statementMs: 100,
+  });
+  const client = database.connect({ name: "test", connections: 1 });
+  try {
+    await assert.rejects(client.run((sql) => sql`SELECT 1 / 0`), { code: "22012" });
+    await assert.rejects(client.run((sql) => sql`SELECT pg_sleep(5)`), { code: "57014" });
+    await assert.rejects(client.run(() => Promise.reject(new RangeError("mine"))), RangeError);
+    assert.equal(client.problem(), undefined);
+  } finally {
+    await client.close();
+  }
+  await assert.rejects(client.run((sql) => sql`SELECT 1`), /it is closed/);
+});
