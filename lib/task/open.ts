@@ -10,6 +10,7 @@ import type { Queue, QueueOptions } from "./queue.ts";
  * @throws {Error} If what the storage holds cannot be read.
  */
 export async function openQueue(storage: Storage, options: QueueOptions): Promise<Queue> {
+  if (storage.kind === "postgres") throw new Error("The queue on PostgreSQL is not built yet");
   if (!storage.log.durable) return new MemoryQueue(SYSTEM_CLOCK, options);
   const journal = await LogJournal.open(storage.log);
   const queue = new MemoryQueue(SYSTEM_CLOCK, options, journal);
