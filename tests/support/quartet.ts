@@ -4,19 +4,26 @@ export const ROOT = new URL("../../", import.meta.url).pathname;
 /** What the task `start` allows. */
 export const PERMISSIONS = ["--allow-net", "--allow-read", "--allow-write", "--allow-env"];
 
-/** The words that run quartet with Deno, before its own. */
-export function denoWords(entry = `${ROOT}main.ts`): string[] {
-  return ["run", "--frozen", `--config=${ROOT}deno.json`, ...PERMISSIONS, entry];
+/**
+ * The words that run quartet with Deno, before its own.
+ *
+ * @param bundle What is run instead of main.ts; it may load nothing but itself.
+ */
+export function denoWords(bundle?: string): string[] {
+  const from = bundle === undefined
+    ? ["--frozen", `--config=${ROOT}deno.json`]
+    : ["--no-config", "--no-remote", "--no-npm"];
+  return ["run", ...from, ...PERMISSIONS, bundle ?? `${ROOT}main.ts`];
 }
 
 /** Runs a quartet command to its end. */
 export async function runQuartet(
   words: string[],
-  options: { stdin?: string; env?: Record<string, string> } = {},
+  options: { stdin?: string; env?: Record<string, string>; entry?: string } = {},
 ): Promise<{ code: number; stdout: string; stderr: string }> {
   await using directory = await makeTempDirectory();
   const child = new Deno.Command(Deno.execPath(), {
-    args: [...denoWords(), ...words],
+    args: [...denoWords(options.entry), ...words],
     cwd: directory.path,
     env: { NO_COLOR: "1", ...options.env },
     stdin: "piped",
