@@ -1,7 +1,8 @@
 import type { Command } from "./command.ts";
 import { check } from "./check.ts";
 import { init } from "./init.ts";
+import { records } from "./records.ts";
 import { serve } from "./serve.ts";
 
 /** All commands, in the order in which the help lists them. */
-export const COMMANDS: readonly Command[] = [serve, check, init];
+export const COMMANDS: readonly Command[] = [serve, check, init, records];

@@ -13,7 +13,7 @@ import { orderOf, type SampledKey } from "./splitters.ts";
 /** How many keys a node samples: with as few as these, its share is even to within 1 %. */
 export const SAMPLE_KEYS = 16_384;
 /** All keys of a sample together have at most so many bytes. */
-export const SAMPLE_BYTES = 4 * 1024 * 1024;
+export const SAMPLE_BYTES = 1024 * 1024;
 
 const NEWLINE = 0x0a;
 /** A line is looked for in windows of this size, and of up to two longest lines. */

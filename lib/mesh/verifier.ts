@@ -1,0 +1,128 @@
+/**
+ * Checks that records are in order, and counts them as valsort does.
+ *
+ * @module
+ */
+
+import { CrcSum, type Tally } from "./checksum.ts";
+import { MAX_LINE_BYTES, type RecordFormat } from "./record_format.ts";
+
+const CHUNK_BYTES = 1024 * 1024;
+const NEWLINE = 0x0a;
+
+/** What was found. */
+export interface Verification extends Tally {
+  /** How many records have the key of the one before. */
+  duplicateKeys: number;
+  /** How many records are below the one before. */
+  unordered: number;
+  /** The number of the first of them, counted from 0 over all files. */
+  firstUnordered?: number;
+}
+
+/** Checks files one after the other, as if they were one. */
+export class Verifier {
+  readonly #format: RecordFormat;
+  readonly #sum = new CrcSum();
+  readonly #found = { records: 0, bytes: 0, duplicateKeys: 0, unordered: 0 };
+  #firstUnordered: number | undefined;
+  /** The key of the record before, copied: its chunk may be gone. */
+  #last = new Uint8Array(256);
+  #lastBytes = -1;
+
+  constructor(format: RecordFormat) {
+    this.#format = format;
+  }
+
+  /** What was found so far. */
+  result(): Verification {
+    return {
+      ...this.#found,
+      sum: this.#sum.value,
+      ...(this.#firstUnordered === undefined ? {} : { firstUnordered: this.#firstUnordered }),
+    };
+  }
+
+  /**
+   * Checks a file.
+   *
+   * @param onProgress Told how many bytes were read.
+   * @throws {Error} If it cannot be read, or its last record is cut off.
+   */
+  async file(path: string, onProgress: (bytes: number) => void = () => {}): Promise<void> {
+    using file = await Deno.open(path);
+    const { recordBytes } = this.#format;
+    const size = Math.max(CHUNK_BYTES, 2 * (recordBytes || MAX_LINE_BYTES));
+    // Two chunks: while one is checked, the other one is read.
+    let [chunk, next] = [new Uint8Array(size + 1), new Uint8Array(size + 1)];
+    let filled = 0;
+    let position = 0;
+    let reading = file.read(chunk.subarray(0, size));
+    for (;;) {
+      const count = await reading;
+      if (count === null) break;
+      filled += count;
+      const end = this.#lastEnd(chunk, filled);
+      const rest = filled - end;
+      if (!recordBytes && rest > MAX_LINE_BYTES) {
+        throw new Error(`Cannot verify "${path}": the line at byte ${position + end} is too long`);
+      }
+      next.set(chunk.subarray(end, filled));
+      reading = file.read(next.subarray(rest, size));
+      this.#check(chunk, end);
+      onProgress(count);
+      [chunk, next] = [next, chunk];
+      position += end;
+      filled = rest;
+    }
+    if (filled === 0) return;
+    if (recordBytes) {
+      throw new Error(
+        `Cannot verify "${path}": the record at byte ${position} is cut off, ` +
+          `it has ${filled} of ${recordBytes} bytes`,
+      );
+    }
+    chunk[filled] = NEWLINE;
+    this.#check(chunk, filled + 1);
+  }
+
+  /** Where the last complete record ends. */
+  #lastEnd(chunk: Uint8Array, filled: number): number {
+    const { recordBytes } = this.#format;
+    if (recordBytes) return filled - filled % recordBytes;
+    return chunk.subarray(0, filled).lastIndexOf(NEWLINE) + 1;
+  }
+
+  #check(chunk: Uint8Array, end: number): void {
+    const { recordBytes, keyStart, keyEnd } = this.#format;
+    // Where the key of the record before is: in this chunk, or kept from the one before.
+    let last: Uint8Array = this.#last;
+    let [lastFrom, lastBytes] = [0, this.#lastBytes];
+    for (let at = 0; at < end;) {
+      const next = recordBytes ? at + recordBytes : chunk.indexOf(NEWLINE, at) + 1;
+      const content = recordBytes ? next : next - 1;
+      const from = Math.min(at + keyStart, content);
+      const bytes = Math.min(at + keyEnd, content) - from;
+      if (lastBytes >= 0) {
+        const common = Math.min(bytes, lastBytes);
+        let i = 0;
+        while (i < common && chunk[from + i] === last[lastFrom + i]) i++;
+        const order = i < common ? chunk[from + i]! - last[lastFrom + i]! : bytes - lastBytes;
+        if (order === 0) this.#found.duplicateKeys++;
+        else if (order < 0) {
+          this.#found.unordered++;
+          this.#firstUnordered ??= this.#found.records;
+        }
+      }
+      this.#sum.add(chunk.subarray(at, next));
+      this.#found.records++;
+      [last, lastFrom, lastBytes] = [chunk, from, bytes];
+      at = next;
+    }
+    this.#found.bytes += end;
+    if (last === this.#last) return;
+    if (this.#last.length < lastBytes) this.#last = new Uint8Array(lastBytes);
+    this.#last.set(last.subarray(lastFrom, lastFrom + lastBytes));
+    this.#lastBytes = lastBytes;
+  }
+}
