@@ -48,6 +48,7 @@ export interface MemoryStoreOptions {
 
 /** A store with its key space in memory. */
 export class MemoryStore implements Store {
+  readonly maxKeyBytes = Infinity;
   readonly #log: CommitLog;
   readonly #spaces: MemorySpace[];
   readonly #maxBytes: number;

@@ -9,6 +9,7 @@ import { type CommitLog, MemoryLog } from "./commit_log.ts";
 import { MemoryStore } from "./memory_store.ts";
 import type { Store } from "./store.ts";
 import { PostgresDatabase } from "./postgres_database.ts";
+import { PostgresStore } from "./postgres_store.ts";
 import { SqliteLog } from "./sqlite_log.ts";
 import { parseStorageUrl, redactUrl } from "./url.ts";
 
@@ -65,7 +66,8 @@ export async function openStorage(url: string, options: OpenOptions): Promise<St
   if (target.kind === "sqlite") {
     return logStorage("sqlite", url, await SqliteLog.open(target.path, { log: options.log }));
   }
-  return postgresStorage(url, await PostgresDatabase.open(target.url, { log: options.log }));
+  const { log } = options;
+  return postgresStorage(url, await PostgresDatabase.open(target.url, { log }), log);
 }
 
 function logStorage(kind: "memory" | "sqlite", url: string, log: CommitLog): LogStorage {
@@ -79,12 +81,12 @@ function logStorage(kind: "memory" | "sqlite", url: string, log: CommitLog): Log
   };
 }
 
-function postgresStorage(url: string, database: PostgresDatabase): PostgresStorage {
+function postgresStorage(url: string, database: PostgresDatabase, log: Log): PostgresStorage {
   return {
     kind: "postgres",
     url: redactUrl(url),
     database,
-    openStore: () => Promise.reject(new Error("The store on PostgreSQL is not built yet")),
+    openStore: () => PostgresStore.open(database, { log }),
     problem: () => undefined,
     close: () => Promise.resolve(),
   };

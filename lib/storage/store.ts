@@ -98,8 +98,16 @@ export class OutOfMemoryError extends Error {
 /** Either now or later. Engines that hold the key space in memory answer now where they can. */
 export type MaybePromise<T> = T | Promise<T>;
 
-/** A key-value store. What answers now also throws now, where a promise would be rejected. */
+/**
+ * A key-value store. What answers now also throws now, where a promise would be rejected.
+ *
+ * Operations on the same key take effect in the order in which they were called, so nobody has to
+ * await one before the next. A scan or a transaction over spaces comes after all that were called
+ * before it.
+ */
 export interface Store {
+  /** How long a key may be, in bytes. Whoever writes a longer one gets a `RangeError`. */
+  readonly maxKeyBytes: number;
   /**
    * The durable entry of a key: a transaction of one `get`, without its cost.
    *
@@ -120,20 +128,26 @@ export interface Store {
    * @param places All places that the function may get, put or delete.
    * @param run The work; it may run more than once, and must not keep anything between runs. What
    * it throws rejects the transaction, and nothing of it is written.
-   * @param options `blind`: the function calls neither `get` nor uses what `delete` returns.
+   * @param options What an engine can do it faster for. `blind`: the function calls neither `get`
+   * nor uses what `delete` returns. `readOnly`: it calls neither `put` nor `delete`.
    * @throws {StorageUnavailableError}
    * @throws {OutOfMemoryError}
    */
   transact<T>(
     places: readonly Place[],
     run: (transaction: Transaction) => T,
-    options?: { blind?: boolean },
+    options?: { blind?: boolean; readOnly?: boolean },
   ): MaybePromise<T>;
   /**
    * As `transact`, for work on whole spaces. It excludes every other transaction meanwhile, so it
    * may await its transaction and nothing else. What it does may run more than once too.
+   *
+   * @param options `readOnly`: it only asks. Then it need not keep others from writing.
    */
-  transactSpaces<T>(run: (transaction: SpaceTransaction) => Promise<T>): Promise<T>;
+  transactSpaces<T>(
+    run: (transaction: SpaceTransaction) => Promise<T>,
+    options?: { readOnly?: boolean },
+  ): Promise<T>;
   /**
    * A page of a space in key order, as of one moment between the call and the answer; only
    * durable entries. The first one of a large space may take a while; nobody else has to wait.

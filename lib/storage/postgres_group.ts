@@ -1,0 +1,89 @@
+/**
+ * The transaction of a group: its functions run one after another on the same entries, each on
+ * what those before it left.
+ *
+ * @module
+ */
+
+import type { Row } from "./postgres_rows.ts";
+import type { Entry, Key, Place, Transaction } from "./store.ts";
+import type { Value } from "./value.ts";
+
+/** What is known of a place. */
+interface Slot extends Place {
+  entry: Entry | undefined;
+  changed: boolean;
+}
+
+/** A transaction over entries that were read before. */
+export class GroupTransaction implements Transaction {
+  readonly nowMs: number;
+  readonly #nextVersion: () => number;
+  readonly #slots = new Map<string, Slot>();
+  /** What the current function has changed, as it was before. */
+  #undo: Slot[] = [];
+
+  constructor(nowMs: number, nextVersion: () => number) {
+    this.nowMs = nowMs;
+    this.#nextVersion = nextVersion;
+  }
+
+  /** Adds what was read at a place. */
+  add({ space, key }: Place, entry: Entry | undefined): void {
+    this.#slots.set(`${space}:${key}`, { space, key, entry, changed: false });
+  }
+
+  /** Runs a function; if it throws, what it did is taken back. */
+  attempt<T>(run: () => T): T {
+    this.#undo = [];
+    try {
+      return run();
+    } catch (error) {
+      for (const slot of this.#undo.reverse()) this.#slots.set(`${slot.space}:${slot.key}`, slot);
+      throw error;
+    }
+  }
+
+  /** All that is to be written, in no order. */
+  changed(): Row[] {
+    const rows: Row[] = [];
+    for (const { space, key, entry, changed } of this.#slots.values()) {
+      if (!changed) continue;
+      rows.push({
+        space,
+        key,
+        value: entry?.value,
+        expiresAtMs: entry?.expiresAtMs ?? 0,
+        version: entry === undefined ? this.#nextVersion() : Number(entry.version),
+      });
+    }
+    return rows;
+  }
+
+  get(space: number, key: Key): Entry | undefined {
+    const { entry } = this.#slot(space, key);
+    if (entry === undefined) return undefined;
+    return entry.expiresAtMs !== 0 && entry.expiresAtMs <= this.nowMs ? undefined : entry;
+  }
+
+  put(space: number, key: Key, value: Value, expiresAtMs: number): void {
+    this.#set(space, key, { value, expiresAtMs, version: this.#nextVersion() });
+  }
+
+  delete(space: number, key: Key): boolean {
+    if (this.get(space, key) === undefined) return false;
+    this.#set(space, key, undefined);
+    return true;
+  }
+
+  #set(space: number, key: Key, entry: Entry | undefined): void {
+    this.#undo.push(this.#slot(space, key));
+    this.#slots.set(`${space}:${key}`, { space, key, entry, changed: true });
+  }
+
+  #slot(space: number, key: Key): Slot {
+    const slot = this.#slots.get(`${space}:${key}`);
+    if (slot !== undefined) return slot;
+    throw new RangeError(`Cannot use the key "${key}": the transaction has not named it`);
+  }
+}

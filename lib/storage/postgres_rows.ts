@@ -1,0 +1,165 @@
+/**
+ * The table of the key-value store in PostgreSQL, and the statements that read and write many of
+ * its rows at once.
+ *
+ * Statements get their rows as a few long parameters: all keys joined and all values joined, each
+ * with a list of where they are. That is a third faster than arrays of byte strings, which would
+ * be escaped and parsed one by one.
+ *
+ * A deleted key stays for a while as a row that expired in 1970. So a write is always an upsert of
+ * rows in key order, whatever it does, and since every statement takes its locks in that order,
+ * daemons wait for each other but never in a circle.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import type { Entry, Key, Place } from "./store.ts";
+import { copyValue, type Value, valueFrom } from "./value.ts";
+
+/** The version 1 of the table, and all later ones; see `PostgresDatabase.migrate`. */
+export const KV_MIGRATIONS: readonly string[] = [
+  `CREATE TABLE quartet.kv (
+     space smallint NOT NULL,
+     key bytea NOT NULL,
+     value bytea NOT NULL,
+     version bigint NOT NULL,
+     -- Milliseconds since the Unix epoch by the clock of the database; NULL for never.
+     expires_at bigint,
+     PRIMARY KEY (space, key)
+   ) WITH (fillfactor = 80);
+   CREATE INDEX kv_expires_at ON quartet.kv (expires_at) WHERE expires_at IS NOT NULL;
+   -- Each number stands for a block of versions that a daemon gives to what it writes.
+   CREATE SEQUENCE quartet.kv_version_blocks;`,
+];
+
+/** The longest key; a row of an index has to fit three times into a page of 8 KiB. */
+export const MAX_KEY_BYTES = 2048;
+
+/** The clock of the database, in milliseconds since the Unix epoch. */
+export const CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+
+/** When a deleted key has expired. */
+const DELETED_AT_MS = 0;
+
+/** A value that is to be written; `undefined` to delete the key. */
+export interface Row extends Place {
+  readonly value: Value | undefined;
+  readonly version: number;
+  /** 0 for never. */
+  readonly expiresAtMs: number;
+}
+
+/** What a statement gives back for a place. */
+export interface StoredRow {
+  /** Which place it is, from 1; 0 for the row whose version is the clock. */
+  i: number;
+  value: Buffer;
+  version: number;
+  expires_at: number | null;
+}
+
+const PLACES = `unnest($1::text::int2[], $2::text::int4[], $3::text::int4[])`;
+
+/** Reads places; the first row is the clock. Its parameters are those of {@linkcode packPlaces}. */
+export const READ_ROWS = `
+  SELECT 0::bigint AS i, NULL::bytea AS value, ${CLOCK} AS version, NULL::bigint AS expires_at
+  UNION ALL
+  SELECT p.i, kv.value, kv.version, kv.expires_at
+  FROM ${PLACES} WITH ORDINALITY AS p (space, start, length, i)
+  JOIN quartet.kv ON kv.space = p.space
+    AND kv.key = substring($4::bytea FROM p.start FOR p.length)`;
+
+/**
+ * Locks places, in their order, and makes a row of each that has none, as if it had been deleted.
+ * A row whose condition is false is locked but not written. Its parameters are those of
+ * {@linkcode packPlaces}, and the version of the rows that it makes.
+ */
+export const LOCK_ROWS = `
+  INSERT INTO quartet.kv (space, key, value, version, expires_at)
+  SELECT p.space, substring($4::bytea FROM p.start FOR p.length), '', $5::bigint, ${DELETED_AT_MS}
+  FROM ${PLACES} AS p (space, start, length)
+  ON CONFLICT (space, key) DO UPDATE SET version = kv.version WHERE false`;
+
+/** Writes rows. Its parameters are those of {@linkcode packRows}. */
+export const WRITE_ROWS = `
+  INSERT INTO quartet.kv (space, key, value, version, expires_at)
+  SELECT r.space, substring($4::bytea FROM r.start FOR r.length),
+    substring($5::bytea FROM r.value_start FOR r.value_length), r.version, r.expires_at
+  FROM unnest($1::text::int2[], $2::text::int4[], $3::text::int4[], $6::text::int4[],
+    $7::text::int4[], $8::text::int8[], $9::text::int8[])
+    AS r (space, start, length, value_start, value_length, version, expires_at)
+  ON CONFLICT (space, key) DO UPDATE
+  SET value = excluded.value, version = excluded.version, expires_at = excluded.expires_at`;
+
+/** A parameter of one of these statements. */
+export type Parameter = string | Uint8Array;
+
+/** Orders places as the primary key does. */
+export function comparePlaces(a: Place, b: Place): number {
+  return a.space - b.space || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
+}
+
+/** The parameters that stand for places. */
+export function packPlaces(places: readonly Place[]): Parameter[] {
+  const spaces: number[] = [];
+  const keys: Key[] = [];
+  for (const { space, key } of places) {
+    spaces.push(space);
+    keys.push(key);
+  }
+  const packed = join(keys);
+  return [list(spaces), packed.starts, packed.lengths, packed.bytes];
+}
+
+/** The parameters that stand for rows, which must be in order. */
+export function packRows(rows: readonly Row[]): Parameter[] {
+  const values: Value[] = [];
+  const versions: number[] = [];
+  let expirations = "";
+  for (const { value, version, expiresAtMs } of rows) {
+    values.push(value ?? "");
+    versions.push(version);
+    const expiresAt = value === undefined ? DELETED_AT_MS : expiresAtMs === 0 ? null : expiresAtMs;
+    expirations += `,${expiresAt}`;
+  }
+  const packed = join(values);
+  return [
+    ...packPlaces(rows),
+    packed.bytes,
+    packed.starts,
+    packed.lengths,
+    list(versions),
+    `{${expirations.slice(1)}}`,
+  ];
+}
+
+/** The entry of a row, unless it has expired. */
+export function entryOf(row: StoredRow, nowMs: number): Entry | undefined {
+  if (row.expires_at !== null && row.expires_at <= nowMs) return undefined;
+  return { value: valueFrom(row.value), version: row.version, expiresAtMs: row.expires_at ?? 0 };
+}
+
+/** Values one after another, and where each is, from 1 as SQL counts. */
+function join(values: readonly Value[]): { bytes: Uint8Array; starts: string; lengths: string } {
+  const starts: number[] = [];
+  const lengths: number[] = [];
+  let end = 0;
+  for (const { length } of values) {
+    starts.push(end + 1);
+    lengths.push(length);
+    end += length;
+  }
+  // What asks for bytes of any kind makes a Buffer of them anyway.
+  const bytes = Buffer.allocUnsafe(end);
+  end = 0;
+  for (const value of values) {
+    copyValue(value, bytes, end);
+    end += value.length;
+  }
+  return { bytes, starts: list(starts), lengths: list(lengths) };
+}
+
+function list(numbers: readonly number[]): string {
+  return `{${numbers.join()}}`;
+}
