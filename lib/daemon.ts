@@ -1,21 +1,33 @@
 import type { Config } from "./config/schema.ts";
 import type { Log } from "./log.ts";
 import { formatAddress } from "./net/address.ts";
-import type { RunningService, Service, ServiceConfig, ServiceContext } from "./service.ts";
+import type { RecentLog } from "./recent_log.ts";
+import type {
+  DaemonState,
+  DaemonView,
+  RunningService,
+  Service,
+  ServiceConfig,
+  ServiceContext,
+  ServiceView,
+} from "./service.ts";
 import { StoragePool } from "./storage/pool.ts";
 
 /** What a daemon is made of. */
 export interface DaemonOptions {
-  /** The services that there are, in the order in which they start. */
+  /** The services that there are. */
   services: readonly Service[];
   /** Makes the log of a part of the daemon, by its name. */
   createLog: (part: string) => Log;
+  /** Where the last lines of that log can be read again. */
+  recentLog: RecentLog;
 }
 
 /** A service that runs, and the section that it was started with. */
 interface Started {
   section: ServiceConfig;
   running: RunningService;
+  sinceMs: number;
 }
 
 /**
@@ -27,7 +39,14 @@ export class Daemon {
   readonly #log: Log;
   readonly #storages: StoragePool;
   readonly #started = new Map<string, Started>();
+  /** Why a service that is enabled does not run as the configuration says. */
+  readonly #failures = new Map<string, string>();
+  readonly #view: DaemonView;
   #config: Config;
+  #state: DaemonState = "starting";
+  #lastReload = { successful: true, successMs: Date.now() };
+  /** The last of those that change what runs; they come one after another. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   /**
    * Starts all services that a configuration enables.
@@ -39,11 +58,12 @@ export class Daemon {
     const daemon = new Daemon(config, options);
     await Deno.mkdir(config.daemon.data_dir, { recursive: true });
     try {
-      for (const service of options.services) await daemon.#start(service, config);
+      for (const service of daemon.#startOrder()) await daemon.#start(service, config);
     } catch (error) {
       await daemon.drain(0);
       throw error;
     }
+    daemon.#state = "ready";
     return daemon;
   }
 
@@ -55,6 +75,7 @@ export class Daemon {
       dataDir: config.daemon.data_dir,
       log: options.createLog("storage"),
     });
+    this.#view = this.#createView();
   }
 
   /** The services that run, by name. */
@@ -68,23 +89,15 @@ export class Daemon {
    * cannot start, the error is logged, and it goes on as it was, if it was running.
    */
   async reload(config: Config): Promise<void> {
-    const before = this.#config;
-    this.#config = config;
-    this.#warnOfRestart(before, config);
-    for (const service of this.#options.services) {
-      const started = this.#started.get(service.name);
-      const section = config.services[service.name];
-      if (started !== undefined) {
-        if (sameConfig(section, started.section)) continue;
-        await this.#stop(service.name, started, before.daemon.drain_timeout);
-      }
-      try {
-        await this.#start(service, config);
-      } catch (error) {
-        this.#log.error("Cannot apply the new configuration", { error: (error as Error).message });
-        if (started !== undefined) await this.#start(service, before);
-      }
-    }
+    await this.#inTurn(async () => {
+      const failures = await this.#apply(config);
+      this.#noteReload(failures.length === 0);
+    });
+  }
+
+  /** Notes that a new configuration was at fault, so that everything goes on as it was. */
+  rejectReload(): void {
+    this.#noteReload(false);
   }
 
   /**
@@ -93,9 +106,114 @@ export class Daemon {
    * @param timeoutMs How long that may take; what is not done by then is cut.
    */
   async drain(timeoutMs = this.#config.daemon.drain_timeout): Promise<void> {
-    await Promise.all(
-      [...this.#started].map(([name, started]) => this.#stop(name, started, timeoutMs)),
-    );
+    this.#state = "draining";
+    await this.#inTurn(async () => {
+      const observers = new Set(this.#options.services.filter(observes).map(({ name }) => name));
+      for (const last of [false, true]) {
+        const some = [...this.#started].filter(([name]) => observers.has(name) === last);
+        await Promise.all(some.map(([name, started]) => this.#stop(name, started, timeoutMs)));
+      }
+    });
+  }
+
+  #createView(): DaemonView {
+    const state = () => this.#state;
+    const lastReload = () => this.#lastReload;
+    return {
+      get state() {
+        return state();
+      },
+      get lastReload() {
+        return lastReload();
+      },
+      services: () => this.#options.services.map(({ name }) => this.#viewOf(name)),
+      recentLog: (after) => this.#options.recentLog.read(after),
+      setEnabled: (name, enabled) => this.#inTurn(() => this.#setEnabled(name, enabled)),
+    };
+  }
+
+  #viewOf(name: string): ServiceView {
+    const started = this.#started.get(name);
+    return {
+      name,
+      enabled: this.#config.services[name]?.enabled ?? false,
+      running: started?.running,
+      sinceMs: started?.sinceMs,
+      problems: () => [
+        ...(started?.running.problems() ?? []),
+        ...[this.#failures.get(name) ?? []].flat(),
+      ],
+    };
+  }
+
+  async #inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(change);
+    this.#turn = turn.catch(() => {});
+    return await turn;
+  }
+
+  #startOrder(): Service[] {
+    const { services } = this.#options;
+    return [...services.filter(observes), ...services.filter((service) => !observes(service))];
+  }
+
+  #noteReload(successful: boolean): void {
+    const successMs = successful ? Date.now() : this.#lastReload.successMs;
+    this.#lastReload = { successful, successMs };
+  }
+
+  async #setEnabled(name: string, enabled: boolean): Promise<void> {
+    const before = this.#config;
+    const section = before.services[name];
+    if (section === undefined) {
+      throw new RangeError(`Cannot switch "${name}": there is no such service`);
+    }
+    if (this.#state !== "ready") throw new Error(`Cannot switch ${name}: the daemon is not ready`);
+    this.#log.info("Switching a service", { service: name, enabled });
+    const services = { ...before.services, [name]: { ...section, enabled } };
+    const [failure] = await this.#apply({ ...before, services });
+    if (failure === undefined) return;
+    this.#config = before;
+    this.#failures.delete(name);
+    throw new Error(failure);
+  }
+
+  /** Does what {@linkcode reload} says; returns why services could not be started. */
+  async #apply(config: Config): Promise<string[]> {
+    const before = this.#config;
+    this.#config = config;
+    this.#warnOfRestart(before, config);
+    const failures: string[] = [];
+    for (const service of this.#startOrder()) {
+      const { name } = service;
+      const started = this.#started.get(name);
+      const section = config.services[name];
+      if (started !== undefined) {
+        if (sameConfig(section, started.section)) continue;
+        await this.#stop(name, started, before.daemon.drain_timeout);
+      }
+      this.#failures.delete(name);
+      try {
+        await this.#start(service, config);
+      } catch (error) {
+        const { message } = error as Error;
+        failures.push(message);
+        this.#failures.set(name, message);
+        this.#log.error("Cannot apply the new configuration", { error: message });
+        if (started !== undefined) await this.#startAgain(service, started.section);
+      }
+    }
+    return failures;
+  }
+
+  /** Starts a service as it ran before, since it cannot run as it should. */
+  async #startAgain(service: Service, section: ServiceConfig): Promise<void> {
+    const services = { ...this.#config.services, [service.name]: section };
+    try {
+      await this.#start(service, { ...this.#config, services });
+    } catch (error) {
+      this.#log.error("Cannot go back to the old one", { error: (error as Error).message });
+    }
   }
 
   async #start(service: Service, config: Config): Promise<void> {
@@ -104,6 +222,7 @@ export class Daemon {
     if (!section?.enabled) return;
     const context: ServiceContext = {
       log: this.#options.createLog(name),
+      daemon: this.#view,
       dataDir: config.daemon.data_dir,
       storage: (url) => this.#storages.open(url),
     };
@@ -114,7 +233,7 @@ export class Daemon {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new Error(`Cannot start ${name}: ${reason}`, { cause });
     }
-    this.#started.set(name, { section, running });
+    this.#started.set(name, { section, running, sinceMs: Date.now() });
     for (const address of running.addresses) {
       this.#log.info("Listening", { service: name, address: formatAddress(address) });
     }
@@ -142,6 +261,10 @@ export class Daemon {
       if (old !== current) this.#log.warn("A change takes effect with the next start", { key });
     }
   }
+}
+
+function observes(service: Service): boolean {
+  return service.observes === true;
 }
 
 function sameConfig(a: unknown, b: unknown): boolean {

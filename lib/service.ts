@@ -9,14 +9,57 @@ import type { GenericSchema } from "valibot";
 import type { Log } from "./log.ts";
 import type { Metric } from "./metrics.ts";
 import type { Address } from "./net/address.ts";
+import type { RecentLines } from "./recent_log.ts";
 import type { Storage } from "./storage/open.ts";
 import { echo } from "./echo/mod.ts";
 import { kv } from "./kv/mod.ts";
 import { task } from "./task/mod.ts";
 
+/** Where the daemon is in its life. */
+export type DaemonState = "starting" | "ready" | "draining";
+
+/** A service as one that tells of it sees it: its figures, not its life. */
+export type ServiceFigures = Omit<RunningService, "drain">;
+
+/** What is known of one service of the table. */
+export interface ServiceView {
+  readonly name: string;
+  /** Whether it is to run. */
+  readonly enabled: boolean;
+  /** The service itself; `undefined` if it does not run. */
+  readonly running: ServiceFigures | undefined;
+  /** Since when it has been running, in Unix time. */
+  readonly sinceMs: number | undefined;
+  /** Why it does not do its work, whether it runs or not; empty if all is well. */
+  problems(): string[];
+}
+
+/** What a service can see of the daemon that runs it, and the one thing that it can ask of it. */
+export interface DaemonView {
+  readonly state: DaemonState;
+  /** Whether the last configuration was taken whole, and when that last was so, in Unix time. */
+  readonly lastReload: { readonly successful: boolean; readonly successMs: number };
+  /** All services that there are, in the order of the table. */
+  services(): ServiceView[];
+  /**
+   * The lines that were logged last; there is a bound to how many are kept.
+   *
+   * @param after Only those that came after this position. @default {0}
+   */
+  recentLog(after?: number): RecentLines;
+  /**
+   * Switches a service on or off, as a reload does; the next reload goes by the file again.
+   *
+   * @throws {RangeError} If there is no such service.
+   * @throws {Error} If it cannot be done; the message says why.
+   */
+  setEnabled(service: string, enabled: boolean): Promise<void>;
+}
+
 /** What the daemon passes to a service that starts. */
 export interface ServiceContext {
   log: Log;
+  daemon: DaemonView;
   /** The directory for files, absolute. It exists. */
   dataDir: string;
   /**
@@ -36,6 +79,15 @@ export interface RunningService {
   problems(): string[];
   /** Its figures of this moment. */
   metrics(): Metric[];
+  /** More for people to look at than figures can tell, as JSON. */
+  status?(): unknown;
+  /**
+   * What a person can have it do, by name. Each takes what was filled in by name, returns a
+   * sentence on what it came to, and throws an `Error` with a message for the person otherwise.
+   */
+  readonly actions?: Readonly<Record<string, ServiceAction>>;
+  /** Where a person can talk to it in lines; `undefined` if that makes no sense. */
+  readonly console?: Address;
   /**
    * Takes no more connections, finishes and flushes what was accepted, and stops.
    *
@@ -43,6 +95,9 @@ export interface RunningService {
    */
   drain(deadline: AbortSignal): Promise<void>;
 }
+
+/** See {@linkcode RunningService.actions}. */
+export type ServiceAction = (fields: Readonly<Record<string, unknown>>) => Promise<string>;
 
 /** What every section of a service has. */
 export interface ServiceConfig {
@@ -55,6 +110,8 @@ export interface Service<Config extends ServiceConfig = ServiceConfig> {
   readonly name: string;
   /** The schema of its section. */
   readonly schema: GenericSchema<unknown, Config>;
+  /** Whether it tells of the others: then it starts before them, and stops when they have. */
+  readonly observes?: boolean;
   /** The addresses that a configuration makes it listen on. */
   addresses(config: Config): Address[];
   /**

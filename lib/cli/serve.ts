@@ -1,6 +1,7 @@
 import type { LoadedConfig } from "../config/load.ts";
 import { Daemon } from "../daemon.ts";
 import { createLog, type Log, type LogOptions } from "../log.ts";
+import { RecentLog } from "../recent_log.ts";
 import { SERVICES } from "../service.ts";
 import { VERSION } from "../version.ts";
 import { type Command, CommandError, EXIT } from "./command.ts";
@@ -27,10 +28,15 @@ SIGHUP: reads the configuration again; connections of services that it leaves al
 
 async function runDaemon(signals: Signals, read: () => LoadedConfig): Promise<number> {
   const { config } = read();
-  const options: LogOptions = { ...config.log, sink: (lines) => writeAll(Deno.stderr, lines) };
+  const recentLog = new RecentLog();
+  const sink = (lines: Uint8Array) => {
+    recentLog.add(lines);
+    writeAll(Deno.stderr, lines);
+  };
+  const options: LogOptions = { ...config.log, sink };
   const log = createLog("daemon", options);
   logUnhandledErrors(log);
-  const daemon = await start(config, options);
+  const daemon = await start(config, options, recentLog);
   log.info("Ready", { version: VERSION, services: [...daemon.running.keys()].join(",") });
 
   let signal = await signals.next();
@@ -43,11 +49,16 @@ async function runDaemon(signals: Signals, read: () => LoadedConfig): Promise<nu
   return signals.interrupts > 1 ? EXIT.INTERRUPTED : EXIT.OK;
 }
 
-async function start(config: LoadedConfig["config"], options: LogOptions): Promise<Daemon> {
+async function start(
+  config: LoadedConfig["config"],
+  options: LogOptions,
+  recentLog: RecentLog,
+): Promise<Daemon> {
   try {
     return await Daemon.start(config, {
       services: SERVICES,
       createLog: (part) => createLog(part, options),
+      recentLog,
     });
   } catch (error) {
     if (!(error instanceof Error)) throw error;
@@ -69,6 +80,7 @@ async function reload(
     log.info("Reloaded");
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
+    daemon.rejectReload();
     for (const fault of error.message.split("\n")) {
       log.error("Not reloaded: the configuration is at fault", { fault });
     }
