@@ -3,6 +3,7 @@ import { check } from "./check.ts";
 import { init } from "./init.ts";
 import { records } from "./records.ts";
 import { serve } from "./serve.ts";
+import { sort } from "./sort.ts";
 
 /** All commands, in the order in which the help lists them. */
-export const COMMANDS: readonly Command[] = [serve, check, init, records];
+export const COMMANDS: readonly Command[] = [serve, check, init, sort, records];

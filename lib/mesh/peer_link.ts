@@ -48,6 +48,8 @@ export class PeerLink {
   #pinging = false;
   #stalled = false;
   #unread = 0;
+  #peeked: Promise<Frame | null> | undefined;
+  readonly #ended = Promise.withResolvers<void>();
 
   constructor(options: PeerLinkOptions) {
     this.node = options.node;
@@ -90,7 +92,18 @@ export class PeerLink {
    * @throws {FrameError} If what came is no frame.
    * @throws {PeerStalledError} If nothing comes for too long.
    */
-  async receive(): Promise<Frame | null> {
+  receive(): Promise<Frame | null> {
+    const peeked = this.#peeked;
+    this.#peeked = undefined;
+    return peeked ?? this.#receive();
+  }
+
+  /** As `receive`, but what comes is received again. */
+  peek(): Promise<Frame | null> {
+    return this.#peeked ??= this.#receive();
+  }
+
+  async #receive(): Promise<Frame | null> {
     const buffer = this.#buffer;
     buffer.consume(this.#unread);
     this.#unread = 0;
@@ -116,9 +129,15 @@ export class PeerLink {
     }
   }
 
+  /** Resolves when it is closed from this side. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
   /** Ends the link at once. */
   close(): void {
     clearInterval(this.#pings);
+    this.#ended.resolve();
     this.connection.close();
   }
 

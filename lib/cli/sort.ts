@@ -1,0 +1,290 @@
+import { dirname } from "node:path";
+import { parseDuration, parseSize } from "../config/values.ts";
+import { createLog } from "../log.ts";
+import { formatSum, type Tally } from "../mesh/checksum.ts";
+import { admitPeer } from "../mesh/door.ts";
+import { HELLO, MESH_VERSION } from "../mesh/hello.ts";
+import { Meeting, nodeName, readFirstLine } from "../mesh/meeting.ts";
+import { parseNodes, parseNodesFile } from "../mesh/node_list.ts";
+import type { PeerLink } from "../mesh/peer_link.ts";
+import {
+  MAX_MEMORY_BYTES,
+  MIN_MEMORY_BYTES,
+  type Phase,
+  SortJob,
+  type SortSummary,
+} from "../mesh/sort_job.ts";
+import type { Partition } from "../mesh/splitters.ts";
+import { type Address, parseAddress } from "../net/address.ts";
+import { Listener } from "../net/listener.ts";
+import { type Command, type CommandArguments, CommandError, EXIT, UsageError } from "./command.ts";
+import { FORMAT_OPTIONS, readFormat } from "./records_format.ts";
+import { Progress } from "./records_progress.ts";
+import { print, printError, writeAll } from "./terminal.ts";
+
+const DEFAULT_MEMORY = "512MiB";
+const DEFAULT_DIAL_TIMEOUT = "60s";
+const DEFAULT_STALL_TIMEOUT = "30s";
+const DEFAULT_JOB = "sort";
+const MAX_JOB_CHARACTERS = 100;
+const MIN_STALL_TIMEOUT_MS = 1000;
+const MAX_TIMEOUT_MS = 24 * 3_600_000;
+/** How often the bar is told how far it is. */
+const PROGRESS_INTERVAL_MS = 250;
+/** After so long it is said who is missing. */
+const WAITING_INTERVAL_MS = 5000;
+const MIB = 1024 * 1024;
+const BYTES_PER_MB = 1_000_000;
+
+/** `quartet sort`: sorts a file, alone or as one of several nodes. */
+export const sort: Command = {
+  name: "sort",
+  summary: "Sorts a file of records, alone or together with other machines",
+  usage: "[--node I --nodes HOST:PORT,…] [options] INPUT OUTPUT",
+  positionals: [2, 2],
+  options: [
+    { name: "nodes", value: "LIST", help: "all nodes in their order, or a TOML or YAML file" },
+    { name: "node", value: "I", help: "which of them this is, from 0" },
+    { name: "listen", value: "ADDRESS", help: "where to listen, if not where --nodes says" },
+    ...FORMAT_OPTIONS,
+    { name: "partition", value: "HOW", help: '"sample" (default) or "bits" of the key' },
+    { name: "memory", value: "SIZE", help: `how much memory to use (${DEFAULT_MEMORY})` },
+    { name: "spill-dir", value: "DIR", help: "where to put what does not fit (beside OUTPUT)" },
+    { name: "dial-timeout", value: "TIME", help: `for all to be there (${DEFAULT_DIAL_TIMEOUT})` },
+    {
+      name: "stall-timeout",
+      value: "TIME",
+      help: `a node that is silent for so long has failed (${DEFAULT_STALL_TIMEOUT})`,
+    },
+    { name: "job", value: "NAME", help: `only nodes of one job work together (${DEFAULT_JOB})` },
+    { name: "json", help: "prints a summary for programs" },
+  ],
+  details: `Each node sorts its own INPUT into its own OUTPUT; the outputs in the order of the
+nodes are everything in order, and equal keys stay in the order of nodes and inputs. All outputs
+are there at the end or none is: an older OUTPUT stays as it was.`,
+  run: async (args) => {
+    const settings = readSettings(args);
+    const cancel = new AbortController();
+    const stop = () => cancel.abort();
+    Deno.addSignalListener("SIGINT", stop);
+    Deno.addSignalListener("SIGTERM", stop);
+    try {
+      const summary = await runNode(settings, cancel.signal);
+      print(settings.json ? JSON.stringify(forPrograms(summary)) : forPeople(summary));
+      return EXIT.OK;
+    } catch (error) {
+      if (error instanceof CommandError) throw error;
+      if (error instanceof Error) throw new CommandError(error.message);
+      throw error;
+    } finally {
+      Deno.removeSignalListener("SIGINT", stop);
+      Deno.removeSignalListener("SIGTERM", stop);
+    }
+  },
+};
+
+interface Settings {
+  input: string;
+  output: string;
+  node: number;
+  addresses: Address[];
+  listen: Address | undefined;
+  format: ReturnType<typeof readFormat>;
+  partition: Partition;
+  memoryBytes: number;
+  spillDir: string;
+  dialTimeoutMs: number;
+  stallTimeoutMs: number;
+  job: string;
+  json: boolean;
+}
+
+function readSettings(args: CommandArguments): Settings {
+  const [input, output] = args.positionals as [string, string];
+  const addresses = readNodes(args.text("nodes"));
+  const nodes = Math.max(1, addresses.length);
+  const node = readNode(args.text("node"), nodes);
+  const listen = args.text("listen");
+  const partition = args.text("partition") ?? "sample";
+  if (partition !== "sample" && partition !== "bits") {
+    throw new UsageError(`--partition "${partition}" is neither "sample" nor "bits"`);
+  }
+  if (partition === "bits" && (nodes & (nodes - 1)) !== 0) {
+    throw new UsageError(`--partition bits needs 1, 2, 4, 8… nodes, there are ${nodes}`);
+  }
+  const job = args.text("job") ?? DEFAULT_JOB;
+  if (job.length > MAX_JOB_CHARACTERS) {
+    throw new UsageError(`--job has more than ${MAX_JOB_CHARACTERS} characters`);
+  }
+  return {
+    input,
+    output,
+    node,
+    addresses,
+    listen: listen === undefined ? addresses[node] : readAddress(listen),
+    format: readFormat(args),
+    partition,
+    memoryBytes: readMemory(args.text("memory") ?? DEFAULT_MEMORY),
+    spillDir: args.text("spill-dir") ?? dirname(output),
+    dialTimeoutMs: readTime(args, "dial-timeout", DEFAULT_DIAL_TIMEOUT),
+    stallTimeoutMs: Math.max(
+      MIN_STALL_TIMEOUT_MS,
+      readTime(args, "stall-timeout", DEFAULT_STALL_TIMEOUT),
+    ),
+    job,
+    json: args.flag("json"),
+  };
+}
+
+function readNodes(text: string | undefined): Address[] {
+  if (text === undefined) return [];
+  try {
+    if (!/\.(toml|ya?ml)$/i.test(text)) return parseNodes(text);
+    return parseNodesFile(text, Deno.readTextFileSync(text));
+  } catch (error) {
+    if (error instanceof SyntaxError) throw new UsageError(error.message);
+    if (error instanceof Error) throw new CommandError(`Cannot read "${text}": ${error.message}`);
+    throw error;
+  }
+}
+
+function readNode(text: string | undefined, nodes: number): number {
+  if (text === undefined) {
+    if (nodes > 1) throw new UsageError("--node is missing: which of the nodes is this?");
+    return 0;
+  }
+  const node = /^\d{1,3}$/.test(text) ? Number(text) : nodes;
+  if (node >= nodes) throw new UsageError(`--node "${text}" is not one of 0 to ${nodes - 1}`);
+  return node;
+}
+
+function readAddress(text: string): Address {
+  try {
+    return parseAddress(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) throw new UsageError(error.message);
+    throw error;
+  }
+}
+
+function readMemory(text: string): number {
+  const bytes = parseSize(text) ?? 0;
+  if (bytes < MIN_MEMORY_BYTES || bytes > MAX_MEMORY_BYTES + MIB) {
+    throw new UsageError(
+      `--memory "${text}" is not a size from ${MIN_MEMORY_BYTES / MIB}MiB to 4GiB`,
+    );
+  }
+  return Math.min(bytes, MAX_MEMORY_BYTES);
+}
+
+function readTime(args: CommandArguments, name: string, otherwise: string): number {
+  const text = args.text(name) ?? otherwise;
+  const ms = parseDuration(text) ?? 0;
+  if (ms <= 0 || ms > MAX_TIMEOUT_MS) {
+    throw new UsageError(`--${name} "${text}" is not a time up to 24h such as "30s"`);
+  }
+  return ms;
+}
+
+async function runNode(settings: Settings, signal: AbortSignal): Promise<SortSummary> {
+  const { node, addresses, format, partition, job, listen } = settings;
+  const nodes = Math.max(1, addresses.length);
+  if (nodes === 1) return await runJob(settings, [], signal);
+
+  const log = createLog("sort", {
+    level: "warn",
+    format: "text",
+    sink: (lines) => writeAll(Deno.stderr, lines),
+  });
+  let meeting: Meeting | undefined;
+  const listener = await Listener.listen(listen!, {
+    maxClients: 4 * nodes + 16,
+    idleTimeoutMs: 0,
+    fullReply: new TextEncoder().encode(`${HELLO.LATER}too many connections\n`),
+    log,
+    handle: async (connection) => {
+      const first = await readFirstLine(connection);
+      if (!first || !first.line.startsWith(HELLO.PEER)) {
+        log.warn("Refused a caller that is no peer", { address: connection.remote });
+        return;
+      }
+      await admitPeer({ connection, ...first }, () => meeting ?? "starting");
+    },
+  });
+  try {
+    meeting = new Meeting({
+      addresses,
+      hello: { version: MESH_VERSION, job, node, nodes, format, partition },
+      dialTimeoutMs: settings.dialTimeoutMs,
+      stallTimeoutMs: settings.stallTimeoutMs,
+      signal,
+    });
+    const links = await waitForAll(meeting, settings);
+    return await runJob(settings, links, signal);
+  } finally {
+    await listener.close();
+  }
+}
+
+async function waitForAll(meeting: Meeting, { addresses, json }: Settings): Promise<PeerLink[]> {
+  const timer = setInterval(() => {
+    const names = meeting.missing.map((node) => nodeName(node, addresses[node]));
+    if (!json) printError(`Waiting for ${names.join(", ")}`);
+  }, WAITING_INTERVAL_MS);
+  try {
+    return await meeting.links;
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+async function runJob(
+  settings: Settings,
+  links: PeerLink[],
+  signal: AbortSignal,
+): Promise<SortSummary> {
+  const nodes = Math.max(1, settings.addresses.length);
+  const job = new SortJob({ ...settings, nodes, links, signal });
+  let phase: Phase | undefined;
+  let progress: Progress | undefined;
+  const show = () => {
+    const state = job.progress();
+    if (state.phase !== phase) {
+      phase = state.phase;
+      progress?.stop();
+      progress = settings.json ? undefined : new Progress(phase, state.totalBytes);
+    }
+    if (progress) progress.value = state.doneBytes;
+  };
+  const timer = setInterval(show, PROGRESS_INTERVAL_MS);
+  try {
+    return await job.run();
+  } finally {
+    clearInterval(timer);
+    await progress?.stop();
+  }
+}
+
+function forPeople({ input, output, total, seconds, nodes, spilledBytes }: SortSummary): string {
+  const time = Object.values(seconds).reduce((sum, each) => sum + each, 0);
+  const rate = (output.bytes / BYTES_PER_MB / time).toFixed(0);
+  const lines = [
+    `Sorted ${output.records} records, ${output.bytes} bytes in ${time.toFixed(2)} s, ${rate} MB/s`,
+    `Checksum: ${formatSum(output.sum)}`,
+  ];
+  if (nodes > 1) lines.push(`Read ${input.records} records here`);
+  if (nodes > 1 && total) lines.push(`All nodes together: ${total.records} records`);
+  if (spilledBytes > 0) lines.push(`Spilled ${spilledBytes} bytes`);
+  return lines.join("\n");
+}
+
+/** As JSON has it: checksums in hexadecimal. */
+function forPrograms(summary: SortSummary): unknown {
+  const plain = ({ records, bytes, sum }: Tally) => ({ records, bytes, checksum: formatSum(sum) });
+  return {
+    ...summary,
+    input: plain(summary.input),
+    output: plain(summary.output),
+    ...(summary.total ? { total: plain(summary.total) } : {}),
+  };
+}

@@ -1,0 +1,102 @@
+/**
+ * The first line of a link: who is calling, and for what. The one who is called answers with a
+ * line as well, and both refuse to work together on different things.
+ *
+ * @module
+ */
+
+import {
+  formatRecordFormat,
+  MAX_ENTRY_BYTES,
+  type RecordFormat,
+  sameRecordFormat,
+} from "./record_format.ts";
+import { MAX_NODES, type Partition } from "./splitters.ts";
+
+/** The version of what peers say to each other. */
+export const MESH_VERSION = 1;
+
+/** The longest line that a link may begin with. */
+export const MAX_HELLO_BYTES = 4096;
+
+/** What a node says about itself and what it is about to do. */
+export interface Hello {
+  version: number;
+  /** The job that the link is for. */
+  job: string;
+  /** Its own number. */
+  node: number;
+  /** The number that it takes the other one to have. */
+  to: number;
+  /** How many nodes there are. */
+  nodes: number;
+  format: RecordFormat;
+  partition: Partition;
+}
+
+/** Words that the lines of a hello begin with. */
+export const HELLO = {
+  /** From the caller, with its {@linkcode Hello}. */
+  PEER: "PEER ",
+  /** The answer, with a hello as well: frames follow. */
+  OK: "OK ",
+  /** Not now, as the job is not known yet; the caller tries again. */
+  LATER: "LATER ",
+  /** Never, and why. */
+  ERR: "ERR ",
+} as const;
+
+/** Writes a hello behind a word. */
+export function encodeHello(word: typeof HELLO.PEER | typeof HELLO.OK, hello: Hello): Uint8Array {
+  return new TextEncoder().encode(`${word}${JSON.stringify(hello)}\n`);
+}
+
+/**
+ * Reads a hello.
+ *
+ * @param text What follows the word.
+ * @returns The hello, or `undefined` if it is none.
+ */
+export function parseHello(text: string): Hello | undefined {
+  let value: Partial<Hello> | null;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const { version, job, node, to, nodes, format, partition } = value ?? {};
+  if (!isCount(version, MESH_VERSION * 1000) || typeof job !== "string") return undefined;
+  if (!isCount(node, MAX_NODES) || !isCount(to, MAX_NODES) || !isCount(nodes, MAX_NODES)) {
+    return undefined;
+  }
+  if (partition !== "sample" && partition !== "bits") return undefined;
+  const { recordBytes, keyStart, keyEnd } = format ?? {};
+  if (!isCount(recordBytes, MAX_ENTRY_BYTES)) return undefined;
+  if (!isCount(keyStart, MAX_ENTRY_BYTES) || !isCount(keyEnd, MAX_ENTRY_BYTES)) return undefined;
+  return { version, job, node, to, nodes, format: { recordBytes, keyStart, keyEnd }, partition };
+}
+
+function isCount(value: unknown, most: number): value is number {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= most;
+}
+
+/** What two nodes do not agree on, in words; `undefined` if they can work together. */
+export function helloDifference(mine: Hello, theirs: Hello): string | undefined {
+  const { node, to, nodes, format, partition } = theirs;
+  if (theirs.version !== MESH_VERSION) {
+    return `its version is ${theirs.version}, mine is ${MESH_VERSION}`;
+  }
+  if (theirs.job !== mine.job) return `its job is "${theirs.job}", mine is "${mine.job}"`;
+  if (nodes !== mine.nodes) return `it counts ${nodes} nodes, I count ${mine.nodes}`;
+  if (to !== mine.node) return `it takes me for node ${to}, I am node ${mine.node}`;
+  if (node === mine.node || node >= nodes) return `it says that it is node ${node}`;
+  if (!sameRecordFormat(format, mine.format)) {
+    return `its format is ${formatRecordFormat(format)}, mine is ${
+      formatRecordFormat(mine.format)
+    }`;
+  }
+  if (partition !== mine.partition) {
+    return `its partition is "${partition}", mine is "${mine.partition}"`;
+  }
+  return undefined;
+}
