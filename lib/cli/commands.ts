@@ -1,9 +1,10 @@
 import type { Command } from "./command.ts";
 import { check } from "./check.ts";
+import { client } from "./client.ts";
 import { init } from "./init.ts";
 import { records } from "./records.ts";
 import { serve } from "./serve.ts";
 import { sort } from "./sort.ts";
 
 /** All commands, in the order in which the help lists them. */
-export const COMMANDS: readonly Command[] = [serve, check, init, sort, records];
+export const COMMANDS: readonly Command[] = [serve, check, init, client, sort, records];

@@ -19,16 +19,20 @@ export function printError(text: string): void {
 /**
  * Writes bytes to a standard stream, all of them. A reader that is gone (`quartet … | head`) is
  * not an error.
+ *
+ * @returns Whether there is still a reader.
  */
 export function writeAll(
   stream: { writeSync(bytes: Uint8Array): number },
   bytes: Uint8Array,
-): void {
+): boolean {
   try {
     for (let written = 0; written < bytes.length;) {
       written += stream.writeSync(written === 0 ? bytes : bytes.subarray(written));
     }
+    return true;
   } catch (error) {
     if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    return false;
   }
 }

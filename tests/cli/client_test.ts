@@ -1,0 +1,208 @@
+import assert from "node:assert/strict";
+import { formatAddress } from "../../lib/net/address.ts";
+import { TestClient } from "../support/client.ts";
+import { startDaemon } from "../support/daemon.ts";
+import { denoWords, makeTempDirectory, runQuartet } from "../support/quartet.ts";
+import { within } from "../support/within.ts";
+
+const ECHO = '[echo]\nlisten = "127.0.0.1:0"\n';
+
+/** A server on a free port that does one thing with each connection. */
+function serve(handle: (conn: Deno.TcpConn) => Promise<void>): Disposable & { address: string } {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  (async () => {
+    for await (const conn of listener) {
+      handle(conn).finally(() => conn.close()).catch(() => {});
+    }
+  })();
+  return {
+    address: `127.0.0.1:${listener.addr.port}`,
+    [Symbol.dispose]: () => listener.close(),
+  };
+}
+
+/** Reads until the other side says that it sends no more. */
+async function readAll(conn: Deno.TcpConn): Promise<string> {
+  let text = "";
+  const decoder = new TextDecoder();
+  const buffer = new Uint8Array(65_536);
+  for (let count; (count = await conn.read(buffer)) !== null;) {
+    text += decoder.decode(buffer.subarray(0, count), { stream: true });
+  }
+  return text;
+}
+
+Deno.test("client: sends standard input and prints the answers until the server closes", async () => {
+  await using daemon = await startDaemon({ config: ECHO });
+  const address = formatAddress(daemon.address("echo"));
+  const { code, stdout, stderr } = await runQuartet(["client", address], {
+    stdin: "one\r\ntwo\n\nlast without a newline",
+  });
+  assert.equal(stdout, "one\ntwo\n\nlast without a newline\n");
+  assert.equal(stderr, "");
+  assert.equal(code, 0);
+});
+
+Deno.test("client: sends and prints more than any buffer holds", async () => {
+  await using daemon = await startDaemon({ config: `${ECHO}mode = "confirm"\nreply = "ok"\n` });
+  const address = formatAddress(daemon.address("echo"));
+  const lines = 20_000;
+  const { code, stdout } = await runQuartet(["client", address], {
+    stdin: "x".repeat(99).concat("\n").repeat(lines),
+  });
+  assert.equal(stdout, "ok\n".repeat(lines));
+  assert.equal(code, 0);
+});
+
+Deno.test("client: prints bytes as they come", async () => {
+  const bytes = Uint8Array.from({ length: 256 }, (_, index) => index);
+  using server = serve(async (conn) => {
+    await readAll(conn);
+    await conn.write(bytes);
+  });
+  await using directory = await makeTempDirectory();
+  const output = await new Deno.Command(Deno.execPath(), {
+    args: [...denoWords(), "client", server.address],
+    cwd: directory.path,
+    stdin: "null",
+  }).output();
+  assert.deepEqual(output.stdout, bytes);
+});
+
+Deno.test("client: --wait ends it when the server does not close", async () => {
+  const held = Promise.withResolvers<void>();
+  using server = serve(async (conn) => {
+    assert.equal(await readAll(conn), "hello\n");
+    await conn.write(new TextEncoder().encode("an answer\n"));
+    await held.promise;
+  });
+  const words = ["client", server.address, "--wait", "300ms"];
+  const { code, stdout } = await runQuartet(words, { stdin: "hello\n" });
+  held.resolve();
+  assert.equal(stdout, "an answer\n");
+  assert.equal(code, 0);
+});
+
+Deno.test("client: a server that closes early ends it although there is more to send", async () => {
+  using server = serve(async (conn) => {
+    await conn.read(new Uint8Array(1));
+    await conn.write(new TextEncoder().encode("ERR enough\n"));
+  });
+  await using directory = await makeTempDirectory();
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [...denoWords(), "client", server.address],
+    cwd: directory.path,
+    stdin: "piped",
+    stdout: "piped",
+    signal: AbortSignal.timeout(60_000),
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode("x\n"));
+  // Standard input stays open.
+  const { code, stdout } = await child.output();
+  assert.equal(new TextDecoder().decode(stdout), "ERR enough\n");
+  assert.equal(code, 0);
+  await writer.close().catch(() => {});
+});
+
+Deno.test("client: without a server it says so in a line and exits with 1", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const address = `127.0.0.1:${listener.addr.port}`;
+  listener.close();
+  const { code, stdout, stderr } = await runQuartet(["client", address]);
+  assert.equal(
+    stderr,
+    `Cannot connect to ${address}: nobody listens there; ` +
+      'with "--retry" it is tried again for a while\n',
+  );
+  assert.equal(stdout, "");
+  assert.equal(code, 1);
+
+  const unix = await runQuartet(["client", "unix:/nonexistent/socket"]);
+  assert.match(unix.stderr, /^Cannot connect to unix:\/nonexistent\/socket: [^\n]*\n$/);
+  assert.equal(unix.code, 1);
+});
+
+Deno.test("client: --retry waits for a server, here on a unix socket", async () => {
+  await using directory = await makeTempDirectory();
+  const path = `${directory.path}/echo.sock`;
+  const running = runQuartet(["client", `unix:${path}`, "--retry"], { stdin: "late\n" });
+  // Long enough for a first attempt or two in vain; if not, the test still holds.
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  await using _daemon = await startDaemon({ config: `[echo]\nlisten = "unix:${path}"\n` });
+  const { code, stdout } = await running;
+  assert.equal(stdout, "late\n");
+  assert.equal(code, 0);
+});
+
+Deno.test("client: words that make no sense exit with 2 and say what would", async () => {
+  const cases: [string[], RegExp][] = [
+    [[], /^quartet client: something is missing\nUsage: quartet client HOST:PORT/],
+    [["8080"], /Cannot read "8080" as an address/],
+    [["127.0.0.1:1", "--wait", "soon"], /--wait "soon" is not a time such as "10s"/],
+    [["127.0.0.1:1", "--rety"], /did you mean --retry\?/],
+  ];
+  for (const [words, message] of cases) {
+    const { code, stderr } = await runQuartet(["client", ...words]);
+    assert.match(stderr, message);
+    assert.equal(code, 2);
+  }
+});
+
+/** Whether there is a program that runs another one at a terminal of its own. */
+const hasScript = Deno.build.os === "linux" && await new Deno.Command("script", {
+  args: ["--version"],
+  stdout: "null",
+  stderr: "null",
+}).output().then(({ success }) => success, () => false);
+
+Deno.test({
+  name: "client: at a terminal, what arrives goes above the line that is being typed",
+  // script(1) of util-linux is the terminal.
+  ignore: !hasScript,
+  fn: async () => {
+    await using daemon = await startDaemon({ config: ECHO });
+    using other = await TestClient.connect(daemon.address("echo"));
+    const quote = (word: string) => `'${word.replaceAll("'", "'\\''")}'`;
+    const address = formatAddress(daemon.address("echo"));
+    const command = [Deno.execPath(), ...denoWords(), "client", address].map(quote).join(" ");
+    const child = new Deno.Command("script", {
+      args: ["--quiet", "--return", "--flush", "--command", command, "/dev/null"],
+      cwd: daemon.directory,
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "null",
+      signal: AbortSignal.timeout(60_000),
+    }).spawn();
+    let ended = false;
+    const status = child.status.finally(() => (ended = true));
+    // A client whose terminal is gone ends as well.
+    using _end = { [Symbol.dispose]: () => ended || child.kill("SIGKILL") };
+    const keyboard = child.stdin.getWriter();
+    const screen = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    const type = (keys: string) => keyboard.write(new TextEncoder().encode(keys));
+    let shown = "";
+    async function seen(text: string): Promise<void> {
+      while (!shown.includes(text)) {
+        const { done, value } = await within(20_000, `${text} in ${shown}`, screen.read());
+        if (done) throw new Error(`It ended without ${JSON.stringify(text)}:\n${shown}`);
+        shown += value;
+      }
+      shown = shown.slice(shown.indexOf(text) + text.length);
+    }
+    await seen("> ");
+    await type("my li");
+    await seen("> my li");
+    await other.send("from another\n");
+    await seen("\r\x1b[Kfrom another\r\n\r\x1b[K> my li");
+    await type("ne\r");
+    await seen("\r\x1b[K> my line\r\n");
+    await seen("my line\r\n\r\x1b[K> ");
+    assert.equal(await other.line(), "from another\n");
+    assert.equal(await other.line(), "my line\n");
+    await type("exit\r");
+    while (!(await within(20_000, "the end", screen.read())).done);
+    assert.equal((await status).code, 0);
+    await keyboard.close().catch(() => {});
+  },
+});
