@@ -7,7 +7,7 @@
 import type { Key, Place } from "../../storage/store.ts";
 import { type Int64, MAX_INT64, MIN_INT64, parseInt64 } from "../numbers.ts";
 import type { Request } from "../resp/request.ts";
-import { invalidExpireTime, NOT_AN_INTEGER, SYNTAX_ERROR } from "./errors.ts";
+import { invalidExpireTime, NOT_AN_INT32, NOT_AN_INTEGER, SYNTAX_ERROR } from "./errors.ts";
 
 /** How many databases there are. */
 export const DATABASES = 16;
@@ -40,7 +40,7 @@ export function integer(request: Request, index: number): Int64 {
 /** A whole number of 32 bits. */
 export function int32(request: Request, index: number): number {
   const value = integer(request, index);
-  if (value > 0x7fffffff || value < -0x80000000) throw NOT_AN_INTEGER;
+  if (value > 0x7fffffff || value < -0x80000000) throw NOT_AN_INT32;
   return Number(value);
 }
 
@@ -88,7 +88,14 @@ export interface SetOptions {
   persist: boolean;
   /** The value that it has to have. */
   equals?: string;
-  expiry?: { ms: number; relative: boolean };
+  /** Which argument says when it expires, and in what form. */
+  expiry?: { at: number; form: TimeForm };
+}
+
+/** When something is to expire, since the Unix epoch or from now on. */
+export interface Expiry {
+  ms: number;
+  relative: boolean;
 }
 
 const EXPIRY_FORMS: Readonly<Record<string, TimeForm>> = {
@@ -132,16 +139,28 @@ export function setOptions(request: Request, first: number, command: "set" | "ge
       throw SYNTAX_ERROR;
     }
   }
-  if (unit !== "") {
-    const form = EXPIRY_FORMS[unit]!;
-    options.expiry = { ms: futureTime(request, amountAt, form, command), relative: form.relative };
-  }
+  if (unit !== "") options.expiry = { at: amountAt, form: EXPIRY_FORMS[unit]! };
   return options;
+}
+
+/**
+ * Reads when something is to expire, if the options say so.
+ *
+ * @throws {CommandError} If it is no time that lies ahead.
+ */
+export function expiryOf(
+  request: Request,
+  { expiry }: SetOptions,
+  command: string,
+): Expiry | undefined {
+  if (expiry === undefined) return undefined;
+  const ms = futureTime(request, expiry.at, expiry.form, command);
+  return { ms, relative: expiry.form.relative };
 }
 
 /** When something expires, given the options and the clock of a transaction. */
 export function expiresAt(
-  expiry: { ms: number; relative: boolean } | undefined,
+  expiry: Expiry | undefined,
   nowMs: number,
 ): number {
   if (expiry === undefined) return 0;

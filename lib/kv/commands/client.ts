@@ -81,7 +81,7 @@ function clientId(request: Request, index: number): number {
 }
 
 function list(request: Request, { shared }: Session): Reply {
-  let sessions = [...shared.sessions.values()];
+  let sessions = [...shared.sessions.values()].sort((a, b) => a.peer.id - b.peer.id);
   if (request.count > 2) {
     const option = request.option(2);
     if (option === "ID" && request.count > 3) {

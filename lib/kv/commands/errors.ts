@@ -9,6 +9,9 @@ import { CommandError } from "../resp/reply.ts";
 export const SYNTAX_ERROR = new CommandError("ERR syntax error");
 export const NOT_AN_INTEGER = new CommandError("ERR value is not an integer or out of range");
 export const NOT_A_FLOAT = new CommandError("ERR value is not a valid float");
+export const NOT_AN_INT32 = new CommandError(
+  "ERR value is out of range, value must between -2147483648 and 2147483647",
+);
 export const OVERFLOW = new CommandError("ERR increment or decrement would overflow");
 export const DECREMENT_OVERFLOW = new CommandError("ERR decrement would overflow");
 export const NAN_OR_INFINITY = new CommandError("ERR increment would produce NaN or Infinity");
@@ -40,21 +43,27 @@ export function invalidExpireTime(name: string): CommandError {
   return new CommandError(`ERR invalid expire time in '${name}' command`);
 }
 
+/** As much of a text as an error shows; it ends at a NUL, as strings of C do. */
+export function quote(text: string, maxChars = QUOTED_CHARS): string {
+  const nul = text.indexOf("\0");
+  return text.slice(0, nul < 0 ? maxChars : Math.min(nul, maxChars));
+}
+
 /** There is no such command. */
 export function unknownCommand(name: string, args: Iterable<string>): CommandError {
   let quoted = "";
   for (const arg of args) {
     if (quoted.length >= QUOTED_CHARS) break;
-    quoted += `'${arg.slice(0, QUOTED_CHARS - quoted.length)}' `;
+    quoted += `'${quote(arg, QUOTED_CHARS - quoted.length)}' `;
   }
-  const shown = name.slice(0, QUOTED_CHARS);
-  return new CommandError(`ERR unknown command '${shown}', with args beginning with: ${quoted}`);
+  return new CommandError(
+    `ERR unknown command '${quote(name)}', with args beginning with: ${quoted}`,
+  );
 }
 
 /** A command has no such subcommand. */
 export function unknownSubcommand(command: string, name: string): CommandError {
-  const shown = name.slice(0, QUOTED_CHARS);
   return new CommandError(
-    `ERR unknown subcommand '${shown}'. Try ${command.toUpperCase()} HELP.`,
+    `ERR unknown subcommand '${quote(name)}'. Try ${command.toUpperCase()} HELP.`,
   );
 }

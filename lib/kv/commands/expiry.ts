@@ -16,6 +16,7 @@ import {
   type TimeForm,
 } from "./arguments.ts";
 import { type Command, type CommandContext, type KeyWork, ONE_KEY } from "./command.ts";
+import { quote } from "./errors.ts";
 
 const group = "generic";
 
@@ -35,7 +36,7 @@ function conditions(request: Request): Conditions {
   for (let at = 3; at < request.count; at++) {
     const option = request.option(at);
     if (!Object.hasOwn(given, option)) {
-      throw new CommandError(`ERR Unsupported option ${request.text(at).slice(0, 128)}`);
+      throw new CommandError(`ERR Unsupported option ${quote(request.text(at, 1024), 1024)}`);
     }
     given[option as keyof Conditions] = true;
   }

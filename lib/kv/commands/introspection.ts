@@ -148,6 +148,6 @@ export const INTROSPECTION_COMMANDS: readonly Command[] = [{
     subcommand("info", -2, "Describes commands to programs.", info),
     subcommand("docs", -2, "Describes commands to people.", docs),
     subcommand("list", -2, "Returns the names of commands.", list),
-    subcommand("getkeys", -3, "Returns the keys in a command's arguments.", getkeys),
+    subcommand("getkeys", -4, "Returns the keys in a command's arguments.", getkeys),
   ],
 }];

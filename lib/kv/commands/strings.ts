@@ -6,10 +6,13 @@
 
 import type { Place, Store } from "../../storage/store.ts";
 import { sameValue, type Value, valueText } from "../../storage/value.ts";
-import { OK, type Reply } from "../resp/reply.ts";
+import { asReply } from "../failures.ts";
+import { CommandError, OK, type Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import {
   expiresAt,
+  type Expiry,
+  expiryOf,
   futureTime,
   IN_MILLISECONDS,
   IN_SECONDS,
@@ -49,7 +52,7 @@ interface SetWork {
   equals?: string | undefined;
   get?: boolean;
   keepTtl?: boolean;
-  expiry?: { ms: number; relative: boolean } | undefined;
+  expiry?: Expiry | undefined;
   /** What is answered when it was set, and when it was not. */
   done: Reply;
   notDone: Reply;
@@ -82,8 +85,9 @@ function setWork(work: SetWork, db: number): KeyWork {
 
 function set(request: Request, { db }: CommandContext): KeyWork {
   const options = setOptions(request, 3, "set");
+  const expiry = expiryOf(request, options, "set");
   const key = request.text(1), value = request.value(2);
-  return setWork({ ...options, key, value, done: OK, notDone: null }, db);
+  return setWork({ ...options, expiry, key, value, done: OK, notDone: null }, db);
 }
 
 function answerOk(): Reply {
@@ -128,14 +132,22 @@ function getdel(request: Request, { db }: CommandContext): KeyWork {
 }
 
 function getex(request: Request, { db }: CommandContext): KeyWork {
-  const { expiry, persist } = setOptions(request, 2, "getex");
+  const options = setOptions(request, 2, "getex");
   const key = request.text(1);
+  let expiry: Expiry | CommandError | undefined;
+  try {
+    expiry = expiryOf(request, options, "getex");
+  } catch (error) {
+    // Nobody is told of it where there is no key.
+    expiry = asReply(error);
+  }
   return {
     places: placeOf(db, key),
     run(tx) {
       const entry = tx.get(db, key);
       if (entry === undefined) return null;
-      if (persist && entry.expiresAtMs !== 0) tx.put(db, key, entry.value, 0);
+      if (expiry instanceof CommandError) return expiry;
+      if (options.persist && entry.expiresAtMs !== 0) tx.put(db, key, entry.value, 0);
       if (expiry !== undefined) {
         const atMs = expiresAt(expiry, tx.nowMs);
         if (atMs <= tx.nowMs) tx.delete(db, key);

@@ -140,7 +140,7 @@ export class ReplyWriter {
     for (let power = 10; power <= rest; power *= 10) digits++;
     for (let at = this.#length + digits - 1; at >= this.#length; at--) {
       const tenth = Math.floor(rest / 10);
-      bytes[at] = ZERO + rest - 10 * tenth;
+      bytes[at] = ZERO + (rest - 10 * tenth);
       rest = tenth;
     }
     this.#length += digits;
@@ -168,7 +168,7 @@ export class ReplyWriter {
 
   #error(message: string): void {
     // A line's end inside of it would be taken for that of the reply.
-    this.#text(`-${message.replace(/[\r\n]/g, " ")}\r\n`);
+    this.#text(`-${message.replace(/[\r\n]+$/, "").replace(/[\r\n]/g, " ")}\r\n`);
   }
 
   #map({ pairs }: ReplyMap): void {

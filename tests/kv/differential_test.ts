@@ -1,0 +1,295 @@
+/**
+ * The same commands to quartet and to Redis: the same bytes come back.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { RawClient, TestKv } from "./support.ts";
+
+/** Whether there is a Redis to compare with: Redis 7.0 is what the texts below were seen with. */
+const REDIS = await findRedis();
+
+async function findRedis(): Promise<string | undefined> {
+  try {
+    const { stdout } = await new Deno.Command("redis-server", { args: ["--version"] }).output();
+    return /v=7\./.test(new TextDecoder().decode(stdout)) ? "redis-server" : undefined;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** A Redis without a port, in a directory of its own. */
+class TestRedis implements AsyncDisposable {
+  readonly path: string;
+  readonly #directory: string;
+  readonly #child: Deno.ChildProcess;
+
+  private constructor(directory: string, path: string, child: Deno.ChildProcess) {
+    this.#directory = directory;
+    this.path = path;
+    this.#child = child;
+  }
+
+  static async start(): Promise<TestRedis> {
+    const directory = await Deno.makeTempDir({ prefix: "quartet-redis-" });
+    const path = `${directory}/socket`;
+    const child = new Deno.Command(REDIS!, {
+      args: ["--port", "0", "--unixsocket", path, "--save", "", "--dir", directory],
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    let log = "";
+    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+      log += text;
+      if (log.includes("ready to accept connections")) break;
+    }
+    return new TestRedis(directory, path, child);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.#child.status;
+    await Deno.remove(this.#directory, { recursive: true });
+  }
+}
+
+const key = fc.constantFrom("a", "b", "c", "", "\xff\x00k");
+const someInteger = fc.oneof(
+  fc.integer({ min: -20, max: 20 }).map(String),
+  fc.constantFrom(
+    "9223372036854775807",
+    "-9223372036854775808",
+    "9223372036854775808",
+    "-9223372036854775809",
+    "4294967296",
+    "536870912",
+    "+1",
+    "01",
+    "-0",
+    " 1",
+    "1 ",
+    "",
+    "1.5",
+    "abc",
+    "99999999999999999999999",
+  ),
+);
+const someFloat = fc.oneof(
+  fc.double({ noNaN: true, noDefaultInfinity: true, min: -1e20, max: 1e20 }).map(String),
+  fc.constantFrom(
+    "0.1",
+    "10.5",
+    "-1.1",
+    "3.0e3",
+    "1e400",
+    "1e4931",
+    "1e4932",
+    "1e5000",
+    "-1e-4950",
+    "1e-4951",
+    "1e-5000",
+    "0x1p3",
+    "0x.8p-1",
+    "1e",
+    "inf",
+    "-inf",
+    "nan",
+    " 1",
+    "1 ",
+    "",
+    ".5",
+    "5.",
+    ".",
+    "1_0",
+    "17179869184",
+    "17179869185.0123",
+  ),
+  someInteger,
+);
+const value = fc.oneof(
+  fc.uint8Array({ maxLength: 12 }).map((bytes) => String.fromCharCode(...bytes)),
+  someInteger,
+  someFloat,
+  fc.constantFrom("foo", "\r\n", "\x00\xff", "x".repeat(2000)),
+);
+const offset = fc.oneof(fc.integer({ min: -30, max: 30 }).map(String), someInteger);
+/** Far from now in either direction, so that a slow machine makes no difference. */
+const unixSeconds = fc.constantFrom(
+  "0",
+  "-1",
+  "1",
+  "33177117420",
+  "33177117421",
+  "9223372036854775",
+  "9223372036854776",
+  "-9223372036854776",
+  "x",
+);
+const unixMilliseconds = fc.constantFrom("0", "-5", "1", "33177117420000", "33177117420500", "1x");
+const expiry = fc.oneof(
+  // Redis counts a key that was set in the past until it comes across it, so there is none.
+  fc.tuple(fc.constantFrom("EXAT", "exat"), unixSeconds.filter((at) => at !== "1")),
+  fc.tuple(fc.constant("PXAT"), unixMilliseconds.filter((at) => at !== "1")),
+  fc.tuple(fc.constantFrom("EX", "PX"), fc.constantFrom("0", "-1", "9223372036854775807", "y")),
+  fc.tuple(fc.constantFrom("EX", "EXAT", "KEEPTTL")),
+).map((words): readonly string[] => words);
+const words = (...arbitraries: fc.Arbitrary<string>[]): fc.Arbitrary<readonly string[]> =>
+  fc.tuple(...arbitraries);
+const option = (...names: string[]) => fc.constantFrom(...names).map((name) => [name]);
+const options = (...arbitraries: fc.Arbitrary<readonly string[]>[]) =>
+  fc.array(fc.oneof(...arbitraries), { maxLength: 3 }).map((all) => all.flat());
+
+/** A command with arguments that it takes, or just does not take. */
+const sensible: fc.Arbitrary<readonly string[]> = fc.oneof(
+  words(fc.constantFrom("GET", "get", "STRLEN", "GETDEL", "TYPE", "INCR", "DECR"), key),
+  words(fc.constantFrom("EXPIRETIME", "PEXPIRETIME", "PERSIST"), key),
+  fc.tuple(key, value, options(option("NX", "xx", "GET", "KEEPTTL"), expiry))
+    .map(([k, v, more]) => ["SET", k, v, ...more]),
+  fc.tuple(key, options(option("PERSIST", "NX", "KEEPTTL"), expiry))
+    .map(([k, more]) => ["GETEX", k, ...more]),
+  words(fc.constantFrom("SETNX", "GETSET", "APPEND"), key, value),
+  words(
+    fc.constantFrom("SETEX", "PSETEX"),
+    key,
+    fc.constantFrom("0", "-1", "9223372036854775807", "z"),
+    value,
+  ),
+  words(fc.constantFrom("INCRBY", "DECRBY"), key, someInteger),
+  words(fc.constant("INCRBYFLOAT"), key, someFloat),
+  words(fc.constantFrom("GETRANGE", "SUBSTR"), key, offset, offset),
+  words(fc.constant("SETRANGE"), key, offset, fc.constantFrom("", "x", "hello")),
+  fc.array(key, { maxLength: 4 }).chain((keys) =>
+    fc.constantFrom("DEL", "UNLINK", "EXISTS", "TOUCH", "MGET").map((name) => [name, ...keys])
+  ),
+  fc.array(fc.oneof(key, value), { maxLength: 5 }).chain((all) =>
+    fc.constantFrom("MSET", "MSETNX").map((name) => [name, ...all])
+  ),
+  words(fc.constantFrom("RENAME", "RENAMENX"), key, key),
+  fc.tuple(key, key, options(option("REPLACE", "x", "DB"), words(fc.constant("DB"), someInteger)))
+    .map(([a, b, more]) => ["COPY", a, b, ...more]),
+  words(fc.constant("MOVE"), key, someInteger),
+  fc.tuple(
+    fc.constantFrom("EXPIREAT", "PEXPIREAT", "EXPIRE", "PEXPIRE"),
+    key,
+    options(option("NX", "XX", "gt", "LT", "QQ")),
+  ).chain(([name, k, more]) =>
+    (name === "EXPIREAT" ? unixSeconds : name === "PEXPIREAT" ? unixMilliseconds : fc.constantFrom(
+      "-1",
+      "0",
+      "9223372036854775807",
+      "-9223372036854775808",
+      "9223372036854776",
+      "-9223372036854776",
+      "u",
+    )).map((when) => [name, k, when, ...more])
+  ),
+  fc.tuple(
+    key,
+    key,
+    options(
+      option("LEN", "IDX", "WITHMATCHLEN", "MINMATCHLEN"),
+      words(fc.constant("MINMATCHLEN"), someInteger),
+    ),
+  ).map(([a, b, more]) => ["LCS", a, b, ...more]),
+  words(
+    fc.constant("SELECT"),
+    fc.constantFrom("0", "0", "1", "15", "16", "-1", "x", "99999999999"),
+  ),
+  words(fc.constant("SWAPDB"), someInteger, someInteger),
+  fc.constantFrom(["DBSIZE"], ["FLUSHDB"], ["FLUSHALL", "ASYNC"], ["FLUSHALL", "x"], [
+    "FLUSHDB",
+    "a",
+    "b",
+  ]),
+  fc.constantFrom(["MULTI"], ["EXEC"], ["DISCARD"], ["UNWATCH"], ["EXEC"]),
+  words(fc.constant("WATCH"), key),
+  fc.constantFrom(["PING"], ["PING", "x"], ["ECHO", "y"], ["PING", "1", "2"], ["TYPE"], ["GET"]),
+  fc.constant(["RESET"]),
+  fc.constantFrom(
+    ["HELLO", "4"],
+    ["HELLO", "x"],
+    ["HELLO", "2", "AUTH", "a"],
+    ["AUTH", "x"],
+    ["AUTH", "default", "x"],
+    ["AUTH", "nobody", "x"],
+    ["AUTH", "a", "b", "c"],
+  ),
+  fc.constantFrom(
+    ["CLIENT", "SETNAME", "a b"],
+    ["CLIENT", "SETNAME", "ab"],
+    ["CLIENT", "GETNAME"],
+    ["CLIENT", "NO-EVICT", "x"],
+    ["CLIENT", "NO-EVICT", "on"],
+    ["CLIENT"],
+    ["CLIENT", "ID", "x"],
+    ["CLIENT", "nonsense"],
+    ["CONFIG", "nonsense"],
+    ["OBJECT", "REFCOUNT", "nokey"],
+    ["SCAN", "x"],
+    ["SCAN", "0", "COUNT", "0"],
+    ["SCAN", "0", "COUNT", "x"],
+    ["SCAN", "0", "MATCH"],
+    ["SCAN", "0", "NOPE", "1"],
+    ["COMMAND", "LIST", "FILTERBY", "x"],
+    ["COMMAND", "GETKEYS", "MSET", "a", "b", "c", "d"],
+    ["COMMAND", "GETKEYS", "PING", "x"],
+    ["COMMAND", "GETKEYS", "nonsense"],
+    ["COMMAND", "INFO", "nonsense"],
+  ),
+);
+
+/** Anything behind a name of a command. */
+const nonsense: fc.Arbitrary<readonly string[]> = fc.tuple(
+  fc.constantFrom("SET", "GETEX", "EXPIRE", "LCS", "COPY", "foo", "GET\n", "", "x".repeat(200)),
+  fc.array(fc.oneof(value.filter(({ length }) => length < 200), fc.constant("y".repeat(150))), {
+    maxLength: 5,
+  }),
+).map(([name, rest]) => [name, ...rest]);
+
+const command = fc.oneof({ weight: 12, arbitrary: sensible }, { weight: 1, arbitrary: nonsense });
+
+/** What quartet says otherwise on purpose: an EXEC fails after MULTI or WATCH inside of MULTI. */
+function tamed(commands: (readonly string[])[]): (readonly string[])[] {
+  let open = false;
+  return commands.filter(([name]) => {
+    if (open && (name === "MULTI" || name === "WATCH")) return false;
+    if (name === "MULTI") open = true;
+    if (name === "EXEC" || name === "DISCARD" || name === "RESET") open = false;
+    return true;
+  });
+}
+
+Deno.test({
+  name: "kv answers what Redis answers, whatever it is asked",
+  ignore: REDIS === undefined,
+  async fn() {
+    await using redis = await TestRedis.start();
+    await using ours = await TestKv.start();
+    using a = await RawClient.connect({ transport: "unix", path: redis.path });
+    using b = await ours.connect();
+    const numRuns = Number(Deno.env.get("QUARTET_TEST_RUNS") ?? 150);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom("2", "3"),
+        fc.array(command, { minLength: 1, maxLength: 40 }),
+        async (protocol, commands) => {
+          for (const client of [a, b]) {
+            await client.ask("RESET");
+            await client.ask("FLUSHALL");
+            await client.ask("HELLO", protocol);
+          }
+          const trail: (readonly string[])[] = [];
+          for (const args of tamed(commands)) {
+            trail.push(args);
+            const [theirs, our] = [await a.ask(...args), await b.ask(...args)];
+            assert.equal(our, theirs, JSON.stringify(trail));
+          }
+        },
+      ),
+      { numRuns },
+    );
+  },
+});

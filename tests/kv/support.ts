@@ -1,0 +1,170 @@
+/**
+ * What the tests of kv share: a service of their own, and a client that reads raw replies.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import { kv } from "../../lib/kv/mod.ts";
+import type { Address } from "../../lib/net/address.ts";
+import type { RunningService } from "../../lib/service.ts";
+import { openStorage } from "../../lib/storage/open.ts";
+import { TestLog } from "../support/log.ts";
+import { within } from "../support/within.ts";
+
+/** A kv service with a port and data of its own. */
+export class TestKv implements AsyncDisposable {
+  readonly running: RunningService;
+  readonly log: TestLog;
+  readonly #dataDir: string;
+
+  private constructor(running: RunningService, log: TestLog, dataDir: string) {
+    this.running = running;
+    this.log = log;
+    this.#dataDir = dataDir;
+  }
+
+  /** Starts one. */
+  static async start(
+    config: Record<string, unknown> = {},
+    storageUrl = "memory:",
+  ): Promise<TestKv> {
+    const log = new TestLog("info");
+    const dataDir = await Deno.makeTempDir({ prefix: "quartet-kv-" });
+    const section = v.parse(kv.schema, { listen: "127.0.0.1:0", ...config });
+    const running = await kv.start(section, {
+      log: log.log,
+      dataDir,
+      storage: (url = storageUrl) => openStorage(url, { dataDir, log: log.log }),
+    });
+    return new TestKv(running, log, dataDir);
+  }
+
+  get address(): Address {
+    return this.running.addresses[0]!;
+  }
+
+  get port(): number {
+    return (this.address as Address & { transport: "tcp" }).port;
+  }
+
+  /** Connects a client that speaks Redis' protocol. */
+  connect(): Promise<RawClient> {
+    return RawClient.connect(this.address);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.running.drain(AbortSignal.timeout(500));
+    await Deno.remove(this.#dataDir, { recursive: true });
+  }
+}
+
+/** The bytes of a request: an array of bulk strings of one character a byte. */
+export function encodeRequest(args: readonly string[]): Uint8Array {
+  let text = `*${args.length}\r\n`;
+  for (const arg of args) text += `$${arg.length}\r\n${arg}\r\n`;
+  return latin1Bytes(text);
+}
+
+/** The bytes of a string with one character a byte. */
+export function latin1Bytes(text: string): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
+  return bytes;
+}
+
+/** A string with one character a byte. */
+export function latin1Text(bytes: Uint8Array): string {
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 8192) {
+    text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+  }
+  return text;
+}
+
+/** A client that reads replies as they stand on the wire, with a deadline on every wait. */
+export class RawClient implements Disposable {
+  readonly conn: Deno.Conn;
+  #unread = "";
+  #closed = false;
+
+  private constructor(conn: Deno.Conn) {
+    this.conn = conn;
+  }
+
+  static async connect(address: Address): Promise<RawClient> {
+    return new RawClient(
+      address.transport === "tcp"
+        ? await Deno.connect({ hostname: address.hostname, port: address.port })
+        : await Deno.connect({ transport: "unix", path: address.path }),
+    );
+  }
+
+  /** Sends text of one character a byte, or bytes. */
+  async send(data: string | Uint8Array): Promise<void> {
+    let bytes = typeof data === "string" ? latin1Bytes(data) : data;
+    while (bytes.length > 0) bytes = bytes.subarray(await this.conn.write(bytes));
+  }
+
+  /** Sends a request and reads its reply. */
+  async ask(...args: string[]): Promise<string> {
+    await this.send(encodeRequest(args));
+    return await this.reply();
+  }
+
+  /** Reads one whole reply. */
+  async reply(): Promise<string> {
+    for (;;) {
+      const length = replyLength(this.#unread, 0);
+      if (length > 0) {
+        const reply = this.#unread.slice(0, length);
+        this.#unread = this.#unread.slice(length);
+        return reply;
+      }
+      if (!await this.#fill()) throw new Error(`Closed in a reply: ${this.#unread}`);
+    }
+  }
+
+  /** Everything up to the end of the connection. */
+  async rest(): Promise<string> {
+    while (await this.#fill());
+    return this.#unread;
+  }
+
+  close(): void {
+    if (!this.#closed) this.conn.close();
+    this.#closed = true;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  async #fill(): Promise<boolean> {
+    const chunk = new Uint8Array(65536);
+    const count = await within(10_000, "bytes from the server", this.conn.read(chunk));
+    if (count !== null) this.#unread += latin1Text(chunk.subarray(0, count));
+    return count !== null;
+  }
+}
+
+/** How long the reply at the start of a text is; 0 if it is not all there. */
+export function replyLength(text: string, start: number): number {
+  const newline = text.indexOf("\r\n", start);
+  if (newline < 0) return 0;
+  const type = text[start]!;
+  const count = Number(text.slice(start + 1, newline));
+  let end = newline + 2;
+  if ("$=".includes(type)) {
+    if (count >= 0) end += count + 2;
+    return end > text.length ? 0 : end - start;
+  }
+  if ("*~%".includes(type)) {
+    for (let left = type === "%" ? 2 * count : count; left > 0; left--) {
+      const length = replyLength(text, end);
+      if (length === 0) return 0;
+      end += length;
+    }
+  }
+  return end - start;
+}
