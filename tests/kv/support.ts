@@ -35,6 +35,9 @@ export class TestKv implements AsyncDisposable {
     const running = await kv.start(section, {
       log: log.log,
       dataDir,
+      get daemon(): never {
+        throw new Error("kv asks nothing of the daemon");
+      },
       storage: (url = storageUrl) => openStorage(url, { dataDir, log: log.log }),
     });
     return new TestKv(running, log, dataDir);
