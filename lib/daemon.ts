@@ -189,7 +189,10 @@ export class Daemon {
       const started = this.#started.get(name);
       const section = config.services[name];
       if (started !== undefined) {
-        if (sameConfig(section, started.section)) continue;
+        if (sameConfig(section, started.section)) {
+          await this.#reread(name, started);
+          continue;
+        }
         await this.#stop(name, started, before.daemon.drain_timeout);
       }
       this.#failures.delete(name);
@@ -249,6 +252,14 @@ export class Daemon {
       this.#log.error("Cannot stop in good order", { service: name, error: String(error) });
     } finally {
       clearTimeout(timer);
+    }
+  }
+
+  async #reread(name: string, { running }: Started): Promise<void> {
+    try {
+      await running.reread?.();
+    } catch (error) {
+      this.#log.error("Cannot read files again", { service: name, error: String(error) });
     }
   }
 

@@ -89,6 +89,12 @@ export interface RunningService {
   /** Where a person can talk to it in lines; `undefined` if that makes no sense. */
   readonly console?: Address;
   /**
+   * Reads the files again that it was started with, such as certificates; connections stay.
+   *
+   * @throws {Error} If one cannot be used; what was in force stays so.
+   */
+  reread?(): Promise<void>;
+  /**
    * Takes no more connections, finishes and flushes what was accepted, and stops.
    *
    * @param deadline Aborts when the time for it is over; what is left then is cut.

@@ -1,5 +1,6 @@
 import * as v from "valibot";
-import { address, choice, count, duration, flag, size, text } from "../config/values.ts";
+import { SERVICE_KEYS } from "../config/service_keys.ts";
+import { address, choice, count, duration, size, text } from "../config/values.ts";
 
 /** What happens to a message that meets the full queue of a slow client. */
 export const ON_FULL = ["drop", "drop_oldest", "close"] as const;
@@ -8,7 +9,7 @@ const MIB = 1024 * 1024;
 
 /** The schema of the section `[echo]`; config.toml explains each key. */
 export const echoConfigSchema = v.strictObject({
-  enabled: v.optional(flag(), true),
+  ...SERVICE_KEYS,
   listen: v.optional(address(), "127.0.0.1:8080"),
   mode: v.optional(choice(["broadcast", "confirm"]), "broadcast"),
   max_clients: v.optional(count({ min: 1, max: 1_000_000 }), 10_000),

@@ -34,6 +34,7 @@ async function start(config: EchoConfig, context: ServiceContext): Promise<Runni
   const listener = await Listener.listen(config.listen, {
     maxClients: config.max_clients,
     idleTimeoutMs: config.idle_timeout,
+    tls: config.tls,
     fullReply: encoder.encode("ERR server full\n"),
     log,
     handle,
@@ -42,6 +43,7 @@ async function start(config: EchoConfig, context: ServiceContext): Promise<Runni
   return {
     addresses: [listener.address],
     problems: () => [],
+    reread: () => listener.reloadTls(),
     metrics: () => [...connectionMetrics("echo", listener.stats()), ...roomMetrics(stats())],
     drain: async (deadline) => {
       await listener.drain(deadline);

@@ -3,6 +3,7 @@ import type { Log } from "../log.ts";
 import type { Metric } from "../metrics.ts";
 import { type Address, addressOf, formatAddress } from "./address.ts";
 import { Connection, ConnectionClosedError } from "./connection.ts";
+import { readTlsFiles, type TlsFiles } from "./tls.ts";
 
 /** How long the accept loop waits after an error, at first and at most (it doubles). */
 const ACCEPT_BACKOFF_MIN_MS = 10;
@@ -27,6 +28,8 @@ export interface ListenerOptions {
   idleTimeoutMs: number;
   /** What a client beyond `maxClients` is told before it is closed. */
   fullReply: Uint8Array;
+  /** The files for TLS; without them it speaks plainly. Not for unix sockets. */
+  tls?: TlsFiles | undefined;
   log: Log;
   /**
    * Serves a connection. When it returns, the connection is closed such that what was written
@@ -75,13 +78,15 @@ export class Listener {
   /** Where it listens; a port 0 has become the port that was picked. */
   readonly address: Address;
 
-  readonly #socket: Deno.Listener;
+  #socket: Deno.Listener;
   readonly #options: ListenerOptions;
   readonly #connections = new Map<Connection, Promise<void>>();
   readonly #accepting: Promise<void>;
   readonly #idleTimer: ReturnType<typeof setInterval> | undefined;
   readonly #idleSince = new WeakMap<Connection, { bytes: number; sinceMs: number }>();
   #stopped = false;
+  /** There while a new socket is to take the place of the old one. */
+  #replaced: PromiseWithResolvers<void> | undefined;
   #refusals = 0;
   #lastId = 0;
   #stats = { accepted: 0, refused: 0, receivedBytes: 0, sentBytes: 0 };
@@ -93,7 +98,7 @@ export class Listener {
    * @throws {Error} If the address cannot be bound; the message names it.
    */
   static async listen(address: Address, options: ListenerOptions): Promise<Listener> {
-    return new Listener(await bind(address), options);
+    return new Listener(await bind(address, options.tls), options);
   }
 
   private constructor(socket: Deno.Listener, options: ListenerOptions) {
@@ -110,6 +115,22 @@ export class Listener {
   /** The connections that are open. */
   get connections(): Iterable<Connection> {
     return this.#connections.keys();
+  }
+
+  /**
+   * Reads the files for TLS again, if it speaks TLS. Connections that are open stay.
+   *
+   * @throws {Error} If a file cannot be read or used; what was read before stays in force.
+   */
+  async reloadTls(): Promise<void> {
+    const { tls } = this.#options;
+    if (tls === undefined || this.#stopped) return;
+    readTlsFiles(tls);
+    // Deno has no way to give a listener a new certificate, so another one takes its place; the
+    // address is free for it once the pending accept has been told.
+    this.#replaced = Promise.withResolvers<void>();
+    this.#socket.close();
+    await this.#replaced.promise;
   }
 
   /** What has been counted so far, the open connections included. */
@@ -179,11 +200,13 @@ export class Listener {
     let backoffMs = ACCEPT_BACKOFF_MIN_MS;
     while (!this.#stopped) {
       try {
+        if (this.#replaced !== undefined) await this.#replace(this.#replaced);
         const conn = await this.#socket.accept();
         backoffMs = ACCEPT_BACKOFF_MIN_MS;
         this.#serve(conn);
       } catch (error) {
         if (this.#stopped) return;
+        if (this.#replaced !== undefined && error instanceof Deno.errors.BadResource) continue;
         // A client that is gone before it was accepted, or no descriptor left (EMFILE): neither is
         // a reason to stop, and to try again at once would only spin.
         const fields = { address: formatAddress(this.address), error: String(error), backoffMs };
@@ -192,6 +215,12 @@ export class Listener {
         backoffMs = Math.min(2 * backoffMs, ACCEPT_BACKOFF_MAX_MS);
       }
     }
+  }
+
+  async #replace(replaced: PromiseWithResolvers<void>): Promise<void> {
+    this.#socket = await bind(this.address, this.#options.tls);
+    this.#replaced = undefined;
+    replaced.resolve();
   }
 
   #serve(conn: Deno.Conn): void {
@@ -272,10 +301,11 @@ function remoteName(conn: Deno.Conn): string {
   return address.transport === "unix" ? "unix" : formatAddress(address);
 }
 
-async function bind(address: Address): Promise<Deno.Listener> {
+async function bind(address: Address, tls?: TlsFiles): Promise<Deno.Listener> {
   try {
     if (address.transport === "tcp") {
       const { hostname, port } = address;
+      if (tls !== undefined) return Deno.listenTls({ hostname, port, ...readTlsFiles(tls) });
       return Deno.listen({ hostname, port });
     }
     const { path } = address;
@@ -298,7 +328,9 @@ async function isSocketOfTheDead(path: string): Promise<boolean> {
 }
 
 function explain(error: unknown): string {
-  if (error instanceof Deno.errors.AddrInUse) return "the address is taken by another program";
+  if (
+    error instanceof Deno.errors.AddrInUse || (error as { code?: string }).code === "EADDRINUSE"
+  ) return "the address is taken by another program";
   if (error instanceof Deno.errors.AddrNotAvailable) return "this machine has no such address";
   if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
   return error instanceof Error ? error.message : String(error);

@@ -26,10 +26,11 @@ export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,
   ms = 10_000,
+  everyMs = 5,
 ): Promise<void> {
   const end = performance.now() + ms;
   while (!await condition()) {
     if (performance.now() > end) throw new Error(`Waited ${ms} ms in vain until ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }

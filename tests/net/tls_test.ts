@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import { connect } from "node:tls";
+import type { Connection } from "../../lib/net/connection.ts";
+import { LineReader } from "../../lib/net/line_reader.ts";
+import { Listener } from "../../lib/net/listener.ts";
+import { readTlsFiles, type TlsFiles } from "../../lib/net/tls.ts";
+import { makeCertificates } from "../support/certificates.ts";
+import { TestLog } from "../support/log.ts";
+import { until, within } from "../support/within.ts";
+
+async function echoLines(connection: Connection): Promise<void> {
+  const reader = new LineReader(connection, { maxLineBytes: 1_000_000 });
+  for (let batch = await reader.read(); batch !== null; batch = await reader.read()) {
+    for (let i = 0; i < batch.count; i++) {
+      await connection.write(new Uint8Array([...batch.line(i), 10]));
+    }
+  }
+}
+
+async function listen(tls: TlsFiles, log = new TestLog()) {
+  const listener = await Listener.listen({ transport: "tcp", hostname: "127.0.0.1", port: 0 }, {
+    maxClients: 10,
+    idleTimeoutMs: 0,
+    fullReply: new Uint8Array(),
+    tls,
+    log: log.log,
+    handle: echoLines,
+  });
+  const port = listener.address.transport === "tcp" ? listener.address.port : 0;
+  return { listener, port, [Symbol.asyncDispose]: () => listener.close() };
+}
+
+/** Sends a text, closes its side, and gives what came back and the serial number of the server. */
+function exchange(port: number, text: string, options: Record<string, string>) {
+  const { promise, resolve, reject } = Promise.withResolvers<{ text: string; serial: string }>();
+  const socket = connect({ port, host: "127.0.0.1", servername: "localhost", ...options }, () => {
+    socket.end(text);
+  });
+  let received = "";
+  let serial = "";
+  socket.on("secureConnect", () => serial = socket.getPeerCertificate().serialNumber);
+  socket.on("data", (chunk: Uint8Array) => received += new TextDecoder().decode(chunk));
+  socket.on("end", () => resolve({ text: received, serial }));
+  socket.on("error", reject);
+  return within(10_000, "the answer", promise).finally(() => socket.destroy());
+}
+
+Deno.test("Listener: over TLS, lines come and go, long ones too, and a half close is answered", async () => {
+  await using files = await makeCertificates();
+  await using server = await listen(files.server);
+  const long = "x".repeat(300_000);
+  const conn = await Deno.connectTls({
+    hostname: "localhost",
+    port: server.port,
+    caCerts: [files.ca],
+  });
+  const received = within(10_000, "the answer", new Response(conn.readable).text());
+  const bytes = new TextEncoder().encode(`one\n${long}\nlast`);
+  for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
+  await conn.closeWrite();
+  const text = await received;
+  assert.ok(text === `one\n${long}\nlast\n`, `${text.length} characters`);
+});
+
+Deno.test("Listener: over TLS, a client that does not read is made to wait", async () => {
+  await using files = await makeCertificates();
+  await using server = await listen(files.server);
+  const conn = await Deno.connectTls({
+    hostname: "localhost",
+    port: server.port,
+    caCerts: [files.ca],
+  });
+  const line = new TextEncoder().encode(`${"x".repeat(65_535)}\n`);
+  let sent = 0;
+  const writing = (async () => {
+    for (; sent < 500; sent++) {
+      for (let at = 0; at < line.length;) at += await conn.write(line.subarray(at));
+    }
+  })();
+  let last = -1;
+  await until(
+    "no more is taken",
+    () => {
+      const stopped = last === sent && sent > 0;
+      last = sent;
+      return stopped;
+    },
+    20_000,
+    300,
+  );
+  assert.ok(sent < 500, "all was taken");
+  let received = 0;
+  const scratch = new Uint8Array(65_536);
+  while (received < 500 * line.length) {
+    received += await within(10_000, "the lines", conn.read(scratch)) ?? NaN;
+    assert.ok(!Number.isNaN(received));
+  }
+  await writing;
+  conn.close();
+});
+
+Deno.test("Listener: who speaks no TLS to a TLS port disturbs nobody", async () => {
+  await using files = await makeCertificates();
+  await using server = await listen(files.server);
+  const plain = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+  await plain.write(new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n"));
+  assert.equal((await exchange(server.port, "a\n", { ca: files.ca })).text, "a\n");
+  plain.close();
+});
+
+Deno.test("Listener.reloadTls(): new clients see the new certificate, old ones stay", async () => {
+  await using files = await makeCertificates();
+  await using server = await listen(files.server);
+  const before = await exchange(server.port, "a\n", { ca: files.ca });
+  await files.renew();
+  await server.listener.reloadTls();
+  const after = await exchange(server.port, "a\n", { ca: files.ca });
+  assert.notEqual(after.serial, before.serial);
+  await Deno.writeTextFile(files.server.cert, "nonsense");
+  await assert.rejects(server.listener.reloadTls());
+  assert.equal((await exchange(server.port, "a\n", { ca: files.ca })).serial, after.serial);
+});
+
+Deno.test("Listener: a file for TLS that is not there is named", async () => {
+  await assert.rejects(listen({ cert: "/nowhere.crt", key: "/nowhere.key" }), {
+    message: /Cannot read "\/nowhere\.crt" for TLS: no such file/,
+  });
+});
+
+Deno.test("readTlsFiles() says which file is at fault", async () => {
+  await using files = await makeCertificates();
+  const { cert, key } = files.server;
+  await Deno.copyFile(files.otherKeyFile, key);
+  assert.throws(() => readTlsFiles(files.server), {
+    message: `Cannot use "${cert}" for TLS: "${key}" is not its key`,
+  });
+  await Deno.writeTextFile(key, "nonsense");
+  assert.throws(() => readTlsFiles(files.server), /not in PEM form/);
+});
