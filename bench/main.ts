@@ -1,0 +1,20 @@
+/**
+ * `deno task bench NAME [OPTIONS]` runs one benchmark; without a name it lists them.
+ *
+ * @module
+ */
+
+/** All benchmarks. Each is loaded only when it is asked for. */
+const BENCHMARKS: Record<string, () => Promise<{ main(args: string[]): Promise<void> }>> = {
+  echo: () => import("./echo.ts"),
+};
+
+const [name, ...args] = Deno.args;
+const benchmark = BENCHMARKS[name ?? ""];
+if (benchmark === undefined) {
+  const problem = name === undefined ? "" : `Cannot run "${name}": there is no such benchmark\n`;
+  const usage = `${problem}deno task bench ${Object.keys(BENCHMARKS).join("|")} [OPTIONS]\n`;
+  await Deno.stderr.write(new TextEncoder().encode(usage));
+  Deno.exit(2);
+}
+await (await benchmark()).main(args);
