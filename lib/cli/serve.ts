@@ -6,6 +6,7 @@ import { SERVICES } from "../service.ts";
 import { VERSION } from "../version.ts";
 import { type Command, CommandError, EXIT } from "./command.ts";
 import { CONFIG_OPTIONS, readConfig } from "./config_file.ts";
+import { InspectorGuard } from "./inspector_guard.ts";
 import { Signals } from "./signals.ts";
 import { writeAll } from "./terminal.ts";
 
@@ -36,6 +37,7 @@ async function runDaemon(signals: Signals, read: () => LoadedConfig): Promise<nu
   const options: LogOptions = { ...config.log, sink };
   const log = createLog("daemon", options);
   logUnhandledErrors(log);
+  using _guard = new InspectorGuard(log);
   const daemon = await start(config, options, recentLog);
   log.info("Ready", { version: VERSION, services: [...daemon.running.keys()].join(",") });
 

@@ -180,3 +180,14 @@ Deno.test("quartet init: writes the commented file once", async () => {
     await Deno.remove(directory, { recursive: true });
   }
 });
+
+Deno.test("serve: SIGUSR1 opens the runtime's debugger for a moment only, and it goes on", async () => {
+  await using daemon = await startDaemon({ config: ECHO });
+  using client = await TestClient.connect(daemon.address("echo"));
+  for (let times = 1; times <= 2; times++) {
+    daemon.signal("SIGUSR1");
+    await daemon.loggedTimes("SIGUSR1 had opened the debugger's port; it is closed again", times);
+    await echo(client, "still there");
+  }
+  await assert.rejects(Deno.connect({ hostname: "127.0.0.1", port: 9229 }), /refused/);
+});
