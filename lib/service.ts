@@ -14,6 +14,7 @@ import type { Storage } from "./storage/open.ts";
 import { echo } from "./echo/mod.ts";
 import { kv } from "./kv/mod.ts";
 import { task } from "./task/mod.ts";
+import { admin } from "./admin/mod.ts";
 
 /** Where the daemon is in its life. */
 export type DaemonState = "starting" | "ready" | "draining";
@@ -128,6 +129,6 @@ export interface Service<Config extends ServiceConfig = ServiceConfig> {
   start(config: Config, context: ServiceContext): Promise<RunningService>;
 }
 
-/** All services, in the order in which they start. */
+/** All services; they start in this order, those that observe before the others. */
 // deno-lint-ignore no-explicit-any -- each service has a configuration of its own type
-export const SERVICES: readonly Service<any>[] = [echo, kv, task];
+export const SERVICES: readonly Service<any>[] = [echo, kv, task, admin];

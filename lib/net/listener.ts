@@ -61,7 +61,12 @@ export function connectionMetrics(service: string, stats: ListenerStats): Metric
   );
   return [
     figure("gauge", "connections", "Connections that are open.", stats.connections),
-    figure("counter", "connections_total", "Connections that were accepted.", stats.accepted),
+    figure(
+      "counter",
+      "connections_accepted_total",
+      "Connections that were accepted.",
+      stats.accepted,
+    ),
     figure(
       "counter",
       "connections_rejected_total",

@@ -41,7 +41,7 @@ export function taskMetrics(
     ]),
     gauge("task_waiting_clients", "Clients that wait for a job.", [{ value: total.waiting }]),
     gauge("task_push_workers", "Workers at the push door.", [{ value: push.workers }]),
-    counter("task_jobs_total", "Jobs that were put.", [{ value: total.totalJobs }]),
+    counter("task_jobs_put_total", "Jobs that were put.", [{ value: total.totalJobs }]),
     counter("task_timeouts_total", "Jobs whose time to run was over.", [{ value: total.timeouts }]),
     counter(
       "task_generator_answers_total",

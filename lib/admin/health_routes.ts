@@ -1,0 +1,34 @@
+import type { Metric } from "../metrics.ts";
+import type { DaemonView } from "../service.ts";
+import { formatOpenMetrics, OPEN_METRICS_TYPE } from "./open_metrics.ts";
+import { unreadiness } from "./readiness.ts";
+import { json, type Route } from "./routes.ts";
+
+/** What other programs ask: whether the daemon lives, whether it is ready, and its figures. */
+export function healthRoutes(daemon: DaemonView, metrics: () => Metric[]): Route[] {
+  return [
+    {
+      method: "GET",
+      path: /^\/healthz$/,
+      answer: () => ({ status: 200, type: "text/plain", body: "ok\n" }),
+    },
+    {
+      method: "GET",
+      path: /^\/readyz$/,
+      answer: () => {
+        const reasons = unreadiness(daemon);
+        const ready = reasons.length === 0;
+        return json({ ready, state: daemon.state, reasons }, ready ? 200 : 503);
+      },
+    },
+    {
+      method: "GET",
+      path: /^\/metrics$/,
+      answer: () => ({
+        status: 200,
+        type: OPEN_METRICS_TYPE,
+        body: formatOpenMetrics(metrics()),
+      }),
+    },
+  ];
+}

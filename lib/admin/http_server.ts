@@ -1,0 +1,212 @@
+/**
+ * HTTP with limits. It stands on `node:http` and not on `Deno.serve`, which waits for the headers
+ * and the body of a request forever and takes any number of connections.
+ *
+ * @module
+ */
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { Log } from "../log.ts";
+import type { Address } from "../net/address.ts";
+import type { ListenerStats } from "../net/listener.ts";
+import { EventStream } from "./event_stream.ts";
+
+/** The most that the headers of a request may take. */
+const MAX_HEADER_BYTES = 16 * 1024;
+
+/** After how long without a request a connection is closed. */
+const KEEP_ALIVE_MS = 15_000;
+
+/** How often connections are looked at for the time limit of a request, at most. */
+const CHECK_MS = 1000;
+
+/** A request, whole. */
+export interface HttpRequest {
+  method: string;
+  /** The path without the query, as it was sent. */
+  path: string;
+  query: URLSearchParams;
+  /** By name in lower case. */
+  headers: Readonly<Record<string, string | string[] | undefined>>;
+  body: string;
+}
+
+/** The answer to a request. */
+export interface HttpReply {
+  status: number;
+  /** The media type of the body. */
+  type: string;
+  headers?: Record<string, string>;
+  /** A text, or what sends events for as long as it likes. */
+  body: string | ((events: EventStream) => Promise<void>);
+}
+
+/** Options for {@linkcode HttpServer.listen}. */
+export interface HttpServerOptions {
+  maxClients: number;
+  /** How long a request may take to arrive, headers and body. */
+  requestTimeoutMs: number;
+  maxBodyBytes: number;
+  /** What every answer has among its headers. */
+  headers: Readonly<Record<string, string>>;
+  log: Log;
+  /** Answers a request. What it throws is logged, and the client gets a 500. */
+  handle: (request: HttpRequest) => HttpReply | Promise<HttpReply>;
+}
+
+/** A request has a body that is too long. */
+class BodyTooLongError extends Error {
+  override name = "BodyTooLongError";
+}
+
+/** An HTTP server on one address. */
+export class HttpServer {
+  /** Where it listens; a port 0 has become the port that was picked. */
+  readonly address: Address;
+
+  readonly #server: Server;
+  readonly #options: HttpServerOptions;
+  readonly #sockets = new Set<Socket>();
+  readonly #streams = new Set<EventStream>();
+  readonly #stats = { accepted: 0, refused: 0, receivedBytes: 0, sentBytes: 0 };
+
+  /**
+   * Listens.
+   *
+   * @param address Where; port 0 picks a free port.
+   * @throws {Error} If the address cannot be bound.
+   */
+  static async listen(address: Address, options: HttpServerOptions): Promise<HttpServer> {
+    const server = createServer({
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: options.requestTimeoutMs,
+      requestTimeout: options.requestTimeoutMs,
+      connectionsCheckingInterval: Math.min(CHECK_MS, options.requestTimeoutMs),
+      keepAliveTimeout: KEEP_ALIVE_MS,
+    });
+    server.maxConnections = options.maxClients;
+    const listening = Promise.withResolvers<void>();
+    server.once("error", listening.reject);
+    const bound = () => listening.resolve();
+    if (address.transport === "unix") server.listen(address.path, bound);
+    else server.listen(address.port, address.hostname, bound);
+    await listening.promise;
+    return new HttpServer(server, address, options);
+  }
+
+  private constructor(server: Server, address: Address, options: HttpServerOptions) {
+    this.#server = server;
+    this.#options = options;
+    const bound = server.address();
+    this.address = address.transport === "tcp" && bound !== null && typeof bound === "object"
+      ? { ...address, port: bound.port }
+      : address;
+    server.on("error", (error) => options.log.warn("HTTP server", { error: String(error) }));
+    server.on("connection", (socket: Socket) => this.#count(socket));
+    server.on("drop", () => this.#stats.refused++);
+    server.on("clientError", (_: Error, socket: Socket) => socket.destroy());
+    server.on("request", (request, response) => this.#serve(request, response));
+  }
+
+  /** What has been counted so far. */
+  stats(): ListenerStats {
+    const stats = { ...this.#stats, connections: this.#sockets.size };
+    for (const socket of this.#sockets) {
+      stats.receivedBytes += socket.bytesRead;
+      stats.sentBytes += socket.bytesWritten;
+    }
+    return stats;
+  }
+
+  /**
+   * Takes no more connections, ends the event streams, answers what was asked, and closes.
+   *
+   * @param deadline When it aborts, what is still open is closed at once.
+   */
+  async drain(deadline: AbortSignal): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const cut = () => {
+      for (const socket of this.#sockets) socket.destroy();
+      this.#server.closeAllConnections();
+    };
+    if (deadline.aborted) cut();
+    else deadline.addEventListener("abort", cut, { once: true });
+    for (const stream of this.#streams) stream.end();
+    this.#server.closeIdleConnections();
+    await closed;
+    deadline.removeEventListener("abort", cut);
+  }
+
+  #count(socket: Socket): void {
+    this.#stats.accepted++;
+    this.#sockets.add(socket);
+    socket.on("close", () => {
+      this.#sockets.delete(socket);
+      this.#stats.receivedBytes += socket.bytesRead;
+      this.#stats.sentBytes += socket.bytesWritten;
+    });
+    // What goes wrong with a connection ends it, and concerns nobody else.
+    socket.on("error", () => socket.destroy());
+  }
+
+  async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { log, handle } = this.#options;
+    response.on("error", () => incoming.socket.destroy());
+    try {
+      const body = await this.#readBody(incoming);
+      const { pathname, searchParams } = new URL(incoming.url ?? "/", "http://localhost");
+      const { method = "GET", headers } = incoming;
+      await this.#reply(
+        response,
+        await handle({ method, path: pathname, query: searchParams, headers, body }),
+      );
+    } catch (error) {
+      if (incoming.socket.destroyed) return;
+      const tooLong = error instanceof BodyTooLongError;
+      if (!tooLong) log.error("Request failed", { path: incoming.url, error: String(error) });
+      if (response.headersSent) return void incoming.socket.destroy();
+      response.setHeader("connection", "close");
+      const body = tooLong
+        ? `${error.message}\n`
+        : "The server made a mistake; its log says more.\n";
+      await this.#reply(response, { status: tooLong ? 413 : 500, type: "text/plain", body });
+    }
+  }
+
+  async #readBody(incoming: IncomingMessage): Promise<string> {
+    const { maxBodyBytes } = this.#options;
+    const chunks: Uint8Array[] = [];
+    let length = 0;
+    for await (const chunk of incoming as AsyncIterable<Uint8Array>) {
+      length += chunk.length;
+      if (length > maxBodyBytes) {
+        throw new BodyTooLongError(`A body may have ${maxBodyBytes} bytes.`);
+      }
+      chunks.push(chunk);
+    }
+    return new TextDecoder().decode(await new Blob(chunks as BlobPart[]).arrayBuffer());
+  }
+
+  async #reply(response: ServerResponse, reply: HttpReply): Promise<void> {
+    const { status, type, headers = {}, body } = reply;
+    if (!this.#server.listening) response.setHeader("connection", "close");
+    const all = { ...this.#options.headers, "content-type": `${type}; charset=utf-8`, ...headers };
+    if (typeof body === "string") {
+      const bytes = new TextEncoder().encode(body);
+      response.writeHead(status, { ...all, "content-length": String(bytes.length) });
+      response.end(bytes);
+      return;
+    }
+    response.writeHead(status, all);
+    const stream = new EventStream(response);
+    this.#streams.add(stream);
+    try {
+      if (!this.#server.listening) stream.end();
+      await body(stream);
+    } finally {
+      this.#streams.delete(stream);
+      stream.end();
+    }
+  }
+}

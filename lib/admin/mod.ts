@@ -1,0 +1,68 @@
+/**
+ * The admin service: whether the daemon is well, its figures for other programs, and a page for
+ * people. It knows the other services only through what the daemon shows of them.
+ *
+ * @module
+ */
+
+import { connectionMetrics } from "../net/listener.ts";
+import type { RunningService, Service, ServiceContext } from "../service.ts";
+import { type AdminConfig, adminConfigSchema } from "./config.ts";
+import { healthRoutes } from "./health_routes.ts";
+import { HttpServer } from "./http_server.ts";
+import { allMetrics } from "./metrics.ts";
+import { LoopProbe } from "./process_metrics.ts";
+import { answer } from "./routes.ts";
+
+/** How long answers may take when the daemon stops; nobody waits for a page any longer. */
+const DRAIN_MS = 2000;
+
+/** The admin service, as the table of services lists it. */
+export const admin: Service<AdminConfig> = {
+  name: "admin",
+  schema: adminConfigSchema,
+  observes: true,
+  addresses: (config) => [config.listen],
+  start,
+};
+
+async function start(config: AdminConfig, context: ServiceContext): Promise<RunningService> {
+  const { daemon, log } = context;
+  const probe = new LoopProbe();
+  const metrics = () => allMetrics(daemon, probe);
+  const routes = healthRoutes(daemon, metrics);
+  try {
+    const server = await HttpServer.listen(config.listen, {
+      maxClients: config.max_clients,
+      requestTimeoutMs: config.request_timeout,
+      maxBodyBytes: config.max_body,
+      headers: SECURITY_HEADERS,
+      log,
+      handle: (request) => answer(routes, request, config.listen),
+    });
+    return {
+      addresses: [server.address],
+      problems: () => [],
+      metrics: () => connectionMetrics("admin", server.stats()),
+      drain: async (deadline) => {
+        await server.drain(AbortSignal.any([deadline, AbortSignal.timeout(DRAIN_MS)]));
+        probe[Symbol.dispose]();
+      },
+    };
+  } catch (error) {
+    probe[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** Nothing from elsewhere gets into the page, and nothing of it into other pages. */
+const SECURITY_HEADERS = {
+  "content-security-policy":
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; " +
+    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+  "cross-origin-resource-policy": "same-origin",
+  "cross-origin-opener-policy": "same-origin",
+  "cache-control": "no-store",
+};
