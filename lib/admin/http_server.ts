@@ -58,6 +58,15 @@ export interface HttpServerOptions {
 /** A request has a body that is too long. */
 class BodyTooLongError extends Error {
   override name = "BodyTooLongError";
+
+  constructor(maxBytes: number) {
+    super(`A body may have ${maxBytes} bytes.`);
+  }
+}
+
+/** A client has gone before its request was whole. */
+class ClientGoneError extends Error {
+  override name = "ClientGoneError";
 }
 
 /** An HTTP server on one address. */
@@ -152,7 +161,7 @@ export class HttpServer {
 
   async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const { log, handle } = this.#options;
-    response.on("error", () => incoming.socket.destroy());
+    response.on("error", () => response.destroy());
     try {
       const body = await this.#readBody(incoming);
       const { pathname, searchParams } = new URL(incoming.url ?? "/", "http://localhost");
@@ -162,10 +171,10 @@ export class HttpServer {
         await handle({ method, path: pathname, query: searchParams, headers, body }),
       );
     } catch (error) {
-      if (incoming.socket.destroyed) return;
+      if (error instanceof ClientGoneError || response.destroyed) return;
       const tooLong = error instanceof BodyTooLongError;
       if (!tooLong) log.error("Request failed", { path: incoming.url, error: String(error) });
-      if (response.headersSent) return void incoming.socket.destroy();
+      if (response.headersSent) return void response.destroy();
       response.setHeader("connection", "close");
       const body = tooLong
         ? `${error.message}\n`
@@ -176,16 +185,20 @@ export class HttpServer {
 
   async #readBody(incoming: IncomingMessage): Promise<string> {
     const { maxBodyBytes } = this.#options;
-    const chunks: Uint8Array[] = [];
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    const decoder = new TextDecoder();
+    let text = "";
     let length = 0;
-    for await (const chunk of incoming as AsyncIterable<Uint8Array>) {
+    incoming.on("data", (chunk: Uint8Array) => {
       length += chunk.length;
-      if (length > maxBodyBytes) {
-        throw new BodyTooLongError(`A body may have ${maxBodyBytes} bytes.`);
-      }
-      chunks.push(chunk);
-    }
-    return new TextDecoder().decode(await new Blob(chunks as BlobPart[]).arrayBuffer());
+      // What follows is read and forgotten, so that the answer is not lost to a reset.
+      if (length > maxBodyBytes) reject(new BodyTooLongError(maxBodyBytes));
+      else text += decoder.decode(chunk, { stream: true });
+    });
+    incoming.on("end", () => resolve(text + decoder.decode()));
+    incoming.on("close", () => reject(new ClientGoneError()));
+    incoming.on("error", () => reject(new ClientGoneError()));
+    return await promise;
   }
 
   async #reply(response: ServerResponse, reply: HttpReply): Promise<void> {

@@ -65,7 +65,9 @@ function configured(file: string | undefined, overrides: readonly string[]): Add
 /** Where to go for an address that was made to listen on. */
 function reachable(address: Address): Address {
   if (address.transport === "unix") return address;
-  if (address.port === 0) throw new UsageError("port 0 stands for any port: name it with --address");
+  if (address.port === 0) {
+    throw new UsageError("port 0 stands for any port: name it with --address");
+  }
   if (address.hostname === "0.0.0.0") return { ...address, hostname: "127.0.0.1" };
   return address.hostname === "::" ? { ...address, hostname: "::1" } : address;
 }

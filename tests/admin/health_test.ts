@@ -1,0 +1,144 @@
+import assert from "node:assert/strict";
+import { formatAddress } from "../../lib/net/address.ts";
+import { TestClient } from "../support/client.ts";
+import { runQuartet } from "../support/quartet.ts";
+import { within } from "../support/within.ts";
+import { FakeDaemon, startAdmin } from "./support.ts";
+
+async function get(url: string): Promise<{ status: number; type: string | null; text: string }> {
+  const response = await within(10_000, url, fetch(url));
+  const { status, headers } = response;
+  return { status, type: headers.get("content-type"), text: await response.text() };
+}
+
+Deno.test("/healthz: is there while the daemon starts and drains", async () => {
+  const daemon = new FakeDaemon();
+  await using server = await startAdmin(daemon);
+  for (const state of ["starting", "ready", "draining"] as const) {
+    daemon.state = state;
+    const { status, text } = await get(`${server.origin}/healthz`);
+    assert.deepEqual([status, text], [200, "ok\n"]);
+  }
+});
+
+Deno.test("/readyz: 503 with the reasons while it starts, drains, or a service has a problem", async () => {
+  const daemon = new FakeDaemon();
+  let problems: string[] = [];
+  daemon.add("kv", { problems: () => problems });
+  await using server = await startAdmin(daemon);
+  const readyz = async () => {
+    const { status, text } = await get(`${server.origin}/readyz`);
+    return [status, JSON.parse(text)];
+  };
+  assert.deepEqual(await readyz(), [200, { ready: true, state: "ready", reasons: [] }]);
+  problems = ["the disk is full"];
+  const full = { ready: false, state: "ready", reasons: ["kv: the disk is full"] };
+  assert.deepEqual(await readyz(), [503, full]);
+  problems = [];
+  daemon.state = "draining";
+  const draining = { ready: false, state: "draining", reasons: ["the daemon is draining"] };
+  assert.deepEqual(await readyz(), [503, draining]);
+});
+
+Deno.test("admin: a path that is not there, and a method that it does not take", async () => {
+  await using server = await startAdmin(new FakeDaemon());
+  assert.equal((await get(`${server.origin}/none`)).status, 404);
+  const response = await fetch(`${server.origin}/healthz`, { method: "POST", body: "{}" });
+  assert.equal(response.status, 405);
+  assert.equal(response.headers.get("allow"), "GET");
+  await response.body?.cancel();
+});
+
+Deno.test("admin: a request for another host is refused, for a page elsewhere may have sent it", async () => {
+  await using server = await startAdmin(new FakeDaemon());
+  for (const [host, status] of [["evil.example", 421], ["localhost:1", 200], ["[::1]", 200]]) {
+    using client = await TestClient.connect(server.address);
+    await client.send(`GET /healthz HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+    assert.ok((await client.line()).startsWith(`HTTP/1.1 ${status} `));
+  }
+});
+
+Deno.test("admin: a request that does not arrive in time is cut off, headers and body", async () => {
+  await using server = await startAdmin(new FakeDaemon(), { request_timeout: "200ms" });
+  for (
+    const start of [
+      "",
+      "GET / HT",
+      "POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n1",
+    ]
+  ) {
+    using client = await TestClient.connect(server.address);
+    await client.send(start);
+    await client.rest();
+  }
+});
+
+Deno.test("admin: headers and a body that are too long are refused", async () => {
+  await using server = await startAdmin(new FakeDaemon(), { max_body: "1KiB" });
+  using client = await TestClient.connect(server.address);
+  await client.send(`GET / HTTP/1.1\r\nHost: localhost\r\nX: ${"x".repeat(20_000)}`);
+  await assert.rejects(client.rest().then((rest) => assert.equal(rest, "never")));
+  const body = "x".repeat(1025);
+  const response = await fetch(`${server.origin}/healthz`, { method: "POST", body });
+  assert.equal(response.status, 413);
+  assert.equal(await response.text(), "A body may have 1024 bytes.\n");
+});
+
+Deno.test("admin: connections beyond the limit are closed, and there is room again later", async () => {
+  await using server = await startAdmin(new FakeDaemon(), { max_clients: 2 });
+  const first = await TestClient.connect(server.address);
+  using second = await TestClient.connect(server.address);
+  using third = await TestClient.connect(server.address);
+  assert.equal(await third.rest(), "");
+  const gone = first.rest();
+  await first.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+  assert.match(await gone, /^HTTP\/1\.1 200 /);
+  first.close();
+  using fourth = await TestClient.connect(server.address);
+  for (const client of [second, fourth]) {
+    await client.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert.match(await client.line(), /^HTTP\/1\.1 200 /);
+  }
+});
+
+Deno.test("admin: drains while connections are open and idle", async () => {
+  const server = await startAdmin(new FakeDaemon());
+  using client = await TestClient.connect(server.address);
+  await client.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  await client.line();
+  using _silent = await TestClient.connect(server.address);
+  await within(5000, "the drain", server.running.drain(AbortSignal.timeout(100)));
+  await assert.rejects(TestClient.connect(server.address), Deno.errors.ConnectionRefused);
+});
+
+Deno.test("quartet health: 0 if it is alive or ready, 1 with a reason if not", async () => {
+  const daemon = new FakeDaemon();
+  daemon.add("kv", { problems: () => ["the disk is full"] });
+  await using server = await startAdmin(daemon);
+  const address = formatAddress(server.address);
+  const alive = await runQuartet(["health", "--set", `admin.listen=${address}`]);
+  assert.deepEqual(alive, { code: 0, stdout: "alive\n", stderr: "" });
+  const ready = await runQuartet(["health", "--ready", "--address", address]);
+  assert.deepEqual(ready, {
+    code: 1,
+    stdout: "",
+    stderr: `${address}: not ready: kv: the disk is full\n`,
+  });
+});
+
+Deno.test("quartet health: says why it cannot ask", async () => {
+  const socket = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const address = formatAddress({ ...socket.addr as Deno.NetAddr, transport: "tcp" });
+  socket.close();
+  const cases: [string[], number, RegExp][] = [
+    [["--address", address], 1, /^Cannot ask 127\.0\.0\.1:\d+: .*refused/],
+    [["--address", "nowhere"], 2, /Cannot read "nowhere" as an address/],
+    [["--set", "admin.enabled=false"], 1, /its configuration switches admin off/],
+    [["--set", "admin.listen=127.0.0.1:0"], 2, /name it with --address/],
+  ];
+  for (const [words, code, message] of cases) {
+    const result = await runQuartet(["health", ...words]);
+    assert.equal(result.code, code, result.stderr);
+    assert.match(result.stderr, message);
+  }
+});

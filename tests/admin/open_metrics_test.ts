@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import parsePrometheus from "parse-prometheus-text-format";
+import { formatOpenMetrics } from "../../lib/admin/open_metrics.ts";
+import { Histogram, type Metric } from "../../lib/metrics.ts";
+
+function counter(name: string, labels: Record<string, string>, value: number): Metric {
+  return { type: "counter", name, help: `Help of ${name}.`, samples: [{ labels, value }] };
+}
+
+Deno.test("formatOpenMetrics(): writes the families as the specification has them", () => {
+  const histogram = new Histogram([0.000_05, 0.1, 1]);
+  histogram.observe(0.05, 2);
+  histogram.observe(5);
+  const text = formatOpenMetrics([
+    counter("q_bytes_total", { service: "a" }, 5),
+    { type: "gauge", name: "q_up", help: "Up.", samples: [{ value: 0.5 }] },
+    { type: "histogram", name: "q_seconds", help: "Time.", samples: [{ histogram }] },
+    counter("q_bytes_total", { service: "b" }, 1e-7),
+  ]);
+  assert.equal(
+    text,
+    `# TYPE q_bytes counter
+# HELP q_bytes Help of q_bytes_total.
+q_bytes_total{service="a"} 5
+q_bytes_total{service="b"} 1e-07
+# TYPE q_up gauge
+# HELP q_up Up.
+q_up 0.5
+# TYPE q_seconds histogram
+# HELP q_seconds Time.
+q_seconds_bucket{le="5e-05"} 0
+q_seconds_bucket{le="0.1"} 2
+q_seconds_bucket{le="1.0"} 2
+q_seconds_bucket{le="+Inf"} 3
+q_seconds_count 3
+q_seconds_sum 5.1
+# EOF
+`,
+  );
+});
+
+Deno.test("formatOpenMetrics(): what a label holds comes out of a parser as it went in", () => {
+  const tube = 'a"b\\c\nd{},= e';
+  const text = formatOpenMetrics([counter("q_jobs_total", { tube, state: "ready" }, 7)]);
+  const families: { metrics: unknown[] }[] = parsePrometheus(text.replace("# EOF\n", ""));
+  const metrics = families.flatMap((family) => family.metrics);
+  assert.deepEqual(metrics, [{ labels: { tube, state: "ready" }, value: "7" }]);
+});
+
+Deno.test("formatOpenMetrics(): parts that do not agree on the type of a name are a mistake", () => {
+  const gauge: Metric = { type: "gauge", name: "q_jobs", help: "Jobs.", samples: [] };
+  assert.throws(() => formatOpenMetrics([gauge, counter("q_jobs_total", {}, 1)]), {
+    name: "TypeError",
+    message: 'Cannot write "q_jobs" as a counter: it is a gauge',
+  });
+});

@@ -1,0 +1,64 @@
+import type { DaemonState, DaemonView, ServiceView } from "../../lib/service.ts";
+import { admin } from "../../lib/admin/mod.ts";
+import { adminConfigSchema } from "../../lib/admin/config.ts";
+import { RecentLog } from "../../lib/recent_log.ts";
+import { formatAddress } from "../../lib/net/address.ts";
+import { TestLog } from "../support/log.ts";
+import * as v from "valibot";
+
+/** A daemon that is whatever a test wants it to be. */
+export class FakeDaemon implements DaemonView {
+  state: DaemonState = "ready";
+  lastReload = { successful: true, successMs: 1_700_000_000_000 };
+  readonly log = new RecentLog();
+  readonly switched: [string, boolean][] = [];
+  readonly views: ServiceView[] = [];
+
+  services(): ServiceView[] {
+    return this.views;
+  }
+
+  recentLog(after?: number): { lines: string[]; position: number } {
+    return this.log.read(after);
+  }
+
+  setEnabled(service: string, enabled: boolean): Promise<void> {
+    if (service === "broken") return Promise.reject(new Error("Cannot start broken: it is"));
+    this.switched.push([service, enabled]);
+    return Promise.resolve();
+  }
+
+  /** Adds a service that runs. */
+  add(name: string, running: Partial<NonNullable<ServiceView["running"]>> = {}): void {
+    const whole = { addresses: [], problems: () => [], metrics: () => [], ...running };
+    this.views.push({
+      name,
+      enabled: true,
+      running: whole,
+      sinceMs: 1_700_000_000_000,
+      problems: whole.problems,
+    });
+  }
+}
+
+/** The admin service of a fake daemon, listening. */
+export async function startAdmin(daemon: FakeDaemon, config: Record<string, unknown> = {}) {
+  const testLog = new TestLog();
+  const running = await admin.start(
+    v.parse(adminConfigSchema, { listen: "127.0.0.1:0", ...config }),
+    {
+      log: testLog.log,
+      daemon,
+      dataDir: "/nonexistent",
+      storage: () => Promise.reject(new Error("admin needs no storage")),
+    },
+  );
+  const address = running.addresses[0]!;
+  return {
+    running,
+    address,
+    log: testLog,
+    origin: `http://${formatAddress(address)}`,
+    [Symbol.asyncDispose]: () => running.drain(AbortSignal.timeout(5000)),
+  };
+}

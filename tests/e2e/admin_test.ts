@@ -1,0 +1,186 @@
+import assert from "node:assert/strict";
+import parsePrometheus from "parse-prometheus-text-format";
+import { formatAddress } from "../../lib/net/address.ts";
+import { TestClient } from "../support/client.ts";
+import { type DaemonProcess, startDaemon } from "../support/daemon.ts";
+
+const ADMIN = '[admin]\nlisten = "127.0.0.1:0"\n';
+const ECHO = '[echo]\nlisten = "127.0.0.1:0"\n';
+const ALL = `${ADMIN}${ECHO}[storage]
+url = "memory:"
+[kv]
+listen = "127.0.0.1:0"
+[task]
+listen = "127.0.0.1:0"
+beanstalk = "127.0.0.1:0"
+`;
+
+/** Names that dashboards are built on, with the labels that tell their figures apart. */
+const PROMISED = [
+  "process_start_time_seconds",
+  "process_cpu_seconds_total",
+  "process_resident_memory_bytes",
+  "quartet_build_info version",
+  "quartet_ready",
+  "quartet_config_last_reload_successful",
+  "quartet_config_last_reload_success_timestamp_seconds",
+  "quartet_connections service",
+  "quartet_connections_accepted_total service",
+  "quartet_connections_rejected_total service",
+  "quartet_received_bytes_total service",
+  "quartet_sent_bytes_total service",
+  "quartet_commands_total command",
+  "quartet_command_duration_seconds",
+  "quartet_echo_messages_total",
+  "quartet_echo_delivered_messages_total",
+  "quartet_echo_dropped_messages_total",
+  "quartet_echo_slow_clients",
+  "quartet_kv_commit_groups_total",
+  "quartet_task_jobs state",
+  "quartet_task_oldest_ready_seconds tube",
+];
+
+interface Family {
+  name: string;
+  type: string;
+  metrics: { value?: string; labels?: Record<string, string> }[];
+}
+
+function originOf(daemon: DaemonProcess): string {
+  return `http://${formatAddress(daemon.address("admin"))}`;
+}
+
+async function metricsOf(daemon: DaemonProcess): Promise<{ type: string | null; text: string }> {
+  const response = await fetch(`${originOf(daemon)}/metrics`);
+  return { type: response.headers.get("content-type"), text: await response.text() };
+}
+
+/** Has each service do something, so that every figure is there. */
+async function useAll(daemon: DaemonProcess): Promise<void> {
+  const exchanges = [
+    ["echo", 0, "hello\n", "hello\n"],
+    ["kv", 0, "PUT a b\n", "OK\n"],
+    ["task", 1, "put 0 0 10 1\r\nx\r\n", "INSERTED 1\r\n"],
+  ] as const;
+  for (const [service, index, request, reply] of exchanges) {
+    using client = await TestClient.connect(daemon.address(service, index));
+    await client.send(request);
+    assert.equal(await client.line(), reply);
+  }
+}
+
+Deno.test("/metrics: a parser reads it, and what is promised is there", async () => {
+  await using daemon = await startDaemon({ config: ALL });
+  await useAll(daemon);
+  const { type, text } = await metricsOf(daemon);
+  assert.equal(type, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+  assert.ok(text.endsWith("\n# EOF\n"));
+
+  const families: Family[] = parsePrometheus(text.replace("# EOF\n", ""));
+  // The parser is older than OpenMetrics: it takes the samples of counters for families apart.
+  const named = new Map(
+    families.filter(({ metrics }) => metrics.length > 0).map((f) => [f.name, f]),
+  );
+  for (const line of PROMISED) {
+    const [name, label] = line.split(" ");
+    const family = named.get(name!);
+    assert.ok(family, `${name} is not there`);
+    if (label !== undefined) assert.ok(family.metrics[0]!.labels?.[label], `${line} is not there`);
+  }
+  const declared = [...text.matchAll(/^# TYPE (\S+) /gm)].map((match) => match[1]!);
+  assert.deepEqual(declared, [...new Set(declared)], "each family stands once");
+  const samples = families.reduce(
+    (sum, { type, metrics }) => sum + (type === "HISTOGRAM" ? 0 : metrics.length),
+    0,
+  );
+  const lines = text.split("\n").filter((line) => /^[a-z]/.test(line));
+  assert.equal(samples, lines.filter((line) => !/_(bucket|count|sum)[{ ]/.test(line)).length);
+});
+
+const PYTHON = "/usr/bin/python3";
+const PYTHON_PARSER = `
+import sys
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+print(len(list(text_string_to_metric_families(sys.stdin.read()))))
+`;
+
+/** Runs a program of the reference parser, if that is installed (Debian: python3-prometheus-client). */
+async function python(program: string, input: string) {
+  const command = new Deno.Command(PYTHON, {
+    args: ["-c", program],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  });
+  const child = command.spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(input));
+  await writer.close();
+  const { success, stdout, stderr } = await child.output();
+  const decoder = new TextDecoder();
+  return { success, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
+
+function hasPythonParser(): boolean {
+  try {
+    const args = ["-c", "import prometheus_client.openmetrics.parser"];
+    return new Deno.Command(PYTHON, { args, stderr: "null" }).outputSync().success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+Deno.test({
+  name: "/metrics: Prometheus' own strict parser of OpenMetrics takes it",
+  // Only where that parser is installed: it is no npm package.
+  ignore: !hasPythonParser(),
+  fn: async () => {
+    await using daemon = await startDaemon({ config: ALL });
+    await useAll(daemon);
+    const { text } = await metricsOf(daemon);
+    const { success, stdout, stderr } = await python(PYTHON_PARSER, text);
+    assert.ok(success, stderr);
+    assert.equal(Number(stdout), text.match(/^# TYPE /gm)!.length);
+  },
+});
+
+Deno.test("/metrics: says whether the last configuration was taken", async () => {
+  await using daemon = await startDaemon({ config: ADMIN });
+  const successful = async () =>
+    /^quartet_config_last_reload_successful (\d)$/m.exec((await metricsOf(daemon)).text)?.[1];
+  assert.equal(await successful(), "1");
+  const good = await Deno.readTextFile(daemon.configFile);
+  await Deno.writeTextFile(daemon.configFile, "[echo]\nmode = 5\n");
+  daemon.signal("SIGHUP");
+  await daemon.logged(/msg="Not reloaded/);
+  assert.equal(await successful(), "0");
+  await Deno.writeTextFile(daemon.configFile, good);
+  daemon.signal("SIGHUP");
+  await daemon.logged(/msg=Reloaded/);
+  assert.equal(await successful(), "1");
+});
+
+Deno.test("/readyz: fails while the daemon drains, and answers as long as another service does", async () => {
+  await using daemon = await startDaemon({ config: `${ADMIN}${ECHO}` });
+  const origin = originOf(daemon);
+  using client = await TestClient.connect(daemon.address("echo"));
+  // It does not read what it is sent, so the drain waits for it.
+  const line = `${"x".repeat(60_000)}\n`;
+  const flood = (async () => {
+    for (let i = 0; i < 300; i++) await client.send(line);
+  })().catch(() => {});
+  await daemon.logged(/msg="Client is slow"/);
+  daemon.signal("SIGTERM");
+  await daemon.logged(/msg=Draining/);
+  const response = await fetch(`${origin}/readyz`);
+  assert.equal(response.status, 503);
+  assert.deepEqual(await response.json(), {
+    ready: false,
+    state: "draining",
+    reasons: ["the daemon is draining"],
+  });
+  client.close();
+  await flood;
+  assert.equal((await daemon.ended()).code, 0);
+});
