@@ -4,7 +4,7 @@
  * @module
  */
 
-import { CrcSum, type Tally } from "./checksum.ts";
+import { crc32OfWords, CrcSum, type Tally } from "./checksum.ts";
 import { LINE_PREFIX_BYTES, type RecordFormat } from "./record_format.ts";
 import { SortKernel } from "./sort_kernel.ts";
 
@@ -111,8 +111,11 @@ export class BucketSorter {
         const source = address >>> 2;
         const target = fill >>> 2;
         for (let j = 0; j < words; j++) blockWords[target + j] = slabWords[source + j]!;
-      } else block.set(slab.subarray(address, address + recordBytes), fill);
-      sum.add(block.subarray(fill, fill + recordBytes));
+        sum.addCrc(crc32OfWords(blockWords, target, words));
+      } else {
+        block.set(slab.subarray(address, address + recordBytes), fill);
+        sum.add(block.subarray(fill, fill + recordBytes));
+      }
       fill += recordBytes;
     }
     writeFull(output, block.subarray(0, fill));

@@ -42,6 +42,57 @@ export function formatSum(sum: bigint): string {
 // A record's CRC is below 2^32, so this many of them add up exactly in a double.
 const CRCS_PER_NUMBER = 2 ** 20;
 
+/** The CRC-32 of a byte followed by 0 to 15 zero bytes, in rows of 256. */
+const TABLES = makeTables(16);
+
+function makeTables(rows: number): Uint32Array {
+  const tables = new Uint32Array(rows * 256);
+  for (let byte = 0; byte < 256; byte++) {
+    let crc = byte;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
+    tables[byte] = crc;
+  }
+  for (let i = 256; i < tables.length; i++) {
+    const crc = tables[i - 256]!;
+    tables[i] = (crc >>> 8) ^ tables[crc & 0xff]!;
+  }
+  return tables;
+}
+
+/**
+ * The CRC-32 of a short record: 16 bytes a step, a table for each. A call of the runtime's
+ * `crc32` costs as much as the CRC of 200 bytes, and leaves a view behind for each record.
+ *
+ * @param words What the record is in, on a little-endian machine.
+ * @param at Its first word.
+ * @param count How many words it has.
+ */
+export function crc32OfWords(words: Uint32Array, at: number, count: number): number {
+  const t = TABLES;
+  const end = at + count;
+  let crc = 0xffffffff;
+  for (; at + 4 <= end; at += 4) {
+    const a = words[at]! ^ crc;
+    const b = words[at + 1]!;
+    const c = words[at + 2]!;
+    const d = words[at + 3]!;
+    crc = t[3840 + (a & 0xff)]! ^ t[3584 + ((a >>> 8) & 0xff)]! ^
+      t[3328 + ((a >>> 16) & 0xff)]! ^ t[3072 + (a >>> 24)]! ^
+      t[2816 + (b & 0xff)]! ^ t[2560 + ((b >>> 8) & 0xff)]! ^
+      t[2304 + ((b >>> 16) & 0xff)]! ^ t[2048 + (b >>> 24)]! ^
+      t[1792 + (c & 0xff)]! ^ t[1536 + ((c >>> 8) & 0xff)]! ^
+      t[1280 + ((c >>> 16) & 0xff)]! ^ t[1024 + (c >>> 24)]! ^
+      t[768 + (d & 0xff)]! ^ t[512 + ((d >>> 8) & 0xff)]! ^
+      t[256 + ((d >>> 16) & 0xff)]! ^ t[d >>> 24]!;
+  }
+  for (; at < end; at++) {
+    const a = words[at]! ^ crc;
+    crc = t[768 + (a & 0xff)]! ^ t[512 + ((a >>> 8) & 0xff)]! ^
+      t[256 + ((a >>> 16) & 0xff)]! ^ t[a >>> 24]!;
+  }
+  return ~crc >>> 0;
+}
+
 /** Sums CRCs without making a bigint for each. */
 export class CrcSum {
   #total = 0n;
@@ -50,7 +101,12 @@ export class CrcSum {
 
   /** Adds the CRC-32 of `record`. */
   add(record: Uint8Array): void {
-    this.#part += crc32(record);
+    this.addCrc(crc32(record));
+  }
+
+  /** Adds a CRC-32. */
+  addCrc(crc: number): void {
+    this.#part += crc;
     if (++this.#count === CRCS_PER_NUMBER) this.#carry();
   }
 

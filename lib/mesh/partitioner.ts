@@ -6,6 +6,7 @@
  */
 
 import { crc32 } from "node:zlib";
+import { crc32OfWords } from "./checksum.ts";
 import {
   LINE_PREFIX_BYTES,
   MAX_ENTRY_BYTES,
@@ -102,13 +103,16 @@ export class Partitioner {
       const bucket = this.#table.find(chunk, at + keyStart, at + keyEnd, order);
       const target = this.#place(bucket, recordBytes, order);
       if (target < 0) return at;
-      const record = chunk.subarray(at, at + recordBytes);
       if (words > 0) {
         const source = at >>> 2;
         const goal = target >>> 2;
         for (let i = 0; i < words; i++) slabWords[goal + i] = chunkWords[source + i]!;
-      } else slab.set(record, target);
-      this.#sums[bucket]! += crc32(record);
+        this.#sums[bucket]! += crc32OfWords(chunkWords, source, words);
+      } else {
+        const record = chunk.subarray(at, at + recordBytes);
+        slab.set(record, target);
+        this.#sums[bucket]! += crc32(record);
+      }
     }
     return to;
   }
