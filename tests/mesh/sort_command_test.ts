@@ -1,0 +1,213 @@
+import { Buffer } from "node:buffer";
+import assert from "node:assert/strict";
+import { MAX_ENTRY_BYTES } from "../../lib/mesh/record_format.ts";
+import { generated, joined, MeshFiles, QuartetProcess, sortedRecords } from "./support/nodes.ts";
+
+/** Has each input sorted by a process of its own; what each of them came to. */
+async function sortTogether(files: MeshFiles, ...words: string[]) {
+  await using stack = new AsyncDisposableStack();
+  const nodes = files.addresses.map((_, node) => (
+    stack.use(new QuartetProcess(files.words(node, ...words)))
+  ));
+  return await Promise.all(nodes.map((node) => node.ended()));
+}
+
+/** Sorts, and expects everybody to succeed and nothing to be left behind. */
+async function sorted(inputs: Uint8Array[], ...words: string[]): Promise<Uint8Array[]> {
+  await using files = await MeshFiles.create(inputs);
+  for (const { code, stderr } of await sortTogether(files, ...words)) {
+    assert.equal(stderr, "");
+    assert.equal(code, 0);
+  }
+  assert.deepEqual(await files.leftovers(), []);
+  return await files.outputs();
+}
+
+function equalBytes(actual: Uint8Array, expected: Uint8Array): void {
+  assert.equal(actual.length, expected.length);
+  // Not deepEqual, which would print megabytes.
+  assert.ok(Buffer.compare(actual, expected) === 0, "the bytes differ");
+}
+
+/** Records that all have the same key, told apart by what follows it. */
+function equalKeys(count: number, first: number): Uint8Array {
+  const records = generated(count, { first });
+  for (let i = 0; i < count; i++) records.fill(0x42, i * 100, i * 100 + 10);
+  return records;
+}
+
+function reversed(records: Uint8Array): Uint8Array {
+  const all = Array.from({ length: records.length / 100 }, (_, i) => (
+    records.subarray(i * 100, (i + 1) * 100)
+  ));
+  return joined(all.reverse());
+}
+
+/** Inputs of every kind, one after the other. */
+function mixed(nodes: number): Uint8Array[] {
+  const kinds = [
+    () => generated(7013),
+    () => generated(4999, { first: 10_000, skew: true }),
+    () => new Uint8Array(0),
+    () => sortedRecords([generated(3001, { first: 20_000 })]),
+    () => reversed(sortedRecords([generated(3011, { first: 30_000 })])),
+    () => generated(1, { first: 40_000 }),
+    () => generated(2003, { first: 50_000, ascii: true, skew: true }),
+    () => equalKeys(5003, 60_000),
+  ];
+  return Array.from({ length: nodes }, (_, node) => kinds[node % kinds.length]!());
+}
+
+for (const nodes of [1, 2, 3, 4, 7, 8]) {
+  Deno.test(`quartet sort: ${nodes} nodes sort inputs of all kinds`, async () => {
+    const inputs = mixed(nodes);
+    equalBytes(joined(await sorted(inputs)), sortedRecords(inputs));
+  });
+}
+
+Deno.test("quartet sort: a key that all records have is spread evenly, and stays stable", async () => {
+  const inputs = [0, 1, 2].map((node) => equalKeys(6007, node * 10_000));
+  const outputs = await sorted(inputs);
+  equalBytes(joined(outputs), joined(inputs));
+  for (const output of outputs) assert.ok(output.length <= 1.1 * 6007 * 100, `${output.length}`);
+});
+
+for (const mode of [{}, { skew: true }, { ascii: true }, { ascii: true, skew: true }]) {
+  Deno.test(`quartet sort: nobody gets more than 1.1 fair shares of ${JSON.stringify(mode)}`, async () => {
+    const inputs = [0, 1, 2, 3].map((node) => generated(20_000, { first: node * 20_000, ...mode }));
+    const outputs = await sorted(inputs);
+    equalBytes(joined(outputs), sortedRecords(inputs));
+    for (const { length } of outputs) assert.ok(length <= 1.1 * 2_000_000, `${length} bytes`);
+  });
+}
+
+Deno.test("quartet sort: with bits, the top bits of the key name the node", async () => {
+  const inputs = [0, 1, 2, 3].map((node) => generated(1009, { first: node * 2000 }));
+  const outputs = await sorted(inputs, "--partition", "bits");
+  equalBytes(joined(outputs), sortedRecords(inputs));
+  outputs.forEach((output, node) => {
+    for (let at = 0; at < output.length; at += 100) assert.equal(output[at]! >> 6, node);
+  });
+});
+
+Deno.test("quartet sort: empty inputs and more nodes than records are fine", async () => {
+  const inputs = [new Uint8Array(0), generated(2), new Uint8Array(0)];
+  equalBytes(joined(await sorted(inputs)), sortedRecords(inputs));
+  const nothing = [new Uint8Array(0), new Uint8Array(0)];
+  assert.equal(joined(await sorted(nothing)).length, 0);
+});
+
+Deno.test("quartet sort: records of other sizes are sorted by other keys", async () => {
+  const cases = [
+    { recordBytes: 7, keyStart: 2, keyEnd: 5, bytes: 7 * 30_011 },
+    { recordBytes: 1, keyStart: 0, keyEnd: 1, bytes: 100_003 },
+    { recordBytes: 300, keyStart: 290, keyEnd: 300, bytes: 300 * 1003 },
+    { recordBytes: MAX_ENTRY_BYTES, keyStart: 0, keyEnd: 9, bytes: MAX_ENTRY_BYTES * 37 },
+  ];
+  for (const { bytes, ...format } of cases) {
+    const inputs = [0, 1].map((node) => (
+      generated(Math.ceil(bytes / 100), { first: node * 1e6 }).subarray(0, bytes)
+    ));
+    const { recordBytes, keyStart, keyEnd } = format;
+    const words = ["--record", String(recordBytes), "--key", `${keyStart}:${keyEnd}`];
+    equalBytes(joined(await sorted(inputs, ...words)), sortedRecords(inputs, format));
+  }
+});
+
+Deno.test("quartet sort: lines are sorted as LC_ALL=C sort does, the last one without newline too", async () => {
+  const words = "the quick brown fox\r jumps over the lazy dog \0 \u00e4\u00f6 Zebra 10 9".split(
+    " ",
+  );
+  let seed = 7;
+  const random = (n: number) => (seed = Math.imul(seed, 48271) >>> 1) % n;
+  const texts = [0, 1, 2].map(() => (
+    Array.from({ length: 5000 + random(100) }, () => (
+      Array.from({ length: random(5) }, () => words[random(words.length)]).join(" ")
+    )).join("\n") + `\n${"long ".repeat(13_000)}\nno newline`
+  ));
+  const inputs = texts.map((text) => new TextEncoder().encode(text));
+  const outputs = await sorted(inputs, "--lines");
+
+  const lines = texts.flatMap((text) => text.split("\n"));
+  const encoded = lines.map((line) => Buffer.from(`${line}`));
+  const expected = encoded.sort(Buffer.compare).map((line) => `${line}\n`).join("");
+  equalBytes(joined(outputs), new TextEncoder().encode(expected));
+
+  const files = await MeshFiles.create(inputs);
+  await using _ = files;
+  const { stdout } = await new Deno.Command("sort", {
+    args: [0, 1, 2].map((node) => files.input(node)),
+    env: { LC_ALL: "C" },
+  }).output();
+  equalBytes(joined(outputs), stdout);
+});
+
+Deno.test("quartet sort: lines with equal keys keep the order of nodes and inputs", async () => {
+  const inputs = [0, 1, 2].map((node) => (
+    new TextEncoder().encode(
+      Array.from({ length: 3000 }, (_, i) => `${i % 3}${"k".repeat(i % 2)}|${node}|${i}\n`).join(
+        "",
+      ),
+    )
+  ));
+  const lines = inputs.flatMap((input) => new TextDecoder().decode(input).trimEnd().split("\n"));
+  const key = (line: string) => line.slice(0, 2);
+  const expected = lines.sort((a, b) => key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0);
+  const output = new TextDecoder().decode(joined(await sorted(inputs, "--lines", "--key", "0:2")));
+  assert.equal(output, expected.join("\n") + "\n");
+});
+
+Deno.test("quartet sort: what memory does not hold is spilled, and the result is the same", async () => {
+  const inputs = [0, 1].map((node) => generated(500_000, { first: node * 500_000 }));
+  // A node gets 50 MB, and has 56 MiB for slots of which a part is open.
+  const fewer = inputs.map((input) => input.subarray(0, 100 * 499_979));
+  await using files = await MeshFiles.create([joined(fewer)]);
+  const [result] = await sortTogether(files, "--json");
+  assert.equal(result!.stderr, "");
+  const summary = JSON.parse(result!.stdout);
+  assert.ok(summary.spilledBytes > 30_000_000, `${summary.spilledBytes} bytes`);
+  const [output] = await files.outputs();
+  equalBytes(output!, sortedRecords(fewer));
+  assert.deepEqual(await files.leftovers(), []);
+});
+
+Deno.test("quartet sort: buckets with too many records are cut again", async () => {
+  // Empty lines and a few others: far more entries than a bucket may have.
+  const input = new Uint8Array(3_000_000).fill(0x0a);
+  for (let at = 1_000_000; at < 1_000_100; at += 2) input[at] = 0x61;
+  const [output] = await sorted([input], "--lines");
+  const expected = new Uint8Array(3_000_000).fill(0x0a);
+  for (let at = expected.length - 100; at < expected.length; at += 2) expected[at] = 0x61;
+  equalBytes(output!, expected);
+});
+
+Deno.test("quartet sort: --json says what was done", async () => {
+  await using files = await MeshFiles.create([generated(500), generated(500, { first: 500 })]);
+  const [first, second] = await sortTogether(files, "--json");
+  const summary = JSON.parse(first!.stdout);
+  assert.deepEqual(summary.total, { records: 1000, bytes: 100_000, checksum: "1ea6370b955" });
+  assert.deepEqual(summary.peers.length, 1);
+  const { sentBytes } = summary.peers[0];
+  assert.equal(JSON.parse(second!.stdout).peers[0].receivedBytes, sentBytes);
+  assert.deepEqual(Object.keys(summary.seconds), ["sample", "shuffle", "sort", "commit"]);
+});
+
+Deno.test("quartet sort: nodes may start seconds apart in any order, and be listed in a file", async () => {
+  const inputs = [0, 1, 2].map((node) => generated(1000, { first: node * 1000 }));
+  await using files = await MeshFiles.create(inputs);
+  const list = `${files.directory}/config.yaml`;
+  const servers = files.addresses.map((address, node) => (
+    `  - serverId: ${node}\n    host: "127.0.0.1"\n    port: "${address.split(":")[1]}"\n`
+  ));
+  await Deno.writeTextFile(list, `servers:\n${servers.join("")}`);
+  await using stack = new AsyncDisposableStack();
+  const nodes: QuartetProcess[] = [];
+  for (const node of [2, 0, 1]) {
+    const words = ["--node", String(node), "--nodes", list, "--memory", "64MiB"];
+    const paths = [files.input(node), files.output(node)];
+    nodes.push(stack.use(new QuartetProcess(["sort", ...words, ...paths])));
+    await new Promise((resolve) => setTimeout(resolve, 700));
+  }
+  for (const node of nodes) assert.equal((await node.ended()).code, 0);
+  equalBytes(joined(await files.outputs()), sortedRecords(inputs));
+});
