@@ -226,6 +226,7 @@ export class Daemon {
     const context: ServiceContext = {
       log: this.#options.createLog(name),
       daemon: this.#view,
+      guard: () => this.#config.guard(name),
       dataDir: config.daemon.data_dir,
       storage: (url) => this.#storages.open(url),
     };

@@ -6,6 +6,7 @@
  */
 
 import type { GenericSchema } from "valibot";
+import type { Guard } from "./auth.ts";
 import type { Log } from "./log.ts";
 import type { Metric } from "./metrics.ts";
 import type { Address } from "./net/address.ts";
@@ -61,6 +62,8 @@ export interface DaemonView {
 export interface ServiceContext {
   log: Log;
   daemon: DaemonView;
+  /** Who asks its clients for a token at this moment; `undefined` if nobody does. */
+  guard(): Guard | undefined;
   /** The directory for files, absolute. It exists. */
   dataDir: string;
   /**
@@ -109,6 +112,8 @@ export type ServiceAction = (fields: Readonly<Record<string, unknown>>) => Promi
 /** What every section of a service has. */
 export interface ServiceConfig {
   enabled: boolean;
+  /** Whether other machines may connect without a token. */
+  insecure: boolean;
 }
 
 /** A service as the table lists it. */

@@ -1,11 +1,12 @@
 import * as v from "valibot";
-import { address, count, duration, flag, size } from "../config/values.ts";
+import { SERVICE_KEYS } from "../config/service_keys.ts";
+import { address, count, duration, size } from "../config/values.ts";
 
 const MIB = 1024 * 1024;
 
 /** The schema of the section `[admin]`; config.toml explains each key. */
 export const adminConfigSchema = v.strictObject({
-  enabled: v.optional(flag(), true),
+  ...SERVICE_KEYS,
   listen: v.optional(address(), "127.0.0.1:8088"),
   max_clients: v.optional(count({ min: 1, max: 100_000 }), 100),
   request_timeout: v.optional(duration({ min: 10, max: 600_000 }), "10s"),

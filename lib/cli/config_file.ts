@@ -32,7 +32,10 @@ export function readConfig(file: string | undefined, overrides: readonly string[
   const text = readFile(name, file === undefined);
   try {
     const env = (variable: string) => Deno.env.get(variable);
-    return loadConfig({ file: name, text, overrides, env }, SERVICES);
+    return loadConfig(
+      { file: name, text, overrides, env, readFile: Deno.readTextFileSync },
+      SERVICES,
+    );
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new CommandError(error.message, EXIT.CONFIG);

@@ -7,13 +7,14 @@
 
 import { parse, TomlError } from "smol-toml";
 import * as v from "valibot";
-import { formatAddress } from "../net/address.ts";
+import { type AuthConfig, createGuards, type Guard } from "../auth.ts";
+import { formatAddress, isLoopback } from "../net/address.ts";
 import type { Address } from "../net/address.ts";
 import type { Service } from "../service.ts";
 import { nearestWord } from "../nearest_word.ts";
 import { substitute } from "./environment.ts";
 import { keyLines } from "./key_lines.ts";
-import { type Config, configSchema, toConfig } from "./schema.ts";
+import { type Config, configSchema } from "./schema.ts";
 import { formatKeyPath, type KeyPath, keysAt, withDefaults } from "./walk.ts";
 
 /** What is wrong with a configuration, all of it. */
@@ -38,6 +39,8 @@ export interface ConfigSource {
   overrides?: readonly string[];
   /** Looks up a variable of the environment. */
   env: (name: string) => string | undefined;
+  /** Reads a file that the configuration names. */
+  readFile: (file: string) => string;
 }
 
 /** A configuration and what it was made from. */
@@ -82,10 +85,46 @@ export function loadConfig(source: ConfigSource, services: readonly Service[]): 
   }
   if (faults.length > 0 || !result.success) throw new ConfigError(faults);
 
-  const config = toConfig(result.output);
-  faults.push(...sharedAddresses(config, services));
+  const { auth, ...sections } = result.output;
+  const config = toConfig(sections, guardsOf(auth as AuthConfig, source, faults));
+  faults.push(...sharedAddresses(config, services), ...openAddresses(config, services));
   if (faults.length > 0) throw new ConfigError(faults.map((fault) => `${source.file}: ${fault}`));
   return { config, effective: withDefaults(schema, input) as Record<string, unknown> };
+}
+
+function toConfig(sections: Record<string, unknown>, guard: Config["guard"]): Config {
+  const { daemon, log, storage, ...services } = sections;
+  return { daemon, log, storage, services, guard } as Config;
+}
+
+function guardsOf(
+  auth: AuthConfig,
+  source: ConfigSource,
+  faults: string[],
+): (service: string) => Guard | undefined {
+  try {
+    return createGuards(auth, source);
+  } catch (error) {
+    faults.push((error as Error).message);
+    return () => undefined;
+  }
+}
+
+/** Names the services that other machines could use without a token. */
+function openAddresses(config: Config, services: readonly Service[]): string[] {
+  const faults: string[] = [];
+  for (const { name, addresses } of services) {
+    const section = config.services[name];
+    if (!section?.enabled || section.insecure || config.guard(name) !== undefined) continue;
+    for (const address of addresses(section)) {
+      if (isLoopback(address)) continue;
+      faults.push(
+        `${name}: other machines could connect to ${formatAddress(address)} without a token: ` +
+          `give it one in [auth.tokens], or set ${name}.insecure = true`,
+      );
+    }
+  }
+  return faults;
 }
 
 function parseFile({ file, text }: ConfigSource): Record<string, unknown> {

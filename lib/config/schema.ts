@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { authSchema, type Guard } from "../auth.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "../log.ts";
 import type { Service, ServiceConfig } from "../service.ts";
 import { choice, duration, storageUrl, text } from "./values.ts";
@@ -24,6 +25,8 @@ export interface Config {
   storage: v.InferOutput<typeof storageSchema>;
   /** The sections of the services, by name. */
   services: Record<string, ServiceConfig>;
+  /** Who asks the clients of a service for a token; `undefined` if nobody does. */
+  guard: (service: string) => Guard | undefined;
 }
 
 /**
@@ -38,6 +41,7 @@ export function configSchema(
     daemon: daemonSchema,
     log: logSchema,
     storage: storageSchema,
+    auth: authSchema(services.map(({ name }) => name)),
   };
   for (const service of services) sections[service.name] = service.schema;
   return v.strictObject(
@@ -45,10 +49,4 @@ export function configSchema(
       Object.entries(sections).map(([name, schema]) => [name, v.optional(schema, {})]),
     ),
   );
-}
-
-/** Puts the parsed sections in their places. */
-export function toConfig(sections: Record<string, unknown>): Config {
-  const { daemon, log, storage, ...services } = sections;
-  return { daemon, log, storage, services } as Config;
 }

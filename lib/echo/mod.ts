@@ -29,8 +29,8 @@ async function start(config: EchoConfig, context: ServiceContext): Promise<Runni
   const room = new Room(config, log);
   const confirmer = new Confirmer(config, log);
   const handle = config.mode === "broadcast"
-    ? (connection: Connection) => serveBroadcast(connection, room, config)
-    : (connection: Connection) => confirmer.serve(connection);
+    ? (connection: Connection) => serveBroadcast(connection, room, config, context.guard())
+    : (connection: Connection) => confirmer.serve(connection, context.guard());
   const listener = await Listener.listen(config.listen, {
     maxClients: config.max_clients,
     idleTimeoutMs: config.idle_timeout,

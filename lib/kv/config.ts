@@ -1,5 +1,6 @@
 import * as v from "valibot";
-import { address, count, duration, flag, size, storageUrl } from "../config/values.ts";
+import { SERVICE_KEYS } from "../config/service_keys.ts";
+import { address, count, duration, size, storageUrl } from "../config/values.ts";
 
 const MIB = 1024 * 1024;
 
@@ -8,7 +9,7 @@ const MAX_VALUE_BYTES = 512 * MIB - 25;
 
 /** The schema of the section `[kv]`; config.toml explains each key. */
 export const kvConfigSchema = v.strictObject({
-  enabled: v.optional(flag(), true),
+  ...SERVICE_KEYS,
   listen: v.optional(address(), "127.0.0.1:8081"),
   storage: v.optional(storageUrl()),
   max_clients: v.optional(count({ min: 1, max: 1_000_000 }), 10_000),

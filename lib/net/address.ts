@@ -48,3 +48,9 @@ export function addressOf(address: Deno.Addr): Address {
   if (address.transport === "unix") return { transport: "unix", path: address.path };
   throw new TypeError(`Cannot use an address of transport "${address.transport}"`);
 }
+
+/** Whether only this machine can connect to an address. */
+export function isLoopback(address: Address): boolean {
+  if (address.transport === "unix") return true;
+  return /^(localhost|127(\.\d{1,3}){3}|::1)$/i.test(address.hostname);
+}

@@ -19,6 +19,11 @@ export class Connection {
   readonly id: number;
   /** The peer, such as "127.0.0.1:40312", or the path of a unix socket. */
   readonly remote: string;
+  /** The peer without its port: what limits that are kept by address go by. */
+  get host(): string {
+    return this.remote.replace(/:\d+$/, "");
+  }
+
   /** How many bytes were read. */
   bytesReceived = 0;
   /** How many bytes the operating system has taken. */

@@ -42,6 +42,14 @@ export class LineBatch {
     this.push(next, TOO_LONG, next);
   }
 
+  /** Removes the first line. */
+  shift(): void {
+    for (const positions of [this.starts, this.ends, this.nexts]) {
+      positions.copyWithin(0, 1, this.count);
+    }
+    this.count--;
+  }
+
   #grow(): void {
     for (const name of ["starts", "ends", "nexts"] as const) {
       const grown = new Uint32Array(2 * this[name].length);

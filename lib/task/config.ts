@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { SERVICE_KEYS } from "../config/service_keys.ts";
 import { address, count, duration, flag, size, storageUrl, text } from "../config/values.ts";
 
 const TUBE = {
@@ -17,7 +18,7 @@ const ruleEntries = {
 
 /** The schema of the section `[task]`; `config.toml` says what each key means. */
 export const taskSchema = v.strictObject({
-  enabled: v.optional(flag(), true),
+  ...SERVICE_KEYS,
   listen: v.optional(address(), "127.0.0.1:8082"),
   beanstalk: v.optional(address(), "127.0.0.1:11300"),
   tube: v.optional(text(TUBE), "square"),

@@ -49,6 +49,7 @@ export async function startAdmin(daemon: FakeDaemon, config: Record<string, unkn
     {
       log: testLog.log,
       daemon,
+      guard: () => undefined,
       dataDir: "/nonexistent",
       storage: () => Promise.reject(new Error("admin needs no storage")),
     },

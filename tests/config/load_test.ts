@@ -4,7 +4,8 @@ import { CONFIG_TEMPLATE } from "../../lib/cli/config_template.ts";
 import { SERVICES } from "../../lib/service.ts";
 
 function load(text: string, overrides: string[] = [], env: Record<string, string> = {}) {
-  return loadConfig({ file: "q.toml", text, overrides, env: (name) => env[name] }, SERVICES);
+  const source = { file: "q.toml", text, overrides, readFile: Deno.readTextFileSync };
+  return loadConfig({ ...source, env: (name) => env[name] }, SERVICES);
 }
 
 function faults(text: string, overrides: string[] = [], env: Record<string, string> = {}) {
@@ -116,7 +117,7 @@ Deno.test("loadConfig(): reports everything at once", () => {
 Deno.test("loadConfig(): two services on one address are refused", () => {
   const two = [SERVICES[0]!, { ...SERVICES[0]!, name: "other" }];
   const load = (text: string) => () =>
-    loadConfig({ file: "q.toml", text, env: () => undefined }, two);
+    loadConfig({ file: "q.toml", text, env: () => undefined, readFile: () => "" }, two);
   assert.throws(load(""), /q\.toml: other and echo cannot both listen on 127\.0\.0\.1:8080/);
   assert.throws(load('[echo]\nlisten = "0.0.0.0:8080"'), /cannot both listen/);
   load('[echo]\nlisten = "127.0.0.1:0"\n[other]\nlisten = "127.0.0.1:0"')();
@@ -151,4 +152,50 @@ Deno.test("loadConfig(): the environment is put into texts, never into TOML", ()
   assert.equal(echo.queue, 100);
   assert.match(faults(text, [], env)[0]!, /daemon\.data_dir: found "a\\"\\n\[echo\]/);
   assert.deepEqual(faults('# "${NOWHERE}"\n'), []);
+});
+
+Deno.test("loadConfig(): to listen beyond loopback needs a token, or to say that it is meant", () => {
+  const open = '[echo]\nlisten = "0.0.0.0:8080"\n';
+  assert.deepEqual(faults(open), [
+    "q.toml: echo: other machines could connect to 0.0.0.0:8080 without a token: " +
+    "give it one in [auth.tokens], or set echo.insecure = true",
+  ]);
+  assert.deepEqual(faults(`${open}insecure = true\n`), []);
+  const token = '[auth.tokens.bus]\nenv = "BUS_TOKEN"\nservices = ["echo"]\n';
+  assert.deepEqual(faults(open + token, [], { BUS_TOKEN: "0123456789" }), []);
+  for (const listen of ["[::1]:8080", "localhost:8080", "unix:/tmp/a", "127.8.9.1:8080"]) {
+    assert.deepEqual(faults(`[echo]\nlisten = "${listen}"\n`), []);
+  }
+});
+
+Deno.test("loadConfig(): the values of tokens come from the environment or from files alone", async () => {
+  const token = (keys: string) => `[auth.tokens.a]\nservices = ["echo"]\n${keys}\n`;
+  const file = await Deno.makeTempFile();
+  try {
+    await Deno.writeTextFile(file, "from-a-file\n");
+    const guard = load(token(`file = "${file}"`)).config.guard("echo")!;
+    assert.equal(guard.check("from-a-file", "h"), "right");
+    assert.equal(guard.check("from-a-fil", "h"), "wrong");
+    await Deno.writeTextFile(file, "short\n");
+    assert.match(
+      faults(token(`file = "${file}"`))[0]!,
+      /auth\.tokens\.a: its value needs 8 to 1024/,
+    );
+  } finally {
+    await Deno.remove(file);
+  }
+  assert.match(faults(token('value = "0123456789"'))[0]!, /unknown key/);
+  assert.match(
+    faults(token("")).at(-1)!,
+    /auth\.tokens\.a: needs either file or env, and not both/,
+  );
+  assert.match(faults(token('env = "NOWHERE"'))[0]!, /the variable NOWHERE is not set/);
+  assert.match(faults(token('file = "/nowhere"'))[0]!, /cannot read "\/nowhere": no such file/);
+  const services = faults('[auth.tokens.a]\nenv = "T"\nservices = ["ecko"]\n', [], {
+    T: "0123456789",
+  });
+  assert.match(
+    services[0]!,
+    /auth\.tokens\.a\.services\.0: found "ecko", allowed is one of "echo"/,
+  );
 });

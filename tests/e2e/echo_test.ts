@@ -204,3 +204,32 @@ Deno.test("echo: a drain under load delivers what was accepted", async () => {
   assert.equal((await daemon.ended()).code, 0);
   closeAll(clients);
 });
+
+Deno.test("echo: with a token, who does not show it first gets nothing and sends nothing", async () => {
+  for (const mode of ["broadcast", "confirm"]) {
+    await using daemon = await startDaemon({
+      config: `[echo]\nlisten = "127.0.0.1:0"\nmode = "${mode}"\n
+[auth]\nmax_failures = 2\n[auth.tokens.bus]\nenv = "BUS_TOKEN"\nservices = ["echo"]\n`,
+      env: { BUS_TOKEN: "a-good-token" },
+    });
+    const address = daemon.address("echo");
+    using good = await TestClient.connect(address);
+    await good.send("AUTH a-good-token\r\nhello\n");
+    assert.equal(await good.line(), "OK\n");
+    assert.equal(await good.line(), mode === "broadcast" ? "hello\n" : "Message received.\n");
+    using silent = await TestClient.connect(address);
+    await silent.send("hello?\nAUTH a-good-token\n");
+    assert.equal(await silent.rest(), "ERR AUTH token expected first\n");
+    for (const reply of ["ERR wrong token\n", "ERR wrong token\n"]) {
+      using bad = await TestClient.connect(address);
+      await bad.send("auth a-bad-token\n");
+      assert.equal(await bad.rest(), reply);
+    }
+    using blocked = await TestClient.connect(address);
+    await blocked.send("AUTH a-good-token\n");
+    assert.equal(await blocked.rest(), "ERR too many failures, come back later\n");
+    await good.send("still here\n");
+    assert.equal(await good.line(), mode === "broadcast" ? "still here\n" : "Message received.\n");
+    assert.ok(!daemon.log.includes("token-"), daemon.log);
+  }
+});

@@ -33,6 +33,7 @@ export class TestKv implements AsyncDisposable {
     const dataDir = await Deno.makeTempDir({ prefix: "quartet-kv-" });
     const section = v.parse(kv.schema, { listen: "127.0.0.1:0", ...config });
     const running = await kv.start(section, {
+      guard: () => undefined,
       log: log.log,
       dataDir,
       get daemon(): never {

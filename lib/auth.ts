@@ -1,0 +1,172 @@
+/**
+ * Who may use which service. A service that any token opens asks every client for one; a service
+ * that none opens asks nobody.
+ *
+ * @module
+ */
+
+import { createHash, timingSafeEqual } from "node:crypto";
+import * as v from "valibot";
+import { choice, count, duration, text } from "./config/values.ts";
+
+/** How many addresses with failures are remembered; the oldest is forgotten for a new one. */
+const REMEMBERED_ADDRESSES_MAX = 10_000;
+
+const encoder = new TextEncoder();
+
+/**
+ * The schema of the section `[auth]`.
+ *
+ * @param services The names that a token can open.
+ */
+export function authSchema(services: readonly string[]) {
+  const name = text({ pattern: /^[\w-]{1,64}$/, allowed: "a name of letters, digits, - and _" });
+  const token = v.strictObject({
+    file: v.optional(text()),
+    env: v.optional(text()),
+    services: v.pipe(
+      v.array(choice(services), "a list of services"),
+      v.minLength(1, "a list of at least one service"),
+    ),
+  });
+  return v.strictObject({
+    max_failures: v.optional(count({ min: 1, max: 1000 }), 10),
+    failure_window: v.optional(duration({ min: 1000, max: 86_400_000 }), "1m"),
+    tokens: v.optional(v.record(name, token), {}),
+  });
+}
+
+/** The section `[auth]`, read. */
+export type AuthConfig = v.InferOutput<ReturnType<typeof authSchema>>;
+
+/** What comes of a token that a client has shown. */
+export type Verdict = "right" | "wrong" | "blocked";
+
+/** Asks the clients of one service for a token. */
+export class Guard {
+  readonly #digests: Uint8Array[];
+  readonly #failures: FailureCounter;
+
+  /**
+   * @param tokens The tokens that open the service.
+   * @param failures Shared by all guards, so that one cannot guess at several services.
+   */
+  constructor(tokens: readonly string[], failures: FailureCounter) {
+    this.#digests = tokens.map((token) => digest(encoder.encode(token)));
+    this.#failures = failures;
+  }
+
+  /**
+   * Judges a token in a time that does not depend on it.
+   *
+   * @param token What the client has shown.
+   * @param host The address of the client, without its port. After too many failures from it, even
+   * the right token is not looked at for a while.
+   */
+  check(token: Uint8Array | string, host: string): Verdict {
+    if (this.#failures.isBlocked(host)) return "blocked";
+    const shown = digest(typeof token === "string" ? encoder.encode(token) : token);
+    // All are compared, whichever is right, and as digests, so that their length does not show.
+    let right = false;
+    for (const known of this.#digests) right = timingSafeEqual(known, shown) || right;
+    if (!right) this.#failures.add(host);
+    return right ? "right" : "wrong";
+  }
+}
+
+/** Counts failures by address, over a window of time. */
+export class FailureCounter {
+  readonly #max: number;
+  readonly #windowMs: number;
+  readonly #byHost = new Map<string, { count: number; sinceMs: number }>();
+
+  /**
+   * @param max How many failures an address may have in the window.
+   * @param windowMs How long the window is; it starts with the first failure.
+   */
+  constructor(max: number, windowMs: number) {
+    this.#max = max;
+    this.#windowMs = windowMs;
+  }
+
+  isBlocked(host: string, nowMs: number = Date.now()): boolean {
+    const failures = this.#byHost.get(host);
+    return failures !== undefined && nowMs - failures.sinceMs < this.#windowMs &&
+      failures.count >= this.#max;
+  }
+
+  add(host: string, nowMs: number = Date.now()): void {
+    const failures = this.#byHost.get(host);
+    if (failures !== undefined && nowMs - failures.sinceMs < this.#windowMs) {
+      failures.count++;
+      return;
+    }
+    this.#byHost.delete(host);
+    if (this.#byHost.size >= REMEMBERED_ADDRESSES_MAX) {
+      this.#byHost.delete(this.#byHost.keys().next().value!);
+    }
+    this.#byHost.set(host, { count: 1, sinceMs: nowMs });
+  }
+}
+
+/** Where the values of tokens come from. */
+export interface TokenSources {
+  env: (name: string) => string | undefined;
+  readFile: (file: string) => string;
+}
+
+/**
+ * Makes the guards that a configuration asks for.
+ *
+ * @returns The guard of a service, if any token opens it.
+ * @throws {Error} If the value of a token cannot be had; the message names the token, not its value.
+ */
+export function createGuards(
+  config: AuthConfig,
+  sources: TokenSources,
+): (service: string) => Guard | undefined {
+  const failures = new FailureCounter(config.max_failures, config.failure_window);
+  const byService = new Map<string, string[]>();
+  for (const [name, token] of Object.entries(config.tokens)) {
+    const value = tokenValue(name, token, sources);
+    for (const service of token.services) {
+      byService.set(service, [...byService.get(service) ?? [], value]);
+    }
+  }
+  const guards = new Map(
+    [...byService].map(([service, tokens]) => [service, new Guard(tokens, failures)]),
+  );
+  return (service) => guards.get(service);
+}
+
+function tokenValue(
+  name: string,
+  { file, env }: AuthConfig["tokens"][string],
+  sources: TokenSources,
+): string {
+  const key = `auth.tokens.${name}`;
+  if ((file === undefined) === (env === undefined)) {
+    throw new Error(`${key}: needs either file or env, and not both`);
+  }
+  let value: string | undefined;
+  if (env !== undefined) {
+    value = sources.env(env);
+    if (value === undefined) throw new Error(`${key}: the variable ${env} is not set`);
+  } else {
+    try {
+      value = sources.readFile(file!);
+    } catch (cause) {
+      const reason = cause instanceof Deno.errors.NotFound ? "no such file" : String(cause);
+      throw new Error(`${key}: cannot read "${file}": ${reason}`, { cause });
+    }
+  }
+  value = value.replace(/\r?\n$/, "");
+  if (!/^[\x21-\x7e]{8,1024}$/.test(value)) {
+    throw new Error(`${key}: its value needs 8 to 1024 printable characters without blanks`);
+  }
+  return value;
+}
+
+function digest(bytes: Uint8Array): Uint8Array {
+  return createHash("sha256").update(bytes).digest();
+}

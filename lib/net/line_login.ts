@@ -1,0 +1,40 @@
+import type { Guard } from "../auth.ts";
+import type { Connection } from "./connection.ts";
+import type { LineReader } from "./line_reader.ts";
+
+const encoder = new TextEncoder();
+
+/** What a client is told, by what came of its token. */
+const REPLIES = {
+  right: encoder.encode("OK\n"),
+  wrong: encoder.encode("ERR wrong token\n"),
+  blocked: encoder.encode("ERR too many failures, come back later\n"),
+  missing: encoder.encode("ERR AUTH token expected first\n"),
+};
+
+const LOGIN_WORD = encoder.encode("AUTH ");
+
+/**
+ * Takes a client of a line protocol in: its first line must be `AUTH` and a token that opens the
+ * service. Whoever has none is told so.
+ *
+ * @returns Whether it may go on; if not, the connection is to be closed.
+ */
+export async function loginByLine(
+  connection: Connection,
+  reader: LineReader,
+  guard: Guard,
+): Promise<boolean> {
+  const line = await reader.readLine();
+  if (line === null) return false;
+  const shown = line !== undefined && startsWith(line, LOGIN_WORD)
+    ? line.subarray(LOGIN_WORD.length)
+    : undefined;
+  const verdict = shown === undefined ? "missing" : guard.check(shown, connection.host);
+  await connection.write(REPLIES[verdict]);
+  return verdict === "right";
+}
+
+function startsWith(line: Uint8Array, word: Uint8Array): boolean {
+  return word.every((byte, i) => line[i] === byte || line[i] === (byte | 0x20));
+}
