@@ -45,3 +45,20 @@ Deno.test("Log.frame(): head, text and tail are a line as any other", () => {
     assert.equal(collect(format, "error").log.frame("info", "x", {}, "text"), undefined);
   }
 });
+
+Deno.test("Log.frame(): used again, it has the time and the format of the moment", async () => {
+  const { log, options } = collect("text");
+  const fields = { client: 1 };
+  const timeOf = (head: Uint8Array) => /\d{4}-\d\d-\d\dT[\d:.]+Z/.exec(decode(head))![0];
+  const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  const first = decode(log.frame("info", "Message", fields, "text")!.head);
+  const before = Date.now();
+  while (Date.now() === before) await new Promise((resolve) => setTimeout(resolve, 1));
+  const { head } = log.frame("info", "Message", fields, "text")!;
+  const lag = Date.now() - Date.parse(timeOf(head));
+  assert.ok(lag >= 0 && lag < 1000 && Date.parse(timeOf(head)) > before, decode(head));
+  assert.equal(decode(head).replace(timeOf(head), ""), first.replace(/\d{4}-\S+Z/, ""));
+  options.format = "json";
+  assert.match(decode(log.frame("info", "Message", fields, "text")!.head), /^\{/);
+  assert.match(decode(log.frame("info", "Other", fields, "text")!.head), /"Other"/);
+});

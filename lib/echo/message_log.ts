@@ -22,7 +22,8 @@ export function logMessages(log: Log, batch: LineBatch, fields: Record<string, u
   const frame = log.frame("info", "Message", fields, "text");
   if (frame === undefined) return;
   const { head, tail } = frame;
-  let out = new Uint8Array(batch.count * (head.length + tail.length) + 2 * batch.bytes.length);
+  const textBytes = batch.nexts[batch.count - 1]! - batch.starts[0]!;
+  let out = new Uint8Array(batch.count * (head.length + tail.length) + textBytes);
   let at = 0;
   for (let i = 0; i < batch.count; i++) {
     if (batch.isTooLong(i)) continue;
