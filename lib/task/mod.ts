@@ -32,7 +32,7 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
   const storage = await context.storage(config.storage);
   const cleanUp: (() => Promise<void>)[] = [() => storage.close()];
   try {
-    const queue = await openQueue(storage, queueOptions(config));
+    const queue = await openQueue(storage, { ...queueOptions(config), log });
     cleanUp.push(() => queue.close());
     const push = new PushDoor(queue, { tube: config.tube, maxLineBytes: config.max_line, log });
     const beanstalk = new BeanstalkDoor(queue, {

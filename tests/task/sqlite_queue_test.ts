@@ -13,7 +13,7 @@ import { queueOptions, SILENT_LOG } from "./support.ts";
 /** A queue in a file, until it is closed. */
 async function openIn(directory: string, options: SuiteOptions = {}) {
   const storage = await openStorage("sqlite:queue.db", { dataDir: directory, log: SILENT_LOG });
-  const queue = await openQueue(storage, queueOptions(options));
+  const queue = await openQueue(storage, { ...queueOptions(options), log: SILENT_LOG });
   const close = async () => {
     await queue.close();
     await storage.close();

@@ -1,0 +1,500 @@
+import type postgres from "postgres";
+import { latin1From, type Value, valueFrom } from "../../storage/value.ts";
+import {
+  backoffDelayMs,
+  DEFAULT_TUBE,
+  FAILURE_BACKOFF_MS,
+  type GivenBack,
+  type JobBody,
+  type JobId,
+  type JobSpec,
+  type JobStats,
+  type NoJob,
+  type Outcome,
+  type QueueClient,
+  type QueueStats,
+  type Refusal,
+  SAFETY_MARGIN_MS,
+  type TubeStats,
+} from "../queue.ts";
+import type { LocalTube, Waiter } from "./local_tube.ts";
+import type { LockedJob } from "./locked_job.ts";
+import type { PostgresQueue, ReservedRow } from "./queue.ts";
+import {
+  FIRST_IN_STATE,
+  KICKABLE,
+  LOCKED_COLUMNS,
+  NOW,
+  PUT_UNIQUE,
+  query,
+  STATE,
+  STATES,
+} from "./statements.ts";
+import { countJobs, countTube } from "./counts.ts";
+import { Buffer } from "node:buffer";
+import { valueBytes } from "../../storage/value.ts";
+
+/** How often a unique put is tried while others put and finish jobs with its key. */
+const MAX_UNIQUE_TRIES = 10;
+
+/** A client of a {@linkcode PostgresQueue}. */
+export class SharedClient implements QueueClient, Waiter {
+  /** Resolves when it has left, and what it had reserved is given back. */
+  gone: Promise<void> = Promise.resolve();
+  readonly #queue: PostgresQueue;
+  readonly #number: number;
+  readonly #watches: LocalTube[];
+  #used: LocalTube;
+  /** When the time to run of each reserved job is over, as far as this daemon can tell. */
+  readonly #deadlines = new Map<JobId, number>();
+  #endWait: ((how: "woken" | "late") => void) | null = null;
+  #outcome: Outcome | null = null;
+  #cancelled = false;
+  #closed = false;
+
+  constructor(queue: PostgresQueue, number: number) {
+    this.#queue = queue;
+    this.#number = number;
+    this.#used = queue.openTube(DEFAULT_TUBE)!;
+    this.#used.using++;
+    this.#used.watching++;
+    this.#watches = [this.#used];
+  }
+
+  /** How many jobs it has reserved, as far as this daemon can tell. */
+  get reserved(): number {
+    const now = performance.now();
+    for (const [id, deadline] of this.#deadlines) {
+      if (deadline <= now) this.#deadlines.delete(id);
+    }
+    return this.#deadlines.size;
+  }
+
+  // Tubes
+
+  get used(): string {
+    return this.#used.name;
+  }
+
+  get watched(): string[] {
+    return this.#watches.map(({ name }) => name);
+  }
+
+  use(name: string): boolean {
+    const before = this.#used;
+    before.using--;
+    this.#queue.leaveTube(before);
+    const tube = this.#queue.openTube(name);
+    this.#used = tube ?? this.#queue.openTube(before.name)!;
+    this.#used.using++;
+    return tube !== undefined;
+  }
+
+  watch(name: string): boolean {
+    const tube = this.#queue.openTube(name);
+    if (tube === undefined) return false;
+    if (this.#watches.includes(tube)) return true;
+    tube.watching++;
+    this.#watches.push(tube);
+    return true;
+  }
+
+  ignore(name: string): boolean {
+    const place = this.#watches.findIndex((tube) => tube.name === name);
+    if (place === -1) return true;
+    if (this.#watches.length === 1) return false;
+    const [tube] = this.#watches.splice(place, 1);
+    tube!.watching--;
+    this.#queue.leaveTube(tube!);
+    return true;
+  }
+
+  async pauseTube(name: string, pauseMs: number): Promise<boolean> {
+    if (!await this.#tubeExists(name)) return false;
+    await this.#queue.ask(async (sql) =>
+      await sql`
+        INSERT INTO quartet.task_tubes AS t (name, paused_until, pause_ms)
+        VALUES (${name}, ${sql.unsafe(NOW)} + ${pauseMs}::bigint, ${pauseMs}::bigint)
+        ON CONFLICT (name) DO UPDATE
+        SET paused_until = excluded.paused_until, pause_ms = excluded.pause_ms`
+    );
+    const tube = this.#queue.tubes.get(name);
+    if (tube !== undefined) tube.pauses++;
+    if (pauseMs === 0) this.#queue.tellReady(name, 1000);
+    else this.#queue.lookIn(pauseMs);
+    return true;
+  }
+
+  // Producing
+
+  async put(spec: JobSpec): Promise<JobId | Refusal> {
+    if (this.#queue.draining) return "DRAINING";
+    const [id] = await this.#queue.put(this.#used, [spec]);
+    return id!;
+  }
+
+  putBatch(specs: readonly JobSpec[]): Promise<JobId[]> | Refusal {
+    return this.#queue.draining ? "DRAINING" : this.#queue.put(this.#used, specs);
+  }
+
+  async putUnique(
+    key: string,
+    spec: JobSpec,
+  ): Promise<{ id: JobId; existed: boolean } | Refusal> {
+    if (this.#queue.draining) return "DRAINING";
+    const tube = this.#used;
+    for (let tries = 0; tries < MAX_UNIQUE_TRIES; tries++) {
+      const [put] = await this.#queue.ask((sql) =>
+        query<{ id: JobId }>(sql, PUT_UNIQUE, [
+          tube.name,
+          key,
+          String(spec.priority),
+          String(Math.ceil(spec.delayMs)),
+          String(Math.max(1000, Math.ceil(spec.ttrMs))),
+          Buffer.from(valueBytes(spec.body)),
+        ])
+      );
+      if (put !== undefined) {
+        this.#queue.counted(tube, [spec]);
+        return { id: put.id, existed: false };
+      }
+      const [existing] = await this.#queue.ask(async (sql) =>
+        await sql<{ id: JobId }[]>`
+          SELECT id FROM quartet.task_jobs WHERE tube = ${tube.name} AND key = ${key}`
+      );
+      if (existing !== undefined) return { id: existing.id, existed: true };
+    }
+    return "OUT_OF_MEMORY";
+  }
+
+  // Consuming
+
+  async reserve(timeoutMs: number): Promise<JobBody | NoJob> {
+    const jobs = await this.reserveBatch(1, timeoutMs);
+    return typeof jobs === "string" ? jobs : jobs[0]!;
+  }
+
+  async reserveBatch(max: number, timeoutMs: number): Promise<JobBody[] | NoJob> {
+    this.#cancelled = false;
+    const endMs = performance.now() + timeoutMs;
+    for (;;) {
+      const { events } = this.#queue;
+      const jobs = await this.#reserveNow(max);
+      if (jobs.length > 0) return jobs;
+      const now = performance.now();
+      const soonMs = this.#deadlineAt() - SAFETY_MARGIN_MS - now;
+      if (soonMs <= 0) return "DEADLINE_SOON";
+      if (this.#cancelled || endMs <= now) return "TIMED_OUT";
+      if (this.#watches.some(({ wakes }) => wakes > events)) continue;
+      const how = await this.#waitFor(this.#watches, Math.min(endMs - now, soonMs));
+      if (how === "woken" && !this.#cancelled) continue;
+      return !this.#cancelled && endMs > performance.now() ? "DEADLINE_SOON" : "TIMED_OUT";
+    }
+  }
+
+  async reserveJob(id: JobId): Promise<JobBody | null> {
+    if (this.#queue.draining) return null;
+    const row = await this.#queue.ask((sql) =>
+      sql.begin(async (sql) => {
+        const [job] = await sql<{ tube: string }[]>`
+          SELECT tube FROM quartet.task_jobs WHERE id = ${id} AND state <> ${STATE.reserved}
+          FOR UPDATE`;
+        if (job === undefined || !await this.#queue.hasRoom(sql, job.tube)) return null;
+        const [row] = await sql<ReservedRow[]>`
+          UPDATE quartet.task_jobs SET state = ${STATE.reserved}, daemon = ${this.#queue.daemon},
+            client = ${this.#number}, due_at = ${sql.unsafe(NOW)} + ttr_ms,
+            reserves = reserves + 1
+          WHERE id = ${id} RETURNING id, ttr_ms, body`;
+        return row!;
+      }) as Promise<ReservedRow | null>
+    );
+    if (row === null) return null;
+    this.#queue.lookIn(row.ttr_ms);
+    return this.#gained(row);
+  }
+
+  async delete(id: JobId): Promise<boolean> {
+    const found = isId(id) && await this.#queue.delete(this.#number, id);
+    if (found) this.#deadlines.delete(id);
+    return found;
+  }
+
+  async done(id: JobId, result: Value): Promise<boolean> {
+    const done = await this.#workOnOwn(id, (job) => {
+      job.complete(result);
+      return true;
+    });
+    return done ?? false;
+  }
+
+  async release(id: JobId, priority: number, delayMs: number): Promise<GivenBack> {
+    const became = await this.#workOnOwn(id, (job) => {
+      job.row.priority = priority;
+      job.row.delay_ms = delayMs;
+      job.row.releases++;
+      return job.giveBack(this.#queue.options.rulesOf(job.row.tube), "released", delayMs);
+    });
+    return became ?? "NOT_FOUND";
+  }
+
+  async fail(id: JobId, reason: Value): Promise<GivenBack> {
+    const became = await this.#workOnOwn(id, (job) => {
+      const rules = this.#queue.options.rulesOf(job.row.tube);
+      const backoffMs = rules.backoffMs || FAILURE_BACKOFF_MS;
+      job.row.releases++;
+      const delayMs = backoffDelayMs(backoffMs, rules.maxBackoffMs, job.row.attempts + 1);
+      return job.giveBack(rules, reason, delayMs);
+    });
+    return became ?? "NOT_FOUND";
+  }
+
+  async bury(id: JobId, priority: number, reason = "buried by its worker"): Promise<boolean> {
+    const buried = await this.#workOnOwn(id, (job) => {
+      job.row.priority = priority;
+      job.bury(reason);
+      return true;
+    });
+    return buried ?? false;
+  }
+
+  async touch(id: JobId): Promise<boolean> {
+    if (!this.#deadlines.has(id)) return false;
+    const ttrMs = await this.#queue.work(id, (job) => {
+      if (job === null || !job.isReservedBy(this.#queue.daemon, this.#number)) return null;
+      job.touch();
+      return job.row.ttr_ms;
+    });
+    if (ttrMs === null) return false;
+    this.#deadlines.set(id, performance.now() + ttrMs);
+    return true;
+  }
+
+  // Looking after
+
+  async kick(bound: number): Promise<number> {
+    for (const state of ["buried", "delayed"] as const) {
+      const parameters = [this.#used.name, String(bound)];
+      const kicked = await this.#queue.workOn(KICKABLE[state], parameters, (job) => job.kick());
+      if (kicked > 0) return kicked;
+    }
+    return 0;
+  }
+
+  async kickJob(id: JobId): Promise<boolean> {
+    if (!isId(id)) return false;
+    return await this.#queue.work(id, (job) => {
+      if (job === null) return false;
+      if (job.row.state !== STATE.buried && job.row.state !== STATE.delayed) return false;
+      job.kick();
+      return true;
+    });
+  }
+
+  async peek(id: JobId): Promise<JobBody | null> {
+    if (!isId(id)) return null;
+    const [row] = await this.#queue.ask(async (sql) =>
+      await sql<{ body: Uint8Array }[]>`SELECT body FROM quartet.task_jobs WHERE id = ${id}`
+    );
+    return row === undefined ? null : { id, body: valueFrom(row.body) };
+  }
+
+  async peekState(state: "ready" | "delayed" | "buried"): Promise<JobBody | null> {
+    const [row] = await this.#queue.ask((sql) =>
+      query<{ id: JobId; body: Uint8Array }>(sql, FIRST_IN_STATE[state], [this.#used.name])
+    );
+    return row === undefined ? null : { id: row.id, body: valueFrom(row.body) };
+  }
+
+  async result(id: JobId): Promise<Outcome | null> {
+    if (!isId(id)) return null;
+    const [row] = await this.#queue.ask(async (sql) =>
+      await sql<{ state: number | null; body: Uint8Array }[]>`
+        SELECT NULL::int AS state, body FROM quartet.task_results
+        WHERE id = ${id} AND expires_at > ${sql.unsafe(NOW)}
+        UNION ALL
+        SELECT state, CASE WHEN state = ${STATE.buried} THEN reason ELSE '' END
+        FROM quartet.task_jobs WHERE id = ${id}`
+    );
+    if (row === undefined) return null;
+    return { state: row.state === null ? "done" : STATES[row.state]!, body: valueFrom(row.body) };
+  }
+
+  async wait(id: JobId, timeoutMs: number): Promise<Outcome | "TIMED_OUT" | null> {
+    this.#cancelled = false;
+    this.#outcome = null;
+    const endMs = performance.now() + timeoutMs;
+    this.#queue.watchJob(id, this);
+    try {
+      for (let known = false;;) {
+        const outcome = await this.result(id);
+        if (this.#outcome !== null) return this.#outcome;
+        if (outcome === null) return known ? { state: "deleted", body: "" } : null;
+        if (outcome.state === "done" || outcome.state === "buried") return outcome;
+        known = true;
+        const now = performance.now();
+        if (this.#cancelled || endMs <= now) return "TIMED_OUT";
+        await this.#waitFor([], endMs - now);
+        if (this.#outcome !== null) return this.#outcome;
+      }
+    } finally {
+      this.#queue.unwatchJob(id, this);
+    }
+  }
+
+  async statsJob(id: JobId): Promise<JobStats | null> {
+    if (!isId(id)) return null;
+    const [row] = await this.#queue.ask(async (sql) =>
+      await sql`SELECT ${sql.unsafe(LOCKED_COLUMNS)}, key, created_at
+        FROM quartet.task_jobs WHERE id = ${id}`
+    );
+    if (row === undefined) return null;
+    const state = STATES[row.state]!;
+    const timed = state === "reserved" || state === "delayed";
+    return {
+      id,
+      tube: row.tube,
+      state,
+      priority: row.priority,
+      ageMs: Math.max(0, row.now - row.created_at),
+      delayMs: row.delay_ms,
+      ttrMs: row.ttr_ms,
+      leftMs: timed ? Math.max(0, row.due_at - row.now) : 0,
+      reserves: row.reserves,
+      timeouts: row.timeouts,
+      releases: row.releases,
+      buries: row.buries,
+      kicks: row.kicks,
+      attempts: row.attempts,
+      reason: latin1From(row.reason),
+      key: row.key ?? "",
+    };
+  }
+
+  async statsTube(name: string): Promise<TubeStats | null> {
+    if (!await this.#tubeExists(name)) return null;
+    return await this.#queue.ask((sql) => countTube(sql, name, this.#queue.tubes.get(name)));
+  }
+
+  async listTubes(): Promise<string[]> {
+    const rows = await this.#queue.ask(async (sql) =>
+      await sql<{ tube: string }[]>`SELECT DISTINCT tube FROM quartet.task_jobs ORDER BY tube`
+    );
+    return [...new Set([...this.#queue.tubes.keys(), ...rows.map(({ tube }) => tube)])];
+  }
+
+  async stats(): Promise<QueueStats> {
+    const counts = await this.#queue.ask((sql) => countJobs(sql));
+    return { ...this.#queue.localStats(), ...counts };
+  }
+
+  settled(): undefined {
+    return undefined;
+  }
+
+  cancel(): void {
+    this.#cancelled = true;
+    this.#endWait?.("woken");
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.cancel();
+    this.#used.using--;
+    this.#queue.leaveTube(this.#used);
+    for (const tube of this.#watches) {
+      tube.watching--;
+      this.#queue.leaveTube(tube);
+    }
+    this.gone = this.#giveAllBack().finally(() => this.#queue.leave(this.#number));
+  }
+
+  // Called by the queue
+
+  wake(): void {
+    this.#endWait?.("woken");
+  }
+
+  /** The job that it waits for is finished. */
+  finished(outcome: Outcome): void {
+    this.#outcome = outcome;
+    this.#endWait?.("woken");
+  }
+
+  /** Some job is finished, perhaps the one that it waits for. */
+  askAgain(): void {
+    this.#endWait?.("woken");
+  }
+
+  // What several of the above need
+
+  async #reserveNow(max: number): Promise<JobBody[]> {
+    if (this.#queue.draining || this.#closed) return [];
+    const rows = await this.#queue.reserve(this.#number, [...this.#watches], max);
+    const jobs = rows.map((row) => this.#gained(row));
+    if (!this.#closed) return jobs;
+    await this.#giveAllBack();
+    return [];
+  }
+
+  #gained({ id, ttr_ms, body }: ReservedRow): JobBody {
+    this.#deadlines.set(id, performance.now() + ttr_ms);
+    return { id, body: valueFrom(body) };
+  }
+
+  /** Decides about a job that this client has reserved; `null` if it has not, or no longer. */
+  async #workOnOwn<T>(id: JobId, decide: (job: LockedJob) => T): Promise<T | null> {
+    if (!this.#deadlines.has(id)) return null;
+    const answer = await this.#queue.work(id, (job) => {
+      const own = job !== null && job.isReservedBy(this.#queue.daemon, this.#number);
+      return own ? decide(job) : null;
+    });
+    this.#deadlines.delete(id);
+    return answer;
+  }
+
+  async #giveAllBack(): Promise<void> {
+    const { draining } = this.#queue;
+    await Promise.allSettled([...this.#deadlines.keys()].map((id) =>
+      this.#workOnOwn(id, (job) => {
+        // A daemon that stops sends its workers away: that is no fault of theirs.
+        if (draining) return job.enqueue(0);
+        job.giveBack(this.#queue.options.rulesOf(job.row.tube), "the worker was lost", 0);
+      })
+    ));
+  }
+
+  #deadlineAt(): number {
+    let first = Infinity;
+    for (const deadline of this.#deadlines.values()) first = Math.min(first, deadline);
+    return first;
+  }
+
+  #waitFor(tubes: readonly LocalTube[], ms: number): Promise<"woken" | "late"> {
+    return new Promise((resolve) => {
+      const timer = ms < 2 ** 31 ? setTimeout(() => this.#endWait?.("late"), ms) : undefined;
+      for (const tube of tubes) tube.waiting.add(this);
+      if (tubes.length > 0) this.#queue.waiting++;
+      this.#endWait = (how) => {
+        this.#endWait = null;
+        clearTimeout(timer);
+        for (const tube of tubes) tube.waiting.delete(this);
+        if (tubes.length > 0) this.#queue.waiting--;
+        resolve(how);
+      };
+    });
+  }
+
+  async #tubeExists(name: string): Promise<boolean> {
+    if (this.#queue.tubes.has(name)) return true;
+    const rows = await this.#queue.ask(async (sql: postgres.Sql) =>
+      await sql`SELECT FROM quartet.task_jobs WHERE tube = ${name} LIMIT 1`
+    );
+    return rows.length > 0;
+  }
+}
+
+/** Whether a job can have this id; what is larger does not fit into the table. */
+function isId(id: JobId): boolean {
+  return Number.isSafeInteger(id);
+}

@@ -1,0 +1,239 @@
+/**
+ * The tables of the queue in PostgreSQL, and its statements. All times are milliseconds since the
+ * Unix epoch by the clock of the database, which is the only one that all daemons have in common.
+ *
+ * What `due_at` means depends on the state: when the time to run is over, when a delayed job is
+ * ready, or when a job was buried.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import type postgres from "postgres";
+import { copyValue, type Value } from "../../storage/value.ts";
+import type { JobState } from "../queue.ts";
+
+/** The states of jobs by their numbers in the table. */
+export const STATES: readonly JobState[] = ["ready", "reserved", "delayed", "buried"];
+
+/** The numbers of the states in the table. */
+export const STATE = { ready: 0, reserved: 1, delayed: 2, buried: 3 } as const;
+
+/** The version 1 of the tables, and all later ones; see `PostgresDatabase.migrate`. */
+export const TASK_MIGRATIONS: readonly string[] = [
+  `CREATE SEQUENCE quartet.task_ids;
+   -- Daemons have a number, so that each knows which jobs its clients have reserved.
+   CREATE SEQUENCE quartet.task_daemons;
+   CREATE TABLE quartet.task_jobs (
+     id bigint PRIMARY KEY,
+     tube text NOT NULL,
+     state smallint NOT NULL,
+     priority bigint NOT NULL,
+     due_at bigint,
+     daemon bigint,
+     client bigint,
+     delay_ms bigint NOT NULL,
+     ttr_ms bigint NOT NULL,
+     created_at bigint NOT NULL,
+     reserves int NOT NULL DEFAULT 0,
+     timeouts int NOT NULL DEFAULT 0,
+     releases int NOT NULL DEFAULT 0,
+     buries int NOT NULL DEFAULT 0,
+     kicks int NOT NULL DEFAULT 0,
+     attempts int NOT NULL DEFAULT 0,
+     key text,
+     reason bytea NOT NULL DEFAULT '',
+     body bytea NOT NULL
+   ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02,
+     autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
+   CREATE INDEX task_jobs_ready ON quartet.task_jobs (tube, priority, id) WHERE state = 0;
+   CREATE INDEX task_jobs_due ON quartet.task_jobs (due_at) WHERE state IN (1, 2);
+   CREATE INDEX task_jobs_other ON quartet.task_jobs (tube, state, due_at, id) WHERE state > 0;
+   CREATE UNIQUE INDEX task_jobs_key ON quartet.task_jobs (tube, key) WHERE key IS NOT NULL;
+   CREATE TABLE quartet.task_results (
+     id bigint PRIMARY KEY,
+     expires_at bigint NOT NULL,
+     body bytea NOT NULL
+   );
+   CREATE INDEX task_results_expires_at ON quartet.task_results (expires_at);
+   CREATE TABLE quartet.task_tubes (
+     name text PRIMARY KEY,
+     paused_until bigint NOT NULL DEFAULT 0,
+     pause_ms bigint NOT NULL DEFAULT 0
+   );`,
+];
+
+/** The time of the statement. It is the same for all rows, so that an index can be asked for it. */
+export const NOW = "(extract(epoch FROM statement_timestamp()) * 1000)::bigint";
+
+/** Puts jobs, and gives back their ids, ascending in the order of the jobs. */
+export const PUT = `
+  INSERT INTO quartet.task_jobs
+    (id, tube, state, priority, due_at, delay_ms, ttr_ms, created_at, body)
+  SELECT nextval('quartet.task_ids'), p.tube, CASE WHEN p.delay > 0 THEN 2 ELSE 0 END, p.priority,
+    CASE WHEN p.delay > 0 THEN ${NOW} + p.delay END, p.delay, p.ttr, ${NOW},
+    substring($7::bytea FROM p.start FOR p.length)
+  FROM unnest($1::text::text[], $2::text::int8[], $3::text::int8[], $4::text::int8[],
+    $5::text::int4[], $6::text::int4[]) AS p (tube, priority, delay, ttr, start, length)
+  RETURNING id`;
+
+/** Puts a job unless there is one with its key; gives back its id, or nothing. */
+export const PUT_UNIQUE = `
+  INSERT INTO quartet.task_jobs
+    (id, tube, key, state, priority, due_at, delay_ms, ttr_ms, created_at, body)
+  VALUES (nextval('quartet.task_ids'), $1::text, $2::text,
+    CASE WHEN $4::text::int8 > 0 THEN 2 ELSE 0 END, $3::text::int8,
+    CASE WHEN $4::text::int8 > 0 THEN ${NOW} + $4::text::int8 END, $4::text::int8,
+    $5::text::int8, ${NOW}, $6::bytea)
+  ON CONFLICT (tube, key) WHERE key IS NOT NULL DO NOTHING
+  RETURNING id`;
+
+/**
+ * Reserves the first ready jobs of some tubes, as many as there are clients: $1 tubes, $2 how many
+ * of each at most, $3 the clients in their order, $4 the daemon. Gives them back with the clients
+ * that have got them.
+ */
+export const RESERVE = `
+  WITH picked AS MATERIALIZED (
+    SELECT s.id, row_number() OVER (ORDER BY s.priority, s.id) AS n
+    FROM unnest($1::text::text[], $2::text::int8[]) AS t (name, room),
+      LATERAL (
+        SELECT j.id, j.priority FROM quartet.task_jobs AS j
+        WHERE j.tube = t.name AND j.state = 0
+        ORDER BY j.priority, j.id LIMIT t.room FOR UPDATE SKIP LOCKED
+      ) AS s
+    WHERE NOT EXISTS (
+      SELECT FROM quartet.task_tubes AS p WHERE p.name = t.name AND p.paused_until > ${NOW}
+    )
+  ), given AS (
+    SELECT picked.id, c.client
+    FROM picked JOIN unnest($3::text::int8[]) WITH ORDINALITY AS c (client, n) USING (n)
+  )
+  UPDATE quartet.task_jobs AS j
+  SET state = 1, daemon = $4::text::int8, client = given.client, due_at = ${NOW} + j.ttr_ms,
+    reserves = j.reserves + 1
+  FROM given WHERE j.id = given.id
+  RETURNING j.id, j.priority, j.client, j.ttr_ms, j.body`;
+
+/** Deletes jobs ($1) that are their clients' ($2) of this daemon ($3), or nobody's. */
+export const DELETE = `
+  DELETE FROM quartet.task_jobs AS j
+  USING unnest($1::text::int8[], $2::text::int8[]) AS d (id, client)
+  WHERE j.id = d.id AND (j.state <> 1 OR (j.client = d.client AND j.daemon = $3::text::int8))
+  RETURNING j.id, j.tube`;
+
+/** What {@linkcode LOCK} and {@linkcode EXPIRED} give back of a job. */
+export const LOCKED_COLUMNS = `id, tube, state, priority, due_at, daemon, client, delay_ms,
+  ttr_ms, reserves, timeouts, releases, buries, kicks, attempts, reason, ${NOW} AS now`;
+
+/** Locks jobs, always in the same order, so that nobody waits in a circle. */
+export const LOCK = `
+  SELECT ${LOCKED_COLUMNS} FROM quartet.task_jobs
+  WHERE id = ANY ($1::text::int8[]) ORDER BY id FOR UPDATE`;
+
+/** Locks jobs whose time has come. */
+export const EXPIRED = `
+  SELECT ${LOCKED_COLUMNS} FROM quartet.task_jobs
+  WHERE state IN (1, 2) AND due_at <= ${NOW}
+  ORDER BY due_at LIMIT $1::text::int8 FOR UPDATE SKIP LOCKED`;
+
+/** How long until the next job's time comes. */
+export const NEXT_DUE = `
+  SELECT min(due_at) - ${NOW} AS ms FROM quartet.task_jobs WHERE state IN (1, 2)`;
+
+/** Writes what has become of locked jobs. */
+export const UPDATE = `
+  UPDATE quartet.task_jobs AS j
+  SET state = u.state, priority = u.priority, due_at = u.due_at, daemon = u.daemon,
+    client = u.client, delay_ms = u.delay_ms, reserves = u.reserves, timeouts = u.timeouts,
+    releases = u.releases, buries = u.buries, kicks = u.kicks, attempts = u.attempts,
+    reason = substring($16::bytea FROM u.start FOR u.length)
+  FROM unnest($1::text::int8[], $2::text::int2[], $3::text::int8[], $4::text::int8[],
+    $5::text::int8[], $6::text::int8[], $7::text::int8[], $8::text::int4[], $9::text::int4[],
+    $10::text::int4[], $11::text::int4[], $12::text::int4[], $13::text::int4[],
+    $14::text::int4[], $15::text::int4[])
+    AS u (id, state, priority, due_at, daemon, client, delay_ms, reserves, timeouts, releases,
+      buries, kicks, attempts, start, length)
+  WHERE j.id = u.id`;
+
+/** Deletes locked jobs. */
+export const REMOVE = `DELETE FROM quartet.task_jobs WHERE id = ANY ($1::text::int8[])`;
+
+/** Keeps results: $1 ids, $2 and $3 where their bytes are in $4, $5 how long they are kept. */
+export const KEEP = `
+  INSERT INTO quartet.task_results (id, expires_at, body)
+  SELECT r.id, ${NOW} + $5::text::int8, substring($4::bytea FROM r.start FOR r.length)
+  FROM unnest($1::text::int8[], $2::text::int4[], $3::text::int4[]) AS r (id, start, length)`;
+
+/** Removes results whose time is over. */
+export const FORGET = `
+  DELETE FROM quartet.task_results WHERE id IN (
+    SELECT id FROM quartet.task_results WHERE expires_at <= ${NOW} ORDER BY expires_at LIMIT 1000
+  )`;
+
+/** The jobs of a tube in a state, the first of them. */
+export const FIRST_IN_STATE: Record<"ready" | "delayed" | "buried", string> = {
+  ready: firstInState("state = 0", "priority, id"),
+  delayed: firstInState("state = 2", "due_at, id"),
+  buried: firstInState("state = 3", "due_at, id"),
+};
+
+/** Locks jobs of a tube ($1) to be kicked, so many ($2). */
+export const KICKABLE: Record<"buried" | "delayed", string> = {
+  buried: kickable("state = 3"),
+  delayed: kickable("state = 2"),
+};
+
+function firstInState(state: string, order: string): string {
+  return `SELECT id, body FROM quartet.task_jobs
+    WHERE tube = $1::text AND ${state} ORDER BY ${order} LIMIT 1`;
+}
+
+function kickable(state: string): string {
+  return `SELECT ${LOCKED_COLUMNS} FROM quartet.task_jobs
+    WHERE tube = $1::text AND ${state} ORDER BY due_at, id LIMIT $2::text::int8
+    FOR UPDATE SKIP LOCKED`;
+}
+
+/** A parameter of one of these statements. */
+export type Parameter = string | Uint8Array;
+
+/** Runs a statement that is prepared once for each connection. */
+export async function query<Row extends object>(
+  sql: postgres.ISql,
+  statement: string,
+  parameters: Parameter[],
+): Promise<Row[]> {
+  return await sql.unsafe<Row[]>(statement, parameters as string[], { prepare: true });
+}
+
+/** Numbers as an array of SQL; `null` is NULL. */
+export function numbers(list: readonly (number | null)[]): string {
+  return `{${list.map((number) => number === null ? "NULL" : String(number)).join()}}`;
+}
+
+/** Names of tubes as an array of SQL; no name needs an escape. */
+export function names(list: readonly string[]): string {
+  return `{${list.map((name) => `"${name}"`).join()}}`;
+}
+
+/** Values one after another, and where each is, from 1 as SQL counts. */
+export function joinValues(
+  values: readonly Value[],
+): { bytes: Uint8Array; starts: string; lengths: string } {
+  const starts: number[] = [];
+  const lengths: number[] = [];
+  let end = 0;
+  for (const { length } of values) {
+    starts.push(end + 1);
+    lengths.push(length);
+    end += length;
+  }
+  const bytes = Buffer.allocUnsafe(end);
+  end = 0;
+  for (const value of values) {
+    copyValue(value, bytes, end);
+    end += value.length;
+  }
+  return { bytes, starts: numbers(starts), lengths: numbers(lengths) };
+}
