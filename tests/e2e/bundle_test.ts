@@ -61,4 +61,34 @@ Deno.test("bundle: one file runs everything, the database's thread included", as
     assert.equal(await client.line(), "DELETED\r\n");
     assert.equal((await daemon.stop()).code, 0);
   });
+
+  await t.step("it answers clients of Redis, and keeps what they set", async () => {
+    const config = `[daemon]\ndata_dir = "${directory.path}/data"\n` +
+      '[storage]\nurl = "sqlite:kv.db"\n[kv]\nlisten = "127.0.0.1:0"\n';
+    const exchanges = [
+      ["*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$5\r\nvalue\r\n", "+OK\r\n"],
+      ["*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n", "$5\r\nvalue\r\n"],
+    ] as const;
+    for (const [command, reply] of exchanges) {
+      await using daemon = await startDaemon({ config, entry });
+      using client = await TestClient.connect(daemon.address("kv"));
+      await client.send(command);
+      assert.equal(new TextDecoder().decode(await client.bytes(reply.length)), reply);
+      assert.equal((await daemon.stop()).code, 0);
+    }
+  });
+
+  await t.step("it sorts in threads", async () => {
+    const [input, output] = [`${directory.path}/input`, `${directory.path}/output`];
+    for (
+      const words of [
+        ["records", "generate", "--count", "1000", input],
+        ["sort", input, output],
+        ["records", "verify", output],
+      ]
+    ) {
+      const { code, stderr } = await runQuartet(words, { entry });
+      assert.equal(code, 0, stderr);
+    }
+  });
 });
