@@ -1,3 +1,4 @@
+import { delay } from "@std/async/delay";
 import type { Config } from "./config/schema.ts";
 import type { Log } from "./log.ts";
 import { formatAddress } from "./net/address.ts";
@@ -101,12 +102,16 @@ export class Daemon {
   }
 
   /**
-   * Stops all services: no new connections, what was accepted is finished and flushed.
+   * Stops all services: says that it is not ready, goes on for `drain_accept`, then takes no new
+   * connections, and finishes and flushes what was accepted.
    *
    * @param timeoutMs How long that may take; what is not done by then is cut.
    */
   async drain(timeoutMs = this.#config.daemon.drain_timeout): Promise<void> {
+    const wasReady = this.#state === "ready";
     this.#state = "draining";
+    // Who sends clients here is to see first that it is no longer ready.
+    if (wasReady) await delay(this.#config.daemon.drain_accept);
     await this.#inTurn(async () => {
       const observers = new Set(this.#options.services.filter(observes).map(({ name }) => name));
       for (const last of [false, true]) {

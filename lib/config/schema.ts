@@ -6,6 +6,7 @@ import { choice, duration, storageUrl, text } from "./values.ts";
 
 const daemonSchema = v.strictObject({
   data_dir: v.optional(text(), "data"),
+  drain_accept: v.optional(duration({ min: 0, max: 600_000 }), "0s"),
   drain_timeout: v.optional(duration({ min: 0, max: 3_600_000 }), "10s"),
 });
 

@@ -1,11 +1,24 @@
 import * as v from "valibot";
-import { flag, text } from "./values.ts";
+import { count, flag, text } from "./values.ts";
 
 /** The keys that the section of every service has, to be spread into its schema. */
 export const SERVICE_KEYS = {
   enabled: v.optional(flag(), true),
   /** The certificate and its key, as files; without them the service speaks plainly. */
   tls: v.optional(v.strictObject({ cert: text(), key: text() })),
+  /** How many connections an address may have; without it, as many as there may be in all. */
+  max_clients_per_address: v.optional(count({ min: 1 })),
   /** Allows other machines to connect without a token. */
   insecure: v.optional(flag(), false),
 };
+
+/** What {@linkcode SERVICE_KEYS} come to, as far as listeners care. */
+export interface ListenerKeys {
+  tls?: { cert: string; key: string } | undefined;
+  max_clients_per_address?: number | undefined;
+}
+
+/** The options of a listener that come from the keys that every service has. */
+export function listenerOptions(keys: ListenerKeys) {
+  return { tls: keys.tls, maxClientsPerAddress: keys.max_clients_per_address };
+}

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { listenerOptions } from "../config/service_keys.ts";
 import type { Metric } from "../metrics.ts";
 import type { Connection } from "../net/connection.ts";
 import { connectionMetrics, Listener } from "../net/listener.ts";
@@ -34,7 +35,7 @@ async function start(config: EchoConfig, context: ServiceContext): Promise<Runni
   const listener = await Listener.listen(config.listen, {
     maxClients: config.max_clients,
     idleTimeoutMs: config.idle_timeout,
-    tls: config.tls,
+    ...listenerOptions(config),
     fullReply: encoder.encode("ERR server full\n"),
     log,
     handle,

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { listenerOptions } from "../config/service_keys.ts";
 import type { Connection } from "../net/connection.ts";
 import { formatAddress } from "../net/address.ts";
 import { connectionMetrics, Listener } from "../net/listener.ts";
@@ -91,10 +92,12 @@ async function listen(
     idleTimeoutMs: config.idle_timeout,
     fullReply: FULL_REPLY,
     log,
+    ...listenerOptions(config),
     handle: (connection) => serve(connection, shared, words),
   });
   return {
     addresses: [listener.address],
+    reread: () => listener.reloadTls(),
     problems: () => {
       const problem = store.problem();
       return problem === undefined ? [] : [problem];

@@ -20,10 +20,15 @@ const DRAIN_INPUT_MAX_MS = 2000;
 /** How long handlers may take to return when the deadline of a drain has cut their connections. */
 const DRAIN_CUT_MS = 1000;
 
+/** The name of every client of a unix socket: its end has none of its own. */
+const UNIX_PEER = "unix";
+
 /** Options for {@linkcode Listener.listen}. */
 export interface ListenerOptions {
   /** How many connections there may be at a time. */
   maxClients: number;
+  /** How many of them an address may have; as many as there are without it. */
+  maxClientsPerAddress?: number | undefined;
   /** After how long without a byte in either direction a connection is closed; 0 for never. */
   idleTimeoutMs: number;
   /** What a client beyond `maxClients` is told before it is closed. */
@@ -86,6 +91,8 @@ export class Listener {
   #socket: Deno.Listener;
   readonly #options: ListenerOptions;
   readonly #connections = new Map<Connection, Promise<void>>();
+  /** How many connections each address has; kept only if there is a limit to it. */
+  readonly #byHost = new Map<string, number>();
   readonly #accepting: Promise<void>;
   readonly #idleTimer: ReturnType<typeof setInterval> | undefined;
   readonly #idleSince = new WeakMap<Connection, { bytes: number; sinceMs: number }>();
@@ -230,13 +237,29 @@ export class Listener {
 
   #serve(conn: Deno.Conn): void {
     const connection = new Connection(conn, ++this.#lastId, remoteName(conn));
-    if (this.#connections.size >= this.#options.maxClients) {
+    if (this.#isFullFor(connection)) {
       this.#stats.refused++;
       this.#refuse(connection);
       return;
     }
     this.#stats.accepted++;
+    this.#countHost(connection, 1);
     this.#connections.set(connection, this.#handle(connection));
+  }
+
+  #isFullFor({ host }: Connection): boolean {
+    const { maxClients, maxClientsPerAddress } = this.#options;
+    if (this.#connections.size >= maxClients) return true;
+    if (maxClientsPerAddress === undefined || host === UNIX_PEER) return false;
+    return (this.#byHost.get(host) ?? 0) >= maxClientsPerAddress;
+  }
+
+  /** Counts a connection of an address that comes (1) or goes (-1). */
+  #countHost({ host }: Connection, change: 1 | -1): void {
+    if (this.#options.maxClientsPerAddress === undefined) return;
+    const count = (this.#byHost.get(host) ?? 0) + change;
+    if (count === 0) this.#byHost.delete(host);
+    else this.#byHost.set(host, count);
   }
 
   async #handle(connection: Connection): Promise<void> {
@@ -259,6 +282,7 @@ export class Listener {
     } finally {
       connection.close();
       this.#connections.delete(connection);
+      this.#countHost(connection, -1);
       this.#stats.receivedBytes += connection.bytesReceived;
       this.#stats.sentBytes += connection.bytesSent;
       const { bytesReceived, bytesSent } = connection;
@@ -302,8 +326,7 @@ export class Listener {
 
 function remoteName(conn: Deno.Conn): string {
   const address = addressOf(conn.remoteAddr);
-  // The client's end of a unix socket has no name of its own.
-  return address.transport === "unix" ? "unix" : formatAddress(address);
+  return address.transport === "unix" ? UNIX_PEER : formatAddress(address);
 }
 
 async function bind(address: Address, tls?: TlsFiles): Promise<Deno.Listener> {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { listenerOptions } from "../config/service_keys.ts";
 import { connectionMetrics, Listener } from "../net/listener.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
 import { VERSION } from "../version.ts";
@@ -40,7 +41,12 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
       version: VERSION,
       log,
     });
-    const limits = { maxClients: config.max_clients, idleTimeoutMs: config.idle_timeout, log };
+    const limits = {
+      ...listenerOptions(config),
+      maxClients: config.max_clients,
+      idleTimeoutMs: config.idle_timeout,
+      log,
+    };
     const pushListener = await Listener.listen(config.listen, {
       ...limits,
       fullReply: encoder.encode("ERR server full\n"),
@@ -59,6 +65,9 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
       : () => {};
     return {
       addresses: listeners.map((listener) => listener.address),
+      reread: async () => {
+        for (const listener of listeners) await listener.reloadTls();
+      },
       problems: () => [queue.problem() ?? []].flat(),
       metrics: () => [
         ...connectionMetrics("task", sumStats(listeners)),

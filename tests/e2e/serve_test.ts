@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { formatAddress } from "../../lib/net/address.ts";
+import { makeCertificates } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
 import { spawnDaemon, startDaemon, withOthersOff } from "../support/daemon.ts";
 import { runQuartet } from "../support/quartet.ts";
@@ -190,4 +191,42 @@ Deno.test("serve: SIGUSR1 opens the runtime's debugger for a moment only, and it
     await echo(client, "still there");
   }
   await assert.rejects(Deno.connect({ hostname: "127.0.0.1", port: 9229 }), /refused/);
+});
+
+Deno.test("serve: a drain goes on taking connections for drain_accept; a second SIGTERM changes nothing", async () => {
+  const config = `[daemon]\ndrain_accept = "1500ms"\n${ECHO}[admin]\nlisten = "127.0.0.1:0"\n`;
+  await using daemon = await startDaemon({ config });
+  const admin = formatAddress(daemon.address("admin"));
+  const ready = async () => {
+    const response = await fetch(`http://${admin}/readyz`);
+    await response.body?.cancel();
+    return response.status;
+  };
+  assert.equal(await ready(), 200);
+  daemon.signal("SIGTERM");
+  await daemon.logged(/msg=Draining/);
+  daemon.signal("SIGTERM");
+  assert.equal(await ready(), 503);
+  using client = await TestClient.connect(daemon.address("echo"));
+  await echo(client, "still taken");
+  assert.equal(await client.rest(), "");
+  assert.equal((await daemon.ended()).code, 0);
+});
+
+Deno.test("serve: SIGHUP reads certificates again, and connections stay", async () => {
+  await using files = await makeCertificates();
+  const { cert, key } = files.server;
+  const config = `${ECHO}tls = { cert = "${cert}", key = "${key}" }\n`;
+  await using daemon = await startDaemon({ config });
+  const { port } = daemon.address("echo") as { port: number };
+  const options = { hostname: "localhost", port, caCerts: [files.ca] };
+  using before = TestClient.of(await Deno.connectTls(options));
+  await echo(before, "before");
+  await files.renew();
+  daemon.signal("SIGHUP");
+  await daemon.logged(/msg=Reloaded/);
+  await echo(before, "still here");
+  using after = TestClient.of(await Deno.connectTls(options));
+  await after.send("after\n");
+  assert.equal(await before.line(), "after\n");
 });

@@ -57,6 +57,23 @@ Deno.test("Listener: clients beyond the limit are told so, and there is room aga
   assert.deepEqual({ accepted, refused }, { accepted: 3, refused: 1 });
 });
 
+Deno.test("Listener: an address has a limit of its own, and gets its places back", async () => {
+  await using server = await listen({ maxClientsPerAddress: 2 });
+  const visit = async () => {
+    const client = await TestClient.connect(server.listener.address);
+    await client.send("a\n");
+    return { client, line: await client.line() };
+  };
+  const visits = [await visit(), await visit()];
+  using third = await TestClient.connect(server.listener.address);
+  assert.equal(await third.rest(), "FULL\n");
+  for (const { client } of visits) client.close();
+  await until("they are gone", () => server.listener.stats().connections === 0);
+  const again = await visit();
+  assert.equal(again.line, "a\n");
+  again.client.close();
+});
+
 Deno.test("Listener: an error in one connection ends that one and is logged", async () => {
   await using server = await listen({
     handle: async (connection) => {

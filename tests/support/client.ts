@@ -23,6 +23,11 @@ export class TestClient implements Disposable {
     return new TestClient(conn);
   }
 
+  /** A client of a connection that is there. */
+  static of(conn: Deno.Conn): TestClient {
+    return new TestClient(conn);
+  }
+
   /** Sends all of it. */
   async send(data: string | Uint8Array): Promise<void> {
     let bytes = typeof data === "string" ? encoder.encode(data) : data;
