@@ -45,6 +45,8 @@ export class PostgresClient {
   readonly #id = crypto.randomUUID().slice(0, 8);
   #generation = 1;
   #sql: postgres.Sql;
+  /** Rejects when the connections of now are lost, for all who use them. */
+  #lost = newLoss();
   #problem: string | undefined;
   #closed = false;
   #recovery: Promise<void> = Promise.resolve();
@@ -71,16 +73,17 @@ export class PostgresClient {
     if (this.#closed) throw new StorageUnavailableError("storage unavailable: it is closed");
     if (this.#problem !== undefined) throw this.#unavailable();
     const sql = this.#sql;
+    const { promise: lost } = this.#lost;
     const late = Promise.withResolvers<never>();
     const timer = setTimeout(
       () => late.reject(new LateError(`no answer within ${deadlineMs} ms`)),
       deadlineMs,
     );
     try {
-      return await Promise.race([work(sql), late.promise]);
+      return await Promise.race([work(sql), late.promise, lost]);
     } catch (error) {
       if (!isLost(error)) throw error;
-      if (sql === this.#sql && !this.#closed) this.#lose(error);
+      if (sql === this.#sql && this.#problem === undefined && !this.#closed) this.#lose(error);
       throw this.#unavailable(error);
     } finally {
       clearTimeout(timer);
@@ -112,8 +115,8 @@ export class PostgresClient {
   #lose(error: unknown): void {
     this.#problem = this.#options.describe(error);
     this.#options.log.error("Database lost", { error: this.#problem });
-    const lost = this.#sql;
-    this.#recovery = this.#recover(lost);
+    this.#lost.reject(new LostError(this.#problem));
+    this.#recovery = this.#recover(this.#sql);
   }
 
   async #recover(lost: postgres.Sql): Promise<void> {
@@ -126,6 +129,7 @@ export class PostgresClient {
         await this.#fence(lostName);
         this.#generation++;
         this.#sql = this.#options.connect(this.#name());
+        this.#lost = newLoss();
         this.#problem = undefined;
         this.#options.log.info("Database works again");
         return;
@@ -167,9 +171,22 @@ class LateError extends Error {
   override name = "LateError";
 }
 
+/** Thrown to all who use the connections when one of them has found that they are lost. */
+class LostError extends Error {
+  override name = "LostError";
+}
+
+function newLoss(): PromiseWithResolvers<never> {
+  const loss = Promise.withResolvers<never>();
+  loss.promise.catch(() => {
+    // Those who use the connections at that moment hear of it; there may be none.
+  });
+  return loss;
+}
+
 /** Whether an error means that the connection is gone, and with it the outcome of the work. */
-function isLost(error: unknown): boolean {
-  if (error instanceof LateError) return true;
+export function isLost(error: unknown): boolean {
+  if (error instanceof LateError || error instanceof LostError) return true;
   if (error instanceof postgres.PostgresError) return LOST_STATES.test(error.code);
   // What is neither an answer of the server nor thrown by the work has a code of the system.
   const { code } = error as { code?: unknown };

@@ -122,7 +122,8 @@ export class PostgresDatabase {
     return postgres(this.#url, {
       max: connections,
       connect_timeout: this.#timeouts.connectMs / 1000,
-      fetch_types: false,
+      // Without it, postgres 3.4.9 never hands out a new connection to whoever reserves one.
+      fetch_types: true,
       backoff: () => 0,
       onnotice: () => {},
       types: {

@@ -17,7 +17,7 @@
 import postgres from "postgres";
 import type { Log } from "../log.ts";
 import { type AddOperation, KeyScheduler, type Operation } from "./key_scheduler.ts";
-import type { PostgresClient } from "./postgres_client.ts";
+import { isLost, type PostgresClient } from "./postgres_client.ts";
 import type { PostgresDatabase } from "./postgres_database.ts";
 import {
   CLOCK,
@@ -226,7 +226,7 @@ export class PostgresStore implements Store {
           if (transaction.writes > 0) this.#count(transaction.writes);
           return result;
         } catch (error) {
-          await rollBack(connection);
+          await rollBack(connection, error);
           throw error;
         } finally {
           connection.release();
@@ -393,7 +393,7 @@ export class PostgresStore implements Store {
             }
             return tell;
           } catch (error) {
-            await rollBack(connection);
+            await rollBack(connection, error);
             throw error;
           } finally {
             connection.release();
@@ -524,12 +524,9 @@ function query(
   return sql.unsafe<StoredRow[]>(statement, parameters, { prepare: true });
 }
 
-async function rollBack(connection: postgres.ReservedSql): Promise<void> {
-  try {
-    await connection.unsafe("ROLLBACK");
-  } catch {
-    // The connection is gone, and the transaction with it.
-  }
+/** Ends a transaction that has failed; if the connection is lost, the server does it by itself. */
+async function rollBack(connection: postgres.ReservedSql, error: unknown): Promise<void> {
+  if (!isLost(error)) await connection.unsafe("ROLLBACK");
 }
 
 /** In key order, of each place the last one. */

@@ -65,12 +65,29 @@ Deno.test("PostgresDatabase.open: says what is wrong, and never the password", a
 Deno.test("PostgresClient: fails while the database is gone, and comes back", async () => {
   await using own = await PostgresServer.start();
   const testLog = new TestLog();
-  const database = await PostgresDatabase.open(own.url(), { log: testLog.log, statementMs: 500 });
+  const database = await PostgresDatabase.open(own.url(), { log: testLog.log });
   const client = database.connect({ name: "test", connections: 2 });
   try {
     await client.run((sql) => sql`SELECT 1`);
+    const work = Promise.allSettled(
+      Array.from({ length: 4 }, (_, index) =>
+        client.run(async (sql) => {
+          // As two connections of which each has work that comes after the one that fails.
+          const connection = await sql.reserve();
+          try {
+            await connection`SELECT pg_sleep(${index + 60})`;
+          } finally {
+            connection.release();
+          }
+        })),
+    );
+    const busy = "SELECT count(*)::int AS n FROM pg_stat_activity WHERE query ~ 'pg_sleep.[$]1'";
+    await until("they are at work", async () => (await execute(own.url(), busy))[0]!.n === 2);
     await own.kill();
-    await assert.rejects(client.run((sql) => sql`SELECT 1`), StorageUnavailableError);
+    for (const outcome of await work) {
+      assert.ok(outcome.status === "rejected");
+      assert.ok(outcome.reason instanceof StorageUnavailableError);
+    }
     assert.ok(client.problem() !== undefined);
     await assert.rejects(client.run((sql) => sql`SELECT 1`), /^StorageUnavailableError: storage/);
     await own.restart();

@@ -1,0 +1,242 @@
+import assert from "node:assert/strict";
+import { type DaemonProcess, startDaemon } from "../support/daemon.ts";
+import { PostgresServer } from "../support/postgres.ts";
+import { TestClient } from "../support/client.ts";
+import { within } from "../support/within.ts";
+
+/** How long a test may take. */
+const TEST_DEADLINE_MS = 240_000;
+
+/** How often the daemon is killed, and how often the database. */
+const SQLITE_ROUNDS = 50;
+const POSTGRES_ROUNDS = 15;
+
+/** How many clients write at once, each on keys of its own. */
+const CLIENTS = 6;
+
+/** How many keys each has, so that many are written again and again. */
+const KEYS = 20;
+
+/** How many commands each has under way, and how many may be acknowledged before the kill. */
+const PIPELINE = 8;
+const MAX_ACKNOWLEDGED = 600;
+
+/** What a key holds, as text; `undefined` for nothing. */
+type Value = string | undefined;
+
+/** A write: what it leaves in the keys that it names. */
+interface Write {
+  line: string;
+  expected: string;
+  changes: [key: string, value: Value][];
+}
+
+function config(storage: string, directory: string): string {
+  return `
+    [daemon]
+    data_dir = ${JSON.stringify(directory)}
+    [storage]
+    url = ${JSON.stringify(storage)}
+    [kv]
+    listen = "127.0.0.1:0"`;
+}
+
+/** A client that writes, and knows what must be there after a crash and what may be. */
+class Writer {
+  readonly #name: string;
+  #number = 0;
+  /** What is acknowledged. */
+  readonly #acknowledged = new Map<string, Value>();
+  /** What was sent and not acknowledged, in order. */
+  #open: Write[] = [];
+  acknowledgements = 0;
+  /** Writes that were answered with an error: what came of them is not known. */
+  refusals = 0;
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  /** Writes until the connection breaks, or a write is refused. */
+  async write(daemon: DaemonProcess, acknowledged: () => void): Promise<void> {
+    let client: TestClient | undefined;
+    try {
+      client = await TestClient.connect(daemon.address("kv"));
+      for (;;) {
+        const writes = Array.from({ length: PIPELINE }, () => this.#next());
+        this.#open.push(...writes);
+        await client.send(writes.map(({ line }) => line).join(""));
+        const refusals = this.refusals;
+        for (const write of writes) this.#take(write, (await client.line()).trimEnd());
+        acknowledged();
+        if (this.refusals > refusals) return;
+      }
+    } catch (error) {
+      if (error instanceof assert.AssertionError) throw error;
+    } finally {
+      client?.close();
+    }
+  }
+
+  /** Every key that was ever written. */
+  keys(): string[] {
+    const keys = new Set(this.#acknowledged.keys());
+    for (const { changes } of this.#open) for (const [key] of changes) keys.add(key);
+    return [...keys];
+  }
+
+  /**
+   * Checks what is there after a crash: all that was acknowledged, and of the rest of what was
+   * sent, `inOrder` nothing without everything before it. Goes on from what it finds.
+   */
+  check(found: ReadonlyMap<string, Value>, { inOrder }: { inOrder: boolean }): void {
+    const possible = new Map(this.#acknowledged);
+    if (inOrder) {
+      const differences = () => [...found].filter(([key, value]) => possible.get(key) !== value);
+      for (const { changes } of this.#open) {
+        if (differences().length === 0) break;
+        for (const [key, value] of changes) possible.set(key, value);
+      }
+      assert.deepEqual(differences(), [], `${this.#name}: neither acknowledged nor sent`);
+    } else {
+      for (const [key, value] of found) {
+        const values = [possible.get(key)];
+        for (const { changes } of this.#open) {
+          for (const [changed, left] of changes) if (changed === key) values.push(left);
+        }
+        assert.ok(values.includes(value), `${key} is "${value}", and not one of ${values}`);
+      }
+      // A command is atomic: of its keys all are there or none, unless they were written again.
+      for (const { changes } of this.#open) {
+        const last = changes.filter(([key, value]) =>
+          this.#open.every((other) =>
+            other.changes === changes || other.changes.every(([changed]) => changed !== key)
+          ) && value !== undefined
+        );
+        const there = last.filter(([key, value]) => found.get(key) === value);
+        assert.ok(there.length === 0 || there.length === last.length, `torn: ${last}`);
+      }
+    }
+    for (const [key, value] of found) this.#acknowledged.set(key, value);
+    this.#open = [];
+  }
+
+  #next(): Write {
+    const number = ++this.#number;
+    const key = () => `${this.#name}.${Math.floor(Math.random() * KEYS)}`;
+    const value = `${number}:${"x".repeat(Math.floor(Math.random() * 300))}:${number}`;
+    const kind = Math.random();
+    if (kind < 0.6) {
+      const written = key();
+      return {
+        line: `SET ${written} ${value}\r\n`,
+        expected: "+OK",
+        changes: [[written, value]],
+      };
+    }
+    if (kind < 0.75) {
+      const deleted = key();
+      return { line: `DEL ${deleted}\r\n`, expected: ":", changes: [[deleted, undefined]] };
+    }
+    const pair = Math.floor(Math.random() * KEYS);
+    const [a, b] = [`${this.#name}.a${pair}`, `${this.#name}.b${pair}`];
+    return {
+      line: `MSET ${a} ${value} ${b} ${value}\r\n`,
+      expected: "+OK",
+      changes: [[a, value], [b, value]],
+    };
+  }
+
+  #take(write: Write, reply: string): void {
+    if (reply.startsWith("-ERR storage unavailable")) {
+      this.refusals++;
+      return;
+    }
+    assert.ok(reply.startsWith(write.expected), `"${reply}" to "${write.line}"`);
+    this.acknowledgements++;
+    this.#open = this.#open.filter((other) => other !== write);
+    for (const [key, value] of write.changes) this.#acknowledged.set(key, value);
+  }
+}
+
+/** What is in keys. */
+async function read(daemon: DaemonProcess, keys: readonly string[]): Promise<Map<string, Value>> {
+  using client = await TestClient.connect(daemon.address("kv"));
+  const found = new Map<string, Value>();
+  // GET is a word of both languages; PING makes it Redis'.
+  await client.send("PING\r\n" + keys.map((key) => `GET ${key}\r\n`).join(""));
+  await client.line();
+  for (const key of keys) {
+    const head = await client.line();
+    found.set(key, head === "$-1\r\n" ? undefined : (await client.line()).trimEnd());
+  }
+  return found;
+}
+
+/** Lets the writers write until so many writes are acknowledged, then does something. */
+async function writeUntil(
+  writers: readonly Writer[],
+  daemon: DaemonProcess,
+  then: () => Promise<void>,
+): Promise<void> {
+  const total = () => writers.reduce((sum, writer) => sum + writer.acknowledgements, 0);
+  const enough = total() + Math.ceil(Math.random() * MAX_ACKNOWLEDGED);
+  const reached = Promise.withResolvers<void>();
+  const work = writers.map((writer) =>
+    writer.write(daemon, () => {
+      if (total() >= enough) reached.resolve();
+    })
+  );
+  await within(20_000, "acknowledged writes", reached.promise);
+  await then();
+  await within(20_000, "the end of the clients", Promise.all(work));
+}
+
+Deno.test("kv on sqlite: a daemon that is killed has lost nothing that it acknowledged", async () => {
+  const directory = await Deno.makeTempDir();
+  const options = { config: config("sqlite:test.db", directory) };
+  const writers = Array.from({ length: CLIENTS }, (_, number) => new Writer(`w${number}`));
+  async function rounds(): Promise<void> {
+    for (let round = 0; round <= SQLITE_ROUNDS; round++) {
+      await using daemon = await startDaemon(options);
+      for (const writer of writers) {
+        writer.check(await read(daemon, writer.keys()), { inOrder: true });
+      }
+      if (round === SQLITE_ROUNDS) break;
+      await writeUntil(writers, daemon, async () => {
+        daemon.signal("SIGKILL");
+        await daemon.ended();
+      });
+    }
+  }
+  try {
+    await within(TEST_DEADLINE_MS, "the rounds", rounds());
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("kv on postgres: a database that is killed has lost nothing that was acknowledged", async () => {
+  const directory = await Deno.makeTempDir();
+  await using server = await PostgresServer.start();
+  await using daemon = await startDaemon({
+    config: config(await server.createDatabase(), directory),
+  });
+  const writers = Array.from({ length: CLIENTS }, (_, number) => new Writer(`w${number}`));
+  async function rounds(): Promise<void> {
+    for (let round = 0; round < POSTGRES_ROUNDS; round++) {
+      await writeUntil(writers, daemon, () => server.kill());
+      await server.restart();
+      await daemon.loggedTimes("Database works again", round + 1);
+      for (const writer of writers) {
+        writer.check(await read(daemon, writer.keys()), { inOrder: false });
+      }
+    }
+  }
+  try {
+    await within(TEST_DEADLINE_MS, "the rounds", rounds());
+    assert.ok(!daemon.log.includes("secret"), daemon.log);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
