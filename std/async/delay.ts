@@ -6,10 +6,13 @@ export interface DelayOptions {
   persistent?: boolean;
 }
 
+/** The longest time that a timer can count. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 /**
  * Resolves after a time.
  *
- * @param ms How long, in milliseconds.
+ * @param ms How long, in milliseconds; it may be longer than a timer can count.
  * @param options See {@linkcode DelayOptions}.
  * @throws The signal's reason, if it aborts first.
  */
@@ -17,15 +20,21 @@ export function delay(ms: number, options: DelayOptions = {}): Promise<void> {
   const { signal, persistent = true } = options;
   if (signal?.aborted) return Promise.reject(signal.reason);
   return new Promise((resolve, reject) => {
-    const abort = () => {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    };
-    const timer = setTimeout(() => {
+    let timer: ReturnType<typeof setTimeout>;
+    function wait(leftMs: number): void {
+      const turnMs = Math.min(leftMs, MAX_TIMER_MS);
+      timer = setTimeout(() => leftMs > turnMs ? wait(leftMs - turnMs) : done(), turnMs);
+      if (!persistent) Deno.unrefTimer(timer);
+    }
+    function done(): void {
       signal?.removeEventListener("abort", abort);
       resolve();
-    }, ms);
+    }
+    function abort(): void {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    }
     signal?.addEventListener("abort", abort, { once: true });
-    if (!persistent) Deno.unrefTimer(timer);
+    wait(ms);
   });
 }

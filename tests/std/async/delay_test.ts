@@ -26,3 +26,15 @@ Deno.test("delay(): a signal that aborts later changes nothing", async () => {
   await delay(1, { signal: controller.signal });
   controller.abort();
 });
+
+Deno.test("delay(): longer than a timer can count is not over at once", async () => {
+  for (const ms of [2 ** 31, 2 ** 40, Infinity]) {
+    const controller = new AbortController();
+    let isOver = false;
+    const waiting = delay(ms, { signal: controller.signal }).then(() => isOver = true);
+    await delay(20);
+    assert.equal(isOver, false);
+    controller.abort();
+    await assert.rejects(waiting, { name: "AbortError" });
+  }
+});
