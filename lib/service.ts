@@ -116,6 +116,17 @@ export interface ServiceConfig {
   insecure: boolean;
 }
 
+/** What a service works with beside the addresses it listens on; for `quartet permissions`. */
+export interface ServiceNeeds {
+  /** The URLs of its storages; `undefined` stands for the one of `[storage]`. */
+  storages?: (string | undefined)[];
+  /** Where it connects to. */
+  connects?: Address[];
+  /** Files and folders that it reads, and those that it also writes. */
+  reads?: string[];
+  writes?: string[];
+}
+
 /** A service as the table lists it. */
 export interface Service<Config extends ServiceConfig = ServiceConfig> {
   /** Its name, which is also that of its section in the configuration. */
@@ -126,6 +137,8 @@ export interface Service<Config extends ServiceConfig = ServiceConfig> {
   readonly observes?: boolean;
   /** The addresses that a configuration makes it listen on. */
   addresses(config: Config): Address[];
+  /** What else it works with. */
+  needs?(config: Config): ServiceNeeds;
   /**
    * Starts it; resolves when it accepts.
    *

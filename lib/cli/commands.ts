@@ -1,11 +1,23 @@
 import type { Command } from "./command.ts";
 import { check } from "./check.ts";
 import { client } from "./client.ts";
+import { createCompletions } from "./completions.ts";
 import { health } from "./health.ts";
 import { init } from "./init.ts";
+import { permissions } from "./permissions.ts";
 import { records } from "./records.ts";
 import { serve } from "./serve.ts";
 import { sort } from "./sort.ts";
 
 /** All commands, in the order in which the help lists them. */
-export const COMMANDS: readonly Command[] = [serve, check, init, health, client, sort, records];
+export const COMMANDS: readonly Command[] = [
+  serve,
+  check,
+  init,
+  health,
+  client,
+  sort,
+  records,
+  permissions,
+  createCompletions(() => COMMANDS),
+];

@@ -25,13 +25,17 @@ export const CONFIG_OPTIONS: readonly CommandOption[] = [
  *
  * @param file The file; `undefined` for the default one.
  * @param overrides What is set on top of it.
+ * @param env Looks up a variable of the environment.
  * @throws {CommandError} If it cannot be read or anything is wrong with it.
  */
-export function readConfig(file: string | undefined, overrides: readonly string[]): LoadedConfig {
+export function readConfig(
+  file: string | undefined,
+  overrides: readonly string[],
+  env: (name: string) => string | undefined = (name) => Deno.env.get(name),
+): LoadedConfig {
   const name = file ?? DEFAULT_CONFIG_FILE;
   const text = readFile(name, file === undefined);
   try {
-    const env = (variable: string) => Deno.env.get(variable);
     return loadConfig(
       { file: name, text, overrides, env, readFile: Deno.readTextFileSync },
       SERVICES,

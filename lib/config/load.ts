@@ -7,7 +7,7 @@
 
 import { parse, TomlError } from "smol-toml";
 import * as v from "valibot";
-import { type AuthConfig, createGuards, type Guard } from "../auth.ts";
+import { type AuthConfig, createGuards } from "../auth.ts";
 import { formatAddress, isLoopback } from "../net/address.ts";
 import type { Address } from "../net/address.ts";
 import type { Service } from "../service.ts";
@@ -86,28 +86,27 @@ export function loadConfig(source: ConfigSource, services: readonly Service[]): 
   if (faults.length > 0 || !result.success) throw new ConfigError(faults);
 
   const { auth, ...sections } = result.output;
-  const config = toConfig(sections, guardsOf(auth as AuthConfig, source, faults));
+  const config = toConfig(sections, auth as AuthConfig, source, faults);
   faults.push(...sharedAddresses(config, services), ...openAddresses(config, services));
   if (faults.length > 0) throw new ConfigError(faults.map((fault) => `${source.file}: ${fault}`));
   return { config, effective: withDefaults(schema, input) as Record<string, unknown> };
 }
 
-function toConfig(sections: Record<string, unknown>, guard: Config["guard"]): Config {
-  const { daemon, log, storage, ...services } = sections;
-  return { daemon, log, storage, services, guard } as Config;
-}
-
-function guardsOf(
+function toConfig(
+  sections: Record<string, unknown>,
   auth: AuthConfig,
   source: ConfigSource,
   faults: string[],
-): (service: string) => Guard | undefined {
+): Config {
+  const { daemon, log, storage, ...services } = sections;
+  const tokenFiles = Object.values(auth.tokens).flatMap(({ file }) => file ?? []);
+  let guard: Config["guard"] = () => undefined;
   try {
-    return createGuards(auth, source);
+    guard = createGuards(auth, source);
   } catch (error) {
     faults.push((error as Error).message);
-    return () => undefined;
   }
+  return { daemon, log, storage, services, guard, tokenFiles } as Config;
 }
 
 /** Names the services that other machines could use without a token. */

@@ -28,6 +28,8 @@ export interface Config {
   services: Record<string, ServiceConfig>;
   /** Who asks the clients of a service for a token; `undefined` if nobody does. */
   guard: (service: string) => Guard | undefined;
+  /** The files that tokens were read from. */
+  tokenFiles: string[];
 }
 
 /**

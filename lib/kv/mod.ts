@@ -35,6 +35,7 @@ const FULL_REPLY = new TextEncoder().encode("-ERR max number of clients reached\
 export const kv: Service<KvConfig> = {
   name: "kv",
   schema: kvConfigSchema,
+  needs: (config) => ({ storages: [config.storage] }),
   addresses: (config) => [config.listen],
   start,
 };

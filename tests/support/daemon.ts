@@ -13,6 +13,10 @@ export interface DaemonOptions {
   env?: Record<string, string>;
   /** What is run instead of main.ts, such as a bundle. */
   entry?: string;
+  /** The words that run quartet, its permissions among them, instead of the usual ones. */
+  run?: string[];
+  /** A file to be used instead of one with `config` in it. */
+  configFile?: string;
 }
 
 /** The daemon as a process of its own, in a directory of its own. */
@@ -110,10 +114,10 @@ export async function spawnDaemon(options: DaemonOptions = {}): Promise<DaemonPr
   await Deno.writeTextFile(`${directory}/quartet.toml`, withOthersOff(config));
   const child = new Deno.Command(Deno.execPath(), {
     args: [
-      ...denoWords(options.entry),
+      ...(options.run ?? denoWords(options.entry)),
       "serve",
       "--config",
-      `${directory}/quartet.toml`,
+      options.configFile ?? `${directory}/quartet.toml`,
       ...(options.args ?? []),
     ],
     cwd: directory,

@@ -1,0 +1,106 @@
+import { type Command, EXIT, UsageError } from "./command.ts";
+import { print } from "./terminal.ts";
+
+/**
+ * `quartet completions`: what a shell needs to complete command lines, from the same table as the
+ * help.
+ *
+ * @param commands All commands; itself among them.
+ */
+export function createCompletions(commands: () => readonly Command[]): Command {
+  return {
+    name: "completions",
+    summary: "Prints what a shell needs to complete quartet's command lines",
+    usage: Object.keys(SHELLS).join("|"),
+    positionals: [1, 1],
+    options: [],
+    details: `bash:  source <(quartet completions bash)
+zsh:   source <(quartet completions zsh)
+fish:  quartet completions fish | source`,
+    run: (args) => {
+      const write = SHELLS[args.positionals[0] as keyof typeof SHELLS];
+      if (write === undefined) {
+        const shells = Object.keys(SHELLS).join(", ");
+        throw new UsageError(`unknown shell "${args.positionals[0]}", known are ${shells}`);
+      }
+      print(write(commands()));
+      return Promise.resolve(EXIT.OK);
+    },
+  };
+}
+
+const SHELLS = { bash, zsh, fish };
+
+/** The options of a command as they are written, `--help` among them. */
+function optionWords({ options }: Command): string[] {
+  return [...options.map(({ name }) => `--${name}`), "--help"];
+}
+
+function names(commands: readonly Command[]): string {
+  return commands.map(({ name }) => name).join(" ");
+}
+
+function bash(commands: readonly Command[]): string {
+  const cases = commands.map((command) =>
+    `    ${command.name}) words="${optionWords(command).join(" ")}" ;;`
+  );
+  return `_quartet() {
+  local words="" current="\${COMP_WORDS[COMP_CWORD]}"
+  if [ "$COMP_CWORD" -eq 1 ]; then
+    words="${names(commands)} --help --version"
+  else case "\${COMP_WORDS[1]}" in
+${cases.join("\n")}
+  esac; fi
+  case "$current" in
+    -*|"") COMPREPLY=($(compgen -W "$words" -- "$current")) ;;
+    *) [ "$COMP_CWORD" -eq 1 ] && COMPREPLY=($(compgen -W "$words" -- "$current")) ;;
+  esac
+}
+complete -o default -F _quartet quartet`;
+}
+
+function zsh(commands: readonly Command[]): string {
+  const quote = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
+  const described = commands.map(({ name, summary }) => `    ${quote(`${name}:${summary}`)}`);
+  const cases = commands.map((command) => {
+    const options = command.options.map(({ name, help, value }) => {
+      const text = help.replaceAll(/[[\]:]/g, "\\$&");
+      return quote(`--${name}[${text}]${value === undefined ? "" : `:${value}:_files`}`);
+    });
+    return `    ${command.name}) _arguments ${
+      [...options, "'--help'", "'*:file:_files'"].join(" ")
+    } ;;`;
+  });
+  return `#compdef quartet
+_quartet() {
+  local -a commands=(
+${described.join("\n")}
+  )
+  if (( CURRENT == 2 )); then _describe command commands; return; fi
+  local command=\${words[2]}
+  shift words; (( CURRENT-- ))
+  case $command in
+${cases.join("\n")}
+  esac
+}
+compdef _quartet quartet`;
+}
+
+function fish(commands: readonly Command[]): string {
+  const quote = (text: string) => `'${text.replaceAll(/['\\]/g, "\\$&")}'`;
+  const lines: string[] = [];
+  for (const { name, summary, options } of commands) {
+    lines.push(
+      `complete -c quartet -n __fish_use_subcommand -f -a ${name} -d ${quote(summary)}`,
+    );
+    for (const option of options) {
+      const takes = option.value === undefined ? "" : " -r";
+      lines.push(
+        `complete -c quartet -n ${
+          quote(`__fish_seen_subcommand_from ${name}`)
+        } -l ${option.name}${takes} -d ${quote(option.help)}`,
+      );
+    }
+  }
+  return lines.join("\n");
+}

@@ -1,0 +1,102 @@
+import { resolve } from "node:path";
+import type { Config } from "../config/schema.ts";
+import { type Address, formatAddress } from "../net/address.ts";
+import { SERVICES } from "../service.ts";
+import { parseStorageUrl } from "../storage/url.ts";
+import { type Command, EXIT } from "./command.ts";
+import { CONFIG_OPTIONS, DEFAULT_CONFIG_FILE, readConfig } from "./config_file.ts";
+import { print } from "./terminal.ts";
+
+/** `quartet permissions`: the least that Deno must allow for a configuration. */
+export const permissions: Command = {
+  name: "permissions",
+  summary: "Prints the least permissions that a configuration needs, as flags of Deno",
+  usage: "[--config FILE] [--set KEY=VALUE]…",
+  positionals: [0, 0],
+  options: CONFIG_OPTIONS,
+  details: `deno run $(quartet permissions) main.ts serve
+Words with blanks in them are quoted for a shell: in a script, use eval.`,
+  run: (args) => {
+    const file = args.text("config");
+    const variables = new Set<string>();
+    const env = (name: string) => {
+      variables.add(name);
+      return Deno.env.get(name);
+    };
+    const { config } = readConfig(file, args.texts("set"), env);
+    const flags = permissionFlags(config, { file: file ?? DEFAULT_CONFIG_FILE, variables });
+    print(flags.join(" "));
+    return Promise.resolve(EXIT.OK);
+  },
+};
+
+/**
+ * The flags of Deno that allow what a configuration needs, and nothing else.
+ *
+ * @param config The configuration.
+ * @param source The file it was read from and the variables that were asked for meanwhile: SIGHUP
+ * makes the daemon do so again.
+ */
+export function permissionFlags(
+  config: Config,
+  source: { file: string; variables: ReadonlySet<string> },
+): string[] {
+  const dataDir = resolve(config.daemon.data_dir);
+  const net = new Set<string>();
+  const reads = new Set([resolve(source.file), dataDir]);
+  const writes = new Set([dataDir]);
+  const env = new Set(["NOTIFY_SOCKET", ...source.variables]);
+
+  const use = (address: Address) => {
+    if (address.transport === "tcp") net.add(netWord(address));
+    else [reads, writes].forEach((set) => set.add(resolve(address.path)));
+  };
+  for (const service of SERVICES) {
+    const section = config.services[service.name];
+    if (!section?.enabled) continue;
+    const needs = service.needs?.(section) ?? {};
+    for (const address of [...service.addresses(section), ...needs.connects ?? []]) use(address);
+    for (const url of needs.storages ?? []) addStorage(url ?? config.storage.url);
+    for (const path of [...needs.reads ?? [], ...needs.writes ?? []]) reads.add(resolve(path));
+    for (const path of needs.writes ?? []) writes.add(resolve(path));
+    const { tls } = section as { tls?: { cert: string; key: string } };
+    if (tls !== undefined) [tls.cert, tls.key].forEach((path) => reads.add(resolve(path)));
+  }
+  for (const path of config.tokenFiles) reads.add(resolve(path));
+
+  function addStorage(url: string): void {
+    const storage = parseStorageUrl(url, dataDir);
+    if (storage.kind === "postgres") {
+      const { hostname, port } = new URL(storage.url);
+      net.add(`${hostname}:${port || 5432}`);
+      POSTGRES_ENV.forEach((name) => env.add(name));
+    } else if (storage.kind === "sqlite") {
+      // SQLite keeps two more files beside the database while it is open.
+      for (const path of ["", "-wal", "-shm", "-journal"].map((end) => storage.path + end)) {
+        if (!path.startsWith(dataDir + "/")) [reads, writes].forEach((set) => set.add(path));
+      }
+    }
+  }
+
+  return [
+    flag("allow-net", net),
+    flag("allow-read", reads),
+    flag("allow-write", writes),
+    flag("allow-env", env),
+  ].flat();
+}
+
+/** What the PostgreSQL client asks the environment for. */
+const POSTGRES_ENV = ["PGHOST", "PGPORT", "PGUSER", "PGUSERNAME", "PGDATABASE", "PGPASSWORD"];
+
+function netWord(address: Address & { transport: "tcp" }): string {
+  // Port 0 picks any port, and only a host alone allows that.
+  if (address.port === 0) return formatAddress({ ...address, port: 1 }).replace(/:1$/, "");
+  return formatAddress(address);
+}
+
+function flag(name: string, words: ReadonlySet<string>): string[] {
+  if (words.size === 0) return [];
+  const text = `--${name}=${[...words].sort().join(",")}`;
+  return [/^[\w./:,=@[\]-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`];
+}

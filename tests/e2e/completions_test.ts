@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { COMMANDS } from "../../lib/cli/commands.ts";
+import { runQuartet } from "../support/quartet.ts";
+
+async function run(program: string, args: string[]): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(program, { args }).output();
+  const decoder = new TextDecoder();
+  assert.ok(success, decoder.decode(stderr));
+  return decoder.decode(stdout);
+}
+
+async function isInstalled(program: string): Promise<boolean> {
+  try {
+    return (await new Deno.Command(program, { args: ["--version"] }).output()).success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+Deno.test("quartet completions: every command and every option is in each of them", async () => {
+  for (const shell of ["bash", "zsh", "fish"]) {
+    const { code, stdout } = await runQuartet(["completions", shell]);
+    assert.equal(code, 0);
+    for (const { name, options } of COMMANDS) {
+      assert.match(stdout, new RegExp(`\\b${name}\\b`));
+      for (const option of options) assert.match(stdout, new RegExp(`(--|-l )${option.name}\\b`));
+    }
+  }
+  assert.equal((await runQuartet(["completions", "tcsh"])).code, 2);
+});
+
+Deno.test({
+  name: "quartet completions: bash completes commands and options",
+  ignore: !await isInstalled("bash"),
+  fn: async () => {
+    const { stdout } = await runQuartet(["completions", "bash"]);
+    const complete = (...words: string[]) =>
+      run("bash", [
+        "-c",
+        `${stdout}\nCOMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _quartet; echo "\${COMPREPLY[@]}"`,
+        "bash",
+        ...words,
+      ]);
+    assert.equal(await complete("quartet", "ser"), "serve\n");
+    assert.equal(await complete("quartet", "serve", "--c"), "--config\n");
+    assert.equal(await complete("quartet", "init", "--"), "--force --help\n");
+  },
+});
+
+for (const shell of ["zsh", "fish"]) {
+  Deno.test({
+    name: `quartet completions: ${shell} finds no fault with them`,
+    ignore: !await isInstalled(shell),
+    fn: async () => {
+      const { stdout } = await runQuartet(["completions", shell]);
+      const file = await Deno.makeTempFile();
+      await Deno.writeTextFile(file, stdout);
+      await run(shell, ["-n", file]).finally(() => Deno.remove(file));
+    },
+  });
+}

@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { TestClient } from "../support/client.ts";
+import { startDaemon, withOthersOff } from "../support/daemon.ts";
+import { makeTempDirectory, ROOT, runQuartet } from "../support/quartet.ts";
+
+Deno.test("quartet permissions: what it prints is enough to run all services, and names only what is needed", async () => {
+  await using directory = await makeTempDirectory();
+  const file = `${directory.path}/some file.toml`;
+  const services = ["echo", "kv", "task", "admin"].map((name) =>
+    `[${name}]\nlisten = "127.0.0.1:0"\n`
+  );
+  services[2] += 'beanstalk = "127.0.0.1:0"\n';
+  const config = withOthersOff(
+    `[daemon]\ndata_dir = "${directory.path}/\${SUB}"\n${services.join("")}`,
+  );
+  await Deno.writeTextFile(file, config);
+  const { code, stdout } = await runQuartet(["permissions", "--config", file], {
+    env: { SUB: "d" },
+  });
+  assert.equal(code, 0);
+  const words = /^(.*?) '(.*)' (.*) (.*)\n$/.exec(stdout)!.slice(1);
+  assert.equal(words[0], "--allow-net=127.0.0.1");
+  assert.equal(words[1], `--allow-read=${directory.path}/d,${file}`);
+  assert.equal(words[2], `--allow-write=${directory.path}/d`);
+  assert.equal(words[3], "--allow-env=NOTIFY_SOCKET,SUB");
+  const run = ["run", "--no-prompt", "--frozen", `--config=${ROOT}deno.json`, ...words];
+  await using daemon = await startDaemon({
+    run: [...run, `${ROOT}main.ts`],
+    configFile: file,
+    env: { SUB: "d" },
+  });
+  using client = await TestClient.connect(daemon.address("echo"));
+  await client.send("hello\n");
+  assert.equal(await client.line(), "hello\n");
+  using kv = await TestClient.connect(daemon.address("kv"));
+  await kv.send("PUT a b\nGET a\n");
+  assert.equal(await kv.line(), "OK\n");
+  assert.equal(await kv.line(), "VALUE b\n");
+  daemon.signal("SIGHUP");
+  await daemon.logged(/msg=Reloaded/);
+  assert.equal((await daemon.stop()).code, 0);
+  assert.ok(!daemon.log.includes("level=error"), daemon.log);
+});
