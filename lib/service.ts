@@ -14,6 +14,7 @@ import type { RecentLines } from "./recent_log.ts";
 import type { Storage } from "./storage/open.ts";
 import { echo } from "./echo/mod.ts";
 import { kv } from "./kv/mod.ts";
+import { mesh } from "./mesh/mod.ts";
 import { task } from "./task/mod.ts";
 import { admin } from "./admin/mod.ts";
 
@@ -149,4 +150,4 @@ export interface Service<Config extends ServiceConfig = ServiceConfig> {
 
 /** All services; they start in this order, those that observe before the others. */
 // deno-lint-ignore no-explicit-any -- each service has a configuration of its own type
-export const SERVICES: readonly Service<any>[] = [echo, kv, task, admin];
+export const SERVICES: readonly Service<any>[] = [echo, kv, task, mesh, admin];

@@ -38,6 +38,8 @@ export interface Hello {
 export const HELLO = {
   /** From the caller, with its {@linkcode Hello}. */
   PEER: "PEER ",
+  /** From node 0, with its hello: a link on which jobs are arranged. */
+  CONTROL: "CONTROL ",
   /** The answer, with a hello as well: frames follow. */
   OK: "OK ",
   /** Not now, as the job is not known yet; the caller tries again. */
@@ -47,7 +49,10 @@ export const HELLO = {
 } as const;
 
 /** Writes a hello behind a word. */
-export function encodeHello(word: typeof HELLO.PEER | typeof HELLO.OK, hello: Hello): Uint8Array {
+export function encodeHello(
+  word: typeof HELLO["PEER" | "CONTROL" | "OK"],
+  hello: Hello,
+): Uint8Array {
   return new TextEncoder().encode(`${word}${JSON.stringify(hello)}\n`);
 }
 

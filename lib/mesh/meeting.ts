@@ -47,13 +47,16 @@ export function nodeName(node: number, address: Address | undefined): string {
   return address ? `node ${node} (${formatAddress(address)})` : `node ${node}`;
 }
 
-/** The first line of a connection, and what was read behind it. */
+/**
+ * The first line of a connection, and what was read behind it.
+ *
+ * @param buffer What was read already.
+ */
 export async function readFirstLine(
   connection: Connection,
-  timeoutMs = HELLO_TIMEOUT_MS,
+  buffer: ReadBuffer = new ReadBuffer({ maxBytes: MAX_HELLO_BYTES }),
 ): Promise<{ line: string; buffer: ReadBuffer } | undefined> {
-  const buffer = new ReadBuffer({ maxBytes: MAX_HELLO_BYTES });
-  const timer = setTimeout(() => connection.close(), timeoutMs);
+  const timer = setTimeout(() => connection.close(), HELLO_TIMEOUT_MS);
   try {
     for (;;) {
       const unread = buffer.bytes.subarray(buffer.start, buffer.end);
@@ -232,7 +235,7 @@ export class Meeting {
     const name = nodeName(node, address);
     try {
       const leftMs = dialTimeoutMs - (performance.now() - this.#startMs);
-      const conn = await connect(address, Math.max(1, Math.min(leftMs, DIAL_ATTEMPT_MS)));
+      const conn = await connectWithin(address, Math.max(1, Math.min(leftMs, DIAL_ATTEMPT_MS)));
       const connection = new Connection(conn, node, formatAddress(address));
       try {
         connection.setTcpOptions();
@@ -269,7 +272,7 @@ export class Meeting {
 }
 
 /** Connects, or gives up after a while. */
-function connect(address: Address, timeoutMs: number): Promise<Deno.Conn> {
+export function connectWithin(address: Address, timeoutMs: number): Promise<Deno.Conn> {
   const connecting: Promise<Deno.Conn> = address.transport === "unix"
     ? Deno.connect({ transport: "unix", path: address.path })
     : Deno.connect({ hostname: address.hostname, port: address.port });

@@ -1,0 +1,52 @@
+import * as v from "valibot";
+import { SERVICE_KEYS } from "../config/service_keys.ts";
+import { address, choice, count, duration, size, text } from "../config/values.ts";
+import { MAX_MEMORY_BYTES, MIN_MEMORY_BYTES } from "./sort_job.ts";
+import { MAX_NODES } from "./splitters.ts";
+
+const SECOND_MS = 1000;
+const DAY_MS = 86_400_000;
+
+const meshSchema = v.strictObject({
+  ...SERVICE_KEYS,
+  listen: v.optional(address(), "127.0.0.1:8083"),
+  node: v.optional(count({ max: MAX_NODES - 1 }), 0),
+  nodes: v.optional(
+    v.pipe(v.array(address()), v.maxLength(MAX_NODES, `at most ${MAX_NODES} addresses`)),
+    [],
+  ),
+  dir: v.optional(text(), "sort"),
+  partition: v.optional(choice(["sample", "bits"]), "sample"),
+  memory: v.optional(size({ min: MIN_MEMORY_BYTES, max: MAX_MEMORY_BYTES }), "512MiB"),
+  dial_timeout: v.optional(duration({ min: SECOND_MS, max: DAY_MS }), "60s"),
+  stall_timeout: v.optional(duration({ min: SECOND_MS, max: DAY_MS }), "30s"),
+  max_queue: v.optional(count({ min: 1, max: 10_000 }), 16),
+  max_clients: v.optional(count({ min: 1, max: 1_000_000 }), 1000),
+  idle_timeout: v.optional(duration({ min: 1, off: true }), "off"),
+});
+
+/** The schema of the section `[mesh]`; config.toml explains each key. */
+export const meshConfigSchema = v.pipe(
+  meshSchema,
+  v.forward(
+    v.check(
+      ({ node, nodes }) => node < Math.max(1, nodes.length),
+      "the number of one of the nodes, the first of which is 0",
+    ),
+    ["node"],
+  ),
+  v.forward(
+    v.check(
+      ({ partition, nodes }) => partition !== "bits" || (nodes.length & (nodes.length - 1)) === 0,
+      '"sample", unless the number of nodes is a power of two',
+    ),
+    ["partition"],
+  ),
+  v.forward(
+    v.check(({ tls, nodes }) => !tls || nodes.length < 2, "nothing: peers do not speak TLS"),
+    ["tls"],
+  ),
+);
+
+/** The section `[mesh]`, read. Times are in milliseconds, sizes in bytes. */
+export type MeshConfig = v.InferOutput<typeof meshConfigSchema>;

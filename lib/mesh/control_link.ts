@@ -1,0 +1,105 @@
+import type { Connection } from "../net/connection.ts";
+import { LineReader } from "../net/line_reader.ts";
+import type { MeshStatus, NodeProgress } from "./console.ts";
+import type { RecordFormat } from "./record_format.ts";
+
+/** A job as node 0 hands it out. */
+export interface JobOrder {
+  /** Unlike that of any other job of any daemon. */
+  key: string;
+  id: number;
+  input: string;
+  output: string;
+  format: RecordFormat;
+}
+
+/** What node 0 and the others say to each other about jobs, a JSON object a line. */
+export type ControlMessage =
+  /** From node 0. */
+  | { kind: "start"; order: JobOrder }
+  | { kind: "stop"; key: string; reason: string }
+  | { kind: "status"; status: MeshStatus }
+  | { kind: "reply"; request: number; reply: string }
+  /** To node 0. */
+  | { kind: "submit"; request: number; input: string; output: string; format: RecordFormat }
+  | { kind: "cancel"; request: number; job?: number }
+  | { kind: "progress"; key: string; progress: NodeProgress }
+  | { kind: "ended"; key: string; records: number; failure?: string }
+  /** From both, as a sign of life. */
+  | { kind: "ping" };
+
+/** The longest message: the status of all jobs and nodes. */
+export const MAX_MESSAGE_BYTES = 1024 * 1024;
+/** So much may wait to be sent to a node before it is taken for stalled. */
+const MAX_UNSENT_BYTES = 4 * MAX_MESSAGE_BYTES;
+const PINGS_PER_STALL = 4;
+
+/** A connection between node 0 and another node, on which jobs are arranged. */
+export class ControlLink {
+  readonly node: number;
+  readonly #connection: Connection;
+  readonly #input: Pick<Connection, "read">;
+  readonly #stallTimeoutMs: number;
+  #sent: Promise<void> = Promise.resolve();
+  #unsentBytes = 0;
+  #heardMs = performance.now();
+
+  /** @param input Where to read from: the connection, or what was read from it already. */
+  constructor(
+    { node, connection, input, stallTimeoutMs }: {
+      node: number;
+      connection: Connection;
+      input: Pick<Connection, "read">;
+      stallTimeoutMs: number;
+    },
+  ) {
+    this.node = node;
+    this.#connection = connection;
+    this.#input = input;
+    this.#stallTimeoutMs = stallTimeoutMs;
+  }
+
+  /** Sends a message; what cannot be sent is lost with the link. */
+  send(message: ControlMessage): void {
+    const bytes = new TextEncoder().encode(`${JSON.stringify(message)}\n`);
+    this.#unsentBytes += bytes.length;
+    if (this.#unsentBytes > MAX_UNSENT_BYTES) return this.close();
+    this.#sent = this.#sent.then(() => this.#connection.write(bytes)).then(
+      () => {
+        this.#unsentBytes -= bytes.length;
+      },
+      () => this.close(),
+    );
+  }
+
+  /** Takes messages until the link ends. */
+  async listen(take: (message: ControlMessage) => void): Promise<void> {
+    const everyMs = this.#stallTimeoutMs / PINGS_PER_STALL;
+    const timer = setInterval(() => {
+      if (performance.now() - this.#heardMs > this.#stallTimeoutMs) this.close();
+      else this.send({ kind: "ping" });
+    }, everyMs);
+    const reader = new LineReader(this.#input, { maxLineBytes: MAX_MESSAGE_BYTES });
+    const decoder = new TextDecoder();
+    try {
+      for (;;) {
+        const lines = await reader.read();
+        if (lines === null) return;
+        this.#heardMs = performance.now();
+        for (let i = 0; i < lines.count; i++) {
+          if (lines.isTooLong(i)) throw new SyntaxError("the message is too long");
+          const message: ControlMessage = JSON.parse(decoder.decode(lines.line(i)));
+          if (message.kind !== "ping") take(message);
+        }
+      }
+    } finally {
+      clearInterval(timer);
+      this.close();
+    }
+  }
+
+  /** Ends the link. */
+  close(): void {
+    this.#connection.close();
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * The mesh service: daemons that sort a data set together. People talk to it in lines, peers in
+ * frames, on one port; the first word of a connection tells them apart.
+ *
+ * @module
+ */
+
+import { join, resolve } from "node:path";
+import type { Metric } from "../metrics.ts";
+import type { Connection } from "../net/connection.ts";
+import { LineReader } from "../net/line_reader.ts";
+import { connectionMetrics, Listener } from "../net/listener.ts";
+import { ReadBuffer } from "../net/read_buffer.ts";
+import type { RunningService, Service, ServiceContext } from "../service.ts";
+import { type MeshConfig, meshConfigSchema } from "./config.ts";
+import { HELP_LINES, MAX_COMMAND_BYTES, parseCommand, statusLines } from "./console.ts";
+import { admitPeer } from "./door.ts";
+import { HELLO, MAX_HELLO_BYTES } from "./hello.ts";
+import { readFirstLine } from "./meeting.ts";
+import { type MeshFigures, MeshNode, withUnread } from "./mesh_node.ts";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+const NEWLINE = 0x0a;
+const SNIFFED_BYTES = Math.max(HELLO.PEER.length, HELLO.CONTROL.length);
+/** Ends an answer of several lines. */
+const END_LINE = "END";
+
+/** The mesh service, as the table of services lists it. */
+export const mesh: Service<MeshConfig> = {
+  name: "mesh",
+  schema: meshConfigSchema,
+  addresses: (config) => [config.listen],
+  start,
+};
+
+async function start(config: MeshConfig, context: ServiceContext): Promise<RunningService> {
+  const { log, dataDir } = context;
+  const directory = resolve(dataDir, config.dir);
+  const spillDir = join(dataDir, "spill");
+  await makeEmptied(directory, spillDir);
+  const listener = await Listener.listen(config.listen, {
+    maxClients: config.max_clients,
+    idleTimeoutMs: config.idle_timeout,
+    tls: config.tls,
+    fullReply: encoder.encode("ERR server full\n"),
+    log,
+    handle: (connection) => serve(connection, node),
+  });
+  const node = new MeshNode({
+    node: config.node,
+    addresses: config.nodes,
+    directory,
+    spillDir,
+    partition: config.partition,
+    memoryBytes: config.memory,
+    dialTimeoutMs: config.dial_timeout,
+    stallTimeoutMs: config.stall_timeout,
+    maxQueue: config.max_queue,
+    log,
+  });
+  return {
+    addresses: [listener.address],
+    problems: () => node.problems(),
+    reread: () => listener.reloadTls(),
+    metrics: () => [...connectionMetrics("mesh", listener.stats()), ...meshMetrics(node.figures)],
+    drain: async (deadline) => {
+      await node.drain(deadline);
+      await listener.drain(deadline);
+    },
+  };
+}
+
+/** Makes the directories; what a daemon that was killed had spilled is removed. */
+async function makeEmptied(directory: string, spillDir: string): Promise<void> {
+  await Deno.mkdir(directory, { recursive: true });
+  await Deno.mkdir(spillDir, { recursive: true });
+  for await (const { name } of Deno.readDir(spillDir)) {
+    if (/^sort-[0-9a-f-]+\.spill$/.test(name)) await Deno.remove(join(spillDir, name));
+  }
+}
+
+async function serve(connection: Connection, node: MeshNode): Promise<void> {
+  const buffer = new ReadBuffer({ maxBytes: MAX_HELLO_BYTES });
+  while (buffer.end - buffer.start < SNIFFED_BYTES && !unread(buffer).includes(NEWLINE)) {
+    if (!await buffer.fill(connection)) break;
+  }
+  const beginning = decoder.decode(unread(buffer));
+  const isPeer = beginning.startsWith(HELLO.PEER);
+  if (!isPeer && !beginning.startsWith(HELLO.CONTROL)) {
+    return await serveConsole(connection, withUnread(connection, buffer), node);
+  }
+  const first = await readFirstLine(connection, buffer);
+  if (!first) return;
+  if (isPeer) return await admitPeer({ connection, ...first }, (hello) => node.findMeeting(hello));
+  const text = first.line.slice(HELLO.CONTROL.length);
+  await node.serveControl(connection, text, withUnread(connection, first.buffer));
+}
+
+function unread({ bytes, start, end }: ReadBuffer): Uint8Array {
+  return bytes.subarray(start, end);
+}
+
+async function serveConsole(
+  connection: Connection,
+  input: Pick<Connection, "read">,
+  node: MeshNode,
+): Promise<void> {
+  const reader = new LineReader(input, { maxLineBytes: MAX_COMMAND_BYTES });
+  for (;;) {
+    const lines = await reader.read();
+    if (lines === null) return;
+    const replies: string[] = [];
+    let quit = false;
+    for (let i = 0; i < lines.count && !quit; i++) {
+      const line = lines.isTooLong(i) ? undefined : decoder.decode(lines.line(i));
+      if (line?.trim() === "") continue;
+      quit = /^\s*quit\s*$/i.test(line ?? "");
+      replies.push(...await answer(line, node));
+    }
+    if (replies.length > 0) await connection.write(encoder.encode(replies.join("\n") + "\n"));
+    if (quit) return;
+  }
+}
+
+async function answer(line: string | undefined, node: MeshNode): Promise<string[]> {
+  if (line === undefined) return [`ERR a command has at most ${MAX_COMMAND_BYTES} bytes`];
+  try {
+    const command = parseCommand(line);
+    switch (command.word) {
+      case "STATUS":
+        return [...statusLines(node.status), END_LINE];
+      case "NODES":
+        return [...await node.command(command), END_LINE];
+      case "HELP":
+        return [...HELP_LINES, END_LINE];
+      case "QUIT":
+        return ["OK"];
+      default:
+        return await node.command(command);
+    }
+  } catch (error) {
+    if (error instanceof SyntaxError) return [`ERR ${error.message}`];
+    throw error;
+  }
+}
+
+function meshMetrics(figures: Readonly<MeshFigures>): Metric[] {
+  const { done, failed, sentBytes, receivedBytes, partitionRecords } = figures;
+  return [
+    {
+      type: "counter",
+      name: "mesh_jobs_total",
+      help: "Jobs that this node has taken part in.",
+      samples: [
+        { labels: { result: "done" }, value: done },
+        { labels: { result: "failed" }, value: failed },
+      ],
+    },
+    {
+      type: "counter",
+      name: "mesh_bytes_total",
+      help: "Bytes sent to and received from peers by jobs that were done.",
+      samples: [
+        { labels: { direction: "sent" }, value: sentBytes },
+        { labels: { direction: "received" }, value: receivedBytes },
+      ],
+    },
+    {
+      type: "gauge",
+      name: "mesh_partition_records",
+      help: "Records of this node's last output.",
+      samples: [{ value: partitionRecords }],
+    },
+  ];
+}
