@@ -184,6 +184,10 @@ export class BucketStore {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#removeSpill();
+  }
+
+  #removeSpill(): void {
     if (!this.#spill) return;
     this.#spill.close();
     this.#spill = undefined;
@@ -210,7 +214,11 @@ export class BucketStore {
   }
 
   async #spillBucket(bucket: Bucket): Promise<void> {
-    this.#spill ??= await Deno.open(this.spillPath, { write: true, createNew: true });
+    if (!this.#spill) {
+      const spill = await Deno.open(this.spillPath, { write: true, createNew: true });
+      this.#spill = spill;
+      if (this.#closed) return this.#removeSpill();
+    }
     // More may come while it is written.
     const pieces = bucket.pieces.filter(({ spilledAt }) => spilledAt === undefined);
     for (const piece of pieces) {
@@ -218,7 +226,7 @@ export class BucketStore {
       for (let written = 0; written < piece.bytes;) {
         if (this.#closed) return;
         const rest = this.#bytes.subarray(from + written, from + piece.bytes);
-        written += await this.#spill.write(rest);
+        written += await this.#spill!.write(rest);
       }
       piece.spilledAt = this.spilledBytes;
       this.spilledBytes += piece.bytes;

@@ -173,6 +173,8 @@ export class SortJob {
   #inputBytes = 0;
   #doneBytes = 0;
   #totalBytes = 0;
+  /** Whether outputs may have got their names, so that it is too late to cancel. */
+  #decided = false;
   #finished = false;
   readonly #ended = Promise.withResolvers<undefined>();
 
@@ -217,7 +219,9 @@ export class SortJob {
    */
   async run(): Promise<SortSummary> {
     const { signal } = this.#options;
-    const cancel = () => this.#fail(new SortFailedError({ node: -1, reason: "Cancelled" }));
+    const cancel = () => {
+      if (!this.#decided) this.#fail(new SortFailedError({ node: -1, reason: "Cancelled" }));
+    };
     signal?.addEventListener("abort", cancel, { once: true });
     if (signal?.aborted) cancel();
     const listening = [...this.#peers.values()].map((peer) => this.#listen(peer));
@@ -242,7 +246,12 @@ export class SortJob {
   async #run(): Promise<SortSummary> {
     const { node, input, output, format, nodes } = this.#options;
     this.#inputBytes = await measureInput(input, format);
-    this.#output = await OutputFile.create(output);
+    const file = await OutputFile.create(output);
+    if (this.#finished) {
+      file.discard();
+      throw this.#failed!;
+    }
+    this.#output = file;
     const workers = this.#options.workers ?? defaultWorkers();
     for (let i = 0; i < workers; i++) {
       this.#threads.push(new SortThread(this.#store.slab, format));
@@ -554,6 +563,7 @@ export class SortJob {
     if (node !== 0) {
       await this.#send(0, FRAME.COMPLETE, encodeTallies(this.#input(), written));
       await this.#collect(FRAME.COMMIT, 1);
+      this.#decided = true;
       await this.#output!.commit();
       await this.#send(0, FRAME.DONE);
       await this.#collect(FRAME.FINISH, 1);
@@ -571,6 +581,7 @@ export class SortJob {
           "or their checksums differ",
       );
     }
+    this.#decided = true;
     await Promise.all(others.map((to) => this.#send(to, FRAME.COMMIT)));
     await this.#output!.commit();
     await this.#collect(FRAME.DONE, nodes - 1);

@@ -1,0 +1,184 @@
+import assert from "node:assert/strict";
+import { parseAddress } from "../../lib/net/address.ts";
+import { TestClient } from "../support/client.ts";
+import { type DaemonProcess, startDaemon } from "../support/daemon.ts";
+import { until } from "../support/within.ts";
+import { freePorts, generated, joined, sortedRecords } from "./support/nodes.ts";
+
+/** Daemons that form a mesh, each with a directory of its own. */
+async function startMesh(
+  stack: AsyncDisposableStack,
+  count: number,
+  more = "",
+): Promise<DaemonProcess[]> {
+  const addresses = freePorts(count).map((port) => `127.0.0.1:${port}`);
+  const daemons = await Promise.all(
+    addresses.map(async (address, node) => {
+      const config = `[mesh]\nenabled = true\nlisten = "${address}"\nnode = ${node}\n` +
+        `nodes = ${JSON.stringify(count > 1 ? addresses : [])}\nmemory = "64MiB"\n${more}`;
+      const daemon = stack.use(await startDaemon({ config }));
+      await daemon.logged(/service=mesh address=/);
+      return daemon;
+    }),
+  );
+  for (const daemon of daemons) {
+    await until("all nodes are connected", async () => (
+      !(await ask(daemon, "NODES")).some((line) => line.includes(" down"))
+    ));
+  }
+  return daemons;
+}
+
+/** What a daemon answers to one command. */
+async function ask(daemon: DaemonProcess, command: string): Promise<string[]> {
+  using client = await TestClient.connect(daemon.address("mesh"));
+  await client.send(`${command}\n`);
+  await client.closeWrite();
+  return (await client.rest()).trimEnd().split("\n");
+}
+
+/** Waits for the end of a job; the line that tells of it. */
+async function jobEnd(daemon: DaemonProcess, job: number): Promise<string> {
+  let line = "";
+  await until(
+    `job ${job} ends`,
+    async () => {
+      const lines = await ask(daemon, "STATUS");
+      line = lines.find((line) => line.startsWith(`job ${job} `)) ?? "";
+      return !/^job \d+ (waiting|running)|^$/.test(line);
+    },
+    30_000,
+    50,
+  );
+  return line;
+}
+
+const directory = (daemon: DaemonProcess) => `${daemon.directory}/data/sort`;
+
+Deno.test("mesh: a person at any daemon has all of them sort", async () => {
+  await using stack = new AsyncDisposableStack();
+  const daemons = await startMesh(stack, 3);
+  const inputs = daemons.map((_, node) => generated(3001, { first: node * 5000, skew: true }));
+  await Promise.all(daemons.map((daemon, node) => (
+    Deno.writeFile(`${directory(daemon)}/in.bin`, inputs[node]!)
+  )));
+  assert.deepEqual(await ask(daemons[2]!, "SORT in.bin out.bin"), ["OK job 1"]);
+  const end = await jobEnd(daemons[2]!, 1);
+  assert.equal(end, "job 1 done in.bin out.bin records=9003");
+  const outputs = daemons.map((daemon) => Deno.readFileSync(`${directory(daemon)}/out.bin`));
+  const sorted = sortedRecords(inputs);
+  assert.ok(joined(outputs).every((byte, i) => byte === sorted[i]));
+
+  // A node without an input fails the job, is named everywhere, and the next job works.
+  await Deno.remove(`${directory(daemons[1]!)}/in.bin`);
+  assert.deepEqual(await ask(daemons[0]!, "sort in.bin other.bin"), ["OK job 2"]);
+  for (const daemon of daemons) {
+    assert.match(await jobEnd(daemon, 2), /^job 2 failed in.bin other.bin node 1: Cannot read/);
+    assert.deepEqual([...Deno.readDirSync(directory(daemon))].filter(isPart), []);
+  }
+  await Deno.writeFile(`${directory(daemons[1]!)}/in.bin`, inputs[1]!);
+  assert.deepEqual(await ask(daemons[1]!, "SORT in.bin out.bin"), ["OK job 3"]);
+  assert.match(await jobEnd(daemons[1]!, 3), /^job 3 done/);
+});
+
+function isPart({ name }: Deno.DirEntry): boolean {
+  return name.endsWith(".part");
+}
+
+Deno.test("mesh: a daemon that dies fails the job on the others, which go on serving", async () => {
+  await using stack = new AsyncDisposableStack();
+  const daemons = await startMesh(stack, 2);
+  for (const daemon of daemons) await Deno.writeFile(`${directory(daemon)}/in`, generated(1000));
+  daemons[1]!.child.kill("SIGKILL");
+  await until("the loss is noticed", async () => (
+    (await ask(daemons[0]!, "NODES")).some((line) => /^node 1 .* down$/.test(line))
+  ));
+  assert.deepEqual(await ask(daemons[0]!, "SORT in out"), ["OK job 1"]);
+  assert.match(await jobEnd(daemons[0]!, 1), /^job 1 failed in out node 1 \(.*\) is not connected/);
+});
+
+Deno.test("mesh: one daemon sorts alone, jobs wait their turn, and can be cancelled", async () => {
+  await using stack = new AsyncDisposableStack();
+  const [daemon] = await startMesh(stack, 1, "max_queue = 2\n");
+  // Large enough not to be over before the others are in the queue.
+  await Deno.writeFile(`${directory(daemon!)}/large`, generated(1_000_000));
+  await Deno.writeFile(`${directory(daemon!)}/small`, new TextEncoder().encode("b\na\n"));
+  using client = await TestClient.connect(daemon!.address("mesh"));
+  await client.send(
+    "SORT large out0\nSORT small out1 lines\nSORT small out2 lines\nSORT small out3 lines\n" +
+      "CANCEL 3\nCANCEL\nCANCEL 9\n",
+  );
+  const replies = [];
+  for (let i = 0; i < 7; i++) replies.push((await client.line()).trimEnd());
+  assert.deepEqual(replies, [
+    "OK job 1",
+    "OK job 2",
+    "OK job 3",
+    "ERR 2 jobs are waiting already",
+    "OK job 3",
+    "OK job 1",
+    "ERR there is no job 9",
+  ]);
+  assert.equal(await jobEnd(daemon!, 1), "job 1 cancelled large out0");
+  assert.equal(await jobEnd(daemon!, 2), "job 2 done small out1 records=2");
+  assert.equal(await jobEnd(daemon!, 3), "job 3 cancelled small out2");
+  assert.equal(Deno.readTextFileSync(`${directory(daemon!)}/out1`), "a\nb\n");
+  const names = [...Deno.readDirSync(directory(daemon!))].map(({ name }) => name).sort();
+  assert.deepEqual(names, ["large", "out1", "small"]);
+});
+
+Deno.test("mesh: nothing outside the directory can be named", async () => {
+  await using stack = new AsyncDisposableStack();
+  const [daemon] = await startMesh(stack, 1);
+  const root = directory(daemon!);
+  await Deno.writeTextFile(`${daemon!.directory}/secret`, "x\n");
+  await Deno.mkdir(`${root}/inner`);
+  await Deno.writeTextFile(`${root}/inner/in`, "x\n");
+  await Deno.symlink(`${daemon!.directory}/secret`, `${root}/link`);
+  await Deno.symlink(daemon!.directory, `${root}/folder`);
+  await Deno.symlink("/nowhere/at/all", `${root}/broken`);
+  const refused = [
+    "../secret out",
+    `${daemon!.directory}/secret out`,
+    "inner/../../secret out",
+    "link out",
+    "folder/secret out",
+    "inner/in ../out",
+    "inner/in folder/out",
+    "inner/in broken",
+    "inner//in out",
+    "./inner/in out",
+  ];
+  for (const [i, names] of refused.entries()) {
+    assert.deepEqual(await ask(daemon!, `SORT ${names} lines`), [`OK job ${i + 1}`]);
+    assert.match(await jobEnd(daemon!, i + 1), /failed .* Cannot use ".*" as a file/);
+  }
+  await ask(daemon!, "SORT inner/in inner/out lines");
+  assert.match(await jobEnd(daemon!, refused.length + 1), /^job \d+ done/);
+});
+
+Deno.test("mesh: commands that make no sense are answered with what is wrong", async () => {
+  await using stack = new AsyncDisposableStack();
+  const [daemon] = await startMesh(stack, 1);
+  const cases: [string, RegExp][] = [
+    ["SORT", /^ERR expected SORT input output$/],
+    ["SORT a b key=9", /^ERR Cannot read "9" as a key/],
+    ["SORT a b c", /^ERR unknown option "c"/],
+    ["SORTT a b", /^ERR unknown command "SORTT", did you mean SORT\?$/],
+    ["CANCEL x", /^ERR expected CANCEL \[job\]$/],
+    ["x".repeat(5000), /^ERR a command has at most 4096 bytes$/],
+    ["PEER nonsense", /^ERR the hello cannot be read$/],
+    ["CONTROL nonsense", /^ERR the hello cannot be read$/],
+  ];
+  for (const [command, expected] of cases) {
+    assert.match((await ask(daemon!, command))[0]!, expected);
+  }
+  assert.deepEqual(await ask(daemon!, "NODES"), ["node 0 up (this one)", "END"]);
+  assert.equal((await ask(daemon!, "help")).at(-1), "END");
+  // Without a newline at the end, and with QUIT before more.
+  using client = await TestClient.connect(
+    parseAddress(daemon!.log.match(/service=mesh address=(\S+)/)![1]!),
+  );
+  await client.send("STATUS\nQUIT\nSTATUS\n");
+  assert.equal(await client.rest(), "END\nOK\n");
+});
