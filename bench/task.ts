@@ -1,0 +1,145 @@
+/**
+ * `deno task bench task`: the queue beside beanstalkd, and on PostgreSQL beside one statement at a
+ * time, in one run. Each server is a process of its own and is measured several times in turn with
+ * the others; the tables have the medians.
+ *
+ * @module
+ */
+
+import { parseArgs } from "@std/cli/parse-args";
+import { PostgresServer } from "../tests/support/postgres.ts";
+import { type ServerCommand, startServer } from "./echo/servers.ts";
+import { formatCount, formatTable } from "./support/table.ts";
+import { median } from "./support/usage.ts";
+import { fill, measureCycles, type Measurement, measurePuts, memoryOf } from "./task/loads.ts";
+import {
+  beanstalkd,
+  durableBeanstalkd,
+  hasBeanstalkd,
+  oneStatementAtATime,
+  quartet,
+} from "./task/servers.ts";
+
+const CONNECTIONS = 50;
+const BODY_BYTES = 64;
+const QUEUE_SIZES = [1_000, 100_000, 1_000_000];
+
+const USAGE = `deno task bench task [--seconds 2] [--rounds 3] [--only memory,sqlite,postgres,size]
+
+  --seconds S  how long each measurement takes
+  --rounds N   how often each is taken
+  --only PARTS which parts, separated by commas
+`;
+
+/** Two servers to compare. */
+interface Match {
+  name: string;
+  own: ServerCommand;
+  other: ServerCommand;
+  wanted: number;
+}
+
+async function compare({ name, own, other, wanted }: Match, options: Options): Promise<string[]> {
+  const load = { connections: CONNECTIONS, bodyBytes: BODY_BYTES, seconds: options.seconds };
+  const runs: [Measurement[], Measurement[]] = [[], []];
+  for (let round = 0; round < options.rounds; round++) {
+    for (const [index, command] of [own, other].entries()) {
+      await using server = await startServer(command);
+      runs[index]!.push(await measureCycles(server, load));
+    }
+  }
+  const of = (index: 0 | 1, pick: (run: Measurement) => number) => median(runs[index].map(pick));
+  const rates = [0, 1].map((index) => of(index as 0 | 1, (run) => run.perSecond));
+  return [
+    name,
+    formatCount(rates[0]!),
+    formatCount(rates[1]!),
+    `${(rates[0]! / rates[1]!).toFixed(2)}×`,
+    `≥ ${wanted}×`,
+    of(0, (run) => run.serverCpuPerMillion).toFixed(1),
+    of(1, (run) => run.serverCpuPerMillion).toFixed(1),
+    `${(100 * of(0, (run) => run.loadBusy)).toFixed(0)} %`,
+  ];
+}
+
+/** How a put and the memory fare as the queue grows. */
+async function sizeTable(options: Options): Promise<string> {
+  const rows: string[][] = [];
+  await using server = await startServer(quartet("memory:"));
+  const load = { connections: CONNECTIONS, bodyBytes: BODY_BYTES, seconds: options.seconds };
+  await measureCycles(server, load);
+  const emptyBytes = await memoryOf(server);
+  let size = 0;
+  for (const wanted of QUEUE_SIZES) {
+    fill(server, wanted - size, BODY_BYTES);
+    size = wanted;
+    const bytes = await memoryOf(server);
+    const runs: Measurement[] = [];
+    for (let round = 0; round < options.rounds; round++) {
+      const run = await measurePuts(server, load);
+      size += Math.round(run.perSecond * load.seconds * 1.5);
+      runs.push(run);
+    }
+    rows.push([
+      formatCount(wanted),
+      formatCount(median(runs.map((run) => run.perSecond))),
+      median(runs.map((run) => run.serverCpuPerMillion)).toFixed(1),
+      `${((bytes - emptyBytes) / 1024 ** 2).toFixed(0)} MiB`,
+      `${((bytes - emptyBytes) / wanted).toFixed(0)} B`,
+    ]);
+  }
+  return "A growing queue in memory: puts a second, and memory on top of that of an empty queue.\n\n" +
+    formatTable(["ready jobs", "puts/s", "CPU s/M", "memory", "a job"], rows);
+}
+
+/** What the command line says. */
+interface Options {
+  seconds: number;
+  rounds: number;
+}
+
+/** Runs the benchmark. */
+export async function main(args: string[]): Promise<void> {
+  const parsed = parseArgs(args, {
+    string: ["seconds", "rounds", "only"],
+    default: { seconds: "2", rounds: "3", only: "memory,sqlite,postgres,size" },
+  });
+  const options = { seconds: Number(parsed.seconds), rounds: Number(parsed.rounds) };
+  const parts = parsed.only.split(",");
+  if (!(options.seconds > 0 && options.rounds >= 1)) return await print(USAGE);
+  const rows: string[][] = [];
+  const found = await hasBeanstalkd();
+  if (!found) {
+    await print("beanstalkd is not installed: nothing to compare memory and sqlite with\n");
+  }
+  if (found && parts.includes("memory")) {
+    const match = { name: "memory, beside beanstalkd", own: quartet("memory:"), wanted: 0.7 };
+    rows.push(await compare({ ...match, other: beanstalkd }, options));
+  }
+  if (found && parts.includes("sqlite")) {
+    const match = { name: "sqlite, beside beanstalkd -f 0", own: quartet("sqlite:bench.db") };
+    rows.push(await compare({ ...match, other: durableBeanstalkd, wanted: 5 }, options));
+  }
+  if (parts.includes("postgres")) {
+    await using postgres = await PostgresServer.start({ fsync: true });
+    const [own, other] = [await postgres.createDatabase(), await postgres.createDatabase()];
+    const match = { name: "postgres, beside one statement at a time", own: quartet(own) };
+    rows.push(
+      await compare({ ...match, other: oneStatementAtATime(other), wanted: 10 }, options),
+    );
+  }
+  if (rows.length > 0) {
+    await print(
+      `put + reserve + delete, ${CONNECTIONS} connections, bodies of ${BODY_BYTES} bytes\n\n` +
+        formatTable(
+          ["", "quartet/s", "other/s", "ratio", "wanted", "CPU s/M", "other CPU s/M", "load busy"],
+          rows,
+        ) + "\n",
+    );
+  }
+  if (parts.includes("size")) await print(await sizeTable(options));
+}
+
+async function print(text: string): Promise<void> {
+  await Deno.stdout.write(new TextEncoder().encode(text));
+}
