@@ -54,10 +54,10 @@ import {
 } from "./statements.ts";
 
 /** Batches of each kind that may be on their way at once. */
-const FLYING = { puts: 2, reserves: 2, deletes: 2, works: 1 } as const;
+const FLYING = { puts: 1, reserves: 1, deletes: 1, works: 1 } as const;
 
 /** Connections: those, and three for everything else. */
-const CONNECTIONS = FLYING.puts + FLYING.reserves + FLYING.deletes + FLYING.works + 3;
+const CONNECTIONS = FLYING.puts + FLYING.deletes + FLYING.works + 3;
 
 const MAX_BATCH_ITEMS = 1000;
 const MAX_BATCH_BYTES = 4 * 1024 * 1024;
@@ -134,6 +134,8 @@ export class PostgresQueue implements Queue {
   waiting = 0;
 
   readonly #database: PostgresClient;
+  /** Connections that do not wait for the disk: after a crash of the server a job is ready again. */
+  readonly #reserving: PostgresClient;
   readonly #log: Log;
   readonly #clients = new Map<number, SharedClient>();
   readonly #watched = new Map<JobId, Set<SharedClient>>();
@@ -153,11 +155,12 @@ export class PostgresQueue implements Queue {
   #figuresAt = 0;
 
   private constructor(
-    database: PostgresClient,
+    { database, reserving }: { database: PostgresClient; reserving: PostgresClient },
     daemon: number,
     { options, log }: { options: QueueOptions; log: Log },
   ) {
     this.#database = database;
+    this.#reserving = reserving;
     this.#log = log;
     this.daemon = daemon;
     this.options = options;
@@ -206,7 +209,13 @@ export class PostgresQueue implements Queue {
       const [row] = await client.run(async (sql) =>
         await sql`SELECT nextval('quartet.task_daemons') AS daemon`
       );
-      return new PostgresQueue(client, Number(row!.daemon), { options, log });
+      const reserving = database.connect({
+        name: "task reserve",
+        connections: FLYING.reserves,
+        settings: { synchronous_commit: "off" },
+      });
+      const clients = { database: client, reserving };
+      return new PostgresQueue(clients, Number(row!.daemon), { options, log });
     } catch (error) {
       await client.close();
       throw error;
@@ -230,7 +239,7 @@ export class PostgresQueue implements Queue {
   }
 
   problem(): string | undefined {
-    return this.#database.problem();
+    return this.#database.problem() ?? this.#reserving.problem();
   }
 
   async close(): Promise<void> {
@@ -240,6 +249,7 @@ export class PostgresQueue implements Queue {
     this.#stopTimer();
     await this.#polling;
     await this.#hints.close();
+    await this.#reserving.close();
     await this.#database.close();
   }
 
@@ -430,7 +440,7 @@ export class PostgresQueue implements Queue {
     const { tubes } = items[0]!;
     const clients = items.flatMap(({ client, max }) => new Array<number>(max).fill(client));
     const limited = tubes.filter(({ rules }) => rules.maxReserved > 0);
-    const rows = await this.ask((sql) =>
+    const reserve = (sql: postgres.Sql) =>
       limited.length === 0
         ? query<ReservedRow>(sql, RESERVE, this.#reserveParameters(tubes, clients, new Map()))
         : sql.begin(async (sql) => {
@@ -440,8 +450,8 @@ export class PostgresQueue implements Queue {
             RESERVE,
             this.#reserveParameters(tubes, clients, room),
           );
-        }) as Promise<ReservedRow[]>
-    );
+        }) as Promise<ReservedRow[]>;
+    const rows = await this.#retry(() => this.#reserving.run(reserve));
     rows.sort((a, b) => a.priority - b.priority || a.id - b.id);
     for (const { ttr_ms } of rows) this.#pollIn(ttr_ms);
     for (const { client, done } of items) done(rows.filter((row) => row.client === client));
