@@ -2,8 +2,9 @@ import { abortable } from "@std/async/abortable";
 import { deadline } from "@std/async/deadline";
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { parseDuration } from "../config/values.ts";
-import { type Command, EXIT, UsageError } from "./command.ts";
-import { addressArgument, dial, type DialedConn } from "./dial.ts";
+import type { Address } from "../net/address.ts";
+import { type Command, type CommandArguments, CommandError, EXIT, UsageError } from "./command.ts";
+import { addressArgument, dial, type DialOptions } from "./dial.ts";
 import { LineEditor } from "./line_editor.ts";
 import { printError, writeAll } from "./terminal.ts";
 
@@ -25,7 +26,7 @@ const encoder = new TextEncoder();
 export const client: Command = {
   name: "client",
   summary: "Sends lines to a server and prints what it says",
-  usage: "HOST:PORT [--retry] [--wait TIME]",
+  usage: "HOST:PORT [--retry] [--wait TIME] [--tls]",
   positionals: [1, 1],
   options: [
     { name: "retry", help: "tries again for half a minute if there is no server yet" },
@@ -34,6 +35,8 @@ export const client: Command = {
       value: "TIME",
       help: `waits so long for answers after the last line was sent (default ${DEFAULT_WAIT})`,
     },
+    { name: "tls", help: "speaks TLS" },
+    { name: "ca", value: "FILE", help: "trusts this certificate or issuer (PEM); implies --tls" },
   ],
   details: `The address may be unix:/path as well.
 
@@ -44,15 +47,31 @@ answers are printed until the server closes the connection, or --wait is over.`,
     const wait = args.text("wait") ?? DEFAULT_WAIT;
     const waitMs = parseDuration(wait);
     if (waitMs === undefined) throw new UsageError(`--wait "${wait}" is not a time such as "10s"`);
-    using conn = await dial(address, { retry: args.flag("retry") });
+    using conn = await dial(address, {
+      retry: args.flag("retry"),
+      ...tlsOptions(address, args),
+    });
     if (Deno.stdin.isTerminal() && Deno.stdout.isTerminal()) await converse(conn);
     else await sendAll(conn, waitMs);
     return EXIT.OK;
   },
 };
 
+function tlsOptions(address: Address, args: CommandArguments): Pick<DialOptions, "tls"> {
+  const file = args.text("ca");
+  if (file === undefined && !args.flag("tls")) return {};
+  if (address.transport === "unix") throw new UsageError("a unix socket does not speak TLS");
+  if (file === undefined) return { tls: { caCerts: [] } };
+  try {
+    return { tls: { caCerts: [Deno.readTextFileSync(file)] } };
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    throw new CommandError(`Cannot read "${file}": ${error.message}`);
+  }
+}
+
 /** Sends all of standard input, and prints the answers. */
-async function sendAll(conn: DialedConn, waitMs: number): Promise<void> {
+async function sendAll(conn: Deno.Conn, waitMs: number): Promise<void> {
   const ended = new AbortController();
   const printed = printAnswers(conn, (bytes) => writeAll(Deno.stdout, bytes), ended);
   const lines = Deno.stdin.readable
@@ -67,7 +86,7 @@ async function sendAll(conn: DialedConn, waitMs: number): Promise<void> {
 }
 
 /** Sends lines as they are typed, and prints what arrives above the prompt. */
-async function converse(conn: DialedConn): Promise<void> {
+async function converse(conn: Deno.Conn): Promise<void> {
   const editor = new LineEditor({
     write: (bytes) => writeAll(Deno.stdout, bytes),
     columns: () => Deno.consoleSize().columns || DEFAULT_COLUMNS,
@@ -103,7 +122,7 @@ async function* untilExit(lines: AsyncIterable<string>): AsyncGenerator<string> 
 
 /** Sends lines, and says that there are no more, unless the server ends the connection before. */
 async function sendLines(
-  conn: DialedConn,
+  conn: Deno.Conn,
   lines: AsyncIterable<string>,
   ended: AbortSignal,
 ): Promise<void> {
@@ -123,7 +142,7 @@ async function sendLines(
  * it aborts `ended`.
  */
 async function printAnswers(
-  conn: DialedConn,
+  conn: Deno.Conn,
   print: (bytes: Uint8Array) => boolean,
   ended: AbortController,
 ): Promise<void> {

@@ -29,37 +29,58 @@ export function addressArgument(text: string): Address {
   }
 }
 
-/** A connection that can say that it sends no more. */
-export type DialedConn = Deno.TcpConn | Deno.UnixConn;
+/** How {@linkcode dial} connects. */
+export interface DialOptions {
+  /** Whether to try again for a while if there is no server. */
+  retry: boolean;
+  /** Speaks TLS, and trusts these issuers (PEM) beside those that the system trusts. */
+  tls?: { caCerts: string[] };
+}
 
 /**
  * Connects to a server.
  *
  * @param address Where it listens.
- * @param options `retry`: whether to try again for a while if there is none.
- * @throws {CommandError} If there is none.
+ * @param options See {@linkcode DialOptions}.
+ * @throws {CommandError} If there is none, or its certificate is not trusted.
  */
-export async function dial(address: Address, options: { retry: boolean }): Promise<DialedConn> {
+export async function dial(address: Address, options: DialOptions): Promise<Deno.Conn> {
   try {
     return await retry(
-      () => deadline(connect(address), CONNECT_TIMEOUT_MS),
-      options.retry ? RETRIES : { maxAttempts: 1 },
+      () => deadline(connect(address, options.tls), CONNECT_TIMEOUT_MS),
+      { ...(options.retry ? RETRIES : { maxAttempts: 1 }), isRetriable },
     );
   } catch (error) {
-    if (!(error instanceof RetryError)) throw error;
-    const reason = reasonOf(error.cause);
-    const hint = options.retry ? "" : '; with "--retry" it is tried again for a while';
+    const cause = error instanceof RetryError ? error.cause : error;
+    const reason = reasonOf(cause);
+    const hint = options.retry || !isRetriable(cause)
+      ? ""
+      : '; with "--retry" it is tried again for a while';
     throw new CommandError(`Cannot connect to ${formatAddress(address)}: ${reason}${hint}`);
   }
 }
 
-async function connect(address: Address): Promise<DialedConn> {
+async function connect(address: Address, tls: DialOptions["tls"]): Promise<Deno.Conn> {
   if (address.transport === "unix") {
     return await Deno.connect({ transport: "unix", path: address.path });
   }
-  const conn = await Deno.connect({ hostname: address.hostname, port: address.port });
+  const { hostname, port } = address;
+  const conn = await Deno.connect({ hostname, port });
   conn.setNoDelay(true);
-  return conn;
+  if (tls === undefined) return conn;
+  const secure = await Deno.startTls(conn, { hostname, caCerts: tls.caCerts });
+  try {
+    await secure.handshake();
+  } catch (error) {
+    secure.close();
+    throw error;
+  }
+  return secure;
+}
+
+/** A certificate that is not trusted, or a server that does not speak TLS, is so the next time. */
+function isRetriable(error: unknown): boolean {
+  return !(error instanceof Deno.errors.InvalidData);
 }
 
 function reasonOf(error: unknown): string {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { formatAddress } from "../../lib/net/address.ts";
+import { makeCertificates } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
 import { startDaemon } from "../support/daemon.ts";
 import { denoWords, makeTempDirectory, runQuartet } from "../support/quartet.ts";
@@ -135,11 +136,35 @@ Deno.test("client: --retry waits for a server, here on a unix socket", async () 
   assert.equal(code, 0);
 });
 
+Deno.test("client: speaks TLS with a server whose certificate it is told to trust", async () => {
+  await using certificates = await makeCertificates();
+  const { cert, key } = certificates.server;
+  await using daemon = await startDaemon({
+    config: `${ECHO}tls = { cert = "${cert}", key = "${key}" }\n`,
+  });
+  const address = formatAddress(daemon.address("echo")).replace("127.0.0.1", "localhost");
+  const ca = `${daemon.directory}/ca.crt`;
+  await Deno.writeTextFile(ca, certificates.ca);
+  const trusting = await runQuartet(["client", address, "--ca", ca], { stdin: "a secret\n" });
+  assert.equal(trusting.stderr, "");
+  assert.equal(trusting.stdout, "a secret\n");
+  assert.equal(trusting.code, 0);
+
+  const wary = await runQuartet(["client", address, "--tls", "--retry"], { stdin: "a secret\n" });
+  assert.match(
+    wary.stderr,
+    /^Cannot connect to localhost:\d+: invalid peer certificate: [^\n]*\n$/,
+  );
+  assert.equal(wary.stdout, "");
+  assert.equal(wary.code, 1);
+});
+
 Deno.test("client: words that make no sense exit with 2 and say what would", async () => {
   const cases: [string[], RegExp][] = [
     [[], /^quartet client: something is missing\nUsage: quartet client HOST:PORT/],
     [["8080"], /Cannot read "8080" as an address/],
     [["127.0.0.1:1", "--wait", "soon"], /--wait "soon" is not a time such as "10s"/],
+    [["unix:/path", "--tls"], /a unix socket does not speak TLS/],
     [["127.0.0.1:1", "--rety"], /did you mean --retry\?/],
   ];
   for (const [words, message] of cases) {
