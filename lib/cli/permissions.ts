@@ -45,7 +45,7 @@ export function permissionFlags(
   const net = new Set<string>();
   const reads = new Set([resolve(source.file), dataDir]);
   const writes = new Set([dataDir]);
-  const env = new Set(["NOTIFY_SOCKET", ...source.variables]);
+  const env = new Set(["NOTIFY_SOCKET", "WATCHDOG_USEC", ...source.variables]);
 
   const use = (address: Address) => {
     if (address.transport === "tcp") net.add(netWord(address));

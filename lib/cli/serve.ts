@@ -8,6 +8,7 @@ import { type Command, CommandError, EXIT } from "./command.ts";
 import { CONFIG_OPTIONS, readConfig } from "./config_file.ts";
 import { InspectorGuard } from "./inspector_guard.ts";
 import { Signals } from "./signals.ts";
+import { SystemdNotifier } from "./systemd.ts";
 import { writeAll } from "./terminal.ts";
 
 /** `quartet serve`: runs the daemon until a signal stops it. */
@@ -39,13 +40,20 @@ async function runDaemon(signals: Signals, read: () => LoadedConfig): Promise<nu
   logUnhandledErrors(log);
   using _guard = new InspectorGuard(log);
   const daemon = await start(config, options, recentLog);
-  log.info("Ready", { version: VERSION, services: [...daemon.running.keys()].join(",") });
+  using systemd = new SystemdNotifier(config.daemon.data_dir, log);
+  const names = () => [...daemon.running.keys()].join(",");
+  log.info("Ready", { version: VERSION, services: names() });
+  await systemd.send("READY=1", `STATUS=Serving ${names()}`);
+  systemd.startWatchdog();
 
   let signal = await signals.next();
   for (; signal === "SIGHUP"; signal = await signals.next()) {
+    await systemd.send("RELOADING=1", "STATUS=Reading the configuration again");
     await reload(daemon, read, options, log);
+    await systemd.send("READY=1", `STATUS=Serving ${names()}`);
   }
   log.info("Draining", { signal });
+  await systemd.send("STOPPING=1", "STATUS=Draining");
   await Promise.race([daemon.drain(), signals.interruptedTwice]);
   log.info("Stopped");
   return signals.interrupts > 1 ? EXIT.INTERRUPTED : EXIT.OK;

@@ -22,7 +22,7 @@ Deno.test("quartet permissions: what it prints is enough to run all services, an
   assert.equal(words[0], "--allow-net=127.0.0.1");
   assert.equal(words[1], `--allow-read=${directory.path}/d,${file}`);
   assert.equal(words[2], `--allow-write=${directory.path}/d`);
-  assert.equal(words[3], "--allow-env=NOTIFY_SOCKET,SUB");
+  assert.equal(words[3], "--allow-env=NOTIFY_SOCKET,SUB,WATCHDOG_USEC");
   const run = ["run", "--no-prompt", "--frozen", `--config=${ROOT}deno.json`, ...words];
   await using daemon = await startDaemon({
     run: [...run, `${ROOT}main.ts`],

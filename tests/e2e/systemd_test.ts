@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { startDaemon, withOthersOff } from "../support/daemon.ts";
+import { makeTempDirectory, ROOT } from "../support/quartet.ts";
+import { within } from "../support/within.ts";
+
+const ECHO = '[echo]\nlisten = "127.0.0.1:0"\n';
+
+Deno.test("serve: systemd is told of the start, of reloads, of the end, and that it is alive", async () => {
+  await using directory = await makeTempDirectory();
+  const path = `${directory.path}/notify`;
+  const socket = Deno.listenDatagram({ transport: "unixpacket", path });
+  try {
+    const next = async () => {
+      const [bytes] = await within(20_000, "a notice", socket.receive());
+      return new TextDecoder().decode(bytes);
+    };
+    const nextBut = async (passed: string) => {
+      let notice = await next();
+      while (notice === passed) notice = await next();
+      return notice;
+    };
+    await using daemon = await startDaemon({
+      config: ECHO,
+      env: { NOTIFY_SOCKET: path, WATCHDOG_USEC: "100000" },
+    });
+    assert.equal(await next(), "READY=1\nSTATUS=Serving echo");
+    assert.equal(await next(), "WATCHDOG=1");
+    assert.equal(await next(), "WATCHDOG=1");
+    await Deno.writeTextFile(daemon.configFile, withOthersOff(`${ECHO}queue = 5\n`));
+    daemon.signal("SIGHUP");
+    assert.match(await nextBut("WATCHDOG=1"), /^RELOADING=1\n/);
+    assert.equal(await nextBut("WATCHDOG=1"), "READY=1\nSTATUS=Serving echo");
+    daemon.signal("SIGTERM");
+    assert.match(await nextBut("WATCHDOG=1"), /^STOPPING=1\n/);
+    assert.equal((await daemon.ended()).code, 0);
+    assert.deepEqual([...Deno.readDirSync(`${daemon.directory}/data`)], []);
+  } finally {
+    socket.close();
+  }
+});
+
+async function hasSystemdAnalyze(): Promise<boolean> {
+  try {
+    return (await new Deno.Command("systemd-analyze", { args: ["--version"] }).output()).success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+Deno.test({
+  name: "deploy/quartet.service: systemd finds no fault with it",
+  ignore: !await hasSystemdAnalyze(),
+  fn: async () => {
+    await using directory = await makeTempDirectory();
+    // The executable that it names need not be installed here.
+    const unit = await Deno.readTextFile(`${ROOT}deploy/quartet.service`);
+    const file = `${directory.path}/quartet.service`;
+    await Deno.writeTextFile(file, unit.replaceAll("/usr/local/bin/quartet", "/bin/true"));
+    const { success, stdout, stderr } = await new Deno.Command("systemd-analyze", {
+      args: ["verify", "--recursive-errors=no", file],
+    }).output();
+    const decoder = new TextDecoder();
+    assert.ok(success && stderr.length === 0, decoder.decode(stdout) + decoder.decode(stderr));
+  },
+});
