@@ -119,10 +119,14 @@ export class Session implements CommandContext {
           const direct = action.direct?.(request, this, this.store);
           if (direct !== undefined) return direct;
           const work = action.prepare(request, this);
-          return this.store.transact(work.places, (tx) => work.run(tx), work);
+          return this.store.transact(
+            work.places,
+            (tx) => work.run(tx),
+            entry.readOnly ? entry : work,
+          );
         }
         case "spaces":
-          return this.store.transactSpaces(action.prepare(request, this));
+          return this.store.transactSpaces(action.prepare(request, this), entry);
         case "pages":
           return action.prepare(request, this)(this.store);
         default:

@@ -121,6 +121,7 @@ export class ClientTransaction {
     const versions = store.transact(
       places,
       (tx) => places.map(({ space, key }) => tx.get(space, key)?.version),
+      { readOnly: true },
     );
     const note = (found: readonly (Entry["version"] | undefined)[]): Reply => {
       places.forEach((place, index) => {

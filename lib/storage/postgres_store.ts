@@ -183,14 +183,16 @@ export class PostgresStore implements Store {
     run: (transaction: Transaction) => T,
     { blind = false, readOnly = false } = {},
   ): Promise<T> {
-    for (const { key } of places) if (!readOnly) checkKey(key);
+    if (!readOnly) { for (const { key } of places) checkKey(key); }
     return this.#afterGate(() => {
       if (blind) return this.#transactBlindly(run);
       if (!readOnly) return this.#transactLocked(places, run);
       return this.#readEntries(places, (entries, nowMs) => {
         const group = new GroupTransaction(nowMs, () => this.#nextVersion());
         places.forEach((place, index) => group.add(place, entries[index]));
-        return run(group);
+        const result = run(group);
+        if (group.changed().length === 0) return result;
+        throw new TypeError("Cannot write in a transaction that was said to only read");
       });
     });
   }
@@ -555,7 +557,7 @@ async function ended(promise: Promise<unknown>): Promise<void> {
 
 function checkKey(key: Key): void {
   if (key.length <= MAX_KEY_BYTES) return;
-  throw new RangeError(
-    `Cannot store a key of ${key.length} bytes: PostgreSQL takes ${MAX_KEY_BYTES}`,
+  throw new StorageUnavailableError(
+    `a key of ${key.length} bytes is too long for PostgreSQL, which takes ${MAX_KEY_BYTES}`,
   );
 }

@@ -106,7 +106,7 @@ export type MaybePromise<T> = T | Promise<T>;
  * before it.
  */
 export interface Store {
-  /** How long a key may be, in bytes. Whoever writes a longer one gets a `RangeError`. */
+  /** How long a key may be, in bytes; writing a longer one is a {@linkcode StorageUnavailableError}. */
   readonly maxKeyBytes: number;
   /**
    * The durable entry of a key: a transaction of one `get`, without its cost.

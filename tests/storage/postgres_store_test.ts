@@ -1,15 +1,22 @@
+import assert from "node:assert/strict";
 import { PostgresDatabase } from "../../lib/storage/postgres_database.ts";
 import { PostgresStore } from "../../lib/storage/postgres_store.ts";
+import { type Place, StorageUnavailableError } from "../../lib/storage/store.ts";
 import { TestLog } from "../support/log.ts";
-import { usePostgres } from "../support/postgres.ts";
-import { testStore } from "./store_suite.ts";
+import { execute, PostgresServer, usePostgres } from "../support/postgres.ts";
+import { until, within } from "../support/within.ts";
+import { bytes, testStore, text } from "./store_suite.ts";
+
+/** How long a test may take. */
+const TEST_DEADLINE_MS = 60_000;
 
 const server = usePostgres();
 
 const { log } = new TestLog();
 
-async function openStore(url: string): Promise<PostgresStore> {
-  return await PostgresStore.open(await PostgresDatabase.open(url, { log }), { log });
+async function openStore(url: string, statementMs = 5_000): Promise<PostgresStore> {
+  const database = await PostgresDatabase.open(url, { log, connectMs: statementMs, statementMs });
+  return await PostgresStore.open(database, { log });
 }
 
 testStore({
@@ -22,4 +29,198 @@ testStore({
       [Symbol.asyncDispose]: () => Promise.resolve(),
     };
   },
+});
+
+/** Runs a test on two stores of one database, as two daemons have them. */
+async function withTwoStores(
+  run: (a: PostgresStore, b: PostgresStore, url: string) => Promise<void>,
+): Promise<void> {
+  const url = await server.createDatabase();
+  const [a, b] = await Promise.all([openStore(url), openStore(url)]);
+  try {
+    await within(TEST_DEADLINE_MS, "the test", run(a, b, url));
+  } finally {
+    await Promise.all([a.close(), b.close()]);
+  }
+}
+
+const at = (key: string): Place => ({ space: 0, key });
+
+Deno.test("PostgresStore: increments through two daemons lose nothing", async () => {
+  await withTwoStores(async (a, b) => {
+    const increment = (store: PostgresStore, key: string) =>
+      store.transact([at(key)], (tx) => {
+        const number = Number(text(tx.get(0, key)?.value) ?? "0") + 1;
+        tx.put(0, key, `${number}`, 0);
+        return number;
+      });
+    const clients = Array.from({ length: 20 }, async (_, client) => {
+      const numbers: [string, number][] = [];
+      for (let round = 0; round < 25; round++) {
+        const key = `n${(client + round) % 3}`;
+        numbers.push([key, await increment(client % 2 === 0 ? a : b, key)]);
+      }
+      return numbers;
+    });
+    const numbers = (await Promise.all(clients)).flat();
+    assert.equal(new Set(numbers.map(String)).size, 500);
+    for (const key of ["n0", "n1", "n2"]) {
+      const count = numbers.filter(([name]) => name === key).length;
+      assert.equal(text((await a.get(0, key))?.value), `${count}`);
+    }
+  });
+});
+
+Deno.test("PostgresStore: what one daemon acknowledged, the other one sees", async () => {
+  await withTwoStores(async (a, b) => {
+    for (let round = 0; round < 30; round++) {
+      await a.put(0, "a", `${round}`, 0);
+      assert.equal(text((await b.get(0, "a"))?.value), `${round}`);
+      await b.transact([at("a")], (tx) => tx.delete(0, "a"));
+      assert.equal(await a.get(0, "a"), undefined);
+      assert.deepEqual(await a.scan(0, { limit: 9 }), []);
+    }
+  });
+});
+
+Deno.test("PostgresStore: work on the same keys in any order never ends in a circle of locks", async () => {
+  await withTwoStores(async (a, b, url) => {
+    const keys = Array.from({ length: 12 }, (_, number) => `k${number}`);
+    const started = performance.now();
+    const clients = Array.from({ length: 16 }, async (_, client) => {
+      const store = client % 2 === 0 ? a : b;
+      for (let round = 0; round < 20; round++) {
+        const some = keys.filter(() => Math.random() < 0.4).sort(() => Math.random() - 0.5);
+        const places = some.map(at);
+        const kind = Math.random();
+        if (kind < 0.4) {
+          await store.transact(places, (tx) => {
+            for (const key of some) tx.put(0, key, `${client}`, 0);
+          }, { blind: true });
+        } else if (kind < 0.6) {
+          await store.transact(places, (tx) => {
+            for (const key of some) tx.delete(0, key);
+          });
+        } else if (kind < 0.97) {
+          await store.transact(places, (tx) => {
+            const last = some.filter((key) => tx.get(0, key) === undefined);
+            for (const key of last) tx.put(0, key, "new", 0);
+          });
+        } else {
+          await store.transactSpaces((tx) => tx.clear(0));
+        }
+      }
+    });
+    await Promise.all(clients);
+    // A circle would cost the server's deadlock_timeout of a second to break.
+    const ms = performance.now() - started;
+    assert.ok(ms < 20_000, `${ms} ms`);
+    const [stats] = await execute(url, DEADLOCKS);
+    assert.equal(stats!.deadlocks, 0);
+  });
+});
+
+const DEADLOCKS = "SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()";
+
+Deno.test("PostgresStore: two daemons that find nothing at two keys cannot both write on it", async () => {
+  await withTwoStores(async (a, b) => {
+    for (let round = 0; round < 30; round++) {
+      const [x, y] = [`x${round}`, `y${round}`];
+      const claim = (store: PostgresStore, read: string, write: string) =>
+        store.transact([at(read), at(write)], (tx) => {
+          if (tx.get(0, read) !== undefined) return false;
+          tx.put(0, write, "1", 0);
+          return true;
+        });
+      const claims = await Promise.all([claim(a, x, y), claim(b, y, x)]);
+      assert.deepEqual(claims.sort(), [false, true]);
+    }
+  });
+});
+
+Deno.test("PostgresStore: expired and deleted rows are removed in the background", async () => {
+  await withTwoStores(async (a, _b, url) => {
+    const keys = Array.from({ length: 1200 }, (_, number) => `k${number}`);
+    await a.transact(keys.map(at), (tx) => {
+      for (const key of keys) tx.put(0, key, "1", tx.nowMs + 50);
+    }, { blind: true });
+    await a.put(0, "deleted", "1", 0);
+    await a.put(0, "kept", "1", 0);
+    await a.transact([at("deleted")], (tx) => tx.delete(0, "deleted"));
+    const rows = "SELECT count(*)::int AS n FROM quartet.kv";
+    await until("one row is left", async () => (await execute(url, rows))[0]!.n === 1);
+  });
+});
+
+Deno.test("PostgresStore: a key that is too long is refused, and others go on", async () => {
+  await withTwoStores(async (a) => {
+    const long = "k".repeat(a.maxKeyBytes + 1);
+    const random = crypto.getRandomValues(new Uint8Array(a.maxKeyBytes));
+    const longest = String.fromCharCode(...random);
+    await assert.rejects(async () => await a.put(0, long, "1", 0), StorageUnavailableError);
+    await assert.rejects(async () => await a.transact([at(long)], () => {}), /too long/);
+    assert.equal(await a.get(0, long), undefined);
+    await a.put(0, longest, "1", 0);
+    assert.equal(text((await a.get(0, longest))?.value), "1");
+  });
+});
+
+Deno.test("PostgresStore: a transaction that only reads may not write", async () => {
+  await withTwoStores(async (a) => {
+    await assert.rejects(
+      a.transact([at("a")], (tx) => tx.put(0, "a", "1", 0), { readOnly: true }),
+      TypeError,
+    );
+    await assert.rejects(
+      a.transactSpaces((tx) => tx.put(0, "a", "1", 0), { readOnly: true }),
+      StorageUnavailableError,
+    );
+    assert.equal(await a.get(0, "a"), undefined);
+  });
+});
+
+Deno.test("PostgresStore: a database that does not answer fails everything in time, and comes back", async () => {
+  await using own = await PostgresServer.start();
+  const store = await openStore(own.url(), 400);
+  try {
+    await store.put(0, "a", "1", 0);
+    await own.pause();
+    const started = performance.now();
+    const work = await Promise.allSettled([
+      store.put(0, "a", "2", 0),
+      store.put(0, "b", "2", 0),
+      store.get(0, "c"),
+      store.get(0, "a"),
+      store.transact([at("d")], (tx) => tx.put(0, "d", "1", 0)),
+      store.scan(0, { limit: 1 }),
+      store.transactSpaces((tx) => tx.count(0)),
+    ]);
+    const ms = performance.now() - started;
+    assert.ok(ms < 5_000, `${ms} ms`);
+    for (const outcome of work) {
+      assert.ok(outcome.status === "rejected");
+      assert.ok(outcome.reason instanceof StorageUnavailableError, String(outcome.reason));
+      assert.match(outcome.reason.message, /^storage unavailable: /);
+    }
+    assert.ok(store.problem() !== undefined);
+    await own.resume();
+    await until("it is back", () => store.problem() === undefined, 20_000);
+    await store.put(0, "a", "3", 0);
+    assert.equal(text((await store.get(0, "a"))?.value), "3");
+  } finally {
+    await own.resume();
+    await store.close();
+  }
+});
+
+Deno.test("PostgresStore: a full statement of many and large values is one of its own", async () => {
+  await withTwoStores(async (a, b) => {
+    const value = "x".repeat(3_000_000);
+    await Promise.all(Array.from({ length: 8 }, (_, n) => a.put(0, `big${n}`, value, 0)));
+    await Promise.all(Array.from({ length: 5000 }, (_, n) => b.put(0, `k${n}`, bytes(`${n}`), 0)));
+    const { keys } = await a.transactSpaces((tx) => tx.count(0), { readOnly: true });
+    assert.equal(keys, 5008);
+    assert.ok(b.stats().commitGroups >= 3);
+    assert.equal((await b.get(0, "big7"))?.value.length, value.length);
+  });
 });

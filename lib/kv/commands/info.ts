@@ -127,7 +127,7 @@ async function keyspace({ store }: Session): Promise<Fields> {
         if (keys > 0) fields[`db${db}`] = `keys=${keys},expires=${expiring},avg_ttl=0`;
       }
       return fields;
-    });
+    }, { readOnly: true });
   } catch (error) {
     // Clients ask for INFO to see whether the server is there at all, so they get the rest of it.
     if (error instanceof StorageUnavailableError) return {};

@@ -17,6 +17,8 @@ export interface TableEntry {
   readonly fullName: string;
   /** A number of its own, counted from zero. */
   readonly index: number;
+  /** See {@linkcode Store.transact}. */
+  readonly readOnly: boolean;
   readonly subcommands: ReadonlyMap<string, TableEntry>;
 }
 
@@ -42,7 +44,8 @@ export class CommandTable {
 
   #add(command: Command, fullName: string): TableEntry {
     const subcommands = new Map<string, TableEntry>();
-    const entry = { command, fullName, index: this.all.length, subcommands };
+    const readOnly = command.flags.includes("readonly");
+    const entry = { command, fullName, index: this.all.length, readOnly, subcommands };
     this.all.push(entry);
     for (const subcommand of command.subcommands ?? []) {
       subcommands.set(subcommand.name, this.#add(subcommand, `${fullName}|${subcommand.name}`));

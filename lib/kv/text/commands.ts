@@ -18,6 +18,10 @@ import { FORMS, type TextCommand, TextError } from "./parser.ts";
 /** The space that this protocol works on: database 0 of Redis. */
 export const TEXT_SPACE = 0;
 
+// See `Store.transact`.
+const READ_ONLY = { readOnly: true };
+const BLIND = { blind: true };
+
 /** A reply: a line, or the word VALUE and a value that has yet to be escaped. */
 export type TextReply = string | { value: Value };
 
@@ -36,7 +40,8 @@ export function runText(command: PlainCommand, store: Store): MaybePromise<TextR
       return entry instanceof Promise ? entry.then(valueReply) : valueReply(entry);
     }
     case "count":
-      return store.transactSpaces((tx) => tx.count(TEXT_SPACE)).then(({ keys }) => `VALUE ${keys}`);
+      return store.transactSpaces((tx) => tx.count(TEXT_SPACE), READ_ONLY)
+        .then(({ keys }) => `VALUE ${keys}`);
     case "help":
       return `COMMANDS ${Object.values(FORMS).join(" | ")}`;
     case "quit":
@@ -74,7 +79,7 @@ function runOnKey(command: KeyCommand, store: Store): MaybePromise<TextReply> {
         tx.put(TEXT_SPACE, key, command.value, tx.nowMs + 1000 * command.seconds);
         return "OK";
     }
-  });
+  }, command.name === "exists" ? READ_ONLY : command.name === "putex" ? BLIND : undefined);
 }
 
 /**
