@@ -1,6 +1,5 @@
 /**
- * What a service is, and the one table that lists them. The daemon knows services through this
- * file alone: a new one is a folder beside `echo/` and a line in {@linkcode SERVICES}.
+ * What a service is: what it is given, what it tells, and what it can be asked to do.
  *
  * @module
  */
@@ -12,11 +11,6 @@ import type { Metric } from "./metrics.ts";
 import type { Address } from "./net/address.ts";
 import type { RecentLines } from "./recent_log.ts";
 import type { Storage } from "./storage/open.ts";
-import { echo } from "./echo/mod.ts";
-import { kv } from "./kv/mod.ts";
-import { mesh } from "./mesh/mod.ts";
-import { task } from "./task/mod.ts";
-import { admin } from "./admin/mod.ts";
 
 /** Where the daemon is in its life. */
 export type DaemonState = "starting" | "ready" | "draining";
@@ -147,7 +141,3 @@ export interface Service<Config extends ServiceConfig = ServiceConfig> {
    */
   start(config: Config, context: ServiceContext): Promise<RunningService>;
 }
-
-/** All services; they start in this order, those that observe before the others. */
-// deno-lint-ignore no-explicit-any -- each service has a configuration of its own type
-export const SERVICES: readonly Service<any>[] = [echo, kv, task, mesh, admin];

@@ -1,5 +1,5 @@
 import { ConfigError, loadConfig, type LoadedConfig } from "../config/load.ts";
-import { SERVICES } from "../service.ts";
+import { SERVICES } from "../services.ts";
 import { CommandError, type CommandOption, EXIT } from "./command.ts";
 
 /** The file that is used when none is named, if it is there. */

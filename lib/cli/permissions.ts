@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import type { Config } from "../config/schema.ts";
 import { type Address, formatAddress } from "../net/address.ts";
-import { SERVICES } from "../service.ts";
+import { SERVICES } from "../services.ts";
 import { parseStorageUrl } from "../storage/url.ts";
 import { type Command, EXIT } from "./command.ts";
 import { CONFIG_OPTIONS, DEFAULT_CONFIG_FILE, readConfig } from "./config_file.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { ConfigError, loadConfig } from "../../lib/config/load.ts";
 import { CONFIG_TEMPLATE } from "../../lib/cli/config_template.ts";
-import { SERVICES } from "../../lib/service.ts";
+import { SERVICES } from "../../lib/services.ts";
 
 function load(text: string, overrides: string[] = [], env: Record<string, string> = {}) {
   const source = { file: "q.toml", text, overrides, readFile: Deno.readTextFileSync };

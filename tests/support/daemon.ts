@@ -1,5 +1,5 @@
 import { type Address, parseAddress } from "../../lib/net/address.ts";
-import { SERVICES } from "../../lib/service.ts";
+import { SERVICES } from "../../lib/services.ts";
 import { denoWords } from "./quartet.ts";
 import { within } from "./within.ts";
 

@@ -1,0 +1,16 @@
+/**
+ * The one table that lists the services. A new one is a folder beside `echo/` and a line here.
+ *
+ * @module
+ */
+
+import { echo } from "./echo/mod.ts";
+import { kv } from "./kv/mod.ts";
+import { mesh } from "./mesh/mod.ts";
+import { task } from "./task/mod.ts";
+import { admin } from "./admin/mod.ts";
+import type { Service } from "./service.ts";
+
+/** All services; they start in this order, those that observe before the others. */
+// deno-lint-ignore no-explicit-any -- each service has a configuration of its own type
+export const SERVICES: readonly Service<any>[] = [echo, kv, task, mesh, admin];
