@@ -5,9 +5,11 @@ import { createCompletions } from "./completions.ts";
 import { health } from "./health.ts";
 import { init } from "./init.ts";
 import { permissions } from "./permissions.ts";
+import { put } from "./put.ts";
 import { records } from "./records.ts";
 import { serve } from "./serve.ts";
 import { sort } from "./sort.ts";
+import { work } from "./work.ts";
 
 /** All commands, in the order in which the help lists them. */
 export const COMMANDS: readonly Command[] = [
@@ -16,6 +18,8 @@ export const COMMANDS: readonly Command[] = [
   init,
   health,
   client,
+  work,
+  put,
   sort,
   records,
   permissions,

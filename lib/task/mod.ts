@@ -24,8 +24,8 @@ const encoder = new TextEncoder();
 export const task: Service<TaskConfig> = {
   name: "task",
   schema: taskSchema,
-  needs: (config) => ({ storages: [config.storage] }),
   addresses: (config) => [config.listen, config.beanstalk],
+  needs: (config) => ({ storages: [config.storage] }),
   start,
 };
 

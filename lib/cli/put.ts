@@ -1,0 +1,174 @@
+import { TextLineStream } from "@std/streams/text-line-stream";
+import { parseDuration } from "../config/values.ts";
+import { BeanstalkClient, ConnectionLostError, type Reply } from "../task/beanstalk/client.ts";
+import { type Command, type CommandArguments, CommandError, EXIT, UsageError } from "./command.ts";
+import { addressArgument, dial } from "./dial.ts";
+import { LinesProgress } from "./put_progress.ts";
+import { print, printError, writeAll } from "./terminal.ts";
+
+const DEFAULT_PRIORITY = 1024;
+const DEFAULT_TTR = "60s";
+
+/** Priorities and times in seconds go up to this. */
+const MAX_U32 = 2 ** 32 - 1;
+
+/** So many lines are on their way at a time. */
+const WINDOW = 1000;
+
+/** `quartet put`: puts jobs into a queue. */
+export const put: Command = {
+  name: "put",
+  summary: "Puts jobs into a queue, and waits for the results if asked to",
+  usage: "HOST:PORT [--tube T] [--wait] [--lines] [BODY|-]",
+  positionals: [1, 2],
+  options: [
+    { name: "tube", value: "T", help: 'puts into this tube (default "default")' },
+    {
+      name: "priority",
+      value: "P",
+      help: `0 is the most urgent (default ${DEFAULT_PRIORITY})`,
+    },
+    { name: "delay", value: "TIME", help: "the job is not ready before that (default 0s)" },
+    { name: "ttr", value: "TIME", help: `a worker may take so long (default ${DEFAULT_TTR})` },
+    { name: "wait", help: "prints the result instead of the id" },
+    { name: "lines", help: "puts each line of standard input as a job" },
+    { name: "retry", help: "tries again for half a minute if there is no server yet" },
+  ],
+  details: `Without BODY, or with "-", the body is read from standard input.
+With --lines --wait the results come in the order of the lines. If a job is buried, its reason goes
+to standard error, the line of its result is empty, and the exit code is 1.`,
+  run: async (args) => {
+    const address = addressArgument(args.positionals[0]!);
+    const command = putCommand(args);
+    const lines = args.flag("lines");
+    if (lines && args.positionals.length > 1) throw new UsageError("--lines takes no BODY");
+    const connect = async () =>
+      new BeanstalkClient(await dial(address, { retry: args.flag("retry") }));
+    const producer = await connect();
+    const waiter = args.flag("wait") && lines ? await connect() : producer;
+    try {
+      const tube = args.text("tube");
+      if (tube !== undefined) {
+        const { words } = await producer.ask(`use ${tube}`);
+        if (words[0] !== "USING") throw new UsageError(`--tube "${tube}": ${words.join(" ")}`);
+      }
+      const clients = { producer, waiter };
+      if (lines) return await putLines(clients, command, args.flag("wait"));
+      const body = await bodyOf(args.positionals[1] ?? "-");
+      return await putOne(producer, command(body), { body, wait: args.flag("wait") });
+    } catch (error) {
+      if (error instanceof ConnectionLostError) throw new CommandError(error.message);
+      throw error;
+    } finally {
+      producer.close();
+      waiter.close();
+    }
+  },
+};
+
+/** Gives the command line for a body. */
+type PutCommand = (body: Uint8Array) => string;
+
+function putCommand(args: CommandArguments): PutCommand {
+  const priority = Number(args.text("priority") ?? DEFAULT_PRIORITY);
+  if (!(Number.isInteger(priority) && priority >= 0 && priority <= MAX_U32)) {
+    throw new UsageError(`--priority must be a whole number from 0 to ${MAX_U32}`);
+  }
+  const delay = seconds("delay", args.text("delay") ?? "0s");
+  const ttr = seconds("ttr", args.text("ttr") ?? DEFAULT_TTR);
+  return (body) => `put ${priority} ${delay} ${ttr} ${body.length}`;
+}
+
+function seconds(name: string, text: string): number {
+  const ms = /^\d+$/.test(text) ? 1000 * Number(text) : parseDuration(text);
+  const seconds = Math.ceil((ms ?? Infinity) / 1000);
+  if (seconds > MAX_U32) throw new UsageError(`--${name} "${text}" is not a time such as "10s"`);
+  return seconds;
+}
+
+async function bodyOf(argument: string): Promise<Uint8Array> {
+  if (argument !== "-") return new TextEncoder().encode(argument);
+  return await new Response(Deno.stdin.readable).bytes();
+}
+
+async function putOne(
+  client: BeanstalkClient,
+  command: string,
+  { body, wait }: { body: Uint8Array; wait: boolean },
+): Promise<number> {
+  const id = idOf(await client.ask(command, body));
+  if (!wait) {
+    print(id);
+    return EXIT.OK;
+  }
+  const result = resultOf(await client.ask(waitCommand(id)));
+  if (typeof result === "string") throw new CommandError(`Job ${id}: ${result}`);
+  writeAll(Deno.stdout, result);
+  if (Deno.stdout.isTerminal()) print("");
+  return EXIT.OK;
+}
+
+/** Puts each line of standard input, and prints an id or a result for each, in their order. */
+async function putLines(
+  { producer, waiter }: { producer: BeanstalkClient; waiter: BeanstalkClient },
+  command: PutCommand,
+  wait: boolean,
+): Promise<number> {
+  const lines = Deno.stdin.readable
+    .pipeThrough(new TextDecoderStream())
+    .pipeThrough(new TextLineStream());
+  const progress = new LinesProgress();
+  let exitCode: number = EXIT.OK;
+
+  async function putLine(line: string): Promise<string | Uint8Array> {
+    const body = new TextEncoder().encode(line);
+    const id = idOf(await producer.ask(command(body), body));
+    return wait ? resultOf(await waiter.ask(waitCommand(id))) : new TextEncoder().encode(id);
+  }
+  function printNext(answer: string | Uint8Array, line: number): void {
+    progress.done();
+    progress.makeWay();
+    if (typeof answer === "string") {
+      exitCode = EXIT.FAILED;
+      printError(`Line ${line}: ${answer}`);
+    } else {
+      writeAll(Deno.stdout, answer);
+    }
+    print("");
+  }
+
+  const flying: Promise<string | Uint8Array>[] = [];
+  let printed = 0;
+  try {
+    for await (const line of lines) {
+      progress.more();
+      const answer = putLine(line);
+      // It is looked at in its turn; until then it must not count as unhandled.
+      answer.catch(() => {});
+      flying.push(answer);
+      if (flying.length >= WINDOW) printNext(await flying.shift()!, ++printed);
+    }
+    for (const answer of flying) printNext(await answer, ++printed);
+  } finally {
+    await progress.stop();
+  }
+  return exitCode;
+}
+
+/** @throws {CommandError} If the job was not taken. */
+function idOf({ words }: Reply): string {
+  if (words[0] === "INSERTED") return words[1]!;
+  throw new CommandError(`Cannot put a job: the server said ${words.join(" ")}`);
+}
+
+function waitCommand(id: string): string {
+  return `wait ${id} ${MAX_U32}`;
+}
+
+/** The result of a job, or why there is none. */
+function resultOf({ words, body }: Reply): string | Uint8Array {
+  const [word, , state] = words;
+  if (word !== "RESULT") return `no result: the server said ${words.join(" ")}`;
+  if (state === "done") return body;
+  return state === "buried" ? `buried: ${new TextDecoder().decode(body).trimEnd()}` : `${state}`;
+}

@@ -1,0 +1,167 @@
+import { delay } from "@std/async/delay";
+import { type Address, formatAddress } from "../net/address.ts";
+import { BeanstalkClient, ConnectionLostError } from "../task/beanstalk/client.ts";
+import { type Command, CommandError, EXIT, UsageError } from "./command.ts";
+import { addressArgument, dial } from "./dial.ts";
+import { serveTasks } from "./work_push.ts";
+import { commandRunner, type JobRunner, square } from "./work_runner.ts";
+import { printError } from "./terminal.ts";
+
+const MAX_JOBS = 1000;
+
+/** The pause before a lost connection is dialed again, at first and at most. */
+const RECONNECT_MIN_MS = 100;
+const RECONNECT_MAX_MS = 10_000;
+
+/** `quartet work`: takes jobs from a queue and does them. */
+export const work: Command = {
+  name: "work",
+  summary: "Takes jobs from a queue and does them",
+  usage: "HOST:PORT [--tube T]… [--jobs N] [--push] [-- COMMAND ARGS…]",
+  positionals: [1, 1],
+  takesRest: true,
+  options: [
+    {
+      name: "tube",
+      value: "T",
+      repeatable: true,
+      help: 'takes jobs from this tube (default "default"); can be repeated',
+    },
+    { name: "jobs", value: "N", help: "does so many jobs at a time (default 1)" },
+    { name: "push", help: "speaks to the push door: a line a task" },
+  ],
+  details: `Without a command a job is a whole number, and its result the square.
+With one, the command is run for each job: the body is its standard input, and QUARTET_JOB_ID,
+QUARTET_TUBE and QUARTET_ATTEMPT are in its environment. If it exits with 0, its standard output is
+the result; else the job is given back, to be tried again later, and the end of its standard error
+is the reason. Long jobs are touched meanwhile. SIGTERM or SIGINT: finishes what it has, then exits.`,
+  run: async (args) => {
+    const address = addressArgument(args.positionals[0]!);
+    const jobs = Number(args.text("jobs") ?? 1);
+    if (!(Number.isInteger(jobs) && jobs >= 1 && jobs <= MAX_JOBS)) {
+      throw new UsageError(`--jobs must be a whole number from 1 to ${MAX_JOBS}`);
+    }
+    const tubes = args.texts("tube");
+    const push = args.flag("push");
+    if (push && tubes.length > 0) {
+      throw new UsageError("--tube cannot be chosen at the push door: it has one of its own");
+    }
+    const runner = args.rest.length > 0 ? commandRunner(args.rest) : square;
+    const stopping = new AbortController();
+    const stop = () => stopping.abort();
+    for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, stop);
+    try {
+      const serve = push
+        ? (conn: Deno.Conn, said: Said) => serveTasks(conn, { runner, stopping: said.stopping })
+        : (conn: Deno.Conn, said: Said) => serveJobs(conn, { tubes, runner, ...said });
+      await Promise.all(
+        Array.from({ length: jobs }, () => stayConnected(address, stopping.signal, serve)),
+      );
+    } finally {
+      for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.removeSignalListener(signal, stop);
+    }
+    return EXIT.OK;
+  },
+};
+
+/** What a conversation needs to know. */
+interface Said {
+  /** Aborts when no more jobs are to be taken. */
+  stopping: AbortSignal;
+  /** The conversation has begun well. */
+  ready(): void;
+}
+
+/** Connects, serves, and connects again, until it is to stop. */
+async function stayConnected(
+  address: Address,
+  stopping: AbortSignal,
+  serve: (conn: Deno.Conn, said: Said) => Promise<void>,
+): Promise<void> {
+  let backoffMs = RECONNECT_MIN_MS;
+  while (!stopping.aborted) {
+    try {
+      const conn = await dial(address, { retry: false });
+      await serve(conn, { stopping, ready: () => backoffMs = RECONNECT_MIN_MS });
+      if (stopping.aborted) return;
+    } catch (error) {
+      if (error instanceof UsageError) throw error;
+      if (!(error instanceof ConnectionLostError || error instanceof CommandError)) throw error;
+      if (stopping.aborted) return;
+      printError(error.message.split(";")[0]!);
+    }
+    printError(`Trying ${formatAddress(address)} again in ${backoffMs} ms`);
+    await delay(backoffMs, { signal: stopping }).catch(() => {});
+    backoffMs = Math.min(2 * backoffMs, RECONNECT_MAX_MS);
+  }
+}
+
+/** Takes one job after another from the beanstalk door. */
+async function serveJobs(
+  conn: Deno.Conn,
+  { tubes, runner, stopping, ready }: Said & { tubes: string[]; runner: JobRunner },
+): Promise<void> {
+  const client = new BeanstalkClient(conn);
+  // Whoever waits for a job has none to finish.
+  let waiting = false;
+  const stop = () => waiting && client.close();
+  stopping.addEventListener("abort", stop);
+  try {
+    for (const tube of tubes) {
+      const { words } = await client.ask(`watch ${tube}`);
+      if (words[0] !== "WATCHING") throw new UsageError(`--tube "${tube}": ${words.join(" ")}`);
+    }
+    if (tubes.length > 0 && !tubes.includes("default")) await client.ask("ignore default");
+    ready();
+    while (!stopping.aborted) {
+      waiting = true;
+      const { words, body } = await client.ask("reserve");
+      waiting = false;
+      if (words[0] === "RESERVED") await doJob(client, { id: words[1]!, body }, runner);
+      else throw new CommandError(`Cannot reserve a job: the server said ${words.join(" ")}`);
+    }
+  } finally {
+    stopping.removeEventListener("abort", stop);
+    client.close();
+  }
+}
+
+/** Does a job, touches it meanwhile, and says how it went. */
+async function doJob(
+  client: BeanstalkClient,
+  { id, body }: { id: string; body: Uint8Array },
+  runner: JobRunner,
+): Promise<void> {
+  const stats = new TextDecoder().decode((await client.ask(`stats-job ${id}`)).body);
+  const field = (name: string) => new RegExp(`^${name}: "?(.*?)"?$`, "m").exec(stats)?.[1] ?? "";
+  const lost = new AbortController();
+  const touchMs = Math.max(300, Number(field("ttr")) * 1000 / 3);
+  const touching = setInterval(() => {
+    client.ask(`touch ${id}`).then(({ words }) => {
+      if (words[0] === "NOT_FOUND") lost.abort();
+    }, () => lost.abort());
+  }, touchMs);
+  const outcome = await runner({
+    id,
+    body,
+    tube: field("tube"),
+    attempt: Number(field("reserves")) || 1,
+    lost: lost.signal,
+  }).finally(() => clearInterval(touching));
+  if (lost.signal.aborted) return printError(`Job ${id}: it was taken away`);
+  if (outcome.done) {
+    const { words } = await client.ask(`done ${id} ${outcome.result.length}`, outcome.result);
+    if (words[0] === "DONE") return;
+    if (words[0] === "NOT_FOUND") return printError(`Job ${id}: it was taken away`);
+    await fail(client, id, `the result was refused: ${words.join(" ")}`);
+  } else {
+    await fail(client, id, outcome.reason);
+  }
+}
+
+async function fail(client: BeanstalkClient, id: string, reason: string): Promise<void> {
+  const bytes = new TextEncoder().encode(reason);
+  const { words } = await client.ask(`fail ${id} ${bytes.length}`, bytes);
+  const became = words[0] === "BURIED" ? "buried" : "will be tried again";
+  printError(`Job ${id}: ${became}: ${reason.trimEnd()}`);
+}

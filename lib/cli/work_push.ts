@@ -1,0 +1,60 @@
+import { TextLineStream } from "@std/streams/text-line-stream";
+import { printError } from "./terminal.ts";
+import { ConnectionLostError } from "../task/beanstalk/client.ts";
+import type { JobRunner } from "./work_runner.ts";
+
+/**
+ * Takes tasks from the push door, a line each, and answers each with a line. A task that fails is
+ * given up by closing the connection: the queue gives it to another worker.
+ *
+ * @throws {ConnectionLostError} If the connection is lost, or given up.
+ */
+export async function serveTasks(
+  conn: Deno.Conn,
+  { runner, stopping }: { runner: JobRunner; stopping: AbortSignal },
+): Promise<void> {
+  let busy = false;
+  let closed = false;
+  const close = () => {
+    if (!closed) conn.close();
+    closed = true;
+  };
+  const stop = () => {
+    if (!busy) close();
+  };
+  stopping.addEventListener("abort", stop);
+  const lost = new AbortController();
+  try {
+    const lines = conn.readable
+      .pipeThrough(new TextDecoderStream())
+      .pipeThrough(new TextLineStream());
+    for await (const line of lines) {
+      busy = true;
+      const outcome = await runner({
+        id: "",
+        tube: "",
+        attempt: 1,
+        body: new TextEncoder().encode(line),
+        lost: lost.signal,
+      });
+      if (!outcome.done) {
+        printError(`Task "${line.slice(0, 50)}": ${outcome.reason.trimEnd()}`);
+        throw new ConnectionLostError("Connection given up: so another worker gets the task");
+      }
+      const answer = new TextDecoder().decode(outcome.result).replace(/\r?\n$/, "");
+      const bytes = new TextEncoder().encode(`${answer.replaceAll(/[\r\n]+/g, " ")}\n`);
+      for (let sent = 0; sent < bytes.length;) sent += await conn.write(bytes.subarray(sent));
+      busy = false;
+      if (stopping.aborted) return;
+    }
+    throw new ConnectionLostError("Connection lost: the server has closed it");
+  } catch (error) {
+    if (error instanceof ConnectionLostError || !(error instanceof Error)) throw error;
+    if (stopping.aborted && closed) return;
+    throw new ConnectionLostError(`Connection lost: ${error.message}`, { cause: error });
+  } finally {
+    lost.abort();
+    stopping.removeEventListener("abort", stop);
+    close();
+  }
+}

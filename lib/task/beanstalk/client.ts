@@ -1,0 +1,128 @@
+import { ReadBuffer } from "../../net/read_buffer.ts";
+
+/** What a server answered. */
+export interface Reply {
+  /** The line, cut at its blanks. */
+  readonly words: readonly string[];
+  /** What followed the line, if its first word announces a body. */
+  readonly body: Uint8Array;
+}
+
+/** The connection to the server is gone, and with it the answer. */
+export class ConnectionLostError extends Error {
+  override name = "ConnectionLostError";
+}
+
+/** Replies whose last word is the length of a body. */
+const WITH_BODY = new Set(["RESERVED", "FOUND", "OK", "RESULT"]);
+
+/** The longest line of a server that is believed. */
+const MAX_LINE_BYTES = 64 * 1024;
+
+/** The largest body that is believed. */
+const MAX_BODY_BYTES = 2 ** 30;
+
+const LF = 0x0a;
+const CRLF = new Uint8Array([0x0d, LF]);
+const NO_BODY = new Uint8Array(0);
+
+/** A client of the beanstalk protocol. Commands may be sent before the answer to others is there. */
+export class BeanstalkClient {
+  readonly #conn: Deno.Conn;
+  readonly #input = new ReadBuffer({ maxBytes: MAX_BODY_BYTES + MAX_LINE_BYTES });
+  readonly #asked: PromiseWithResolvers<Reply>[] = [];
+  #sending: Promise<void> = Promise.resolve();
+  #lost: ConnectionLostError | null = null;
+
+  /** @param conn The connection, which is this client's from now on. */
+  constructor(conn: Deno.Conn) {
+    this.#conn = conn;
+    this.#read();
+  }
+
+  /** How many answers are still to come. */
+  get pending(): number {
+    return this.#asked.length;
+  }
+
+  /**
+   * Sends a command.
+   *
+   * @param line The command line without its end.
+   * @param body What follows the line.
+   * @throws {ConnectionLostError} If the answer never comes.
+   */
+  ask(line: string, body?: Uint8Array): Promise<Reply> {
+    if (this.#lost !== null) return Promise.reject(this.#lost);
+    const asked = Promise.withResolvers<Reply>();
+    this.#asked.push(asked);
+    const head = new TextEncoder().encode(`${line}\r\n`);
+    this.#sending = this.#sending
+      .then(() => this.#send(body === undefined ? head : joined(head, body, CRLF)))
+      .catch((error) => this.#lose(error));
+    return asked.promise;
+  }
+
+  /** Closes the connection at once. */
+  close(): void {
+    this.#lose(new Error("it was closed"));
+  }
+
+  async #send(bytes: Uint8Array): Promise<void> {
+    for (let sent = 0; sent < bytes.length;) {
+      sent += await this.#conn.write(sent === 0 ? bytes : bytes.subarray(sent));
+    }
+  }
+
+  async #read(): Promise<void> {
+    try {
+      while (await this.#input.fill(this.#conn)) {
+        for (let reply; (reply = this.#nextReply()) !== null;) this.#asked.shift()?.resolve(reply);
+      }
+      this.#lose(new Error("the server has closed it"));
+    } catch (error) {
+      this.#lose(error as Error);
+    }
+  }
+
+  #nextReply(): Reply | null {
+    const { bytes, start, end } = this.#input;
+    const lineEnd = bytes.subarray(start, end).indexOf(LF);
+    if (lineEnd === -1) {
+      if (end - start > MAX_LINE_BYTES) throw new Error("the server speaks another protocol");
+      return null;
+    }
+    const line = new TextDecoder().decode(bytes.subarray(start, start + lineEnd)).trimEnd();
+    const words = line.split(" ");
+    if (!WITH_BODY.has(words[0]!)) {
+      this.#input.consume(lineEnd + 1);
+      return { words, body: NO_BODY };
+    }
+    const length = Number(words.at(-1));
+    if (!(length >= 0 && length <= MAX_BODY_BYTES)) {
+      throw new Error("the server speaks another protocol");
+    }
+    const bodyStart = start + lineEnd + 1;
+    if (end < bodyStart + length + 2) return null;
+    const body = bytes.slice(bodyStart, bodyStart + length);
+    this.#input.consume(lineEnd + 1 + length + 2);
+    return { words, body };
+  }
+
+  #lose(cause: Error): void {
+    if (this.#lost !== null) return;
+    this.#lost = new ConnectionLostError(`Connection lost: ${cause.message}`, { cause });
+    this.#conn.close();
+    for (const asked of this.#asked.splice(0)) asked.reject(this.#lost);
+  }
+}
+
+function joined(...parts: Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}

@@ -1,0 +1,195 @@
+import assert from "node:assert/strict";
+import { Listener } from "../../lib/net/listener.ts";
+import { PushDoor } from "../../lib/task/push/door.ts";
+import { within } from "../support/within.ts";
+import { put, spec } from "../task/queue_suite.ts";
+import { type OpenDoor, openDoor, queueOptions, SILENT_LOG } from "../task/support.ts";
+import { MemoryQueue } from "../../lib/task/memory/queue.ts";
+import { SYSTEM_CLOCK } from "../../lib/task/clock.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+const LIMIT_MS = 30_000;
+
+interface Finished {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** A run of `quartet`, killed at the end of the test if it still runs. */
+class Run implements AsyncDisposable {
+  readonly child: Deno.ChildProcess;
+  readonly finished: Promise<Finished>;
+  stderr = "";
+  #over = false;
+
+  constructor(args: string[], input?: string) {
+    this.child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--frozen", `--config=${ROOT}deno.json`, "-A", `${ROOT}main.ts`, ...args],
+      env: { NO_COLOR: "1" },
+      stdin: input === undefined ? "null" : "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.finished = this.#finish(input);
+  }
+
+  get result(): Promise<Finished> {
+    return within(LIMIT_MS, "the command", this.finished);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#over) this.child.kill("SIGKILL");
+    await this.finished;
+  }
+
+  async #finish(input?: string): Promise<Finished> {
+    if (input !== undefined) {
+      const writer = this.child.stdin.getWriter();
+      await writer.write(new TextEncoder().encode(input)).catch(() => {});
+      await writer.close().catch(() => {});
+    }
+    const errors = (async () => {
+      for await (const text of this.child.stderr.pipeThrough(new TextDecoderStream())) {
+        this.stderr += text;
+      }
+    })();
+    const stdout = await new Response(this.child.stdout).text();
+    await errors;
+    const { code } = await this.child.status;
+    this.#over = true;
+    return { code, stdout, stderr: this.stderr };
+  }
+}
+
+function at(door: OpenDoor): string {
+  return `127.0.0.1:${door.port}`;
+}
+
+Deno.test("quartet put: three workers square the lines, and the results come in their order", async () => {
+  await using door = await openDoor();
+  await using _a = new Run(["work", at(door), "--tube", "numbers"]);
+  await using _b = new Run(["work", at(door), "--tube", "numbers", "--jobs", "3"]);
+  await using _c = new Run(["work", at(door), "--tube", "numbers"]);
+  const numbers = Array.from({ length: 300 }, (_, index) => index + 1);
+  await using producer = new Run(
+    ["put", at(door), "--tube", "numbers", "--lines", "--wait"],
+    numbers.join("\n"),
+  );
+  const { code, stdout, stderr } = await producer.result;
+  assert.equal(stderr, "");
+  assert.equal(code, 0);
+  assert.equal(stdout, numbers.map((number) => `${number * number}\n`).join(""));
+});
+
+Deno.test("quartet work: runs a command a job, with the body and the environment it needs", async () => {
+  await using door = await openDoor();
+  const script = 'echo "$QUARTET_JOB_ID $QUARTET_TUBE $QUARTET_ATTEMPT $(cat)"';
+  await using _worker = new Run(["work", at(door), "--", "sh", "-c", script]);
+  await using producer = new Run(["put", at(door), "--wait", "hello"]);
+  assert.deepEqual(await producer.result, { code: 0, stdout: "1 default 1 hello\n", stderr: "" });
+});
+
+Deno.test("quartet put: a job that fails for good says why", async () => {
+  const rules = { default: { maxAttempts: 1 } };
+  await using door = await openDoor({
+    queue: new MemoryQueue(SYSTEM_CLOCK, queueOptions({ rules })),
+  });
+  await using worker = new Run(["work", at(door), "--", "sh", "-c", "echo no bread >&2; exit 3"]);
+  await using producer = new Run(["put", at(door), "--wait"], "body");
+  assert.deepEqual(await producer.result, {
+    code: 1,
+    stdout: "",
+    stderr: "Job 1: buried: no bread\n",
+  });
+  assert.match(worker.stderr, /Job 1: buried: no bread/);
+  await using lines = new Run(["put", at(door), "--lines", "--wait"], "x\ny\n");
+  const { code, stdout, stderr } = await lines.result;
+  assert.equal(code, 1);
+  assert.equal(stdout, "\n\n");
+  assert.match(stderr, /Line 1: buried: no bread\nLine 2: buried: no bread\n/);
+});
+
+Deno.test("quartet work: on SIGTERM finishes what it has, touching it, and exits with 0", async () => {
+  await using door = await openDoor();
+  await using worker = new Run(["work", at(door), "--", "sh", "-c", "sleep 2; echo done"]);
+  const client = door.queue.connect();
+  const id = await put(client, spec("x", { ttrMs: 1000 }));
+  await within(
+    LIMIT_MS,
+    "the job to be taken",
+    (async () => {
+      while ((await client.statsJob(id))!.state !== "reserved") {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    })(),
+  );
+  worker.child.kill("SIGTERM");
+  const { code } = await worker.result;
+  assert.equal(code, 0);
+  assert.deepEqual(await client.result(id), { state: "done", body: "done\n" });
+});
+
+Deno.test("quartet work: comes back when the connection is lost", async () => {
+  const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions());
+  await using door = await openDoor({ queue });
+  await using _worker = new Run(["work", at(door)]);
+  const client = queue.connect();
+  const first = await put(client, spec("3"));
+  await within(LIMIT_MS, "the first result", Promise.resolve(client.wait(first, LIMIT_MS)));
+  for (const connection of door.listener.connections) connection.close();
+  const second = await put(client, spec("4"));
+  const outcome = await within(
+    LIMIT_MS,
+    "the second",
+    Promise.resolve(client.wait(second, LIMIT_MS)),
+  );
+  assert.deepEqual(outcome, { state: "done", body: "16" });
+});
+
+Deno.test("quartet work --push: answers the push door", async () => {
+  const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions());
+  const door = new PushDoor(queue, { tube: "square", maxLineBytes: 1000, log: SILENT_LOG });
+  const listener = await Listener.listen({ transport: "tcp", hostname: "127.0.0.1", port: 0 }, {
+    maxClients: 10,
+    idleTimeoutMs: 0,
+    fullReply: new Uint8Array(0),
+    log: SILENT_LOG,
+    handle: (connection) => door.serve(connection),
+  });
+  try {
+    assert(listener.address.transport === "tcp");
+    await using worker = new Run(["work", `127.0.0.1:${listener.address.port}`, "--push"]);
+    const client = queue.connect();
+    client.use("square");
+    const id = await put(client, spec("12"));
+    const outcome = await within(
+      LIMIT_MS,
+      "the result",
+      Promise.resolve(client.wait(id, LIMIT_MS)),
+    );
+    assert.deepEqual(outcome, { state: "done", body: "144" });
+    worker.child.kill("SIGTERM");
+    assert.equal((await worker.result).code, 0);
+  } finally {
+    await listener.close();
+    await queue.close();
+  }
+});
+
+Deno.test("quartet put and work: a command line that makes no sense is told so", async () => {
+  const faults: [string[], RegExp][] = [
+    [["put", "127.0.0.1:1", "--priority=x", "y"], /--priority/],
+    [["put", "127.0.0.1:1", "--ttr", "soon", "x"], /--ttr "soon" is not a time/],
+    [["put", "127.0.0.1:1", "--lines", "x"], /--lines takes no BODY/],
+    [["work", "127.0.0.1:1", "--jobs", "0"], /--jobs must be/],
+    [["work", "127.0.0.1:1", "--push", "--tube", "a"], /--tube cannot be chosen/],
+    [["work", "nowhere"], /Cannot read "nowhere" as an address/],
+  ];
+  await Promise.all(faults.map(async ([args, message]) => {
+    await using run = new Run(args);
+    const { code, stderr } = await run.result;
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, message);
+  }));
+});
