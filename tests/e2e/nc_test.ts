@@ -1,0 +1,125 @@
+/** A client that nobody here has written: OpenBSD's `nc`, where it is installed. */
+
+import assert from "node:assert/strict";
+import type { Address } from "../../lib/net/address.ts";
+import { startDaemon } from "../support/daemon.ts";
+import { within } from "../support/within.ts";
+
+async function hasNc(): Promise<boolean> {
+  try {
+    const { stdout, stderr } = await new Deno.Command("nc", { args: ["-h"] }).output();
+    return /openbsd/i.test(new TextDecoder().decode(new Uint8Array([...stdout, ...stderr])));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+const ignore = !await hasNc();
+
+/** A running `nc`, with what it has printed. */
+class Nc implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #input: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
+  readonly #output: ReadableStreamDefaultReader<string>;
+  #printed = "";
+
+  constructor(address: Address) {
+    const where = address.transport === "tcp"
+      ? [address.hostname, String(address.port)]
+      : ["-U", address.path];
+    this.#child = new Deno.Command("nc", {
+      args: ["-N", ...where],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    this.#input = this.#child.stdin.getWriter();
+    this.#output = this.#child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  }
+
+  async type(text: string): Promise<void> {
+    await this.#input.write(new TextEncoder().encode(text));
+  }
+
+  /** Waits until it has printed exactly this. */
+  async prints(expected: string): Promise<void> {
+    while (this.#printed.length < expected.length) {
+      const what = `${JSON.stringify(expected)} after ${JSON.stringify(this.#printed)}`;
+      const { value, done } = await within(10_000, what, this.#output.read());
+      if (done) break;
+      this.#printed += value;
+    }
+    assert.equal(this.#printed, expected);
+  }
+
+  /** Ends its input, and waits for the rest of what it prints and for its end. */
+  async end(): Promise<string> {
+    await this.#input.close();
+    for (;;) {
+      const { value, done } = await within(10_000, "the end of nc", this.#output.read());
+      if (done) break;
+      this.#printed += value;
+    }
+    assert.equal((await this.#child.status).code, 0);
+    return this.#printed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch (error) {
+      // It has ended by itself.
+      if (!(error instanceof TypeError)) throw error;
+    }
+    await this.#input.close().catch(() => {});
+    await this.#output.cancel();
+    await this.#child.status;
+  }
+}
+
+Deno.test({
+  name: "nc: what one types, the other sees",
+  ignore,
+  fn: async () => {
+    await using daemon = await startDaemon({
+      config: '[log]\nlevel = "debug"\n[echo]\nlisten = "127.0.0.1:0"\n',
+    });
+    await using one = new Nc(daemon.address("echo"));
+    await using two = new Nc(daemon.address("echo"));
+    await daemon.loggedTimes('msg="Client connected"', 2);
+    await one.type("hello\n");
+    await one.prints("hello\n");
+    await two.prints("hello\n");
+    await two.type("hi there\n");
+    await one.prints("hello\nhi there\n");
+    await two.prints("hello\nhi there\n");
+    assert.equal((await daemon.stop()).code, 0);
+    assert.equal(await one.end(), "hello\nhi there\n");
+  },
+});
+
+Deno.test({
+  name: "nc: a file that ends without a newline is answered to its end",
+  ignore,
+  fn: async () => {
+    await using daemon = await startDaemon({ config: '[echo]\nlisten = "127.0.0.1:0"\n' });
+    await using nc = new Nc(daemon.address("echo"));
+    await nc.type("a\n\r\nb");
+    assert.equal(await nc.end(), "a\n\r\nb\n");
+  },
+});
+
+Deno.test({
+  name: "nc: a unix socket serves as a port does, and is gone when the daemon is",
+  ignore,
+  fn: async () => {
+    await using daemon = await startDaemon({ config: '[echo]\nlisten = "unix:echo.sock"\n' });
+    const path = `${daemon.directory}/echo.sock`;
+    await using nc = new Nc({ transport: "unix", path });
+    await nc.type("over a path\n");
+    assert.equal(await nc.end(), "over a path\n");
+    assert.equal((await daemon.stop()).code, 0);
+    await assert.rejects(Deno.lstat(path), Deno.errors.NotFound);
+  },
+});
