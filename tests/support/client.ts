@@ -8,7 +8,8 @@ const decoder = new TextDecoder();
 export class TestClient implements Disposable {
   readonly conn: Deno.Conn;
   /** Arrays are never written to once they are here, so parts of them can be handed out. */
-  #unread = new Uint8Array(0);
+  #unread: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+  readonly #chunk = new Uint8Array(65536);
   #closed = false;
 
   private constructor(conn: Deno.Conn) {
@@ -77,13 +78,13 @@ export class TestClient implements Disposable {
   }
 
   async #fill(): Promise<boolean> {
-    const chunk = new Uint8Array(65536);
-    const count = await within(10_000, "bytes from the server", this.conn.read(chunk));
+    const reading = this.conn.read(this.#chunk);
+    const count = await within(10_000, "bytes from the server", reading);
     if (count === null) return false;
     const unread = this.#unread;
     this.#unread = new Uint8Array(unread.length + count);
     this.#unread.set(unread);
-    this.#unread.set(chunk.subarray(0, count), unread.length);
+    this.#unread.set(this.#chunk.subarray(0, count), unread.length);
     return true;
   }
 
