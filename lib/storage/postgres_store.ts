@@ -153,8 +153,14 @@ export class PostgresStore implements Store {
     const client = database.connect({
       name: "kv",
       connections: CONNECTIONS,
-      // Few keys out of many: the index of the key is right, whatever the statistics say.
-      settings: { enable_hashjoin: "off", enable_mergejoin: "off", enable_seqscan: "off" },
+      // Few keys out of many: the index of the key is right, whatever the statistics say, and so is
+      // the first plan; planning costs three times as much as reading a key.
+      settings: {
+        enable_hashjoin: "off",
+        enable_mergejoin: "off",
+        enable_seqscan: "off",
+        plan_cache_mode: "force_generic_plan",
+      },
     });
     const store = new PostgresStore(client, options.log);
     try {
