@@ -1,0 +1,252 @@
+import assert from "node:assert/strict";
+import { encodeFrame, FRAME } from "../../lib/mesh/frame.ts";
+import { parseAddress } from "../../lib/net/address.ts";
+import { TestClient } from "../support/client.ts";
+import { until } from "../support/within.ts";
+import { FakePeer } from "./support/fake_peer.ts";
+import { generated, MeshFiles, QuartetProcess } from "./support/nodes.ts";
+
+/** How long the others may take to stop. */
+const STOP_MS = 5000;
+const OLD_OUTPUT = "what was there before";
+
+/** Files of a mesh whose nodes have an output already. */
+async function filesWithOutputs(inputs: Uint8Array[]): Promise<MeshFiles> {
+  const files = await MeshFiles.create(inputs);
+  for (let node = 0; node < inputs.length; node++) {
+    await Deno.writeTextFile(files.output(node), OLD_OUTPUT);
+  }
+  return files;
+}
+
+/** Expects a process to stop in time with this on its standard error. */
+async function assertFails(process: QuartetProcess, message: RegExp, ms = STOP_MS): Promise<void> {
+  const { code, stderr, stdout } = await process.ended(ms);
+  assert.match(stderr, message);
+  assert.equal(stdout, "");
+  assert.equal(code, 1);
+}
+
+/** Expects outputs to be as they were, and no other files, but those of nodes that were killed. */
+async function assertUntouched(files: MeshFiles, ...killed: number[]): Promise<void> {
+  for (let node = 0; node < files.addresses.length; node++) {
+    assert.equal(await Deno.readTextFile(files.output(node)), OLD_OUTPUT);
+  }
+  const others = (await files.leftovers()).filter((name) => (
+    !killed.some((node) => name.startsWith(`.out-${node}.`))
+  ));
+  assert.deepEqual(others, []);
+}
+
+const small = () => [generated(500), generated(500, { first: 500 }), new Uint8Array(0)];
+
+/** What the fake peer does before it holds up the others. */
+const PHASES: Record<string, (fake: FakePeer) => Promise<void>> = {
+  // Nobody tells that the two others have met; the next dial comes within 250 ms.
+  sample: () => new Promise((resolve) => setTimeout(resolve, 1500)),
+  shuffle: (fake) => fake.sample(),
+  commit: async (fake) => {
+    await fake.sample();
+    await fake.end();
+    for (const node of [0, 1]) await fake.frame(node, FRAME.END);
+  },
+};
+
+for (const [phase, play] of Object.entries(PHASES)) {
+  Deno.test(`quartet sort: a node that is killed during ${phase} is named by the others`, async () => {
+    await using files = await filesWithOutputs(small());
+    await using first = new QuartetProcess(files.words(0));
+    await using second = new QuartetProcess(files.words(1));
+    await using fake = await FakePeer.join(files.addresses);
+    await play(fake);
+    second.child.kill("SIGKILL");
+    await assertFails(first, /^node 1 \(127.0.0.1:\d+\) closed the connection during /);
+    assert.equal((await fake.abort(0)).node, 1);
+    await assertUntouched(files, 1);
+  });
+}
+
+Deno.test("quartet sort: a node that is killed before all are connected is named", async () => {
+  await using files = await filesWithOutputs(small());
+  await using first = new QuartetProcess(files.words(0));
+  await using second = new QuartetProcess(files.words(1));
+  // When the first says that it waits for the third alone, the second has come.
+  const address = parseAddress(files.addresses[1]!);
+  await until(
+    "the second listens",
+    async () => {
+      try {
+        using _ = await TestClient.connect(address);
+        return true;
+      } catch {
+        return false;
+      }
+    },
+    20_000,
+    50,
+  );
+  // The next dial comes within 250 ms.
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  second.child.kill("SIGKILL");
+  await assertFails(first, /node 1 \(.*\) closed the connection before all were connected/);
+  await assertUntouched(files);
+});
+
+Deno.test("quartet sort: a node that never starts is named", async () => {
+  await using files = await filesWithOutputs(small());
+  await using first = new QuartetProcess(files.words(0, "--dial-timeout", "1s"));
+  await assertFails(first, /^Cannot connect within 1 s, missing node 1 \(.*refused.*, node 2 /i);
+  await assertUntouched(files);
+});
+
+Deno.test("quartet sort: a node that is stopped is named after the stall timeout", async () => {
+  await using files = await filesWithOutputs(small());
+  const words = ["--stall-timeout", "1s"];
+  await using first = new QuartetProcess(files.words(0, ...words));
+  await using second = new QuartetProcess(files.words(1, ...words));
+  await using fake = await FakePeer.join(files.addresses);
+  await fake.sample();
+  const pings = setInterval(() => {
+    for (const link of fake.links.values()) link.send(FRAME.PING).catch(() => {});
+  }, 200);
+  try {
+    second.child.kill("SIGSTOP");
+    await assertFails(first, /^node 1 \(.*\): nothing was heard for 1 s during shuffle/);
+  } finally {
+    clearInterval(pings);
+  }
+  await assertUntouched(files, 1);
+});
+
+Deno.test("quartet sort: a damaged frame is refused, and its sender named", async () => {
+  await using files = await filesWithOutputs(small());
+  await using first = new QuartetProcess(files.words(0));
+  await using second = new QuartetProcess(files.words(1));
+  await using fake = await FakePeer.join(files.addresses);
+  await fake.sample();
+  const frame = encodeFrame(FRAME.DATA, new Uint8Array(124));
+  frame[50]! ^= 1;
+  await fake.links.get(1)!.write(frame);
+  await assertFails(second, /^node 2 \(.*\): sent a damaged frame during (sample|shuffle)/);
+  await assertFails(first, /node 2 /);
+  await assertUntouched(files);
+});
+
+Deno.test("quartet sort: data that does not arrive is noticed", async () => {
+  await using files = await filesWithOutputs(small());
+  await using first = new QuartetProcess(files.words(0));
+  await using second = new QuartetProcess(files.words(1));
+  await using fake = await FakePeer.join(files.addresses);
+  await fake.sample();
+  await fake.end({ records: 5, bytes: 500, sum: 12345n });
+  await assertFails(first, /node 2 .*5 records and only 0 of them arrived/);
+  await assertFails(second, /node 2 /);
+  await assertUntouched(files);
+});
+
+Deno.test("quartet sort: nodes that mean different things say what differs", async () => {
+  const cases: [string[], RegExp][] = [
+    [["--key", "0:9"], /its format is records of 100 bytes, key 0:\d+, mine is/],
+    [["--partition", "bits"], /its partition is "(bits|sample)", mine is/],
+    [["--job", "other"], /its job is "(other|sort)", mine is|Cannot connect/],
+  ];
+  for (const [words, message] of cases) {
+    await using files = await filesWithOutputs(small().slice(0, 2));
+    const patience = ["--dial-timeout", "4s"];
+    await using first = new QuartetProcess(files.words(0, ...patience));
+    await using second = new QuartetProcess(files.words(1, ...patience, ...words));
+    await assertFails(first, message, 10_000);
+    await assertFails(second, message, 10_000);
+    await assertUntouched(files);
+  }
+});
+
+Deno.test("quartet sort: strangers at the port are refused, and the job goes on", async () => {
+  await using files = await MeshFiles.create(small());
+  await using third = new QuartetProcess(files.words(2));
+  const address = parseAddress(files.addresses[2]!);
+  let connected = 0;
+  await until(
+    "it listens and strangers have called",
+    async () => {
+      try {
+        using client = await TestClient.connect(address);
+        const bytes = crypto.getRandomValues(new Uint8Array(5000));
+        await client.send(connected % 2 === 0 ? bytes : "PEER {}\n");
+        await client.rest().catch(() => {});
+        return ++connected === 6;
+      } catch {
+        return false;
+      }
+    },
+    20_000,
+    20,
+  );
+  await using first = new QuartetProcess(files.words(0));
+  await using second = new QuartetProcess(files.words(1));
+  for (const node of [first, second, third]) assert.equal((await node.ended()).code, 0);
+});
+
+Deno.test("quartet sort: an output that cannot grow any more fails the job everywhere", async () => {
+  const inputs = [generated(30_000), generated(30_000, { first: 30_000 })];
+  await using files = await filesWithOutputs(inputs);
+  // What a full file system does, without one: no file may have more than 512 KiB.
+  const limited = ["sh", "-c", 'trap "" XFSZ; ulimit -f 1024; exec "$@"', "sh"];
+  await using first = new QuartetProcess(files.words(0));
+  await using second = new QuartetProcess(files.words(1), { prefix: limited });
+  await assertFails(second, /^node 1: File too large/, 20_000);
+  await assertFails(first, /^node 1: File too large/);
+  await assertUntouched(files);
+});
+
+Deno.test("quartet sort: a record that is cut off is named by its offset", async () => {
+  await using files = await filesWithOutputs([generated(10), generated(10).subarray(0, 950)]);
+  await using first = new QuartetProcess(files.words(0));
+  await using second = new QuartetProcess(files.words(1));
+  const message =
+    /^node 1: Cannot sort ".*in-1": the record at byte 900 is cut off, it has 50 of 100/;
+  await assertFails(first, message, 20_000);
+  await assertFails(second, message);
+  await assertUntouched(files);
+});
+
+Deno.test("quartet sort: a line that is too long is named by its offset", async () => {
+  const input = new Uint8Array(200_000).fill(0x61);
+  input[9] = input[99_999] = 0x0a;
+  await using files = await filesWithOutputs([input]);
+  await using only = new QuartetProcess(files.words(0, "--lines"));
+  await assertFails(only, /Cannot sort the line at byte 10: it has more than 65534 bytes/, 20_000);
+  await assertUntouched(files);
+});
+
+Deno.test("quartet sort: SIGTERM ends it, and nothing is left behind", async () => {
+  await using files = await filesWithOutputs(small());
+  await using first = new QuartetProcess(files.words(0));
+  await using second = new QuartetProcess(files.words(1));
+  await using fake = await FakePeer.join(files.addresses);
+  await fake.sample();
+  await fake.end();
+  first.child.kill("SIGTERM");
+  await assertFails(first, /^Cancelled$/m);
+  await assertFails(second, /Cancelled/);
+  await assertUntouched(files);
+});
+
+Deno.test("quartet sort: the command line is checked", async () => {
+  const cases: [string[], number, RegExp][] = [
+    [["a", "b", "--memory", "1MiB"], 2, /--memory "1MiB" is not a size from 64MiB/],
+    [["a", "b", "--nodes", "h:1,h:2"], 2, /--node is missing/],
+    [["a", "b", "--nodes", "h:1,h:2", "--node", "2"], 2, /--node "2" is not one of 0 to 1/],
+    [["a", "b", "--nodes", "h:1,h:2,h:3", "--node", "0", "--partition", "bits"], 2, /there are 3/],
+    [["a", "b", "--lines", "--record", "5"], 2, /"lines" and "record" together/],
+    [["a", "b", "--nodes", "h"], 2, /Cannot read "h" as an address/],
+    [["a", "b", "--nodes", "no.yaml", "--node", "0"], 1, /Cannot read "no.yaml"/],
+    [["no-such-file", "b"], 1, /Cannot read "no-such-file"/],
+  ];
+  await Promise.all(cases.map(async ([words, expected, message]) => {
+    await using process = new QuartetProcess(["sort", ...words]);
+    const { code, stderr } = await process.ended();
+    assert.match(stderr, message);
+    assert.equal(code, expected);
+  }));
+});

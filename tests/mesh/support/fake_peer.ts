@@ -1,0 +1,98 @@
+import { createLog } from "../../../lib/log.ts";
+import { admitPeer } from "../../../lib/mesh/door.ts";
+import {
+  decodeAbort,
+  encodeSample,
+  encodeTallies,
+  FRAME,
+  type Frame,
+  type FrameType,
+} from "../../../lib/mesh/frame.ts";
+import { emptyTally } from "../../../lib/mesh/checksum.ts";
+import { MESH_VERSION } from "../../../lib/mesh/hello.ts";
+import { Meeting, readFirstLine } from "../../../lib/mesh/meeting.ts";
+import type { PeerLink } from "../../../lib/mesh/peer_link.ts";
+import { DEFAULT_RECORD_FORMAT } from "../../../lib/mesh/record_format.ts";
+import { parseAddress } from "../../../lib/net/address.ts";
+import { Listener } from "../../../lib/net/listener.ts";
+import { within } from "../../support/within.ts";
+
+const WAIT_MS = 20_000;
+
+/** The last node of a mesh, which does what a test wants and not more. */
+export class FakePeer implements AsyncDisposable {
+  readonly links: Map<number, PeerLink>;
+  readonly #listener: Listener;
+
+  private constructor(listener: Listener, links: PeerLink[]) {
+    this.#listener = listener;
+    this.links = new Map(links.map((link) => [link.node, link]));
+  }
+
+  /** Joins as the last of the nodes; resolves when all others are there. */
+  static async join(addresses: string[]): Promise<FakePeer> {
+    const node = addresses.length - 1;
+    const hello = {
+      version: MESH_VERSION,
+      job: "sort",
+      node,
+      nodes: addresses.length,
+      format: DEFAULT_RECORD_FORMAT,
+      partition: "sample",
+    } as const;
+    const meeting = new Meeting({
+      addresses: addresses.map(parseAddress),
+      hello,
+      dialTimeoutMs: WAIT_MS,
+      stallTimeoutMs: WAIT_MS,
+    });
+    const listener = await Listener.listen(parseAddress(addresses[node]!), {
+      maxClients: 100,
+      idleTimeoutMs: 0,
+      fullReply: new Uint8Array(0),
+      log: createLog("fake", { level: "error", format: "text", sink: () => {} }),
+      handle: async (connection) => {
+        const first = await readFirstLine(connection);
+        if (first) await admitPeer({ connection, ...first }, () => meeting);
+      },
+    });
+    try {
+      return new FakePeer(listener, await meeting.links);
+    } catch (error) {
+      await listener.close();
+      throw error;
+    }
+  }
+
+  /** The next frame of a type from a node; others are passed over. */
+  async frame(node: number, type: FrameType): Promise<Frame> {
+    for (;;) {
+      const received = this.links.get(node)!.receive();
+      const frame = await within(WAIT_MS, `a frame of type ${type}`, received);
+      if (frame === null) throw new Error(`Node ${node} closed without a frame of type ${type}`);
+      if (frame.type === type) return frame;
+    }
+  }
+
+  /** Why a node says that the job has failed. */
+  async abort(node: number): Promise<{ node: number; reason: string }> {
+    return decodeAbort((await this.frame(node, FRAME.ABORT)).payload);
+  }
+
+  /** Says that its input is empty, and waits for the plan. */
+  async sample(): Promise<void> {
+    const sample = encodeSample({ bytes: 0, maxBuckets: 100, keys: [] });
+    await this.links.get(0)!.send(FRAME.SAMPLE, sample);
+    await this.frame(0, FRAME.PLAN);
+  }
+
+  /** Says that it has no data for anybody, or what a test would have it say. */
+  async end(tally = emptyTally()): Promise<void> {
+    for (const link of this.links.values()) await link.send(FRAME.END, encodeTallies(tally));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const link of this.links.values()) link.close();
+    await this.#listener.close();
+  }
+}
