@@ -7,17 +7,9 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import { LINES, measureBroadcast, type Measurement, measureReplies, NATS } from "./echo/loads.ts";
-import {
-  hasNats,
-  nats,
-  pipeline,
-  quartet,
-  REPLY,
-  type ServerCommand,
-  type ServerProcess,
-  startServer,
-} from "./echo/servers.ts";
+import { hasNats, nats, pipeline, quartet, REPLY } from "./echo/servers.ts";
 import { LoadSockets } from "./support/load_sockets.ts";
+import { type ServerCommand, type ServerProcess, startServer } from "./support/servers.ts";
 import { formatCount, formatTable } from "./support/table.ts";
 import { median, residentBytes } from "./support/usage.ts";
 

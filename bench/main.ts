@@ -7,6 +7,7 @@
 /** All benchmarks. Each is loaded only when it is asked for. */
 const BENCHMARKS: Record<string, () => Promise<{ main(args: string[]): Promise<void> }>> = {
   echo: () => import("./echo.ts"),
+  kv: () => import("./kv.ts"),
   task: () => import("./task.ts"),
 };
 

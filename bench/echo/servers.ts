@@ -1,27 +1,14 @@
-import { deadline } from "@std/async/deadline";
-import { delay } from "@std/async/delay";
 import { withOthersOff } from "../../tests/support/daemon.ts";
-
-/** A server that runs as a process of its own. */
-export interface ServerProcess extends AsyncDisposable {
-  readonly pid: number;
-  readonly port: number;
-  /** From the start of the process to the first connection that it took, in milliseconds. */
-  readonly startMs: number;
-}
-
-/** How a server is started on a port. */
-export type ServerCommand = (port: number, directory: string) => Promise<{
-  command: string;
-  args: string[];
-}>;
+import {
+  denoRun,
+  isInstalled,
+  quartetServe,
+  ROOT,
+  type ServerCommand,
+} from "../support/servers.ts";
 
 /** What quartet and the pipeline server answer a line with. */
 export const REPLY = "Message received.";
-
-const ROOT = new URL("../../", import.meta.url).pathname;
-const CONFIG = `--config=${ROOT}deno.json`;
-const START_MAX_MS = 20_000;
 
 /** quartet with echo alone, in one of its modes, with whatever else its command line sets. */
 export function quartet(mode: "broadcast" | "confirm", ...settings: string[]): ServerCommand {
@@ -29,9 +16,7 @@ export function quartet(mode: "broadcast" | "confirm", ...settings: string[]): S
     const echo = `[echo]\nlisten = "127.0.0.1:${port}"\nmode = "${mode}"\nreply = "${REPLY}"\n`;
     const file = `${directory}/quartet.toml`;
     await Deno.writeTextFile(file, withOthersOff(echo));
-    const permissions = ["--allow-net", "--allow-read", "--allow-write", "--allow-env"];
-    const set = settings.flatMap((setting) => ["--set", setting]);
-    return denoRun([...permissions, `${ROOT}main.ts`, "serve", "--config", file, ...set]);
+    return quartetServe(file, settings.flatMap((setting) => ["--set", setting]));
   };
 }
 
@@ -41,78 +26,11 @@ export function pipeline(...options: string[]): ServerCommand {
   return (port) => Promise.resolve(denoRun(["--allow-net", file, String(port), REPLY, ...options]));
 }
 
-function denoRun(words: string[]): { command: string; args: string[] } {
-  return { command: Deno.execPath(), args: ["run", "--frozen", CONFIG, ...words] };
-}
-
 /** nats-server, with its defaults. */
 export const nats: ServerCommand = (port) =>
   Promise.resolve({ command: "nats-server", args: ["-a", "127.0.0.1", "-p", String(port)] });
 
 /** Whether nats-server is installed. */
-export async function hasNats(): Promise<boolean> {
-  try {
-    return (await new Deno.Command("nats-server", { args: ["--version"] }).output()).success;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
-
-/**
- * Starts a server and waits until it takes a connection.
- *
- * @throws {Error} If it does not in time; it is gone then.
- */
-export async function startServer(server: ServerCommand): Promise<ServerProcess> {
-  const directory = await Deno.makeTempDir({ prefix: "quartet-bench-" });
-  const port = freePort();
-  const { command, args } = await server(port, directory);
-  const startedMs = performance.now();
-  const child = new Deno.Command(command, {
-    args,
-    cwd: directory,
-    env: { NO_COLOR: "1" },
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-  }).spawn();
-  async function stop(): Promise<void> {
-    try {
-      child.kill("SIGKILL");
-    } catch (error) {
-      // It has ended by itself.
-      if (!(error instanceof TypeError)) throw error;
-    }
-    await child.status;
-    await Deno.remove(directory, { recursive: true });
-  }
-  try {
-    await deadline(firstAccept(port, child.status), START_MAX_MS);
-  } catch (error) {
-    await stop();
-    throw new Error(`Cannot start ${command} ${args.join(" ")}`, { cause: error });
-  }
-  const startMs = performance.now() - startedMs;
-  return { pid: child.pid, port, startMs, [Symbol.asyncDispose]: stop };
-}
-
-/** A port that was free a moment ago: not every server says which one it has picked. */
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
-
-async function firstAccept(port: number, ended: Promise<Deno.CommandStatus>): Promise<void> {
-  let hasEnded = false;
-  ended.then(() => hasEnded = true);
-  for (;;) {
-    try {
-      return (await Deno.connect({ hostname: "127.0.0.1", port })).close();
-    } catch (error) {
-      if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
-      if (hasEnded) throw new Error("It has ended");
-    }
-    await delay(1);
-  }
+export function hasNats(): Promise<boolean> {
+  return isInstalled("nats-server");
 }

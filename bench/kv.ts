@@ -1,0 +1,224 @@
+/**
+ * `deno task bench kv`: kv beside others on this machine, in one run. Each is measured several
+ * times in turn with the others; the tables have the medians.
+ *
+ * @module
+ */
+
+import { parseArgs } from "@std/cli/parse-args";
+import { PostgresServer } from "../tests/support/postgres.ts";
+import {
+  fill,
+  fillRedis,
+  KEYS,
+  type Measurement,
+  redisBenchmark,
+  type RedisLoad,
+  textLoad,
+} from "./kv/loads.ts";
+import { mutexServer, quartetKv, redisDurable, redisInMemory } from "./kv/servers.ts";
+import {
+  isInstalled,
+  type ServerCommand,
+  type ServerProcess,
+  startServer,
+} from "./support/servers.ts";
+import { formatCount, formatTable } from "./support/table.ts";
+import { median, residentBytes } from "./support/usage.ts";
+
+const CONNECTIONS = 50;
+const MEMORY_KEYS = 1_000_000;
+const MEMORY_VALUE_BYTES = 64;
+
+/** What can be measured by itself. */
+const PARTS = ["memory", "sqlite", "postgres", "space"] as const;
+
+const USAGE = `deno task bench kv [--seconds 1] [--rounds 3] [--only ${PARTS.join("|")}]
+
+  --seconds S  how long each measurement takes, about
+  --rounds N   how often each is taken
+  --only PART  only this part: SET and GET in memory, SET on the disk, PUT and GET on PostgreSQL,
+               or the memory that keys take
+`;
+
+/** Measures kv and a rival in turn. */
+async function compare(
+  own: ServerProcess,
+  other: ServerProcess,
+  rounds: number,
+  run: (server: ServerProcess) => Promise<Measurement>,
+): Promise<[Measurement, Measurement]> {
+  const runs: [Measurement[], Measurement[]] = [[], []];
+  for (let round = 0; round < rounds; round++) {
+    runs[0].push(await run(own));
+    runs[1].push(await run(other));
+  }
+  return [medians(runs[0]), medians(runs[1])];
+}
+
+function medians(runs: Measurement[]): Measurement {
+  const of = (pick: (run: Measurement) => number) => median(runs.map(pick));
+  const medians = {
+    perSecond: of((run) => run.perSecond),
+    p50Ms: of((run) => run.p50Ms),
+    p99Ms: of((run) => run.p99Ms),
+    serverBusy: of((run) => run.serverBusy),
+  };
+  return runs[0]!.loadBusy === undefined
+    ? medians
+    : { ...medians, loadBusy: of((run) => run.loadBusy!) };
+}
+
+const HEAD = [
+  "",
+  "kv/s",
+  "other/s",
+  "ratio",
+  "wanted",
+  "kv p50",
+  "kv p99",
+  "other p50",
+  "other p99",
+  "kv busy",
+  "load busy",
+];
+
+function row(name: string, wanted: string, [own, other]: Measurement[]): string[] {
+  const percent = (part: number) => `${(100 * part).toFixed(0)} %`;
+  const ms = (time: number) => `${time.toFixed(time < 10 ? 2 : 0)} ms`;
+  return [
+    name,
+    formatCount(own!.perSecond),
+    formatCount(other!.perSecond),
+    `${(own!.perSecond / other!.perSecond).toFixed(2)}×`,
+    wanted,
+    ms(own!.p50Ms),
+    ms(own!.p99Ms),
+    ms(other!.p50Ms),
+    ms(other!.p99Ms),
+    percent(own!.serverBusy),
+    own!.loadBusy === undefined ? "" : percent(own!.loadBusy),
+  ];
+}
+
+/** How many requests take about a second; redis-benchmark counts requests, not seconds. */
+const REQUESTS_PER_SECOND: Record<number, number> = { 1: 120_000, 16: 1_000_000 };
+
+type RedisRow = [load: Omit<RedisLoad, "requests">, wanted: string];
+
+async function redisTable(
+  commands: [own: ServerCommand, other: ServerCommand],
+  wanted: RedisRow[],
+  options: Options,
+): Promise<string> {
+  await using own = await startServer(commands[0]);
+  await using other = await startServer(commands[1]);
+  const rows: string[][] = [];
+  for (const [load, ratio] of wanted) {
+    const requests = Math.round(REQUESTS_PER_SECOND[load.pipeline]! * options.seconds);
+    const both = await compare(
+      own,
+      other,
+      options.rounds,
+      (server) => redisBenchmark(server, { ...load, requests }),
+    );
+    rows.push(row(`${load.command.toUpperCase()} -P ${load.pipeline}`, ratio, both));
+  }
+  return formatTable(HEAD, rows);
+}
+
+interface Options {
+  seconds: number;
+  rounds: number;
+}
+
+async function inMemory(options: Options): Promise<string> {
+  const table = await redisTable([quartetKv("memory:"), redisInMemory], [
+    [{ command: "set", pipeline: 1 }, "≥ 0.9×"],
+    [{ command: "get", pipeline: 1 }, "≥ 0.9×"],
+    [{ command: "set", pipeline: 16 }, "≥ 0.5×"],
+    [{ command: "get", pipeline: 16 }, "≥ 0.5×"],
+  ], options);
+  return `redis-benchmark -c ${CONNECTIONS}, ${KEYS} keys: kv on memory: beside Redis.\n\n${table}`;
+}
+
+async function onDisk(options: Options): Promise<string> {
+  const table = await redisTable([quartetKv("sqlite:kv.db"), redisDurable], [
+    [{ command: "set", pipeline: 1 }, "≥ 1.0×"],
+    [{ command: "set", pipeline: 16 }, ""],
+    [{ command: "get", pipeline: 1 }, ""],
+  ], options);
+  return `The same: kv on sqlite: beside Redis with appendfsync always.\n\n${table}`;
+}
+
+async function onPostgres({ seconds, rounds }: Options): Promise<string> {
+  await using postgres = await PostgresServer.start({ fsync: true });
+  await using own = await startServer(quartetKv(await postgres.createDatabase()));
+  await using other = await startServer(mutexServer(await postgres.createDatabase()));
+  const rows: string[][] = [];
+  for (
+    const [command, inFlight, wanted] of [
+      ["PUT", 1, "≥ 15×"],
+      ["PUT", 16, "≥ 35×"],
+      ["GET", 1, "≥ 10×"],
+      ["GET", 16, ""],
+    ] as const
+  ) {
+    const load = { command, inFlight, connections: CONNECTIONS, valueBytes: 64, seconds };
+    const both = await compare(own, other, rounds, (server) => textLoad(server, load));
+    rows.push(row(`${command}, ${inFlight} in flight`, wanted, both));
+  }
+  return `Text protocol, ${CONNECTIONS} connections, ${KEYS} keys, values of 64 bytes: kv on ` +
+    `PostgreSQL beside a mutex\naround the same database. Latencies are those of a batch.\n\n` +
+    formatTable(HEAD, rows);
+}
+
+async function space(withRedis: boolean): Promise<string> {
+  const contestants: [string, ServerCommand, typeof fill][] = [
+    ["kv on memory:", quartetKv("memory:"), fill],
+    ["kv on sqlite:", quartetKv("sqlite:kv.db"), fill],
+  ];
+  if (withRedis) contestants.push(["Redis", redisInMemory, fillRedis]);
+  const rows: string[][] = [];
+  for (const [name, command, fillUp] of contestants) {
+    await using server = await startServer(command);
+    const empty = await residentBytes(server.pid);
+    fillUp(server, MEMORY_KEYS, MEMORY_VALUE_BYTES);
+    const full = await residentBytes(server.pid);
+    const mib = (bytes: number) => `${(bytes / 1024 / 1024).toFixed(0)} MiB`;
+    rows.push([name, mib(empty), mib(full), `${((full - empty) / MEMORY_KEYS).toFixed(0)} B`]);
+  }
+  return `Resident memory, ${MEMORY_KEYS} keys of 16 bytes, values of ${MEMORY_VALUE_BYTES}.\n\n` +
+    formatTable(["", "empty", "full", "a key and its value"], rows);
+}
+
+/** Runs the benchmark. */
+export async function main(args: string[]): Promise<void> {
+  const options = parseArgs(args, {
+    string: ["seconds", "rounds", "only"],
+    boolean: ["help"],
+    default: { seconds: "1", rounds: "3" },
+  });
+  const seconds = Number(options.seconds), rounds = Number(options.rounds);
+  const part = PARTS.find((name) => name === options.only);
+  const isPart = options.only === undefined || part !== undefined;
+  if (options.help || !(seconds > 0) || !Number.isInteger(rounds) || rounds < 1 || !isPart) {
+    return print(USAGE);
+  }
+  const wants = (name: typeof PARTS[number]) => part === undefined || part === name;
+  const withRedis = await isInstalled("redis-server") && await isInstalled("redis-benchmark");
+  const [load] = Deno.loadavg();
+  print(`${navigator.hardwareConcurrency} processors, load ${load!.toFixed(2)} before the run\n\n`);
+  if (!withRedis) print("Redis is not compared: it is not installed.\n\n");
+  if (withRedis && wants("memory")) print(`${await inMemory({ seconds, rounds })}\n`);
+  if (withRedis && wants("sqlite")) print(`${await onDisk({ seconds, rounds })}\n`);
+  if (wants("postgres")) print(`${await onPostgres({ seconds, rounds })}\n`);
+  if (wants("space")) print(await space(withRedis));
+}
+
+function print(text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  for (let written = 0; written < bytes.length;) {
+    written += Deno.stdout.writeSync(bytes.subarray(written));
+  }
+}

@@ -1,0 +1,166 @@
+import process from "node:process";
+import { LoadSockets } from "../support/load_sockets.ts";
+import { cpuSeconds } from "../support/usage.ts";
+import type { ServerProcess } from "../support/servers.ts";
+
+/** What one run has measured. */
+export interface Measurement {
+  perSecond: number;
+  /** Half of all requests, and all but one in a hundred, were answered in this time. */
+  p50Ms: number;
+  p99Ms: number;
+  /** How much of one processor the server was using, as a part of 1. */
+  serverBusy: number;
+  /** The same of the load generator, where it is ours; near 1 it may be what limits the run. */
+  loadBusy?: number;
+}
+
+/** How many keys the loads go over. */
+export const KEYS = 100_000;
+
+/** What redis-benchmark is told. */
+export interface RedisLoad {
+  command: "set" | "get";
+  pipeline: number;
+  requests: number;
+}
+
+/** Runs redis-benchmark with 50 connections. */
+export async function redisBenchmark(
+  server: ServerProcess,
+  { command, pipeline, requests }: RedisLoad,
+): Promise<Measurement> {
+  const flags = { "-p": server.port, "-c": 50, "-r": KEYS, "-n": requests, "-P": pipeline };
+  const args = [...Object.entries(flags).flat().map(String), "-t", command, "--csv"];
+  const startedMs = performance.now();
+  const before = await cpuSeconds(server.pid);
+  const { stdout } = await new Deno.Command("redis-benchmark", { args }).output();
+  const elapsed = (performance.now() - startedMs) / 1000;
+  const busy = (await cpuSeconds(server.pid) - before) / elapsed;
+  // "test","rps","avg","min","p50","p95","p99","max", the latencies in milliseconds.
+  const row = new TextDecoder().decode(stdout).trim().split("\n").at(-1)!;
+  const cells = row.split(",").map((cell) => Number(cell.replaceAll('"', "")));
+  return { perSecond: cells[1]!, p50Ms: cells[4]!, p99Ms: cells[6]!, serverBusy: busy };
+}
+
+/** A load of lines. */
+export interface TextLoad {
+  command: "PUT" | "GET";
+  connections: number;
+  /** Requests of a connection that are on their way together. */
+  inFlight: number;
+  valueBytes: number;
+  seconds: number;
+}
+
+const encoder = new TextEncoder();
+const NEWLINE = 10;
+
+/** How long a run goes on before it counts, as a part of what counts. */
+const WARM_UP = 0.3;
+
+/** The key of a number: 16 bytes, as redis-benchmark's are. */
+export function keyOf(number: number): string {
+  return `key:${String(number).padStart(12, "0")}`;
+}
+
+/** Sends lines over many connections: when all of a batch are answered, the next one follows. */
+export async function textLoad(server: ServerProcess, load: TextLoad): Promise<Measurement> {
+  const { connections, inFlight, seconds } = load;
+  const batches = makeBatches(load);
+  using sockets = new LoadSockets();
+  sockets.connect(server.port, connections);
+  const missing = new Int32Array(connections);
+  const sentMs = new Float64Array(connections);
+  const latencies: number[] = [];
+  let next = 0, answered = 0, counting = false;
+
+  function send(index: number): void {
+    missing[index] = inFlight;
+    sentMs[index] = performance.now();
+    sockets.send(index, batches[next++ % batches.length]!);
+  }
+  function onReceived(index: number, bytes: number): void {
+    const { received } = sockets;
+    for (let at = 0; at < bytes; at++) if (received[at] === NEWLINE) missing[index]!--;
+    if (missing[index] !== 0) return;
+    if (counting) {
+      latencies.push(performance.now() - sentMs[index]!);
+      answered += inFlight;
+    }
+    send(index);
+  }
+  function runFor(durationMs: number): number {
+    const startedMs = performance.now();
+    let nowMs = startedMs;
+    for (; nowMs < startedMs + durationMs; nowMs = performance.now()) sockets.receive(onReceived);
+    return (nowMs - startedMs) / 1000;
+  }
+
+  for (let index = 0; index < connections; index++) send(index);
+  runFor(1000 * WARM_UP * seconds);
+  const serverBefore = await cpuSeconds(server.pid);
+  const ownBefore = process.cpuUsage();
+  counting = true;
+  const elapsed = runFor(1000 * seconds);
+  const own = process.cpuUsage(ownBefore);
+  const serverBusy = (await cpuSeconds(server.pid) - serverBefore) / elapsed;
+  latencies.sort((a, b) => a - b);
+  const quantile = (part: number) => latencies[Math.floor(part * latencies.length)] ?? NaN;
+  return {
+    perSecond: answered / elapsed,
+    p50Ms: quantile(0.5),
+    p99Ms: quantile(0.99),
+    serverBusy,
+    loadBusy: (own.user + own.system) / 1e6 / elapsed,
+  };
+}
+
+/** Batches that were made before, so that the generator only sends. */
+function makeBatches({ command, inFlight, valueBytes }: TextLoad): Uint8Array<ArrayBuffer>[] {
+  const value = "v".repeat(valueBytes);
+  return Array.from({ length: 4096 }, () => {
+    let text = "";
+    for (let count = 0; count < inFlight; count++) {
+      const key = keyOf(Math.floor(Math.random() * KEYS));
+      text += command === "PUT" ? `PUT ${key} ${value}\n` : `GET ${key}\n`;
+    }
+    return encoder.encode(text);
+  });
+}
+
+/** Writes keys 0 to `count` over the text protocol. */
+export function fill(server: ServerProcess, count: number, valueBytes: number): void {
+  using sockets = new LoadSockets();
+  sockets.connect(server.port, 1);
+  const value = "v".repeat(valueBytes);
+  for (let number = 0; number < count;) {
+    let text = "", missing = 0;
+    for (; missing < 1000 && number < count; missing++) text += `PUT ${keyOf(number++)} ${value}\n`;
+    sockets.send(0, encoder.encode(text));
+    while (missing > 0) {
+      sockets.receive((_, bytes) => {
+        for (let at = 0; at < bytes; at++) if (sockets.received[at] === NEWLINE) missing--;
+      });
+    }
+  }
+}
+
+/** Writes keys 0 to `count` over Redis' protocol. */
+export function fillRedis(server: ServerProcess, count: number, valueBytes: number): void {
+  using sockets = new LoadSockets();
+  sockets.connect(server.port, 1);
+  const value = `$${valueBytes}\r\n${"v".repeat(valueBytes)}\r\n`;
+  for (let number = 0; number < count;) {
+    let text = "", missing = 0;
+    for (; missing < 1000 && number < count; missing++) {
+      text += `*3\r\n$3\r\nSET\r\n$16\r\n${keyOf(number++)}\r\n${value}`;
+    }
+    sockets.send(0, encoder.encode(text));
+    while (missing > 0) {
+      sockets.receive((_, bytes) => {
+        for (let at = 0; at < bytes; at++) if (sockets.received[at] === NEWLINE) missing--;
+      });
+    }
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * The baseline for kv on PostgreSQL: PUT and GET in lines, a mutex around the database, and one
+ * statement at a time. The sockets are served as well as kv serves them, so that what is compared
+ * is how the database is used.
+ *
+ * @module
+ */
+
+import postgres from "postgres";
+
+const [port, url] = Deno.args;
+const sql = postgres(url!, { max: 1, onnotice: () => {} });
+await sql`CREATE TABLE IF NOT EXISTS pairs (key bytea PRIMARY KEY, value bytea NOT NULL)`;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Resolves when the last one who wanted the database is done with it. */
+let lastTurn: Promise<unknown> = Promise.resolve();
+
+function withDatabase<T>(work: () => Promise<T>): Promise<T> {
+  const turn = lastTurn.then(work);
+  lastTurn = turn.catch(() => {});
+  return turn;
+}
+
+async function answer(line: string): Promise<string> {
+  const [command, key = "", ...words] = line.split(" ");
+  if (command === "PUT") {
+    const value = encoder.encode(words.join(" "));
+    await withDatabase(async () => {
+      await sql`INSERT INTO pairs VALUES (${encoder.encode(key)}, ${value})
+        ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
+    });
+    return "OK\n";
+  }
+  const rows = await withDatabase(async () =>
+    await sql`SELECT value FROM pairs WHERE key = ${encoder.encode(key)}`
+  );
+  return rows.length === 0 ? "NOT_FOUND\n" : `VALUE ${decoder.decode(rows[0]!.value)}\n`;
+}
+
+async function serve(conn: Deno.TcpConn): Promise<void> {
+  conn.setNoDelay(true);
+  const chunk = new Uint8Array(65536);
+  let unread = "";
+  for (let count; (count = await conn.read(chunk)) !== null;) {
+    const lines = (unread + decoder.decode(chunk.subarray(0, count))).split("\n");
+    unread = lines.pop()!;
+    const replies = encoder.encode((await Promise.all(lines.map(answer))).join(""));
+    for (let at = 0; at < replies.length;) at += await conn.write(replies.subarray(at));
+  }
+  conn.close();
+}
+
+for await (const conn of Deno.listen({ hostname: "127.0.0.1", port: Number(port) })) {
+  serve(conn).catch(() => conn.close());
+}
