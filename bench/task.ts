@@ -8,7 +8,7 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import { PostgresServer } from "../tests/support/postgres.ts";
-import { type ServerCommand, startServer } from "./echo/servers.ts";
+import { type ServerCommand, startServer } from "./support/servers.ts";
 import { formatCount, formatTable } from "./support/table.ts";
 import { median } from "./support/usage.ts";
 import { fill, measureCycles, type Measurement, measurePuts, memoryOf } from "./task/loads.ts";

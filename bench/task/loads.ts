@@ -1,7 +1,7 @@
 import process from "node:process";
 import { LoadSockets } from "../support/load_sockets.ts";
 import { cpuSeconds, residentBytes } from "../support/usage.ts";
-import type { ServerProcess } from "../echo/servers.ts";
+import type { ServerProcess } from "../support/servers.ts";
 
 /** What one run has measured. */
 export interface Measurement {

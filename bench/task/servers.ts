@@ -1,5 +1,5 @@
 import { withOthersOff } from "../../tests/support/daemon.ts";
-import type { ServerCommand } from "../echo/servers.ts";
+import type { ServerCommand } from "../support/servers.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const CONFIG = `--config=${ROOT}deno.json`;
