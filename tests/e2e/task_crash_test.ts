@@ -1,0 +1,294 @@
+import assert from "node:assert/strict";
+import { BeanstalkClient, ConnectionLostError } from "../../lib/task/beanstalk/client.ts";
+import { type DaemonProcess, startDaemon } from "../support/daemon.ts";
+import { PostgresServer } from "../support/postgres.ts";
+import { within } from "../support/within.ts";
+
+/** How long a test may take. */
+const TEST_DEADLINE_MS = 240_000;
+
+/** How often the daemon is killed. */
+const ROUNDS = 50;
+
+/** How many answers there are before it is. */
+const ANSWERS_BEFORE_KILL = 300;
+
+const CLIENTS = 8;
+
+/** The jobs of the test with two daemons, and how many are reserved at a time. */
+const JOBS = 20_000;
+const BATCH = 25;
+const TTR_S = 3;
+
+function config(storage: string, directory: string): string {
+  return `
+    [daemon]
+    data_dir = ${JSON.stringify(directory)}
+    [storage]
+    url = ${JSON.stringify(storage)}
+    [task]
+    listen = "127.0.0.1:0"
+    beanstalk = "127.0.0.1:0"
+    [task.generator]
+    enabled = false`;
+}
+
+/** Connects to the beanstalk door. */
+async function connect(daemon: DaemonProcess): Promise<BeanstalkClient> {
+  const addresses = [
+    ...daemon.log.matchAll(/msg=Listening service=task address=127\.0\.0\.1:(\d+)/g),
+  ];
+  const conn = await Deno.connect({ hostname: "127.0.0.1", port: Number(addresses[1]![1]) });
+  conn.setNoDelay(true);
+  return new BeanstalkClient(conn);
+}
+
+/** What is known of the jobs, from what the daemon has acknowledged. */
+class Ledger {
+  /** Jobs that must be there. */
+  readonly unfinished = new Set<string>();
+  /** Jobs that were finished: nobody may get them again. */
+  readonly finished = new Set<string>();
+  /** Jobs whose end was sent, and not answered: they may be there or not. */
+  readonly unclear = new Set<string>();
+  answers = 0;
+
+  /** Somebody got a job. */
+  reserved(id: string): void {
+    assert(!this.finished.has(id), `job ${id} was finished, and is given out again`);
+    this.unclear.delete(id);
+  }
+
+  ended(id: string): void {
+    assert(!this.finished.has(id), `job ${id} was finished twice`);
+    this.finished.add(id);
+    this.unfinished.delete(id);
+    this.unclear.delete(id);
+  }
+}
+
+/** Puts jobs and does some of them, until the connection breaks. */
+async function work(daemon: DaemonProcess, ledger: Ledger, answered: () => void): Promise<void> {
+  const client = await connect(daemon);
+  const body = new TextEncoder().encode("x".repeat(200));
+  try {
+    for (let step = 0;; step++) {
+      const put = await client.ask(`put 0 0 120 ${body.length}`, body);
+      assert.equal(put.words[0], "INSERTED");
+      ledger.unfinished.add(put.words[1]!);
+      answered();
+      if (step % 3 === 0) continue;
+      const { words } = await client.ask("reserve");
+      assert.equal(words[0], "RESERVED");
+      const id = words[1]!;
+      ledger.reserved(id);
+      if (step % 3 === 1) {
+        ledger.unclear.add(id);
+        const result = new TextEncoder().encode(`result of ${id}`);
+        const { words } = await client.ask(`done ${id} ${result.length}`, result);
+        assert.equal(words[0], "DONE");
+        ledger.ended(id);
+      } else if (step % 2 === 0) {
+        await client.ask(`bury ${id} 0`);
+      } else {
+        ledger.unclear.add(id);
+        const { words } = await client.ask(`delete ${id}`);
+        assert.equal(words[0], "DELETED");
+        ledger.ended(id);
+      }
+      answered();
+    }
+  } catch (error) {
+    if (!(error instanceof ConnectionLostError)) throw error;
+  } finally {
+    client.close();
+  }
+}
+
+Deno.test("task on sqlite: killed 50 times under load, it loses no job and ends none twice", async () => {
+  const directory = await Deno.makeTempDir({ prefix: "quartet-test-" });
+  const ledger = new Ledger();
+  const run = async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      await using daemon = await startDaemon({ config: config("sqlite:queue.db", directory) });
+      let answers = 0;
+      await Promise.all(Array.from({ length: CLIENTS }, () =>
+        work(daemon, ledger, () => {
+          if (++answers === ANSWERS_BEFORE_KILL) daemon.signal("SIGKILL");
+        })));
+      await daemon.ended();
+    }
+    await using daemon = await startDaemon({ config: config("sqlite:queue.db", directory) });
+    const client = await connect(daemon);
+    await client.ask("kick 1000000");
+    const left = new Set(ledger.unfinished);
+    for (;;) {
+      const { words } = await client.ask("reserve-with-timeout 0");
+      if (words[0] === "TIMED_OUT") break;
+      const id = words[1]!;
+      ledger.reserved(id);
+      left.delete(id);
+      assert.equal((await client.ask(`delete ${id}`)).words[0], "DELETED");
+      ledger.ended(id);
+    }
+    const lost = [...left].filter((id) => !ledger.unclear.has(id));
+    assert.deepEqual(lost, [], `of ${ledger.finished.size} jobs some are lost`);
+    client.close();
+  };
+  try {
+    await within(TEST_DEADLINE_MS, "fifty crashes", run());
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+/** What became of the jobs of the test with two daemons. */
+class Runs {
+  readonly done = new Set<string>();
+  /** Who runs a job at the moment. */
+  readonly running = new Map<string, Worker>();
+  /** Runs that were broken off by the loss of a worker or its daemon, by job. */
+  readonly brokenOff = new Set<string>();
+  /** Jobs whose worker was lost before it said anything: they must run again. */
+  readonly abandoned = new Set<string>();
+}
+
+/** A worker that does all it can get, and is killed from time to time. */
+class Worker {
+  readonly #runs: Runs;
+  #client: BeanstalkClient | null = null;
+  #stopped = false;
+
+  constructor(runs: Runs) {
+    this.#runs = runs;
+  }
+
+  async work(daemon: () => DaemonProcess): Promise<void> {
+    while (!this.#stopped) {
+      const mine = new Set<string>();
+      try {
+        const client = this.#client = await connect(daemon());
+        while (!this.#stopped) await this.#doBatch(client, mine);
+      } catch (error) {
+        const gone = error instanceof ConnectionLostError ||
+          error instanceof Deno.errors.ConnectionRefused || error instanceof TypeError;
+        if (!gone) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      // The connection broke in the middle: these are for somebody else now.
+      for (const id of mine) {
+        this.#runs.running.delete(id);
+        this.#runs.brokenOff.add(id);
+      }
+    }
+    this.#client?.close();
+  }
+
+  kill(): void {
+    this.#client?.close();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.kill();
+  }
+
+  async #doBatch(client: BeanstalkClient, mine: Set<string>): Promise<void> {
+    const ids = await reserveBatch(client);
+    for (const id of ids) this.#begin(id, mine);
+    if (Math.random() < 0.05) {
+      for (const id of ids) {
+        this.#runs.abandoned.add(id);
+        this.#runs.running.delete(id);
+      }
+      mine.clear();
+      client.close();
+    }
+    await Promise.all(ids.map(async (id) => {
+      const { words } = await client.ask(`delete ${id}`);
+      mine.delete(id);
+      this.#runs.running.delete(id);
+      // It may have been taken away meanwhile, if its time to run was over.
+      if (words[0] === "NOT_FOUND") return this.#runs.brokenOff.add(id);
+      assert.equal(words[0], "DELETED");
+      assert(!this.#runs.done.has(id), `job ${id} was done twice`);
+      this.#runs.done.add(id);
+    }));
+  }
+
+  #begin(id: string, mine: Set<string>): void {
+    const { done, running } = this.#runs;
+    assert(!done.has(id), `job ${id} is done, and runs again`);
+    assert(!running.has(id), `job ${id} runs twice at the same time`);
+    this.#runs.abandoned.delete(id);
+    running.set(id, this);
+    mine.add(id);
+  }
+}
+
+/** Reserves some jobs; none if none came for a second. */
+async function reserveBatch(client: BeanstalkClient): Promise<string[]> {
+  const ids: string[] = [];
+  const { words } = await client.ask("reserve-with-timeout 1");
+  if (words[0] !== "RESERVED") return ids;
+  ids.push(words[1]!);
+  const more = await Promise.all(
+    Array.from({ length: BATCH - 1 }, () => client.ask("reserve-with-timeout 0")),
+  );
+  for (const { words } of more) if (words[0] === "RESERVED") ids.push(words[1]!);
+  return ids;
+}
+
+Deno.test("task on postgres: two daemons and eight workers do 20 000 jobs, whoever is killed", async () => {
+  await using server = await PostgresServer.start();
+  const url = await server.createDatabase();
+  const directory = await Deno.makeTempDir({ prefix: "quartet-test-" });
+  const start = () => startDaemon({ config: config(url, directory) });
+  const daemons = await Promise.all([start(), start()]);
+  const runs = new Runs();
+  const workers = Array.from({ length: 8 }, () => new Worker(runs));
+  const run = async () => {
+    const producer = await connect(daemons[0]!);
+    const working = workers.map((worker, index) => worker.work(() => daemons[index % 2]!));
+    const job = `0 0 ${TTR_S} 1\r\nx\r\n`.repeat(500);
+    const put: string[] = [];
+    for (let count = 0; count < JOBS; count += 500) {
+      const { words } = await producer.ask(
+        `put-batch 500 ${job.length}`,
+        new TextEncoder().encode(job),
+      );
+      assert.equal(words[0], "INSERTED");
+      put.push(...words.slice(1));
+      workers[Math.floor(Math.random() * workers.length)]!.kill();
+      if (count === JOBS / 2) {
+        // The other daemon dies as well; what its workers had comes back when its time is over.
+        daemons[1]!.signal("SIGKILL");
+        await daemons[1]!.ended();
+        daemons[1] = await start();
+      }
+    }
+    // An end that was sent and not answered may have come about.
+    const missing = () => put.filter((id) => !runs.done.has(id) && !runs.brokenOff.has(id));
+    for (;;) {
+      const stats = new TextDecoder().decode((await producer.ask("stats")).body);
+      const count = (state: string) =>
+        Number(new RegExp(`current-jobs-${state}: (\\d+)`).exec(stats)![1]);
+      if (count("ready") + count("reserved") + count("delayed") === 0) break;
+      if (Math.random() < 0.3) workers[Math.floor(Math.random() * workers.length)]!.kill();
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    for (const worker of workers) worker.stop();
+    await Promise.all(working);
+    producer.close();
+    assert.equal(new Set(put).size, JOBS);
+    assert.deepEqual(missing(), [], "some jobs are lost");
+    assert.deepEqual([...runs.abandoned], [], "some jobs did not run again");
+  };
+  try {
+    await within(TEST_DEADLINE_MS, "20 000 jobs", run());
+  } finally {
+    for (const worker of workers) worker.stop();
+    for (const daemon of daemons) await daemon[Symbol.asyncDispose]();
+    await Deno.remove(directory, { recursive: true });
+  }
+});
