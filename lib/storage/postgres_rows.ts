@@ -39,6 +39,12 @@ export const MAX_KEY_BYTES = 2048;
 /** The clock of the database, in milliseconds since the Unix epoch. */
 export const CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 
+/** Values up to here are read with many others; longer ones alone, so that they fit into memory. */
+export const MAX_SHARED_VALUE_BYTES = 64 * 1024;
+
+/** No value is longer. */
+const MAX_VALUE_BYTES = 2 ** 30;
+
 /** When a deleted key has expired. */
 const DELETED_AT_MS = 0;
 
@@ -54,18 +60,23 @@ export interface Row extends Place {
 export interface StoredRow {
   /** Which place it is, from 1; 0 for the row whose version is the clock. */
   i: number;
-  value: Buffer;
+  /** `null` when it is longer than what was asked for. */
+  value: Buffer | null;
   version: number;
   expires_at: number | null;
 }
 
 const PLACES = `unnest($1::text::int2[], $2::text::int4[], $3::text::int4[])`;
 
-/** Reads places; the first row is the clock. Its parameters are those of {@linkcode packPlaces}. */
+/**
+ * Reads places; the first row is the clock. Its parameters are those of {@linkcode packPlaces}, and
+ * up to which length values are wanted; see {@linkcode readParameters}.
+ */
 export const READ_ROWS = `
   SELECT 0::bigint AS i, NULL::bytea AS value, ${CLOCK} AS version, NULL::bigint AS expires_at
   UNION ALL
-  SELECT p.i, kv.value, kv.version, kv.expires_at
+  SELECT p.i, CASE WHEN octet_length(kv.value) <= $5::int4 THEN kv.value END, kv.version,
+    kv.expires_at
   FROM ${PLACES} WITH ORDINALITY AS p (space, start, length, i)
   JOIN quartet.kv ON kv.space = p.space
     AND kv.key = substring($4::bytea FROM p.start FOR p.length)`;
@@ -112,6 +123,14 @@ export function packPlaces(places: readonly Place[]): Parameter[] {
   return [list(spaces), packed.starts, packed.lengths, packed.bytes];
 }
 
+/** The parameters that read places; `alone`: nothing else is read, so long values come too. */
+export function readParameters(
+  places: readonly Parameter[],
+  { alone }: { alone: boolean },
+): Parameter[] {
+  return [...places, `${alone ? MAX_VALUE_BYTES : MAX_SHARED_VALUE_BYTES}`];
+}
+
 /** The parameters that stand for rows, which must be in order. */
 export function packRows(rows: readonly Row[]): Parameter[] {
   const values: Value[] = [];
@@ -134,9 +153,19 @@ export function packRows(rows: readonly Row[]): Parameter[] {
   ];
 }
 
-/** The entry of a row, unless it has expired. */
+/** Thrown when a value is too long to be read together with others. */
+export class LongValueError extends Error {
+  override name = "LongValueError";
+}
+
+/**
+ * The entry of a row, unless it has expired.
+ *
+ * @throws {LongValueError}
+ */
 export function entryOf(row: StoredRow, nowMs: number): Entry | undefined {
   if (row.expires_at !== null && row.expires_at <= nowMs) return undefined;
+  if (row.value === null) throw new LongValueError("Cannot read a long value with others");
   return { value: valueFrom(row.value), version: row.version, expiresAtMs: row.expires_at ?? 0 };
 }
 

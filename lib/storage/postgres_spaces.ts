@@ -12,6 +12,7 @@ import {
   packPlaces,
   packRows,
   READ_ROWS,
+  readParameters,
   type Row,
   type StoredRow,
   WRITE_ROWS,
@@ -37,7 +38,8 @@ export class PostgresSpaceTransaction implements SpaceTransaction {
   }
 
   async get(space: number, key: Key): Promise<Entry | undefined> {
-    const rows = await this.#sql.unsafe<StoredRow[]>(READ_ROWS, packPlaces([{ space, key }]));
+    const parameters = readParameters(packPlaces([{ space, key }]), { alone: true });
+    const rows = await this.#sql.unsafe<StoredRow[]>(READ_ROWS, parameters);
     return rows.length < 2 ? undefined : entryOf(rows[1]!, this.nowMs);
   }
 

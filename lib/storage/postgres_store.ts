@@ -25,11 +25,13 @@ import {
   entryOf,
   KV_MIGRATIONS,
   LOCK_ROWS,
+  LongValueError,
   MAX_KEY_BYTES,
   packPlaces,
   packRows,
   type Parameter,
   READ_ROWS,
+  readParameters,
   type Row,
   type StoredRow,
   WRITE_ROWS,
@@ -348,12 +350,19 @@ export class PostgresStore implements Store {
   async #executeReads(reads: Read[]): Promise<void> {
     try {
       const places = reads.length === 1 ? reads[0]!.places : reads.flatMap(({ places }) => places);
-      const rows = await this.#run((sql) => query(sql, READ_ROWS, packPlaces(places)));
-      const { nowMs, entries } = this.#entriesOf(rows, places.length);
+      const parameters = readParameters(packPlaces(places), { alone: reads.length === 1 });
+      const rows = await this.#run((sql) => query(sql, READ_ROWS, parameters));
+      const nowMs = this.#clockOf(rows);
+      const stored = new Array<StoredRow | undefined>(places.length).fill(undefined);
+      for (let index = 1; index < rows.length; index++) stored[rows[index]!.i - 1] = rows[index];
+      const long: Read[] = [];
       let first = 0;
       for (const read of reads) {
-        read.finish(entries.slice(first, first += read.places.length), nowMs);
+        const mine = stored.slice(first, first += read.places.length);
+        if (mine.some((row) => row?.value === null)) long.push(read);
+        else read.finish(mine.map((row) => row && entryOf(row, nowMs)), nowMs);
       }
+      for (const read of long) await this.#executeReads([read]);
     } catch (error) {
       for (const read of reads) read.fail(error);
     }
@@ -374,58 +383,55 @@ export class PostgresStore implements Store {
   async #executeWorks(works: Work[]): Promise<void> {
     try {
       const places = lastOfEach(works.flatMap(({ places }) => places));
-      const parameters = packPlaces(places);
-      const tell = await this.#retry(() =>
-        this.#run(async (sql) => {
-          const connection = await sql.reserve();
-          try {
-            const version = `${this.#nextVersion()}`;
-            const [, , stored] = await Promise.all([
-              connection.unsafe("BEGIN"),
-              query(connection, LOCK_ROWS, [...parameters, version]),
-              query(connection, READ_ROWS, parameters),
-            ]);
-            const { nowMs, entries } = this.#entriesOf(stored, places.length);
-            const group = new GroupTransaction(nowMs, () => this.#nextVersion());
-            places.forEach((place, index) => group.add(place, entries[index]));
-            const tell = works.map((work) => work.run(group));
-            const rows = group.changed().sort(comparePlaces);
-            if (rows.length === 0) {
-              await connection.unsafe("ROLLBACK");
-            } else {
-              await Promise.all([
-                query(connection, WRITE_ROWS, packRows(rows)),
-                connection.unsafe("COMMIT"),
-              ]);
-              this.#count(rows.length);
-            }
-            return tell;
-          } catch (error) {
-            await rollBack(connection, error);
-            throw error;
-          } finally {
-            connection.release();
-          }
-        })
-      );
+      const tell = await this.#retry(() => this.#run((sql) => this.#runGroup(sql, works, places)));
       for (const done of tell) done();
     } catch (error) {
-      for (const work of works) work.fail(error);
+      if (error instanceof LongValueError) {
+        for (const work of works) await this.#executeWorks([work]);
+      } else {
+        for (const work of works) work.fail(error);
+      }
     }
   }
 
-  #entriesOf(
-    rows: readonly StoredRow[],
-    places: number,
-  ): { nowMs: number; entries: (Entry | undefined)[] } {
-    const entries = new Array<Entry | undefined>(places).fill(undefined);
+  /** Does works in one transaction; what is returned tells their owners. */
+  async #runGroup(sql: postgres.Sql, works: Work[], places: Place[]): Promise<(() => void)[]> {
+    const connection = await sql.reserve();
+    try {
+      const parameters = packPlaces(places);
+      const [, , rows] = await Promise.all([
+        connection.unsafe("BEGIN"),
+        query(connection, LOCK_ROWS, [...parameters, `${this.#nextVersion()}`]),
+        query(connection, READ_ROWS, readParameters(parameters, { alone: works.length === 1 })),
+      ]);
+      const group = new GroupTransaction(this.#clockOf(rows), () => this.#nextVersion());
+      for (const place of places) group.add(place, undefined);
+      for (const row of rows.slice(1)) group.add(places[row.i - 1]!, entryOf(row, group.nowMs));
+      const tell = works.map((work) => work.run(group));
+      const changed = group.changed().sort(comparePlaces);
+      if (changed.length === 0) {
+        await connection.unsafe("ROLLBACK");
+      } else {
+        await Promise.all([
+          query(connection, WRITE_ROWS, packRows(changed)),
+          connection.unsafe("COMMIT"),
+        ]);
+        this.#count(changed.length);
+      }
+      return tell;
+    } catch (error) {
+      await rollBack(connection, error);
+      throw error;
+    } finally {
+      connection.release();
+    }
+  }
+
+  /** The clock of the database, which is the first row of those that were read. */
+  #clockOf(rows: readonly StoredRow[]): number {
     const nowMs = rows[0]!.version;
     this.#clockAheadMs = nowMs - Date.now();
-    for (let index = 1; index < rows.length; index++) {
-      const row = rows[index]!;
-      entries[row.i - 1] = entryOf(row, nowMs);
-    }
-    return { nowMs, entries };
+    return nowMs;
   }
 
   /** Uses the database; what it refuses is the client's to know, not that it was SQL. */

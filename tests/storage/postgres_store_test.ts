@@ -221,6 +221,19 @@ Deno.test("PostgresStore: a full statement of many and large values is one of it
     const { keys } = await a.transactSpaces((tx) => tx.count(0), { readOnly: true });
     assert.equal(keys, 5008);
     assert.ok(b.stats().commitGroups >= 3);
-    assert.equal((await b.get(0, "big7"))?.value.length, value.length);
+    // Each of these is read alone, however many are asked for at once.
+    const found = await Promise.all([
+      ...Array.from({ length: 8 }, (_, n) => b.get(0, `big${n}`)),
+      ...Array.from({ length: 8 }, (_, n) =>
+        b.transact([at(`big${n}`), at(`k${n}`)], (tx) => {
+          const entry = tx.get(0, `big${n}`)!;
+          tx.put(0, `k${n}`, `${entry.value.length}`, 0);
+          return entry;
+        })),
+      b.get(0, "k9"),
+    ]);
+    assert.ok(found.slice(0, 16).every((entry) => entry?.value.length === value.length));
+    assert.equal(text(found[16]?.value), "9");
+    assert.equal(text((await a.get(0, "k7"))?.value), `${value.length}`);
   });
 });
