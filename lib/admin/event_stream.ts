@@ -14,6 +14,7 @@ export class EventStream {
     this.#heartbeat = setInterval(() => response.write(":\n\n"), HEARTBEAT_MS);
     response.on("close", () => this.end());
     response.flushHeaders();
+    if (response.destroyed) this.end();
   }
 
   /** Aborts when the page has gone or the server stops. */

@@ -8,9 +8,11 @@
 import { connectionMetrics } from "../net/listener.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
 import { type AdminConfig, adminConfigSchema } from "./config.ts";
+import { Consoles } from "./consoles.ts";
 import { healthRoutes } from "./health_routes.ts";
 import { HttpServer } from "./http_server.ts";
 import { allMetrics } from "./metrics.ts";
+import { pageRoutes } from "./page_routes.ts";
 import { LoopProbe } from "./process_metrics.ts";
 import { answer } from "./routes.ts";
 
@@ -30,7 +32,16 @@ async function start(config: AdminConfig, context: ServiceContext): Promise<Runn
   const { daemon, log } = context;
   const probe = new LoopProbe();
   const metrics = () => allMetrics(daemon, probe);
-  const routes = healthRoutes(daemon, metrics);
+  const routes = [
+    ...healthRoutes(daemon, metrics),
+    ...pageRoutes({
+      daemon,
+      self: admin.name,
+      address: config.listen,
+      metrics,
+      consoles: new Consoles(),
+    }),
+  ];
   try {
     const server = await HttpServer.listen(config.listen, {
       maxClients: config.max_clients,

@@ -7,6 +7,8 @@ export interface Route {
   method: "GET" | "POST";
   /** The whole path; its groups are passed on. */
   path: RegExp;
+  /** Whether it changes anything, or connects to what others see. @default {method === "POST"} */
+  changes?: boolean;
   answer(request: HttpRequest, groups: string[]): HttpReply | Promise<HttpReply>;
 }
 
@@ -27,8 +29,7 @@ export function json(value: unknown, status = 200): HttpReply {
 }
 
 /**
- * Finds the route of a request and has it answered. A GET shows; a POST changes something, and its
- * body is JSON.
+ * Finds the route of a request and has it answered.
  *
  * @param address Where the server listens, which says who can reach it.
  */
@@ -48,7 +49,7 @@ export async function answer(
       const allow = there.map((candidate) => candidate.method).join(", ");
       return { ...json({ error: `"${request.path}" takes ${allow}.` }, 405), headers: { allow } };
     }
-    if (method !== "GET") {
+    if (route.changes ?? method === "POST") {
       const refusal = refuseToChange(request, address);
       if (refusal !== undefined) throw new RequestError(403, refusal);
     }

@@ -9,6 +9,7 @@ import { listenerOptions } from "../config/service_keys.ts";
 import { connectionMetrics, Listener } from "../net/listener.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
 import { VERSION } from "../version.ts";
+import { taskActions } from "./actions.ts";
 import { BeanstalkDoor } from "./beanstalk/door.ts";
 import { SYSTEM_CLOCK } from "./clock.ts";
 import { type TaskConfig, taskSchema } from "./config.ts";
@@ -74,6 +75,7 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
         ...connectionMetrics("task", sumStats(listeners)),
         ...taskMetrics(queue, { push, beanstalk }),
       ],
+      actions: taskActions(queue),
       drain: async (deadline) => {
         stopGenerator();
         queue.drain();

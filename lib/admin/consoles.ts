@@ -1,0 +1,122 @@
+import { deadline } from "@std/async/deadline";
+import { type Address, formatAddress } from "../net/address.ts";
+import { Connection, ConnectionClosedError } from "../net/connection.ts";
+import { LineReader } from "../net/line_reader.ts";
+import type { EventStream } from "./event_stream.ts";
+import type { HttpReply } from "./http_server.ts";
+import { RequestError } from "./routes.ts";
+
+/** How many pages can talk to services at a time. */
+const MAX_CONSOLES = 16;
+
+/** The longest line that is shown. */
+const MAX_LINE_BYTES = 64 * 1024;
+
+/** How many lines of one read are shown; nobody reads as fast as a machine writes. */
+const MAX_LINES_AT_ONCE = 100;
+
+/** How long a service may take to let a connection or a line in. */
+const PATIENCE_MS = 5000;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Lets pages talk to services in lines, each as a client like any other. */
+export class Consoles {
+  readonly #open = new Map<string, Connection>();
+  /** Those that are open, and those that are being opened. */
+  #count = 0;
+
+  /**
+   * Connects to a service and passes on what it says.
+   *
+   * @param address Where the service listens.
+   * @returns A stream of events: `joined` with the id for {@linkcode say}, then `lines`, at the end
+   * `left`.
+   * @throws {RequestError} If it cannot be reached.
+   */
+  async join(address: Address): Promise<HttpReply> {
+    if (this.#count >= MAX_CONSOLES) {
+      throw new RequestError(503, `Only ${MAX_CONSOLES} consoles can be open at a time.`);
+    }
+    this.#count++;
+    const id = crypto.randomUUID();
+    let connection: Connection;
+    try {
+      connection = await dial(address);
+    } catch (error) {
+      this.#count--;
+      throw error;
+    }
+    this.#open.set(id, connection);
+    return {
+      status: 200,
+      type: "text/event-stream",
+      body: async (events) => {
+        if (events.ended.aborted) connection.close();
+        events.ended.addEventListener("abort", () => connection.close(), { once: true });
+        try {
+          await events.send("joined", { id, address: formatAddress(address) });
+          await passOn(connection, events);
+          await events.send("left", {});
+        } finally {
+          this.#count--;
+          this.#open.delete(id);
+          connection.close();
+        }
+      },
+    };
+  }
+
+  /**
+   * Sends a line to the service that a console is connected to.
+   *
+   * @throws {RequestError} If there is no such console, or it is no single line.
+   */
+  async say(id: string, line: unknown): Promise<void> {
+    const connection = this.#open.get(id);
+    if (connection === undefined) throw new RequestError(410, "This console is closed.");
+    if (typeof line !== "string" || /[\r\n]/.test(line)) {
+      throw new RequestError(400, "What is said has to be one line.");
+    }
+    try {
+      await deadline(connection.write(encoder.encode(`${line}\n`)), PATIENCE_MS);
+    } catch (error) {
+      connection.close();
+      if (error instanceof ConnectionClosedError) {
+        throw new RequestError(410, "The service has closed the connection.");
+      }
+      throw new RequestError(504, "The service does not take the line.");
+    }
+  }
+}
+
+async function dial(address: Address): Promise<Connection> {
+  try {
+    const conn = address.transport === "unix"
+      ? await Deno.connect({ transport: "unix", path: address.path })
+      : await Deno.connect({ hostname: address.hostname, port: address.port });
+    return new Connection(conn, 0, formatAddress(address));
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    throw new RequestError(502, `Cannot connect to ${formatAddress(address)}: ${error.message}`);
+  }
+}
+
+async function passOn(connection: Connection, events: EventStream): Promise<void> {
+  const reader = new LineReader(connection, { maxLineBytes: MAX_LINE_BYTES });
+  try {
+    for (let batch = await reader.read(); batch !== null; batch = await reader.read()) {
+      const first = Math.max(0, batch.count - MAX_LINES_AT_ONCE);
+      const lines: string[] = [];
+      for (let i = first; i < batch.count; i++) {
+        lines.push(
+          batch.isTooLong(i) ? "(a line that is too long)" : decoder.decode(batch.line(i)),
+        );
+      }
+      await events.send("lines", { lines, skipped: first });
+    }
+  } catch (error) {
+    if (!(error instanceof ConnectionClosedError)) throw error;
+  }
+}

@@ -1,0 +1,194 @@
+/// <reference lib="dom" />
+import uPlot from "uplot";
+import { make, setText } from "./dom.ts";
+import { formatTime } from "./format.ts";
+import { History, WINDOW_S } from "./history.ts";
+
+/** A line of a chart. */
+export interface SeriesOptions {
+  label: string;
+  /** The custom property of the style sheet that has its colour. */
+  color: string;
+}
+
+/** What a chart shows. */
+export interface ChartOptions {
+  title: string;
+  series: SeriesOptions[];
+  format: (value: number) => string;
+  /** What the scale is divided by; "log" for times from microseconds to seconds. @default {"decimal"} */
+  scale?: "decimal" | "binary" | "log";
+}
+
+const HEIGHT_PX = 150;
+/** The shortest time that is shown. */
+const MIN_SPAN_S = 60;
+
+/** Steps of a scale of bytes. */
+const BINARY_STEPS = Array.from({ length: 50 }, (_, i) => 2 ** i);
+
+/** Where a logarithmic scale begins. */
+const LOG_MIN_S = 0.000_01;
+
+const SYNC_KEY = "quartet";
+
+/** A chart of the last minutes, with its values of this moment as text. */
+export class Chart {
+  readonly root: HTMLElement;
+  readonly #options: ChartOptions;
+  readonly #history: History;
+  readonly #plotBox = make("div", { class: "plot", "aria-hidden": "true" });
+  readonly #values: HTMLElement[] = [];
+  readonly #time = make("span", { class: "hint chart-time" });
+  #plot: uPlot | undefined;
+  /** The moment under the pointer. */
+  #pointed: number | null = null;
+
+  constructor(options: ChartOptions) {
+    this.#options = options;
+    this.#history = new History(options.series.length);
+    const legend = make("ul", { class: "legend" });
+    for (const { label, color } of options.series) {
+      const value = make("span", { class: "value" }, "–");
+      this.#values.push(value);
+      const swatch = make("span", { class: `swatch ${color}`, "aria-hidden": "true" });
+      legend.append(make("li", {}, swatch, `${label} `, value));
+    }
+    const title = make("h3", {}, options.title);
+    this.root = make(
+      "figure",
+      { class: "chart" },
+      make("figcaption", {}, title, this.#time),
+      this.#plotBox,
+      legend,
+    );
+    new ResizeObserver(() => this.#resize()).observe(this.#plotBox);
+  }
+
+  /** Adds a moment and shows it. */
+  add(timeS: number, values: readonly (number | null)[]): void {
+    this.#history.add(timeS, values);
+    if (this.#plot === undefined) return;
+    this.#plot.setData(this.#data(), false);
+    this.#plot.setScale("x", this.#range());
+    this.#showValues();
+  }
+
+  /** Draws it anew, in the colours that are right now. */
+  redraw(): void {
+    this.#plot?.destroy();
+    this.#plot = undefined;
+    this.#resize();
+  }
+
+  #resize(): void {
+    const width = this.#plotBox.clientWidth;
+    if (width === 0) return;
+    if (this.#plot === undefined) this.#plot = this.#createPlot(width);
+    else if (this.#plot.width !== width) this.#plot.setSize({ width, height: HEIGHT_PX });
+  }
+
+  #createPlot(width: number): uPlot {
+    const color = (name: string) => colorOf(this.#plotBox, name);
+    const { series, format, scale = "decimal" } = this.#options;
+    const axis: uPlot.Axis = {
+      stroke: color("text-soft"),
+      font: "11px system-ui, sans-serif",
+      grid: { stroke: color("line"), width: 1 },
+      ticks: { show: false },
+    };
+    return new uPlot(
+      {
+        width,
+        height: HEIGHT_PX,
+        padding: [8, 20, 0, 0],
+        legend: { show: false },
+        cursor: { sync: { key: SYNC_KEY }, drag: { x: false, y: false }, points: { size: 6 } },
+        scales: {
+          x: { time: true, range: () => [this.#range().min, this.#range().max] },
+          y: scale === "log"
+            ? { distr: 3, range: (_, __, max) => [LOG_MIN_S, decadeAbove(max)] }
+            : { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] },
+        },
+        axes: [
+          { ...axis, space: 70, size: 24, values: (_, times) => times.map(timeOfDay) },
+          {
+            ...axis,
+            space: 32,
+            size: 70,
+            ...(scale === "binary" ? { incrs: BINARY_STEPS } : {}),
+            ...(scale === "log" ? { grid: { ...axis.grid, filter: decadesOnly } } : {}),
+            // On a logarithmic scale, some have no place.
+            values: (_, values) => values.map((value) => value === null ? null : format(value)),
+          },
+        ],
+        series: [
+          {},
+          ...series.map((one) => ({
+            label: one.label,
+            stroke: color(one.color),
+            width: 1.75,
+            points: { show: false },
+          })),
+        ],
+        hooks: {
+          setCursor: [(plot) => {
+            this.#pointed = plot.cursor.idx ?? null;
+            this.#showValues();
+          }],
+        },
+      },
+      this.#data(),
+      this.#plotBox,
+    );
+  }
+
+  /** The time that is shown: it grows with the data up to the whole window. */
+  #range(): { min: number; max: number } {
+    const { times } = this.#history;
+    const max = times.at(-1) ?? Date.now() / 1000;
+    const span = Math.min(WINDOW_S, Math.max(MIN_SPAN_S, max - (times[0] ?? max)));
+    return { min: max - span, max };
+  }
+
+  #data(): uPlot.AlignedData {
+    return [this.#history.times, ...this.#history.columns] as uPlot.AlignedData;
+  }
+
+  #showValues(): void {
+    const { times, columns } = this.#history;
+    const at = this.#pointed ?? times.length - 1;
+    for (const [i, element] of this.#values.entries()) {
+      const value = columns[i]![at] ?? null;
+      // What this daemon does not have, such as a service that is off, needs no place.
+      element.parentElement!.hidden = columns[i]!.every((one) => one === null);
+      setText(element, value === null ? "–" : this.#options.format(value));
+    }
+    const time = times[at];
+    setText(this.#time, this.#pointed === null || time === undefined ? "" : timeOfDay(time));
+  }
+}
+
+/** The end of a logarithmic scale that has room for a value. */
+function decadeAbove(max: number | null): number {
+  return 10 ** Math.ceil(Math.log10(Math.max(max ?? 0, 100 * LOG_MIN_S)));
+}
+
+/** Leaves out the lines between the decades of a logarithmic scale. */
+function decadesOnly(_: uPlot, splits: number[]): (number | null)[] {
+  return splits.map((value) =>
+    Number.isInteger(Number(Math.log10(value).toFixed(6))) ? value : null
+  );
+}
+
+function timeOfDay(seconds: number): string {
+  return formatTime(seconds * 1000);
+}
+
+/** What a custom property comes to: on a canvas, colours have to be plain. */
+function colorOf(element: HTMLElement, name: string): string {
+  element.style.color = `var(--${name})`;
+  const { color } = getComputedStyle(element);
+  element.style.color = "";
+  return color;
+}

@@ -1,0 +1,54 @@
+/// <reference lib="dom" />
+import type { DaemonJson } from "./daemon_json.ts";
+import { byId, make, setText } from "./dom.ts";
+import { formatAge, formatBytes, formatTime } from "./format.ts";
+import { total } from "./figures.ts";
+
+/** How the daemon is, at the top of the page, and what is wrong with it below. */
+export class HeaderView {
+  readonly #state = byId("state");
+  readonly #about = byId("about");
+  readonly #alerts = byId("alerts");
+  /** What stands in the alerts, so that they are not said again and again. */
+  #shown = "";
+
+  /** The daemon has answered. */
+  update(daemon: DaemonJson): void {
+    const ready = daemon.reasons.length === 0;
+    const word = daemon.state === "ready" && !ready ? "not ready" : daemon.state;
+    this.#setState(word, ready ? "good" : daemon.state === "ready" ? "bad" : "warn");
+    const memory = total(daemon, "process_resident_memory_bytes");
+    const parts = [
+      `version ${daemon.version}`,
+      `up ${formatAge((daemon.nowMs - daemon.startedMs) / 1000)}`,
+      ...(memory === null ? [] : [`${formatBytes(memory)} in memory`]),
+    ];
+    setText(this.#about, parts.join(" · "));
+    const reload = daemon.lastReload.successful ? [] : [
+      `The last configuration was not taken; that of ${
+        formatTime(daemon.lastReload.successMs)
+      } is still in force. The log says why.`,
+    ];
+    const reasons = daemon.state === "ready" ? daemon.reasons : [];
+    this.#alert([...reasons, ...reload]);
+  }
+
+  /** The daemon has not answered. */
+  lost(sinceMs: number): void {
+    this.#setState("no answer", "bad");
+    this.#alert([`No answer from the daemon since ${formatTime(sinceMs)}. Trying again…`]);
+  }
+
+  #setState(word: string, kind: string): void {
+    this.#state.className = `pill ${kind}`;
+    setText(this.#state, word);
+    document.title = `${word === "ready" ? "" : `${word} · `}quartet`;
+  }
+
+  #alert(texts: string[]): void {
+    const shown = texts.join("\n");
+    if (shown === this.#shown) return;
+    this.#shown = shown;
+    this.#alerts.replaceChildren(...texts.map((text) => make("p", { class: "banner" }, text)));
+  }
+}

@@ -1,0 +1,104 @@
+/// <reference lib="dom" />
+import { post } from "./api.ts";
+import type { DaemonJson } from "./daemon_json.ts";
+import { byId, KeyedChildren, make, setText } from "./dom.ts";
+import { find } from "./figures.ts";
+import { formatAge, formatCount } from "./format.ts";
+import type { Notices } from "./notices.ts";
+
+const STATES = ["ready", "reserved", "delayed", "buried"] as const;
+type Counts = Record<typeof STATES[number], number>;
+
+/** The most jobs that one click kicks. */
+const KICK_MAX = 10_000;
+
+function act(action: "kick" | "bury", fields: Record<string, unknown>): Promise<string> {
+  return post(`/services/task/actions/${action}`, fields);
+}
+
+function numberCell(label: string): HTMLElement {
+  return make("td", { class: "number", role: "cell", "data-label": label });
+}
+
+class TubeRow {
+  // The roles stay when the style sheet makes blocks of rows for narrow screens.
+  readonly root = make("tr", { role: "row" });
+  readonly #cells = STATES.map((state) => numberCell(state));
+  readonly #oldest = numberCell("oldest ready");
+  readonly #kick: HTMLButtonElement;
+  readonly #bury: HTMLButtonElement;
+  #counts: Counts = { ready: 0, reserved: 0, delayed: 0, buried: 0 };
+
+  constructor(tube: string, notices: Notices) {
+    this.#kick = make(
+      "button",
+      { type: "button", "aria-label": `Kick the jobs of ${tube}` },
+      "Kick",
+    );
+    this.#bury = make(
+      "button",
+      { type: "button", "aria-label": `Bury next job of ${tube}` },
+      "Bury next",
+    );
+    this.#kick.addEventListener("click", () => {
+      const { buried, delayed } = this.#counts;
+      const count = Math.min(KICK_MAX, buried > 0 ? buried : delayed);
+      void notices.follow(act("kick", { tube, count }));
+    });
+    this.#bury.addEventListener("click", () => void notices.follow(act("bury", { tube })));
+    this.root.append(
+      make("th", { scope: "row", role: "rowheader" }, make("code", {}, tube)),
+      ...this.#cells,
+      this.#oldest,
+      make("td", { class: "buttons", role: "cell" }, this.#kick, this.#bury),
+    );
+  }
+
+  update(counts: Counts, oldestS: number, readOnly: boolean): void {
+    this.#counts = counts;
+    for (const [i, state] of STATES.entries()) {
+      setText(this.#cells[i]!, formatCount(counts[state]));
+      this.#cells[i]!.classList.toggle("some", counts[state] > 0);
+    }
+    this.#cells[3]!.classList.toggle("bad", counts.buried > 0);
+    setText(this.#oldest, counts.ready > 0 ? formatAge(oldestS) : "–");
+    this.#kick.disabled = readOnly || counts.buried + counts.delayed === 0;
+    this.#bury.disabled = readOnly || counts.ready === 0;
+  }
+}
+
+/** The tubes of the queue with their jobs, which can be kicked and buried. */
+export class TubesView {
+  readonly #section = byId("tubes-section");
+  readonly #form = byId<HTMLFormElement>("job-form");
+  readonly #rows: KeyedChildren<TubeRow>;
+
+  constructor(notices: Notices) {
+    this.#rows = new KeyedChildren(byId("tubes"), (tube) => new TubeRow(tube, notices));
+    this.#form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const job = Number(byId<HTMLInputElement>("job").value);
+      const bury = (event.submitter as HTMLButtonElement | null)?.name === "bury";
+      void notices.follow(act(bury ? "bury" : "kick", { job }));
+    });
+  }
+
+  /** Shows the daemon at this moment. */
+  update(daemon: DaemonJson): void {
+    const jobs = find(daemon, "quartet_task_jobs");
+    this.#section.hidden = jobs.length === 0;
+    const actions = daemon.services.find(({ name }) => name === "task")?.actions ?? [];
+    const readOnly = daemon.readOnly !== null || !actions.includes("kick");
+    for (const control of this.#form.elements) (control as HTMLInputElement).disabled = readOnly;
+    const tubes = [...new Set(jobs.map(({ labels }) => labels["tube"] ?? ""))].sort();
+    for (const [i, row] of this.#rows.update(tubes).entries()) {
+      const labels = { tube: tubes[i]! };
+      const counts = { ready: 0, reserved: 0, delayed: 0, buried: 0 };
+      for (const { labels: { state }, value } of find(daemon, "quartet_task_jobs", labels)) {
+        if (state !== undefined && state in counts) counts[state as keyof Counts] = value;
+      }
+      const oldest = find(daemon, "quartet_task_oldest_ready_seconds", labels)[0]?.value ?? 0;
+      row.update(counts, oldest, readOnly);
+    }
+  }
+}

@@ -1,0 +1,99 @@
+import type { Metric } from "../metrics.ts";
+import type { Address } from "../net/address.ts";
+import type { DaemonView, ServiceFigures } from "../service.ts";
+import type { Consoles } from "./consoles.ts";
+import { isLocal } from "./guard.ts";
+import { PAGE_FILES } from "./page_files.ts";
+import { json, jsonBody, RequestError, type Route } from "./routes.ts";
+import { daemonJson } from "./state.ts";
+
+/** What the routes of the page need. */
+export interface PageRoutesOptions {
+  daemon: DaemonView;
+  /** The name of the service that serves the page. */
+  self: string;
+  /** Where it listens. */
+  address: Address;
+  metrics: () => Metric[];
+  consoles: Consoles;
+}
+
+const READ_ONLY = "Others than this machine can reach this address, so nothing can be changed.";
+
+/** The page and what it asks: a GET shows something, a POST changes something. */
+export function pageRoutes(options: PageRoutesOptions): Route[] {
+  const { daemon, self, address, metrics, consoles } = options;
+  const readOnly = isLocal(address) ? undefined : READ_ONLY;
+
+  function running(name: string): ServiceFigures {
+    const service = daemon.services().find((candidate) => candidate.name === name)?.running;
+    if (service === undefined) throw new RequestError(404, `"${name}" does not run.`);
+    return service;
+  }
+
+  return [
+    ...PAGE_FILES.map(({ path, type, text }): Route => ({
+      method: "GET",
+      path: new RegExp(`^${RegExp.escape(path)}$`),
+      answer: () => ({ status: 200, type, body: text }),
+    })),
+    {
+      method: "GET",
+      path: /^\/state$/,
+      answer: (request) => {
+        const logAfter = Number(request.query.get("log")) || 0;
+        return json(daemonJson(daemon, { self, metrics: metrics(), readOnly, logAfter }));
+      },
+    },
+    {
+      method: "POST",
+      path: /^\/services\/([^/]+)$/,
+      answer: async (request, [name]) => {
+        const { enabled } = jsonBody(request);
+        if (typeof enabled !== "boolean") throw new RequestError(400, '"enabled" is missing.');
+        if (name === self) throw new RequestError(409, "This service serves the page.");
+        await asRequestError(daemon.setEnabled(name!, enabled));
+        return json({ message: `${name} is ${enabled ? "on" : "off"} until the next reload.` });
+      },
+    },
+    {
+      method: "POST",
+      path: /^\/services\/([^/]+)\/actions\/([^/]+)$/,
+      answer: async (request, [name, action]) => {
+        const { actions = {} } = running(name!);
+        if (!Object.hasOwn(actions, action!)) {
+          throw new RequestError(404, `${name} cannot "${action}".`);
+        }
+        return json({ message: await asRequestError(actions[action!]!(jsonBody(request))) });
+      },
+    },
+    {
+      method: "GET",
+      changes: true,
+      path: /^\/consoles\/([^/]+)$/,
+      answer: async (_, [name]) => {
+        const { console } = running(name!);
+        if (console === undefined) throw new RequestError(404, `${name} has no console.`);
+        return await consoles.join(console);
+      },
+    },
+    {
+      method: "POST",
+      path: /^\/consoles\/([^/]+)$/,
+      answer: async (request, [id]) => {
+        await consoles.say(id!, jsonBody(request)["line"]);
+        return json({});
+      },
+    },
+  ];
+}
+
+/** What a service or the daemon refuses is for the person who asked for it. */
+async function asRequestError<T>(promise: Promise<T>): Promise<T> {
+  try {
+    return await promise;
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    throw new RequestError(error instanceof RangeError ? 400 : 409, error.message);
+  }
+}

@@ -1,0 +1,65 @@
+import type { Metric } from "../metrics.ts";
+import { formatAddress } from "../net/address.ts";
+import type { DaemonView, ServiceView } from "../service.ts";
+import { VERSION } from "../version.ts";
+import type { DaemonJson, FiguresJson, ServiceJson } from "./page/daemon_json.ts";
+import { unreadiness } from "./readiness.ts";
+
+/** Options for {@linkcode daemonJson}. */
+export interface DaemonJsonOptions {
+  /** The name of the service that cannot be switched off, for it serves the page. */
+  self: string;
+  metrics: readonly Metric[];
+  /** Why nothing can be changed; `undefined` if it can. */
+  readOnly: string | undefined;
+  /** Lines of the log from this position on are part of it. */
+  logAfter: number;
+}
+
+/** All that the page shows, at this moment. */
+export function daemonJson(daemon: DaemonView, options: DaemonJsonOptions): DaemonJson {
+  return {
+    nowMs: Date.now(),
+    startedMs: performance.timeOrigin,
+    version: VERSION,
+    state: daemon.state,
+    reasons: unreadiness(daemon),
+    lastReload: daemon.lastReload,
+    readOnly: options.readOnly ?? null,
+    services: daemon.services().map((service) => serviceJson(service, options.self)),
+    metrics: metricsJson(options.metrics),
+    log: daemon.recentLog(options.logAfter),
+  };
+}
+
+function serviceJson(service: ServiceView, self: string): ServiceJson {
+  const { name, enabled, running, sinceMs } = service;
+  return {
+    name,
+    enabled,
+    running: running !== undefined,
+    self: name === self,
+    addresses: running?.addresses.map(formatAddress) ?? [],
+    sinceMs: sinceMs ?? null,
+    problems: service.problems(),
+    actions: Object.keys(running?.actions ?? {}),
+    console: running?.console !== undefined,
+    status: running?.status?.() ?? null,
+  };
+}
+
+function metricsJson(metrics: readonly Metric[]): FiguresJson {
+  const figures: FiguresJson = {};
+  for (const metric of metrics) {
+    const samples = figures[metric.name] ??= [];
+    if (metric.type === "histogram") {
+      for (const { labels = {}, histogram } of metric.samples) {
+        const { bounds, counts, sum, count } = histogram;
+        samples.push({ labels, value: count, sum, bounds: [...bounds], counts: [...counts] });
+      }
+    } else {
+      for (const { labels = {}, value } of metric.samples) samples.push({ labels, value });
+    }
+  }
+  return figures;
+}

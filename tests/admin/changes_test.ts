@@ -1,0 +1,231 @@
+import assert from "node:assert/strict";
+import { echo } from "../../lib/echo/mod.ts";
+import { echoConfigSchema } from "../../lib/echo/config.ts";
+import { refuseToChange } from "../../lib/admin/guard.ts";
+import type { Address } from "../../lib/net/address.ts";
+import * as v from "valibot";
+import { TestClient } from "../support/client.ts";
+import { TestLog } from "../support/log.ts";
+import { until } from "../support/within.ts";
+import { FakeDaemon, startAdmin } from "./support.ts";
+
+async function post(url: string, body: unknown, headers: Record<string, string> = {}) {
+  const response = await fetch(url, {
+    method: "POST",
+    body: typeof body === "string" ? body : JSON.stringify(body),
+    headers: { origin: new URL(url).origin, ...headers },
+  });
+  return { status: response.status, reply: await response.json() as Record<string, string> };
+}
+
+Deno.test("refuseToChange(): only the page of this server, and only on this machine", () => {
+  const local: Address = { transport: "tcp", hostname: "127.0.0.1", port: 8088 };
+  const open: Address = { transport: "tcp", hostname: "0.0.0.0", port: 8088 };
+  const host = "127.0.0.1:8088";
+  const origin = `http://${host}`;
+  const cases: [Address, Record<string, string>, boolean][] = [
+    [local, { host, origin }, true],
+    [local, { host, origin, "sec-fetch-site": "same-origin" }, true],
+    [local, { host, "sec-fetch-site": "same-origin" }, true],
+    [{ transport: "unix", path: "/x" }, { host, origin }, true],
+    [local, { host }, false],
+    [local, { host, origin: "null" }, false],
+    [local, { host, origin: "https://evil.example" }, false],
+    [local, { host, origin, "sec-fetch-site": "cross-site" }, false],
+    [local, { host, "sec-fetch-site": "same-site" }, false],
+    [local, { host, "sec-fetch-site": "none" }, false],
+    [open, { host, origin }, false],
+  ];
+  for (const [address, headers, allowed] of cases) {
+    const request = { method: "POST", path: "/", query: new URLSearchParams(), headers, body: "" };
+    const refusal = refuseToChange(request, address);
+    assert.equal(refusal === undefined, allowed, JSON.stringify([address, headers]));
+  }
+});
+
+Deno.test("admin: switches a service, but not itself, and says why it cannot", async () => {
+  const daemon = new FakeDaemon();
+  await using server = await startAdmin(daemon);
+  const url = (name: string) => `${server.origin}/services/${name}`;
+  const { status, reply } = await post(url("kv"), { enabled: false });
+  assert.deepEqual([status, reply], [200, { message: "kv is off until the next reload." }]);
+  assert.deepEqual(daemon.switched, [["kv", false]]);
+  assert.deepEqual(await post(url("broken"), { enabled: true }), {
+    status: 409,
+    reply: { error: "Cannot start broken: it is" },
+  });
+  assert.equal((await post(url("admin"), { enabled: false })).status, 409);
+  assert.equal((await post(url("kv"), {})).status, 400);
+  assert.equal((await post(url("kv"), "no JSON")).status, 400);
+  assert.equal((await post(url("%E0%A4%A"), { enabled: true })).status, 400);
+  const foreign = { origin: "https://evil.example" };
+  assert.equal((await post(url("kv"), { enabled: false }, foreign)).status, 403);
+  assert.equal(daemon.switched.length, 1);
+});
+
+Deno.test("admin: has a service do what it can, and nothing else", async () => {
+  const daemon = new FakeDaemon();
+  daemon.add("task", {
+    actions: {
+      kick: ({ tube }) => Promise.resolve(`Kicked in ${tube}.`),
+      bury: () => Promise.reject(new RangeError("No such tube.")),
+    },
+  });
+  await using server = await startAdmin(daemon);
+  const url = (action: string) => `${server.origin}/services/task/actions/${action}`;
+  assert.deepEqual(await post(url("kick"), { tube: "mail" }), {
+    status: 200,
+    reply: { message: "Kicked in mail." },
+  });
+  assert.deepEqual(await post(url("bury"), {}), { status: 400, reply: { error: "No such tube." } });
+  for (const action of ["drain", "toString", "__proto__"]) {
+    assert.equal((await post(url(action), {})).status, 404);
+  }
+});
+
+Deno.test("admin: beyond this machine nothing can be changed", async () => {
+  const daemon = new FakeDaemon();
+  await using server = await startAdmin(daemon, { listen: "0.0.0.0:0" });
+  const { port } = server.address as { port: number };
+  const origin = `http://127.0.0.1:${port}`;
+  assert.equal((await post(`${origin}/services/kv`, { enabled: false })).status, 403);
+  const state = await (await fetch(`${origin}/state`)).json();
+  assert.match(state.readOnly, /nothing can be changed/);
+  assert.deepEqual(daemon.switched, []);
+});
+
+Deno.test("/state: has the lines of the log behind a position", async () => {
+  const daemon = new FakeDaemon();
+  const add = (text: string) => daemon.log.add(new TextEncoder().encode(text));
+  add("one\n");
+  await using server = await startAdmin(daemon);
+  const state = async (after: number) =>
+    (await (await fetch(`${server.origin}/state?log=${after}`)).json()).log;
+  const { lines, position } = await state(0);
+  assert.deepEqual(lines, ["one"]);
+  add("two\n");
+  assert.deepEqual((await state(position)).lines, ["two"]);
+});
+
+Deno.test("admin: every answer keeps other sites out", async () => {
+  await using server = await startAdmin(new FakeDaemon());
+  for (const path of ["/", "/page.js", "/page.css", "/state", "/metrics", "/none"]) {
+    const response = await fetch(server.origin + path);
+    await response.text();
+    const policy = response.headers.get("content-security-policy") ?? "";
+    assert.match(policy, /^default-src 'none'; script-src 'self'; style-src 'self';/, path);
+    assert.doesNotMatch(policy, /unsafe|\*/);
+    assert.equal(response.headers.get("x-content-type-options"), "nosniff");
+  }
+});
+
+/** The echo service, for consoles to talk to. */
+async function startEcho(daemon: FakeDaemon) {
+  const config = v.parse(echoConfigSchema, { listen: "127.0.0.1:0" });
+  const running = await echo.start(config, {
+    log: new TestLog().log,
+    daemon,
+    dataDir: "/nonexistent",
+    storage: () => Promise.reject(new Error("echo needs no storage")),
+  });
+  daemon.add("echo", running);
+  return {
+    address: running.addresses[0]!,
+    stop: () => running.drain(AbortSignal.timeout(2000)),
+    connections: () => {
+      const metric = running.metrics().find(({ name }) => name === "connections");
+      return metric?.type === "gauge" ? metric.samples[0]!.value : -1;
+    },
+  };
+}
+
+/** A console as a client sees it: the id, and a reader of events. */
+async function openConsole(origin: string) {
+  const gone = new AbortController();
+  const headers = { "sec-fetch-site": "same-origin" };
+  const response = await fetch(`${origin}/consoles/echo`, { headers, signal: gone.signal });
+  if (response.status !== 200) {
+    await response.body?.cancel();
+    return { status: response.status };
+  }
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  const event = async (): Promise<[string, Record<string, unknown>]> => {
+    for (;;) {
+      const match = /^event: (.*)\ndata: (.*)\n\n/.exec(text);
+      if (match !== null) {
+        text = text.slice(match[0].length);
+        return [match[1]!, JSON.parse(match[2]!)];
+      }
+      const { value, done } = await reader.read();
+      if (done) throw new Error("The stream has ended");
+      text += value;
+    }
+  };
+  const [name, { id }] = await event();
+  assert.equal(name, "joined");
+  return {
+    status: 200,
+    id,
+    event,
+    close: async () => {
+      await reader.cancel().catch(() => {});
+      gone.abort();
+    },
+  };
+}
+
+Deno.test("consoles: one joins the room as a client, speaks, hears, and leaves", async () => {
+  const daemon = new FakeDaemon();
+  const echoService = await startEcho(daemon);
+  await using server = await startAdmin(daemon);
+  const { id, event, close } = await openConsole(server.origin);
+  using client = await TestClient.connect(echoService.address);
+  await client.send("hello\r\n");
+  assert.deepEqual(await event!(), ["lines", { lines: ["hello"], skipped: 0 }]);
+  assert.equal(await client.line(), "hello\r\n");
+  assert.equal((await post(`${server.origin}/consoles/${id}`, { line: "hi all" })).status, 200);
+  assert.equal(await client.line(), "hi all\n");
+  assert.deepEqual(await event!(), ["lines", { lines: ["hi all"], skipped: 0 }]);
+  assert.equal((await post(`${server.origin}/consoles/${id}`, { line: "two\nlines" })).status, 400);
+  await close!();
+  await until("the console has left", () => echoService.connections() === 1);
+  assert.equal((await post(`${server.origin}/consoles/${id}`, { line: "late" })).status, 410);
+  client.close();
+  await echoService.stop();
+});
+
+Deno.test("consoles: there is a limit, and none for a page from elsewhere", async () => {
+  const daemon = new FakeDaemon();
+  const echoService = await startEcho(daemon);
+  await using server = await startAdmin(daemon);
+  const foreign = await fetch(`${server.origin}/consoles/echo`, {
+    headers: { "sec-fetch-site": "cross-site" },
+  });
+  await foreign.body?.cancel();
+  assert.equal(foreign.status, 403);
+  const consoles = await Promise.all(
+    Array.from({ length: 20 }, () => openConsole(server.origin)),
+  );
+  assert.equal(consoles.filter(({ status }) => status === 200).length, 16);
+  assert.equal(consoles.filter(({ status }) => status === 503).length, 4);
+  for (const { close } of consoles) await close?.();
+  await until("all have left", () => echoService.connections() === 0);
+  const again = await openConsole(server.origin);
+  assert.equal(again.status, 200);
+  await echoService.stop();
+  assert.equal((await again.event!())[0], "left");
+  await again.close!();
+  assert.equal((await openConsole(server.origin)).status, 502);
+});
+
+Deno.test("consoles: one that is open does not hold up the end", async () => {
+  const daemon = new FakeDaemon();
+  const echoService = await startEcho(daemon);
+  const server = await startAdmin(daemon);
+  const open = await openConsole(server.origin);
+  await server.running.drain(AbortSignal.timeout(20_000));
+  await open.close!();
+  await until("it has left", () => echoService.connections() === 0);
+  await echoService.stop();
+});

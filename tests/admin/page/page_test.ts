@@ -1,0 +1,238 @@
+import assert from "node:assert/strict";
+import axeSource from "axe-core/axe.min.js" with { type: "text" };
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { formatAddress } from "../../../lib/net/address.ts";
+import { TestClient } from "../../support/client.ts";
+import { type DaemonProcess, startDaemon } from "../../support/daemon.ts";
+
+const CHROMIUM = "/usr/bin/chromium";
+const WAIT_MS = 20_000;
+
+/** What keeps Chromium from looking for the world outside, and what it needs as root. */
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+const config = (adminPort = 0) =>
+  `[storage]
+url = "memory:"
+[admin]
+listen = "127.0.0.1:${adminPort}"
+[echo]
+listen = "127.0.0.1:0"
+[kv]
+listen = "127.0.0.1:0"
+[task]
+listen = "127.0.0.1:0"
+beanstalk = "127.0.0.1:0"
+`;
+
+function hasChromium(): boolean {
+  try {
+    return Deno.statSync(CHROMIUM).isFile;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+function originOf(daemon: DaemonProcess): string {
+  return `http://${formatAddress(daemon.address("admin"))}`;
+}
+
+/** A page of its own, with what its console said that it should not have. */
+async function open(browser: Browser, url: string, options: BrowserContextOptions = {}) {
+  const context = await browser.newContext(options);
+  context.setDefaultTimeout(WAIT_MS);
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) complaints.push(message.text());
+  });
+  await page.goto(url);
+  await shows(page, "#state", "ready");
+  return { page, complaints, [Symbol.asyncDispose]: () => context.close() };
+}
+
+/** Waits until an element has a text. */
+async function shows(page: Page, selector: string, text: string): Promise<void> {
+  await page.locator(selector).filter({ hasText: text }).first().waitFor();
+}
+
+/** What axe finds wrong with a page, a line each. */
+async function violations(page: Page): Promise<string[]> {
+  await page.evaluate(axeSource);
+  const result = await page.evaluate("axe.run(document, { resultTypes: ['violations'] })") as {
+    violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[];
+  };
+  return result.violations.flatMap(({ id, nodes }) =>
+    nodes.map(({ html, failureSummary }) => `${id}: ${html}: ${failureSummary}`)
+  );
+}
+
+/** Jobs in a tube: ready ones, and one that is delayed. */
+async function putJobs(daemon: DaemonProcess): Promise<void> {
+  using client = await TestClient.connect(daemon.address("task", 1));
+  await client.send(
+    "use mail\r\nput 0 0 60 1\r\na\r\nput 0 0 60 1\r\nb\r\nput 0 900 60 1\r\nc\r\n",
+  );
+  for (let i = 0; i < 4; i++) await client.line();
+}
+
+Deno.test({
+  name: "the page, in Chromium",
+  // A machine that has only Node has no browser, and none can be had from npm.
+  ignore: !hasChromium(),
+  // The browser belongs to a library that keeps timers and handles of its own.
+  sanitizeOps: false,
+  sanitizeResources: false,
+  fn: async (t) => {
+    await using daemon = await startDaemon({ config: config() });
+    await putJobs(daemon);
+    const browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+    const step = (name: string, fn: () => Promise<void>) =>
+      t.step({ name, fn, sanitizeOps: false, sanitizeResources: false });
+    try {
+      await step("shows what runs where, figures, tubes and the log", async () => {
+        await using opened = await open(browser, originOf(daemon));
+        const { page, complaints } = opened;
+        for (const service of ["echo", "kv", "task", "admin"] as const) {
+          const card = `li:has(#service-${service})`;
+          await shows(page, card, "running");
+          await shows(page, card, formatAddress(daemon.address(service)));
+        }
+        const row = page.locator("#tubes tr", { hasText: "mail" });
+        const cells = row.locator("td.number");
+        await row.waitFor();
+        assert.deepEqual((await cells.allTextContents()).slice(0, 4), ["2", "0", "1", "0"]);
+        await shows(page, "#log", "Listening service=admin");
+        using client = await TestClient.connect(daemon.address("kv"));
+        for (let i = 0; i < 50; i++) {
+          await client.send("PUT a b\n");
+          assert.equal(await client.line(), "OK\n");
+        }
+        const rate = page.locator("figure", { hasText: "Lines and commands" })
+          .locator("li", { hasText: "kv" }).locator(".value");
+        await rate.filter({ hasText: /[1-9]/ }).waitFor();
+        assert.equal(await page.locator("figure canvas").count(), 6);
+        assert.deepEqual(complaints, []);
+      });
+
+      await step("has no accessibility violation: light, dark, on a phone", async () => {
+        const looks: BrowserContextOptions[] = [
+          { colorScheme: "light", viewport: { width: 1280, height: 900 } },
+          { colorScheme: "dark", viewport: { width: 1280, height: 900 } },
+          {
+            colorScheme: "dark",
+            viewport: { width: 360, height: 740 },
+            isMobile: true,
+            hasTouch: true,
+          },
+        ];
+        for (const look of looks) {
+          await using opened = await open(browser, originOf(daemon), look);
+          const { page, complaints } = opened;
+          await page.click("#console-join");
+          await shows(page, "#console-lines", "You are in the room");
+          await page.locator("li:has(#service-echo) .switch").click();
+          await page.locator("#confirm[open]").waitFor();
+          assert.deepEqual(await violations(page), [], JSON.stringify(look));
+          await page.keyboard.press("Escape");
+          await page.locator("#confirm[open]").waitFor({ state: "detached" });
+          await page.locator("#tubes tr", { hasText: "mail" }).waitFor();
+          assert.deepEqual(await violations(page), [], JSON.stringify(look));
+          const width = await page.evaluate("document.documentElement.scrollWidth");
+          assert.ok(width as number <= look.viewport!.width, `${width} pixels wide`);
+          assert.deepEqual(complaints, []);
+        }
+      });
+
+      await step("buries and kicks jobs", async () => {
+        await using opened = await open(browser, originOf(daemon));
+        const { page, complaints } = opened;
+        const row = page.locator("#tubes tr", { hasText: "mail" });
+        const buried = row.locator("td[data-label=buried]");
+        await row.getByRole("button", { name: "Bury next job of mail" }).click();
+        await shows(page, "#notice", "Job 1 was buried in mail.");
+        await buried.filter({ hasText: "1" }).waitFor();
+        await row.getByRole("button", { name: "Kick the jobs of mail" }).click();
+        await shows(page, "#notice", "1 job was kicked in mail.");
+        await buried.filter({ hasText: "0" }).waitFor();
+        await page.fill("#job", "2");
+        await page.locator("#job-form").getByRole("button", { name: "Bury" }).click();
+        await shows(page, "#notice", "Job 2 was buried in mail.");
+        assert.deepEqual(complaints, []);
+      });
+
+      await step("joins the room of echo, with the keyboard alone", async () => {
+        await using opened = await open(browser, originOf(daemon));
+        const { page, complaints } = opened;
+        using client = await TestClient.connect(daemon.address("echo"));
+        await page.focus("#console-join");
+        await page.keyboard.press("Enter");
+        await shows(page, "#console-lines", "You are in the room");
+        await page.keyboard.type("hello from the page");
+        await page.keyboard.press("Enter");
+        assert.equal(await client.line(), "hello from the page\n");
+        await client.send("<b>hello</b> from nc\n");
+        await shows(page, "#console-lines", "<b>hello</b> from nc");
+        await page.click("#console-join");
+        await shows(page, "#console-lines", "You have left.");
+        assert.deepEqual(complaints, []);
+      });
+
+      await step("switches a service off and on, after a question", async () => {
+        await using opened = await open(browser, originOf(daemon));
+        const { page, complaints } = opened;
+        const before = await Deno.readTextFile(daemon.configFile);
+        const card = page.locator("li:has(#service-echo)");
+        const control = card.getByRole("switch", { name: "echo is to run" });
+        await control.click();
+        await page.keyboard.press("Enter");
+        await page.locator("#confirm[open]").waitFor({ state: "detached" });
+        assert.equal(await control.getAttribute("aria-checked"), "true", "the answer was no");
+        await control.click();
+        await page.getByRole("button", { name: "Switch it off" }).click();
+        await shows(page, "#notice", "echo is off until the next reload.");
+        await card.locator(".state", { hasText: "off" }).waitFor();
+        await control.click();
+        await shows(page, "#notice", "echo is on until the next reload.");
+        await card.locator(".state", { hasText: "running" }).waitFor();
+        assert.equal(await Deno.readTextFile(daemon.configFile), before);
+        assert.deepEqual(complaints, []);
+      });
+
+      await step("survives a restart of the daemon, and says so", async () => {
+        const first = await startDaemon({ config: config() });
+        let second: DaemonProcess | undefined;
+        try {
+          const origin = originOf(first);
+          await using opened = await open(browser, origin);
+          const { page, complaints } = opened;
+          await first.stop();
+          await shows(page, "#state", "no answer");
+          await shows(page, "#alerts", "No answer from the daemon since");
+          second = await startDaemon({ config: config(Number(new URL(origin).port)) });
+          await shows(page, "#state", "ready");
+          await shows(page, "#notice", "The daemon was restarted at");
+          await shows(page, "#log", formatAddress(second.address("echo")));
+          assert.equal(await page.locator("#alerts p").count(), 0);
+          // Chromium itself notes each request that nobody answers.
+          assert.deepEqual(complaints.filter((text) => !text.includes("net::ERR_")), []);
+        } finally {
+          await first[Symbol.asyncDispose]();
+          await second?.[Symbol.asyncDispose]();
+        }
+      });
+    } finally {
+      await browser.close();
+    }
+  },
+});

@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { taskActions } from "../../lib/task/actions.ts";
+import { MemoryQueue } from "../../lib/task/memory/queue.ts";
+import { put, reserve, spec } from "./queue_suite.ts";
+import { ManualClock, queueOptions } from "./support.ts";
+
+function start() {
+  const queue = new MemoryQueue(new ManualClock(), queueOptions({}));
+  const client = queue.connect();
+  client.use("mail");
+  client.watch("mail");
+  const { kick, bury } = taskActions(queue);
+  const stateOf = async (id: number) => (await client.statsJob(id))?.state;
+  return { client, kick: kick!, bury: bury!, stateOf };
+}
+
+Deno.test("taskActions(): bury takes a job by its number, or the next of a tube", async () => {
+  const { client, bury, stateOf } = start();
+  const first = await put(client, spec("a"));
+  const second = await put(client, spec("b"));
+  assert.equal(await bury({ job: second }), `Job ${second} was buried in mail.`);
+  assert.deepEqual([await stateOf(first), await stateOf(second)], ["ready", "buried"]);
+  assert.equal(await bury({ tube: "mail" }), `Job ${first} was buried in mail.`);
+  assert.equal(await stateOf(first), "buried");
+  assert.equal((await client.statsJob(first))!.reason, "buried by hand");
+  await assert.rejects(bury({ tube: "mail" }), { message: "There is no ready job in mail." });
+});
+
+Deno.test("taskActions(): kick takes a job by its number, or many of a tube", async () => {
+  const { client, kick, bury, stateOf } = start();
+  const ids = [await put(client, spec("a")), await put(client, spec("b"))];
+  for (const job of ids) await bury({ job });
+  assert.equal(await kick({ job: ids[1] }), `Job ${ids[1]} was kicked.`);
+  assert.deepEqual(await Promise.all(ids.map(stateOf)), ["buried", "ready"]);
+  assert.equal(await kick({ tube: "mail", count: 10 }), "1 job was kicked in mail.");
+  assert.equal(await stateOf(ids[0]!), "ready");
+});
+
+Deno.test("taskActions(): say why something cannot be done", async () => {
+  const { client, kick, bury } = start();
+  const id = await put(client, spec("a"));
+  await reserve(client);
+  await assert.rejects(bury({ job: id }), /cannot be buried now: a worker has it/);
+  await assert.rejects(bury({ job: 999 }), { message: "There is no job 999." });
+  await assert.rejects(kick({ job: id }), /no job 1 that is buried or delayed/);
+  await assert.rejects(kick({ tube: "none", count: 1 }), {
+    name: "RangeError",
+    message: 'There is no tube "none".',
+  });
+  for (const fields of [{}, { tube: "mail" }, { tube: 5, count: 1 }, { job: "1" }, { job: -1 }]) {
+    await assert.rejects(kick(fields), RangeError);
+  }
+  await assert.rejects(kick({ tube: "mail", count: 10_001 }), RangeError);
+});
+
+Deno.test("taskActions(): a tube that is asked for does not come to be by that", async () => {
+  const { client, kick } = start();
+  await assert.rejects(kick({ tube: "none", count: 1 }));
+  assert.ok(!(await client.listTubes()).includes("none"));
+});
