@@ -125,6 +125,7 @@ async function startEcho(daemon: FakeDaemon) {
   const running = await echo.start(config, {
     log: new TestLog().log,
     daemon,
+    guard: () => undefined,
     dataDir: "/nonexistent",
     storage: () => Promise.reject(new Error("echo needs no storage")),
   });
