@@ -176,14 +176,17 @@ export class BucketStore {
   async spillAll(bucket: Bucket): Promise<Extent[]> {
     await this.#spilling;
     bucket.pinned = true;
-    await this.#spillBucket(bucket);
+    const spilling = this.#spillBucket(bucket);
+    this.#spilling = spilling.catch(() => {}).finally(() => this.#spilling = undefined);
+    await spilling;
     return inOrder(bucket).map(({ spilledAt, bytes }) => ({ offset: spilledAt!, bytes }));
   }
 
   /** Closes and removes the spill file. */
-  close(): void {
+  async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    await this.#spilling;
     this.#removeSpill();
   }
 

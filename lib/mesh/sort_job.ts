@@ -165,7 +165,7 @@ export class SortJob {
   readonly #planned = Promise.withResolvers<void>();
   readonly #frames = new Map<FrameType, { frame: Frame; from: number }[]>();
   #onFrame: () => void = () => {};
-  #output: OutputFile | undefined;
+  #output: Promise<OutputFile> | undefined;
   #own = emptyTally();
   #phase: Phase = "sample";
   #phaseStartMs = performance.now();
@@ -235,8 +235,9 @@ export class SortJob {
       this.#ended.resolve(undefined);
       signal?.removeEventListener("abort", cancel);
       for (const thread of this.#threads) thread.end();
-      this.#store.close();
-      this.#output?.discard();
+      await this.#store.close();
+      // It may be about to be made.
+      await this.#output?.then((file) => file.discard(), () => {});
       if (this.#failed) await this.#tellPeers(this.#failed);
       for (const { link } of this.#peers.values()) link.close();
       await Promise.all(listening);
@@ -246,12 +247,10 @@ export class SortJob {
   async #run(): Promise<SortSummary> {
     const { node, input, output, format, nodes } = this.#options;
     this.#inputBytes = await measureInput(input, format);
-    const file = await OutputFile.create(output);
-    if (this.#finished) {
-      file.discard();
-      throw this.#failed!;
-    }
-    this.#output = file;
+    if (this.#finished) throw this.#failed!;
+    this.#output = OutputFile.create(output);
+    const file = await this.#output;
+    if (this.#finished) throw this.#failed!;
     const workers = this.#options.workers ?? defaultWorkers();
     for (let i = 0; i < workers; i++) {
       this.#threads.push(new SortThread(this.#store.slab, format));
@@ -265,7 +264,7 @@ export class SortJob {
 
     const expected = this.#expectedOutput();
     this.#enter("sort", expected.bytes);
-    const written = await this.#sortBuckets(this.#output);
+    const written = await this.#sortBuckets(file);
     if (!sameTally(written, expected)) {
       throw new Error(
         `Cannot complete "${output}": ${written.records} records were written and ` +
@@ -274,8 +273,8 @@ export class SortJob {
     }
 
     this.#enter("commit", expected.bytes);
-    await this.#output.sync();
-    const total = await this.#commit(written);
+    await file.sync();
+    const total = await this.#commit(file, written);
     this.#enter("commit", expected.bytes);
     return {
       node,
@@ -557,14 +556,14 @@ export class SortJob {
   }
 
   /** Agrees with all that everything is there, and names the output; the total on node 0. */
-  async #commit(written: Tally): Promise<Tally | undefined> {
+  async #commit(file: OutputFile, written: Tally): Promise<Tally | undefined> {
     const { node, nodes } = this.#options;
     const others = [...this.#peers.keys()];
     if (node !== 0) {
       await this.#send(0, FRAME.COMPLETE, encodeTallies(this.#input(), written));
       await this.#collect(FRAME.COMMIT, 1);
       this.#decided = true;
-      await this.#output!.commit();
+      await file.commit();
       await this.#send(0, FRAME.DONE);
       await this.#collect(FRAME.FINISH, 1);
       return undefined;
@@ -583,7 +582,7 @@ export class SortJob {
     }
     this.#decided = true;
     await Promise.all(others.map((to) => this.#send(to, FRAME.COMMIT)));
-    await this.#output!.commit();
+    await file.commit();
     await this.#collect(FRAME.DONE, nodes - 1);
     await Promise.all(others.map((to) => this.#send(to, FRAME.FINISH)));
     return inputs;

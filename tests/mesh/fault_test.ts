@@ -212,7 +212,7 @@ Deno.test("quartet sort: a record that is cut off is named by its offset", async
 
 Deno.test("quartet sort: a line that is too long is named by its offset", async () => {
   const input = new Uint8Array(200_000).fill(0x61);
-  input[9] = input[99_999] = 0x0a;
+  input[9] = 0x0a;
   await using files = await filesWithOutputs([input]);
   await using only = new QuartetProcess(files.words(0, "--lines"));
   await assertFails(only, /Cannot sort the line at byte 10: it has more than 65534 bytes/, 20_000);
