@@ -107,11 +107,12 @@ export async function readPage(
   range: ScanRange,
   nowMs?: number,
 ): Promise<[Key, Entry][]> {
-  const { prefix = "", after, limit } = range;
+  const { prefix = "", after, limit, keysOnly = false } = range;
   const end = endOfPrefix(prefix);
   const bytes = (key: Key) => Buffer.from(key, "latin1");
   const rows = await sql`
-    SELECT key, value, version, expires_at FROM quartet.kv
+    SELECT key, ${keysOnly ? sql`''::bytea AS value` : sql`value`}, version, expires_at
+    FROM quartet.kv
     WHERE space = ${space} AND key >= ${bytes(prefix)}
       ${end === undefined ? sql`` : sql`AND key < ${bytes(end)}`}
       ${after === undefined ? sql`` : sql`AND key > ${bytes(after)}`}

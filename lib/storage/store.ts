@@ -74,6 +74,8 @@ export interface ScanRange {
   after?: Key;
   /** At most so many entries. */
   limit: number;
+  /** Whether the values do not matter: then an engine that would have to fetch them does not. */
+  keysOnly?: boolean;
 }
 
 /** What a store holds and does, for the metrics. */

@@ -289,6 +289,8 @@ export function testStore(engine: Engine): void {
     assert.deepEqual(await store.scan(0, { prefix: "a", after: "b", limit: 2 }), []);
     assert.deepEqual(await store.scan(0, { limit: 0 }), []);
     assert.deepEqual(await store.scan(1, { limit: 9 }), []);
+    const names = await store.scan(0, { limit: 99, keysOnly: true });
+    assert.deepEqual(names.map(([key]) => key), keys);
     const page = await store.scan(0, { after: "a", limit: 1 });
     assert.deepEqual(page.map(([key, { value }]) => [key, text(value)]), [["a\0", "a\0"]]);
   });

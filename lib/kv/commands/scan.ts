@@ -38,7 +38,7 @@ function keys(request: Request, { db }: CommandContext) {
     let bytes = 0;
     let after: Key | undefined;
     for (;;) {
-      const range = { prefix: glob.prefix, limit: PAGE_KEYS };
+      const range = { prefix: glob.prefix, limit: PAGE_KEYS, keysOnly: true };
       const page = await source.scan(db, after === undefined ? range : { ...range, after });
       for (const [key] of page) {
         if (!glob.matches(key)) continue;
@@ -89,7 +89,7 @@ function scan(request: Request, { db, cursors }: CommandContext) {
     let seen = 0, bytes = 0;
     while (seen < count && bytes < MAX_REPLY_BYTES) {
       const limit = Math.min(count - seen, PAGE_KEYS);
-      const range = { prefix, limit };
+      const range = { prefix, limit, keysOnly: true };
       const page = await source.scan(db, after === undefined ? range : { ...range, after });
       for (const [key] of page) {
         if (!strings || (glob !== undefined && !glob.matches(key))) continue;
