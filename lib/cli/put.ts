@@ -4,6 +4,7 @@ import { BeanstalkClient, ConnectionLostError, type Reply } from "../task/beanst
 import { type Command, type CommandArguments, CommandError, EXIT, UsageError } from "./command.ts";
 import { addressArgument, dial } from "./dial.ts";
 import { LinesProgress } from "./put_progress.ts";
+import { showToken } from "./task_token.ts";
 import { print, printError, writeAll } from "./terminal.ts";
 
 const DEFAULT_PRIORITY = 1024;
@@ -36,15 +37,19 @@ export const put: Command = {
   ],
   details: `Without BODY, or with "-", the body is read from standard input.
 With --lines --wait the results come in the order of the lines. If a job is buried, its reason goes
-to standard error, the line of its result is empty, and the exit code is 1.`,
+to standard error, the line of its result is empty, and the exit code is 1.
+If QUARTET_TOKEN is set, it is the token that is shown to the server.`,
   run: async (args) => {
     const address = addressArgument(args.positionals[0]!);
     const command = putCommand(args);
     const lines = args.flag("lines");
     if (lines && args.positionals.length > 1) throw new UsageError("--lines takes no BODY");
-    const connect = async () =>
-      new BeanstalkClient(await dial(address, { retry: args.flag("retry") }));
-    const producer = await connect();
+    const connect = async () => {
+      const client = new BeanstalkClient(await dial(address, { retry: args.flag("retry") }));
+      await showToken(client);
+      return client;
+    };
+    const producer = await connect().catch(asCommandError);
     const waiter = args.flag("wait") && lines ? await connect() : producer;
     try {
       const tube = args.text("tube");
@@ -57,14 +62,18 @@ to standard error, the line of its result is empty, and the exit code is 1.`,
       const body = await bodyOf(args.positionals[1] ?? "-");
       return await putOne(producer, command(body), { body, wait: args.flag("wait") });
     } catch (error) {
-      if (error instanceof ConnectionLostError) throw new CommandError(error.message);
-      throw error;
+      return asCommandError(error);
     } finally {
       producer.close();
       waiter.close();
     }
   },
 };
+
+function asCommandError(error: unknown): never {
+  if (error instanceof ConnectionLostError) throw new CommandError(error.message);
+  throw error;
+}
 
 /** Gives the command line for a body. */
 type PutCommand = (body: Uint8Array) => string;

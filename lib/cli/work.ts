@@ -5,6 +5,7 @@ import { type Command, CommandError, EXIT, UsageError } from "./command.ts";
 import { addressArgument, dial } from "./dial.ts";
 import { serveTasks } from "./work_push.ts";
 import { commandRunner, type JobRunner, square } from "./work_runner.ts";
+import { showToken } from "./task_token.ts";
 import { printError } from "./terminal.ts";
 
 const MAX_JOBS = 1000;
@@ -34,7 +35,8 @@ export const work: Command = {
 With one, the command is run for each job: the body is its standard input, and QUARTET_JOB_ID,
 QUARTET_TUBE and QUARTET_ATTEMPT are in its environment. If it exits with 0, its standard output is
 the result; else the job is given back, to be tried again later, and the end of its standard error
-is the reason. Long jobs are touched meanwhile. SIGTERM or SIGINT: finishes what it has, then exits.`,
+is the reason. Long jobs are touched meanwhile. SIGTERM or SIGINT: finishes what it has, then exits.
+If QUARTET_TOKEN is set, it is the token that is shown to the server.`,
   run: async (args) => {
     const address = addressArgument(args.positionals[0]!);
     const jobs = Number(args.text("jobs") ?? 1);
@@ -107,6 +109,7 @@ async function serveJobs(
   const stop = () => waiting && client.close();
   stopping.addEventListener("abort", stop);
   try {
+    await showToken(client);
     for (const tube of tubes) {
       const { words } = await client.ask(`watch ${tube}`);
       if (words[0] !== "WATCHING") throw new UsageError(`--tube "${tube}": ${words.join(" ")}`);

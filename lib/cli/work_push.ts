@@ -1,4 +1,6 @@
 import { TextLineStream } from "@std/streams/text-line-stream";
+import { CommandError } from "./command.ts";
+import { taskToken } from "./task_token.ts";
 import { printError } from "./terminal.ts";
 import { ConnectionLostError } from "../task/beanstalk/client.ts";
 import type { JobRunner } from "./work_runner.ts";
@@ -28,7 +30,15 @@ export async function serveTasks(
     const lines = conn.readable
       .pipeThrough(new TextDecoderStream())
       .pipeThrough(new TextLineStream());
+    const token = taskToken();
+    if (token !== undefined) await send(conn, `AUTH ${token}\n`);
+    let login = token !== undefined;
     for await (const line of lines) {
+      if (login) {
+        if (line !== "OK") throw new CommandError(`Cannot log in: the server said ${line}`);
+        login = false;
+        continue;
+      }
       busy = true;
       const outcome = await runner({
         id: "",
@@ -42,14 +52,16 @@ export async function serveTasks(
         throw new ConnectionLostError("Connection given up: so another worker gets the task");
       }
       const answer = new TextDecoder().decode(outcome.result).replace(/\r?\n$/, "");
-      const bytes = new TextEncoder().encode(`${answer.replaceAll(/[\r\n]+/g, " ")}\n`);
-      for (let sent = 0; sent < bytes.length;) sent += await conn.write(bytes.subarray(sent));
+      await send(conn, `${answer.replaceAll(/[\r\n]+/g, " ")}\n`);
       busy = false;
       if (stopping.aborted) return;
     }
     throw new ConnectionLostError("Connection lost: the server has closed it");
   } catch (error) {
-    if (error instanceof ConnectionLostError || !(error instanceof Error)) throw error;
+    if (
+      error instanceof ConnectionLostError || error instanceof CommandError ||
+      !(error instanceof Error)
+    ) throw error;
     if (stopping.aborted && closed) return;
     throw new ConnectionLostError(`Connection lost: ${error.message}`, { cause: error });
   } finally {
@@ -57,4 +69,9 @@ export async function serveTasks(
     stopping.removeEventListener("abort", stop);
     close();
   }
+}
+
+async function send(conn: Deno.Conn, text: string): Promise<void> {
+  const bytes = new TextEncoder().encode(text);
+  for (let sent = 0; sent < bytes.length;) sent += await conn.write(bytes.subarray(sent));
 }

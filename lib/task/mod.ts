@@ -37,11 +37,17 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
   try {
     const queue = await openQueue(storage, { ...queueOptions(config), log });
     cleanUp.push(() => queue.close());
-    const push = new PushDoor(queue, { tube: config.tube, maxLineBytes: config.max_line, log });
+    const push = new PushDoor(queue, {
+      tube: config.tube,
+      maxLineBytes: config.max_line,
+      log,
+      guard: context.guard,
+    });
     const beanstalk = new BeanstalkDoor(queue, {
       maxJobBytes: config.max_job_size,
       version: VERSION,
       log,
+      guard: context.guard,
     });
     const limits = {
       ...listenerOptions(config),

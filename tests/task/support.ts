@@ -6,6 +6,7 @@
  */
 
 import assert from "node:assert/strict";
+import type { Guard } from "../../lib/auth.ts";
 import { createLog } from "../../lib/log.ts";
 import { Listener } from "../../lib/net/listener.ts";
 import { BeanstalkDoor } from "../../lib/task/beanstalk/door.ts";
@@ -78,12 +79,22 @@ export const SILENT_LOG = createLog("test", { level: "error", format: "text", si
 
 /** A beanstalk door on a free port. */
 export async function openDoor(
-  options: { queue?: Queue; maxJobBytes?: number; maxClients?: number } = {},
+  options: {
+    queue?: Queue;
+    maxJobBytes?: number;
+    maxClients?: number;
+    guard?: () => Guard | undefined;
+  } = {},
 ): Promise<OpenDoor> {
   const queue = options.queue ?? new MemoryQueue(SYSTEM_CLOCK, queueOptions());
   const log = SILENT_LOG;
   const maxJobBytes = options.maxJobBytes ?? 65535;
-  const door = new BeanstalkDoor(queue, { maxJobBytes, version: "0.0.0", log });
+  const door = new BeanstalkDoor(queue, {
+    maxJobBytes,
+    version: "0.0.0",
+    log,
+    guard: options.guard ?? (() => undefined),
+  });
   const listener = await Listener.listen({ transport: "tcp", hostname: "127.0.0.1", port: 0 }, {
     maxClients: options.maxClients ?? 2000,
     idleTimeoutMs: 0,

@@ -63,6 +63,11 @@ export class BeanstalkClient {
     return asked.promise;
   }
 
+  /** Shows a token; whether it opens the server. */
+  async login(token: string): Promise<boolean> {
+    return (await this.ask(`auth ${token}`)).words[0] === "AUTHENTICATED";
+  }
+
   /** Closes the connection at once. */
   close(): void {
     this.#lose(new Error("it was closed"));

@@ -1,4 +1,5 @@
 import process from "node:process";
+import type { Guard } from "../../auth.ts";
 import type { Log } from "../../log.ts";
 import type { Connection } from "../../net/connection.ts";
 import type { Queue } from "../queue.ts";
@@ -13,6 +14,8 @@ export interface BeanstalkDoorOptions {
   /** The version that `stats` tells. */
   version: string;
   log: Log;
+  /** Asks clients for a token, if the service has one; asked for each connection. */
+  guard?: () => Guard | undefined;
 }
 
 /** The door of a queue that speaks the beanstalk protocol. */
@@ -27,6 +30,7 @@ export class BeanstalkDoor {
     workers: 0,
     totalConnections: 0,
   };
+  readonly #guard: () => Guard | undefined;
   readonly #version: string;
   readonly #startedMs = performance.now();
   readonly #id = crypto.randomUUID().replaceAll("-", "").slice(0, 16);
@@ -36,6 +40,12 @@ export class BeanstalkDoor {
     this.log = options.log;
     this.maxJobBytes = options.maxJobBytes;
     this.#version = options.version;
+    this.#guard = options.guard ?? (() => undefined);
+  }
+
+  /** Asks a client for a token, if it has to show one. */
+  get guard(): Guard | undefined {
+    return this.#guard();
   }
 
   /** Serves a client until it leaves. */

@@ -5,6 +5,7 @@ import type { MaybePromise } from "../../storage/store.ts";
 import type { JobBody, NoJob, Outcome, QueueClient } from "../queue.ts";
 import type { Command } from "./command.ts";
 import type { BeanstalkDoor } from "./door.ts";
+import { loginByCommand } from "./login.ts";
 import { CommandParser } from "./parser.ts";
 import { ReplyBuffer } from "./reply_buffer.ts";
 import { formatJobStats, formatStats, formatTubes, formatTubeStats } from "./stats.ts";
@@ -50,6 +51,10 @@ export class BeanstalkSession {
     counts.connections++;
     counts.totalConnections++;
     try {
+      const { guard } = this.#door;
+      if (guard !== undefined && !await loginByCommand(this.#connection, this.#input, guard)) {
+        return;
+      }
       do {
         await this.#runAll();
         await this.#flush();

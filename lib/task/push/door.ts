@@ -1,5 +1,8 @@
+import type { Guard } from "../../auth.ts";
 import type { Log } from "../../log.ts";
 import type { Connection } from "../../net/connection.ts";
+import { loginByLine } from "../../net/line_login.ts";
+import { LineReader } from "../../net/line_reader.ts";
 import type { Queue } from "../queue.ts";
 import { PushSession } from "./session.ts";
 
@@ -10,6 +13,8 @@ export interface PushDoorOptions {
   /** The longest answer, without its line end. */
   maxLineBytes: number;
   log: Log;
+  /** Asks workers for a token, if the service has one; asked for each connection. */
+  guard?: () => Guard | undefined;
 }
 
 /** A worker's answer to a number. */
@@ -27,6 +32,7 @@ export class PushDoor {
   readonly log: Log;
   /** What the generator's numbers came to. */
   readonly counts = { right: 0, wrong: 0, late: 0 };
+  readonly #guard: () => Guard | undefined;
   readonly #sessions = new Set<PushSession>();
 
   constructor(queue: Queue, options: PushDoorOptions) {
@@ -34,6 +40,7 @@ export class PushDoor {
     this.tube = options.tube;
     this.maxLineBytes = options.maxLineBytes;
     this.log = options.log;
+    this.#guard = options.guard ?? (() => undefined);
   }
 
   /** How many workers are connected. */
@@ -43,7 +50,10 @@ export class PushDoor {
 
   /** Serves a worker until it leaves. */
   async serve(connection: Connection): Promise<void> {
-    const session = new PushSession(connection, this);
+    const reader = new LineReader(connection, { maxLineBytes: this.maxLineBytes });
+    const guard = this.#guard();
+    if (guard !== undefined && !await loginByLine(connection, reader, guard)) return;
+    const session = new PushSession(connection, reader, this);
     this.#sessions.add(session);
     this.log.info("Worker connected", { worker: session.worker, tube: this.tube });
     try {

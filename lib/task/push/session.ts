@@ -1,5 +1,5 @@
 import type { Connection } from "../../net/connection.ts";
-import { LineReader } from "../../net/line_reader.ts";
+import type { LineReader } from "../../net/line_reader.ts";
 import { copyValue, latin1From } from "../../storage/value.ts";
 import type { JobBody, QueueClient } from "../queue.ts";
 import type { PushDoor } from "./door.ts";
@@ -24,6 +24,7 @@ interface Assignment {
  */
 export class PushSession {
   readonly #connection: Connection;
+  readonly #reader: LineReader;
   readonly #door: PushDoor;
   readonly #client: QueueClient;
   /** The number to send when the worker is idle next. */
@@ -32,8 +33,9 @@ export class PushSession {
   #answered: ((answer: Answer | undefined) => void) | null = null;
   #ended = false;
 
-  constructor(connection: Connection, door: PushDoor) {
+  constructor(connection: Connection, reader: LineReader, door: PushDoor) {
     this.#connection = connection;
+    this.#reader = reader;
     this.#door = door;
     this.#client = door.queue.connect();
     this.#client.watch(door.tube);
@@ -128,8 +130,7 @@ export class PushSession {
   }
 
   async #readAnswers(): Promise<void> {
-    const reader = new LineReader(this.#connection, { maxLineBytes: this.#door.maxLineBytes });
-    for (let batch; (batch = await reader.read()) !== null;) {
+    for (let batch; (batch = await this.#reader.read()) !== null;) {
       for (let index = 0; index < batch.count; index++) {
         const answered = this.#answered;
         this.#answered = null;
