@@ -6,6 +6,7 @@
  * @module
  */
 
+import { latin1From } from "../storage/value.ts";
 import { MAX_INLINE_BYTES } from "./resp/parser.ts";
 
 /** A language, or what to do with a connection that speaks none. */
@@ -15,6 +16,12 @@ const STAR = 0x2a, CR = 0x0d, LF = 0x0a, BLANK = 0x20, TAB = 0x09;
 
 /** Words that a browser sends which was lured here. Redis hangs up on them as well. */
 const BROWSER_WORDS = ["post", "host:"];
+
+/** The word of a login. */
+const LOGIN_WORD = "auth";
+
+/** The longest line that can be a login. */
+const MAX_LOGIN_BYTES = 2048;
 
 /** No word of either language is longer. */
 const MAX_WORD_BYTES = 32;
@@ -27,12 +34,17 @@ export interface LanguageWords {
   isRedis(word: string): boolean;
 }
 
-/** Tells the language of a connection from the bytes it has sent so far. */
+/**
+ * Tells the language of a connection from the bytes it has sent so far.
+ *
+ * @param options `login`: whether the first line may still be a login, which has no language.
+ */
 export function detectLanguage(
   bytes: Uint8Array,
   start: number,
   end: number,
   words: LanguageWords,
+  { login = false }: { login?: boolean } = {},
 ): Language {
   let at = start;
   while (at < end && (bytes[at] === CR || bytes[at] === LF)) at++;
@@ -47,7 +59,30 @@ export function detectLanguage(
   if (wordEnd - at > MAX_WORD_BYTES) return "text";
   const word = String.fromCharCode(...bytes.subarray(at, wordEnd)).toLowerCase();
   if (BROWSER_WORDS.includes(word)) return "hang up";
+  if (login && word === LOGIN_WORD) {
+    // A line that has ended and was not a login is Redis' own, with a user's name perhaps.
+    const line = bytes.subarray(at, Math.min(end, at + MAX_LOGIN_BYTES));
+    return line.includes(LF) || end - at >= MAX_LOGIN_BYTES ? "resp" : "unknown yet";
+  }
   return words.isRedis(word) && !words.isText(word) ? "resp" : "text";
+}
+
+/**
+ * Reads a login that is a line by itself: `AUTH` and a token. In an array it is Redis' own.
+ *
+ * @returns The token, and how many bytes there were up to the end of its line; `undefined` if there
+ * is no such line, or not all of it.
+ */
+export function readLogin(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): { token: string; length: number } | undefined {
+  const newline = bytes.subarray(start, Math.min(end, start + MAX_LOGIN_BYTES)).indexOf(LF);
+  if (newline < 0) return undefined;
+  const line = latin1From(bytes, start, start + newline);
+  const match = /^auth[ \t]+(\S+)[ \t]*\r?$/i.exec(line);
+  return match === null ? undefined : { token: match[1]!, length: newline + 1 };
 }
 
 function endsWord(byte: number): boolean {

@@ -5,11 +5,13 @@
  * @module
  */
 
+import type { Guard } from "../auth.ts";
 import { listenerOptions } from "../config/service_keys.ts";
 import type { Connection } from "../net/connection.ts";
 import { formatAddress } from "../net/address.ts";
 import { connectionMetrics, Listener } from "../net/listener.ts";
-import { ReadBuffer } from "../net/read_buffer.ts";
+import { LOGIN_REPLIES } from "../net/line_login.ts";
+import { READ_MAX_BYTES, ReadBuffer } from "../net/read_buffer.ts";
 import { Histogram } from "../metrics.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
 import type { Storage } from "../storage/open.ts";
@@ -19,10 +21,10 @@ import { DATABASES } from "./commands/arguments.ts";
 import { CommandTable } from "./commands/table.ts";
 import { type KvConfig, kvConfigSchema } from "./config.ts";
 import { CursorTable } from "./cursors.ts";
-import { detectLanguage, type LanguageWords } from "./language.ts";
+import { detectLanguage, type LanguageWords, readLogin } from "./language.ts";
 import { kvMetrics } from "./metrics.ts";
 import { RespConnection, type RespSocket } from "./resp/connection.ts";
-import { Session } from "./session.ts";
+import { Session, type SessionPeer } from "./session.ts";
 import { Settings } from "./settings.ts";
 import type { KvLimits, KvShared } from "./shared.ts";
 import { TextConnection } from "./text/connection.ts";
@@ -57,10 +59,11 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
 
 async function listen(
   config: KvConfig,
-  { log }: ServiceContext,
+  context: ServiceContext,
   storage: Storage,
   store: Store,
 ): Promise<RunningService> {
+  const { log } = context;
   const table = new CommandTable(ALL_COMMANDS);
   const words: LanguageWords = {
     isText: isTextName,
@@ -94,7 +97,7 @@ async function listen(
     fullReply: FULL_REPLY,
     log,
     ...listenerOptions(config),
-    handle: (connection) => serve(connection, shared, words),
+    handle: (connection) => serve(connection, shared, words, context.guard()),
   });
   return {
     addresses: [listener.address],
@@ -141,18 +144,36 @@ function settingsOf(config: KvConfig, storage: Storage): Settings {
   });
 }
 
-/** Serves a client in the language of its first line. */
+/**
+ * Serves a client in the language of its first line. Where there is a guard, a line `AUTH` and a
+ * token may come before that one.
+ */
 async function serve(
   connection: Connection,
   shared: KvShared,
   words: LanguageWords,
+  guard: Guard | undefined,
 ): Promise<void> {
-  const buffer = new ReadBuffer({ maxBytes: shared.limits.maxRequestBytes + 64 * 1024 });
+  const buffer = new ReadBuffer({ maxBytes: shared.limits.maxRequestBytes + READ_MAX_BYTES });
+  let authenticated = guard === undefined;
   for (;;) {
-    const language = detectLanguage(buffer.bytes, buffer.start, buffer.end, words);
+    const { bytes, start, end } = buffer;
+    const login = guard !== undefined && !authenticated ? readLogin(bytes, start, end) : undefined;
+    if (login !== undefined) {
+      const verdict = guard!.check(login.token, connection.host);
+      await connection.write(LOGIN_REPLIES[verdict]);
+      if (verdict !== "right") return;
+      authenticated = true;
+      buffer.consume(login.length);
+      continue;
+    }
+    const language = detectLanguage(bytes, start, end, words, { login: !authenticated });
     if (language === "hang up") return;
-    if (language === "resp") return await serveResp(connection, buffer, shared);
+    if (language === "resp") {
+      return await serveResp(connection, buffer, shared, { guard, authenticated });
+    }
     if (language === "text") {
+      if (!authenticated) return await connection.write(LOGIN_REPLIES.missing);
       return await new TextConnection(replay(buffer, connection), shared).serve();
     }
     if (!await buffer.fill(connection)) return;
@@ -163,16 +184,19 @@ async function serveResp(
   connection: Connection,
   buffer: ReadBuffer,
   shared: KvShared,
+  login: { guard: Guard | undefined; authenticated: boolean },
 ): Promise<void> {
-  const { id, remote } = connection;
-  const session = new Session(shared, {
+  const { id, remote, host } = connection;
+  const peer: SessionPeer = {
     id,
     remote,
+    host,
     get unreadBytes() {
       return buffer.end - buffer.start;
     },
     close: () => connection.close(),
-  });
+  };
+  const session = new Session(shared, peer, login);
   shared.sessions.set(id, session);
   try {
     await new RespConnection(connection, buffer, session).serve();

@@ -4,8 +4,14 @@
  * @module
  */
 
+import type { Guard } from "../auth.ts";
 import type { MaybePromise, Store } from "../storage/store.ts";
-import { unknownCommand, unknownSubcommand, wrongArity } from "./commands/errors.ts";
+import {
+  NOT_AUTHENTICATED,
+  unknownCommand,
+  unknownSubcommand,
+  wrongArity,
+} from "./commands/errors.ts";
 import type { CommandContext } from "./commands/command.ts";
 import type { TableEntry } from "./commands/table.ts";
 import type { CursorTable } from "./cursors.ts";
@@ -19,6 +25,8 @@ import { ClientTransaction } from "./transaction.ts";
 export interface SessionPeer {
   readonly id: number;
   readonly remote: string;
+  /** The address of the client, without its port. */
+  readonly host: string;
   /** Bytes that have arrived and are not done with. */
   readonly unreadBytes: number;
   /** Closes it at once. */
@@ -33,8 +41,11 @@ export class Session implements CommandContext {
   readonly shared: KvShared;
   readonly peer: SessionPeer;
   readonly transaction: ClientTransaction;
+  readonly guard: Guard | undefined;
   readonly connectedMs = Date.now();
   db = 0;
+  /** Whether it may do anything: it has shown a token, or none is asked for. */
+  authenticated: boolean;
   /** The version of the protocol. */
   protocol: 2 | 3 = 2;
   name = "";
@@ -46,7 +57,20 @@ export class Session implements CommandContext {
   lastActiveMs = Date.now();
   lastCommand = "NULL";
 
-  constructor(shared: KvShared, peer: SessionPeer) {
+  /**
+   * @param guard Asks for a token first, if there is one.
+   * @param authenticated Whether the client has shown one already.
+   */
+  constructor(
+    shared: KvShared,
+    peer: SessionPeer,
+    { guard, authenticated = guard === undefined }: {
+      guard?: Guard | undefined;
+      authenticated?: boolean;
+    } = {},
+  ) {
+    this.guard = guard;
+    this.authenticated = authenticated;
     this.shared = shared;
     this.peer = peer;
     this.transaction = new ClientTransaction(shared.limits);
@@ -66,7 +90,10 @@ export class Session implements CommandContext {
 
   /** The command that a request is for, or what is wrong with it. */
   resolve(request: Request): TableEntry | CommandError {
-    const entry = this.#lookUp(request);
+    let entry = this.#lookUp(request);
+    if (!this.authenticated && !(entry instanceof CommandError) && !mayGoFirst(entry)) {
+      entry = NOT_AUTHENTICATED;
+    }
     if (entry instanceof CommandError) {
       this.transaction.spoil();
       this.shared.counts.rejected++;
@@ -137,6 +164,11 @@ export class Session implements CommandContext {
       return asReply(error);
     }
   }
+}
+
+/** Whether a command is done for clients that have yet to show a token. */
+function mayGoFirst({ command }: TableEntry): boolean {
+  return command.flags.includes("no_auth");
 }
 
 function* argumentsOf(request: Request): Iterable<string> {

@@ -5,7 +5,7 @@ import type { LineReader } from "./line_reader.ts";
 const encoder = new TextEncoder();
 
 /** What a client is told, by what came of its token. */
-const REPLIES = {
+export const LOGIN_REPLIES = {
   right: encoder.encode("OK\n"),
   wrong: encoder.encode("ERR wrong token\n"),
   blocked: encoder.encode("ERR too many failures, come back later\n"),
@@ -31,7 +31,7 @@ export async function loginByLine(
     ? line.subarray(LOGIN_WORD.length)
     : undefined;
   const verdict = shown === undefined ? "missing" : guard.check(shown, connection.host);
-  await connection.write(REPLIES[verdict]);
+  await connection.write(LOGIN_REPLIES[verdict]);
   return verdict === "right";
 }
 

@@ -5,6 +5,7 @@
  */
 
 import * as v from "valibot";
+import type { Guard } from "../../lib/auth.ts";
 import { kv } from "../../lib/kv/mod.ts";
 import type { Address } from "../../lib/net/address.ts";
 import type { RunningService } from "../../lib/service.ts";
@@ -28,12 +29,13 @@ export class TestKv implements AsyncDisposable {
   static async start(
     config: Record<string, unknown> = {},
     storageUrl = "memory:",
+    guard?: Guard,
   ): Promise<TestKv> {
     const log = new TestLog("info");
     const dataDir = await Deno.makeTempDir({ prefix: "quartet-kv-" });
     const section = v.parse(kv.schema, { listen: "127.0.0.1:0", ...config });
     const running = await kv.start(section, {
-      guard: () => undefined,
+      guard: () => guard,
       log: log.log,
       dataDir,
       get daemon(): never {

@@ -18,11 +18,17 @@ const group = "connection";
 /** The version of Redis whose behaviour clients can expect. */
 export const REDIS_VERSION = "7.2.4";
 
-/** The one user there is; it needs no password. */
+/** The one user there is. Its password is any token that opens the service. */
 const USER = "default";
 
 const WRONG_PASSWORD = new CommandError(
   "WRONGPASS invalid username-password pair or user is disabled.",
+);
+const TOO_MANY_FAILURES = new CommandError("ERR too many failures, come back later");
+const NOT_GREETED = new CommandError(
+  "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO " +
+    "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the " +
+    "RESP protocol version at the same time",
 );
 const NO_PASSWORD = new CommandError(
   "ERR AUTH <password> called without any password configured for the default user. " +
@@ -57,6 +63,7 @@ function quit(_request: Request, session: Session): Reply {
 
 function reset(_request: Request, session: Session): Reply {
   session.transaction.reset();
+  session.authenticated = session.guard === undefined;
   session.db = 0;
   session.protocol = 2;
   session.name = "";
@@ -64,10 +71,29 @@ function reset(_request: Request, session: Session): Reply {
   return new SimpleString("RESET");
 }
 
-function auth(request: Request): Reply {
+function auth(request: Request, session: Session): Reply {
   if (request.count > 3) return SYNTAX_ERROR;
-  if (request.count === 2) return NO_PASSWORD;
-  return request.text(1) === USER ? OK : WRONG_PASSWORD;
+  if (request.count === 2 && session.guard === undefined) return NO_PASSWORD;
+  const user = request.count === 3 ? request.text(1) : USER;
+  return logIn(user, request.text(request.count - 1), session) ?? OK;
+}
+
+/** Takes a user in; what is wrong, if something is. Without a guard any password is right. */
+function logIn(user: string, password: string, session: Session): CommandError | undefined {
+  const { guard, peer } = session;
+  if (guard !== undefined) {
+    // A name that does not exist counts as a failure like a wrong password.
+    const verdict = guard.check(user === USER ? password : "", peer.host);
+    if (verdict === "blocked") {
+      session.closing = true;
+      return TOO_MANY_FAILURES;
+    }
+    if (verdict === "wrong") return WRONG_PASSWORD;
+  } else if (user !== USER) {
+    return WRONG_PASSWORD;
+  }
+  session.authenticated = true;
+  return undefined;
 }
 
 function hello(request: Request, session: Session): Reply {
@@ -86,7 +112,8 @@ function hello(request: Request, session: Session): Reply {
     const option = request.option(at);
     const more = request.count - 1 - at;
     if (option === "AUTH" && more >= 2) {
-      if (request.text(at + 1) !== USER) return WRONG_PASSWORD;
+      const problem = logIn(request.text(at + 1), request.text(at + 2), session);
+      if (problem !== undefined) return problem;
       at += 2;
     } else if (option === "SETNAME" && more >= 1) {
       session.name = checkClientName(request.text(++at));
@@ -94,6 +121,7 @@ function hello(request: Request, session: Session): Reply {
       return new CommandError(`ERR Syntax error in HELLO option '${request.text(at, 128)}'`);
     }
   }
+  if (!session.authenticated) return NOT_GREETED;
   session.protocol = protocol;
   return new ReplyMap([
     ["server", "redis"],
@@ -106,7 +134,7 @@ function hello(request: Request, session: Session): Reply {
   ]);
 }
 
-const flags = ["noscript", "loading", "stale", "fast"];
+const flags = ["noscript", "loading", "stale", "fast", "no_auth"];
 
 export const CONNECTION_COMMANDS: readonly Command[] = [
   {

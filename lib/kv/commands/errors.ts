@@ -26,6 +26,7 @@ export const INVALID_CURSOR = new CommandError("ERR invalid cursor");
 export const OUT_OF_MEMORY = new CommandError(
   "OOM command not allowed when used memory > 'maxmemory'.",
 );
+export const NOT_AUTHENTICATED = new CommandError("NOAUTH Authentication required.");
 export const EXEC_ABORTED = new CommandError(
   "EXECABORT Transaction discarded because of previous errors.",
 );

@@ -49,6 +49,7 @@ export class RespConnection {
     this.#buffer = buffer;
     this.#session = session;
     this.#parser = new RespParser(session.shared.limits);
+    this.#parser.strict = !session.authenticated;
   }
 
   /** Serves it until the client leaves or has to go. */
@@ -96,6 +97,7 @@ export class RespConnection {
           const { protocol } = session;
           const reply = session.run(entry, request);
           if (session.protocol !== protocol) this.#writer.protocol = session.protocol;
+          parser.strict = !session.authenticated;
           this.#emit(reply);
           if (alone && reply instanceof Promise) {
             buffer.consume(parser.consumed);

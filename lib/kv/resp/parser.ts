@@ -17,6 +17,10 @@ export const MAX_INLINE_BYTES = 64 * 1024;
 /** The largest number of arguments that can be announced. */
 const MAX_ANNOUNCED_ARGUMENTS = 2 ** 31 - 1;
 
+/** What a client may send that has yet to show a token. */
+const MAX_STRICT_ARGUMENTS = 10;
+const MAX_STRICT_BYTES = 16 * 1024;
+
 /** What there was to read: part of a request, a whole one, or something that is none. */
 export type RespStatus = "incomplete" | "request" | "error";
 
@@ -38,6 +42,8 @@ export class RespParser {
   consumed = 0;
   /** What is wrong, when something is. Nothing can be read after that. */
   error = "";
+  /** Whether the client has yet to show a token; until then it may not send much. */
+  strict = false;
   readonly #limits: RespLimits;
   readonly #array = new Request();
   /** Arguments that are still missing; 0 before a request. */
@@ -87,6 +93,9 @@ export class RespParser {
       if (!(count <= MAX_ANNOUNCED_ARGUMENTS && count <= this.#limits.maxArguments)) {
         return this.#fail("invalid multibulk length");
       }
+      if (this.strict && count > MAX_STRICT_ARGUMENTS) {
+        return this.#fail("unauthenticated multibulk length");
+      }
       at = newline + 2;
       if (count > 0) {
         this.#missing = count;
@@ -108,6 +117,9 @@ export class RespParser {
       const length = parseLength(bytes, at + 1, newline);
       if (!(length >= 0 && length <= this.#limits.maxArgumentBytes)) {
         return this.#fail("invalid bulk length");
+      }
+      if (this.strict && length > MAX_STRICT_BYTES) {
+        return this.#fail("unauthenticated bulk length");
       }
       const first = newline + 2;
       const next = first + length + 2;

@@ -77,7 +77,7 @@ export class TextConnection {
     const { limits, counts } = this.#shared;
     if (batch.isTooLong(line)) {
       counts.rejected++;
-      this.#emit(`ERR the line is too long, the limit is ${limits.maxLineBytes} bytes`);
+      this.#emit(`ERR line too long (limit ${limits.maxLineBytes} bytes)`);
       return undefined;
     }
     try {
