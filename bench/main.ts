@@ -8,6 +8,7 @@
 const BENCHMARKS: Record<string, () => Promise<{ main(args: string[]): Promise<void> }>> = {
   echo: () => import("./echo.ts"),
   kv: () => import("./kv.ts"),
+  mesh: () => import("./mesh.ts"),
   task: () => import("./task.ts"),
 };
 

@@ -1,0 +1,175 @@
+/**
+ * `deno task bench mesh`: sorting beside GNU sort, on one, two and four nodes of this machine, in
+ * one run. Everything is measured several times in turn; the tables have the medians. Quartet's
+ * times include that the output is on the disk (fsync), GNU sort's do not.
+ *
+ * @module
+ */
+
+import { parseArgs } from "@std/cli/parse-args";
+import { RecordGenerator } from "../lib/mesh/generator.ts";
+import { kvLatencies } from "./mesh/kv_latency.ts";
+import { gnuSort, hasGnuSort, quartetSort, type Run } from "./mesh/sorts.ts";
+import { formatTable } from "./support/table.ts";
+import { median } from "./support/usage.ts";
+
+const MB = 1_000_000;
+const MIB = 1024 * 1024;
+const RECORD_BYTES = 100;
+const PARTS = ["rate", "spill", "kv"];
+
+const USAGE = `deno task bench mesh [--mb 1000] [--rounds 3] [--only rate,spill,kv] [--dir DIR]
+
+  --mb N       megabytes to sort
+  --rounds N   how often each sort is measured
+  --only PARTS which parts, separated by commas: the rates; 2 GiB with a memory of 128 MiB; the
+               latency of kv while the same daemon sorts
+  --dir DIR    where the files are put (a temporary directory); four times the size is needed
+`;
+
+interface Options {
+  bytes: number;
+  rounds: number;
+  directory: string;
+}
+
+/** Writes a file of generated records. */
+async function generate(path: string, records: number, first = 0, ascii = false): Promise<void> {
+  using file = await Deno.open(path, { write: true, create: true, truncate: true });
+  const generator = new RecordGenerator({ first, ascii });
+  const BLOCK_RECORDS = 10_000;
+  for (let left = records; left > 0; left -= BLOCK_RECORDS) {
+    const block = new Uint8Array(Math.min(left, BLOCK_RECORDS) * RECORD_BYTES);
+    generator.fill(block);
+    for (let at = 0; at < block.length;) at += await file.write(block.subarray(at));
+  }
+}
+
+/** What is written by others is not to be written in our time. */
+async function settle(): Promise<void> {
+  await new Deno.Command("sync").output();
+}
+
+async function rates({ bytes, rounds, directory }: Options): Promise<void> {
+  const records = Math.floor(bytes / RECORD_BYTES);
+  const memoryBytes = Math.min(3 * 1024 * MIB, Math.ceil((1.5 * bytes + 64 * MIB) / MIB) * MIB);
+  const inputs = new Map<string, string[]>();
+  for (const nodes of [1, 2, 4]) {
+    const paths = Array.from({ length: nodes }, (_, node) => `${directory}/in-${nodes}-${node}`);
+    const share = Math.floor(records / nodes);
+    for (const [node, path] of paths.entries()) await generate(path, share, node * share);
+    inputs.set(`${nodes}`, paths);
+  }
+  await generate(`${directory}/text`, records, 0, true);
+  inputs.set("text", [`${directory}/text`]);
+
+  const sorts: Record<string, () => Promise<Run>> = {
+    "1 node": () => quartetSort(inputs.get("1")!, { directory, memoryBytes }),
+    "2 nodes": () => quartetSort(inputs.get("2")!, { directory, memoryBytes: memoryBytes / 2 }),
+    "4 nodes": () => quartetSort(inputs.get("4")!, { directory, memoryBytes: memoryBytes / 4 }),
+    "1 node, text": () => quartetSort(inputs.get("text")!, { directory, memoryBytes }),
+  };
+  if (await hasGnuSort()) {
+    sorts["GNU sort"] = () => gnuSort(inputs.get("1")![0]!, directory);
+    sorts["GNU sort, text"] = () => gnuSort(inputs.get("text")![0]!, directory);
+  }
+  const runs = new Map<string, Run[]>(Object.keys(sorts).map((name) => [name, []]));
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, sort] of Object.entries(sorts)) {
+      await settle();
+      runs.get(name)!.push(await sort());
+    }
+  }
+  const middle = (name: string, pick: (run: Run) => number) => median(runs.get(name)!.map(pick));
+  const rate = (name: string) => records * RECORD_BYTES / MB / middle(name, (run) => run.seconds);
+  const wanted: Record<string, [beside: string, ratio: number]> = {
+    "1 node": ["GNU sort", 1],
+    "1 node, text": ["GNU sort, text", 1],
+    "2 nodes": ["1 node", 0.7],
+    "4 nodes": ["1 node", 0.7],
+  };
+  const phases = ["sample", "shuffle", "sort", "commit"];
+  const rows = Object.keys(sorts).map((name) => {
+    const [beside, ratio] = wanted[name] ?? [];
+    const compared = beside !== undefined && runs.has(beside);
+    return [
+      name,
+      middle(name, (run) => run.seconds).toFixed(2),
+      rate(name).toFixed(0),
+      compared ? `${(rate(name) / rate(beside)).toFixed(2)}× ${beside}` : "",
+      compared ? `≥ ${ratio}×` : "",
+      ...phases.map((phase) => middle(name, (run) => run.phases[phase] ?? 0).toFixed(2)),
+      (middle(name, (run) => run.peakBytes) / MIB).toFixed(0),
+    ];
+  });
+  const head = ["sort", "s", "MB/s", "ratio", "wanted", ...phases, "peak MiB a process"];
+  print(formatTable(head, rows));
+}
+
+async function spill({ directory, bytes }: Options): Promise<void> {
+  const MEMORY_BYTES = 128 * MIB;
+  const ALLOWED_BYTES = MEMORY_BYTES + 200 * MIB;
+  const records = Math.floor(Math.max(bytes, 2 * 1024 * MIB) / RECORD_BYTES);
+  const rows: string[][] = [];
+  for (const nodes of [1, 2]) {
+    const share = Math.floor(records / nodes);
+    const paths = Array.from({ length: nodes }, (_, node) => `${directory}/large-${node}`);
+    for (const [node, path] of paths.entries()) await generate(path, share, node * share);
+    await settle();
+    const run = await quartetSort(paths, { directory, memoryBytes: MEMORY_BYTES });
+    for (const path of paths) await Deno.remove(path);
+    rows.push([
+      `${nodes}`,
+      run.seconds.toFixed(1),
+      (records * RECORD_BYTES / MB / run.seconds).toFixed(0),
+      (run.spilledBytes / MB).toFixed(0),
+      (run.peakBytes / MIB).toFixed(0),
+      `≤ ${ALLOWED_BYTES / MIB}`,
+    ]);
+  }
+  print(formatTable(["nodes, 128 MiB", "s", "MB/s", "spilled MB", "peak MiB", "wanted"], rows));
+}
+
+async function kv({ directory, bytes }: Options): Promise<void> {
+  const input = `${directory}/kv-input`;
+  await generate(input, Math.floor(bytes / RECORD_BYTES));
+  await settle();
+  const rows = (await kvLatencies(input)).map((
+    { name, count, p50Ms, p99Ms, maxMs },
+  ) => [name, `${count}`, p50Ms.toFixed(3), p99Ms.toFixed(3), maxMs.toFixed(1)]);
+  await Deno.remove(input);
+  print(formatTable(["kv GET, one at a time", "count", "p50 ms", "p99 ms", "max ms"], rows));
+}
+
+/** Runs the benchmark. */
+export async function main(args: string[]): Promise<void> {
+  const parsed = parseArgs(args, {
+    string: ["mb", "rounds", "only", "dir"],
+    boolean: ["help"],
+    default: { mb: "1000", rounds: "3", only: PARTS.join(",") },
+  });
+  const bytes = Number(parsed.mb) * MB;
+  const rounds = Number(parsed.rounds);
+  const only = String(parsed.only).split(",");
+  if (
+    parsed.help || !(bytes >= MB) || !(rounds >= 1) || only.some((part) => !PARTS.includes(part))
+  ) {
+    print(USAGE);
+    Deno.exit(parsed.help ? 0 : 2);
+  }
+  const directory = await Deno.makeTempDir(
+    parsed.dir === undefined ? { prefix: "quartet-bench-" } : { dir: parsed.dir },
+  );
+  try {
+    const options = { bytes, rounds, directory };
+    if (only.includes("rate")) await rates(options);
+    if (only.includes("spill")) await spill(options);
+    if (only.includes("kv")) await kv(options);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+function print(text: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
+}
