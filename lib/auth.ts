@@ -32,6 +32,7 @@ export function authSchema(services: readonly string[]) {
   return v.strictObject({
     max_failures: v.optional(count({ min: 1, max: 1000 }), 10),
     failure_window: v.optional(duration({ min: 1000, max: 86_400_000 }), "1m"),
+    login_timeout: v.optional(duration({ min: 100, max: 600_000 }), "10s"),
     tokens: v.optional(v.record(name, token), {}),
   });
 }
@@ -42,16 +43,27 @@ export type AuthConfig = v.InferOutput<ReturnType<typeof authSchema>>;
 /** What comes of a token that a client has shown. */
 export type Verdict = "right" | "wrong" | "blocked";
 
+/** How long a client may take to show a token, where nothing else is said. */
+const LOGIN_TIMEOUT_MS = 10_000;
+
 /** Asks the clients of one service for a token. */
 export class Guard {
+  /** How long a client may take to show a token. */
+  readonly loginTimeoutMs: number;
   readonly #digests: Uint8Array[];
   readonly #failures: FailureCounter;
 
   /**
    * @param tokens The tokens that open the service.
    * @param failures Shared by all guards, so that one cannot guess at several services.
+   * @param loginTimeoutMs See {@linkcode Guard.loginTimeoutMs}.
    */
-  constructor(tokens: readonly string[], failures: FailureCounter) {
+  constructor(
+    tokens: readonly string[],
+    failures: FailureCounter,
+    loginTimeoutMs: number = LOGIN_TIMEOUT_MS,
+  ) {
+    this.loginTimeoutMs = loginTimeoutMs;
     this.#digests = tokens.map((token) => digest(encoder.encode(token)));
     this.#failures = failures;
   }
@@ -134,7 +146,9 @@ export function createGuards(
     }
   }
   const guards = new Map(
-    [...byService].map(([service, tokens]) => [service, new Guard(tokens, failures)]),
+    [...byService].map((
+      [service, tokens],
+    ) => [service, new Guard(tokens, failures, config.login_timeout)]),
   );
   return (service) => guards.get(service);
 }

@@ -1,9 +1,9 @@
 import { delay } from "@std/async/delay";
-import type { Guard } from "../auth.ts";
 import type { Connection } from "../net/connection.ts";
 import type { LineBatch } from "../net/line_framer.ts";
 import { loginByLine } from "../net/line_login.ts";
 import { LineReader } from "../net/line_reader.ts";
+import type { Login } from "../net/login.ts";
 import type { Messages } from "../net/outbox.ts";
 import type { EchoConfig } from "./config.ts";
 import type { Room } from "./room.ts";
@@ -25,16 +25,16 @@ export function tooLongReply(maxLineBytes: number): Uint8Array {
  * @param connection The client.
  * @param room The room that it joins.
  * @param config The section of the configuration.
- * @param guard Asks for a token first, if there is one.
+ * @param login How it shows a token first, if it has to.
  */
 export async function serveBroadcast(
   connection: Connection,
   room: Room,
   config: EchoConfig,
-  guard?: Guard,
+  login?: Login,
 ): Promise<void> {
   const reader = new LineReader(connection, { maxLineBytes: config.max_line });
-  if (guard !== undefined && !await loginByLine(connection, reader, guard)) return;
+  if (login !== undefined && !await loginByLine(connection, reader, login)) return;
   const tooLong = tooLongReply(config.max_line);
   const member = room.join(connection);
   try {

@@ -1,9 +1,9 @@
-import type { Guard } from "../auth.ts";
 import type { Log } from "../log.ts";
 import type { Connection } from "../net/connection.ts";
 import type { LineBatch } from "../net/line_framer.ts";
 import { loginByLine } from "../net/line_login.ts";
 import { LineReader } from "../net/line_reader.ts";
+import type { Login } from "../net/login.ts";
 import { tooLongReply } from "./broadcast.ts";
 import type { EchoConfig } from "./config.ts";
 import { logMessages } from "./message_log.ts";
@@ -31,10 +31,10 @@ export class Confirmer {
     this.#tooLong = tooLongReply(config.max_line);
   }
 
-  /** Serves a client until it leaves; the guard, if there is one, asks for a token first. */
-  async serve(connection: Connection, guard?: Guard): Promise<void> {
+  /** Serves a client until it leaves; if there is a login, it shows a token first. */
+  async serve(connection: Connection, login?: Login): Promise<void> {
     const reader = new LineReader(connection, { maxLineBytes: this.#config.max_line });
-    if (guard !== undefined && !await loginByLine(connection, reader, guard)) return;
+    if (login !== undefined && !await loginByLine(connection, reader, login)) return;
     const fields = { client: connection.id, address: connection.remote };
     this.#clients++;
     try {

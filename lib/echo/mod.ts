@@ -9,6 +9,7 @@ import { listenerOptions } from "../config/service_keys.ts";
 import type { Metric } from "../metrics.ts";
 import type { Connection } from "../net/connection.ts";
 import { connectionMetrics, Listener } from "../net/listener.ts";
+import { beginLogin } from "../net/login.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
 import { serveBroadcast } from "./broadcast.ts";
 import { type EchoConfig, echoConfigSchema } from "./config.ts";
@@ -29,9 +30,11 @@ async function start(config: EchoConfig, context: ServiceContext): Promise<Runni
   const { log } = context;
   const room = new Room(config, log);
   const confirmer = new Confirmer(config, log);
-  const handle = config.mode === "broadcast"
-    ? (connection: Connection) => serveBroadcast(connection, room, config, context.guard())
-    : (connection: Connection) => confirmer.serve(connection, context.guard());
+  async function handle(connection: Connection): Promise<void> {
+    using login = beginLogin(connection, context);
+    if (config.mode === "broadcast") await serveBroadcast(connection, room, config, login);
+    else await confirmer.serve(connection, login);
+  }
   const listener = await Listener.listen(config.listen, {
     maxClients: config.max_clients,
     idleTimeoutMs: config.idle_timeout,
@@ -43,7 +46,6 @@ async function start(config: EchoConfig, context: ServiceContext): Promise<Runni
   const stats = () => config.mode === "broadcast" ? room.stats() : confirmer.stats();
   return {
     addresses: [listener.address],
-    console: listener.address,
     problems: () => [],
     reread: () => listener.reloadTls(),
     metrics: () => [...connectionMetrics("echo", listener.stats()), ...roomMetrics(stats())],

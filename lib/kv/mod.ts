@@ -5,12 +5,12 @@
  * @module
  */
 
-import type { Guard } from "../auth.ts";
 import { listenerOptions } from "../config/service_keys.ts";
 import type { Connection } from "../net/connection.ts";
 import { formatAddress } from "../net/address.ts";
 import { connectionMetrics, Listener } from "../net/listener.ts";
 import { LOGIN_REPLIES } from "../net/line_login.ts";
+import { beginLogin, type Login } from "../net/login.ts";
 import { READ_MAX_BYTES, ReadBuffer } from "../net/read_buffer.ts";
 import { Histogram } from "../metrics.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
@@ -97,7 +97,10 @@ async function listen(
     fullReply: FULL_REPLY,
     log,
     ...listenerOptions(config),
-    handle: (connection) => serve(connection, shared, words, context.guard()),
+    handle: async (connection) => {
+      using login = beginLogin(connection, context);
+      await serve(connection, shared, words, login);
+    },
   });
   return {
     addresses: [listener.address],
@@ -145,35 +148,34 @@ function settingsOf(config: KvConfig, storage: Storage): Settings {
 }
 
 /**
- * Serves a client in the language of its first line. Where there is a guard, a line `AUTH` and a
+ * Serves a client in the language of its first line. Where there is a login, a line `AUTH` and a
  * token may come before that one.
  */
 async function serve(
   connection: Connection,
   shared: KvShared,
   words: LanguageWords,
-  guard: Guard | undefined,
+  login: Login | undefined,
 ): Promise<void> {
   const buffer = new ReadBuffer({ maxBytes: shared.limits.maxRequestBytes + READ_MAX_BYTES });
-  let authenticated = guard === undefined;
   for (;;) {
     const { bytes, start, end } = buffer;
-    const login = guard !== undefined && !authenticated ? readLogin(bytes, start, end) : undefined;
-    if (login !== undefined) {
-      const verdict = guard!.check(login.token, connection.host);
+    const pending = login?.pending ?? false;
+    const shown = pending ? readLogin(bytes, start, end) : undefined;
+    if (shown !== undefined) {
+      const verdict = login!.show(shown.token);
       await connection.write(LOGIN_REPLIES[verdict]);
       if (verdict !== "right") return;
-      authenticated = true;
-      buffer.consume(login.length);
+      buffer.consume(shown.length);
       continue;
     }
-    const language = detectLanguage(bytes, start, end, words, { login: !authenticated });
+    const language = detectLanguage(bytes, start, end, words, { login: pending });
     if (language === "hang up") return;
     if (language === "resp") {
-      return await serveResp(connection, buffer, shared, { guard, authenticated });
+      return await serveResp(connection, buffer, shared, login);
     }
     if (language === "text") {
-      if (!authenticated) return await connection.write(LOGIN_REPLIES.missing);
+      if (pending) return await connection.write(LOGIN_REPLIES.missing);
       return await new TextConnection(replay(buffer, connection), shared).serve();
     }
     if (!await buffer.fill(connection)) return;
@@ -184,13 +186,12 @@ async function serveResp(
   connection: Connection,
   buffer: ReadBuffer,
   shared: KvShared,
-  login: { guard: Guard | undefined; authenticated: boolean },
+  login: Login | undefined,
 ): Promise<void> {
-  const { id, remote, host } = connection;
+  const { id, remote } = connection;
   const peer: SessionPeer = {
     id,
     remote,
-    host,
     get unreadBytes() {
       return buffer.end - buffer.start;
     },

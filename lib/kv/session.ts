@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Guard } from "../auth.ts";
+import type { Login } from "../net/login.ts";
 import type { MaybePromise, Store } from "../storage/store.ts";
 import {
   NOT_AUTHENTICATED,
@@ -25,8 +25,6 @@ import { ClientTransaction } from "./transaction.ts";
 export interface SessionPeer {
   readonly id: number;
   readonly remote: string;
-  /** The address of the client, without its port. */
-  readonly host: string;
   /** Bytes that have arrived and are not done with. */
   readonly unreadBytes: number;
   /** Closes it at once. */
@@ -41,7 +39,8 @@ export class Session implements CommandContext {
   readonly shared: KvShared;
   readonly peer: SessionPeer;
   readonly transaction: ClientTransaction;
-  readonly guard: Guard | undefined;
+  /** Where it shows a token; `undefined` if nobody asks for one. */
+  readonly login: Login | undefined;
   readonly connectedMs = Date.now();
   db = 0;
   /** Whether it may do anything: it has shown a token, or none is asked for. */
@@ -57,20 +56,9 @@ export class Session implements CommandContext {
   lastActiveMs = Date.now();
   lastCommand = "NULL";
 
-  /**
-   * @param guard Asks for a token first, if there is one.
-   * @param authenticated Whether the client has shown one already.
-   */
-  constructor(
-    shared: KvShared,
-    peer: SessionPeer,
-    { guard, authenticated = guard === undefined }: {
-      guard?: Guard | undefined;
-      authenticated?: boolean;
-    } = {},
-  ) {
-    this.guard = guard;
-    this.authenticated = authenticated;
+  constructor(shared: KvShared, peer: SessionPeer, login?: Login) {
+    this.login = login;
+    this.authenticated = !(login?.pending ?? false);
     this.shared = shared;
     this.peer = peer;
     this.transaction = new ClientTransaction(shared.limits);

@@ -1,6 +1,6 @@
-import type { Guard } from "../auth.ts";
 import type { Connection } from "./connection.ts";
 import type { LineReader } from "./line_reader.ts";
+import type { Login } from "./login.ts";
 
 const encoder = new TextEncoder();
 
@@ -23,14 +23,14 @@ const LOGIN_WORD = encoder.encode("AUTH ");
 export async function loginByLine(
   connection: Connection,
   reader: LineReader,
-  guard: Guard,
+  login: Login,
 ): Promise<boolean> {
   const line = await reader.readLine();
   if (line === null) return false;
   const shown = line !== undefined && startsWith(line, LOGIN_WORD)
     ? line.subarray(LOGIN_WORD.length)
     : undefined;
-  const verdict = shown === undefined ? "missing" : guard.check(shown, connection.host);
+  const verdict = shown === undefined ? "missing" : login.show(shown);
   await connection.write(LOGIN_REPLIES[verdict]);
   return verdict === "right";
 }

@@ -6,15 +6,21 @@
 
 import assert from "node:assert/strict";
 import { FailureCounter, Guard } from "../../lib/auth.ts";
+import { Redis } from "ioredis";
+import { createClient } from "redis";
 import { TestClient } from "../support/client.ts";
-import { encodeRequest, TestKv } from "./support.ts";
+import { within } from "../support/within.ts";
+import { encodeRequest, RawClient, TestKv } from "./support.ts";
 
 const TOKEN = "a-token-of-kv";
 const NOAUTH = "-NOAUTH Authentication required.\r\n";
 const WRONGPASS = "-WRONGPASS invalid username-password pair or user is disabled.\r\n";
 
-function startGuarded(maxFailures = 10): Promise<TestKv> {
-  return TestKv.start({}, "memory:", new Guard([TOKEN], new FailureCounter(maxFailures, 60_000)));
+const DEADLINE_MS = 20_000;
+
+function startGuarded({ maxFailures = 10, loginTimeoutMs = DEADLINE_MS } = {}): Promise<TestKv> {
+  const failures = new FailureCounter(maxFailures, 60_000);
+  return TestKv.start({}, "memory:", new Guard([TOKEN], failures, loginTimeoutMs));
 }
 
 Deno.test("login: a Redis client may do nothing before it has shown a token", async () => {
@@ -33,13 +39,22 @@ Deno.test("login: a Redis client may do nothing before it has shown a token", as
   assert.equal(await client.ask("GET", "a"), NOAUTH);
   assert.equal(await client.ask("AUTH", "default", TOKEN), "+OK\r\n");
   assert.equal(await client.ask("GET", "a"), "$1\r\n1\r\n");
+  assert.equal(await client.ask("AUTH", "wrong"), WRONGPASS);
+  assert.equal(await client.ask("GET", "a"), "$1\r\n1\r\n", "it stays in");
+  assert.equal(kv.log.matching("Client showed a wrong token").length, 3);
+  assert.deepEqual(kv.log.matching(TOKEN), []);
 });
 
 Deno.test("login: HELLO can show the token", async () => {
   await using kv = await startGuarded();
   using client = await kv.connect();
   assert.equal(await client.ask("HELLO", "3", "AUTH", "default", "wrong"), WRONGPASS);
-  assert.match(await client.ask("HELLO", "3", "AUTH", "default", TOKEN), /^%7\r\n/);
+  const badOption = ["HELLO", "3", "AUTH", "default", TOKEN, "WHAT"];
+  assert.match(await client.ask(...badOption), /^-ERR Syntax error in HELLO option 'WHAT'/);
+  assert.equal(await client.ask("GET", "a"), NOAUTH);
+  const hello = ["HELLO", "3", "AUTH", "default", TOKEN, "SETNAME", "me"];
+  assert.match(await client.ask(...hello), /^%7\r\n/);
+  assert.equal(await client.ask("CLIENT", "GETNAME"), "$2\r\nme\r\n");
   assert.equal(await client.ask("GET", "a"), "_\r\n");
 });
 
@@ -93,7 +108,7 @@ Deno.test("login: lines without a token, or with a wrong one, end the connection
 });
 
 Deno.test("login: after too many failures the right token does not help either", async () => {
-  await using kv = await startGuarded(2);
+  await using kv = await startGuarded({ maxFailures: 2 });
   using client = await kv.connect();
   await client.ask("AUTH", "wrong");
   await client.ask("AUTH", "wrong");
@@ -103,3 +118,84 @@ Deno.test("login: after too many failures the right token does not help either",
   await text.send(`AUTH ${TOKEN}\n`);
   assert.equal(await text.rest(), "ERR too many failures, come back later\n");
 });
+
+Deno.test("login: requests that come with AUTH in one write are served", async () => {
+  await using kv = await startGuarded();
+  using client = await kv.connect();
+  const mset = ["MSET", ...Array.from({ length: 20 }, (_, i) => [`k${i}`, "x".repeat(20_000)])];
+  await client.send(
+    [["GET", "a"], ["AUTH", TOKEN], mset.flat(), ["RESET"], ["GET", "a"], ["AUTH", TOKEN]]
+      .map((args) => new TextDecoder().decode(encodeRequest(args))).join(""),
+  );
+  for (const reply of [NOAUTH, "+OK\r\n", "+OK\r\n", "+RESET\r\n", NOAUTH, "+OK\r\n"]) {
+    assert.equal(await client.reply(), reply);
+  }
+});
+
+Deno.test("login: a line AUTH is understood however it is cut", async () => {
+  await using kv = await startGuarded();
+  const sent = `AUTH ${TOKEN}\nGET a\n`;
+  for (let cut = 1; cut < sent.length; cut++) {
+    using client = await kv.connect();
+    await client.send(sent.slice(0, cut));
+    await client.send(sent.slice(cut));
+    await client.send("QUIT\n");
+    assert.equal(await client.rest(), "OK\nNOT_FOUND\nOK\n", `cut at ${cut}`);
+  }
+});
+
+Deno.test("login: who shows no token in time is closed, whatever it says meanwhile", async () => {
+  await using kv = await startGuarded({ loginTimeoutMs: 1000 });
+  using inside = await kv.connect();
+  assert.equal(await inside.ask("AUTH", TOKEN), "+OK\r\n");
+  using line = await kv.connect();
+  await line.send(`AUTH ${TOKEN}\nCOUNT\n`);
+  using silent = await kv.connect();
+  using half = await kv.connect();
+  await half.send("*2\r\n$4\r\nAUTH\r\n");
+  using busy = await kv.connect();
+  assert.equal(await busy.ask("AUTH", "wrong"), WRONGPASS);
+  for (const client of [silent, half, busy]) assert.equal(await endOf(client), "");
+  assert.equal(await inside.ask("SET", "a", "1"), "+OK\r\n", "who is in has time");
+  await line.send("QUIT\n");
+  assert.equal(await line.rest(), "OK\nVALUE 0\nOK\n");
+  assert.equal(await inside.ask("RESET"), "+RESET\r\n");
+  assert.equal(await endOf(inside), "", "the time begins anew with RESET");
+});
+
+Deno.test("login: ioredis and node-redis log in with a password, and are refused without", async () => {
+  await using kv = await startGuarded();
+  for (const protocol of [2, 3] as const) {
+    const options = { port: kv.port, host: "127.0.0.1", protocol, retryStrategy: () => null };
+    const io = new Redis({ ...options, password: TOKEN });
+    const node = createClient({
+      RESP: protocol,
+      url: `redis://:${TOKEN}@127.0.0.1:${kv.port}`,
+      socket: { reconnectStrategy: false },
+    });
+    try {
+      assert.equal(await within(DEADLINE_MS, "ioredis", io.set("a", protocol)), "OK");
+      await within(DEADLINE_MS, "node-redis", node.connect());
+      assert.equal(await within(DEADLINE_MS, "GET", node.get("a")), String(protocol));
+    } finally {
+      io.disconnect();
+      node.destroy();
+    }
+  }
+  const stranger = createClient({
+    url: `redis://:wrong@127.0.0.1:${kv.port}`,
+    socket: { reconnectStrategy: false },
+  });
+  stranger.on("error", () => {});
+  await assert.rejects(within(DEADLINE_MS, "refusal", stranger.connect()), /WRONGPASS/);
+});
+
+/** What a client still gets; a reset counts as an end. */
+async function endOf(client: RawClient): Promise<string> {
+  try {
+    return await client.rest();
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionReset) return "";
+    throw error;
+  }
+}

@@ -63,7 +63,8 @@ function quit(_request: Request, session: Session): Reply {
 
 function reset(_request: Request, session: Session): Reply {
   session.transaction.reset();
-  session.authenticated = session.guard === undefined;
+  session.login?.begin();
+  session.authenticated = session.login === undefined;
   session.db = 0;
   session.protocol = 2;
   session.name = "";
@@ -73,17 +74,17 @@ function reset(_request: Request, session: Session): Reply {
 
 function auth(request: Request, session: Session): Reply {
   if (request.count > 3) return SYNTAX_ERROR;
-  if (request.count === 2 && session.guard === undefined) return NO_PASSWORD;
+  if (request.count === 2 && session.login === undefined) return NO_PASSWORD;
   const user = request.count === 3 ? request.text(1) : USER;
   return logIn(user, request.text(request.count - 1), session) ?? OK;
 }
 
-/** Takes a user in; what is wrong, if something is. Without a guard any password is right. */
+/** Takes a user in; what is wrong, if something is. Where nobody asks, any password is right. */
 function logIn(user: string, password: string, session: Session): CommandError | undefined {
-  const { guard, peer } = session;
-  if (guard !== undefined) {
+  const { login } = session;
+  if (login !== undefined) {
     // A name that does not exist counts as a failure like a wrong password.
-    const verdict = guard.check(user === USER ? password : "", peer.host);
+    const verdict = login.show(user === USER ? password : "");
     if (verdict === "blocked") {
       session.closing = true;
       return TOO_MANY_FAILURES;
@@ -108,20 +109,25 @@ function hello(request: Request, session: Session): Reply {
     }
     protocol = version;
   }
+  let user: string | undefined;
+  let password = "";
+  let name: string | undefined;
   for (let at = 2; at < request.count; at++) {
     const option = request.option(at);
     const more = request.count - 1 - at;
     if (option === "AUTH" && more >= 2) {
-      const problem = logIn(request.text(at + 1), request.text(at + 2), session);
-      if (problem !== undefined) return problem;
-      at += 2;
+      user = request.text(++at);
+      password = request.text(++at);
     } else if (option === "SETNAME" && more >= 1) {
-      session.name = checkClientName(request.text(++at));
+      name = checkClientName(request.text(++at));
     } else {
       return new CommandError(`ERR Syntax error in HELLO option '${request.text(at, 128)}'`);
     }
   }
+  const problem = user === undefined ? undefined : logIn(user, password, session);
+  if (problem !== undefined) return problem;
   if (!session.authenticated) return NOT_GREETED;
+  if (name !== undefined) session.name = name;
   session.protocol = protocol;
   return new ReplyMap([
     ["server", "redis"],

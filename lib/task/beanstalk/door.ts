@@ -2,6 +2,7 @@ import process from "node:process";
 import type { Guard } from "../../auth.ts";
 import type { Log } from "../../log.ts";
 import type { Connection } from "../../net/connection.ts";
+import { beginLogin, type Login } from "../../net/login.ts";
 import type { Queue } from "../queue.ts";
 import type { CommandKind } from "./command.ts";
 import { BeanstalkSession } from "./session.ts";
@@ -43,9 +44,9 @@ export class BeanstalkDoor {
     this.#guard = options.guard ?? (() => undefined);
   }
 
-  /** Asks a client for a token, if it has to show one. */
-  get guard(): Guard | undefined {
-    return this.#guard();
+  /** Begins the login of a client, if it has to show a token. */
+  beginLogin(connection: Connection): Login | undefined {
+    return beginLogin(connection, { guard: this.#guard, log: this.log });
   }
 
   /** Serves a client until it leaves. */

@@ -1,5 +1,5 @@
-import type { Guard } from "../../auth.ts";
 import type { Connection } from "../../net/connection.ts";
+import type { Login } from "../../net/login.ts";
 import type { ReadBuffer } from "../../net/read_buffer.ts";
 
 /** The longest line that shows a token: the word, the longest token, and the end of the line. */
@@ -26,7 +26,7 @@ const REPLIES = {
 export async function loginByCommand(
   connection: Connection,
   input: ReadBuffer,
-  guard: Guard,
+  login: Login,
 ): Promise<boolean> {
   let length: number;
   while ((length = input.bytes.subarray(input.start, input.end).indexOf(LF)) === -1) {
@@ -36,7 +36,7 @@ export async function loginByCommand(
   const line = new TextDecoder().decode(input.bytes.subarray(input.start, end));
   input.consume(end - input.start);
   const token = /^auth ([\x21-\x7e]+)\r?\n$/.exec(line)?.[1];
-  const verdict = token === undefined ? "missing" : guard.check(token, connection.host);
+  const verdict = token === undefined ? "missing" : login.show(token);
   await connection.write(REPLIES[verdict]);
   return verdict === "right";
 }

@@ -51,8 +51,8 @@ export class BeanstalkSession {
     counts.connections++;
     counts.totalConnections++;
     try {
-      const { guard } = this.#door;
-      if (guard !== undefined && !await loginByCommand(this.#connection, this.#input, guard)) {
+      using login = this.#door.beginLogin(this.#connection);
+      if (login !== undefined && !await loginByCommand(this.#connection, this.#input, login)) {
         return;
       }
       do {

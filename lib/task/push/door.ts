@@ -3,6 +3,7 @@ import type { Log } from "../../log.ts";
 import type { Connection } from "../../net/connection.ts";
 import { loginByLine } from "../../net/line_login.ts";
 import { LineReader } from "../../net/line_reader.ts";
+import { beginLogin } from "../../net/login.ts";
 import type { Queue } from "../queue.ts";
 import { PushSession } from "./session.ts";
 
@@ -51,8 +52,8 @@ export class PushDoor {
   /** Serves a worker until it leaves. */
   async serve(connection: Connection): Promise<void> {
     const reader = new LineReader(connection, { maxLineBytes: this.maxLineBytes });
-    const guard = this.#guard();
-    if (guard !== undefined && !await loginByLine(connection, reader, guard)) return;
+    using login = beginLogin(connection, { guard: this.#guard, log: this.log });
+    if (login !== undefined && !await loginByLine(connection, reader, login)) return;
     const session = new PushSession(connection, reader, this);
     this.#sessions.add(session);
     this.log.info("Worker connected", { worker: session.worker, tube: this.tube });

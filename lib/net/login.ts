@@ -1,0 +1,81 @@
+import type { Guard, Verdict } from "../auth.ts";
+import type { Log } from "../log.ts";
+import type { Connection } from "./connection.ts";
+
+/** What a login has to know of a connection, and do to it. */
+export type LoginPeer = Pick<Connection, "id" | "remote" | "host" | "close">;
+
+/**
+ * A connection on its way past a guard: it shows a token in time or is closed. What was wrong is
+ * logged, but for the tokens themselves.
+ */
+export class Login implements Disposable {
+  readonly #peer: LoginPeer;
+  readonly #guard: Guard;
+  readonly #log: Log;
+  #pending = true;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /**
+   * @param peer The connection.
+   * @param guard Who judges its tokens, for as long as it is there.
+   * @param log Where failures go.
+   */
+  constructor(peer: LoginPeer, guard: Guard, log: Log) {
+    this.#peer = peer;
+    this.#guard = guard;
+    this.#log = log;
+    this.begin();
+  }
+
+  /** Whether the right token has yet to be shown. */
+  get pending(): boolean {
+    return this.#pending;
+  }
+
+  /** Gives the connection the time there is to show a token, from now on. */
+  begin(): void {
+    this.#stop();
+    this.#pending = true;
+    this.#timer = setTimeout(() => {
+      this.#log.debug("Client showed no token in time", { address: this.#peer.remote });
+      this.#peer.close();
+    }, this.#guard.loginTimeoutMs);
+  }
+
+  /** Judges a token; if it is right, the connection has time for ever. */
+  show(token: Uint8Array | string): Verdict {
+    const verdict = this.#guard.check(token, this.#peer.host);
+    const about = { client: this.#peer.id, address: this.#peer.remote };
+    if (verdict === "right") {
+      this.#pending = false;
+      this.#stop();
+    } else if (verdict === "wrong") this.#log.warn("Client showed a wrong token", about);
+    // There can be any number of these, while wrong tokens are limited.
+    else this.#log.debug("Client has had too many failures", about);
+    return verdict;
+  }
+
+  [Symbol.dispose](): void {
+    this.#stop();
+  }
+
+  #stop(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+/**
+ * Begins the login of a connection.
+ *
+ * @param peer The connection.
+ * @param context The guard of the service at this moment, and its log.
+ * @returns `undefined` if nobody asks for a token.
+ */
+export function beginLogin(
+  peer: LoginPeer,
+  { guard, log }: { guard: () => Guard | undefined; log: Log },
+): Login | undefined {
+  const current = guard();
+  return current === undefined ? undefined : new Login(peer, current, log);
+}

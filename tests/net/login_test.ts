@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { FailureCounter, Guard } from "../../lib/auth.ts";
+import { loginByLine } from "../../lib/net/line_login.ts";
+import { LineReader } from "../../lib/net/line_reader.ts";
+import { Listener } from "../../lib/net/listener.ts";
+import { beginLogin } from "../../lib/net/login.ts";
+import { TestClient } from "../support/client.ts";
+import { TestLog } from "../support/log.ts";
+
+const TOKEN = "a-good-token";
+
+/** A server that says hello to everyone who has shown the token, and then what they say. */
+async function listen({ maxFailures = 10, loginTimeoutMs = 20_000 } = {}) {
+  const testLog = new TestLog();
+  const { log } = testLog;
+  const current = new Guard([TOKEN], new FailureCounter(maxFailures, 60_000), loginTimeoutMs);
+  const listener = await Listener.listen({ transport: "tcp", hostname: "127.0.0.1", port: 0 }, {
+    maxClients: 100,
+    idleTimeoutMs: 0,
+    fullReply: new Uint8Array(),
+    log,
+    handle: async (connection) => {
+      using login = beginLogin(connection, { guard: () => current, log });
+      const reader = new LineReader(connection, { maxLineBytes: 2000 });
+      if (!await loginByLine(connection, reader, login!)) return;
+      for (let line; (line = await reader.readLine());) {
+        await connection.write(new Uint8Array([...line, 10]));
+      }
+    },
+  });
+  return {
+    log: testLog,
+    connect: () => TestClient.connect(listener.address),
+    [Symbol.asyncDispose]: () => listener.close(),
+  };
+}
+
+Deno.test("Login: who shows no token in time is closed, who has shown it has time", async () => {
+  await using server = await listen({ loginTimeoutMs: 500 });
+  using inside = await server.connect();
+  await inside.send(`AUTH ${TOKEN}\n`);
+  assert.equal(await inside.line(), "OK\n");
+  using silent = await server.connect();
+  using slow = await server.connect();
+  await slow.send("AUTH a-good");
+  assert.equal(await silent.rest(), "");
+  assert.equal(await slow.rest(), "");
+  await inside.send("still here\n");
+  assert.equal(await inside.line(), "still here\n");
+  assert.equal(server.log.matching("Client showed no token in time").length, 2);
+});
+
+Deno.test("Login: a wrong token is logged with the address and without the token", async () => {
+  await using server = await listen({ maxFailures: 2 });
+  for (const reply of ["wrong token", "wrong token", "too many failures, come back later"]) {
+    using client = await server.connect();
+    await client.send("AUTH my-secret\n");
+    assert.equal(await client.rest(), `ERR ${reply}\n`);
+  }
+  const [line, ...more] = server.log.matching("Client showed a wrong token");
+  assert.equal(more.length, 1, "who is blocked cannot fill the log");
+  assert.match(line!, /level=warn.* address=127\.0\.0\.1:\d+/);
+  assert.deepEqual(server.log.matching("my-secret"), []);
+});
