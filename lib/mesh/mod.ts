@@ -17,7 +17,8 @@ import { HELP_LINES, MAX_COMMAND_BYTES, parseCommand, statusLines } from "./cons
 import { admitPeer } from "./door.ts";
 import { HELLO, MAX_HELLO_BYTES } from "./hello.ts";
 import { readFirstLine } from "./meeting.ts";
-import { type MeshFigures, MeshNode, withUnread } from "./mesh_node.ts";
+import { MeshNode, withUnread } from "./mesh_node.ts";
+import { PHASES } from "./sort_job.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -63,7 +64,8 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
     addresses: [listener.address],
     problems: () => node.problems(),
     reread: () => listener.reloadTls(),
-    metrics: () => [...connectionMetrics("mesh", listener.stats()), ...meshMetrics(node.figures)],
+    metrics: () => [...connectionMetrics("mesh", listener.stats()), ...meshMetrics(config, node)],
+    status: () => node.status,
     drain: async (deadline) => {
       await node.drain(deadline);
       await listener.drain(deadline);
@@ -145,9 +147,26 @@ async function answer(line: string | undefined, node: MeshNode): Promise<string[
   }
 }
 
-function meshMetrics(figures: Readonly<MeshFigures>): Metric[] {
+function meshMetrics(config: MeshConfig, { figures, status }: MeshNode): Metric[] {
   const { done, failed, sentBytes, receivedBytes, partitionRecords } = figures;
+  const running = status.jobs.find(({ state }) => state === "running")?.progress
+    .find(({ node }) => node === config.node);
+  const gauge = (name: string, help: string, value: number): Metric => (
+    { type: "gauge", name, help, samples: [{ value }] }
+  );
   return [
+    {
+      type: "gauge",
+      name: "mesh_phase",
+      help: "1 for the phase in which this node is with the job that runs, 0 for the others.",
+      samples: ["connect", ...PHASES].map((phase) => ({
+        labels: { phase },
+        value: Number(running?.phase === phase),
+      })),
+    },
+    gauge("mesh_phase_bytes", "Bytes that the phase has to go through.", running?.totalBytes ?? 0),
+    gauge("mesh_phase_done_bytes", "Bytes that it has been through.", running?.doneBytes ?? 0),
+    gauge("mesh_job_records", "Records of this node in the job that runs.", running?.records ?? 0),
     {
       type: "counter",
       name: "mesh_jobs_total",

@@ -14,6 +14,7 @@ import { Interval } from "./figures.ts";
 import { formatTime } from "./format.ts";
 import { HeaderView } from "./header_view.ts";
 import { LogView } from "./log_view.ts";
+import { MeshView } from "./mesh_view.ts";
 import { Notices } from "./notices.ts";
 import { ServicesView } from "./services_view.ts";
 import { TubesView } from "./tubes_view.ts";
@@ -25,6 +26,7 @@ const header = new HeaderView();
 const services = new ServicesView(notices);
 const charts = new ChartsView(byId("charts"));
 const tubes = new TubesView(notices);
+const mesh = new MeshView();
 const consoleView = new ConsoleView(notices);
 const log = new LogView();
 
@@ -42,6 +44,7 @@ function show(daemon: DaemonJson): void {
   header.update(daemon);
   services.update(daemon, figures);
   tubes.update(daemon);
+  mesh.update(daemon);
   consoleView.update(daemon);
   if (figures !== undefined) charts.add(Date.now(), figures);
   // Positions of another process mean nothing here: its log is asked for from the beginning.

@@ -1,0 +1,105 @@
+/// <reference lib="dom" />
+import type { DaemonJson } from "./daemon_json.ts";
+import { byId, KeyedChildren, make, setAttribute, setText } from "./dom.ts";
+import { formatBytes, formatCount } from "./format.ts";
+
+/** How many jobs are listed, the last ones. */
+const MAX_JOBS = 6;
+
+/** What mesh tells of itself. */
+interface MeshJson {
+  jobs: JobJson[];
+  /** The numbers of the nodes that are there. */
+  up: number[];
+}
+
+interface JobJson {
+  id: number;
+  input: string;
+  output: string;
+  state: "waiting" | "running" | "done" | "failed" | "cancelled";
+  result: string;
+  progress: ProgressJson[];
+}
+
+interface ProgressJson {
+  node: number;
+  phase: string;
+  /** Of the phase. */
+  doneBytes: number;
+  totalBytes: number;
+  records: number;
+  sentBytes: number;
+  receivedBytes: number;
+}
+
+const STATE_KINDS: Record<string, string> = { running: "good", done: "good", failed: "bad" };
+
+class JobItem {
+  readonly root = make("li", { class: "job" });
+  readonly #state = make("span", { class: "state" });
+  readonly #files = make("code");
+  readonly #result = make("span", { class: "hint" });
+
+  constructor(id: string) {
+    this.root.append(make("strong", {}, `Job ${id}`), this.#state, this.#files, this.#result);
+  }
+
+  update({ state, input, output, result }: JobJson): void {
+    setText(this.#state, state);
+    this.#state.className = `state ${STATE_KINDS[state] ?? ""}`;
+    setText(this.#files, `${input} → ${output}`);
+    setText(this.#result, result);
+  }
+}
+
+class NodeItem {
+  readonly root = make("li");
+  readonly #phase = make("span", { class: "hint" });
+  readonly #bar = make("progress", { max: "100" });
+  readonly #amount = make("span", { class: "amount" });
+
+  constructor(node: string) {
+    this.#bar.setAttribute("aria-label", `Progress of node ${node}`);
+    const name = make("span", {}, make("strong", {}, `Node ${node} `), this.#phase);
+    this.root.append(name, this.#bar, this.#amount);
+  }
+
+  update(progress: ProgressJson | undefined): void {
+    setText(this.#phase, progress?.phase ?? "waits for a job");
+    const { doneBytes = 0, totalBytes = 0, records = 0 } = progress ?? {};
+    const percent = totalBytes === 0 ? (progress ? 100 : 0) : 100 * doneBytes / totalBytes;
+    setAttribute(this.#bar, "value", percent.toFixed(1));
+    const sent = progress === undefined
+      ? ""
+      : ` · ${formatCount(records)} records · ${formatBytes(progress.sentBytes)} sent`;
+    setText(this.#amount, progress === undefined ? "" : `${Math.floor(percent)} %${sent}`);
+  }
+}
+
+/** The jobs of the mesh, and how far each node is with the one that runs. */
+export class MeshView {
+  readonly #section = byId("mesh-section");
+  readonly #jobs = new KeyedChildren(byId("mesh-jobs"), (id) => new JobItem(id));
+  readonly #nodes = new KeyedChildren(byId("mesh-nodes"), (node) => new NodeItem(node));
+
+  /** Shows the daemon at this moment. */
+  update(daemon: DaemonJson): void {
+    const service = daemon.services.find(({ name }) => name === "mesh");
+    const status = service?.status as MeshJson | null | undefined;
+    this.#section.hidden = !status;
+    if (!status) return;
+    const jobs = status.jobs.slice(-MAX_JOBS).reverse();
+    const items = this.#jobs.update(jobs.map(({ id }) => String(id)));
+    for (const [i, item] of items.entries()) item.update(jobs[i]!);
+    const running = status.jobs.find(({ state }) => state === "running");
+    const progress = running?.progress ?? [];
+    const nodes = [...new Set([...status.up, ...progress.map(({ node }) => node)])];
+    nodes.sort((a, b) => a - b);
+    for (const [i, item] of this.#nodes.update(nodes.map(String)).entries()) {
+      item.update(progress.find(({ node }) => node === nodes[i]));
+    }
+    const count = `${nodes.length} ${nodes.length === 1 ? "node is" : "nodes are"} there`;
+    setText(byId("mesh-hint"), running ? `${count}; job ${running.id} runs` : count);
+  }
+}
