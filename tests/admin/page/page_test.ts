@@ -4,6 +4,7 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from "p
 import { formatAddress } from "../../../lib/net/address.ts";
 import { TestClient } from "../../support/client.ts";
 import { type DaemonProcess, startDaemon } from "../../support/daemon.ts";
+import { FakeDaemon, startAdmin } from "../support.ts";
 
 const CHROMIUM = "/usr/bin/chromium";
 const WAIT_MS = 20_000;
@@ -206,6 +207,61 @@ Deno.test({
         await shows(page, "#notice", "echo is on until the next reload.");
         await card.locator(".state", { hasText: "running" }).waitFor();
         assert.equal(await Deno.readTextFile(daemon.configFile), before);
+        assert.deepEqual(complaints, []);
+      });
+
+      await step("shows the job of the mesh with a bar for each node", async () => {
+        const fake = new FakeDaemon();
+        const progress = (node: number, doneBytes: number) => (
+          {
+            node,
+            phase: "sort",
+            doneBytes,
+            totalBytes: 200,
+            records: 7,
+            sentBytes: 0,
+            receivedBytes: 0,
+          }
+        );
+        const job = { id: 3, input: "in", output: "out", result: "" };
+        const jobs = [
+          { ...job, id: 2, state: "failed", result: "node 1 is gone", progress: [] },
+          { ...job, state: "running", progress: [progress(0, 50), progress(1, 100)] },
+        ];
+        fake.add("mesh", { status: () => ({ jobs, up: [0, 1] }) });
+        await using server = await startAdmin(fake);
+        await using opened = await open(browser, server.origin);
+        const { page, complaints } = opened;
+        await shows(page, "#mesh-hint", "2 nodes are there; job 3 runs");
+        for (const [node, value] of [[0, "25.0"], [1, "50.0"]] as const) {
+          const bar = page.getByRole("progressbar", { name: `Progress of node ${node}` });
+          assert.equal(await bar.getAttribute("value"), value);
+        }
+        await shows(page, "#mesh-jobs li:first-child", "Job 3");
+        await shows(page, "#mesh-jobs li:last-child", "node 1 is gone");
+        assert.deepEqual(await violations(page), []);
+        assert.deepEqual(complaints, []);
+      });
+
+      await step("says what is wrong, and offers no changes to other machines", async () => {
+        const fake = new FakeDaemon();
+        fake.lastReload.successful = false;
+        fake.add("kv");
+        await using server = await startAdmin(fake, { listen: "0.0.0.0:0" });
+        const { port } = server.address as { port: number };
+        await using opened = await open(browser, `http://127.0.0.1:${port}`);
+        const { page, complaints } = opened;
+        await shows(page, "#services-hint", "nothing can be changed");
+        assert.ok(await page.getByRole("switch", { name: "kv is to run" }).isDisabled());
+        await shows(page, "#alerts", "The last configuration was not taken");
+        fake.state = "draining";
+        await shows(page, "#state", "draining");
+        fake.state = "ready";
+        Object.assign(fake.views[0]!, { problems: () => ["the disk is full"] });
+        await shows(page, "#state", "not ready");
+        await shows(page, "#alerts", "kv: the disk is full");
+        await shows(page, "li:has(#service-kv)", "the disk is full");
+        assert.deepEqual(await violations(page), []);
         assert.deepEqual(complaints, []);
       });
 
