@@ -216,6 +216,11 @@ Deno.test({
       shown = shown.slice(shown.indexOf(text) + text.length);
     }
     await seen("> ");
+    // What comes back shows that the server has taken the client in.
+    await type("hello\r");
+    await seen("hello\r\n");
+    await seen("hello\r\n\r\x1b[K> ");
+    assert.equal(await other.line(), "hello\n");
     await type("my li");
     await seen("> my li");
     await other.send("from another\n");

@@ -128,11 +128,16 @@ for (const [slowCount, normalCount, pauseMs] of [[1, 1, 4000], [2, 2, 5000]] as 
   Deno.test(name, async () => {
     await using daemon = await startEcho();
     const messages = 1000;
+    const before = await sockets(daemon.child.pid);
     const clients = await Promise.all(
       Array.from(
         { length: slowCount + normalCount },
         () => TestClient.connect(daemon.address("echo")),
       ),
+    );
+    await until(
+      "all are connected",
+      async () => await sockets(daemon.child.pid) === before + clients.length,
     );
     const slow = clients.slice(0, slowCount);
     const normal = clients.slice(slowCount);
