@@ -2,15 +2,19 @@ import { abortable } from "@std/async/abortable";
 import { deadline } from "@std/async/deadline";
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { parseDuration } from "../config/values.ts";
-import type { Address } from "../net/address.ts";
-import { type Command, type CommandArguments, CommandError, EXIT, UsageError } from "./command.ts";
-import { addressArgument, dial, type DialOptions } from "./dial.ts";
+import { type Command, CommandError, EXIT, UsageError } from "./command.ts";
+import { addressArgument, dial } from "./dial.ts";
 import { LineEditor } from "./line_editor.ts";
+import { loginError, SERVER_OPTIONS, tlsOptions, tokenOption } from "./server_options.ts";
 import { printError, writeAll } from "./terminal.ts";
 
 const DEFAULT_WAIT = "10s";
 const PROMPT = "> ";
 const READ_BYTES = 64 * 1024;
+
+/** How long a server may take to answer a token, and how long that answer may be. */
+const LOGIN_TIMEOUT_MS = 10_000;
+const LOGIN_MAX_BYTES = 4096;
 
 /** What ends a conversation from outside; Ctrl-C is a key in raw mode. */
 const STOP_SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
@@ -26,7 +30,7 @@ const encoder = new TextEncoder();
 export const client: Command = {
   name: "client",
   summary: "Sends lines to a server and prints what it says",
-  usage: "HOST:PORT [--retry] [--wait TIME] [--tls]",
+  usage: "HOST:PORT [--retry] [--wait TIME] [--tls] [--token-file FILE]",
   positionals: [1, 1],
   options: [
     { name: "retry", help: "tries again for half a minute if there is no server yet" },
@@ -35,8 +39,7 @@ export const client: Command = {
       value: "TIME",
       help: `waits so long for answers after the last line was sent (default ${DEFAULT_WAIT})`,
     },
-    { name: "tls", help: "speaks TLS" },
-    { name: "ca", value: "FILE", help: "trusts this certificate or issuer (PEM); implies --tls" },
+    ...SERVER_OPTIONS,
   ],
   details: `The address may be unix:/path as well.
 
@@ -47,27 +50,40 @@ answers are printed until the server closes the connection, or --wait is over.`,
     const wait = args.text("wait") ?? DEFAULT_WAIT;
     const waitMs = parseDuration(wait);
     if (waitMs === undefined) throw new UsageError(`--wait "${wait}" is not a time such as "10s"`);
+    const token = tokenOption(args);
     using conn = await dial(address, {
       retry: args.flag("retry"),
       ...tlsOptions(address, args),
     });
+    if (token !== undefined) await logIn(conn, token);
     if (Deno.stdin.isTerminal() && Deno.stdout.isTerminal()) await converse(conn);
     else await sendAll(conn, waitMs);
     return EXIT.OK;
   },
 };
 
-function tlsOptions(address: Address, args: CommandArguments): Pick<DialOptions, "tls"> {
-  const file = args.text("ca");
-  if (file === undefined && !args.flag("tls")) return {};
-  if (address.transport === "unix") throw new UsageError("a unix socket does not speak TLS");
-  if (file === undefined) return { tls: { caCerts: [] } };
+/**
+ * Shows the server a token, as its first line. What it says behind its answer is left unread.
+ *
+ * @throws {CommandError} If it does not say that the token is right.
+ */
+async function logIn(conn: Deno.Conn, token: string): Promise<void> {
+  let answer = "";
   try {
-    return { tls: { caCerts: [Deno.readTextFileSync(file)] } };
+    const bytes = encoder.encode(`AUTH ${token}\n`);
+    for (let sent = 0; sent < bytes.length;) sent += await conn.write(bytes.subarray(sent));
+    // Byte by byte, so that nothing is taken away from who reads the conversation.
+    const byte = new Uint8Array(1);
+    const limit = AbortSignal.timeout(LOGIN_TIMEOUT_MS);
+    while (!answer.endsWith("\n") && answer.length < LOGIN_MAX_BYTES) {
+      if (await abortable(conn.read(byte), limit) === null) break;
+      answer += String.fromCharCode(byte[0]!);
+    }
   } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    throw new CommandError(`Cannot read "${file}": ${error.message}`);
+    if (!(error instanceof DOMException) && !isConnectionEnd(error)) throw error;
+    throw new CommandError("Cannot log in: the server does not answer");
   }
+  if (answer.trim() !== "OK") throw loginError(answer.trim());
 }
 
 /** Sends all of standard input, and prints the answers. */

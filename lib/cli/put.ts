@@ -4,7 +4,7 @@ import { BeanstalkClient, ConnectionLostError, type Reply } from "../task/beanst
 import { type Command, type CommandArguments, CommandError, EXIT, UsageError } from "./command.ts";
 import { addressArgument, dial } from "./dial.ts";
 import { LinesProgress } from "./put_progress.ts";
-import { showToken } from "./task_token.ts";
+import { SERVER_OPTIONS, showToken, tlsOptions, tokenOption } from "./server_options.ts";
 import { print, printError, writeAll } from "./terminal.ts";
 
 const DEFAULT_PRIORITY = 1024;
@@ -34,19 +34,21 @@ export const put: Command = {
     { name: "wait", help: "prints the result instead of the id" },
     { name: "lines", help: "puts each line of standard input as a job" },
     { name: "retry", help: "tries again for half a minute if there is no server yet" },
+    ...SERVER_OPTIONS,
   ],
   details: `Without BODY, or with "-", the body is read from standard input.
 With --lines --wait the results come in the order of the lines. If a job is buried, its reason goes
-to standard error, the line of its result is empty, and the exit code is 1.
-If QUARTET_TOKEN is set, it is the token that is shown to the server.`,
+to standard error, the line of its result is empty, and the exit code is 1.`,
   run: async (args) => {
     const address = addressArgument(args.positionals[0]!);
     const command = putCommand(args);
     const lines = args.flag("lines");
     if (lines && args.positionals.length > 1) throw new UsageError("--lines takes no BODY");
+    const token = tokenOption(args);
+    const options = { retry: args.flag("retry"), ...tlsOptions(address, args) };
     const connect = async () => {
-      const client = new BeanstalkClient(await dial(address, { retry: args.flag("retry") }));
-      await showToken(client);
+      const client = new BeanstalkClient(await dial(address, options));
+      await showToken(client, token);
       return client;
     };
     const producer = await connect().catch(asCommandError);

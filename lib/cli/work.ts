@@ -2,10 +2,10 @@ import { delay } from "@std/async/delay";
 import { type Address, formatAddress } from "../net/address.ts";
 import { BeanstalkClient, ConnectionLostError } from "../task/beanstalk/client.ts";
 import { type Command, CommandError, EXIT, UsageError } from "./command.ts";
-import { addressArgument, dial } from "./dial.ts";
+import { addressArgument, dial, type DialOptions } from "./dial.ts";
 import { serveTasks } from "./work_push.ts";
 import { commandRunner, type JobRunner, square } from "./work_runner.ts";
-import { showToken } from "./task_token.ts";
+import { SERVER_OPTIONS, showToken, tlsOptions, tokenOption } from "./server_options.ts";
 import { printError } from "./terminal.ts";
 
 const MAX_JOBS = 1000;
@@ -30,13 +30,13 @@ export const work: Command = {
     },
     { name: "jobs", value: "N", help: "does so many jobs at a time (default 1)" },
     { name: "push", help: "speaks to the push door: a line a task" },
+    ...SERVER_OPTIONS,
   ],
   details: `Without a command a job is a whole number, and its result the square.
 With one, the command is run for each job: the body is its standard input, and QUARTET_JOB_ID,
 QUARTET_TUBE and QUARTET_ATTEMPT are in its environment. If it exits with 0, its standard output is
 the result; else the job is given back, to be tried again later, and the end of its standard error
-is the reason. Long jobs are touched meanwhile. SIGTERM or SIGINT: finishes what it has, then exits.
-If QUARTET_TOKEN is set, it is the token that is shown to the server.`,
+is the reason. Long jobs are touched meanwhile. SIGTERM or SIGINT: finishes what it has, then exits.`,
   run: async (args) => {
     const address = addressArgument(args.positionals[0]!);
     const jobs = Number(args.text("jobs") ?? 1);
@@ -49,15 +49,18 @@ If QUARTET_TOKEN is set, it is the token that is shown to the server.`,
       throw new UsageError("--tube cannot be chosen at the push door: it has one of its own");
     }
     const runner = args.rest.length > 0 ? commandRunner(args.rest) : square;
+    const token = tokenOption(args);
+    const server = { address, tls: tlsOptions(address, args) };
     const stopping = new AbortController();
     const stop = () => stopping.abort();
     for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, stop);
     try {
       const serve = push
-        ? (conn: Deno.Conn, said: Said) => serveTasks(conn, { runner, stopping: said.stopping })
-        : (conn: Deno.Conn, said: Said) => serveJobs(conn, { tubes, runner, ...said });
+        ? (conn: Deno.Conn, said: Said) =>
+          serveTasks(conn, { runner, token, stopping: said.stopping })
+        : (conn: Deno.Conn, said: Said) => serveJobs(conn, { tubes, runner, token, ...said });
       await Promise.all(
-        Array.from({ length: jobs }, () => stayConnected(address, stopping.signal, serve)),
+        Array.from({ length: jobs }, () => stayConnected(server, stopping.signal, serve)),
       );
     } finally {
       for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.removeSignalListener(signal, stop);
@@ -76,14 +79,14 @@ interface Said {
 
 /** Connects, serves, and connects again, until it is to stop. */
 async function stayConnected(
-  address: Address,
+  { address, tls }: { address: Address; tls: Pick<DialOptions, "tls"> },
   stopping: AbortSignal,
   serve: (conn: Deno.Conn, said: Said) => Promise<void>,
 ): Promise<void> {
   let backoffMs = RECONNECT_MIN_MS;
   while (!stopping.aborted) {
     try {
-      const conn = await dial(address, { retry: false });
+      const conn = await dial(address, { retry: false, ...tls });
       await serve(conn, { stopping, ready: () => backoffMs = RECONNECT_MIN_MS });
       if (stopping.aborted) return;
     } catch (error) {
@@ -101,7 +104,11 @@ async function stayConnected(
 /** Takes one job after another from the beanstalk door. */
 async function serveJobs(
   conn: Deno.Conn,
-  { tubes, runner, stopping, ready }: Said & { tubes: string[]; runner: JobRunner },
+  { tubes, runner, token, stopping, ready }: Said & {
+    tubes: string[];
+    runner: JobRunner;
+    token: string | undefined;
+  },
 ): Promise<void> {
   const client = new BeanstalkClient(conn);
   // Whoever waits for a job has none to finish.
@@ -109,7 +116,7 @@ async function serveJobs(
   const stop = () => waiting && client.close();
   stopping.addEventListener("abort", stop);
   try {
-    await showToken(client);
+    await showToken(client, token);
     for (const tube of tubes) {
       const { words } = await client.ask(`watch ${tube}`);
       if (words[0] !== "WATCHING") throw new UsageError(`--tube "${tube}": ${words.join(" ")}`);

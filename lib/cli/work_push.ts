@@ -1,6 +1,6 @@
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { CommandError } from "./command.ts";
-import { taskToken } from "./task_token.ts";
+import { loginError } from "./server_options.ts";
 import { printError } from "./terminal.ts";
 import { ConnectionLostError } from "../task/beanstalk/client.ts";
 import type { JobRunner } from "./work_runner.ts";
@@ -13,7 +13,11 @@ import type { JobRunner } from "./work_runner.ts";
  */
 export async function serveTasks(
   conn: Deno.Conn,
-  { runner, stopping }: { runner: JobRunner; stopping: AbortSignal },
+  { runner, stopping, token }: {
+    runner: JobRunner;
+    stopping: AbortSignal;
+    token: string | undefined;
+  },
 ): Promise<void> {
   let busy = false;
   let closed = false;
@@ -30,12 +34,11 @@ export async function serveTasks(
     const lines = conn.readable
       .pipeThrough(new TextDecoderStream())
       .pipeThrough(new TextLineStream());
-    const token = taskToken();
     if (token !== undefined) await send(conn, `AUTH ${token}\n`);
     let login = token !== undefined;
     for await (const line of lines) {
       if (login) {
-        if (line !== "OK") throw new CommandError(`Cannot log in: the server said ${line}`);
+        if (line !== "OK") throw loginError(line);
         login = false;
         continue;
       }

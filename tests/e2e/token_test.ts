@@ -1,0 +1,135 @@
+/**
+ * Tokens, as they are for those who use the program: in the configuration, in files, and in what
+ * they get for them.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { formatAddress } from "../../lib/net/address.ts";
+import { makeCertificates } from "../support/certificates.ts";
+import { TestClient } from "../support/client.ts";
+import { startDaemon } from "../support/daemon.ts";
+import { denoWords, makeTempDirectory, runQuartet } from "../support/quartet.ts";
+
+const TOKEN = "a-token-of-the-test";
+
+/** A section `[auth]` with a token that opens a service. */
+function auth(service: string, more = ""): string {
+  return `[auth]\n${more}[auth.tokens.test]\nenv = "TEST_TOKEN"\nservices = ["${service}"]\n`;
+}
+
+/** A worker that runs as long as it is held. */
+function startWorker(words: string[], env: Record<string, string> = {}): AsyncDisposable {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [...denoWords(), "work", ...words],
+    env: { NO_COLOR: "1", ...env },
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  return {
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGKILL");
+      await child.status;
+    },
+  };
+}
+
+Deno.test("quartet put, work: with a token in a file, over TLS, jobs are done at both doors", async () => {
+  await using certificates = await makeCertificates();
+  await using directory = await makeTempDirectory();
+  const { cert, key } = certificates.server;
+  await using daemon = await startDaemon({
+    config: `[storage]\nurl = "memory:"\n[task]\nlisten = "127.0.0.1:0"\n` +
+      `beanstalk = "127.0.0.1:0"\ntube = "pushed"\ngenerator = { enabled = false }\n` +
+      `tls = { cert = "${cert}", key = "${key}" }\n${auth("task")}`,
+    env: { TEST_TOKEN: TOKEN },
+  });
+
+  const all = [...daemon.log.matchAll(/Listening service=task address=(\S+)/g)].map((m) => m[1]!);
+  const [push, beanstalk] = all as [string, string];
+  const [tokenFile, caFile] = [`${directory.path}/token`, `${directory.path}/ca.crt`];
+  await Deno.writeTextFile(tokenFile, `${TOKEN}\n`);
+  await Deno.writeTextFile(caFile, certificates.ca);
+  const trust = ["--ca", caFile, "--token-file", tokenFile];
+  await using _worker = startWorker([beanstalk, ...trust]);
+  await using _pushed = startWorker([push, "--push", "--ca", caFile], { QUARTET_TOKEN: TOKEN });
+  for (const tube of ["default", "pushed"]) {
+    const put = await runQuartet(["put", beanstalk, ...trust, "--tube", tube, "--wait", "12"]);
+    assert.equal(put.stderr, "");
+    assert.equal(put.stdout, "144");
+  }
+  const stranger = await runQuartet(["put", beanstalk, "--ca", caFile, "12"], {
+    env: { QUARTET_TOKEN: "wrong-token" },
+  });
+  assert.match(stranger.stderr, /Cannot log in: the server does not take the token/);
+  assert.equal(stranger.code, 1);
+  assert.ok(!daemon.log.includes(TOKEN) && !daemon.log.includes("wrong-token"), daemon.log);
+});
+
+Deno.test("quartet client: shows a token first, and says when it is refused or not wanted", async () => {
+  await using daemon = await startDaemon({
+    config: `[echo]\nlisten = "127.0.0.1:0"\n${auth("echo")}`,
+    env: { TEST_TOKEN: TOKEN },
+  });
+  const address = formatAddress(daemon.address("echo"));
+  const ask = (env: Record<string, string>, ...more: string[]) =>
+    runQuartet(["client", address, ...more], { stdin: "hello\n", env });
+  const right = await ask({ QUARTET_TOKEN: TOKEN });
+  assert.deepEqual([right.stdout, right.stderr, right.code], ["hello\n", "", 0]);
+  const wrong = await ask({ QUARTET_TOKEN: "wrong-token" });
+  assert.match(wrong.stderr, /Cannot log in: the server said ERR wrong token/);
+  assert.equal(wrong.code, 1);
+  const missing = await ask({}, "--token-file", "/nowhere/token");
+  assert.match(missing.stderr, /Cannot read "\/nowhere\/token"/);
+  const blank = await ask({ QUARTET_TOKEN: "two words" });
+  assert.match(blank.stderr, /Cannot use the token in QUARTET_TOKEN/);
+  await using open = await startDaemon({ config: '[echo]\nlisten = "127.0.0.1:0"\n' });
+  const unwanted = await runQuartet(["client", formatAddress(open.address("echo"))], {
+    env: { QUARTET_TOKEN: TOKEN },
+  });
+  assert.match(unwanted.stderr, /Cannot log in: it asks for no token/);
+  assert.ok(!unwanted.stderr.includes(TOKEN));
+});
+
+Deno.test("quartet serve: who shows no token in login_timeout is disconnected", async () => {
+  await using daemon = await startDaemon({
+    config: `[storage]\nurl = "memory:"\n[kv]\nlisten = "127.0.0.1:0"\n` +
+      auth("kv", 'login_timeout = "500ms"\n'),
+    env: { TEST_TOKEN: TOKEN },
+    args: ["--set", "log.level=debug"],
+  });
+  using inside = await TestClient.connect(daemon.address("kv"));
+  await inside.send(`AUTH ${TOKEN}\n`);
+  assert.equal(await inside.line(), "OK\n");
+  using silent = await TestClient.connect(daemon.address("kv"));
+  assert.equal(await silent.rest(), "");
+  await daemon.logged(/Client showed no token in time/);
+  await inside.send("COUNT\n");
+  assert.equal(await inside.line(), "VALUE 0\n");
+});
+
+Deno.test("quartet serve: a token that is new after a reload opens the door for new clients", async () => {
+  await using directory = await makeTempDirectory();
+  const tokenFile = `${directory.path}/token`;
+  await Deno.writeTextFile(tokenFile, "the-old-token\n");
+  await using daemon = await startDaemon({
+    config: `[echo]\nlisten = "127.0.0.1:0"\n[auth.tokens.test]\nfile = "${tokenFile}"\n` +
+      `services = ["echo"]\n`,
+  });
+  using old = await TestClient.connect(daemon.address("echo"));
+  await old.send("AUTH the-old-token\n");
+  assert.equal(await old.line(), "OK\n");
+  await Deno.writeTextFile(tokenFile, "the-new-token\n");
+  daemon.signal("SIGHUP");
+  await daemon.logged(/msg="?(Reloaded|Configuration reloaded)/i);
+  using late = await TestClient.connect(daemon.address("echo"));
+  await late.send("AUTH the-old-token\n");
+  assert.equal(await late.rest(), "ERR wrong token\n");
+  using fresh = await TestClient.connect(daemon.address("echo"));
+  await fresh.send("AUTH the-new-token\nhello\n");
+  assert.equal(await fresh.line(), "OK\n");
+  assert.equal(await fresh.line(), "hello\n");
+  assert.equal(await old.line(), "hello\n", "who is in stays in");
+});
