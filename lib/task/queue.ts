@@ -143,8 +143,9 @@ export interface QueueOptions {
 }
 
 /**
- * One client of a queue: what it uses, watches and has reserved. Its calls come one after another;
- * only `cancel` and `close` may come while a `reserve` or `wait` is pending.
+ * One client of a queue: what it uses, watches and has reserved. Its calls come one after another,
+ * but several puts, or several deletes, may be under way at once: they are done and answered in
+ * their order. Only `cancel` and `close` may come while a `reserve` or `wait` is pending.
  *
  * Where a call fails because the engine cannot work at present, it throws or rejects with
  * `StorageUnavailableError`.

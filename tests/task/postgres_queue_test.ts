@@ -1,8 +1,11 @@
+import assert from "node:assert/strict";
 import { openStorage } from "../../lib/storage/open.ts";
+import { StorageUnavailableError } from "../../lib/storage/store.ts";
 import { openQueue } from "../../lib/task/open.ts";
-import { usePostgres } from "../support/postgres.ts";
-import { queueSuite, type SuiteOptions } from "./queue_suite.ts";
-import { queueOptions, SILENT_LOG } from "./support.ts";
+import { PostgresServer, usePostgres } from "../support/postgres.ts";
+import { until } from "../support/within.ts";
+import { put, queueSuite, reserve, soon, spec, type SuiteOptions } from "./queue_suite.ts";
+import { DEADLINE_MS, queueOptions, SILENT_LOG } from "./support.ts";
 
 const server = usePostgres();
 
@@ -19,4 +22,68 @@ async function openIn(url: string, options: SuiteOptions = {}) {
 queueSuite("postgres", async (options) => {
   const { queue, close } = await openIn(await server.createDatabase(), options);
   return { queue, [Symbol.asyncDispose]: close };
+});
+
+Deno.test("postgres queue: two daemons share it, and hear of each other's jobs", async () => {
+  const url = await server.createDatabase();
+  const a = await openIn(url), b = await openIn(url);
+  try {
+    const producer = a.queue.connect(), worker = b.queue.connect();
+    const pending = reserve(worker);
+    const id = await put(producer, spec("x"));
+    assert.equal((await pending).id, id);
+    assert.equal(await producer.delete(id), false);
+    assert.equal((await producer.statsJob(id))!.state, "reserved");
+    const waiting = producer.wait(id, DEADLINE_MS);
+    assert.equal(await worker.done(id, "y"), true);
+    assert.deepEqual(await soon(waiting), { state: "done", body: "y" });
+    assert.equal(await producer.pauseTube("default", 60_000), true);
+    await put(producer, spec("z"));
+    assert.equal(await worker.reserve(0), "TIMED_OUT");
+    const paused = reserve(worker);
+    await producer.pauseTube("default", 0);
+    await paused;
+    producer.close();
+    worker.close();
+  } finally {
+    await a.close();
+    await b.close();
+  }
+});
+
+Deno.test("postgres queue: a job whose time to run is over is given out by another daemon", async () => {
+  const url = await server.createDatabase();
+  const one = await openIn(url), other = await openIn(url);
+  try {
+    const worker = one.queue.connect();
+    const id = await put(worker, spec("x", { ttrMs: 1000 }));
+    await reserve(worker);
+    const heir = other.queue.connect();
+    assert.equal((await reserve(heir)).id, id);
+    assert.equal((await heir.statsJob(id))!.timeouts, 1);
+    heir.close();
+  } finally {
+    await one.close();
+    await other.close();
+  }
+});
+
+Deno.test("postgres queue: says when the database is gone, and goes on when it is back", async () => {
+  await using own = await PostgresServer.start();
+  const { queue, close } = await openIn(await own.createDatabase());
+  try {
+    const client = queue.connect();
+    const id = await put(client, spec("x"));
+    await own.kill();
+    await assert.rejects(Promise.resolve(client.put(spec("y"))), StorageUnavailableError);
+    assert.notEqual(queue.problem(), undefined);
+    const pending = queue.connect().reserve(Infinity);
+    await assert.rejects(Promise.resolve(pending), StorageUnavailableError);
+    await own.restart();
+    await until("the database is back", () => queue.problem() === undefined);
+    assert.equal((await reserve(client)).id, id);
+    client.close();
+  } finally {
+    await close();
+  }
 });

@@ -124,7 +124,7 @@ export function queueSuite(
     const start = performance.now();
     assert.equal(await soon(client.reserve(300)), "TIMED_OUT");
     const took = performance.now() - start;
-    assert(took >= 295 && took < 2000, `it took ${took} ms`);
+    assert(took >= 295, `it took ${took} ms`);
     client.close();
   });
 

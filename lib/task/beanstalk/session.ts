@@ -3,7 +3,7 @@ import { ReadBuffer } from "../../net/read_buffer.ts";
 import { StorageUnavailableError } from "../../storage/store.ts";
 import type { MaybePromise } from "../../storage/store.ts";
 import type { JobBody, NoJob, Outcome, QueueClient } from "../queue.ts";
-import type { Command } from "./command.ts";
+import type { Command, CommandKind } from "./command.ts";
 import type { BeanstalkDoor } from "./door.ts";
 import { loginByCommand } from "./login.ts";
 import { CommandParser } from "./parser.ts";
@@ -13,6 +13,9 @@ import { MAX_BATCH_BYTES, MAX_LINE_BYTES, type ReplyWord } from "./words.ts";
 
 /** Replies beyond this are sent before the next command is run. */
 const FLUSH_BYTES = 64 * 1024;
+
+/** Several of these in a row are begun without waiting for the answers, which come in order. */
+const OVERLAPPING: ReadonlySet<CommandKind> = new Set<CommandKind>(["put", "delete"]);
 
 /** While a command waits, no more than this is read ahead of it. */
 const READ_AHEAD_BYTES = 16 * 1024;
@@ -30,6 +33,8 @@ export class BeanstalkSession {
   readonly #replies = new ReplyBuffer();
   /** The read that is under way; it goes on while a command waits, to notice a client that left. */
   #reading: Promise<boolean> | null = null;
+  #overlapping: Promise<void>[] = [];
+  #overlappingKind: CommandKind | null = null;
   #ended = false;
   #quit = false;
   #produces = false;
@@ -78,10 +83,26 @@ export class BeanstalkSession {
   async #runAll(): Promise<void> {
     let command;
     while (!this.#quit && (command = this.#parser.next(this.#input)) !== null) {
+      if (this.#overlapping.length > 0 && command.kind !== this.#overlappingKind) {
+        await this.#catchUp();
+      }
       const pending = this.#run(command);
-      if (pending !== undefined) await pending;
+      if (pending !== undefined) {
+        if (OVERLAPPING.has(command.kind)) {
+          this.#overlappingKind = command.kind;
+          this.#overlapping.push(pending);
+        } else {
+          await pending;
+        }
+      }
       if (this.#replies.length >= FLUSH_BYTES) await this.#flush();
     }
+    await this.#catchUp();
+  }
+
+  /** Waits for the commands that were begun together. */
+  async #catchUp(): Promise<void> {
+    if (this.#overlapping.length > 0) await Promise.all(this.#overlapping.splice(0));
   }
 
   async #flush(): Promise<void> {

@@ -19,7 +19,9 @@ import {
 } from "../queue.ts";
 import type { LocalTube, Waiter } from "./local_tube.ts";
 import type { LockedJob } from "./locked_job.ts";
-import type { PostgresQueue, ReservedRow } from "./queue.ts";
+import type { PostgresQueue } from "./queue.ts";
+import type { ReservedRow } from "./lanes.ts";
+import { lockHasRoom } from "./room.ts";
 import {
   FIRST_IN_STATE,
   KICKABLE,
@@ -199,7 +201,9 @@ export class SharedClient implements QueueClient, Waiter {
         const [job] = await sql<{ tube: string }[]>`
           SELECT tube FROM quartet.task_jobs WHERE id = ${id} AND state <> ${STATE.reserved}
           FOR UPDATE`;
-        if (job === undefined || !await this.#queue.hasRoom(sql, job.tube)) return null;
+        if (job === undefined) return null;
+        const tube = { name: job.tube, rules: this.#queue.options.rulesOf(job.tube) };
+        if (!await lockHasRoom(sql, tube)) return null;
         const [row] = await sql<ReservedRow[]>`
           UPDATE quartet.task_jobs SET state = ${STATE.reserved}, daemon = ${this.#queue.daemon},
             client = ${this.#number}, due_at = ${sql.unsafe(NOW)} + ttr_ms,

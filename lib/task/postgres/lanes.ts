@@ -1,0 +1,368 @@
+/**
+ * How the queue talks to its database. What is asked for at the same moment goes there together,
+ * in a lane for each kind: puts, reserves and deletes are one statement for all; whatever has to
+ * look at a job before it decides is a transaction that locks the jobs of all, decides here, and
+ * writes what has become of them.
+ *
+ * @module
+ */
+
+import type postgres from "postgres";
+import type { PostgresClient } from "../../storage/postgres_client.ts";
+import type { PostgresDatabase } from "../../storage/postgres_database.ts";
+import { StorageUnavailableError } from "../../storage/store.ts";
+import type { JobId, JobSpec, TubeRules } from "../queue.ts";
+import { Batcher } from "./batcher.ts";
+import { LockedJob, type LockedRow, packUpdates } from "./locked_job.ts";
+import { lockRoom } from "./room.ts";
+import {
+  DELETE,
+  joinValues,
+  KEEP,
+  LOCK,
+  names,
+  numbers,
+  PUT,
+  query,
+  REMOVE,
+  RESERVE,
+  UPDATE,
+} from "./statements.ts";
+
+/**
+ * Batches of each kind that may be on their way at once. One of each is enough: with two, batches
+ * are half as large, and the order of one client's puts would be left to chance.
+ */
+const FLYING = { puts: 1, reserves: 1, deletes: 1, works: 1 } as const;
+
+/** Connections: those, and three for everything else. */
+const CONNECTIONS = FLYING.puts + FLYING.deletes + FLYING.works + 3;
+
+const MAX_BATCH_ITEMS = 1000;
+const MAX_BATCH_BYTES = 4 * 1024 * 1024;
+
+/** How often a batch is tried that the server has broken off to solve a conflict. */
+const MAX_TRIES = 5;
+
+/** The states of errors after which a transaction has only to be tried again. */
+const CONFLICTS = new Set(["40001", "40P01"]);
+
+/** The least time to run, in milliseconds. */
+const MIN_TTR_MS = 1000;
+
+/** A tube that jobs are reserved from. */
+export interface RuledTube {
+  readonly name: string;
+  readonly rules: TubeRules;
+}
+
+/** A job that was reserved. */
+export interface ReservedRow {
+  id: JobId;
+  priority: number;
+  client: number;
+  ttr_ms: number;
+  body: Uint8Array;
+}
+
+/** An item of a batch: it is told what came of it, or why nothing did. */
+interface Item<Answer> {
+  done(answer: Answer): void;
+  fail(error: unknown): void;
+}
+
+interface PutItem extends Item<JobId[]> {
+  tube: string;
+  specs: readonly JobSpec[];
+}
+
+interface ReserveItem extends Item<ReservedRow[]> {
+  client: number;
+  tubes: readonly RuledTube[];
+  max: number;
+}
+
+interface DeleteItem extends Item<string | null> {
+  id: JobId;
+  client: number;
+}
+
+interface WorkItem extends Item<void> {
+  id: JobId;
+  decide(job: LockedJob | null): void;
+}
+
+/** Options for {@linkcode Lanes.open}. */
+export interface LanesOptions {
+  /** How long results are kept. */
+  resultTtlMs: number;
+  /** Told what has become of jobs that were decided about, once it is durable. */
+  written(jobs: readonly LockedJob[]): void;
+}
+
+/** The lanes to one database. */
+export class Lanes {
+  /** The number of this daemon. */
+  readonly daemon: number;
+  readonly database: PostgresClient;
+  /** Connections that do not wait for the disk: after a crash of the server a job is ready again. */
+  readonly #reserving: PostgresClient;
+  readonly #options: LanesOptions;
+  readonly #puts: Batcher<PutItem>;
+  readonly #reserves: Batcher<ReserveItem>;
+  readonly #deletes: Batcher<DeleteItem>;
+  readonly #works: Batcher<WorkItem>;
+
+  private constructor(
+    { database, reserving }: { database: PostgresClient; reserving: PostgresClient },
+    daemon: number,
+    options: LanesOptions,
+  ) {
+    this.database = database;
+    this.daemon = daemon;
+    this.#reserving = reserving;
+    this.#options = options;
+    const maxItems = MAX_BATCH_ITEMS;
+    this.#puts = new Batcher({
+      maxItems,
+      maxFlying: FLYING.puts,
+      maxBytes: MAX_BATCH_BYTES,
+      bytesOf: ({ specs }) => specs.reduce((bytes, { body }) => bytes + body.length, 0),
+      execute: (items) => orFail(items, () => this.#executePuts(items)),
+    });
+    this.#reserves = new Batcher({
+      maxItems,
+      maxFlying: FLYING.reserves,
+      execute: (items) => orFail(items, () => this.#executeReserves(items)),
+    });
+    this.#deletes = new Batcher({
+      maxItems,
+      maxFlying: FLYING.deletes,
+      execute: (items) => orFail(items, () => this.#executeDeletes(items)),
+    });
+    this.#works = new Batcher({
+      maxItems,
+      maxFlying: FLYING.works,
+      execute: (items) => orFail(items, () => this.#executeWorks(items)),
+    });
+  }
+
+  /**
+   * Connects.
+   *
+   * @throws {Error} If the database cannot be used.
+   */
+  static async open(database: PostgresDatabase, options: LanesOptions): Promise<Lanes> {
+    const client = database.connect({ name: "task", connections: CONNECTIONS });
+    const reserving = database.connect({
+      name: "task reserve",
+      connections: FLYING.reserves,
+      settings: { synchronous_commit: "off" },
+    });
+    try {
+      const [row] = await client.run(async (sql) =>
+        await sql`SELECT nextval('quartet.task_daemons') AS daemon`
+      );
+      return new Lanes({ database: client, reserving }, Number(row!.daemon), options);
+    } catch (error) {
+      await reserving.close();
+      await client.close();
+      throw error;
+    }
+  }
+
+  /** Why the database cannot be used at the moment. */
+  problem(): string | undefined {
+    return this.database.problem() ?? this.#reserving.problem();
+  }
+
+  async close(): Promise<void> {
+    await this.#reserving.close();
+    await this.database.close();
+  }
+
+  /** Puts jobs, all or none; gives back their ids. */
+  put(tube: string, specs: readonly JobSpec[]): Promise<JobId[]> {
+    return new Promise((done, fail) => this.#puts.add({ tube, specs, done, fail }));
+  }
+
+  /** Reserves jobs that are ready, `max` at most. */
+  reserve(
+    client: number,
+    tubes: readonly RuledTube[],
+    max: number,
+  ): Promise<ReservedRow[]> {
+    return new Promise((done, fail) => this.#reserves.add({ client, tubes, max, done, fail }));
+  }
+
+  /** Deletes a job, unless another client has it reserved; gives back its tube. */
+  delete(client: number, id: JobId): Promise<string | null> {
+    return new Promise((done, fail) => this.#deletes.add({ id, client, done, fail }));
+  }
+
+  /** Locks a job, has it decided what becomes of it, and writes that. */
+  async work<T>(id: JobId, decide: (job: LockedJob | null) => T): Promise<T> {
+    let answer: T;
+    await new Promise<void>((done, fail) => {
+      this.#works.add({ id, decide: (job) => answer = decide(job), done, fail });
+    });
+    return answer!;
+  }
+
+  /**
+   * Works on all jobs that a statement locks, in a transaction.
+   *
+   * @returns How many there were.
+   */
+  async workOn(
+    statement: string,
+    parameters: string[],
+    decide: (job: LockedJob) => void,
+  ): Promise<number> {
+    const jobs = await this.ask((sql) =>
+      sql.begin(async (sql) => {
+        const rows = await query<LockedRow>(sql, statement, parameters);
+        const jobs = rows.map((row) => new LockedJob(row));
+        for (const job of jobs) decide(job);
+        await this.#write(sql, jobs);
+        return jobs;
+      }) as Promise<LockedJob[]>
+    );
+    this.#options.written(jobs);
+    return jobs.length;
+  }
+
+  /** Asks the database something. */
+  ask<T>(work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
+    return retry(() => this.database.run(work));
+  }
+
+  async #executePuts(items: PutItem[]): Promise<void> {
+    const specs = items.flatMap(({ specs }) => specs);
+    const bodies = joinValues(specs.map(({ body }) => body));
+    const rows = await this.ask((sql) =>
+      query<{ id: JobId }>(sql, PUT, [
+        names(items.flatMap(({ tube, specs }) => specs.map(() => tube))),
+        numbers(specs.map(({ priority }) => priority)),
+        numbers(specs.map(({ delayMs }) => Math.ceil(delayMs))),
+        numbers(specs.map(({ ttrMs }) => Math.max(MIN_TTR_MS, Math.ceil(ttrMs)))),
+        bodies.starts,
+        bodies.lengths,
+        bodies.bytes,
+      ])
+    );
+    const ids = rows.map(({ id }) => id).sort((a, b) => a - b);
+    let first = 0;
+    for (const { specs, done } of items) done(ids.slice(first, first += specs.length));
+  }
+
+  async #executeReserves(items: ReserveItem[]): Promise<void> {
+    const groups = Map.groupBy(items, ({ tubes }) => tubes.map(({ name }) => name).join(" "));
+    for (const group of groups.values()) await this.#reserveGroup(group);
+  }
+
+  async #reserveGroup(items: ReserveItem[]): Promise<void> {
+    const { tubes } = items[0]!;
+    const clients = items.flatMap(({ client, max }) => new Array<number>(max).fill(client));
+    const limited = tubes.filter(({ rules }) => rules.maxReserved > 0);
+    const reserve = (sql: postgres.ISql, room: Map<string, number>) =>
+      query<ReservedRow>(sql, RESERVE, [
+        names(tubes.map(({ name }) => name)),
+        numbers(tubes.map(({ name }) => Math.min(clients.length, room.get(name) ?? Infinity))),
+        numbers(clients),
+        String(this.daemon),
+      ]);
+    const rows = await retry(() =>
+      this.#reserving.run((sql) => {
+        if (limited.length === 0) return reserve(sql, new Map());
+        return sql.begin(async (sql) => reserve(sql, await lockRoom(sql, limited))) as Promise<
+          ReservedRow[]
+        >;
+      })
+    );
+    rows.sort((a, b) => a.priority - b.priority || a.id - b.id);
+    const byClient = Map.groupBy(rows, ({ client }) => client);
+    for (const { client, done } of items) done(byClient.get(client) ?? []);
+  }
+
+  async #executeDeletes(items: DeleteItem[]): Promise<void> {
+    // In the order of the ids, as everybody locks them, so that nobody waits in a circle.
+    const sorted = items.toSorted((a, b) => a.id - b.id);
+    const rows = await this.ask((sql) =>
+      query<{ id: JobId; tube: string }>(sql, DELETE, [
+        numbers(sorted.map(({ id }) => id)),
+        numbers(sorted.map(({ client }) => client)),
+        String(this.daemon),
+      ])
+    );
+    const tubes = new Map(rows.map(({ id, tube }) => [id, tube]));
+    for (const { id, done } of items) {
+      const tube = tubes.get(id) ?? null;
+      // If two clients delete one job, it was the first that did.
+      tubes.delete(id);
+      done(tube);
+    }
+  }
+
+  async #executeWorks(items: WorkItem[]): Promise<void> {
+    const jobs = await this.ask((sql) =>
+      sql.begin(async (sql) => {
+        const ids = numbers([...new Set(items.map(({ id }) => id))]);
+        const rows = await query<LockedRow>(sql, LOCK, [ids]);
+        const jobs = new Map(rows.map((row) => [row.id, new LockedJob(row)]));
+        for (const { id, decide } of items) {
+          const job = jobs.get(id);
+          decide(job === undefined || job.removed ? null : job);
+        }
+        await this.#write(sql, [...jobs.values()]);
+        return [...jobs.values()];
+      }) as Promise<LockedJob[]>
+    );
+    for (const { done } of items) done();
+    this.#options.written(jobs);
+  }
+
+  /** Writes what was decided about jobs. */
+  async #write(sql: postgres.ISql, jobs: readonly LockedJob[]): Promise<void> {
+    const removed = jobs.filter((job) => job.removed);
+    const changed = jobs.filter((job) => job.changed && !job.removed);
+    const kept = removed.filter((job) => job.result !== undefined);
+    const bodies = joinValues(kept.map(({ result }) => result!));
+    await Promise.all([
+      changed.length > 0 && query(sql, UPDATE, packUpdates(changed)),
+      removed.length > 0 && query(sql, REMOVE, [numbers(removed.map(({ row }) => row.id))]),
+      kept.length > 0 && query(sql, KEEP, [
+        numbers(kept.map(({ row }) => row.id)),
+        bodies.starts,
+        bodies.lengths,
+        bodies.bytes,
+        String(this.#options.resultTtlMs),
+      ]),
+    ]);
+  }
+}
+
+async function orFail<Answer>(
+  items: Item<Answer>[],
+  execute: () => Promise<void>,
+): Promise<void> {
+  try {
+    await execute();
+  } catch (error) {
+    const failure = error instanceof StorageUnavailableError
+      ? error
+      : new StorageUnavailableError(`storage unavailable: ${error}`, { cause: error });
+    for (const item of items) item.fail(failure);
+  }
+}
+
+async function retry<T>(run: () => Promise<T>): Promise<T> {
+  for (let tries = 1;; tries++) {
+    try {
+      return await run();
+    } catch (error) {
+      const { code } = error as { code?: string };
+      if (tries === MAX_TRIES || code === undefined || !CONFLICTS.has(code)) throw error;
+    }
+  }
+}

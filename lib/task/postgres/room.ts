@@ -1,0 +1,51 @@
+import type postgres from "postgres";
+import type { TubeRules } from "../queue.ts";
+import { names, query, STATE } from "./statements.ts";
+
+/** A tube and its rules. */
+interface RuledTube {
+  readonly name: string;
+  readonly rules: TubeRules;
+}
+
+/**
+ * How many more jobs of some tubes may run. Nobody else starts one before the transaction ends.
+ *
+ * @param tubes Tubes with a limit.
+ */
+export async function lockRoom(
+  sql: postgres.ISql,
+  tubes: readonly RuledTube[],
+): Promise<Map<string, number>> {
+  const list = names(tubes.map(({ name }) => name).sort());
+  await query(
+    sql,
+    `INSERT INTO quartet.task_tubes (name) SELECT unnest($1::text::text[])
+      ON CONFLICT (name) DO NOTHING`,
+    [list],
+  );
+  await query(
+    sql,
+    `SELECT FROM quartet.task_tubes WHERE name = ANY ($1::text::text[]) ORDER BY name FOR UPDATE`,
+    [list],
+  );
+  const counts = await query<{ tube: string; count: number }>(
+    sql,
+    `SELECT tube, count(*) AS count FROM quartet.task_jobs
+      WHERE state = ${STATE.reserved} AND tube = ANY ($1::text::text[]) GROUP BY tube`,
+    [list],
+  );
+  const reserved = new Map(counts.map(({ tube, count }) => [tube, count]));
+  return new Map(
+    tubes.map(({ name, rules }) => [
+      name,
+      Math.max(0, rules.maxReserved - (reserved.get(name) ?? 0)),
+    ]),
+  );
+}
+
+/** Whether another job of a tube may run; nobody else starts one before the transaction ends. */
+export async function lockHasRoom(sql: postgres.ISql, tube: RuledTube): Promise<boolean> {
+  if (tube.rules.maxReserved === 0) return true;
+  return (await lockRoom(sql, [tube])).get(tube.name)! > 0;
+}
