@@ -9,6 +9,9 @@
  * @module
  */
 
+/** A pattern with more stars than this matches nothing, as in Redis. */
+const MAX_STARS = 1000;
+
 /** Matches any run of characters. */
 const STAR = -1;
 
@@ -23,6 +26,7 @@ export class Glob {
   /** What every match starts with. */
   readonly prefix: string;
   readonly #tokens: Token[];
+  readonly #hopeless: boolean;
 
   /** @param pattern The pattern, one character a byte. */
   constructor(pattern: string) {
@@ -33,10 +37,12 @@ export class Glob {
       prefix += String.fromCharCode(token);
     }
     this.prefix = prefix;
+    this.#hopeless = this.#tokens.filter((token) => token === STAR).length > MAX_STARS;
   }
 
   /** Whether a string with one character a byte matches. */
   matches(text: string): boolean {
+    if (this.#hopeless) return false;
     const tokens = this.#tokens;
     let at = 0, token = 0;
     let star = -1, starAt = 0;

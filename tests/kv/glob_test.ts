@@ -54,3 +54,8 @@ Deno.test("Glob takes a pattern of many stars in no time", () => {
   assert.ok(!new Glob("a*".repeat(500) + "b").matches("a".repeat(10_000)));
   assert.ok(performance.now() - started < 1000);
 });
+
+Deno.test("Glob: a pattern of too many stars matches nothing", () => {
+  assert.ok(new Glob("*?".repeat(1000)).matches("a".repeat(1000)));
+  assert.ok(!new Glob("*?".repeat(1001)).matches("a".repeat(1001)));
+});
