@@ -63,7 +63,7 @@ async function useAll(daemon: DaemonProcess): Promise<void> {
     ["task", 1, "put 0 0 10 1\r\nx\r\n", "INSERTED 1\r\n"],
   ] as const;
   for (const [service, index, request, reply] of exchanges) {
-    using client = await TestClient.connect(daemon.address(service, index));
+    using client = await TestClient.connect(daemon.addresses(service)[index]!);
     await client.send(request);
     assert.equal(await client.line(), reply);
   }

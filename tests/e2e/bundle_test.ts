@@ -46,14 +46,14 @@ Deno.test("bundle: one file runs everything, the database's thread included", as
       '[task]\nlisten = "127.0.0.1:0"\nbeanstalk = "127.0.0.1:0"\n';
     {
       await using daemon = await startDaemon({ config, entry });
-      using client = await TestClient.connect(daemon.address("task", 1));
+      using client = await TestClient.connect(daemon.addresses("task")[1]!);
       await client.send("put 0 0 60 5\r\nhello\r\n");
       assert.equal(await client.line(), "INSERTED 1\r\n");
       assert.equal((await daemon.stop()).code, 0);
     }
     assert.ok((await Deno.stat(`${directory.path}/data/test.db`)).isFile);
     await using daemon = await startDaemon({ config, entry });
-    using client = await TestClient.connect(daemon.address("task", 1));
+    using client = await TestClient.connect(daemon.addresses("task")[1]!);
     await client.send("reserve-with-timeout 0\r\n");
     assert.equal(await client.line(), "RESERVED 1 5\r\n");
     assert.equal(await client.line(), "hello\r\n");

@@ -57,12 +57,16 @@ export class DaemonProcess implements AsyncDisposable {
   }
 
   /** Where a service listens; the last it said. */
-  address(service: string, index = 0): Address {
-    const pattern = new RegExp(`msg=Listening service=${service} address=(\\S+)`, "g");
-    const found = [...this.log.matchAll(pattern)].map((match) => match[1]!);
-    const address = index === 0 ? found.at(-1) : found[index];
+  address(service: string): Address {
+    const address = this.addresses(service).at(-1);
     if (address === undefined) throw new Error(`${service} does not listen:\n${this.log}`);
-    return parseAddress(address);
+    return address;
+  }
+
+  /** All addresses at which a service has said that it listens, in that order. */
+  addresses(service: string): Address[] {
+    const pattern = new RegExp(`msg=Listening service=${service} address=(\\S+)`, "g");
+    return [...this.log.matchAll(pattern)].map((match) => parseAddress(match[1]!));
   }
 
   /** Waits for its end. */

@@ -80,7 +80,7 @@ async function violations(page: Page): Promise<string[]> {
 
 /** Jobs in a tube: ready ones, and one that is delayed. */
 async function putJobs(daemon: DaemonProcess): Promise<void> {
-  using client = await TestClient.connect(daemon.address("task", 1));
+  using client = await TestClient.connect(daemon.addresses("task")[1]!);
   await client.send(
     "use mail\r\nput 0 0 60 1\r\na\r\nput 0 0 60 1\r\nb\r\nput 0 900 60 1\r\nc\r\n",
   );

@@ -1,0 +1,65 @@
+import { TestClient } from "../support/client.ts";
+import { below, secretName, type Targets, type Workload } from "./workload.ts";
+
+const CLIENTS = 4;
+const KEYS = 200;
+const PIPELINE = 16;
+
+/** Clients with keys of their own, who know what each key must hold. */
+export function kvWorkload(targets: Targets): Workload {
+  return {
+    name: "kv",
+    async run(stop) {
+      const clients = Array.from({ length: CLIENTS }, () => runClient(targets, stop));
+      const requests = (await Promise.all(clients)).reduce((sum, count) => sum + count, 0);
+      return `${requests} requests of ${CLIENTS} clients`;
+    },
+  };
+}
+
+async function runClient(targets: Targets, stop: AbortSignal): Promise<number> {
+  const name = secretName();
+  const held = new Map<string, string>();
+  const client = await TestClient.connect(targets.kv);
+  let requests = 0;
+  while (!stop.aborted) {
+    const expected: string[] = [];
+    let batch = "";
+    for (let i = 0; i < PIPELINE; i++) {
+      const [request, reply] = nextRequest(`${name}-${below(KEYS)}`, held, requests + i);
+      batch += request;
+      expected.push(reply);
+    }
+    await client.send(batch);
+    for (const reply of expected) await expect(client, reply);
+    requests += PIPELINE;
+  }
+  for (let key = 0; key < KEYS; key++) {
+    const value = held.get(`${name}-${key}`);
+    await client.send(`GET ${name}-${key}\n`);
+    await expect(client, value === undefined ? "NOT_FOUND\n" : `VALUE ${value}\n`);
+  }
+  client.close();
+  return requests + KEYS;
+}
+
+/** A request, and the reply that it must get. */
+function nextRequest(key: string, held: Map<string, string>, serial: number): [string, string] {
+  const value = held.get(key);
+  const choice = below(4);
+  if (choice === 0) {
+    return [`GET ${key}\n`, value === undefined ? "NOT_FOUND\n" : `VALUE ${value}\n`];
+  }
+  if (choice === 1) {
+    held.delete(key);
+    return [`DELETE ${key}\n`, value === undefined ? "NOT_FOUND\n" : "OK\n"];
+  }
+  const next = `${serial}${"x".repeat(below(200))}`;
+  held.set(key, next);
+  return [`PUT ${key} ${next}\n`, "OK\n"];
+}
+
+async function expect(client: TestClient, reply: string): Promise<void> {
+  const line = await client.line();
+  if (line !== reply) throw new Error(`kv: expected ${reply.trim()}, got ${line.trim()}`);
+}

@@ -1,0 +1,77 @@
+import { TestClient } from "../support/client.ts";
+import { below, pause, secretName, type Targets, type Workload } from "./workload.ts";
+
+const WORKERS = 4;
+const BATCH = 10;
+/** How many jobs may wait before the producer lets the workers catch up. */
+const BACKLOG_MAX = 500;
+
+/** A producer and workers, some of whom die with a job in hand: each job is done once. */
+export function taskWorkload(targets: Targets): Workload {
+  return {
+    name: "task",
+    async run(stop) {
+      const tube = secretName();
+      const open = new Set<string>();
+      let put = 0;
+      let deaths = 0;
+      let producing = true;
+
+      async function produce(): Promise<void> {
+        const client = await TestClient.connect(targets.beanstalk);
+        await client.send(`use ${tube}\r\n`);
+        await client.line();
+        while (!stop.aborted) {
+          if (open.size > BACKLOG_MAX) {
+            await pause(10);
+            continue;
+          }
+          await client.send(`put 0 0 60 4\r\njob!\r\n`.repeat(BATCH));
+          for (let i = 0; i < BATCH; i++) {
+            const [word, id] = (await client.line()).trim().split(" ");
+            if (word !== "INSERTED") throw new Error(`task: a put was answered with ${word}`);
+            open.add(id!);
+            put++;
+          }
+        }
+        client.close();
+        producing = false;
+      }
+
+      async function work(): Promise<void> {
+        while (producing || open.size > 0) {
+          const client = await TestClient.connect(targets.beanstalk);
+          // Others put garbage into the tube that everybody watches from the start.
+          await client.send(`watch ${tube}\r\nignore default\r\n`);
+          await client.line();
+          await client.line();
+          while (producing || open.size > 0) {
+            await client.send("reserve-with-timeout 1\r\n");
+            const [word, id] = (await client.line()).trim().split(" ");
+            if (word === "TIMED_OUT") continue;
+            if (word !== "RESERVED") throw new Error(`task: a reserve was answered with ${word}`);
+            await client.line();
+            if (below(100) === 0) {
+              deaths++;
+              break;
+            }
+            await client.send(`delete ${id}\r\n`);
+            const reply = await client.line();
+            if (reply !== "DELETED\r\n") {
+              throw new Error(`task: a delete was answered with ${reply}`);
+            }
+            // The reply to its put may still be on its way to the producer.
+            while (!open.delete(id!)) {
+              if (!producing) throw new Error(`task: job ${id} was done, and it was not there`);
+              await pause(1);
+            }
+          }
+          client.close();
+        }
+      }
+
+      await Promise.all([produce(), ...Array.from({ length: WORKERS }, work)]);
+      return `${put} jobs, each done once, while ${deaths} workers died with one in hand`;
+    },
+  };
+}
