@@ -103,11 +103,11 @@ export function formatTubeStats(tube: TubeStats): string {
     ["current-jobs-buried", tube.buried],
     ["total-jobs", tube.totalJobs],
     ["current-using", tube.using],
-    ["current-waiting", tube.waiting],
     ["current-watching", tube.watching],
-    ["pause", seconds(tube.pauseMs)],
+    ["current-waiting", tube.waiting],
     ["cmd-delete", tube.deletes],
     ["cmd-pause-tube", tube.pauses],
+    ["pause", seconds(tube.pauseMs)],
     ["pause-time-left", seconds(tube.pauseLeftMs)],
   ]);
 }

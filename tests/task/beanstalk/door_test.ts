@@ -179,7 +179,7 @@ doorTest("stats, stats-job and stats-tube have every key, strings in quotes", as
     await client.chunk("stats-tube tubea\r\n"),
     '---\nname: "tubea"\ncurrent-jobs-urgent: 0\ncurrent-jobs-ready: 0\ncurrent-jobs-reserved: 0\n' +
       "current-jobs-delayed: 0\ncurrent-jobs-buried: 0\ntotal-jobs: 1\ncurrent-using: 1\n" +
-      "current-waiting: 0\ncurrent-watching: 0\npause: 0\ncmd-delete: 1\ncmd-pause-tube: 0\n" +
+      "current-watching: 0\ncurrent-waiting: 0\ncmd-delete: 1\ncmd-pause-tube: 0\npause: 0\n" +
       "pause-time-left: 0\n",
   );
   const keys = (await client.chunk("stats\r\n")).split("\n").map((line) => line.split(":")[0]);
