@@ -143,9 +143,10 @@ export class SqliteLog implements CommitLog {
         after,
         maxBytes: LOAD_PAGE_BYTES,
       });
-      if (reply.kind !== "page" || reply.records.length === 0) return;
-      after = reply.records.at(-1)![0];
-      yield reply.records.map(([key, record]) => [latin1From(key), record]);
+      if (reply.kind !== "page" || reply.bytes.length === 0) return;
+      const { records, lastKey } = unpackPage(reply.bytes);
+      after = lastKey;
+      yield records;
     }
   }
 
@@ -332,6 +333,20 @@ async function lockFile(path: string): Promise<Deno.FsFile> {
   if (await file.tryLock(true)) return file;
   file.close();
   throw new Error(`Cannot open "${path}" as storage: another process uses it`);
+}
+
+function unpackPage(bytes: Uint8Array): { records: LogRecord[]; lastKey: Uint8Array } {
+  const view = new DataView(bytes.buffer);
+  const records: LogRecord[] = [];
+  let lastKey = bytes.subarray(0, 0);
+  for (let at = 0; at < bytes.length;) {
+    const keyEnd = at + 8 + view.getUint32(at, true);
+    const end = keyEnd + view.getUint32(at + 4, true);
+    records.push([latin1From(bytes, at + 8, keyEnd), bytes.subarray(keyEnd, end)]);
+    if (end === bytes.length) lastKey = bytes.slice(at + 8, keyEnd);
+    at = end;
+  }
+  return { records, lastKey };
 }
 
 function newOutcome(): PromiseWithResolvers<void> {

@@ -38,7 +38,8 @@ export interface SqliteOptions {
 export type SqliteReply =
   | { kind: "opened"; committed: number }
   | { kind: "done" }
-  | { kind: "page"; records: [Uint8Array, Uint8Array][] }
+  /** Each record as two lengths (u32, little-endian), key and record; empty after the last one. */
+  | { kind: "page"; bytes: Uint8Array<ArrayBuffer> }
   | { kind: "committed"; buffer: ArrayBuffer }
   /** It could not; `code` is SQLite's, where it is SQLite that could not. */
   | { kind: "failed"; code: number | undefined; message: string };
@@ -201,16 +202,26 @@ function sqliteWorker(Database: typeof DatabaseSync): void {
     const select = after === undefined
       ? prepare(`SELECT key, record FROM ${table} ORDER BY key`)
       : prepare(`SELECT key, record FROM ${table} WHERE key > ? ORDER BY key`);
-    const records: [Uint8Array, Uint8Array][] = [];
-    let bytes = 0;
+    const rows: Uint8Array[] = [];
+    let length = 0;
     for (const row of select.iterate(...(after === undefined ? [] : [after]))) {
-      const key = row.key as Uint8Array;
-      const record = row.record as Uint8Array;
-      records.push([key, record]);
-      bytes += key.length + record.length;
-      if (bytes >= maxBytes) break;
+      rows.push(row.key as Uint8Array, row.record as Uint8Array);
+      length += 8 + rows.at(-2)!.length + rows.at(-1)!.length;
+      if (length >= maxBytes) break;
     }
-    return records;
+    const bytes = new Uint8Array(length);
+    const view = new DataView(bytes.buffer);
+    let at = 0;
+    for (let index = 0; index < rows.length; index += 2) {
+      const key = rows[index]!;
+      const record = rows[index + 1]!;
+      view.setUint32(at, key.length, true);
+      view.setUint32(at + 4, record.length, true);
+      bytes.set(key, at + 8);
+      bytes.set(record, at + 8 + key.length);
+      at += 8 + key.length + record.length;
+    }
+    return bytes;
   }
 
   function answer(request: SqliteRequest): SqliteReply {
@@ -230,7 +241,7 @@ function sqliteWorker(Database: typeof DatabaseSync): void {
         );
         return { kind: "done" };
       case "load":
-        return { kind: "page", records: load(request.id, request.after, request.maxBytes) };
+        return { kind: "page", bytes: load(request.id, request.after, request.maxBytes) };
       case "commit":
         commit(request.group, request.operations);
         return { kind: "committed", buffer: request.operations.buffer };
@@ -254,6 +265,11 @@ function sqliteWorker(Database: typeof DatabaseSync): void {
       if (code !== undefined && reopenAfter.includes(code)) close();
       reply = { kind: "failed", code, message: code === undefined ? message : errstr ?? message };
     }
-    scope.postMessage(reply, reply.kind === "committed" ? [reply.buffer] : []);
+    const transfer = reply.kind === "committed"
+      ? [reply.buffer]
+      : reply.kind === "page"
+      ? [reply.bytes.buffer]
+      : [];
+    scope.postMessage(reply, transfer);
   };
 }

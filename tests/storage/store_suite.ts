@@ -442,6 +442,7 @@ export function testStore(engine: Engine): void {
     async (store, data) => {
       const dueMs = Date.now() + 600_000;
       await put(store, "kept", "1");
+      await put(store, "", "");
       await put(store, "expiring", "2", dueMs);
       await put(store, "expired", "3", Date.now() - 1);
       await put(store, "deleted", "4");
@@ -457,7 +458,8 @@ export function testStore(engine: Engine): void {
       await store.close();
       const again = await data.open();
       try {
-        assert.deepEqual(await scanAll(again), ["expiring", "kept"]);
+        assert.deepEqual(await scanAll(again), ["", "expiring", "kept"]);
+        assert.equal(await get(again, ""), "");
         assert.equal((await again.get(0, "expiring"))?.expiresAtMs, dueMs);
         assert.deepEqual(await scanAll(again, "", 9, 1), ["second"]);
         assert.deepEqual(await scanAll(again, "", 9, 2), ["first"]);
