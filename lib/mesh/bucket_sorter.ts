@@ -4,7 +4,7 @@
  * @module
  */
 
-import { crc32OfWords, CrcSum, type Tally } from "./checksum.ts";
+import { copyWithCrc32, CrcSum, type Tally } from "./checksum.ts";
 import { LINE_PREFIX_BYTES, type RecordFormat } from "./record_format.ts";
 import { SortKernel } from "./sort_kernel.ts";
 
@@ -108,10 +108,7 @@ export class BucketSorter {
       }
       const address = addresses[i]!;
       if (words > 0) {
-        const source = address >>> 2;
-        const target = fill >>> 2;
-        for (let j = 0; j < words; j++) blockWords[target + j] = slabWords[source + j]!;
-        sum.addCrc(crc32OfWords(blockWords, target, words));
+        sum.addCrc(copyWithCrc32(slabWords, address >>> 2, blockWords, fill >>> 2, words));
       } else {
         block.set(slab.subarray(address, address + recordBytes), fill);
         sum.add(block.subarray(fill, fill + recordBytes));

@@ -60,22 +60,36 @@ function makeTables(rows: number): Uint32Array {
 }
 
 /**
- * The CRC-32 of a short record: 16 bytes a step, a table for each. A call of the runtime's
- * `crc32` costs as much as the CRC of 200 bytes, and leaves a view behind for each record.
+ * Copies a short record and returns its CRC-32: 16 bytes a step, a table for each. A call of the
+ * runtime's `crc32` costs as much as the CRC of 200 bytes, and leaves a view behind for each
+ * record; and words that are copied are at hand already.
  *
- * @param words What the record is in, on a little-endian machine.
- * @param at Its first word.
+ * @param source What the record is in, on a little-endian machine.
+ * @param from Its first word.
+ * @param target Where it goes.
+ * @param to Its first word there.
  * @param count How many words it has.
  */
-export function crc32OfWords(words: Uint32Array, at: number, count: number): number {
+export function copyWithCrc32(
+  source: Uint32Array,
+  from: number,
+  target: Uint32Array,
+  to: number,
+  count: number,
+): number {
   const t = TABLES;
-  const end = at + count;
+  const end = from + count;
   let crc = 0xffffffff;
-  for (; at + 4 <= end; at += 4) {
-    const a = words[at]! ^ crc;
-    const b = words[at + 1]!;
-    const c = words[at + 2]!;
-    const d = words[at + 3]!;
+  for (; from + 4 <= end; from += 4, to += 4) {
+    let a = source[from]!;
+    const b = source[from + 1]!;
+    const c = source[from + 2]!;
+    const d = source[from + 3]!;
+    target[to] = a;
+    target[to + 1] = b;
+    target[to + 2] = c;
+    target[to + 3] = d;
+    a ^= crc;
     crc = t[3840 + (a & 0xff)]! ^ t[3584 + ((a >>> 8) & 0xff)]! ^
       t[3328 + ((a >>> 16) & 0xff)]! ^ t[3072 + (a >>> 24)]! ^
       t[2816 + (b & 0xff)]! ^ t[2560 + ((b >>> 8) & 0xff)]! ^
@@ -85,8 +99,10 @@ export function crc32OfWords(words: Uint32Array, at: number, count: number): num
       t[768 + (d & 0xff)]! ^ t[512 + ((d >>> 8) & 0xff)]! ^
       t[256 + ((d >>> 16) & 0xff)]! ^ t[d >>> 24]!;
   }
-  for (; at < end; at++) {
-    const a = words[at]! ^ crc;
+  for (; from < end; from++, to++) {
+    const word = source[from]!;
+    target[to] = word;
+    const a = word ^ crc;
     crc = t[768 + (a & 0xff)]! ^ t[512 + ((a >>> 8) & 0xff)]! ^
       t[256 + ((a >>> 16) & 0xff)]! ^ t[a >>> 24]!;
   }

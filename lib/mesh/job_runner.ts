@@ -17,6 +17,8 @@ export interface JobRunnerOptions {
   spillDir: string;
   partition: Partition;
   memoryBytes: number;
+  /** How many worker threads. */
+  workers: number;
   dialTimeoutMs: number;
   stallTimeoutMs: number;
 }

@@ -19,6 +19,7 @@ import { HELLO, MAX_HELLO_BYTES } from "./hello.ts";
 import { readFirstLine } from "./meeting.ts";
 import { MeshNode, withUnread } from "./mesh_node.ts";
 import { PHASES } from "./sort_job.ts";
+import { workersBesideOthers } from "./sort_pool.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -55,6 +56,7 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
     spillDir,
     partition: config.partition,
     memoryBytes: config.memory,
+    workers: workersBesideOthers(),
     dialTimeoutMs: config.dial_timeout,
     stallTimeoutMs: config.stall_timeout,
     maxQueue: config.max_queue,

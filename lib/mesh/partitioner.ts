@@ -6,7 +6,7 @@
  */
 
 import { crc32 } from "node:zlib";
-import { crc32OfWords } from "./checksum.ts";
+import { copyWithCrc32 } from "./checksum.ts";
 import {
   LINE_PREFIX_BYTES,
   MAX_ENTRY_BYTES,
@@ -104,10 +104,8 @@ export class Partitioner {
       const target = this.#place(bucket, recordBytes, order);
       if (target < 0) return at;
       if (words > 0) {
-        const source = at >>> 2;
-        const goal = target >>> 2;
-        for (let i = 0; i < words; i++) slabWords[goal + i] = chunkWords[source + i]!;
-        this.#sums[bucket]! += crc32OfWords(chunkWords, source, words);
+        const crc = copyWithCrc32(chunkWords, at >>> 2, slabWords, target >>> 2, words);
+        this.#sums[bucket]! += crc;
       } else {
         const record = chunk.subarray(at, at + recordBytes);
         slab.set(record, target);

@@ -50,8 +50,8 @@ export const MAX_MEMORY_BYTES = 4 * 1024 * 1024 * 1024 - SLOT_BYTES;
 
 /** Of the memory, this much is for slots; the rest is for tables, chunks and blocks. */
 const SLAB_PART = 7 / 8;
-/** Buckets have about this size: two fit into the caches of a core. */
-const BUCKET_BYTES = 2 * 1024 * 1024;
+/** Buckets have about this size, so that what is being sorted stays in the caches. */
+const BUCKET_BYTES = 1024 * 1024;
 /** Of short entries, a bucket has about this many, */
 const BUCKET_RECORDS = 256 * 1024;
 /** and never more than this: it bounds the tables that they are sorted with. */

@@ -15,9 +15,14 @@ import type { SampledKey } from "./splitters.ts";
 /** The most threads that a sort uses: beyond that the disk and the network are what it waits for. */
 const MAX_WORKERS = 8;
 
-/** How many threads a sort uses unless it is told. */
+/** How many threads a sort uses that has the machine for itself. */
 export function defaultWorkers(): number {
   return Math.max(1, Math.min(navigator.hardwareConcurrency, MAX_WORKERS));
+}
+
+/** How many threads a sort uses beside other services: one processor is left to them. */
+export function workersBesideOthers(): number {
+  return Math.max(1, defaultWorkers() - 1);
 }
 
 /** One worker thread. It does one task at a time. */
