@@ -46,6 +46,7 @@ async function start(config: EchoConfig, context: ServiceContext): Promise<Runni
   const stats = () => config.mode === "broadcast" ? room.stats() : confirmer.stats();
   return {
     addresses: [listener.address],
+    console: listener.address,
     problems: () => [],
     reread: () => listener.reloadTls(),
     metrics: () => [...connectionMetrics("echo", listener.stats()), ...roomMetrics(stats())],
