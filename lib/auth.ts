@@ -5,12 +5,15 @@
  * @module
  */
 
-import { createHash, timingSafeEqual } from "node:crypto";
+import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import * as v from "valibot";
 import { choice, count, duration, text } from "./config/values.ts";
 
 /** How many addresses with failures are remembered; the oldest is forgotten for a new one. */
 const REMEMBERED_ADDRESSES_MAX = 10_000;
+
+/** Of so many tokens proofs are made and looked at. */
+const PROOFS_MAX = 16;
 
 const encoder = new TextEncoder();
 
@@ -81,6 +84,40 @@ export class Guard {
     // All are compared, whichever is right, and as digests, so that their length does not show.
     let right = false;
     for (const known of this.#digests) right = timingSafeEqual(known, shown) || right;
+    return this.#counted(right, host);
+  }
+
+  /**
+   * Proves that the tokens are known here, without showing them.
+   *
+   * @param message What the proof is good for, and for nothing else.
+   * @returns An HMAC-SHA256 a token, in hexadecimal; its key is the SHA-256 of the token.
+   */
+  prove(message: string): string[] {
+    return this.#digests.slice(0, PROOFS_MAX)
+      .map((key) => createHmac("sha256", key).update(message).digest("hex"));
+  }
+
+  /** Whether one of the proofs was made with one of the tokens. */
+  isProof(proofs: readonly string[], message: string): boolean {
+    const known = this.prove(message).map((proof) => encoder.encode(proof));
+    let right = false;
+    for (const proof of proofs.slice(0, PROOFS_MAX)) {
+      const shown = encoder.encode(proof);
+      for (const own of known) {
+        right = (own.length === shown.length && timingSafeEqual(own, shown)) || right;
+      }
+    }
+    return right;
+  }
+
+  /** Judges proofs as {@linkcode check} does a token. */
+  checkProof(proofs: readonly string[], message: string, host: string): Verdict {
+    if (this.#failures.isBlocked(host)) return "blocked";
+    return this.#counted(this.isProof(proofs, message), host);
+  }
+
+  #counted(right: boolean, host: string): Verdict {
     if (!right) this.#failures.add(host);
     return right ? "right" : "wrong";
   }
@@ -175,10 +212,16 @@ function tokenValue(
     }
   }
   value = value.replace(/\r?\n$/, "");
-  if (!/^[\x21-\x7e]{8,1024}$/.test(value)) {
-    throw new Error(`${key}: its value needs 8 to 1024 printable characters without blanks`);
-  }
+  if (!isToken(value)) throw new Error(`${key}: its value needs ${TOKEN_FORM}`);
   return value;
+}
+
+/** What a token has to look like, for people. */
+export const TOKEN_FORM = "8 to 1024 printable characters without blanks";
+
+/** Whether a text can be a token. */
+export function isToken(text: string): boolean {
+  return /^[\x21-\x7e]{8,1024}$/.test(text);
 }
 
 function digest(bytes: Uint8Array): Uint8Array {

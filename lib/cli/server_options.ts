@@ -69,7 +69,12 @@ export function loginError(answer: string): CommandError {
   return new CommandError(`Cannot log in: ${said}`);
 }
 
-function readText(file: string): string {
+/**
+ * Reads a file that the command line names.
+ *
+ * @throws {CommandError} If it cannot be read.
+ */
+export function readText(file: string): string {
   try {
     return Deno.readTextFileSync(file);
   } catch (error) {

@@ -1,10 +1,13 @@
 import { dirname } from "node:path";
+import { FailureCounter, Guard, isToken, TOKEN_FORM } from "../auth.ts";
 import { parseDuration, parseSize } from "../config/values.ts";
 import { createLog } from "../log.ts";
 import { formatSum, type Tally } from "../mesh/checksum.ts";
+import { demandProof } from "../mesh/proof.ts";
 import { admitPeer } from "../mesh/door.ts";
+import { readFirstLine } from "../mesh/first_line.ts";
 import { HELLO, MESH_VERSION } from "../mesh/hello.ts";
-import { Meeting, nodeName, readFirstLine } from "../mesh/meeting.ts";
+import { Meeting, nodeName } from "../mesh/meeting.ts";
 import { parseNodes, parseNodesFile } from "../mesh/node_list.ts";
 import type { PeerLink } from "../mesh/peer_link.ts";
 import {
@@ -17,9 +20,11 @@ import {
 import type { Partition } from "../mesh/splitters.ts";
 import { type Address, parseAddress } from "../net/address.ts";
 import { Listener } from "../net/listener.ts";
+import { beginLogin } from "../net/login.ts";
 import { type Command, type CommandArguments, CommandError, EXIT, UsageError } from "./command.ts";
 import { FORMAT_OPTIONS, readFormat } from "./records_format.ts";
 import { Progress } from "./records_progress.ts";
+import { readText } from "./server_options.ts";
 import { print, printError, writeAll } from "./terminal.ts";
 
 const DEFAULT_MEMORY = "512MiB";
@@ -27,6 +32,9 @@ const DEFAULT_DIAL_TIMEOUT = "60s";
 const DEFAULT_STALL_TIMEOUT = "30s";
 const DEFAULT_JOB = "sort";
 const MAX_JOB_CHARACTERS = 100;
+/** From an address that has so often shown another secret, none is looked at for a while. */
+const MAX_FAILURES = 10;
+const FAILURE_WINDOW_MS = 60_000;
 const MIN_STALL_TIMEOUT_MS = 1000;
 const MAX_TIMEOUT_MS = 24 * 3_600_000;
 /** How often the bar is told how far it is. */
@@ -55,6 +63,11 @@ export const sort: Command = {
       name: "stall-timeout",
       value: "TIME",
       help: `a node that is silent for so long has failed (${DEFAULT_STALL_TIMEOUT})`,
+    },
+    {
+      name: "secret-file",
+      value: "FILE",
+      help: "only nodes that know the secret in this file work together",
     },
     { name: "job", value: "NAME", help: `only nodes of one job work together (${DEFAULT_JOB})` },
     { name: "json", help: "prints a summary for programs" },
@@ -96,6 +109,7 @@ interface Settings {
   dialTimeoutMs: number;
   stallTimeoutMs: number;
   job: string;
+  secret: Guard | undefined;
   json: boolean;
 }
 
@@ -132,6 +146,7 @@ function readSettings(args: CommandArguments): Settings {
       readTime(args, "stall-timeout", DEFAULT_STALL_TIMEOUT),
     ),
     job,
+    secret: readSecret(args.text("secret-file")),
     json: args.flag("json"),
   };
 }
@@ -165,6 +180,15 @@ function readAddress(text: string): Address {
     if (error instanceof SyntaxError) throw new UsageError(error.message);
     throw error;
   }
+}
+
+function readSecret(file: string | undefined): Guard | undefined {
+  if (file === undefined) return undefined;
+  const secret = readText(file).replace(/\r?\n$/, "");
+  if (!isToken(secret)) {
+    throw new CommandError(`Cannot use the secret in "${file}": it needs ${TOKEN_FORM}`);
+  }
+  return new Guard([secret], new FailureCounter(MAX_FAILURES, FAILURE_WINDOW_MS));
 }
 
 function readMemory(text: string): number {
@@ -208,6 +232,8 @@ async function runNode(settings: Settings, signal: AbortSignal): Promise<SortSum
         log.warn("Refused a caller that is no peer", { address: connection.remote });
         return;
       }
+      using login = beginLogin(connection, { guard: () => settings.secret, log });
+      if (!await demandProof(connection, first, login)) return;
       await admitPeer({ connection, ...first }, () => meeting ?? "starting");
     },
   });
@@ -217,6 +243,7 @@ async function runNode(settings: Settings, signal: AbortSignal): Promise<SortSum
       hello: { version: MESH_VERSION, job, node, nodes, format, partition },
       dialTimeoutMs: settings.dialTimeoutMs,
       stallTimeoutMs: settings.stallTimeoutMs,
+      secret: () => settings.secret,
       signal,
     });
     const links = await waitForAll(meeting, settings);

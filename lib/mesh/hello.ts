@@ -32,6 +32,8 @@ export interface Hello {
   nodes: number;
   format: RecordFormat;
   partition: Partition;
+  /** From a caller that has a secret: the number that is in the proof it wants to see. */
+  nonce?: string;
 }
 
 /** Words that the lines of a hello begin with. */
@@ -40,6 +42,10 @@ export const HELLO = {
   PEER: "PEER ",
   /** From node 0, with its hello: a link on which jobs are arranged. */
   CONTROL: "CONTROL ",
+  /** To a caller with a secret: the number that is in the proof that it has to give. */
+  PROVE: "PROVE ",
+  /** From the caller and then from the other side: the proofs, see proof.ts. */
+  PROOF: "PROOF ",
   /** The answer, with a hello as well: frames follow. */
   OK: "OK ",
   /** Not now, as the job is not known yet; the caller tries again. */
@@ -48,12 +54,14 @@ export const HELLO = {
   ERR: "ERR ",
 } as const;
 
-/** Writes a hello behind a word. */
-export function encodeHello(
-  word: typeof HELLO["PEER" | "CONTROL" | "OK"],
-  hello: Hello,
-): Uint8Array {
-  return new TextEncoder().encode(`${word}${JSON.stringify(hello)}\n`);
+/** A hello behind a word, as a line without its end. */
+export function formatHello(word: typeof HELLO["PEER" | "CONTROL" | "OK"], hello: Hello): string {
+  return `${word}${JSON.stringify(hello)}`;
+}
+
+/** The same as bytes, with the end of the line. */
+export function encodeHello(...words: Parameters<typeof formatHello>): Uint8Array {
+  return new TextEncoder().encode(`${formatHello(...words)}\n`);
 }
 
 /**
@@ -69,7 +77,7 @@ export function parseHello(text: string): Hello | undefined {
   } catch {
     return undefined;
   }
-  const { version, job, node, to, nodes, format, partition } = value ?? {};
+  const { version, job, node, to, nodes, format, partition, nonce } = value ?? {};
   if (!isCount(version, MESH_VERSION * 1000) || typeof job !== "string") return undefined;
   if (!isCount(node, MAX_NODES) || !isCount(to, MAX_NODES) || !isCount(nodes, MAX_NODES)) {
     return undefined;
@@ -78,7 +86,13 @@ export function parseHello(text: string): Hello | undefined {
   const { recordBytes, keyStart, keyEnd } = format ?? {};
   if (!isCount(recordBytes, MAX_ENTRY_BYTES)) return undefined;
   if (!isCount(keyStart, MAX_ENTRY_BYTES) || !isCount(keyEnd, MAX_ENTRY_BYTES)) return undefined;
-  return { version, job, node, to, nodes, format: { recordBytes, keyStart, keyEnd }, partition };
+  if (nonce !== undefined && typeof nonce !== "string") return undefined;
+  const hello = { version, job, node, to, nodes, partition };
+  return {
+    ...hello,
+    format: { recordBytes, keyStart, keyEnd },
+    ...(nonce === undefined ? {} : { nonce }),
+  };
 }
 
 function isCount(value: unknown, most: number): value is number {

@@ -3,7 +3,7 @@ import { confinedPath } from "./confined_path.ts";
 import type { NodeProgress } from "./console.ts";
 import type { JobOrder } from "./control_link.ts";
 import { type Hello, MESH_VERSION } from "./hello.ts";
-import { Meeting } from "./meeting.ts";
+import { Meeting, type MeetingOptions } from "./meeting.ts";
 import { SortFailedError, SortJob, type SortSummary } from "./sort_job.ts";
 import type { Partition } from "./splitters.ts";
 
@@ -21,6 +21,8 @@ export interface JobRunnerOptions {
   workers: number;
   dialTimeoutMs: number;
   stallTimeoutMs: number;
+  /** See {@linkcode MeetingOptions.secret}. */
+  secret?: MeetingOptions["secret"];
 }
 
 /** Runs this node's part of one job. */
@@ -43,7 +45,8 @@ export class JobRunner {
    * @throws {SortFailedError} If it comes to nothing.
    */
   async run(): Promise<SortSummary> {
-    const { node, addresses, directory, partition, dialTimeoutMs, stallTimeoutMs } = this.#options;
+    const { node, addresses, directory, partition } = this.#options;
+    const { dialTimeoutMs, stallTimeoutMs, secret } = this.#options;
     const nodes = Math.max(1, addresses.length);
     const { format, key } = this.order;
     const hello: Omit<Hello, "to"> = {
@@ -55,7 +58,14 @@ export class JobRunner {
       partition,
     };
     const { signal } = this.#stop;
-    this.meeting = new Meeting({ addresses, hello, dialTimeoutMs, stallTimeoutMs, signal });
+    this.meeting = new Meeting({
+      addresses,
+      hello,
+      dialTimeoutMs,
+      stallTimeoutMs,
+      secret,
+      signal,
+    });
     try {
       const input = await confinedPath(directory, this.order.input);
       const output = await confinedPath(directory, this.order.output);

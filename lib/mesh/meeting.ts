@@ -6,27 +6,28 @@
  */
 
 import { retry } from "@std/async/retry";
+import type { Guard } from "../auth.ts";
 import { type Address, formatAddress } from "../net/address.ts";
 import { Connection } from "../net/connection.ts";
-import { ReadBuffer } from "../net/read_buffer.ts";
+import type { ReadBuffer } from "../net/read_buffer.ts";
+import type { FirstLine } from "./first_line.ts";
 import { decodeAbort, encodeAbort, FRAME } from "./frame.ts";
 import {
   encodeHello,
+  formatHello,
   HELLO,
   type Hello,
   helloDifference,
-  MAX_HELLO_BYTES,
   parseHello,
 } from "./hello.ts";
 import { PeerLink } from "./peer_link.ts";
+import { drawNonce, giveProof, ProofError } from "./proof.ts";
 import { SortFailedError } from "./sort_job.ts";
 
 /** The wait between two dials. */
 const DIAL_INTERVAL_MS = 250;
 /** How long one dial may take: the way of a lost packet, a few times. */
 const DIAL_ATTEMPT_MS = 5000;
-/** How long a caller may take to say hello. */
-const HELLO_TIMEOUT_MS = 5000;
 /** How long a failing meeting waits for those who have come to take the reason. */
 const ABORT_GRACE_MS = 1000;
 
@@ -38,6 +39,8 @@ export interface MeetingOptions {
   hello: Omit<Hello, "to">;
   dialTimeoutMs: number;
   stallTimeoutMs: number;
+  /** What all nodes know, and prove to each other; `undefined` if there is nothing to know. */
+  secret?: (() => Guard | undefined) | undefined;
   /** Ends the meeting. */
   signal?: AbortSignal;
 }
@@ -45,32 +48,6 @@ export interface MeetingOptions {
 /** How a node is called in messages. */
 export function nodeName(node: number, address: Address | undefined): string {
   return address ? `node ${node} (${formatAddress(address)})` : `node ${node}`;
-}
-
-/**
- * The first line of a connection, and what was read behind it.
- *
- * @param buffer What was read already.
- */
-export async function readFirstLine(
-  connection: Connection,
-  buffer: ReadBuffer = new ReadBuffer({ maxBytes: MAX_HELLO_BYTES }),
-): Promise<{ line: string; buffer: ReadBuffer } | undefined> {
-  const timer = setTimeout(() => connection.close(), HELLO_TIMEOUT_MS);
-  try {
-    for (;;) {
-      const unread = buffer.bytes.subarray(buffer.start, buffer.end);
-      const newline = unread.indexOf(0x0a);
-      if (newline >= 0) {
-        const line = new TextDecoder().decode(unread.subarray(0, newline)).replace(/\r$/, "");
-        buffer.consume(newline + 1);
-        return { line, buffer };
-      }
-      if (unread.length >= MAX_HELLO_BYTES || !await buffer.fill(connection)) return undefined;
-    }
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** Not the peer that was expected, and to try again would not help. */
@@ -239,15 +216,19 @@ export class Meeting {
       const connection = new Connection(conn, node, formatAddress(address));
       try {
         connection.setTcpOptions();
-        await connection.write(encodeHello(HELLO.PEER, this.#hello(node)));
-        const answer = await readFirstLine(connection);
+        const answer = await callPeer(connection, {
+          word: HELLO.PEER,
+          hello: this.#hello(node),
+          secret: this.#options.secret?.(),
+        });
         if (!answer) throw new Error("it closed the connection");
         this.#readAnswer(node, name, answer.line);
         if (this.#over) throw new Error("too late");
         this.#join(node, connection, answer.buffer);
       } catch (error) {
         connection.close();
-        throw error;
+        if (!(error instanceof ProofError)) throw error;
+        throw new RefusedError(`${name} does not fit: ${error.message}`, { cause: error });
       }
       this.#check();
     } catch (error) {
@@ -269,6 +250,25 @@ export class Meeting {
       : `it says that it is node ${theirs.node}`;
     if (difference !== undefined) throw new RefusedError(`${name} does not fit: ${difference}`);
   }
+}
+
+/**
+ * Says hello, and proves that the secret is known here if there is one.
+ *
+ * @returns The answer, and what was read behind it; `undefined` if there is none.
+ * @throws {ProofError} If the other side does not know the secret.
+ */
+export async function callPeer(
+  connection: Connection,
+  { word, hello, secret }: {
+    word: typeof HELLO["PEER" | "CONTROL"];
+    hello: Hello;
+    secret: Guard | undefined;
+  },
+): Promise<FirstLine | undefined> {
+  const line = formatHello(word, secret ? { ...hello, nonce: drawNonce() } : hello);
+  await connection.write(new TextEncoder().encode(`${line}\n`));
+  return await giveProof(connection, line, secret);
 }
 
 /** Connects, or gives up after a while. */

@@ -21,7 +21,7 @@ import {
 } from "./hello.ts";
 import { JobQueue } from "./job_queue.ts";
 import { JobRunner, type JobRunnerOptions } from "./job_runner.ts";
-import { connectWithin, type Meeting, nodeName, readFirstLine } from "./meeting.ts";
+import { callPeer, connectWithin, type Meeting, nodeName } from "./meeting.ts";
 import { DEFAULT_RECORD_FORMAT } from "./record_format.ts";
 import type { SortSummary } from "./sort_job.ts";
 
@@ -251,8 +251,11 @@ export class MeshNode {
     const connection = new Connection(conn, node, formatAddress(address));
     try {
       connection.setTcpOptions();
-      await connection.write(encodeHello(HELLO.CONTROL, this.#hello(node)));
-      const answer = await readFirstLine(connection);
+      const answer = await callPeer(connection, {
+        word: HELLO.CONTROL,
+        hello: this.#hello(node),
+        secret: this.#options.secret?.(),
+      });
       if (!answer) throw new Error("it closed the connection");
       const { line, buffer } = answer;
       if (!line.startsWith(HELLO.OK)) throw new Error(`it said "${line.slice(0, 200)}"`);

@@ -6,18 +6,22 @@
  */
 
 import { join, resolve } from "node:path";
+import { listenerOptions } from "../config/service_keys.ts";
 import type { Metric } from "../metrics.ts";
 import type { Connection } from "../net/connection.ts";
+import { loginByLine } from "../net/line_login.ts";
 import { LineReader } from "../net/line_reader.ts";
 import { connectionMetrics, Listener } from "../net/listener.ts";
+import { beginLogin, type Login } from "../net/login.ts";
 import { ReadBuffer } from "../net/read_buffer.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
 import { type MeshConfig, meshConfigSchema } from "./config.ts";
 import { HELP_LINES, MAX_COMMAND_BYTES, parseCommand, statusLines } from "./console.ts";
 import { admitPeer } from "./door.ts";
+import { readFirstLine } from "./first_line.ts";
 import { HELLO, MAX_HELLO_BYTES } from "./hello.ts";
-import { readFirstLine } from "./meeting.ts";
 import { MeshNode, withUnread } from "./mesh_node.ts";
+import { demandProof } from "./proof.ts";
 import { PHASES } from "./sort_job.ts";
 import { workersBesideOthers } from "./sort_pool.ts";
 
@@ -44,10 +48,13 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
   const listener = await Listener.listen(config.listen, {
     maxClients: config.max_clients,
     idleTimeoutMs: config.idle_timeout,
-    tls: config.tls,
+    ...listenerOptions(config),
     fullReply: encoder.encode("ERR server full\n"),
     log,
-    handle: (connection) => serve(connection, node),
+    handle: async (connection) => {
+      using login = beginLogin(connection, context);
+      await serve(connection, node, login);
+    },
   });
   const node = new MeshNode({
     node: config.node,
@@ -60,6 +67,7 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
     dialTimeoutMs: config.dial_timeout,
     stallTimeoutMs: config.stall_timeout,
     maxQueue: config.max_queue,
+    secret: context.guard,
     log,
   });
   return {
@@ -84,7 +92,11 @@ async function makeEmptied(directory: string, spillDir: string): Promise<void> {
   }
 }
 
-async function serve(connection: Connection, node: MeshNode): Promise<void> {
+async function serve(
+  connection: Connection,
+  node: MeshNode,
+  login: Login | undefined,
+): Promise<void> {
   const buffer = new ReadBuffer({ maxBytes: MAX_HELLO_BYTES });
   while (buffer.end - buffer.start < SNIFFED_BYTES && !unread(buffer).includes(NEWLINE)) {
     if (!await buffer.fill(connection)) break;
@@ -92,10 +104,14 @@ async function serve(connection: Connection, node: MeshNode): Promise<void> {
   const beginning = decoder.decode(unread(buffer));
   const isPeer = beginning.startsWith(HELLO.PEER);
   if (!isPeer && !beginning.startsWith(HELLO.CONTROL)) {
-    return await serveConsole(connection, withUnread(connection, buffer), node);
+    const reader = new LineReader(withUnread(connection, buffer), {
+      maxLineBytes: MAX_COMMAND_BYTES,
+    });
+    if (login !== undefined && !await loginByLine(connection, reader, login)) return;
+    return await serveConsole(connection, reader, node);
   }
   const first = await readFirstLine(connection, buffer);
-  if (!first) return;
+  if (!first || !await demandProof(connection, first, login)) return;
   if (isPeer) return await admitPeer({ connection, ...first }, (hello) => node.findMeeting(hello));
   const text = first.line.slice(HELLO.CONTROL.length);
   await node.serveControl(connection, text, withUnread(connection, first.buffer));
@@ -107,10 +123,9 @@ function unread({ bytes, start, end }: ReadBuffer): Uint8Array {
 
 async function serveConsole(
   connection: Connection,
-  input: Pick<Connection, "read">,
+  reader: LineReader,
   node: MeshNode,
 ): Promise<void> {
-  const reader = new LineReader(input, { maxLineBytes: MAX_COMMAND_BYTES });
   for (;;) {
     const lines = await reader.read();
     if (lines === null) return;

@@ -45,7 +45,20 @@ export class Login implements Disposable {
 
   /** Judges a token; if it is right, the connection has time for ever. */
   show(token: Uint8Array | string): Verdict {
-    const verdict = this.#guard.check(token, this.#peer.host);
+    return this.#take(this.#guard.check(token, this.#peer.host));
+  }
+
+  /** Judges proofs of a token, see {@linkcode Guard.prove}. */
+  showProof(proofs: readonly string[], message: string): Verdict {
+    return this.#take(this.#guard.checkProof(proofs, message, this.#peer.host));
+  }
+
+  /** Proves to the other side that the tokens are known here. */
+  prove(message: string): string[] {
+    return this.#guard.prove(message);
+  }
+
+  #take(verdict: Verdict): Verdict {
     const about = { client: this.#peer.id, address: this.#peer.remote };
     if (verdict === "right") {
       this.#pending = false;

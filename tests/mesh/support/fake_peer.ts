@@ -10,7 +10,8 @@ import {
 } from "../../../lib/mesh/frame.ts";
 import { emptyTally } from "../../../lib/mesh/checksum.ts";
 import { MESH_VERSION } from "../../../lib/mesh/hello.ts";
-import { Meeting, readFirstLine } from "../../../lib/mesh/meeting.ts";
+import { readFirstLine } from "../../../lib/mesh/first_line.ts";
+import { Meeting } from "../../../lib/mesh/meeting.ts";
 import type { PeerLink } from "../../../lib/mesh/peer_link.ts";
 import { DEFAULT_RECORD_FORMAT } from "../../../lib/mesh/record_format.ts";
 import { parseAddress } from "../../../lib/net/address.ts";
