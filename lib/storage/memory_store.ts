@@ -12,20 +12,21 @@
  */
 
 import type { CommitLog, LogTable } from "./commit_log.ts";
-import { type Change, ClearChange, ItemChange, SwapChange } from "./memory_changes.ts";
-import { Item, MemorySpace } from "./memory_space.ts";
+import type { Change } from "./memory_changes.ts";
+import { KeySpace } from "./memory_key_space.ts";
 import { decodeRecord } from "./memory_record.ts";
-import {
-  type Entry,
-  type Key,
-  type MaybePromise,
-  OutOfMemoryError,
-  type Place,
-  type ScanRange,
-  type SpaceTransaction,
-  type Store,
-  type StoreStats,
-  type Transaction,
+import type { MemorySpace } from "./memory_space.ts";
+import { ItemTransaction, WholeTransaction } from "./memory_transactions.ts";
+import type {
+  Entry,
+  Key,
+  MaybePromise,
+  Place,
+  ScanRange,
+  SpaceTransaction,
+  Store,
+  StoreStats,
+  Transaction,
 } from "./store.ts";
 import type { Value } from "./value.ts";
 
@@ -34,9 +35,6 @@ const EXPIRY_INTERVAL_MS = 100;
 
 /** How many expired entries are removed before the event loop gets its turn. */
 const EXPIRY_STEP_ENTRIES = 200;
-
-/** How often a random key may turn out to have expired before the next one in order is taken. */
-const RANDOM_KEY_TRIES = 32;
 
 /** Options for {@linkcode MemoryStore.open}. */
 export interface MemoryStoreOptions {
@@ -50,14 +48,11 @@ export interface MemoryStoreOptions {
 export class MemoryStore implements Store {
   readonly maxKeyBytes = Infinity;
   readonly #log: CommitLog;
-  readonly #spaces: MemorySpace[];
-  readonly #maxBytes: number;
+  readonly #keys: KeySpace;
   readonly #transaction: ItemTransaction;
   readonly #stopListening: () => void;
   /** Changes that are not durable yet, oldest first. */
   #pending: Change[] = [];
-  #bytes = 0;
-  #lastVersion = 0;
   /** Set while a transaction over whole spaces runs; resolves when it has ended. */
   #gate: Promise<void> | undefined;
   #expiryTimer: ReturnType<typeof setTimeout> | undefined;
@@ -65,9 +60,13 @@ export class MemoryStore implements Store {
 
   private constructor(log: CommitLog, tables: LogTable[], maxBytes: number) {
     this.#log = log;
-    this.#spaces = tables.map((table) => new MemorySpace(table));
-    this.#maxBytes = maxBytes;
-    this.#transaction = new ItemTransaction(this);
+    this.#keys = new KeySpace({
+      tables,
+      maxBytes,
+      group: () => log.gathering,
+      onExpiring: () => this.#expireLater(),
+    });
+    this.#transaction = new ItemTransaction(this.#keys);
     this.#stopListening = log.listen({
       committed: (group) => this.#committed(group),
       failed: () => this.#failed(),
@@ -90,16 +89,15 @@ export class MemoryStore implements Store {
       store.#stopListening();
       throw error;
     }
-    store.#expireLater();
     return store;
   }
 
   async #load(): Promise<void> {
-    for (const space of this.#spaces) {
+    for (const space of this.#keys.spaces) {
       for await (const page of this.#log.load(space.table)) {
         for (const [key, record] of page) {
           const { value, expiresAtMs } = decodeRecord(record);
-          this.#replace(space, key, undefined, this.#newItem(value, expiresAtMs));
+          this.#keys.load(space, key, value, expiresAtMs);
         }
       }
     }
@@ -107,7 +105,7 @@ export class MemoryStore implements Store {
 
   get(space: number, key: Key): MaybePromise<Entry | undefined> {
     if (this.#gate !== undefined) return this.#gate.then(() => this.get(space, key));
-    const { items, deletedIn, movedIn } = this.#spaces[space]!;
+    const { items, deletedIn, movedIn } = this.#keys.space(space);
     const item = items.get(key);
     const found = item === undefined || (item.expiresAtMs !== 0 && item.expired(Date.now()))
       ? undefined
@@ -121,16 +119,11 @@ export class MemoryStore implements Store {
     if (this.#gate !== undefined) {
       return this.#gate.then(() => this.put(number, key, value, expiresAtMs));
     }
-    const space = this.#spaces[number]!;
-    const before = space.items.get(key);
-    this.#reserve(key, before, value);
-    const after = this.#newItem(value, expiresAtMs);
-    this.#replace(space, key, before, after);
-    if (expiresAtMs !== 0) this.#expireLater();
-    if (!this.#log.durable) return;
-    const change = new ItemChange(space, key, before, after);
-    change.write(this.#log);
-    this.#pending.push(change);
+    const space = this.#keys.space(number);
+    if (!this.#log.durable) return this.#keys.put(undefined, space, key, value, expiresAtMs);
+    const pending = this.#pending;
+    this.#keys.put(pending, space, key, value, expiresAtMs);
+    pending.at(-1)!.write(this.#log);
     return this.#log.flushed();
   }
 
@@ -145,7 +138,7 @@ export class MemoryStore implements Store {
     try {
       result = run(transaction);
     } catch (error) {
-      this.#undo(transaction.changes);
+      this.#keys.undo(transaction.changes);
       if (transaction.seen <= this.#log.committed) throw error;
       return this.#log.flushed(transaction.seen).then(() => {
         throw error;
@@ -158,7 +151,7 @@ export class MemoryStore implements Store {
   async transactSpaces<T>(run: (transaction: SpaceTransaction) => Promise<T>): Promise<T> {
     for (;;) {
       const release = await this.#closeGate();
-      const transaction = new WholeTransaction(this);
+      const transaction = new WholeTransaction(this.#keys);
       let outcome: { result: T } | { unsorted: MemorySpace };
       let wait: Promise<void> | undefined;
       try {
@@ -167,9 +160,9 @@ export class MemoryStore implements Store {
           transaction.unsorted.then((unsorted) => ({ unsorted })),
         ]);
         if ("result" in outcome) wait = this.#commit(transaction.changes);
-        else this.#undo(transaction.changes);
+        else this.#keys.undo(transaction.changes);
       } catch (error) {
-        this.#undo(transaction.changes);
+        this.#keys.undo(transaction.changes);
         throw error;
       } finally {
         release();
@@ -186,9 +179,9 @@ export class MemoryStore implements Store {
 
   scan(number: number, range: ScanRange): MaybePromise<[Key, Entry][]> {
     if (this.#gate !== undefined) return this.#gate.then(() => this.scan(number, range));
-    const space = this.#spaces[number]!;
+    const space = this.#keys.space(number);
     if (space.order === undefined) return space.sort().then(() => this.scan(number, range));
-    const page = this.page(space, range, Date.now());
+    const page = this.#keys.page(space, range, Date.now());
     let seen = Math.max(space.deletedIn, space.movedIn);
     for (const [, item] of page) seen = Math.max(seen, item.group);
     const wait = this.#awaitGroup(seen);
@@ -200,7 +193,8 @@ export class MemoryStore implements Store {
   }
 
   stats(): StoreStats {
-    return { bytes: this.#bytes, maxBytes: this.#maxBytes, ...this.#log.stats() };
+    const { bytes, maxBytes } = this.#keys;
+    return { bytes, maxBytes, ...this.#log.stats() };
   }
 
   async close(): Promise<void> {
@@ -214,81 +208,6 @@ export class MemoryStore implements Store {
     } finally {
       this.#stopListening();
     }
-  }
-
-  // What the transactions of this file need.
-
-  /** The space of a number. */
-  space(number: number): MemorySpace {
-    return this.#spaces[number]!;
-  }
-
-  /** Sets a value and notes the change. */
-  change(changes: Change[], space: MemorySpace, key: Key, after: Value, expiresAtMs: number) {
-    const before = space.items.get(key);
-    this.#reserve(key, before, after);
-    const item = this.#newItem(after, expiresAtMs);
-    this.#replace(space, key, before, item);
-    if (expiresAtMs !== 0) this.#expireLater();
-    changes.push(new ItemChange(space, key, before, item));
-  }
-
-  /** Removes an item and notes the change. */
-  remove(changes: Change[], space: MemorySpace, key: Key, before: Item): void {
-    this.#replace(space, key, before, undefined);
-    changes.push(new ItemChange(space, key, before, undefined));
-  }
-
-  /** Removes all keys of a space and notes the change. */
-  clear(changes: Change[], number: number): void {
-    const before = this.#spaces[number]!;
-    this.#bytes -= before.bytes;
-    const after = this.#spaces[number] = new MemorySpace(before.table);
-    changes.push(new ClearChange(this.#spaces, number, before, after));
-  }
-
-  /** Exchanges two spaces and notes the change. */
-  swap(changes: Change[], a: number, b: number): void {
-    const change = new SwapChange(this.#spaces, a, b);
-    change.apply();
-    changes.push(change);
-  }
-
-  /** A page of a space that is in order. */
-  page(space: MemorySpace, range: ScanRange, nowMs: number): [Key, Item][] {
-    const { prefix = "", after, limit } = range;
-    const page: [Key, Item][] = [];
-    if (limit < 1) return page;
-    const inclusive = after === undefined || after < prefix;
-    for (const key of space.order!.keysFrom(inclusive ? prefix : after, { inclusive })) {
-      if (!key.startsWith(prefix)) break;
-      const item = space.items.get(key)!;
-      if (item.expired(nowMs)) continue;
-      page.push([key, item]);
-      if (page.length === limit) break;
-    }
-    return page;
-  }
-
-  #newItem(value: Value, expiresAtMs: number): Item {
-    return new Item(value, ++this.#lastVersion, expiresAtMs, this.#log.gathering);
-  }
-
-  #replace(space: MemorySpace, key: Key, before: Item | undefined, after: Item | undefined): void {
-    const bytesBefore = space.bytes;
-    space.replace(key, before, after);
-    this.#bytes += space.bytes - bytesBefore;
-  }
-
-  /** Checks that there is memory for a value. */
-  #reserve(key: Key, before: Item | undefined, value: Value): void {
-    const more = before === undefined
-      ? key.length + value.length
-      : value.length - before.value.length;
-    if (more <= 0 || this.#bytes + more <= this.#maxBytes) return;
-    throw new OutOfMemoryError(
-      `Cannot store ${more} more bytes: ${this.#bytes} of ${this.#maxBytes} are in use`,
-    );
   }
 
   /** Hands changes to the log; what to wait for, if anything. */
@@ -305,13 +224,6 @@ export class MemoryStore implements Store {
     return group > this.#log.committed ? this.#log.flushed(group) : undefined;
   }
 
-  #undo(changes: readonly Change[]): void {
-    for (let index = changes.length - 1; index >= 0; index--) {
-      this.#bytes += changes[index]!.undo();
-    }
-    this.#expireLater();
-  }
-
   #committed(group: number): void {
     const pending = this.#pending;
     let durable = 0;
@@ -321,9 +233,9 @@ export class MemoryStore implements Store {
   }
 
   #failed(): void {
-    this.#undo(this.#pending);
+    this.#keys.undo(this.#pending);
     this.#pending = [];
-    for (const space of this.#spaces) space.deletedIn = space.movedIn = 0;
+    for (const space of this.#keys.spaces) space.deletedIn = space.movedIn = 0;
   }
 
   /** Waits for its turn, and until all is durable; nobody else gets in before the release. */
@@ -344,10 +256,10 @@ export class MemoryStore implements Store {
 
   #expireLater(delayMs = EXPIRY_INTERVAL_MS): void {
     if (this.#expiryTimer !== undefined || this.#closed) return;
-    if (!this.#spaces.some((space) => space.expiry.size > 0)) return;
     const timer = this.#expiryTimer = setTimeout(() => {
       this.#expiryTimer = undefined;
       const removed = this.#gate === undefined && this.problem() === undefined ? this.#expire() : 0;
+      if (!this.#keys.expiring) return;
       this.#expireLater(removed === EXPIRY_STEP_ENTRIES ? 0 : EXPIRY_INTERVAL_MS);
     }, delayMs);
     Deno.unrefTimer(timer);
@@ -357,134 +269,16 @@ export class MemoryStore implements Store {
   #expire(): number {
     const nowMs = Date.now();
     const changes: Change[] = [];
-    for (const space of this.#spaces) {
+    for (const space of this.#keys.spaces) {
       while (changes.length < EXPIRY_STEP_ENTRIES && space.expiry.nextMs <= nowMs) {
         const { key, entry } = space.expiry.first()!;
         if (entry.group > this.#log.committed && this.#log.durable) break;
-        this.remove(changes, space, key, entry);
+        this.#keys.remove(changes, space, key, entry);
       }
     }
     this.#commit(changes)?.catch(() => {
       // Taken back; the next step tries again.
     });
     return changes.length;
-  }
-}
-
-/** A transaction over single items. There is one, which is used again and again. */
-class ItemTransaction implements Transaction {
-  nowMs = 0;
-  changes: Change[] = [];
-  /** The newest commit group of all that it has seen. */
-  seen = 0;
-  readonly #store: MemoryStore;
-
-  constructor(store: MemoryStore) {
-    this.#store = store;
-  }
-
-  begin(): void {
-    this.nowMs = Date.now();
-    if (this.changes.length > 0) this.changes = [];
-    this.seen = 0;
-  }
-
-  get(number: number, key: Key): Item | undefined {
-    return this.#look(this.#store.space(number), key);
-  }
-
-  put(number: number, key: Key, value: Value, expiresAtMs: number): void {
-    this.#store.change(this.changes, this.#store.space(number), key, value, expiresAtMs);
-  }
-
-  delete(number: number, key: Key): boolean {
-    const space = this.#store.space(number);
-    const item = this.#look(space, key);
-    if (item === undefined) return false;
-    this.#store.remove(this.changes, space, key, item);
-    return true;
-  }
-
-  #look(space: MemorySpace, key: Key): Item | undefined {
-    const item = space.items.get(key);
-    const seen = item === undefined ? space.deletedIn : item.group;
-    if (seen > this.seen) this.seen = seen;
-    if (space.movedIn > this.seen) this.seen = space.movedIn;
-    return item === undefined || item.expired(this.nowMs) ? undefined : item;
-  }
-}
-
-/** A transaction over whole spaces. All it finds is durable: the gate has seen to that. */
-class WholeTransaction implements SpaceTransaction {
-  readonly nowMs = Date.now();
-  readonly changes: Change[] = [];
-  /** Resolves when the transaction needs the order of a space that has none. */
-  readonly unsorted: Promise<MemorySpace>;
-  readonly #store: MemoryStore;
-  #giveUp: (space: MemorySpace) => void;
-
-  constructor(store: MemoryStore) {
-    this.#store = store;
-    ({ promise: this.unsorted, resolve: this.#giveUp } = Promise.withResolvers<MemorySpace>());
-  }
-
-  async get(number: number, key: Key): Promise<Entry | undefined> {
-    return await this.#look(this.#store.space(number), key);
-  }
-
-  // deno-lint-ignore require-await -- what it throws has to reject
-  async put(number: number, key: Key, value: Value, expiresAtMs: number): Promise<void> {
-    this.#store.change(this.changes, this.#store.space(number), key, value, expiresAtMs);
-  }
-
-  async delete(number: number, key: Key): Promise<boolean> {
-    const space = this.#store.space(number);
-    const item = await this.#look(space, key);
-    if (item === undefined) return false;
-    this.#store.remove(this.changes, space, key, item);
-    return true;
-  }
-
-  count(number: number): Promise<{ keys: number; expiring: number }> {
-    const { items, expiry } = this.#store.space(number);
-    const expired = expiry.countUntil(this.nowMs);
-    return Promise.resolve({ keys: items.size - expired, expiring: expiry.size - expired });
-  }
-
-  async scan(number: number, range: ScanRange): Promise<[Key, Entry][]> {
-    const space = this.#store.space(number);
-    if (space.order === undefined) return await this.#restart(space);
-    return this.#store.page(space, range, this.nowMs);
-  }
-
-  async randomKey(number: number): Promise<Key | undefined> {
-    const space = this.#store.space(number);
-    if (space.order === undefined) return await this.#restart(space);
-    for (let tries = 0; tries < RANDOM_KEY_TRIES; tries++) {
-      const key = space.order.random();
-      if (key === undefined) return undefined;
-      if (this.#look(space, key) !== undefined) return key;
-    }
-    return this.#store.page(space, { limit: 1 }, this.nowMs)[0]?.[0];
-  }
-
-  clear(number: number): Promise<void> {
-    this.#store.clear(this.changes, number);
-    return Promise.resolve();
-  }
-
-  swap(a: number, b: number): Promise<void> {
-    if (a !== b) this.#store.swap(this.changes, a, b);
-    return Promise.resolve();
-  }
-
-  #look(space: MemorySpace, key: Key): Item | undefined {
-    const item = space.items.get(key);
-    return item === undefined || item.expired(this.nowMs) ? undefined : item;
-  }
-
-  #restart(space: MemorySpace): Promise<never> {
-    this.#giveUp(space);
-    return new Promise(() => {});
   }
 }
