@@ -143,7 +143,7 @@ async function serveConsole(
 }
 
 async function answer(line: string | undefined, node: MeshNode): Promise<string[]> {
-  if (line === undefined) return [`ERR a command has at most ${MAX_COMMAND_BYTES} bytes`];
+  if (line === undefined) return [`ERR line too long (limit ${MAX_COMMAND_BYTES} bytes)`];
   try {
     const command = parseCommand(line);
     switch (command.word) {

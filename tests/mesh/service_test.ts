@@ -166,7 +166,7 @@ Deno.test("mesh: commands that make no sense are answered with what is wrong", a
     ["SORT a b c", /^ERR unknown option "c"/],
     ["SORTT a b", /^ERR unknown command "SORTT", did you mean SORT\?$/],
     ["CANCEL x", /^ERR expected CANCEL \[job\]$/],
-    ["x".repeat(5000), /^ERR a command has at most 4096 bytes$/],
+    ["x".repeat(5000), /^ERR line too long \(limit 4096 bytes\)$/],
     ["PEER nonsense", /^ERR the hello cannot be read$/],
     ["CONTROL nonsense", /^ERR the hello cannot be read$/],
   ];
