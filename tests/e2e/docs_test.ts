@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { TestClient } from "../support/client.ts";
+import { startDaemon } from "../support/daemon.ts";
+import { ROOT } from "../support/quartet.ts";
+
+/** An example of docs/protocols.md: what clients send (C) and what the server answers (S). */
+interface Transcript {
+  /** Where client 1 connects, and client 2 if that is elsewhere. */
+  doors: string[];
+  lines: { from: "C" | "S"; client: string; text: string }[];
+}
+
+/** The fenced blocks of a page whose info string is "transcript" and the names of doors. */
+function transcripts(page: string): Transcript[] {
+  return [...page.matchAll(/^```transcript ([\w ]+)\n([\s\S]*?)^```$/gm)].map((
+    [, doors, body],
+  ) => ({
+    doors: doors!.split(" "),
+    lines: body!.replace(/\n$/, "").split("\n").map((line) => {
+      const match = /^([CS])(\d?): ?(.*)$/.exec(line);
+      assert.ok(match, `not a line of a transcript: ${line}`);
+      return { from: match[1] as "C" | "S", client: match[2]!, text: match[3]! };
+    }),
+  }));
+}
+
+/** The doors whose lines end with CR LF. */
+const CRLF_DOORS = ["redis", "beanstalk"];
+
+Deno.test("docs/protocols.md: every example is what the daemon does", async () => {
+  const page = await Deno.readTextFile(`${ROOT}docs/protocols.md`);
+  const examples = transcripts(page);
+  await using daemon = await startDaemon({
+    config: `
+[echo]
+listen = "127.0.0.1:0"
+[kv]
+listen = "127.0.0.1:0"
+[task]
+listen = "127.0.0.1:0"
+beanstalk = "127.0.0.1:0"
+[task.generator]
+enabled = false
+[mesh]
+listen = "127.0.0.1:0"
+`,
+  });
+  await Deno.writeTextFile(`${daemon.directory}/data/sort/names`, "pear\napple\nfig\n");
+  const doors: Record<string, ReturnType<typeof daemon.address>> = {
+    echo: daemon.address("echo"),
+    kv: daemon.address("kv"),
+    redis: daemon.address("kv"),
+    push: daemon.addresses("task")[0]!,
+    beanstalk: daemon.addresses("task")[1]!,
+    mesh: daemon.address("mesh"),
+  };
+  const shown = new Set(examples.flatMap((example) => example.doors));
+  assert.deepEqual([...shown].sort(), Object.keys(doors).filter((d) => d !== "mesh").sort());
+  for (const example of examples) {
+    const clients = new Map<string, { door: string; client: TestClient }>();
+    for (const { client: number } of example.lines) {
+      if (clients.has(number)) continue;
+      const door = example.doors[Number(number || 1) - 1] ?? example.doors[0]!;
+      clients.set(number, { door, client: await TestClient.connect(doors[door]!) });
+    }
+    for (const { from, client: number, text } of example.lines) {
+      const { door, client } = clients.get(number)!;
+      const line = text + (CRLF_DOORS.includes(door) ? "\r\n" : "\n");
+      if (from === "C") await client.send(line);
+      else assert.equal(await client.line(), line, `in an example of ${door}`);
+    }
+    for (const { client } of clients.values()) client.close();
+  }
+});
