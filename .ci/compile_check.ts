@@ -16,6 +16,7 @@ const EMBEDDED_FILES = [
   "config.toml",
   "deno.json",
   "lib/admin/page/index.html",
+  "lib/admin/page/login.html",
   "lib/admin/page/generated/page.css",
   "lib/admin/page/generated/page.js",
 ];

@@ -10,15 +10,18 @@ export function healthRoutes(daemon: DaemonView, metrics: () => Metric[]): Route
     {
       method: "GET",
       path: /^\/healthz$/,
+      open: true,
       answer: () => ({ status: 200, type: "text/plain", body: "ok\n" }),
     },
     {
       method: "GET",
       path: /^\/readyz$/,
-      answer: () => {
+      open: true,
+      answer: (_request, _groups, visitor) => {
         const reasons = unreadiness(daemon);
         const ready = reasons.length === 0;
-        return json({ ready, state: daemon.state, reasons }, ready ? 200 : 503);
+        const known = visitor === "stranger" ? {} : { reasons };
+        return json({ ready, state: daemon.state, ...known }, ready ? 200 : 503);
       },
     },
     {

@@ -6,10 +6,13 @@
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { Socket } from "node:net";
 import type { Log } from "../log.ts";
 import type { Address } from "../net/address.ts";
+import { listenError, removeDeadSocket, removeSocketFile } from "../net/bind.ts";
 import type { ListenerStats } from "../net/listener.ts";
+import { readTlsFiles, type TlsFiles } from "../net/tls.ts";
 import { EventStream } from "./event_stream.ts";
 
 /** The most that the headers of a request may take. */
@@ -27,6 +30,8 @@ export interface HttpRequest {
   /** The path without the query, as it was sent. */
   path: string;
   query: URLSearchParams;
+  /** The address of the client, without its port. */
+  remote: string;
   /** By name in lower case. */
   headers: Readonly<Record<string, string | string[] | undefined>>;
   body: string;
@@ -45,6 +50,10 @@ export interface HttpReply {
 /** Options for {@linkcode HttpServer.listen}. */
 export interface HttpServerOptions {
   maxClients: number;
+  /** How many of them may come from one address; without it, all. */
+  maxClientsPerAddress?: number | undefined;
+  /** The files of a server that speaks TLS. */
+  tls?: TlsFiles | undefined;
   /** How long a request may take to arrive, headers and body. */
   requestTimeoutMs: number;
   maxBodyBytes: number;
@@ -74,7 +83,7 @@ export class HttpServer {
   /** Where it listens; a port 0 has become the port that was picked. */
   readonly address: Address;
 
-  readonly #server: Server;
+  readonly #server: Server | TlsServer;
   readonly #options: HttpServerOptions;
   readonly #sockets = new Set<Socket>();
   readonly #streams = new Set<EventStream>();
@@ -84,27 +93,33 @@ export class HttpServer {
    * Listens.
    *
    * @param address Where; port 0 picks a free port.
-   * @throws {Error} If the address cannot be bound.
+   * @throws {Error} If the address cannot be bound, or the files of TLS cannot be used.
    */
   static async listen(address: Address, options: HttpServerOptions): Promise<HttpServer> {
-    const server = createServer({
+    const limits = {
       maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: options.requestTimeoutMs,
       requestTimeout: options.requestTimeoutMs,
       connectionsCheckingInterval: Math.min(CHECK_MS, options.requestTimeoutMs),
       keepAliveTimeout: KEEP_ALIVE_MS,
-    });
+    };
+    const { tls, requestTimeoutMs: handshakeTimeout } = options;
+    const server = tls === undefined
+      ? createServer(limits)
+      : createTlsServer({ ...limits, handshakeTimeout, ...readTlsFiles(tls) });
     server.maxConnections = options.maxClients;
     const listening = Promise.withResolvers<void>();
-    server.once("error", listening.reject);
+    server.once("error", (cause) => listening.reject(listenError(address, cause)));
     const bound = () => listening.resolve();
-    if (address.transport === "unix") server.listen(address.path, bound);
-    else server.listen(address.port, address.hostname, bound);
+    if (address.transport === "unix") {
+      await removeDeadSocket(address.path);
+      server.listen(address.path, bound);
+    } else server.listen(address.port, address.hostname, bound);
     await listening.promise;
     return new HttpServer(server, address, options);
   }
 
-  private constructor(server: Server, address: Address, options: HttpServerOptions) {
+  private constructor(server: Server | TlsServer, address: Address, options: HttpServerOptions) {
     this.#server = server;
     this.#options = options;
     const bound = server.address();
@@ -116,6 +131,16 @@ export class HttpServer {
     server.on("drop", () => this.#stats.refused++);
     server.on("clientError", (_: Error, socket: Socket) => socket.destroy());
     server.on("request", (request, response) => this.#serve(request, response));
+  }
+
+  /**
+   * Reads the files of TLS again, for connections to come.
+   *
+   * @throws {Error} If they cannot be used; what was in force stays so.
+   */
+  reloadTls(): void {
+    const { tls } = this.#options;
+    if (tls !== undefined) (this.#server as TlsServer).setSecureContext(readTlsFiles(tls));
   }
 
   /** What has been counted so far. */
@@ -144,10 +169,20 @@ export class HttpServer {
     for (const stream of this.#streams) stream.end();
     this.#server.closeIdleConnections();
     await closed;
+    if (this.address.transport === "unix") removeSocketFile(this.address.path);
     deadline.removeEventListener("abort", cut);
   }
 
   #count(socket: Socket): void {
+    const { maxClientsPerAddress = Infinity } = this.#options;
+    const host = socket.remoteAddress;
+    if (
+      [...this.#sockets].filter((one) => one.remoteAddress === host).length >= maxClientsPerAddress
+    ) {
+      this.#stats.refused++;
+      socket.destroy();
+      return;
+    }
     this.#stats.accepted++;
     this.#sockets.add(socket);
     socket.on("close", () => {
@@ -165,10 +200,11 @@ export class HttpServer {
     try {
       const body = await this.#readBody(incoming);
       const { pathname, searchParams } = new URL(incoming.url ?? "/", "http://localhost");
-      const { method = "GET", headers } = incoming;
+      const { method = "GET", headers, socket } = incoming;
+      const remote = socket?.remoteAddress ?? "unix";
       await this.#reply(
         response,
-        await handle({ method, path: pathname, query: searchParams, headers, body }),
+        await handle({ method, path: pathname, query: searchParams, remote, headers, body }),
       );
     } catch (error) {
       if (error instanceof ClientGoneError || response.destroyed) return;

@@ -7,10 +7,12 @@
 
 import { connectionMetrics } from "../net/listener.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
+import { Access } from "./access.ts";
 import { type AdminConfig, adminConfigSchema } from "./config.ts";
 import { Consoles } from "./consoles.ts";
 import { healthRoutes } from "./health_routes.ts";
 import { HttpServer } from "./http_server.ts";
+import { loginRoutes } from "./login_routes.ts";
 import { allMetrics } from "./metrics.ts";
 import { pageRoutes } from "./page_routes.ts";
 import { LoopProbe } from "./process_metrics.ts";
@@ -32,12 +34,15 @@ async function start(config: AdminConfig, context: ServiceContext): Promise<Runn
   const { daemon, log } = context;
   const probe = new LoopProbe();
   const metrics = () => allMetrics(daemon, probe);
+  const secure = config.tls !== undefined;
+  const access = new Access({ address: config.listen, secure, guard: context.guard, log });
   const routes = [
     ...healthRoutes(daemon, metrics),
+    ...loginRoutes(access),
     ...pageRoutes({
       daemon,
       self: admin.name,
-      address: config.listen,
+      access,
       metrics,
       consoles: new Consoles(),
     }),
@@ -45,15 +50,18 @@ async function start(config: AdminConfig, context: ServiceContext): Promise<Runn
   try {
     const server = await HttpServer.listen(config.listen, {
       maxClients: config.max_clients,
+      maxClientsPerAddress: config.max_clients_per_address,
+      tls: config.tls,
       requestTimeoutMs: config.request_timeout,
       maxBodyBytes: config.max_body,
       headers: SECURITY_HEADERS,
       log,
-      handle: (request) => answer(routes, request, config.listen),
+      handle: (request) => answer(routes, request, access),
     });
     return {
       addresses: [server.address],
       problems: () => [],
+      reread: () => Promise.try(() => server.reloadTls()),
       metrics: () => connectionMetrics("admin", server.stats()),
       drain: async (deadline) => {
         await server.drain(AbortSignal.any([deadline, AbortSignal.timeout(DRAIN_MS)]));
@@ -70,9 +78,9 @@ async function start(config: AdminConfig, context: ServiceContext): Promise<Runn
 const SECURITY_HEADERS = {
   "content-security-policy":
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; " +
-    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
   "x-content-type-options": "nosniff",
-  "referrer-policy": "no-referrer",
+  "referrer-policy": "same-origin",
   "cross-origin-resource-policy": "same-origin",
   "cross-origin-opener-policy": "same-origin",
   "cache-control": "no-store",

@@ -1,8 +1,8 @@
 import type { Metric } from "../metrics.ts";
-import type { Address } from "../net/address.ts";
 import type { DaemonView, ServiceFigures } from "../service.ts";
+import type { Access } from "./access.ts";
 import type { Consoles } from "./consoles.ts";
-import { isLocal } from "./guard.ts";
+import { redirect } from "./login_routes.ts";
 import { PAGE_FILES } from "./page_files.ts";
 import { json, jsonBody, RequestError, type Route } from "./routes.ts";
 import { daemonJson } from "./state.ts";
@@ -12,18 +12,14 @@ export interface PageRoutesOptions {
   daemon: DaemonView;
   /** The name of the service that serves the page. */
   self: string;
-  /** Where it listens. */
-  address: Address;
+  access: Access;
   metrics: () => Metric[];
   consoles: Consoles;
 }
 
-const READ_ONLY = "Others than this machine can reach this address, so nothing can be changed.";
-
 /** The page and what it asks: a GET shows something, a POST changes something. */
 export function pageRoutes(options: PageRoutesOptions): Route[] {
-  const { daemon, self, address, metrics, consoles } = options;
-  const readOnly = isLocal(address) ? undefined : READ_ONLY;
+  const { daemon, self, access, metrics, consoles } = options;
 
   function running(name: string): ServiceFigures {
     const service = daemon.services().find((candidate) => candidate.name === name)?.running;
@@ -35,14 +31,22 @@ export function pageRoutes(options: PageRoutesOptions): Route[] {
     ...PAGE_FILES.map(({ path, type, text }): Route => ({
       method: "GET",
       path: new RegExp(`^${RegExp.escape(path)}$`),
-      answer: () => ({ status: 200, type, body: text }),
+      open: true,
+      answer: (_request, _groups, visitor) =>
+        visitor === "stranger" && path === "/"
+          ? redirect("/login")
+          : { status: 200, type, body: text },
     })),
     {
       method: "GET",
       path: /^\/state$/,
-      answer: (request) => {
+      answer: (request, _groups, visitor) => {
         const logAfter = Number(request.query.get("log")) || 0;
-        return json(daemonJson(daemon, { self, metrics: metrics(), readOnly, logAfter }));
+        const { readOnly } = access;
+        const hasSession = visitor === "session";
+        return json(
+          daemonJson(daemon, { self, metrics: metrics(), readOnly, hasSession, logAfter }),
+        );
       },
     },
     {

@@ -1,5 +1,4 @@
-import type { Address } from "../net/address.ts";
-import { refuseToChange, refuseToShow } from "./guard.ts";
+import type { Access, Visitor } from "./access.ts";
 import type { HttpReply, HttpRequest } from "./http_server.ts";
 
 /** What answers one method of one path. */
@@ -9,7 +8,13 @@ export interface Route {
   path: RegExp;
   /** Whether it changes anything, or connects to what others see. @default {method === "POST"} */
   changes?: boolean;
-  answer(request: HttpRequest, groups: string[]): HttpReply | Promise<HttpReply>;
+  /** Whether strangers get an answer too, where there is a token. @default {false} */
+  open?: boolean;
+  answer(
+    request: HttpRequest,
+    groups: string[],
+    visitor: Visitor,
+  ): HttpReply | Promise<HttpReply>;
 }
 
 /** A request that cannot be answered as it is; the message is for whoever sent it. */
@@ -29,18 +34,18 @@ export function json(value: unknown, status = 200): HttpReply {
 }
 
 /**
- * Finds the route of a request and has it answered.
+ * Finds the route of a request and has it answered, if its sender may have that.
  *
- * @param address Where the server listens, which says who can reach it.
+ * @param access Decides that.
  */
 export async function answer(
   routes: readonly Route[],
   request: HttpRequest,
-  address: Address,
+  access: Access,
 ): Promise<HttpReply> {
   const method = request.method === "HEAD" ? "GET" : request.method;
   try {
-    const refusal = refuseToShow(request, address);
+    const refusal = access.refuseHost(request);
     if (refusal !== undefined) throw new RequestError(421, refusal);
     const there = routes.filter(({ path }) => path.test(request.path));
     if (there.length === 0) throw new RequestError(404, `There is no "${request.path}".`);
@@ -49,12 +54,20 @@ export async function answer(
       const allow = there.map((candidate) => candidate.method).join(", ");
       return { ...json({ error: `"${request.path}" takes ${allow}.` }, 405), headers: { allow } };
     }
+    const visitor = access.visitor(request);
+    if (visitor === "blocked") {
+      throw new RequestError(429, "There were too many wrong tokens. Come back later.");
+    }
+    if (visitor === "stranger" && !route.open) {
+      const headers = { "www-authenticate": "Bearer" };
+      return { ...json({ error: "A token is needed." }, 401), headers };
+    }
     if (route.changes ?? method === "POST") {
-      const refusal = refuseToChange(request, address);
+      const refusal = access.refuseChange(request, visitor);
       if (refusal !== undefined) throw new RequestError(403, refusal);
     }
     const groups = route.path.exec(request.path)!.slice(1).map(decode);
-    return await route.answer(request, groups);
+    return await route.answer(request, groups, visitor);
   } catch (error) {
     if (!(error instanceof RequestError)) throw error;
     return json({ error: error.message }, error.status);

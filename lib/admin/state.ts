@@ -12,6 +12,8 @@ export interface DaemonJsonOptions {
   metrics: readonly Metric[];
   /** Why nothing can be changed; `undefined` if it can. */
   readOnly: string | undefined;
+  /** Whether the page can be logged out. */
+  hasSession: boolean;
   /** Lines of the log from this position on are part of it. */
   logAfter: number;
 }
@@ -26,6 +28,7 @@ export function daemonJson(daemon: DaemonView, options: DaemonJsonOptions): Daem
     reasons: unreadiness(daemon),
     lastReload: daemon.lastReload,
     readOnly: options.readOnly ?? null,
+    hasSession: options.hasSession,
     services: daemon.services().map((service) => serviceJson(service, options.self)),
     metrics: metricsJson(options.metrics),
     log: daemon.recentLog(options.logAfter),

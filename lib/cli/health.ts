@@ -1,3 +1,5 @@
+import { request as httpRequest } from "node:http";
+import { request as httpsRequest } from "node:https";
 import { deadline } from "@std/async/deadline";
 import type { AdminConfig } from "../admin/config.ts";
 import { type Address, formatAddress, parseAddress } from "../net/address.ts";
@@ -15,7 +17,7 @@ const ANSWER_MAX_BYTES = 64 * 1024;
 export const health: Command = {
   name: "health",
   summary: "Asks the running daemon whether it is alive",
-  usage: "[--ready] [--address HOST:PORT] [--config FILE] [--set KEY=VALUE]…",
+  usage: "[--ready] [--address HOST:PORT [--tls]] [--config FILE] [--set KEY=VALUE]…",
   positionals: [0, 0],
   options: [
     { name: "ready", help: "asks whether it is ready for work, and if not why" },
@@ -24,19 +26,20 @@ export const health: Command = {
       value: "HOST:PORT",
       help: "where its admin service listens, if not where the configuration says",
     },
+    { name: "tls", help: "it speaks TLS at that address" },
     ...CONFIG_OPTIONS,
   ],
   details: `Exits with 0 if it is, with 1 if it is not or does not answer within ${
     ANSWER_MAX_MS / 1000
   } s.`,
   run: async (args) => {
-    const address = reachable(
-      args.text("address") === undefined
-        ? configured(args.text("config"), args.texts("set"))
-        : parse(args.text("address")!),
-    );
+    const given = args.text("address");
+    const target = given === undefined
+      ? configured(args.text("config"), args.texts("set"))
+      : { address: parse(given), secure: args.flag("tls") };
+    const address = reachable(target.address);
     const path = args.flag("ready") ? "/readyz" : "/healthz";
-    const { status, body } = await ask(address, path);
+    const { status, body } = await ask({ ...target, address }, path);
     if (status === 200) {
       print(args.flag("ready") ? "ready" : "alive");
       return EXIT.OK;
@@ -54,12 +57,12 @@ function parse(text: string): Address {
   }
 }
 
-function configured(file: string | undefined, overrides: readonly string[]): Address {
+function configured(file: string | undefined, overrides: readonly string[]): Target {
   const admin = readConfig(file, overrides).config.services["admin"] as AdminConfig;
   if (!admin.enabled) {
     throw new CommandError("Cannot ask the daemon: its configuration switches admin off");
   }
-  return admin.listen;
+  return { address: admin.listen, secure: admin.tls !== undefined };
 }
 
 /** Where to go for an address that was made to listen on. */
@@ -72,51 +75,65 @@ function reachable(address: Address): Address {
   return address.hostname === "::" ? { ...address, hostname: "::1" } : address;
 }
 
-/** One request in HTTP/1.0, which ends with the connection; over a unix socket too. */
-async function ask(address: Address, path: string): Promise<{ status: number; body: string }> {
-  const limit = new AbortController();
+/** What is asked, and how. */
+interface Target {
+  address: Address;
+  /** Whether it speaks TLS. */
+  secure: boolean;
+}
+
+interface Answer {
+  status: number;
+  body: string;
+}
+
+async function ask(target: Target, path: string): Promise<Answer> {
+  const over = new AbortController();
   try {
-    const reply = await deadline(request(address, path, limit.signal), ANSWER_MAX_MS);
-    const [, status, body] = /^HTTP\/1\.\d (\d{3})[^]*?\r\n\r\n([^]*)$/.exec(reply) ?? [];
-    if (status === undefined) throw new Error("this is no HTTP server");
-    return { status: Number(status), body: body! };
+    return await deadline(request(target, path, over.signal), ANSWER_MAX_MS);
   } catch (error) {
     const late = error instanceof DOMException && error.name === "TimeoutError";
-    const reason = late ? `no answer within ${ANSWER_MAX_MS} ms` : (error as Error).message;
-    throw new CommandError(`Cannot ask ${formatAddress(address)}: ${reason}`);
+    const { code, message } = error as Error & { code?: string };
+    const refused = code === "ECONNREFUSED" || code === "ENOENT";
+    const why = refused ? "nobody listens there" : message;
+    const reason = late ? `no answer within ${ANSWER_MAX_MS} ms` : why;
+    throw new CommandError(`Cannot ask ${formatAddress(target.address)}: ${reason}`);
   } finally {
-    limit.abort();
+    over.abort();
   }
 }
 
-async function request(address: Address, path: string, signal: AbortSignal): Promise<string> {
-  using conn = address.transport === "unix"
-    ? await Deno.connect({ transport: "unix", path: address.path })
-    : await Deno.connect({ hostname: address.hostname, port: address.port, signal });
-  const host = address.transport === "unix" ? "localhost" : formatAddress(address);
-  const bytes = new TextEncoder().encode(`GET ${path} HTTP/1.0\r\nHost: ${host}\r\n\r\n`);
-  const close = () => conn.close();
-  signal.addEventListener("abort", close);
-  try {
-    for (let sent = 0; sent < bytes.length;) sent += await conn.write(bytes.subarray(sent));
+function request({ address, secure }: Target, path: string, signal: AbortSignal): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  const place = address.transport === "unix"
+    ? { socketPath: address.path }
+    : { host: address.hostname, port: address.port };
+  // Nothing secret is sent, and the certificate may be for a name that is not known here. With a
+  // list of issuers, an empty one, nobody asks the system for its own.
+  const trust = { rejectUnauthorized: false, ca: [] };
+  const options = { ...place, path, signal, agent: false, ...trust } as const;
+  const sent = (secure ? httpsRequest : httpRequest)(options, (response) => {
     const decoder = new TextDecoder();
-    const chunk = new Uint8Array(4096);
-    let reply = "";
-    for (;;) {
-      const count = await conn.read(chunk);
-      if (count === null || reply.length > ANSWER_MAX_BYTES) return reply;
-      reply += decoder.decode(chunk.subarray(0, count), { stream: true });
-    }
-  } finally {
-    signal.removeEventListener("abort", close);
-  }
+    let body = "";
+    response.on("data", (chunk: Uint8Array) => {
+      body += decoder.decode(chunk, { stream: true });
+      if (body.length > ANSWER_MAX_BYTES) reject(new Error("the answer does not end"));
+    });
+    response.on("end", () => resolve({ status: response.statusCode ?? 0, body }));
+    response.on("error", reject);
+  });
+  sent.on("error", reject);
+  sent.end();
+  return promise;
 }
 
 /** The reasons in an answer of /readyz. */
 function reasons(body: string): string | undefined {
   try {
-    const { reasons } = JSON.parse(body) as { reasons?: unknown };
-    return Array.isArray(reasons) ? `not ready: ${reasons.join("; ")}` : undefined;
+    // Where there is a token, the reasons are not for everybody.
+    const { state, reasons } = JSON.parse(body) as { state?: unknown; reasons?: unknown };
+    if (typeof state !== "string") return undefined;
+    return `not ready: ${Array.isArray(reasons) ? reasons.join("; ") : `its state is ${state}`}`;
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     return undefined;

@@ -2,6 +2,7 @@ import { delay } from "@std/async/delay";
 import type { Log } from "../log.ts";
 import type { Metric } from "../metrics.ts";
 import { type Address, addressOf, formatAddress } from "./address.ts";
+import { listenError, removeDeadSocket, removeSocketFile } from "./bind.ts";
 import { Connection, ConnectionClosedError } from "./connection.ts";
 import { readTlsFiles, type TlsFiles } from "./tls.ts";
 
@@ -337,37 +338,9 @@ async function bind(address: Address, tls?: TlsFiles): Promise<Deno.Listener> {
       return Deno.listen({ hostname, port });
     }
     const { path } = address;
-    if (await isSocketOfTheDead(path)) removeSocketFile(path);
+    await removeDeadSocket(path);
     return Deno.listen({ transport: "unix", path });
   } catch (cause) {
-    throw new Error(`Cannot listen on ${formatAddress(address)}: ${explain(cause)}`, { cause });
-  }
-}
-
-/** Whether a path is a socket that nobody listens on any more. */
-async function isSocketOfTheDead(path: string): Promise<boolean> {
-  try {
-    (await Deno.connect({ transport: "unix", path })).close();
-    return false;
-  } catch (error) {
-    return error instanceof Deno.errors.ConnectionRefused &&
-      (await Deno.stat(path)).isSocket === true;
-  }
-}
-
-function explain(error: unknown): string {
-  if (
-    error instanceof Deno.errors.AddrInUse || (error as { code?: string }).code === "EADDRINUSE"
-  ) return "the address is taken by another program";
-  if (error instanceof Deno.errors.AddrNotAvailable) return "this machine has no such address";
-  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
-  return error instanceof Error ? error.message : String(error);
-}
-
-function removeSocketFile(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw listenError(address, cause);
   }
 }

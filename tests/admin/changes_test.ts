@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { echo } from "../../lib/echo/mod.ts";
 import { echoConfigSchema } from "../../lib/echo/config.ts";
-import { refuseToChange } from "../../lib/admin/guard.ts";
+import { Access } from "../../lib/admin/access.ts";
+import { FailureCounter, Guard } from "../../lib/auth.ts";
 import type { Address } from "../../lib/net/address.ts";
 import * as v from "valibot";
 import { TestClient } from "../support/client.ts";
@@ -18,12 +19,14 @@ async function post(url: string, body: unknown, headers: Record<string, string> 
   return { status: response.status, reply: await response.json() as Record<string, string> };
 }
 
-Deno.test("refuseToChange(): only the page of this server, and only on this machine", () => {
+Deno.test("Access: changes come from the page of this server only", () => {
   const local: Address = { transport: "tcp", hostname: "127.0.0.1", port: 8088 };
   const open: Address = { transport: "tcp", hostname: "0.0.0.0", port: 8088 };
+  const guard = new Guard(["secret"], new FailureCounter(10, 1000));
   const host = "127.0.0.1:8088";
   const origin = `http://${host}`;
-  const cases: [Address, Record<string, string>, boolean][] = [
+  const authorization = "Bearer secret";
+  const cases: [Address, Record<string, string>, boolean, Guard?][] = [
     [local, { host, origin }, true],
     [local, { host, origin, "sec-fetch-site": "same-origin" }, true],
     [local, { host, "sec-fetch-site": "same-origin" }, true],
@@ -31,14 +34,33 @@ Deno.test("refuseToChange(): only the page of this server, and only on this mach
     [local, { host }, false],
     [local, { host, origin: "null" }, false],
     [local, { host, origin: "https://evil.example" }, false],
+    [local, { host, origin: `https://${host}` }, false],
     [local, { host, origin, "sec-fetch-site": "cross-site" }, false],
     [local, { host, "sec-fetch-site": "same-site" }, false],
     [local, { host, "sec-fetch-site": "none" }, false],
     [open, { host, origin }, false],
+    [open, { host, authorization }, true, guard],
+    [local, { host, authorization }, true, guard],
+    [open, { host, origin: "https://evil.example" }, false, guard],
   ];
-  for (const [address, headers, allowed] of cases) {
-    const request = { method: "POST", path: "/", query: new URLSearchParams(), headers, body: "" };
-    const refusal = refuseToChange(request, address);
+  for (const [address, headers, allowed, guard] of cases) {
+    const access = new Access({
+      address,
+      secure: false,
+      guard: () => guard,
+      log: new TestLog().log,
+    });
+    const request = {
+      method: "POST",
+      path: "/",
+      query: new URLSearchParams(),
+      remote: "127.0.0.1",
+      headers,
+      body: "",
+    };
+    const visitor = access.visitor(request);
+    assert.ok(visitor !== "blocked");
+    const refusal = access.refuseChange(request, visitor);
     assert.equal(refusal === undefined, allowed, JSON.stringify([address, headers]));
   }
 });
@@ -90,7 +112,7 @@ Deno.test("admin: beyond this machine nothing can be changed", async () => {
   const origin = `http://127.0.0.1:${port}`;
   assert.equal((await post(`${origin}/services/kv`, { enabled: false })).status, 403);
   const state = await (await fetch(`${origin}/state`)).json();
-  assert.match(state.readOnly, /nothing can be changed/);
+  assert.match(state.readOnly, /^Nothing can be changed/);
   assert.deepEqual(daemon.switched, []);
 });
 

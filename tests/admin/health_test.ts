@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { formatAddress } from "../../lib/net/address.ts";
 import { TestClient } from "../support/client.ts";
-import { runQuartet } from "../support/quartet.ts";
+import { makeCertificates } from "../support/certificates.ts";
+import { makeTempDirectory, runQuartet } from "../support/quartet.ts";
 import { within } from "../support/within.ts";
 import { FakeDaemon, startAdmin } from "./support.ts";
 
@@ -131,7 +132,7 @@ Deno.test("quartet health: says why it cannot ask", async () => {
   const address = formatAddress({ ...socket.addr as Deno.NetAddr, transport: "tcp" });
   socket.close();
   const cases: [string[], number, RegExp][] = [
-    [["--address", address], 1, /^Cannot ask 127\.0\.0\.1:\d+: .*refused/],
+    [["--address", address], 1, /^Cannot ask 127\.0\.0\.1:\d+: nobody listens there\n$/],
     [["--address", "nowhere"], 2, /Cannot read "nowhere" as an address/],
     [["--set", "admin.enabled=false"], 1, /its configuration switches admin off/],
     [["--set", "admin.listen=127.0.0.1:0"], 2, /name it with --address/],
@@ -141,4 +142,42 @@ Deno.test("quartet health: says why it cannot ask", async () => {
     assert.equal(result.code, code, result.stderr);
     assert.match(result.stderr, message);
   }
+});
+
+Deno.test("quartet health: asks over TLS and over a unix socket", async () => {
+  await using files = await makeCertificates();
+  const secure = await startAdmin(new FakeDaemon(), { tls: files.server });
+  await using directory = await makeTempDirectory();
+  const plain = await startAdmin(new FakeDaemon(), { listen: `unix:${directory.path}/admin` });
+  try {
+    for (
+      const words of [
+        ["--address", formatAddress(secure.address), "--tls"],
+        ["--address", formatAddress(plain.address)],
+      ]
+    ) {
+      const alive = await runQuartet(["health", ...words]);
+      assert.deepEqual(alive, { code: 0, stdout: "alive\n", stderr: "" });
+    }
+  } finally {
+    await secure[Symbol.asyncDispose]();
+    await plain[Symbol.asyncDispose]();
+  }
+  await assert.rejects(Deno.stat(`${directory.path}/admin`), Deno.errors.NotFound);
+});
+
+Deno.test("admin: the socket of a dead process is replaced, a taken address is named", async () => {
+  await using directory = await makeTempDirectory();
+  const path = `${directory.path}/admin`;
+  Deno.listen({ transport: "unix", path }).close();
+  // A listener that closes in good order takes its file along; this is what a dead one leaves.
+  const dead = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", `Deno.listen({transport:"unix",path:${JSON.stringify(path)}}); Deno.exit(0)`],
+  }).output();
+  assert.ok(dead.success);
+  assert.ok((await Deno.stat(path)).isSocket);
+  await using _server = await startAdmin(new FakeDaemon(), { listen: `unix:${path}` });
+  await assert.rejects(startAdmin(new FakeDaemon(), { listen: `unix:${path}` }), {
+    message: `Cannot listen on unix:${path}: the address is taken by another program`,
+  });
 });

@@ -1,4 +1,5 @@
 import type { DaemonState, DaemonView, ServiceView } from "../../lib/service.ts";
+import type { Guard } from "../../lib/auth.ts";
 import { admin } from "../../lib/admin/mod.ts";
 import { adminConfigSchema } from "../../lib/admin/config.ts";
 import { RecentLog } from "../../lib/recent_log.ts";
@@ -42,14 +43,18 @@ export class FakeDaemon implements DaemonView {
 }
 
 /** The admin service of a fake daemon, listening. */
-export async function startAdmin(daemon: FakeDaemon, config: Record<string, unknown> = {}) {
+export async function startAdmin(
+  daemon: FakeDaemon,
+  config: Record<string, unknown> = {},
+  guard: () => Guard | undefined = () => undefined,
+) {
   const testLog = new TestLog();
   const running = await admin.start(
     v.parse(adminConfigSchema, { listen: "127.0.0.1:0", ...config }),
     {
       log: testLog.log,
       daemon,
-      guard: () => undefined,
+      guard,
       dataDir: "/nonexistent",
       storage: () => Promise.reject(new Error("admin needs no storage")),
     },

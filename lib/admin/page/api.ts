@@ -14,6 +14,8 @@ const ACTION_MAX_MS = 120_000;
 export async function fetchDaemon(logAfter: number): Promise<DaemonJson> {
   const signal = AbortSignal.timeout(ANSWER_MAX_MS);
   const response = await fetch(`/state?log=${logAfter}`, { signal });
+  // A session is over after some hours, and with every new configuration.
+  if (response.status === 401) location.assign("/login");
   if (!response.ok) throw new Error(`HTTP ${response.status}`);
   return await response.json() as DaemonJson;
 }

@@ -51,6 +51,8 @@ export interface DaemonJson {
   lastReload: { successful: boolean; successMs: number };
   /** Why nothing can be changed from the page; `null` if it can. */
   readOnly: string | null;
+  /** Whether one can log out. */
+  hasSession: boolean;
   services: ServiceJson[];
   metrics: FiguresJson;
   /** What was logged, and the position behind it. */

@@ -24,6 +24,7 @@ export class HeaderView {
       ...(memory === null ? [] : [`${formatBytes(memory)} in memory`]),
     ];
     setText(this.#about, parts.join(" · "));
+    byId("logout").hidden = !daemon.hasSession;
     const reload = daemon.lastReload.successful ? [] : [
       `The last configuration was not taken; that of ${
         formatTime(daemon.lastReload.successMs)

@@ -20,6 +20,7 @@ function daemonAt(nowMs: number, metrics: FiguresJson): DaemonJson {
     reasons: [],
     lastReload: { successful: true, successMs: 0 },
     readOnly: null,
+    hasSession: false,
     services: [],
     metrics,
     log: { lines: [], position: 0 },

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import axeSource from "axe-core/axe.min.js" with { type: "text" };
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { FailureCounter, Guard } from "../../../lib/auth.ts";
 import { formatAddress } from "../../../lib/net/address.ts";
 import { TestClient } from "../../support/client.ts";
 import { type DaemonProcess, startDaemon } from "../../support/daemon.ts";
@@ -47,8 +48,15 @@ function originOf(daemon: DaemonProcess): string {
   return `http://${formatAddress(daemon.address("admin"))}`;
 }
 
-/** A page of its own, with what its console said that it should not have. */
+/** The page, when it has shown something. */
 async function open(browser: Browser, url: string, options: BrowserContextOptions = {}) {
+  const opened = await openPage(browser, url, options);
+  await shows(opened.page, "#state", "ready");
+  return opened;
+}
+
+/** A page of its own, with what its console said that it should not have. */
+async function openPage(browser: Browser, url: string, options: BrowserContextOptions = {}) {
   const context = await browser.newContext(options);
   context.setDefaultTimeout(WAIT_MS);
   const page = await context.newPage();
@@ -58,7 +66,6 @@ async function open(browser: Browser, url: string, options: BrowserContextOption
     if (["error", "warning"].includes(message.type())) complaints.push(message.text());
   });
   await page.goto(url);
-  await shows(page, "#state", "ready");
   return { page, complaints, [Symbol.asyncDispose]: () => context.close() };
 }
 
@@ -251,7 +258,7 @@ Deno.test({
         const { port } = server.address as { port: number };
         await using opened = await open(browser, `http://127.0.0.1:${port}`);
         const { page, complaints } = opened;
-        await shows(page, "#services-hint", "nothing can be changed");
+        await shows(page, "#services-hint", "Nothing can be changed");
         assert.ok(await page.getByRole("switch", { name: "kv is to run" }).isDisabled());
         await shows(page, "#alerts", "The last configuration was not taken");
         fake.state = "draining";
@@ -262,6 +269,26 @@ Deno.test({
         await shows(page, "#alerts", "kv: the disk is full");
         await shows(page, "li:has(#service-kv)", "the disk is full");
         assert.deepEqual(await violations(page), []);
+        assert.deepEqual(complaints, []);
+      });
+
+      await step("asks for the token where there is one", async () => {
+        const fake = new FakeDaemon();
+        fake.add("kv");
+        const guard = new Guard(["secret"], new FailureCounter(10, 60_000));
+        await using server = await startAdmin(fake, {}, () => guard);
+        await using opened = await openPage(browser, server.origin);
+        const { page, complaints } = opened;
+        await page.getByLabel("Token").waitFor();
+        assert.deepEqual(await violations(page), []);
+        await page.keyboard.type("secret");
+        await page.keyboard.press("Enter");
+        await shows(page, "#state", "ready");
+        await page.getByRole("switch", { name: "kv is to run" }).click();
+        await page.getByRole("button", { name: "Switch it off" }).click();
+        await shows(page, "#notice", "kv is off until the next reload.");
+        await page.getByRole("button", { name: "Log out" }).click();
+        await page.getByLabel("Token").waitFor();
         assert.deepEqual(complaints, []);
       });
 
