@@ -1,0 +1,314 @@
+/**
+ * The table of the key-value store in PostgreSQL, and what can be done on it. Each of these takes
+ * one or two round trips, however many rows it is about.
+ *
+ * @module
+ */
+
+import postgres from "postgres";
+import type { Log } from "../log.ts";
+import { isLost, type PostgresClient } from "./postgres_client.ts";
+import type { PostgresDatabase } from "./postgres_database.ts";
+import { GroupTransaction } from "./postgres_group.ts";
+import {
+  CLOCK,
+  comparePlaces,
+  entryOf,
+  KV_MIGRATIONS,
+  LOCK_ROWS,
+  packPlaces,
+  packRows,
+  type Parameter,
+  READ_ROWS,
+  readParameters,
+  type Row,
+  type StoredRow,
+  WRITE_ROWS,
+} from "./postgres_rows.ts";
+import { PostgresSpaceTransaction, readPage } from "./postgres_spaces.ts";
+import {
+  type Entry,
+  type Key,
+  type Place,
+  type ScanRange,
+  type SpaceTransaction,
+  StorageUnavailableError,
+} from "./store.ts";
+
+/** How often something is tried that the server has broken off to solve a conflict. */
+const MAX_TRIES = 5;
+
+/** The states of errors after which a transaction has only to be tried again. */
+const CONFLICTS = new Set(["40001", "40P01"]);
+
+/** How long a statement on whole spaces may take. */
+const SPACES_STATEMENT_TIMEOUT_MS = 60_000;
+
+/** How long a transaction over spaces may take. */
+const SPACES_DEADLINE_MS = 65_000;
+
+/** How many versions a daemon takes at once. */
+const VERSION_BLOCK = 2 ** 30;
+
+/** Rows that were read. */
+export interface ReadRows {
+  /** The clock of the database. */
+  nowMs: number;
+  /** What is at each place. */
+  rows: (StoredRow | undefined)[];
+}
+
+/** The table. */
+export class PostgresTable {
+  /** Transactions that wrote, and rows that they wrote. */
+  commitGroups = 0;
+  committedWrites = 0;
+  readonly #client: PostgresClient;
+  readonly #log: Log;
+  /** How far the clock of the database is ahead of ours. */
+  #clockAheadMs = 0;
+  #version = 0;
+  #lastVersion = -1;
+
+  private constructor(client: PostgresClient, log: Log) {
+    this.#client = client;
+    this.#log = log;
+  }
+
+  /**
+   * Opens the table of a database, and makes it where there is none.
+   *
+   * @throws {Error} If it cannot; the message says why.
+   */
+  static async open(
+    database: PostgresDatabase,
+    { log, connections }: { log: Log; connections: number },
+  ): Promise<PostgresTable> {
+    await database.migrate("kv", KV_MIGRATIONS);
+    const client = database.connect({
+      name: "kv",
+      connections,
+      // Few keys out of many: the index of the key is right, whatever the statistics say, and so is
+      // the first plan; planning costs three times as much as reading a key.
+      settings: {
+        enable_hashjoin: "off",
+        enable_mergejoin: "off",
+        enable_seqscan: "off",
+        plan_cache_mode: "force_generic_plan",
+      },
+    });
+    const table = new PostgresTable(client, log);
+    try {
+      await table.#takeVersions();
+    } catch (error) {
+      await client.close();
+      throw error;
+    }
+    return table;
+  }
+
+  /** About what the clock of the database says. */
+  get nowMs(): number {
+    return Date.now() + this.#clockAheadMs;
+  }
+
+  /** A version that nothing has had before. */
+  nextVersion(): number {
+    const version = this.#version++;
+    if (version === this.#lastVersion - VERSION_BLOCK / 2) {
+      this.#takeVersions().catch((error) => {
+        this.#log.error("Cannot get versions", { error: String(error) });
+      });
+    }
+    return version;
+  }
+
+  /** Why the database cannot be used at the moment; `undefined` when it can. */
+  problem(): string | undefined {
+    return this.#client.problem();
+  }
+
+  /**
+   * Reads places as of one moment.
+   *
+   * @param options `alone`: long values too; see {@linkcode readParameters}.
+   */
+  async read(places: readonly Place[], { alone }: { alone: boolean }): Promise<ReadRows> {
+    const parameters = readParameters(packPlaces(places), { alone });
+    return this.#placed(
+      await this.#run((sql) => query(sql, READ_ROWS, parameters)),
+      places.length,
+    );
+  }
+
+  /** Writes rows, whatever is there. They must be in order, with none twice. */
+  async write(rows: readonly Row[]): Promise<void> {
+    const parameters = packRows(rows);
+    await this.#run((sql) => query(sql, WRITE_ROWS, parameters));
+    this.#count(rows.length);
+  }
+
+  /**
+   * Locks places, reads them, and writes what a function changes. The places must be in order,
+   * with none twice.
+   *
+   * @param run It may run more than once.
+   * @param options As those of {@linkcode read}.
+   */
+  transact<T>(
+    places: readonly Place[],
+    run: (group: GroupTransaction) => T,
+    { alone }: { alone: boolean },
+  ): Promise<T> {
+    const parameters = packPlaces(places);
+    return this.#inTransaction(async (connection) => {
+      const [, , stored] = await Promise.all([
+        connection.unsafe("BEGIN"),
+        query(connection, LOCK_ROWS, [...parameters, `${this.nextVersion()}`]),
+        query(connection, READ_ROWS, readParameters(parameters, { alone })),
+      ]);
+      const { nowMs, rows } = this.#placed(stored, places.length);
+      const group = new GroupTransaction(nowMs, () => this.nextVersion());
+      places.forEach((place, index) => {
+        const row = rows[index];
+        group.add(place, row && entryOf(row, nowMs));
+      });
+      const result = run(group);
+      const changed = group.changed().sort(comparePlaces);
+      if (changed.length === 0) {
+        await connection.unsafe("ROLLBACK");
+      } else {
+        await Promise.all([
+          query(connection, WRITE_ROWS, packRows(changed)),
+          connection.unsafe("COMMIT"),
+        ]);
+        this.#count(changed.length);
+      }
+      return result;
+    });
+  }
+
+  /**
+   * Does work on whole spaces, and keeps everybody else from writing meanwhile.
+   *
+   * @param run It may run more than once.
+   * @param options `readOnly`: it reads a snapshot instead, and others may write as soon as
+   * `onSnapshot` is called.
+   */
+  transactSpaces<T>(
+    run: (transaction: SpaceTransaction) => Promise<T>,
+    { readOnly, onSnapshot }: { readOnly: boolean; onSnapshot: () => void },
+  ): Promise<T> {
+    const level = readOnly ? "REPEATABLE READ READ ONLY" : "READ COMMITTED";
+    const lock = "LOCK TABLE quartet.kv IN SHARE ROW EXCLUSIVE MODE";
+    return this.#inTransaction(async (connection) => {
+      const [, , , [clock]] = await Promise.all([
+        connection.unsafe(`BEGIN ISOLATION LEVEL ${level}`),
+        connection.unsafe(`SET LOCAL statement_timeout = ${SPACES_STATEMENT_TIMEOUT_MS};
+          SET LOCAL enable_seqscan = on`),
+        connection.unsafe(readOnly ? "SELECT" : lock),
+        connection.unsafe(`SELECT ${CLOCK} AS now`),
+      ]);
+      if (readOnly) onSnapshot();
+      const nowMs = Number(clock!.now);
+      const transaction = new PostgresSpaceTransaction(
+        connection,
+        nowMs,
+        () => this.nextVersion(),
+      );
+      const result = await run(transaction);
+      await connection.unsafe("COMMIT");
+      if (transaction.writes > 0) this.#count(transaction.writes);
+      return result;
+    }, SPACES_DEADLINE_MS);
+  }
+
+  /** A page of a space. */
+  page(space: number, range: ScanRange): Promise<[Key, Entry][]> {
+    return this.#run((sql) => readPage(sql, space, range));
+  }
+
+  /** Removes up to so many expired rows; how many it were. It waits for nobody's lock. */
+  async removeExpired(limit: number): Promise<number> {
+    const { count } = await this.#run((sql) =>
+      sql`DELETE FROM quartet.kv WHERE ctid = ANY (ARRAY (
+        SELECT ctid FROM quartet.kv WHERE expires_at <= ${sql.unsafe(CLOCK)}
+        ORDER BY expires_at LIMIT ${limit} FOR UPDATE SKIP LOCKED))`
+    );
+    return count;
+  }
+
+  /** Lets what is under way end, and closes all connections. */
+  close(): Promise<void> {
+    return this.#client.close();
+  }
+
+  /** Does work on a connection of its own, which begins and commits a transaction. */
+  #inTransaction<T>(
+    work: (connection: postgres.ReservedSql) => Promise<T>,
+    deadlineMs?: number,
+  ): Promise<T> {
+    return this.#run(async (sql) => {
+      const connection = await sql.reserve();
+      try {
+        return await work(connection);
+      } catch (error) {
+        // If the connection is lost, the server ends the transaction by itself.
+        if (!isLost(error)) await connection.unsafe("ROLLBACK");
+        throw error;
+      } finally {
+        connection.release();
+      }
+    }, deadlineMs);
+  }
+
+  /**
+   * Uses the database. What the server has broken off, and so certainly not done, is tried again;
+   * what it refuses is the client's to know, but not that it was SQL.
+   */
+  async #run<T>(work: (sql: postgres.Sql) => Promise<T>, deadlineMs?: number): Promise<T> {
+    for (let tries = 1;; tries++) {
+      try {
+        return await this.#client.run(work, deadlineMs);
+      } catch (error) {
+        if (!(error instanceof postgres.PostgresError)) throw error;
+        if (CONFLICTS.has(error.code) && tries < MAX_TRIES) continue;
+        const { code: state, message } = error;
+        this.#log.warn("Database refuses a statement", { state, error: message });
+        throw new StorageUnavailableError(`storage unavailable: ${message}`, { cause: error });
+      }
+    }
+  }
+
+  #placed(stored: readonly StoredRow[], places: number): ReadRows {
+    const rows = new Array<StoredRow | undefined>(places).fill(undefined);
+    for (let index = 1; index < stored.length; index++) {
+      rows[stored[index]!.i - 1] = stored[index];
+    }
+    const nowMs = stored[0]!.version;
+    this.#clockAheadMs = nowMs - Date.now();
+    return { nowMs, rows };
+  }
+
+  #count(writes: number): void {
+    this.commitGroups++;
+    this.committedWrites += writes;
+  }
+
+  async #takeVersions(): Promise<void> {
+    const [row] = await this.#run((sql) =>
+      sql`SELECT nextval('quartet.kv_version_blocks') AS block, ${sql.unsafe(CLOCK)} AS now`
+    );
+    this.#version = Number(row!.block) * VERSION_BLOCK;
+    this.#lastVersion = this.#version + VERSION_BLOCK - 1;
+    this.#clockAheadMs = Number(row!.now) - Date.now();
+  }
+}
+
+function query(
+  sql: postgres.Sql,
+  statement: string,
+  parameters: Parameter[],
+): Promise<StoredRow[]> {
+  return sql.unsafe<StoredRow[]>(statement, parameters, { prepare: true });
+}
