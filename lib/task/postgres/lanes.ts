@@ -50,6 +50,17 @@ const CONFLICTS = new Set(["40001", "40P01"]);
 /** The least time to run, in milliseconds. */
 const MIN_TTR_MS = 1000;
 
+/**
+ * Plans are made once, and look things up in indexes. What the planner knows of a queue is out of
+ * date within a second, and a plan for an empty table reads all of a full one.
+ */
+const FIXED_PLANS = {
+  plan_cache_mode: "force_generic_plan",
+  enable_seqscan: "off",
+  enable_hashjoin: "off",
+  enable_mergejoin: "off",
+};
+
 /** A tube that jobs are reserved from. */
 export interface RuledTube {
   readonly name: string;
@@ -153,11 +164,15 @@ export class Lanes {
    * @throws {Error} If the database cannot be used.
    */
   static async open(database: PostgresDatabase, options: LanesOptions): Promise<Lanes> {
-    const client = database.connect({ name: "task", connections: CONNECTIONS });
+    const client = database.connect({
+      name: "task",
+      connections: CONNECTIONS,
+      settings: FIXED_PLANS,
+    });
     const reserving = database.connect({
       name: "task reserve",
       connections: FLYING.reserves,
-      settings: { synchronous_commit: "off" },
+      settings: { ...FIXED_PLANS, synchronous_commit: "off" },
     });
     try {
       const [row] = await client.run(async (sql) =>
