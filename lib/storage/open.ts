@@ -25,8 +25,6 @@ interface StorageBase {
   readonly url: string;
   /** Opens the key-value store in it. There is one: open it once. */
   openStore(options: StoreOptions): Promise<Store>;
-  /** Why it cannot do its work at the moment; `undefined` when it can. */
-  problem(): string | undefined;
   /** Finishes what was taken, and closes. Close the stores and queues in it before. */
   close(): Promise<void>;
 }
@@ -76,7 +74,6 @@ function logStorage(kind: "memory" | "sqlite", url: string, log: CommitLog): Log
     url,
     log,
     openStore: ({ maxBytes }) => MemoryStore.open(log, { maxBytes }),
-    problem: () => log.problem(),
     close: () => log.close(),
   };
 }
@@ -87,7 +84,6 @@ function postgresStorage(url: string, database: PostgresDatabase, log: Log): Pos
     url: redactUrl(url),
     database,
     openStore: () => PostgresStore.open(database, { log }),
-    problem: () => undefined,
     close: () => Promise.resolve(),
   };
 }

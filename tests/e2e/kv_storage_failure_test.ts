@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { formatAddress } from "../../lib/net/address.ts";
+import { TestClient } from "../support/client.ts";
+import { type DaemonProcess, startDaemon } from "../support/daemon.ts";
+import { PostgresServer } from "../support/postgres.ts";
+import { until, within } from "../support/within.ts";
+
+/** How long a test may take. */
+const TEST_DEADLINE_MS = 60_000;
+
+function config(storage: string): string {
+  return `
+    [daemon]
+    data_dir = "."
+    [storage]
+    url = ${JSON.stringify(storage)}
+    [kv]
+    listen = "127.0.0.1:0"
+    [admin]
+    listen = "127.0.0.1:0"`;
+}
+
+/** Whether the daemon says that it is ready, and what else it says. */
+async function readiness(daemon: DaemonProcess): Promise<{ ready: boolean; text: string }> {
+  const response = await fetch(`http://${formatAddress(daemon.address("admin"))}/readyz`);
+  return { ready: response.ok, text: await response.text() };
+}
+
+/** Breaks the storage of a daemon and mends it again, and looks at what clients are told. */
+async function checkFailure(
+  daemon: DaemonProcess,
+  steps: { breakIt(): Promise<void>; mend(): Promise<void>; why: RegExp; readsFail: boolean },
+): Promise<void> {
+  using text = await TestClient.connect(daemon.address("kv"));
+  using redis = await TestClient.connect(daemon.address("kv"));
+  const ask = async (client: TestClient, line: string) => {
+    await client.send(`${line}\r\n`);
+    return (await client.line()).trimEnd();
+  };
+  assert.equal(await ask(text, "PUT a 1"), "OK");
+  assert.equal(await ask(redis, "SET b 1"), "+OK");
+  assert.ok((await readiness(daemon)).ready);
+
+  await steps.breakIt();
+  const reply = await ask(text, "PUT a 2");
+  assert.match(reply, /^ERR storage unavailable: /);
+  assert.match(reply, steps.why);
+  assert.match(await ask(redis, "SET b 2"), /^-ERR storage unavailable: /);
+  if (steps.readsFail) assert.match(await ask(text, "GET a"), /^ERR storage unavailable: /);
+  else assert.equal(await ask(text, "GET a"), "VALUE 1");
+  const { ready, text: said } = await readiness(daemon);
+  assert.ok(!ready);
+  assert.match(said, steps.why);
+
+  await steps.mend();
+  await until("it is ready", async () => (await readiness(daemon)).ready);
+  assert.equal(await ask(text, "GET a"), "VALUE 1");
+  assert.equal(await ask(text, "PUT a 3"), "OK");
+  assert.equal(await ask(redis, "SET b 3"), "+OK");
+  assert.equal(await ask(text, "GET b"), "VALUE 3");
+}
+
+Deno.test("kv on sqlite: a locked file fails writes, shows in the health, and works again after", async () => {
+  await using daemon = await startDaemon({ config: config("sqlite:test.db") });
+  const other = new DatabaseSync(`${daemon.directory}/test.db`);
+  try {
+    await within(
+      TEST_DEADLINE_MS,
+      "the test",
+      checkFailure(daemon, {
+        breakIt: () => Promise.resolve(other.exec("BEGIN IMMEDIATE")),
+        mend: () => Promise.resolve(other.exec("ROLLBACK")),
+        why: /another process has locked the file/,
+        readsFail: false,
+      }),
+    );
+  } finally {
+    other.close();
+  }
+});
+
+Deno.test("kv on postgres: a database that is gone fails requests, shows in the health, and works again after", async () => {
+  await using server = await PostgresServer.start();
+  await using daemon = await startDaemon({ config: config(await server.createDatabase()) });
+  await within(
+    TEST_DEADLINE_MS,
+    "the test",
+    checkFailure(daemon, {
+      breakIt: () => server.kill(),
+      mend: () => server.restart(),
+      why: /ECONNREFUSED|ended by the other party|CONNECTION_CLOSED|ECONNRESET/,
+      readsFail: true,
+    }),
+  );
+  assert.ok(!daemon.log.includes("secret"), daemon.log);
+});
