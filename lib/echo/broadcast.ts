@@ -41,6 +41,7 @@ export async function serveBroadcast(
     for (let batch = await reader.read(); batch !== null; batch = await reader.read()) {
       for (let from = 0; from < batch.count;) {
         if (batch.isTooLong(from)) {
+          room.countLongLine();
           member.outbox.offer({ bytes: tooLong, ends: [tooLong.length] }, 0, performance.now());
           from++;
           continue;

@@ -22,6 +22,7 @@ export class Confirmer {
   #clients = 0;
   #messages = 0;
   #delivered = 0;
+  #longLines = 0;
 
   constructor(config: EchoConfig, log: Log) {
     this.#config = config;
@@ -57,6 +58,7 @@ export class Confirmer {
       messages: this.#messages,
       delivered: this.#delivered,
       dropped: 0,
+      longLines: this.#longLines,
     };
   }
 
@@ -79,6 +81,7 @@ export class Confirmer {
   #mixedRepliesTo(batch: LineBatch): Uint8Array {
     const replies: number[] = [];
     for (let i = 0; i < batch.count; i++) {
+      if (batch.isTooLong(i)) this.#longLines++;
       replies.push(...(batch.isTooLong(i) ? this.#tooLong : this.#reply));
     }
     return new Uint8Array(replies);

@@ -65,6 +65,7 @@ function roomMetrics(stats: RoomStats): Metric[] {
     counter("echo_messages_total", "Messages that clients sent.", stats.messages),
     counter("echo_delivered_messages_total", "Messages handed to clients.", stats.delivered),
     counter("echo_dropped_messages_total", "Messages that slow clients lost.", stats.dropped),
+    counter("echo_long_lines_total", "Lines that were longer than max_line.", stats.longLines),
     {
       type: "gauge",
       name: "echo_slow_clients",

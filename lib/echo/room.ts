@@ -15,6 +15,8 @@ export interface RoomStats {
   /** Messages that went out, one for each client that got it. */
   delivered: number;
   dropped: number;
+  /** Lines that were longer than allowed. */
+  longLines: number;
 }
 
 /** A client in a room. */
@@ -52,7 +54,7 @@ export class Room {
   readonly #members = new Set<Member>();
   /** Who has left and still has something in its outbox. */
   readonly #leaving = new Set<Member>();
-  readonly #stats = { messages: 0, delivered: 0, dropped: 0 };
+  readonly #stats = { messages: 0, delivered: 0, dropped: 0, longLines: 0 };
   /** The last of the batches that have to wait, in the order in which they came. */
   #waiting: Promise<void> | undefined;
 
@@ -100,6 +102,11 @@ export class Room {
     }
     const behind = this.#spread(messages);
     if (behind.length > 0) return this.#enqueue(this.#finish(behind, messages));
+  }
+
+  /** Counts a line that was too long to be a message. */
+  countLongLine(): void {
+    this.#stats.longLines++;
   }
 
   /** Resolves when every message published so far is in the outboxes. */

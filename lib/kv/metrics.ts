@@ -4,13 +4,15 @@
  * @module
  */
 
-import type { Metric, Sample } from "../metrics.ts";
+import type { Histogram, Metric, Sample } from "../metrics.ts";
 import type { KvShared } from "./shared.ts";
 
 /** The figures of this moment. */
 export function kvMetrics(shared: KvShared): Metric[] {
   const { counts, table, store, cursors } = shared;
-  const { bytes, maxBytes, commitGroups, committedWrites } = store.stats();
+  const { bytes, keys, maxBytes, commitGroups, committedWrites, commitSeconds, commitWrites } =
+    store
+      .stats();
   const commands: Sample[] = [];
   const add = (language: string, command: string, value: number) => {
     if (value > 0) commands.push({ labels: { service: "kv", language, command }, value });
@@ -40,7 +42,16 @@ export function kvMetrics(shared: KvShared): Metric[] {
     ...(bytes === undefined
       ? []
       : [one("gauge", "kv_memory_bytes", "Bytes of keys and values.", bytes)]),
+    ...(keys === undefined ? [] : [one("gauge", "kv_keys", "Keys, in all databases.", keys)]),
     one("counter", "kv_commit_groups_total", "Groups of writes made durable.", commitGroups),
     one("counter", "kv_committed_writes_total", "Writes made durable.", committedWrites),
+    ...distribution("kv_commit_seconds", "How long a group took to be durable.", commitSeconds),
+    ...distribution("kv_commit_writes", "How many writes a group had.", commitWrites),
   ];
+}
+
+function distribution(name: string, help: string, histogram: Histogram | undefined): Metric[] {
+  return histogram === undefined
+    ? []
+    : [{ type: "histogram", name, help, samples: [{ histogram }] }];
 }

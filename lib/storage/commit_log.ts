@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { Key } from "./store.ts";
+import type { Key, StoreStats } from "./store.ts";
 import type { Value } from "./value.ts";
 
 /** A table of a log, opened with {@linkcode CommitLog.openTable}. */
@@ -30,6 +30,12 @@ export interface LogListener {
    */
   failed(): void;
 }
+
+/** What a log has counted. */
+export type CommitStats = Pick<
+  StoreStats,
+  "commitGroups" | "committedWrites" | "commitSeconds" | "commitWrites"
+>;
 
 /**
  * A log of commits. Writes that are made without awaiting anything in between are in the same
@@ -79,7 +85,7 @@ export interface CommitLog {
   /** Why it cannot do its work at the moment; `undefined` when it can. */
   problem(): string | undefined;
   /** Groups and single writes that became durable. */
-  stats(): { commitGroups: number; committedWrites: number };
+  stats(): CommitStats;
   /** Finishes what was taken, and closes. */
   close(): Promise<void>;
 }
@@ -114,7 +120,7 @@ export class MemoryLog implements CommitLog {
     return undefined;
   }
 
-  stats(): { commitGroups: number; committedWrites: number } {
+  stats(): CommitStats {
     return { commitGroups: 0, committedWrites: 0 };
   }
 

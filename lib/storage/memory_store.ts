@@ -193,8 +193,9 @@ export class MemoryStore implements Store {
   }
 
   stats(): StoreStats {
-    const { bytes, maxBytes } = this.#keys;
-    return { bytes, maxBytes, ...this.#log.stats() };
+    const { bytes, maxBytes, spaces } = this.#keys;
+    const keys = spaces.reduce((sum, { items }) => sum + items.size, 0);
+    return { bytes, keys, maxBytes, ...this.#log.stats() };
   }
 
   async close(): Promise<void> {

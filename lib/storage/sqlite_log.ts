@@ -11,7 +11,8 @@
  */
 
 import type { Log } from "../log.ts";
-import type { CommitLog, LogListener, LogRecord, LogTable } from "./commit_log.ts";
+import { Histogram } from "../metrics.ts";
+import type { CommitLog, CommitStats, LogListener, LogRecord, LogTable } from "./commit_log.ts";
 import { GroupBuffer } from "./group_buffer.ts";
 import { type SqliteReply, type SqliteRequest, startSqliteWorker } from "./sqlite_worker.ts";
 import { type Key, StorageUnavailableError } from "./store.ts";
@@ -28,6 +29,9 @@ const BUSY_TIMEOUT_MS = 2_000;
 
 /** How often to try whether the file can be written again. */
 const PROBE_INTERVAL_MS = 1_000;
+
+/** How many writes groups have, for the figures: powers of four. */
+const COMMIT_WRITES_BOUNDS = [1, 4, 16, 64, 256, 1024, 4096, 16384];
 
 /** How many bytes of records are loaded at once; one more record may come on top. */
 const LOAD_PAGE_BYTES = 1024 * 1024;
@@ -57,6 +61,7 @@ export interface SqliteLogOptions {
 interface Group {
   readonly number: number;
   readonly operations: number;
+  readonly sentMs: number;
   readonly ended: PromiseWithResolvers<void>;
 }
 
@@ -81,6 +86,8 @@ export class SqliteLog implements CommitLog {
   #probeTimer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
   #commitGroups = 0;
+  readonly #commitSeconds = new Histogram();
+  readonly #commitWrites = new Histogram(COMMIT_WRITES_BOUNDS);
   #committedWrites = 0;
 
   private constructor(
@@ -185,8 +192,13 @@ export class SqliteLog implements CommitLog {
     return this.#problem;
   }
 
-  stats(): { commitGroups: number; committedWrites: number } {
-    return { commitGroups: this.#commitGroups, committedWrites: this.#committedWrites };
+  stats(): CommitStats {
+    return {
+      commitGroups: this.#commitGroups,
+      committedWrites: this.#committedWrites,
+      commitSeconds: this.#commitSeconds,
+      commitWrites: this.#commitWrites,
+    };
   }
 
   async close(): Promise<void> {
@@ -226,6 +238,7 @@ export class SqliteLog implements CommitLog {
     const group: Group = {
       number: this.gathering++,
       operations: this.#buffer.operations,
+      sentMs: performance.now(),
       ended: this.#gathered ?? newOutcome(),
     };
     this.#flying = group;
@@ -243,6 +256,8 @@ export class SqliteLog implements CommitLog {
     this.committed = group.number;
     this.#commitGroups++;
     this.#committedWrites += group.operations;
+    this.#commitSeconds.observe((performance.now() - group.sentMs) / 1000);
+    this.#commitWrites.observe(group.operations);
     if (this.#problem !== undefined) {
       this.#log.info("Storage works again", { path: this.#path });
       this.#problem = undefined;

@@ -10,6 +10,7 @@
  * @module
  */
 
+import type { Histogram } from "../metrics.ts";
 import type { Value } from "./value.ts";
 
 /** A key: one character a byte, 0 to 255, so that string order is byte order. */
@@ -82,9 +83,15 @@ export interface ScanRange {
 export interface StoreStats {
   /** Bytes of keys and values; `undefined` where the engine does not keep count. */
   bytes?: number;
+  /** How many keys there are, in all spaces; as `bytes`. */
+  keys?: number;
   maxBytes: number;
   commitGroups: number;
   committedWrites: number;
+  /** How long a group took to become durable, in seconds; `undefined` where nothing does. */
+  commitSeconds?: Histogram;
+  /** How many writes a group had. */
+  commitWrites?: Histogram;
 }
 
 /** Thrown when the store cannot do its work now; the message is for the client. */

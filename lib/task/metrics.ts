@@ -48,6 +48,15 @@ export function taskMetrics(
       "Answers to the numbers of the generator, and those that were missing.",
       Object.entries(push.counts).map(([answer, value]) => ({ labels: { answer }, value })),
     ),
+    counter("task_mistakes_total", "Lines that were no command.", [
+      { value: beanstalk.counts.mistakes },
+    ]),
+    {
+      type: "histogram",
+      name: "command_duration_seconds",
+      help: "How long a command took, as its part of the batch it came in.",
+      samples: [{ labels: { service: "task" }, histogram: beanstalk.counts.duration }],
+    },
     counter(
       "commands_total",
       "Commands that clients sent.",

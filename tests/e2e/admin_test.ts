@@ -6,13 +6,13 @@ import { type DaemonProcess, startDaemon } from "../support/daemon.ts";
 
 const ADMIN = '[admin]\nlisten = "127.0.0.1:0"\n';
 const ECHO = '[echo]\nlisten = "127.0.0.1:0"\n';
-const ALL = `${ADMIN}${ECHO}[storage]
-url = "memory:"
-[kv]
+const ALL = `${ADMIN}${ECHO}[kv]
 listen = "127.0.0.1:0"
 [task]
 listen = "127.0.0.1:0"
 beanstalk = "127.0.0.1:0"
+[mesh]
+listen = "127.0.0.1:0"
 `;
 
 /** Names that dashboards are built on, with the labels that tell their figures apart. */
@@ -35,9 +35,16 @@ const PROMISED = [
   "quartet_echo_delivered_messages_total",
   "quartet_echo_dropped_messages_total",
   "quartet_echo_slow_clients",
+  "quartet_echo_long_lines_total",
+  "quartet_kv_keys",
   "quartet_kv_commit_groups_total",
+  "quartet_kv_commit_seconds",
+  "quartet_kv_commit_writes",
   "quartet_task_jobs state",
   "quartet_task_oldest_ready_seconds tube",
+  "quartet_mesh_phase phase",
+  "quartet_mesh_bytes_total direction",
+  "quartet_mesh_partition_records",
 ];
 
 interface Family {

@@ -1,5 +1,6 @@
 import process from "node:process";
 import type { Guard } from "../../auth.ts";
+import { Histogram } from "../../metrics.ts";
 import type { Log } from "../../log.ts";
 import type { Connection } from "../../net/connection.ts";
 import { beginLogin, type Login } from "../../net/login.ts";
@@ -26,6 +27,8 @@ export class BeanstalkDoor {
   readonly maxJobBytes: number;
   readonly counts: DoorCounts = {
     commands: new Map(),
+    duration: new Histogram(),
+    mistakes: 0,
     connections: 0,
     producers: 0,
     workers: 0,

@@ -35,6 +35,9 @@ export class BeanstalkSession {
   #reading: Promise<boolean> | null = null;
   #overlapping: Promise<void>[] = [];
   #overlappingKind: CommandKind | null = null;
+  /** How many commands of this batch were run, and whether one had to wait for others' doings. */
+  #commands = 0;
+  #waited = false;
   #ended = false;
   #quit = false;
   #produces = false;
@@ -61,8 +64,16 @@ export class BeanstalkSession {
         return;
       }
       do {
+        const startMs = performance.now();
+        this.#commands = 0;
+        this.#waited = false;
         await this.#runAll();
         await this.#flush();
+        const seconds = (performance.now() - startMs) / 1000;
+        // To wait for a job is what the client has asked for: it says nothing about this server.
+        if (!this.#waited && this.#commands > 0) {
+          counts.duration.observe(seconds / this.#commands, this.#commands);
+        }
       } while (!this.#quit && await this.#read());
     } catch (error) {
       if (!(error instanceof StorageUnavailableError)) throw error;
@@ -124,6 +135,7 @@ export class BeanstalkSession {
 
   /** Waits for a job or a result, while watching whether the client is still there. */
   async #patiently<T>(pending: Promise<T>): Promise<T> {
+    this.#waited = true;
     await this.#flush();
     let over = false;
     this.#readAhead(() => over);
@@ -153,7 +165,11 @@ export class BeanstalkSession {
     const { kind } = command;
     const client = this.#client;
     const replies = this.#replies;
-    if (kind === "mistake") return replies.word(command.reply);
+    this.#commands++;
+    if (kind === "mistake") {
+      this.#door.counts.mistakes++;
+      return replies.word(command.reply);
+    }
     this.#door.count(kind);
     switch (kind) {
       case "put":

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Histogram } from "../../metrics.ts";
 import { valueBytes } from "../../storage/value.ts";
 import type { JobStats, QueueStats, TubeStats } from "../queue.ts";
 import type { CommandKind } from "./command.ts";
@@ -12,6 +13,10 @@ import type { CommandKind } from "./command.ts";
 export interface DoorCounts {
   /** How often each command came, well-formed. */
   commands: Map<CommandKind, number>;
+  /** How long commands took that did not wait for a job or a result. */
+  duration: Histogram;
+  /** Lines that are no command. */
+  mistakes: number;
   connections: number;
   /** Open connections that have put a job. */
   producers: number;
