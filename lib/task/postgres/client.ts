@@ -1,5 +1,5 @@
-import type postgres from "postgres";
-import { latin1From, type Value, valueFrom } from "../../storage/value.ts";
+import type { MaybePromise } from "../../storage/store.ts";
+import { type Value, valueFrom } from "../../storage/value.ts";
 import {
   backoffDelayMs,
   DEFAULT_TUBE,
@@ -17,27 +17,26 @@ import {
   SAFETY_MARGIN_MS,
   type TubeStats,
 } from "../queue.ts";
+import { countJobs, countTube } from "./counts.ts";
+import type { ReservedRow } from "./lanes.ts";
 import type { LocalTube, Waiter } from "./local_tube.ts";
 import type { LockedJob } from "./locked_job.ts";
 import type { PostgresQueue } from "./queue.ts";
-import type { ReservedRow } from "./lanes.ts";
-import { lockHasRoom } from "./room.ts";
 import {
-  FIRST_IN_STATE,
-  KICKABLE,
-  LOCKED_COLUMNS,
-  NOW,
-  PUT_UNIQUE,
-  query,
-  STATE,
-  STATES,
-} from "./statements.ts";
-import { countJobs, countTube } from "./counts.ts";
-import { Buffer } from "node:buffer";
-import { valueBytes } from "../../storage/value.ts";
+  hasJobs,
+  putUnlessThere,
+  readFirst,
+  readJob,
+  readJobStats,
+  readOutcome,
+  readTubes,
+  reserveOne,
+  writePause,
+} from "./single.ts";
+import { KICKABLE, STATE } from "./statements.ts";
 
-/** How often a unique put is tried while others put and finish jobs with its key. */
-const MAX_UNIQUE_TRIES = 10;
+/** How many of those who wait are told when a pause ends. */
+const MAX_WOKEN = 1000;
 
 /** A client of a {@linkcode PostgresQueue}. */
 export class SharedClient implements QueueClient, Waiter {
@@ -113,16 +112,10 @@ export class SharedClient implements QueueClient, Waiter {
 
   async pauseTube(name: string, pauseMs: number): Promise<boolean> {
     if (!await this.#tubeExists(name)) return false;
-    await this.#queue.ask(async (sql) =>
-      await sql`
-        INSERT INTO quartet.task_tubes AS t (name, paused_until, pause_ms)
-        VALUES (${name}, ${sql.unsafe(NOW)} + ${pauseMs}::bigint, ${pauseMs}::bigint)
-        ON CONFLICT (name) DO UPDATE
-        SET paused_until = excluded.paused_until, pause_ms = excluded.pause_ms`
-    );
+    await this.#queue.ask((sql) => writePause(sql, name, pauseMs));
     const tube = this.#queue.tubes.get(name);
     if (tube !== undefined) tube.pauses++;
-    if (pauseMs === 0) this.#queue.tellReady(name, 1000);
+    if (pauseMs === 0) this.#queue.tellReady(name, MAX_WOKEN);
     else this.#queue.lookIn(pauseMs);
     return true;
   }
@@ -145,28 +138,9 @@ export class SharedClient implements QueueClient, Waiter {
   ): Promise<{ id: JobId; existed: boolean } | Refusal> {
     if (this.#queue.draining) return "DRAINING";
     const tube = this.#used;
-    for (let tries = 0; tries < MAX_UNIQUE_TRIES; tries++) {
-      const [put] = await this.#queue.ask((sql) =>
-        query<{ id: JobId }>(sql, PUT_UNIQUE, [
-          tube.name,
-          key,
-          String(spec.priority),
-          String(Math.ceil(spec.delayMs)),
-          String(Math.max(1000, Math.ceil(spec.ttrMs))),
-          Buffer.from(valueBytes(spec.body)),
-        ])
-      );
-      if (put !== undefined) {
-        this.#queue.counted(tube, [spec]);
-        return { id: put.id, existed: false };
-      }
-      const [existing] = await this.#queue.ask(async (sql) =>
-        await sql<{ id: JobId }[]>`
-          SELECT id FROM quartet.task_jobs WHERE tube = ${tube.name} AND key = ${key}`
-      );
-      if (existing !== undefined) return { id: existing.id, existed: true };
-    }
-    return "OUT_OF_MEMORY";
+    const put = await this.#queue.ask((sql) => putUnlessThere(sql, tube.name, { key, spec }));
+    if (!put.existed) this.#queue.counted(tube, [spec]);
+    return put;
   }
 
   // Consuming
@@ -195,22 +169,10 @@ export class SharedClient implements QueueClient, Waiter {
   }
 
   async reserveJob(id: JobId): Promise<JobBody | null> {
-    if (this.#queue.draining) return null;
+    if (this.#queue.draining || !isId(id)) return null;
+    const holder = { daemon: this.#queue.daemon, client: this.#number };
     const row = await this.#queue.ask((sql) =>
-      sql.begin(async (sql) => {
-        const [job] = await sql<{ tube: string }[]>`
-          SELECT tube FROM quartet.task_jobs WHERE id = ${id} AND state <> ${STATE.reserved}
-          FOR UPDATE`;
-        if (job === undefined) return null;
-        const tube = { name: job.tube, rules: this.#queue.options.rulesOf(job.tube) };
-        if (!await lockHasRoom(sql, tube)) return null;
-        const [row] = await sql<ReservedRow[]>`
-          UPDATE quartet.task_jobs SET state = ${STATE.reserved}, daemon = ${this.#queue.daemon},
-            client = ${this.#number}, due_at = ${sql.unsafe(NOW)} + ttr_ms,
-            reserves = reserves + 1
-          WHERE id = ${id} RETURNING id, ttr_ms, body`;
-        return row!;
-      }) as Promise<ReservedRow | null>
+      reserveOne(sql, id, { ...holder, rulesOf: this.#queue.options.rulesOf })
     );
     if (row === null) return null;
     this.#queue.lookIn(row.ttr_ms);
@@ -294,33 +256,16 @@ export class SharedClient implements QueueClient, Waiter {
     });
   }
 
-  async peek(id: JobId): Promise<JobBody | null> {
-    if (!isId(id)) return null;
-    const [row] = await this.#queue.ask(async (sql) =>
-      await sql<{ body: Uint8Array }[]>`SELECT body FROM quartet.task_jobs WHERE id = ${id}`
-    );
-    return row === undefined ? null : { id, body: valueFrom(row.body) };
+  peek(id: JobId): MaybePromise<JobBody | null> {
+    return isId(id) ? this.#queue.ask((sql) => readJob(sql, id)) : null;
   }
 
-  async peekState(state: "ready" | "delayed" | "buried"): Promise<JobBody | null> {
-    const [row] = await this.#queue.ask((sql) =>
-      query<{ id: JobId; body: Uint8Array }>(sql, FIRST_IN_STATE[state], [this.#used.name])
-    );
-    return row === undefined ? null : { id: row.id, body: valueFrom(row.body) };
+  peekState(state: "ready" | "delayed" | "buried"): Promise<JobBody | null> {
+    return this.#queue.ask((sql) => readFirst(sql, this.#used.name, state));
   }
 
-  async result(id: JobId): Promise<Outcome | null> {
-    if (!isId(id)) return null;
-    const [row] = await this.#queue.ask(async (sql) =>
-      await sql<{ state: number | null; body: Uint8Array }[]>`
-        SELECT NULL::int AS state, body FROM quartet.task_results
-        WHERE id = ${id} AND expires_at > ${sql.unsafe(NOW)}
-        UNION ALL
-        SELECT state, CASE WHEN state = ${STATE.buried} THEN reason ELSE '' END
-        FROM quartet.task_jobs WHERE id = ${id}`
-    );
-    if (row === undefined) return null;
-    return { state: row.state === null ? "done" : STATES[row.state]!, body: valueFrom(row.body) };
+  result(id: JobId): MaybePromise<Outcome | null> {
+    return isId(id) ? this.#queue.ask((sql) => readOutcome(sql, id)) : null;
   }
 
   async wait(id: JobId, timeoutMs: number): Promise<Outcome | "TIMED_OUT" | null> {
@@ -345,33 +290,8 @@ export class SharedClient implements QueueClient, Waiter {
     }
   }
 
-  async statsJob(id: JobId): Promise<JobStats | null> {
-    if (!isId(id)) return null;
-    const [row] = await this.#queue.ask(async (sql) =>
-      await sql`SELECT ${sql.unsafe(LOCKED_COLUMNS)}, key, created_at
-        FROM quartet.task_jobs WHERE id = ${id}`
-    );
-    if (row === undefined) return null;
-    const state = STATES[row.state]!;
-    const timed = state === "reserved" || state === "delayed";
-    return {
-      id,
-      tube: row.tube,
-      state,
-      priority: row.priority,
-      ageMs: Math.max(0, row.now - row.created_at),
-      delayMs: row.delay_ms,
-      ttrMs: row.ttr_ms,
-      leftMs: timed ? Math.max(0, row.due_at - row.now) : 0,
-      reserves: row.reserves,
-      timeouts: row.timeouts,
-      releases: row.releases,
-      buries: row.buries,
-      kicks: row.kicks,
-      attempts: row.attempts,
-      reason: latin1From(row.reason),
-      key: row.key ?? "",
-    };
+  statsJob(id: JobId): MaybePromise<JobStats | null> {
+    return isId(id) ? this.#queue.ask((sql) => readJobStats(sql, id)) : null;
   }
 
   async statsTube(name: string): Promise<TubeStats | null> {
@@ -380,10 +300,8 @@ export class SharedClient implements QueueClient, Waiter {
   }
 
   async listTubes(): Promise<string[]> {
-    const rows = await this.#queue.ask(async (sql) =>
-      await sql<{ tube: string }[]>`SELECT DISTINCT tube FROM quartet.task_jobs ORDER BY tube`
-    );
-    return [...new Set([...this.#queue.tubes.keys(), ...rows.map(({ tube }) => tube)])];
+    const tubes = await this.#queue.ask((sql) => readTubes(sql));
+    return [...new Set([...this.#queue.tubes.keys(), ...tubes])];
   }
 
   async stats(): Promise<QueueStats> {
@@ -490,11 +408,7 @@ export class SharedClient implements QueueClient, Waiter {
   }
 
   async #tubeExists(name: string): Promise<boolean> {
-    if (this.#queue.tubes.has(name)) return true;
-    const rows = await this.#queue.ask(async (sql: postgres.Sql) =>
-      await sql`SELECT FROM quartet.task_jobs WHERE tube = ${name} LIMIT 1`
-    );
-    return rows.length > 0;
+    return this.#queue.tubes.has(name) || await this.#queue.ask((sql) => hasJobs(sql, name));
   }
 }
 

@@ -1,0 +1,158 @@
+/**
+ * What is asked of the database for one job or tube alone: it is asked seldom, and so not gathered.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import type postgres from "postgres";
+import { StorageUnavailableError } from "../../storage/store.ts";
+import { latin1From, valueBytes, valueFrom } from "../../storage/value.ts";
+import type { JobBody, JobId, JobSpec, JobStats, Outcome, TubeRules } from "../queue.ts";
+import type { ReservedRow } from "./lanes.ts";
+import { lockHasRoom } from "./room.ts";
+import {
+  FIRST_IN_STATE,
+  LOCKED_COLUMNS,
+  NOW,
+  PUT_UNIQUE,
+  query,
+  STATE,
+  STATES,
+} from "./statements.ts";
+
+/** How often a unique put is tried while others put and finish jobs with its key. */
+const MAX_UNIQUE_TRIES = 10;
+
+/** The least time to run, in milliseconds. */
+const MIN_TTR_MS = 1000;
+
+/** A job by its id. */
+export async function readJob(sql: postgres.Sql, id: JobId): Promise<JobBody | null> {
+  const [row] = await sql<{ body: Uint8Array }[]>`
+    SELECT body FROM quartet.task_jobs WHERE id = ${id}`;
+  return row === undefined ? null : { id, body: valueFrom(row.body) };
+}
+
+/** The first job of a tube in a state. */
+export async function readFirst(
+  sql: postgres.Sql,
+  tube: string,
+  state: "ready" | "delayed" | "buried",
+): Promise<JobBody | null> {
+  const [row] = await query<{ id: JobId; body: Uint8Array }>(sql, FIRST_IN_STATE[state], [tube]);
+  return row === undefined ? null : { id: row.id, body: valueFrom(row.body) };
+}
+
+/** What is known of a job. */
+export async function readOutcome(sql: postgres.Sql, id: JobId): Promise<Outcome | null> {
+  const [row] = await sql<{ state: number | null; body: Uint8Array }[]>`
+    SELECT NULL::int AS state, body FROM quartet.task_results
+    WHERE id = ${id} AND expires_at > ${sql.unsafe(NOW)}
+    UNION ALL
+    SELECT state, CASE WHEN state = ${STATE.buried} THEN reason ELSE '' END
+    FROM quartet.task_jobs WHERE id = ${id}`;
+  if (row === undefined) return null;
+  return { state: row.state === null ? "done" : STATES[row.state]!, body: valueFrom(row.body) };
+}
+
+/** The figures of a job. */
+export async function readJobStats(sql: postgres.Sql, id: JobId): Promise<JobStats | null> {
+  const [row] = await sql`
+    SELECT ${sql.unsafe(LOCKED_COLUMNS)}, key, created_at
+    FROM quartet.task_jobs WHERE id = ${id}`;
+  if (row === undefined) return null;
+  const state = STATES[row.state]!;
+  const timed = state === "reserved" || state === "delayed";
+  return {
+    id,
+    tube: row.tube,
+    state,
+    priority: row.priority,
+    ageMs: Math.max(0, row.now - row.created_at),
+    delayMs: row.delay_ms,
+    ttrMs: row.ttr_ms,
+    leftMs: timed ? Math.max(0, row.due_at - row.now) : 0,
+    reserves: row.reserves,
+    timeouts: row.timeouts,
+    releases: row.releases,
+    buries: row.buries,
+    kicks: row.kicks,
+    attempts: row.attempts,
+    reason: latin1From(row.reason),
+    key: row.key ?? "",
+  };
+}
+
+/** The tubes that have jobs. */
+export async function readTubes(sql: postgres.Sql): Promise<string[]> {
+  const rows = await sql<{ tube: string }[]>`
+    SELECT DISTINCT tube FROM quartet.task_jobs ORDER BY tube`;
+  return rows.map(({ tube }) => tube);
+}
+
+/** Whether a tube has jobs. */
+export async function hasJobs(sql: postgres.Sql, tube: string): Promise<boolean> {
+  const rows = await sql`SELECT FROM quartet.task_jobs WHERE tube = ${tube} LIMIT 1`;
+  return rows.length > 0;
+}
+
+/** Pauses a tube; 0 ends that. */
+export async function writePause(
+  sql: postgres.Sql,
+  tube: string,
+  pauseMs: number,
+): Promise<void> {
+  await sql`
+    INSERT INTO quartet.task_tubes AS t (name, paused_until, pause_ms)
+    VALUES (${tube}, ${sql.unsafe(NOW)} + ${pauseMs}::bigint, ${pauseMs}::bigint)
+    ON CONFLICT (name) DO UPDATE
+    SET paused_until = excluded.paused_until, pause_ms = excluded.pause_ms`;
+}
+
+/** Reserves a job by its id; `null` if that cannot be done. */
+export async function reserveOne(
+  sql: postgres.Sql,
+  id: JobId,
+  holder: { daemon: number; client: number; rulesOf: (tube: string) => TubeRules },
+): Promise<ReservedRow | null> {
+  return await (sql.begin(async (sql) => {
+    const [job] = await sql<{ tube: string }[]>`
+      SELECT tube FROM quartet.task_jobs WHERE id = ${id} AND state <> ${STATE.reserved}
+      FOR UPDATE`;
+    if (job === undefined) return null;
+    if (!await lockHasRoom(sql, { name: job.tube, rules: holder.rulesOf(job.tube) })) return null;
+    const [row] = await sql<ReservedRow[]>`
+      UPDATE quartet.task_jobs SET state = ${STATE.reserved}, daemon = ${holder.daemon},
+        client = ${holder.client}, due_at = ${sql.unsafe(NOW)} + ttr_ms, reserves = reserves + 1
+      WHERE id = ${id} RETURNING id, priority, client, ttr_ms, body`;
+    return row!;
+  }) as Promise<ReservedRow | null>);
+}
+
+/**
+ * Puts a job, unless its tube has one with its key.
+ *
+ * @throws {Error} If others keep putting and finishing jobs with this key all the time.
+ */
+export async function putUnlessThere(
+  sql: postgres.Sql,
+  tube: string,
+  { key, spec }: { key: string; spec: JobSpec },
+): Promise<{ id: JobId; existed: boolean }> {
+  for (let tries = 0; tries < MAX_UNIQUE_TRIES; tries++) {
+    const [put] = await query<{ id: JobId }>(sql, PUT_UNIQUE, [
+      tube,
+      key,
+      String(spec.priority),
+      String(Math.ceil(spec.delayMs)),
+      String(Math.max(MIN_TTR_MS, Math.ceil(spec.ttrMs))),
+      Buffer.from(valueBytes(spec.body)),
+    ]);
+    if (put !== undefined) return { id: put.id, existed: false };
+    const [existing] = await sql<{ id: JobId }[]>`
+      SELECT id FROM quartet.task_jobs WHERE tube = ${tube} AND key = ${key}`;
+    if (existing !== undefined) return { id: existing.id, existed: true };
+  }
+  throw new StorageUnavailableError(`storage unavailable: too many puts with the key "${key}"`);
+}
