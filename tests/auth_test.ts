@@ -29,3 +29,28 @@ Deno.test("FailureCounter: the window passes, and what it remembers is bounded",
   assert.ok(failures.isBlocked("h19999", 5000));
   assert.ok(!failures.isBlocked("h0", 5000), "the oldest is forgotten");
 });
+
+Deno.test("Guard: a proof shows that one token is known to both, for one message", () => {
+  const failures = new FailureCounter(2, 60_000);
+  const old = new Guard(["the-old-token"], failures);
+  const both = new Guard(["the-new-token", "the-old-token"], failures);
+  const other = new Guard(["another-token"], failures);
+  assert.ok(both.isProof(old.prove("a"), "a") && old.isProof(both.prove("a"), "a"));
+  assert.ok(!both.isProof(old.prove("a"), "b"));
+  assert.ok(!both.isProof(other.prove("a"), "a"));
+  for (const proof of [[], [""], ["x".repeat(64)], [`${old.prove("a")[0]}0`], ["\u{1f600}"]]) {
+    assert.ok(!both.isProof(proof, "a"));
+  }
+  assert.ok(!old.prove("a").join().includes("token"));
+  assert.equal(old.checkProof(both.prove("a"), "a", "h"), "right");
+  assert.equal(old.checkProof(other.prove("a"), "a", "h"), "wrong");
+  assert.equal(old.checkProof(other.prove("a"), "a", "h"), "wrong");
+  assert.equal(old.checkProof(both.prove("a"), "a", "h"), "blocked");
+});
+
+Deno.test("Guard: no more than 16 proofs are looked at", () => {
+  const guard = new Guard(["a-good-token"], new FailureCounter(10, 1000));
+  const wrong = Array.from({ length: 16 }, () => "0".repeat(64));
+  assert.ok(guard.isProof([...wrong.slice(1), ...guard.prove("a")], "a"));
+  assert.ok(!guard.isProof([...wrong, ...guard.prove("a")], "a"));
+});

@@ -6,7 +6,8 @@
  */
 
 import assert from "node:assert/strict";
-import { formatAddress } from "../../lib/net/address.ts";
+import { formatAddress, parseAddress } from "../../lib/net/address.ts";
+import { SERVICES } from "../../lib/services.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
 import { startDaemon } from "../support/daemon.ts";
@@ -132,4 +133,32 @@ Deno.test("quartet serve: a token that is new after a reload opens the door for 
   assert.equal(await fresh.line(), "OK\n");
   assert.equal(await fresh.line(), "hello\n");
   assert.equal(await old.line(), "hello\n", "who is in stays in");
+});
+
+Deno.test("quartet serve: every service that a token opens asks for it, at each of its addresses", async () => {
+  const names = SERVICES.map(({ name }) => name);
+  const sections = names.map((name) => (
+    `[${name}]\nlisten = "127.0.0.1:0"\n${name === "task" ? 'beanstalk = "127.0.0.1:0"\n' : ""}`
+  ));
+  await using daemon = await startDaemon({
+    config: `[storage]\nurl = "memory:"\n${sections.join("")}[auth.tokens.test]\n` +
+      `env = "TEST_TOKEN"\nservices = ${JSON.stringify(names)}\n`,
+    env: { TEST_TOKEN: TOKEN },
+  });
+  const found = [...daemon.log.matchAll(/Listening service=(\S+) address=(\S+)/g)];
+  assert.deepEqual(new Set(found.map(([, name]) => name)), new Set(names));
+  for (const [, name, address] of found) {
+    if (name === "admin") {
+      for (const path of ["/", "/metrics", "/state", "/consoles/echo"]) {
+        const reply = await fetch(`http://${address}${path}`, { redirect: "manual" });
+        await reply.body?.cancel();
+        assert.ok([303, 401].includes(reply.status), `${path}: ${reply.status}`);
+      }
+      continue;
+    }
+    using client = await TestClient.connect(parseAddress(address!));
+    await client.send("hello\r\n");
+    await client.closeWrite();
+    assert.match(await client.rest(), /^(-NOAUTH |ERR AUTH token |TOKEN_EXPECTED)/, name);
+  }
 });
