@@ -8,9 +8,12 @@ export class EventStream {
   readonly #response: ServerResponse;
   readonly #ended = new AbortController();
   readonly #heartbeat: ReturnType<typeof setInterval>;
+  #bytesLeft: number;
 
-  constructor(response: ServerResponse) {
+  /** @param maxBytes After about so many it ends; a page then asks for another one by itself. */
+  constructor(response: ServerResponse, maxBytes: number) {
     this.#response = response;
+    this.#bytesLeft = maxBytes;
     this.#heartbeat = setInterval(() => response.write(":\n\n"), HEARTBEAT_MS);
     response.on("close", () => this.end());
     response.flushHeaders();
@@ -30,7 +33,10 @@ export class EventStream {
    */
   async send(event: string, data: unknown): Promise<void> {
     if (this.ended.aborted) return;
-    if (this.#response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`)) return;
+    const text = `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
+    this.#bytesLeft -= text.length;
+    if (this.#bytesLeft < 0) return this.end();
+    if (this.#response.write(text)) return;
     const room = Promise.withResolvers<void>();
     this.#response.once("drain", room.resolve);
     this.ended.addEventListener("abort", () => room.resolve(), { once: true });

@@ -21,6 +21,12 @@ const MAX_HEADER_BYTES = 16 * 1024;
 /** After how long without a request a connection is closed. */
 const KEEP_ALIVE_MS = 15_000;
 
+/** How many answers a connection may be owed: one that sends more requests than that is cut. */
+const MAX_OWED = 16;
+
+/** How long a stream of events over TLS may get: so much its reader can leave unread. */
+const MAX_TLS_STREAM_BYTES = 16 * 1024 * 1024;
+
 /** How often connections are looked at for the time limit of a request, at most. */
 const CHECK_MS = 1000;
 
@@ -87,6 +93,8 @@ export class HttpServer {
   readonly #options: HttpServerOptions;
   readonly #sockets = new Set<Socket>();
   readonly #streams = new Set<EventStream>();
+  /** How many answers are on their way to a connection. */
+  readonly #owed = new WeakMap<Socket, number>();
   readonly #stats = { accepted: 0, refused: 0, receivedBytes: 0, sentBytes: 0 };
 
   /**
@@ -197,6 +205,7 @@ export class HttpServer {
   async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const { log, handle } = this.#options;
     response.on("error", () => response.destroy());
+    if (!this.#countOwed(incoming.socket, response)) return void incoming.socket.destroy();
     try {
       const body = await this.#readBody(incoming);
       const { pathname, searchParams } = new URL(incoming.url ?? "/", "http://localhost");
@@ -219,6 +228,15 @@ export class HttpServer {
     }
   }
 
+  /** Counts an answer until it is sent; `false` if there are too many already. */
+  #countOwed(socket: Socket, response: ServerResponse): boolean {
+    const owed = this.#owed.get(socket) ?? 0;
+    if (owed >= MAX_OWED) return false;
+    this.#owed.set(socket, owed + 1);
+    response.on("close", () => this.#owed.set(socket, this.#owed.get(socket)! - 1));
+    return true;
+  }
+
   async #readBody(incoming: IncomingMessage): Promise<string> {
     const { maxBodyBytes } = this.#options;
     const { promise, resolve, reject } = Promise.withResolvers<string>();
@@ -239,7 +257,10 @@ export class HttpServer {
 
   async #reply(response: ServerResponse, reply: HttpReply): Promise<void> {
     const { status, type, headers = {}, body } = reply;
-    if (!this.#server.listening) response.setHeader("connection", "close");
+    // Deno says of what it writes over TLS that it is sent before the peer has taken it, so it would
+    // keep any number of answers for one who asks and does not read.
+    const isTls = this.#options.tls !== undefined;
+    if (!this.#server.listening || isTls) response.setHeader("connection", "close");
     const all = { ...this.#options.headers, "content-type": `${type}; charset=utf-8`, ...headers };
     if (typeof body === "string") {
       const bytes = new TextEncoder().encode(body);
@@ -248,7 +269,7 @@ export class HttpServer {
       return;
     }
     response.writeHead(status, all);
-    const stream = new EventStream(response);
+    const stream = new EventStream(response, isTls ? MAX_TLS_STREAM_BYTES : Infinity);
     this.#streams.add(stream);
     try {
       if (!this.#server.listening) stream.end();

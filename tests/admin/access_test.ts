@@ -169,3 +169,25 @@ Deno.test("admin: a certificate that cannot be used is named, and the one in for
   const { port } = server.address as { port: number };
   assert.equal((await ask(port, files.ca))[0], "ok\n");
 });
+
+Deno.test("admin: one who asks and asks and does not read is cut, with TLS and without", async () => {
+  await using certificates = await makeCertificates();
+  for (const tls of [undefined, certificates.server]) {
+    await using server = await startGuarded(tls ? { tls } : {});
+    const { hostname, port } = server.address as { hostname: string; port: number };
+    const caCerts = [certificates.ca];
+    using conn = tls
+      ? await Deno.connectTls({ hostname: "localhost", port, caCerts })
+      : await Deno.connect({ hostname, port });
+    const requests = new TextEncoder().encode(
+      "GET /login HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(200),
+    );
+    const flood = async () => {
+      for (let sent = 0; sent < 32 * 1024 * 1024;) sent += await conn.write(requests);
+    };
+    const ends = ["ConnectionReset", "BrokenPipe", "UnexpectedEof", "ConnectionAborted"];
+    await assert.rejects(within(20_000, "the end of the connection", flood()), (error: Error) => {
+      return ends.includes(error.name);
+    });
+  }
+});
