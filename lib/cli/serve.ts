@@ -54,9 +54,10 @@ async function runDaemon(signals: Signals, read: () => LoadedConfig): Promise<nu
   }
   log.info("Draining", { signal });
   await systemd.send("STOPPING=1", "STATUS=Draining");
-  await Promise.race([daemon.drain(), signals.interruptedTwice]);
+  const cut = signals.interruptedTwice.then(() => true);
+  const isCut = await Promise.race([daemon.drain().then(() => false), cut]);
   log.info("Stopped");
-  return signals.interrupts > 1 ? EXIT.INTERRUPTED : EXIT.OK;
+  return isCut ? EXIT.INTERRUPTED : EXIT.OK;
 }
 
 async function start(

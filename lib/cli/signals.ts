@@ -1,14 +1,19 @@
 const STOP_SIGNALS: readonly Deno.Signal[] = ["SIGINT", "SIGTERM"];
 
+/**
+ * SIGINTs that follow the first within this time are the same one: a Ctrl-C goes to everything that
+ * runs at the terminal, and `deno task` and npx pass theirs on to the daemon, which has it already.
+ */
+const SAME_INTERRUPT_MS = 500;
+
 /** The signals that the daemon obeys, from the moment this is made. */
 export class Signals implements Disposable {
-  /** How often SIGINT has come. */
-  interrupts = 0;
   /** Resolves with the second SIGINT. */
   readonly interruptedTwice: Promise<void>;
 
   readonly #waiting: Deno.Signal[] = [];
   readonly #handlers = new Map<Deno.Signal, () => void>();
+  #interruptedMs: number | undefined;
   #arrived = Promise.withResolvers<void>();
 
   constructor() {
@@ -17,13 +22,19 @@ export class Signals implements Disposable {
     const onWindows = Deno.build.os === "windows";
     for (const signal of onWindows ? ["SIGINT"] as const : [...STOP_SIGNALS, "SIGHUP"] as const) {
       const handler = () => {
-        if (signal === "SIGINT" && ++this.interrupts > 1) twice.resolve();
+        if (signal === "SIGINT" && this.#isSecondInterrupt()) twice.resolve();
         this.#waiting.push(signal);
         this.#arrived.resolve();
       };
       this.#handlers.set(signal, handler);
       Deno.addSignalListener(signal, handler);
     }
+  }
+
+  #isSecondInterrupt(): boolean {
+    const nowMs = performance.now();
+    this.#interruptedMs ??= nowMs;
+    return nowMs - this.#interruptedMs > SAME_INTERRUPT_MS;
   }
 
   /** The next signal that has not been handed out. */
