@@ -2,6 +2,7 @@ import type { LoadedConfig } from "../config/load.ts";
 import { Daemon } from "../daemon.ts";
 import { createLog, type Log, type LogOptions } from "../log.ts";
 import { RecentLog } from "../recent_log.ts";
+import { isDriverFault } from "../storage/driver_fault.ts";
 import { SERVICES } from "../services.ts";
 import { VERSION } from "../version.ts";
 import { type Command, CommandError, EXIT } from "./command.ts";
@@ -103,6 +104,10 @@ function logUnhandledErrors(log: Log): void {
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
     const { reason } = event;
+    if (isDriverFault(reason)) {
+      log.debug("A connection to the database ended while it was made", { error: reason.message });
+      return;
+    }
     const stack = reason instanceof Error ? reason.stack : undefined;
     log.error("A bug: an error that nobody handles", { error: String(reason), stack });
   });
