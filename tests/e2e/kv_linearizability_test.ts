@@ -79,7 +79,8 @@ async function runClient(
       const reply = (await client.line()).trimEnd();
       event.repliedMs = performance.now();
       if (reply.startsWith("ERR storage unavailable")) {
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        // Each command whose outcome is not known doubles what the check may have to try.
+        await new Promise((resolve) => setTimeout(resolve, 200));
       } else {
         event.reply = reply;
       }
