@@ -4,7 +4,7 @@ import { BeanstalkClient, ConnectionLostError } from "../task/beanstalk/client.t
 import { type Command, CommandError, EXIT, UsageError } from "./command.ts";
 import { addressArgument, dial, type DialOptions } from "./dial.ts";
 import { serveTasks } from "./work_push.ts";
-import { commandRunner, type JobRunner, square } from "./work_runner.ts";
+import { commandRunner, type JobRunner, square, WorkerError } from "./work_runner.ts";
 import { SERVER_OPTIONS, showToken, tlsOptions, tokenOption } from "./server_options.ts";
 import { printError } from "./terminal.ts";
 
@@ -90,7 +90,7 @@ async function stayConnected(
       await serve(conn, { stopping, ready: () => backoffMs = RECONNECT_MIN_MS });
       if (stopping.aborted) return;
     } catch (error) {
-      if (error instanceof UsageError) throw error;
+      if (error instanceof UsageError || error instanceof WorkerError) throw error;
       if (!(error instanceof ConnectionLostError || error instanceof CommandError)) throw error;
       if (stopping.aborted) return;
       printError(error.message.split(";")[0]!);

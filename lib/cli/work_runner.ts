@@ -19,6 +19,11 @@ export type JobOutcome =
 /** Does a job. */
 export type JobRunner = (job: Job) => Promise<JobOutcome>;
 
+/** The worker cannot go on, and to try again would not help. */
+export class WorkerError extends CommandError {
+  override name = "WorkerError";
+}
+
 /** The largest result of a command. */
 const MAX_RESULT_BYTES = 64 * 1024 * 1024;
 
@@ -56,7 +61,7 @@ export function commandRunner([command, ...args]: readonly string[]): JobRunner 
         stderr: "piped",
       }).spawn();
     } catch (error) {
-      throw new CommandError(`Cannot run "${command}": ${(error as Error).message}`);
+      throw new WorkerError(`Cannot run "${command}": ${(error as Error).message}`);
     }
     const kill = () => endChild(child);
     lost.addEventListener("abort", kill);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Listener } from "../../lib/net/listener.ts";
 import { PushDoor } from "../../lib/task/push/door.ts";
 import { within } from "../support/within.ts";
-import { put, spec } from "../task/queue_suite.ts";
+import { put, reserve, spec } from "../task/queue_suite.ts";
 import { type OpenDoor, openDoor, queueOptions, SILENT_LOG } from "../task/support.ts";
 import { MemoryQueue } from "../../lib/task/memory/queue.ts";
 import { SYSTEM_CLOCK } from "../../lib/task/clock.ts";
@@ -192,4 +192,16 @@ Deno.test("quartet put and work: a command line that makes no sense is told so",
     assert.equal(code, 2, stderr);
     assert.match(stderr, message);
   }));
+});
+
+Deno.test("quartet work: a command that cannot be run ends it, and the job is for others", async () => {
+  await using door = await openDoor();
+  await using worker = new Run(["work", at(door), "--", "/no/such/command"]);
+  const client = door.queue.connect();
+  const id = await put(client, spec("x"));
+  const { code, stderr } = await worker.result;
+  assert.equal(code, 1);
+  assert.match(stderr, /^Cannot run "\/no\/such\/command": /m);
+  assert.equal((await reserve(client)).id, id);
+  client.close();
 });
