@@ -191,3 +191,58 @@ Deno.test("/readyz: fails while the daemon drains, and answers as long as anothe
   await flood;
   assert.equal((await daemon.ended()).code, 0);
 });
+
+/** Switches a service as the page does. */
+async function switchService(daemon: DaemonProcess, name: string, enabled: boolean) {
+  const origin = originOf(daemon);
+  const response = await fetch(`${origin}/services/${name}`, {
+    method: "POST",
+    headers: { origin },
+    body: JSON.stringify({ enabled }),
+  });
+  return { status: response.status, text: await response.text() };
+}
+
+Deno.test("admin: a service that is switched off lets its clients go, until the next reload", async () => {
+  await using daemon = await startDaemon({ config: `${ADMIN}${ECHO}` });
+  using client = await TestClient.connect(daemon.address("echo"));
+  await client.send("before\n");
+  assert.equal(await client.line(), "before\n");
+  assert.equal((await switchService(daemon, "echo", false)).status, 200);
+  assert.equal(await client.rest(), "");
+  await assert.rejects(TestClient.connect(daemon.address("echo")), Deno.errors.ConnectionRefused);
+  assert.equal((await fetch(`${originOf(daemon)}/readyz`)).status, 200, "off is no problem");
+  daemon.signal("SIGHUP");
+  await daemon.logged(/msg=Reloaded/);
+  using second = await TestClient.connect(daemon.address("echo"));
+  await second.send("after\n");
+  assert.equal(await second.line(), "after\n");
+});
+
+Deno.test("admin: a service that cannot start is said to be so, and stays off", async () => {
+  await using other = await startDaemon({ config: ECHO });
+  const taken = formatAddress(other.address("echo"));
+  const config = `${ADMIN}[echo]\nenabled = false\nlisten = "${taken}"\n`;
+  await using daemon = await startDaemon({ config });
+  const { status, text } = await switchService(daemon, "echo", true);
+  assert.equal(status, 409);
+  assert.match(text, /Cannot start echo: Cannot listen on .*: the address is taken/);
+  assert.equal((await fetch(`${originOf(daemon)}/readyz`)).status, 200);
+  await other.stop();
+  assert.equal((await switchService(daemon, "echo", true)).status, 200);
+});
+
+Deno.test("/readyz: a service that a reload could not start is a reason", async () => {
+  await using other = await startDaemon({ config: ECHO });
+  const taken = formatAddress(other.address("echo"));
+  await using daemon = await startDaemon({ config: ADMIN });
+  const config = await Deno.readTextFile(daemon.configFile);
+  const wanted = config.replace("[echo]\nenabled = false", `[echo]\nlisten = "${taken}"`);
+  await Deno.writeTextFile(daemon.configFile, wanted);
+  daemon.signal("SIGHUP");
+  await daemon.logged(/msg="Cannot apply the new configuration"/);
+  await daemon.logged(/msg=Reloaded/);
+  const response = await fetch(`${originOf(daemon)}/readyz`);
+  assert.equal(response.status, 503);
+  assert.match((await response.json()).reasons.join(), /^echo: Cannot start echo: .*is taken/);
+});
