@@ -44,6 +44,8 @@ export interface Bucket {
 export class BucketStore {
   /** The slots. */
   readonly slab: SharedArrayBuffer;
+  /** The slots, as bytes. */
+  readonly bytes: Uint8Array;
   /** The buckets, in key order. A bucket that is too large is replaced by its parts. */
   readonly buckets: Bucket[] = [];
   /** How much was spilled, in bytes. */
@@ -53,7 +55,6 @@ export class BucketStore {
   /** How many slots there are. */
   readonly slots: number;
 
-  readonly #bytes: Uint8Array;
   readonly #free: number[] = [];
   readonly #waiting: ((slot: number) => void)[] = [];
   readonly #onFree: () => void;
@@ -78,7 +79,7 @@ export class BucketStore {
   ) {
     this.slots = Math.floor(memoryBytes / SLOT_BYTES);
     this.slab = new SharedArrayBuffer(this.slots * SLOT_BYTES);
-    this.#bytes = new Uint8Array(this.slab);
+    this.bytes = new Uint8Array(this.slab);
     this.spillPath = spillPath;
     this.#onFree = onFree;
     this.#onFailure = onFailure;
@@ -228,7 +229,7 @@ export class BucketStore {
       const from = piece.slot * SLOT_BYTES;
       for (let written = 0; written < piece.bytes;) {
         if (this.#closed) return;
-        const rest = this.#bytes.subarray(from + written, from + piece.bytes);
+        const rest = this.bytes.subarray(from + written, from + piece.bytes);
         written += await this.#spill!.write(rest);
       }
       piece.spilledAt = this.spilledBytes;

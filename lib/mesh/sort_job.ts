@@ -65,7 +65,7 @@ const OPEN_PART = 1 / 4;
 /** Slots that are open or wait to be sent take this part at most; the rest can be spilled. */
 const OUTBOUND_PART = 1 / 2;
 /** So many full slots can be on their way from a worker. */
-const SPARE_SLOTS = 32;
+const SPARE_SLOTS = 64;
 /** So many slots are left for what peers send. */
 const RESERVED_SLOTS = 16;
 /** So many data frames are sent in one write. */
@@ -409,7 +409,7 @@ export class SortJob {
   }
 
   async #sendData(peer: PeerState, dealing: Promise<void>): Promise<void> {
-    const slab = new Uint8Array(this.#store.slab);
+    const slab = this.#store.bytes;
     const block = new Uint8Array(FRAMES_PER_WRITE * (FRAME_HEADER_BYTES + MAX_DATA_BYTES));
     let dealt = false;
     dealing.then(() => {
@@ -454,7 +454,7 @@ export class SortJob {
     const slot = await Promise.race([this.#store.slot(), this.#ended.promise]);
     if (slot === undefined) return;
     piece.slot = slot;
-    new Uint8Array(this.#store.slab).set(entries, piece.slot * SLOT_BYTES);
+    this.#store.bytes.set(entries, piece.slot * SLOT_BYTES);
     this.#store.add(index, piece);
   }
 

@@ -30,6 +30,8 @@ interface WorkerScope {
 }
 
 const CHUNK_BYTES = 1024 * 1024;
+/** So many pieces are reported in one message: to wake another thread costs as much as a chunk. */
+const PIECES_PER_REPORT = 32;
 const NEWLINE = 0x0a;
 
 class SortWorker {
@@ -38,6 +40,7 @@ class SortWorker {
   readonly #format: RecordFormat;
   readonly #files = new Map<string, Deno.FsFile>();
   #sorter: BucketSorter | undefined;
+  #unreportedBytes = 0;
   /** Slots that came and are not yet with the partitioner. */
   #granted: number[] = [];
   #onGrant: (() => void) | undefined;
@@ -99,13 +102,21 @@ class SortWorker {
 
   #dealt(partitioner: Partitioner): FromSortWorker {
     partitioner.finish();
-    this.#report(partitioner, 0);
+    this.#report(partitioner);
     return { kind: "dealt" };
   }
 
-  #report(partitioner: Partitioner, bytes: number): void {
+  /** Says that so many bytes have been dealt out, now or together with the next. */
+  #count(partitioner: Partitioner, bytes: number): void {
+    this.#unreportedBytes += bytes;
+    if (partitioner.pieces.length >= PIECES_PER_REPORT) this.#report(partitioner);
+  }
+
+  #report(partitioner: Partitioner): void {
     const { pieces } = partitioner;
+    const bytes = this.#unreportedBytes;
     partitioner.pieces = [];
+    this.#unreportedBytes = 0;
     this.#scope.postMessage({ kind: "pieces", pieces, bytes });
   }
 
@@ -115,7 +126,7 @@ class SortWorker {
       partitioner.spare.push(...this.#granted.splice(0));
       at = deal(at);
       if (at >= to || partitioner.spare.length > 0) return at;
-      if (partitioner.pieces.length > 0) this.#report(partitioner, 0);
+      if (partitioner.pieces.length > 0) this.#report(partitioner);
       if (this.#granted.length > 0) continue;
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#onGrant = resolve;
@@ -133,7 +144,7 @@ class SortWorker {
       readFull(file, chunk.subarray(0, bytes));
       const deal = (from: number) => partitioner.dealRecords(chunk, from, bytes, position);
       await this.#deal(partitioner, 0, bytes, deal);
-      this.#report(partitioner, bytes);
+      this.#count(partitioner, bytes);
       position += bytes;
     }
   }
@@ -163,7 +174,7 @@ class SortWorker {
       const lines = chunk.subarray(0, filled);
       const deal = (from: number) => partitioner.dealLines(lines, from, to, position);
       at = await this.#deal(partitioner, at, to, deal);
-      this.#report(partitioner, bytes);
+      this.#count(partitioner, bytes);
       if (at >= to && (to < filled || whole)) return;
       if (filled - at > MAX_LINE_BYTES) throw lineTooLong(position + at);
       chunk.copyWithin(0, at, filled);
@@ -183,7 +194,7 @@ class SortWorker {
         ? (from: number) => partitioner.dealRecords(chunk, from, bytes, position)
         : (from: number) => partitioner.dealEntries(chunk, from, bytes, position);
       await this.#deal(partitioner, 0, bytes, deal);
-      this.#report(partitioner, 0);
+      this.#count(partitioner, 0);
       position += bytes;
     }
   }
