@@ -27,7 +27,7 @@ export function kvMetrics(shared: KvShared): Metric[] {
     {
       type: "histogram",
       name: "command_duration_seconds",
-      help: "How long a command took, as its part of the batch it came in.",
+      help: "How long a command took, as its part of the batch it came in (one batch in 16).",
       samples: [{ labels: { service: "kv" }, histogram: counts.duration }],
     },
     one("counter", "kv_rejected_requests_total", "Requests that made no sense.", counts.rejected),

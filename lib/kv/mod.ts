@@ -81,6 +81,7 @@ async function listen(
       rejected: 0,
       protocolErrors: 0,
       duration: new Histogram(),
+      batches: 0,
     },
     settings: settingsOf(config, storage),
     sessions: new Map(),

@@ -46,11 +46,13 @@ export class ReadBuffer {
    */
   fill(connection: Pick<Connection, "read">): Promise<boolean> {
     this.makeRoom();
-    return connection.read(this.bytes.subarray(this.end)).then((count) => {
-      if (count === null) return false;
-      this.took(count);
-      return true;
-    });
+    return connection.read(this.end === 0 ? this.bytes : this.bytes.subarray(this.end)).then(
+      (count) => {
+        if (count === null) return false;
+        this.took(count);
+        return true;
+      },
+    );
   }
 
   /**

@@ -14,6 +14,7 @@ import type { ReadBuffer } from "../../net/read_buffer.ts";
 import type { MaybePromise } from "../../storage/store.ts";
 import { asReply } from "../failures.ts";
 import type { Session } from "../session.ts";
+import { batchDone, batchStartMs } from "../shared.ts";
 import { RespParser } from "./parser.ts";
 import { CommandError, NO_REPLY, type Reply } from "./reply.ts";
 import { ReplyWriter, type Sink } from "./writer.ts";
@@ -69,7 +70,8 @@ export class RespConnection {
   /** Does the requests that are there. */
   #runRequests(): Pause {
     const session = this.#session, buffer = this.#buffer, parser = this.#parser;
-    const startedMs = performance.now();
+    const { counts } = session.shared;
+    const startMs = batchStartMs(counts);
     let count = 0;
     try {
       for (;;) {
@@ -80,7 +82,7 @@ export class RespConnection {
             return "no request";
           }
           if (status === "error") {
-            session.shared.counts.protocolErrors++;
+            counts.protocolErrors++;
             this.#emit(new CommandError(`ERR ${parser.error}`));
             return "close";
           }
@@ -111,11 +113,8 @@ export class RespConnection {
         if (this.#writer.size >= MAX_OUTPUT_BYTES) return "flush";
       }
     } finally {
-      if (count > 0) {
-        session.lastActiveMs = Date.now();
-        const seconds = (performance.now() - startedMs) / 1000;
-        session.shared.counts.duration.observe(seconds / count, count);
-      }
+      if (count > 0) session.lastActiveMs = Date.now();
+      batchDone(counts, startMs, count);
     }
   }
 

@@ -9,7 +9,7 @@ import type { LineBatch } from "../../net/line_framer.ts";
 import { LineReader } from "../../net/line_reader.ts";
 import type { Entry, Key, MaybePromise } from "../../storage/store.ts";
 import type { RespSocket } from "../resp/connection.ts";
-import type { KvShared } from "../shared.ts";
+import { batchDone, batchStartMs, type KvShared } from "../shared.ts";
 import { errorReply, runText, TEXT_SPACE, type TextReply } from "./commands.ts";
 import { parseTextLine, type TextCommand } from "./parser.ts";
 import { MAX_TEXT_OUTPUT_BYTES, PIECE_BYTES, TextWriter } from "./writer.ts";
@@ -44,12 +44,11 @@ export class TextConnection {
     for (;;) {
       const batch = await this.#reader.read();
       if (batch === null) return;
-      const startedMs = performance.now();
+      const startMs = batchStartMs(this.#shared.counts);
       const goOn = await this.#runLines(batch);
       await this.#settle();
       await this.#writer.flush(this.#socket);
-      const seconds = (performance.now() - startedMs) / 1000;
-      this.#shared.counts.duration.observe(seconds / batch.count, batch.count);
+      batchDone(this.#shared.counts, startMs, batch.count);
       if (!goOn) return;
     }
   }
