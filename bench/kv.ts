@@ -16,7 +16,7 @@ import {
   type RedisLoad,
   textLoad,
 } from "./kv/loads.ts";
-import { mutexServer, quartetKv, redisDurable, redisInMemory } from "./kv/servers.ts";
+import { fillTable, mutexServer, quartetKv, redisDurable, redisInMemory } from "./kv/servers.ts";
 import {
   isInstalled,
   type ServerCommand,
@@ -28,7 +28,7 @@ import { median, residentBytes } from "./support/usage.ts";
 
 const CONNECTIONS = 50;
 const MEMORY_KEYS = 1_000_000;
-const MEMORY_VALUE_BYTES = 64;
+const VALUE_BYTES = 64;
 
 /** What can be measured by itself. */
 const PARTS = ["memory", "sqlite", "postgres", "space"] as const;
@@ -109,17 +109,17 @@ type RedisRow = [load: Omit<RedisLoad, "requests">, wanted: string];
 async function redisTable(
   commands: [own: ServerCommand, other: ServerCommand],
   wanted: RedisRow[],
-  options: Options,
+  { seconds, rounds, share = 1 }: Options & { share?: number },
 ): Promise<string> {
   await using own = await startServer(commands[0]);
   await using other = await startServer(commands[1]);
   const rows: string[][] = [];
   for (const [load, ratio] of wanted) {
-    const requests = Math.round(REQUESTS_PER_SECOND[load.pipeline]! * options.seconds);
+    const requests = Math.round(REQUESTS_PER_SECOND[load.pipeline]! * seconds * share);
     const both = await compare(
       own,
       other,
-      options.rounds,
+      rounds,
       (server) => redisBenchmark(server, { ...load, requests }),
     );
     rows.push(row(`${load.command.toUpperCase()} -P ${load.pipeline}`, ratio, both));
@@ -147,14 +147,17 @@ async function onDisk(options: Options): Promise<string> {
     [{ command: "set", pipeline: 1 }, "≥ 1.0×"],
     [{ command: "set", pipeline: 16 }, ""],
     [{ command: "get", pipeline: 1 }, ""],
-  ], options);
+  ], { ...options, share: 0.25 });
   return `The same: kv on sqlite: beside Redis with appendfsync always.\n\n${table}`;
 }
 
 async function onPostgres({ seconds, rounds }: Options): Promise<string> {
   await using postgres = await PostgresServer.start({ fsync: true });
   await using own = await startServer(quartetKv(await postgres.createDatabase()));
-  await using other = await startServer(mutexServer(await postgres.createDatabase()));
+  const otherUrl = await postgres.createDatabase();
+  await using other = await startServer(mutexServer(otherUrl));
+  fill(own, KEYS, VALUE_BYTES);
+  await fillTable(otherUrl, KEYS, VALUE_BYTES);
   const rows: string[][] = [];
   for (
     const [command, inFlight, wanted] of [
@@ -164,11 +167,11 @@ async function onPostgres({ seconds, rounds }: Options): Promise<string> {
       ["GET", 16, ""],
     ] as const
   ) {
-    const load = { command, inFlight, connections: CONNECTIONS, valueBytes: 64, seconds };
+    const load = { command, inFlight, connections: CONNECTIONS, valueBytes: VALUE_BYTES, seconds };
     const both = await compare(own, other, rounds, (server) => textLoad(server, load));
     rows.push(row(`${command}, ${inFlight} in flight`, wanted, both));
   }
-  return `Text protocol, ${CONNECTIONS} connections, ${KEYS} keys, values of 64 bytes: kv on ` +
+  return `Text protocol, ${CONNECTIONS} connections, ${KEYS} keys, values of ${VALUE_BYTES} bytes: kv on ` +
     `PostgreSQL beside a mutex\naround the same database. Latencies are those of a batch.\n\n` +
     formatTable(HEAD, rows);
 }
@@ -183,12 +186,12 @@ async function space(withRedis: boolean): Promise<string> {
   for (const [name, command, fillUp] of contestants) {
     await using server = await startServer(command);
     const empty = await residentBytes(server.pid);
-    fillUp(server, MEMORY_KEYS, MEMORY_VALUE_BYTES);
+    fillUp(server, MEMORY_KEYS, VALUE_BYTES);
     const full = await residentBytes(server.pid);
     const mib = (bytes: number) => `${(bytes / 1024 / 1024).toFixed(0)} MiB`;
     rows.push([name, mib(empty), mib(full), `${((full - empty) / MEMORY_KEYS).toFixed(0)} B`]);
   }
-  return `Resident memory, ${MEMORY_KEYS} keys of 16 bytes, values of ${MEMORY_VALUE_BYTES}.\n\n` +
+  return `Resident memory, ${MEMORY_KEYS} keys of 16 bytes, values of ${VALUE_BYTES}.\n\n` +
     formatTable(["", "empty", "full", "a key and its value"], rows);
 }
 

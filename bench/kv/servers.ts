@@ -1,3 +1,4 @@
+import postgres from "postgres";
 import { withOthersOff } from "../../tests/support/daemon.ts";
 import { denoRun, quartetServe, ROOT, type ServerCommand } from "../support/servers.ts";
 
@@ -30,4 +31,17 @@ export function mutexServer(databaseUrl: string): ServerCommand {
     const permissions = ["--allow-net", "--allow-env", "--allow-read"];
     return Promise.resolve(denoRun([...permissions, file, String(port), databaseUrl]));
   };
+}
+
+/** Writes keys 0 to `count` where the baseline finds them, in one statement. */
+export async function fillTable(url: string, count: number, valueBytes: number): Promise<void> {
+  const sql = postgres(url, { max: 1 });
+  try {
+    await sql`INSERT INTO pairs
+      SELECT convert_to('key:' || lpad(n::text, 12, '0'), 'UTF8'),
+        convert_to(repeat('v', ${valueBytes}), 'UTF8')
+      FROM generate_series(0, ${count - 1}) AS n`;
+  } finally {
+    await sql.end();
+  }
 }

@@ -82,22 +82,18 @@ export class ReplyWriter {
     }
   }
 
-  /** Sends everything that was collected, and forgets it. */
-  async flush(sink: Sink): Promise<void> {
-    const bytes = this.#bytes, length = this.#length;
-    let at = 0;
-    for (const { at: before, value } of this.#long) {
-      if (before > at) await sink.write(bytes.subarray(at, before));
-      at = before;
-      await sink.write(value);
-    }
-    if (length > at) await sink.write(bytes.subarray(at, length));
+  /**
+   * Sends everything that was collected, and forgets it. Nothing may be appended before the promise
+   * resolves.
+   */
+  flush(sink: Sink): Promise<void> {
+    const bytes = this.#bytes, length = this.#length, long = this.#long;
     this.#length = 0;
-    if (this.#longBytes > 0) {
-      this.#long = [];
-      this.#longBytes = 0;
-    }
     if (bytes.length > KEPT_BYTES) this.#bytes = new Uint8Array(INITIAL_BYTES);
+    if (long.length === 0) return sink.write(bytes.subarray(0, length));
+    this.#long = [];
+    this.#longBytes = 0;
+    return sendParts(sink, bytes.subarray(0, length), long);
   }
 
   #reserve(count: number): void {
@@ -188,4 +184,15 @@ export class ReplyWriter {
     this.#number(EQUALS, text.length + 4);
     this.#text(`txt:${text}\r\n`);
   }
+}
+
+/** Sends long values between the parts of a buffer. */
+async function sendParts(sink: Sink, bytes: Uint8Array, long: LongValue[]): Promise<void> {
+  let at = 0;
+  for (const { at: before, value } of long) {
+    if (before > at) await sink.write(bytes.subarray(at, before));
+    at = before;
+    await sink.write(value);
+  }
+  if (bytes.length > at) await sink.write(bytes.subarray(at));
 }

@@ -51,12 +51,16 @@ export class TextWriter {
     return undefined;
   }
 
-  /** Sends everything that was collected, and forgets it. */
-  async flush(sink: Sink): Promise<void> {
-    const bytes = this.#bytes;
-    if (this.#length > 0) await sink.write(bytes.subarray(0, this.#length));
+  /**
+   * Sends everything that was collected, and forgets it. Nothing may be appended before the promise
+   * resolves.
+   */
+  flush(sink: Sink): Promise<void> {
+    const bytes = this.#bytes, length = this.#length;
+    if (length === 0) return Promise.resolve();
     this.#length = 0;
     if (bytes.length > KEPT_BYTES) this.#bytes = new Uint8Array(INITIAL_BYTES);
+    return sink.write(bytes.subarray(0, length));
   }
 
   async #longValue(value: Value, inList: boolean, sink: Sink): Promise<void> {
