@@ -70,6 +70,9 @@ Deno.test("login: who has shown no token cannot send much", async () => {
     await client.send(encodeRequest(args));
     assert.equal(await client.rest(), `-ERR Protocol error: ${error}\r\n`);
   }
+  using huge = await kv.connect();
+  await huge.send("*2\r\n$4\r\nAUTH\r\n$999999999\r\n");
+  assert.equal(await huge.rest(), "-ERR Protocol error: invalid bulk length\r\n");
   using client = await kv.connect();
   await client.ask("AUTH", TOKEN);
   assert.equal(await client.ask("SET", "a", "x".repeat(100_000)), "+OK\r\n");

@@ -195,7 +195,7 @@ export const CONNECTION_COMMANDS: readonly Command[] = [
     group,
     summary: "Tells who the client is.",
     since: "1.0.0",
-    action: { kind: "session", run: auth },
+    action: { kind: "session", run: auth, alone: true },
   },
   {
     name: "hello",

@@ -99,7 +99,8 @@ export class RespConnection {
           const { protocol } = session;
           const reply = session.run(entry, request);
           if (session.protocol !== protocol) this.#writer.protocol = session.protocol;
-          parser.strict = !session.authenticated;
+          // Whatever changes that waits for all before it, and lets nothing behind it be read before.
+          if (alone) parser.strict = !session.authenticated;
           this.#emit(reply);
           if (alone && reply instanceof Promise) {
             buffer.consume(parser.consumed);

@@ -42,9 +42,9 @@ export class RespParser {
   consumed = 0;
   /** What is wrong, when something is. Nothing can be read after that. */
   error = "";
-  /** Whether the client has yet to show a token; until then it may not send much. */
-  strict = false;
   readonly #limits: RespLimits;
+  /** What holds at the moment: the limits, or less. */
+  #current: RespLimits;
   readonly #array = new Request();
   /** Arguments that are still missing; 0 before a request. */
   #missing = 0;
@@ -54,8 +54,20 @@ export class RespParser {
   #scanned = 0;
 
   constructor(limits: RespLimits) {
-    this.#limits = limits;
+    this.#limits = this.#current = limits;
     this.request = this.#array;
+  }
+
+  /** Says whether the client has yet to show a token; until then it may not send much. */
+  set strict(strict: boolean) {
+    const { maxArguments, maxArgumentBytes } = this.#limits;
+    this.#current = strict
+      ? {
+        ...this.#limits,
+        maxArguments: Math.min(maxArguments, MAX_STRICT_ARGUMENTS),
+        maxArgumentBytes: Math.min(maxArgumentBytes, MAX_STRICT_BYTES),
+      }
+      : this.#limits;
   }
 
   /**
@@ -90,11 +102,9 @@ export class RespParser {
         return "request";
       }
       const count = parseLength(bytes, at + 1, newline);
-      if (!(count <= MAX_ANNOUNCED_ARGUMENTS && count <= this.#limits.maxArguments)) {
-        return this.#fail("invalid multibulk length");
-      }
-      if (this.strict && count > MAX_STRICT_ARGUMENTS) {
-        return this.#fail("unauthenticated multibulk length");
+      if (!(count <= MAX_ANNOUNCED_ARGUMENTS && count <= this.#current.maxArguments)) {
+        const early = count <= this.#limits.maxArguments;
+        return this.#fail(`${early ? "unauthenticated" : "invalid"} multibulk length`);
       }
       at = newline + 2;
       if (count > 0) {
@@ -115,11 +125,9 @@ export class RespParser {
         return this.#fail(`expected '$', got '${String.fromCharCode(bytes[at]!)}'`);
       }
       const length = parseLength(bytes, at + 1, newline);
-      if (!(length >= 0 && length <= this.#limits.maxArgumentBytes)) {
-        return this.#fail("invalid bulk length");
-      }
-      if (this.strict && length > MAX_STRICT_BYTES) {
-        return this.#fail("unauthenticated bulk length");
+      if (!(length >= 0 && length <= this.#current.maxArgumentBytes)) {
+        const early = length >= 0 && length <= this.#limits.maxArgumentBytes;
+        return this.#fail(`${early ? "unauthenticated" : "invalid"} bulk length`);
       }
       const first = newline + 2;
       const next = first + length + 2;
