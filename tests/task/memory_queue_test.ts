@@ -116,6 +116,20 @@ Deno.test("MemoryQueue: old results make way for jobs, and results beyond their 
   assert.equal(queue.stats().results, 1);
 });
 
+Deno.test("MemoryQueue: kicks any number of jobs, and lets others have their turns meanwhile", async () => {
+  const { queue } = manual();
+  const client = queue.connect(), other = queue.connect();
+  const count = 10_000;
+  for (let index = 0; index < count; index++) await put(client, spec("", { delayMs: 1000 }));
+  const kicking = client.kick(count - 1);
+  assert(kicking instanceof Promise);
+  const { ready } = await other.stats();
+  assert(ready > 0 && ready < count - 1, `${ready} jobs were kicked in one turn`);
+  assert.equal(await kicking, count - 1);
+  assert.equal((await other.stats()).ready, count - 1);
+  assert.equal(await client.kick(10), 1);
+});
+
 Deno.test("MemoryQueue: leaves nothing behind when all is done", async () => {
   const { clock, queue } = manual({ limits: { resultTtlMs: 1000 } });
   const client = queue.connect(), worker = queue.connect();

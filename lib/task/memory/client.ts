@@ -21,6 +21,9 @@ import type { MemoryQueue } from "./queue.ts";
 import type { Timed } from "./timers.ts";
 import { type Tube, Watch } from "./tube.ts";
 
+/** How many jobs are kicked before others get their turn. */
+const MAX_KICKED_IN_ONE_TURN = 4096;
+
 /** A client of a {@linkcode MemoryQueue}. */
 export class MemoryClient implements QueueClient, Timed, Watcher {
   readonly #queue: MemoryQueue;
@@ -212,18 +215,10 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
 
   // Looking after
 
-  kick(bound: number): number {
-    const { buried, delayed } = this.#used;
-    const fromBuried = buried.first !== null;
-    let kicked = 0;
-    for (; kicked < bound; kicked++) {
-      const job = fromBuried ? buried.first : delayed.first;
-      if (!job) break;
-      this.#queue.take(job);
-      this.#queue.kickJob(job);
-      this.#told(job);
-    }
-    return kicked;
+  kick(bound: number): number | Promise<number> {
+    const state = this.#used.buried.size > 0 ? "buried" : "delayed";
+    const kicked = this.#kickSome(state, Math.min(bound, MAX_KICKED_IN_ONE_TURN));
+    return kicked < MAX_KICKED_IN_ONE_TURN ? kicked : this.#kickOn(state, bound, kicked);
   }
 
   kickJob(id: JobId): boolean {
@@ -352,6 +347,26 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
   }
 
   // What several of the above need
+
+  /** Goes on kicking, and lets others have their turns. */
+  async #kickOn(state: "buried" | "delayed", bound: number, kicked: number): Promise<number> {
+    for (let count = kicked; count > 0 && kicked < bound; kicked += count) {
+      await new Promise((resolve) => setTimeout(resolve));
+      count = this.#kickSome(state, Math.min(bound - kicked, MAX_KICKED_IN_ONE_TURN));
+    }
+    return kicked;
+  }
+
+  #kickSome(state: "buried" | "delayed", bound: number): number {
+    const jobs = this.#used[state];
+    let kicked = 0;
+    for (let job; kicked < bound && (job = jobs.first); kicked++) {
+      this.#queue.take(job);
+      this.#queue.kickJob(job);
+      this.#told(job);
+    }
+    return kicked;
+  }
 
   /** Notes that this client learns of the present state of a job. */
   #told(job: Job): Job {

@@ -35,6 +35,9 @@ import {
 } from "./single.ts";
 import { KICKABLE, STATE } from "./statements.ts";
 
+/** How many jobs are kicked in one transaction. */
+const KICK_STEP = 1000;
+
 /** How many of those who wait are told when a pause ends. */
 const MAX_WOKEN = 1000;
 
@@ -239,8 +242,12 @@ export class SharedClient implements QueueClient, Waiter {
 
   async kick(bound: number): Promise<number> {
     for (const state of ["buried", "delayed"] as const) {
-      const parameters = [this.#used.name, String(bound)];
-      const kicked = await this.#queue.workOn(KICKABLE[state], parameters, (job) => job.kick());
+      let kicked = 0;
+      for (let count = KICK_STEP; count === KICK_STEP && kicked < bound; kicked += count) {
+        const step = Math.min(bound - kicked, KICK_STEP);
+        const parameters = [this.#used.name, String(step)];
+        count = await this.#queue.workOn(KICKABLE[state], parameters, (job) => job.kick());
+      }
       if (kicked > 0) return kicked;
     }
     return 0;
