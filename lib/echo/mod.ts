@@ -46,7 +46,8 @@ async function start(config: EchoConfig, context: ServiceContext): Promise<Runni
   const stats = () => config.mode === "broadcast" ? room.stats() : confirmer.stats();
   return {
     addresses: [listener.address],
-    console: listener.address,
+    // A console speaks plainly.
+    ...(config.tls === undefined ? { console: listener.address } : {}),
     problems: () => [],
     reread: () => listener.reloadTls(),
     metrics: () => [...connectionMetrics("echo", listener.stats()), ...roomMetrics(stats())],

@@ -12,6 +12,7 @@ import { makeCertificates } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
 import { startDaemon } from "../support/daemon.ts";
 import { denoWords, makeTempDirectory, runQuartet } from "../support/quartet.ts";
+import { within } from "../support/within.ts";
 
 const TOKEN = "a-token-of-the-test";
 
@@ -160,5 +161,39 @@ Deno.test("quartet serve: every service that a token opens asks for it, at each 
     await client.send("hello\r\n");
     await client.closeWrite();
     assert.match(await client.rest(), /^(-NOAUTH |ERR AUTH token |TOKEN_EXPECTED)/, name);
+  }
+});
+
+Deno.test("quartet serve: the page has a console for an echo that speaks plainly, and asks it for a token too", async () => {
+  await using certificates = await makeCertificates();
+  const { cert, key } = certificates.server;
+  for (const tls of [false, true]) {
+    await using daemon = await startDaemon({
+      config: `[admin]\nlisten = "127.0.0.1:0"\n[echo]\nlisten = "127.0.0.1:0"\n` +
+        `${tls ? `tls = { cert = "${cert}", key = "${key}" }\n` : ""}${auth("echo")}`,
+      env: { TEST_TOKEN: TOKEN },
+    });
+    const origin = `http://${formatAddress(daemon.address("admin"))}`;
+    const response = await fetch(`${origin}/consoles/echo`, { headers: { origin } });
+    if (tls) {
+      assert.match(await response.text(), /echo has no console/);
+      continue;
+    }
+    const events = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    const until = async (pattern: RegExp) => {
+      while (!pattern.test(text)) {
+        const { value, done } = await within(20_000, `${pattern} in ${text}`, events.read());
+        if (done) throw new Error(`The events ended: ${text}`);
+        text += value;
+      }
+      return pattern.exec(text)!;
+    };
+    const [, id] = await until(/"id":"([^"]+)"/);
+    const body = JSON.stringify({ line: "hello" });
+    await (await fetch(`${origin}/consoles/${id}`, { method: "POST", headers: { origin }, body }))
+      .body?.cancel();
+    await until(/ERR AUTH token expected first/);
+    await events.cancel();
   }
 });
