@@ -167,7 +167,8 @@ export class SharedClient implements QueueClient, Waiter {
       if (this.#watches.some(({ wakes }) => wakes > events)) continue;
       const how = await this.#waitFor(this.#watches, Math.min(endMs - now, soonMs));
       if (how === "woken" && !this.#cancelled) continue;
-      return !this.#cancelled && endMs > performance.now() ? "DEADLINE_SOON" : "TIMED_OUT";
+      // Which of the two it waited for is what it says; a timer may be a little early.
+      return how === "late" && soonMs < endMs - now ? "DEADLINE_SOON" : "TIMED_OUT";
     }
   }
 
@@ -401,7 +402,9 @@ export class SharedClient implements QueueClient, Waiter {
 
   #waitFor(tubes: readonly LocalTube[], ms: number): Promise<"woken" | "late"> {
     return new Promise((resolve) => {
-      const timer = ms < 2 ** 31 ? setTimeout(() => this.#endWait?.("late"), ms) : undefined;
+      const timer = ms < 2 ** 31
+        ? setTimeout(() => this.#endWait?.("late"), Math.ceil(ms))
+        : undefined;
       for (const tube of tubes) tube.waiting.add(this);
       if (tubes.length > 0) this.#queue.waiting++;
       this.#endWait = (how) => {
