@@ -30,8 +30,10 @@ const LOST_STATES = /^(08|57P|53300|25P03|XX)/;
 export interface PostgresClientOptions {
   /** What the connections are for. */
   name: string;
-  /** Makes connections with a name. */
-  connect(name: string, connections?: number): postgres.Sql;
+  /** How many connections there are. */
+  connections: number;
+  /** Makes connections with a name; `onClose` is called when one of them has been closed. */
+  connect(name: string, connections: number, onClose?: () => void): postgres.Sql;
   /** The message of an error, fit for a log. */
   describe(error: unknown): string;
   /** How long some work on the database may take in all. */
@@ -47,6 +49,8 @@ export class PostgresClient {
   #sql: postgres.Sql;
   /** Rejects when the connections of now are lost, for all who use them. */
   #lost = newLoss();
+  /** Resolves when all connections are there; `undefined` from then on. */
+  #opening: Promise<unknown> | undefined;
   #problem: string | undefined;
   #closed = false;
   #recovery: Promise<void> = Promise.resolve();
@@ -54,7 +58,13 @@ export class PostgresClient {
 
   constructor(options: PostgresClientOptions) {
     this.#options = options;
-    this.#sql = options.connect(this.#name());
+    this.#sql = this.#connect();
+    this.#opening = openAll(this.#sql, options.connections).catch((error) => {
+      throw new LostError(options.describe(error));
+    });
+    this.#opening.then(() => this.#opening = undefined, () => {
+      // Whoever uses it first gets the error.
+    });
   }
 
   /**
@@ -80,7 +90,8 @@ export class PostgresClient {
       deadlineMs,
     );
     try {
-      return await Promise.race([work(sql), late.promise, lost]);
+      const done = this.#opening === undefined ? work(sql) : this.#opening.then(() => work(sql));
+      return await Promise.race([done, late.promise, lost]);
     } catch (error) {
       if (!isLost(error)) throw error;
       if (sql === this.#sql && this.#problem === undefined && !this.#closed) this.#lose(error);
@@ -101,6 +112,22 @@ export class PostgresClient {
     this.#wakeUp();
     await this.#recovery;
     await this.#sql.end({ timeout: 5 });
+  }
+
+  #connect(): postgres.Sql {
+    const { connections } = this.#options;
+    const sql = this.#options.connect(this.#name(), connections, () => {
+      if (this.#closed || this.#problem !== undefined) return;
+      // If somebody used it, the error that he gets says more, and he gets it first.
+      setTimeout(() => this.#miss(sql), 0);
+    });
+    return sql;
+  }
+
+  /** Gives all connections up because one of them has been closed. */
+  #miss(sql: postgres.Sql): void {
+    if (sql !== this.#sql || this.#problem !== undefined || this.#closed) return;
+    this.#lose(new LostError("the server has closed a connection"));
   }
 
   #name(): string {
@@ -128,14 +155,32 @@ export class PostgresClient {
       try {
         await this.#fence(lostName);
         this.#generation++;
-        this.#sql = this.#options.connect(this.#name());
+        this.#sql = this.#connect();
+        this.#opening = undefined;
+        await this.#inTime(openAll(this.#sql, this.#options.connections));
         this.#lost = newLoss();
         this.#problem = undefined;
         this.#options.log.info("Database works again");
         return;
       } catch (error) {
         this.#problem = this.#options.describe(error);
+        await this.#sql.end({ timeout: 0 });
       }
+    }
+  }
+
+  /** What comes of something, if it does so before the deadline. */
+  async #inTime<T>(promise: Promise<T>): Promise<T> {
+    const { deadlineMs } = this.#options;
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(
+      () => late.reject(new LateError(`no answer within ${deadlineMs} ms`)),
+      deadlineMs,
+    );
+    try {
+      return await Promise.race([promise, late.promise]);
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -164,6 +209,14 @@ export class PostgresClient {
       };
     });
   }
+}
+
+/**
+ * Opens all connections at once. A connection that is opened for `reserve` is never handed out
+ * (postgres 3.4.9, unless it fetches types, and then an error is nobody's); so none ever is.
+ */
+async function openAll(sql: postgres.Sql, connections: number): Promise<void> {
+  await Promise.all(Array.from({ length: connections }, () => sql.unsafe("SELECT")));
 }
 
 /** Thrown when no answer came in time. */

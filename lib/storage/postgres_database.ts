@@ -110,20 +110,25 @@ export class PostgresDatabase {
   connect(options: ConnectOptions): PostgresClient {
     return new PostgresClient({
       name: options.name,
-      connect: (name, connections = options.connections) =>
-        this.#connect({ ...options, name, connections }),
+      connections: options.connections,
+      connect: (name, connections, onClose) =>
+        this.#connect({ ...options, name, connections }, onClose),
       describe: (error) => this.#describe(error),
       deadlineMs: this.#timeouts.connectMs + this.#timeouts.statementMs,
       log: this.#log,
     });
   }
 
-  #connect({ name, connections, settings = {} }: ConnectOptions): postgres.Sql {
+  #connect(
+    { name, connections, settings = {} }: ConnectOptions,
+    onClose?: () => void,
+  ): postgres.Sql {
     return postgres(this.#url, {
       max: connections,
       connect_timeout: this.#timeouts.connectMs / 1000,
-      // Without it, postgres 3.4.9 never hands out a new connection to whoever reserves one.
-      fetch_types: true,
+      fetch_types: false,
+      max_lifetime: null,
+      ...(onClose !== undefined && { onclose: onClose }),
       backoff: () => 0,
       onnotice: () => {},
       types: {
