@@ -142,3 +142,24 @@ Deno.test("PostgresClient: what the server refuses, and what the work throws, is
   }
   await assert.rejects(client.run((sql) => sql`SELECT 1`), /it is closed/);
 });
+
+Deno.test("PostgresClient: notices by itself that a connection was closed, and opens all again", async () => {
+  const testLog = new TestLog();
+  const url = await server.createDatabase();
+  const database = await PostgresDatabase.open(url, { log: testLog.log });
+  const client = database.connect({ name: "test", connections: 3 });
+  try {
+    await client.run((sql) => sql`SELECT 1`);
+    await execute(
+      url,
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity " +
+        "WHERE application_name ~ '^quartet test' AND datname = current_database() LIMIT 1",
+    );
+    await until("it says so", () => testLog.matching("closed a connection").length === 1);
+    await until("it is back", () => client.problem() === undefined);
+    const reserved = await Promise.all([1, 2, 3].map(() => client.run((sql) => sql.reserve())));
+    for (const connection of reserved) connection.release();
+  } finally {
+    await client.close();
+  }
+});
