@@ -114,12 +114,23 @@ export class PostgresServer implements AsyncDisposable {
 
   /** Stops it for a while: connections stay open, nothing answers. */
   async pause(): Promise<void> {
-    for (const pid of await this.#allPids()) Deno.kill(pid, "SIGSTOP");
+    await this.#signalAll("SIGSTOP");
   }
 
   /** Ends a pause. */
   async resume(): Promise<void> {
-    for (const pid of await this.#allPids()) Deno.kill(pid, "SIGCONT");
+    await this.#signalAll("SIGCONT");
+  }
+
+  async #signalAll(signal: Deno.Signal): Promise<void> {
+    for (const pid of await this.#allPids()) {
+      try {
+        Deno.kill(pid, signal);
+      } catch (error) {
+        // One of its children has ended since they were listed.
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      }
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
