@@ -145,8 +145,8 @@ Deno.test("task on sqlite: killed 50 times under load, it loses no job and ends 
 /** What became of the jobs of the test with two daemons. */
 class Runs {
   readonly done = new Set<string>();
-  /** Who runs a job at the moment. */
-  readonly running = new Map<string, Worker>();
+  /** Jobs that run at the moment, and when their worker asked for them. */
+  readonly running = new Map<string, number>();
   /** Runs that were broken off by the loss of a worker or its daemon, by job. */
   readonly brokenOff = new Set<string>();
   /** Jobs whose worker was lost before it said anything: they must run again. */
@@ -194,8 +194,9 @@ class Worker {
   }
 
   async #doBatch(client: BeanstalkClient, mine: Set<string>): Promise<void> {
+    const askedMs = performance.now();
     const ids = await reserveBatch(client);
-    for (const id of ids) this.#begin(id, mine);
+    for (const id of ids) this.#begin(id, mine, askedMs);
     if (Math.random() < 0.05) {
       for (const id of ids) {
         this.#runs.abandoned.add(id);
@@ -216,12 +217,14 @@ class Worker {
     }));
   }
 
-  #begin(id: string, mine: Set<string>): void {
+  #begin(id: string, mine: Set<string>, askedMs: number): void {
     const { done, running } = this.#runs;
     assert(!done.has(id), `job ${id} is done, and runs again`);
-    assert(!running.has(id), `job ${id} runs twice at the same time`);
+    // On a busy machine a worker may be so late that the time to run of its job is over.
+    const sinceMs = performance.now() - (running.get(id) ?? -Infinity);
+    assert(sinceMs >= TTR_S * 1000, `job ${id} runs twice at the same time`);
     this.#runs.abandoned.delete(id);
-    running.set(id, this);
+    running.set(id, askedMs);
     mine.add(id);
   }
 }
