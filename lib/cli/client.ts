@@ -103,16 +103,17 @@ async function sendAll(conn: Deno.Conn, waitMs: number): Promise<void> {
 
 /** Sends lines as they are typed, and prints what arrives above the prompt. */
 async function converse(conn: Deno.Conn): Promise<void> {
-  const editor = new LineEditor({
-    write: (bytes) => writeAll(Deno.stdout, bytes),
-    columns: () => Deno.consoleSize().columns || DEFAULT_COLUMNS,
-  }, PROMPT);
   const ended = new AbortController();
   const stopped = new AbortController();
   const stop = () => stopped.abort();
   // A process that just ends would leave the terminal raw.
   for (const signal of STOP_SIGNALS) Deno.addSignalListener(signal, stop);
+  // Before the first prompt, or the terminal echoes as well what is typed at once.
   Deno.stdin.setRaw(true);
+  const editor = new LineEditor({
+    write: (bytes) => writeAll(Deno.stdout, bytes),
+    columns: () => Deno.consoleSize().columns || DEFAULT_COLUMNS,
+  }, PROMPT);
   try {
     const lines = Deno.stdin.readable
       .pipeThrough(new TextDecoderStream())
