@@ -81,7 +81,7 @@ export class Room {
 
   /** Says that nothing more will be written to a client that has left. */
   gone(member: Member): void {
-    if (member.outbox.isSlow()) this.#logDrops(member, "Slow client left");
+    if (member.outbox.slow) this.#logDrops(member, "Slow client left");
     this.#leaving.delete(member);
     this.#stats.delivered += member.outbox.delivered;
     this.#stats.dropped += member.dropped;
@@ -118,7 +118,7 @@ export class Room {
   stats(): RoomStats {
     const stats = { ...this.#stats, clients: this.#members.size, slowClients: 0 };
     for (const { outbox, dropped } of [...this.#members, ...this.#leaving]) {
-      if (outbox.isSlow()) stats.slowClients++;
+      if (outbox.slow || outbox.isOverdue()) stats.slowClients++;
       stats.delivered += outbox.delivered;
       stats.dropped += dropped;
     }
@@ -149,7 +149,7 @@ export class Room {
       for (let next = from; next < messages.ends.length;) {
         next = member.outbox.offer(messages, next, performance.now());
         if (next === messages.ends.length) break;
-        if (member.outbox.isSlow()) next = this.#overflow(member, messages, next);
+        if (member.outbox.slow) next = this.#overflow(member, messages, next);
         else await member.outbox.roomOrSlow();
       }
     }

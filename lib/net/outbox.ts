@@ -34,9 +34,9 @@ interface Piece {
  * What others have to say to a client: one write in progress and a bounded queue behind it. It
  * never waits; what does not fit is for its owner to hold back, to drop, or to close over.
  *
- * A client is slow while a write has been pending for more than `slowAfterMs`, and stays so until
- * a later write was quick or nothing is left to write: a client that reads a little now and then
- * turns slow once, not again with every write.
+ * A client turns slow when somebody waits for room and a write has been pending for more than
+ * `slowAfterMs`. It stays so until a later write was quick or nothing is left to write: a client
+ * that reads a little now and then turns slow once, not again with every write.
  */
 export class Outbox {
   /** How many messages the operating system has taken. */
@@ -50,6 +50,8 @@ export class Outbox {
   /** How many messages the write in progress carries; 0 when there is none. */
   #writing = 0;
   #writingSinceMs = 0;
+  /** How many writes there have been. */
+  #writes = 0;
   #slow = false;
   #slowSinceMs = 0;
   /** Resolves when anything has changed; there only while someone waits. */
@@ -69,15 +71,14 @@ export class Outbox {
     return this.#connection.closed;
   }
 
-  /** Whether the client is slow at this moment. */
-  isSlow(nowMs = performance.now()): boolean {
-    const { slowAfterMs } = this.#options;
-    if (!this.#slow && this.#writing > 0 && nowMs - this.#writingSinceMs > slowAfterMs) {
-      this.#slow = true;
-      this.#slowSinceMs = nowMs;
-      this.#options.onSlow(true);
-    }
+  /** Whether the client has turned slow and not recovered. */
+  get slow(): boolean {
     return this.#slow;
+  }
+
+  /** Whether a write has been pending for longer than a client may take that is not slow. */
+  isOverdue(nowMs = performance.now()): boolean {
+    return this.#writing > 0 && nowMs - this.#writingSinceMs > this.#options.slowAfterMs;
   }
 
   /**
@@ -127,16 +128,32 @@ export class Outbox {
     return true;
   }
 
-  /** Resolves when there may be room again, the client has turned slow, or it is gone. */
+  /**
+   * Resolves when there may be room again, the client has turned slow, or it is gone. Nothing but
+   * this wait turns a client slow: only who waits for it suffers from it.
+   */
   async roomOrSlow(): Promise<void> {
-    const nowMs = performance.now();
-    if (this.closed || this.#writing === 0 || this.isSlow(nowMs)) return;
+    if (this.closed || this.#writing === 0 || this.#slow) return;
     const changed = this.#changed();
-    const leftMs = this.#options.slowAfterMs - (nowMs - this.#writingSinceMs);
-    // One millisecond more, so that the comparison is true when the timer fires.
-    const timer = setTimeout(() => this.isSlow() && this.#notify(), leftMs + 1);
+    const write = this.#writes;
+    const leftMs = this.#options.slowAfterMs - (performance.now() - this.#writingSinceMs);
+    // When this process itself was held up, the write may be done and we have not been told. So
+    // the verdict is put off until everything that is known by now has had its turn.
+    let timer = setTimeout(() => {
+      timer = setTimeout(() => this.#judge(write), 1);
+    }, Math.max(0, leftMs));
     await changed;
     clearTimeout(timer);
+  }
+
+  /** Turns slow if a write is still in progress. */
+  #judge(write: number): void {
+    if (this.#writes === write && this.#writing > 0) {
+      this.#slow = true;
+      this.#slowSinceMs = performance.now();
+      this.#options.onSlow(true);
+    }
+    this.#notify();
   }
 
   /** Resolves when nothing is left to write, or the client is gone. */
@@ -155,6 +172,7 @@ export class Outbox {
 
   #write(bytes: Uint8Array, count: number, nowMs: number): void {
     this.#writing = count;
+    this.#writes++;
     this.#writingSinceMs = nowMs;
     this.#connection.write(bytes).then(this.#written, this.#failed);
   }
