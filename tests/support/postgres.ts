@@ -25,10 +25,12 @@ const UNPRIVILEGED_ID = 65534;
 const KEPT_LOG_CHARS = 4096;
 
 /**
- * Stops the server when its standard input ends, as it does when we end, however that happens.
- * Killed or not, the shell reaps it.
+ * Stops the server when its standard input ends, as it does when we end, however that happens. A
+ * signal for all of us ends `cat`, and so the server, but not the shell before it has seen to that.
+ * A server that has only begun to start does not hear the polite signal, so another one follows.
  */
-const KEEPER = '"$@" <&- & server=$!; cat >/dev/null; kill -QUIT $server; wait $server';
+const KEEPER = 'trap : HUP INT TERM; "$@" <&- & server=$!; cat >/dev/null; ' +
+  "kill -QUIT $server; { sleep 5; kill -KILL $server; } 2>/dev/null & wait $server; kill $!";
 
 /** Options for {@linkcode PostgresServer.start}. */
 export interface PostgresOptions {
@@ -96,11 +98,15 @@ export class PostgresServer implements AsyncDisposable {
 
   /** Ends it at once, without any clean-up, as a crash would. */
   async kill(): Promise<void> {
+    await this.#end("SIGKILL");
+  }
+
+  async #end(signal: Deno.Signal): Promise<void> {
     const process = this.#process;
     if (process === undefined) return;
     this.#process = undefined;
     const pid = await this.#pid();
-    if (pid !== undefined) end(pid);
+    if (pid !== undefined) end(pid, signal);
     await process.stdin.close().catch(() => {
       // It has ended by itself.
     });
@@ -134,7 +140,8 @@ export class PostgresServer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.kill();
+    // What it shares with its children is cleaned up only if it ends by itself.
+    await this.#end("SIGQUIT");
     await Deno.remove(this.#directory, { recursive: true });
   }
 
@@ -320,9 +327,9 @@ async function hasChildren(directory: string): Promise<boolean> {
   return false;
 }
 
-function end(pid: number): void {
+function end(pid: number, signal: Deno.Signal): void {
   try {
-    Deno.kill(pid, "SIGKILL");
+    Deno.kill(pid, signal);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
