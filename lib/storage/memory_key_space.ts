@@ -133,7 +133,7 @@ export class KeySpace {
   #reserve(key: Key, before: Item | undefined, value: Value): void {
     const more = before === undefined
       ? key.length + value.length
-      : value.length - before.value.length;
+      : value.length - before.valueBytes;
     if (more <= 0 || this.bytes + more <= this.maxBytes) return;
     throw new OutOfMemoryError(
       `Cannot store ${more} more bytes: ${this.bytes} of ${this.maxBytes} are in use`,

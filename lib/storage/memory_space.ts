@@ -19,12 +19,15 @@ export class Item implements Entry {
   readonly value: Value;
   readonly version: number;
   readonly expiresAtMs: number;
+  /** How long the value is: kept here, so that who replaces it need not fetch it. */
+  readonly valueBytes: number;
   /** The commit group that makes it durable. */
   group: number;
   heapIndex = -1;
 
   constructor(value: Value, version: number, expiresAtMs: number, group: number) {
     this.value = value;
+    this.valueBytes = value.length;
     this.version = version;
     this.expiresAtMs = expiresAtMs;
     this.group = group;
@@ -60,7 +63,7 @@ export class MemorySpace {
   replace(key: Key, before: Item | undefined, after: Item | undefined): void {
     if (after !== undefined) {
       this.items.set(key, after);
-      this.bytes += after.value.length;
+      this.bytes += after.valueBytes;
       if (before === undefined) {
         this.bytes += key.length;
         this.#order?.add(key);
@@ -71,7 +74,7 @@ export class MemorySpace {
       this.#order?.delete(key);
     }
     if (before !== undefined) {
-      this.bytes -= before.value.length;
+      this.bytes -= before.valueBytes;
       if (before.heapIndex !== -1) this.expiry.remove(before);
     }
     if (after !== undefined && after.expiresAtMs !== 0) this.expiry.add(key, after);
