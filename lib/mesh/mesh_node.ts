@@ -350,7 +350,11 @@ export class MeshNode {
       this.#figures.sentBytes += sentBytes;
       this.#figures.receivedBytes += receivedBytes;
     }
-    this.#log.info("Job done", { job: order.id, records, bytes, spilledBytes, ...seconds });
+    const phases = Object.entries(seconds).map((
+      [phase, s],
+    ) => [phase, `${Math.round(s * 1000)}ms`]);
+    const figures = { records, bytes, spilledBytes, ...Object.fromEntries(phases) };
+    this.#log.info("Job done", { job: order.id, ...figures });
     this.#runner = undefined;
     this.#ended(order.key, records);
   }
