@@ -156,6 +156,8 @@ class Runs {
 /** A worker that does all it can get, and is killed from time to time. */
 class Worker {
   readonly #runs: Runs;
+  /** The jobs that it has reserved. */
+  readonly #mine = new Set<string>();
   #client: BeanstalkClient | null = null;
   #stopped = false;
 
@@ -165,27 +167,33 @@ class Worker {
 
   async work(daemon: () => DaemonProcess): Promise<void> {
     while (!this.#stopped) {
-      const mine = new Set<string>();
       try {
         const client = this.#client = await connect(daemon());
-        while (!this.#stopped) await this.#doBatch(client, mine);
+        while (!this.#stopped) await this.#doBatch(client, this.#mine);
       } catch (error) {
         const gone = error instanceof ConnectionLostError ||
           error instanceof Deno.errors.ConnectionRefused || error instanceof TypeError;
         if (!gone) throw error;
+        this.#lose();
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
-      // The connection broke in the middle: these are for somebody else now.
-      for (const id of mine) {
-        this.#runs.running.delete(id);
-        this.#runs.brokenOff.add(id);
-      }
     }
-    this.#client?.close();
+    this.kill();
   }
 
   kill(): void {
+    // Before the daemon can know: another worker may have the jobs a moment later.
+    this.#lose();
     this.#client?.close();
+  }
+
+  /** The connection is gone in the middle: what this worker had is for somebody else now. */
+  #lose(): void {
+    for (const id of this.#mine) {
+      this.#runs.running.delete(id);
+      this.#runs.brokenOff.add(id);
+    }
+    this.#mine.clear();
   }
 
   stop(): void {
