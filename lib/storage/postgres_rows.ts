@@ -119,7 +119,7 @@ export function packPlaces(places: readonly Place[]): Parameter[] {
     spaces.push(space);
     keys.push(key);
   }
-  const packed = join(keys);
+  const packed = joinValues(keys);
   return [list(spaces), packed.starts, packed.lengths, packed.bytes];
 }
 
@@ -142,7 +142,7 @@ export function packRows(rows: readonly Row[]): Parameter[] {
     const expiresAt = value === undefined ? DELETED_AT_MS : expiresAtMs === 0 ? null : expiresAtMs;
     expirations += `,${expiresAt}`;
   }
-  const packed = join(values);
+  const packed = joinValues(values);
   return [
     ...packPlaces(rows),
     packed.bytes,
@@ -170,7 +170,9 @@ export function entryOf(row: StoredRow, nowMs: number): Entry | undefined {
 }
 
 /** Values one after another, and where each is, from 1 as SQL counts. */
-function join(values: readonly Value[]): { bytes: Uint8Array; starts: string; lengths: string } {
+export function joinValues(
+  values: readonly Value[],
+): { bytes: Uint8Array; starts: string; lengths: string } {
   const starts: number[] = [];
   const lengths: number[] = [];
   let end = 0;

@@ -10,6 +10,7 @@
 import type postgres from "postgres";
 import type { PostgresClient } from "../../storage/postgres_client.ts";
 import type { PostgresDatabase } from "../../storage/postgres_database.ts";
+import { joinValues } from "../../storage/postgres_rows.ts";
 import { StorageUnavailableError } from "../../storage/store.ts";
 import type { JobId, JobSpec, TubeRules } from "../queue.ts";
 import { Batcher } from "./batcher.ts";
@@ -17,7 +18,6 @@ import { LockedJob, type LockedRow, packUpdates } from "./locked_job.ts";
 import { lockRoom } from "./room.ts";
 import {
   DELETE,
-  joinValues,
   KEEP,
   LOCK,
   names,

@@ -6,7 +6,8 @@ import {
   MAX_REASON_LENGTH,
   type TubeRules,
 } from "../queue.ts";
-import { joinValues, numbers, type Parameter, STATE } from "./statements.ts";
+import { joinValues } from "../../storage/postgres_rows.ts";
+import { numbers, type Parameter, STATE } from "./statements.ts";
 
 /** The row of a job that this daemon has locked, as the database gives it. */
 export interface LockedRow {

@@ -8,9 +8,7 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
 import type postgres from "postgres";
-import { copyValue, type Value } from "../../storage/value.ts";
 import type { JobState } from "../queue.ts";
 
 /** The states of jobs by their numbers in the table. */
@@ -215,25 +213,4 @@ export function numbers(list: readonly (number | null)[]): string {
 /** Names of tubes as an array of SQL; no name needs an escape. */
 export function names(list: readonly string[]): string {
   return `{${list.map((name) => `"${name}"`).join()}}`;
-}
-
-/** Values one after another, and where each is, from 1 as SQL counts. */
-export function joinValues(
-  values: readonly Value[],
-): { bytes: Uint8Array; starts: string; lengths: string } {
-  const starts: number[] = [];
-  const lengths: number[] = [];
-  let end = 0;
-  for (const { length } of values) {
-    starts.push(end + 1);
-    lengths.push(length);
-    end += length;
-  }
-  const bytes = Buffer.allocUnsafe(end);
-  end = 0;
-  for (const value of values) {
-    copyValue(value, bytes, end);
-    end += value.length;
-  }
-  return { bytes, starts: numbers(starts), lengths: numbers(lengths) };
 }
