@@ -3,6 +3,7 @@ import parsePrometheus from "parse-prometheus-text-format";
 import { formatAddress } from "../../lib/net/address.ts";
 import { TestClient } from "../support/client.ts";
 import { type DaemonProcess, startDaemon } from "../support/daemon.ts";
+import { runProgram } from "../support/programs.ts";
 
 const ADMIN = '[admin]\nlisten = "127.0.0.1:0"\n';
 const ECHO = '[echo]\nlisten = "127.0.0.1:0"\n';
@@ -128,20 +129,15 @@ async function python(program: string, input: string) {
   return { success, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
-function hasPythonParser(): boolean {
-  try {
-    const args = ["-c", "import prometheus_client.openmetrics.parser"];
-    return new Deno.Command(PYTHON, { args, stderr: "null" }).outputSync().success;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
+async function hasPythonParser(): Promise<boolean> {
+  const ran = await runProgram(PYTHON, ["-c", "import prometheus_client.openmetrics.parser"]);
+  return ran?.success ?? false;
 }
 
 Deno.test({
   name: "/metrics: Prometheus' own strict parser of OpenMetrics takes it",
   // Only where that parser is installed: it is no npm package.
-  ignore: !hasPythonParser(),
+  ignore: !await hasPythonParser(),
   fn: async () => {
     await using daemon = await startDaemon({ config: ALL });
     await useAll(daemon);

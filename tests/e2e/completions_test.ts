@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { COMMANDS } from "../../lib/cli/commands.ts";
+import { isInstalled } from "../support/programs.ts";
 import { runQuartet } from "../support/quartet.ts";
 
 async function run(program: string, args: string[]): Promise<string> {
@@ -7,15 +8,6 @@ async function run(program: string, args: string[]): Promise<string> {
   const decoder = new TextDecoder();
   assert.ok(success, decoder.decode(stderr));
   return decoder.decode(stdout);
-}
-
-async function isInstalled(program: string): Promise<boolean> {
-  try {
-    return (await new Deno.Command(program, { args: ["--version"] }).output()).success;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 Deno.test("quartet completions: every command and every option is in each of them", async () => {

@@ -3,19 +3,10 @@
 import assert from "node:assert/strict";
 import type { Address } from "../../lib/net/address.ts";
 import { startDaemon } from "../support/daemon.ts";
+import { runProgram } from "../support/programs.ts";
 import { within } from "../support/within.ts";
 
-async function hasNc(): Promise<boolean> {
-  try {
-    const { stdout, stderr } = await new Deno.Command("nc", { args: ["-h"] }).output();
-    return /openbsd/i.test(new TextDecoder().decode(new Uint8Array([...stdout, ...stderr])));
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
-
-const ignore = !await hasNc();
+const ignore = !/openbsd/i.test((await runProgram("nc", ["-h"]))?.text ?? "");
 
 /** A running `nc`, with what it has printed. */
 class Nc implements AsyncDisposable {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { startDaemon, withOthersOff } from "../support/daemon.ts";
+import { isInstalled } from "../support/programs.ts";
 import { makeTempDirectory, ROOT } from "../support/quartet.ts";
 import { within } from "../support/within.ts";
 
@@ -39,18 +40,9 @@ Deno.test("serve: systemd is told of the start, of reloads, of the end, and that
   }
 });
 
-async function hasSystemdAnalyze(): Promise<boolean> {
-  try {
-    return (await new Deno.Command("systemd-analyze", { args: ["--version"] }).output()).success;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
-
 Deno.test({
   name: "deploy/quartet.service: systemd finds no fault with it",
-  ignore: !await hasSystemdAnalyze(),
+  ignore: !await isInstalled("systemd-analyze"),
   fn: async () => {
     await using directory = await makeTempDirectory();
     // The executable that it names need not be installed here.

@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { Redis } from "ioredis";
 import { createClient } from "redis";
+import { isInstalled } from "../support/programs.ts";
 import { within } from "../support/within.ts";
 import { TestKv } from "./support.ts";
 
@@ -109,17 +110,6 @@ async function useNodeRedis(client: NodeRedis): Promise<void> {
   await client.close();
 }
 
-/** Whether a program is installed. */
-async function installed(program: string): Promise<boolean> {
-  try {
-    await new Deno.Command(program, { args: ["--version"] }).output();
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
-
 async function run(program: string, args: string[], input = ""): Promise<string> {
   const child = new Deno.Command(program, {
     args,
@@ -141,7 +131,7 @@ async function run(program: string, args: string[], input = ""): Promise<string>
 
 Deno.test({
   name: "redis-cli works unmodified",
-  ignore: !await installed("redis-cli"),
+  ignore: !await isInstalled("redis-cli"),
   async fn() {
     await using kv = await TestKv.start();
     const port = ["-p", String(kv.port)];
@@ -154,7 +144,7 @@ Deno.test({
 
 Deno.test({
   name: "redis-benchmark works unmodified",
-  ignore: !await installed("redis-benchmark"),
+  ignore: !await isInstalled("redis-benchmark"),
   async fn() {
     await using kv = await TestKv.start();
     const tests = "ping_inline,ping_mbulk,set,get,incr,mset";

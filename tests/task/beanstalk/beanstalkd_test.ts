@@ -2,14 +2,12 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { isInstalled } from "../../support/programs.ts";
 import { until } from "../../support/within.ts";
 import { openDoor, WireClient } from "../support.ts";
 
 const CLIENTS = 3;
 const COMMANDS = 400;
-
-const installed = await new Deno.Command("beanstalkd", { args: ["-v"] }).output()
-  .then(({ success }) => success, () => false);
 
 /** How often another port is tried when somebody else was faster. */
 const PORT_TRIES = 5;
@@ -100,7 +98,7 @@ async function answer(client: WireClient, command: string): Promise<string> {
 Deno.test({
   name: "beanstalk door: answers like beanstalkd",
   // It is a Debian package; whoever has it gets the comparison.
-  ignore: !installed,
+  ignore: !await isInstalled("beanstalkd", "-v"),
   fn: async () => {
     const commands = fc.array(fc.tuple(fc.nat(CLIENTS - 1), command), {
       minLength: COMMANDS,
