@@ -6,9 +6,10 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
-import { LINES, measureBroadcast, type Measurement, measureReplies, NATS } from "./echo/loads.ts";
+import { LINES, measureBroadcast, measureReplies, NATS } from "./echo/loads.ts";
 import { hasNats, nats, pipeline, quartet, REPLY } from "./echo/servers.ts";
 import { LoadSockets } from "./support/load_sockets.ts";
+import { type Measurement, medians } from "./support/measure.ts";
 import { type ServerCommand, type ServerProcess, startServer } from "./support/servers.ts";
 import { formatCount, formatTable } from "./support/table.ts";
 import { median, residentBytes } from "./support/usage.ts";
@@ -69,16 +70,6 @@ async function compare(
     }
   }
   return [medians(runs[0]), medians(runs[1])];
-}
-
-function medians(runs: Measurement[]): Measurement {
-  const of = (pick: (run: Measurement) => number) => median(runs.map(pick));
-  return {
-    perSecond: of((run) => run.perSecond),
-    serverCpuPerMillion: of((run) => run.serverCpuPerMillion),
-    serverBusy: of((run) => run.serverBusy),
-    loadBusy: of((run) => run.loadBusy),
-  };
 }
 
 const SPEED_HEAD = [

@@ -11,12 +11,13 @@ import {
   fill,
   fillRedis,
   KEYS,
-  type Measurement,
   redisBenchmark,
   type RedisLoad,
   textLoad,
+  type Timings,
 } from "./kv/loads.ts";
 import { fillTable, mutexServer, quartetKv, redisDurable, redisInMemory } from "./kv/servers.ts";
+import { medians } from "./support/measure.ts";
 import {
   isInstalled,
   type ServerCommand,
@@ -24,7 +25,7 @@ import {
   startServer,
 } from "./support/servers.ts";
 import { formatCount, formatTable } from "./support/table.ts";
-import { median, residentBytes } from "./support/usage.ts";
+import { residentBytes } from "./support/usage.ts";
 
 const CONNECTIONS = 50;
 const MEMORY_KEYS = 1_000_000;
@@ -46,27 +47,14 @@ async function compare(
   own: ServerProcess,
   other: ServerProcess,
   rounds: number,
-  run: (server: ServerProcess) => Promise<Measurement>,
-): Promise<[Measurement, Measurement]> {
-  const runs: [Measurement[], Measurement[]] = [[], []];
+  run: (server: ServerProcess) => Promise<Timings>,
+): Promise<[Timings, Timings]> {
+  const runs: [Timings[], Timings[]] = [[], []];
   for (let round = 0; round < rounds; round++) {
     runs[0].push(await run(own));
     runs[1].push(await run(other));
   }
   return [medians(runs[0]), medians(runs[1])];
-}
-
-function medians(runs: Measurement[]): Measurement {
-  const of = (pick: (run: Measurement) => number) => median(runs.map(pick));
-  const medians = {
-    perSecond: of((run) => run.perSecond),
-    p50Ms: of((run) => run.p50Ms),
-    p99Ms: of((run) => run.p99Ms),
-    serverBusy: of((run) => run.serverBusy),
-  };
-  return runs[0]!.loadBusy === undefined
-    ? medians
-    : { ...medians, loadBusy: of((run) => run.loadBusy!) };
 }
 
 const HEAD = [
@@ -83,7 +71,7 @@ const HEAD = [
   "load busy",
 ];
 
-function row(name: string, wanted: string, [own, other]: Measurement[]): string[] {
+function row(name: string, wanted: string, [own, other]: Timings[]): string[] {
   const percent = (part: number) => `${(100 * part).toFixed(0)} %`;
   const ms = (time: number) => `${time.toFixed(time < 10 ? 2 : 0)} ms`;
   return [
@@ -97,7 +85,7 @@ function row(name: string, wanted: string, [own, other]: Measurement[]): string[
     ms(other!.p50Ms),
     ms(other!.p99Ms),
     percent(own!.serverBusy),
-    own!.loadBusy === undefined ? "" : percent(own!.loadBusy),
+    Number.isNaN(own!.loadBusy) ? "" : percent(own!.loadBusy),
   ];
 }
 

@@ -8,10 +8,10 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import { PostgresServer } from "../tests/support/postgres.ts";
+import { type Measurement, medians } from "./support/measure.ts";
 import { type ServerCommand, startServer } from "./support/servers.ts";
 import { formatCount, formatTable } from "./support/table.ts";
-import { median } from "./support/usage.ts";
-import { fill, measureCycles, type Measurement, measurePuts, memoryOf } from "./task/loads.ts";
+import { fill, measureCycles, measurePuts, memoryOf } from "./task/loads.ts";
 import {
   beanstalkd,
   durableBeanstalkd,
@@ -48,17 +48,16 @@ async function compare({ name, own, other, wanted }: Match, options: Options): P
       runs[index]!.push(await measureCycles(server, load));
     }
   }
-  const of = (index: 0 | 1, pick: (run: Measurement) => number) => median(runs[index].map(pick));
-  const rates = [0, 1].map((index) => of(index as 0 | 1, (run) => run.perSecond));
+  const [ours, others] = [medians(runs[0]), medians(runs[1])];
   return [
     name,
-    formatCount(rates[0]!),
-    formatCount(rates[1]!),
-    `${(rates[0]! / rates[1]!).toFixed(2)}×`,
+    formatCount(ours.perSecond),
+    formatCount(others.perSecond),
+    `${(ours.perSecond / others.perSecond).toFixed(2)}×`,
     `≥ ${wanted}×`,
-    of(0, (run) => run.serverCpuPerMillion).toFixed(1),
-    of(1, (run) => run.serverCpuPerMillion).toFixed(1),
-    `${(100 * of(0, (run) => run.loadBusy)).toFixed(0)} %`,
+    ours.serverCpuPerMillion.toFixed(1),
+    others.serverCpuPerMillion.toFixed(1),
+    `${(100 * ours.loadBusy).toFixed(0)} %`,
   ];
 }
 
@@ -80,10 +79,11 @@ async function sizeTable(options: Options): Promise<string> {
       size += Math.round(run.perSecond * load.seconds * 1.5);
       runs.push(run);
     }
+    const puts = medians(runs);
     rows.push([
       formatCount(wanted),
-      formatCount(median(runs.map((run) => run.perSecond))),
-      median(runs.map((run) => run.serverCpuPerMillion)).toFixed(1),
+      formatCount(puts.perSecond),
+      puts.serverCpuPerMillion.toFixed(1),
       `${((bytes - emptyBytes) / 1024 ** 2).toFixed(0)} MiB`,
       `${((bytes - emptyBytes) / wanted).toFixed(0)} B`,
     ]);

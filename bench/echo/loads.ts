@@ -1,54 +1,8 @@
-import process from "node:process";
 import { LoadSockets } from "../support/load_sockets.ts";
+import { measure, type Measurement } from "../support/measure.ts";
 import type { ServerProcess } from "../support/servers.ts";
-import { cpuSeconds } from "../support/usage.ts";
-
-/** What one run has measured. */
-export interface Measurement {
-  /** Lines answered, or messages delivered, a second. */
-  perSecond: number;
-  /** Processor seconds that the server used for a million of them. */
-  serverCpuPerMillion: number;
-  /** How much of one processor the server was using, as a part of 1. */
-  serverBusy: number;
-  /** The same of the load generator; near 1 it may be what limits the run. */
-  loadBusy: number;
-}
-
-/** How long a run goes on before it counts, as a part of what counts. */
-const WARM_UP = 0.5;
 
 const encoder = new TextEncoder();
-
-/**
- * Runs rounds for a while and measures them.
- *
- * @param round Does one round; returns how much came of it.
- */
-async function measure(
-  server: ServerProcess,
-  seconds: number,
-  round: () => number,
-): Promise<Measurement> {
-  const warm = performance.now() + WARM_UP * 1000 * seconds;
-  while (performance.now() < warm) round();
-  const serverBefore = await cpuSeconds(server.pid);
-  const ownBefore = process.cpuUsage();
-  const start = performance.now();
-  const end = start + 1000 * seconds;
-  let count = 0;
-  let now = start;
-  for (; now < end; now = performance.now()) count += round();
-  const elapsed = (now - start) / 1000;
-  const own = process.cpuUsage(ownBefore);
-  const serverCpu = await cpuSeconds(server.pid) - serverBefore;
-  return {
-    perSecond: count / elapsed,
-    serverCpuPerMillion: serverCpu / count * 1e6,
-    serverBusy: serverCpu / elapsed,
-    loadBusy: (own.user + own.system) / 1e6 / elapsed,
-  };
-}
 
 /** Options for {@linkcode measureReplies}. */
 export interface ReplyLoad {
@@ -85,11 +39,12 @@ export async function measureReplies(
     sockets.send(index, lines);
   }
   for (let i = 0; i < load.connections; i++) sockets.send(i, lines);
-  return await measure(server, load.seconds, () => {
+  function round(): number {
     answered = 0;
     sockets.receive(onReceived);
     return answered;
-  });
+  }
+  return await measure(server, { seconds: load.seconds, round });
 }
 
 /** How a broadcast is put on the wire. */
@@ -155,11 +110,12 @@ export async function measureBroadcast(
   const roundBytes = load.protocol.deliver(message).length * load.burst * load.clients;
   let missing = 0;
   const onReceived = (_: number, bytes: number) => missing -= bytes;
-  return await measure(server, load.seconds, () => {
+  function round(): number {
     missing = roundBytes;
     sockets.send(0, burst);
     while (missing > 0) sockets.receive(onReceived);
     if (missing < 0) throw new Error("Cannot go on: more came than was sent");
     return load.burst * load.clients;
-  });
+  }
+  return await measure(server, { seconds: load.seconds, round });
 }

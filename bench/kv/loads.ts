@@ -1,18 +1,15 @@
-import process from "node:process";
 import { LoadSockets } from "../support/load_sockets.ts";
+import { measure, type Measurement } from "../support/measure.ts";
 import { cpuSeconds } from "../support/usage.ts";
 import type { ServerProcess } from "../support/servers.ts";
 
 /** What one run has measured. */
-export interface Measurement {
-  perSecond: number;
+export interface Timings extends Omit<Measurement, "serverCpuPerMillion"> {
   /** Half of all requests, and all but one in a hundred, were answered in this time. */
   p50Ms: number;
   p99Ms: number;
-  /** How much of one processor the server was using, as a part of 1. */
-  serverBusy: number;
-  /** The same of the load generator, where it is ours; near 1 it may be what limits the run. */
-  loadBusy?: number;
+  /** See {@linkcode Measurement}; `NaN` for a load generator that is not ours. */
+  loadBusy: number;
 }
 
 /** How many keys the loads go over. */
@@ -29,7 +26,7 @@ export interface RedisLoad {
 export async function redisBenchmark(
   server: ServerProcess,
   { command, pipeline, requests }: RedisLoad,
-): Promise<Measurement> {
+): Promise<Timings> {
   const flags = { "-p": server.port, "-c": 50, "-r": KEYS, "-n": requests, "-P": pipeline };
   const args = [...Object.entries(flags).flat().map(String), "-t", command, "--csv"];
   const startedMs = performance.now();
@@ -40,7 +37,13 @@ export async function redisBenchmark(
   // "test","rps","avg","min","p50","p95","p99","max", the latencies in milliseconds.
   const row = new TextDecoder().decode(stdout).trim().split("\n").at(-1)!;
   const cells = row.split(",").map((cell) => Number(cell.replaceAll('"', "")));
-  return { perSecond: cells[1]!, p50Ms: cells[4]!, p99Ms: cells[6]!, serverBusy: busy };
+  return {
+    perSecond: cells[1]!,
+    p50Ms: cells[4]!,
+    p99Ms: cells[6]!,
+    serverBusy: busy,
+    loadBusy: NaN,
+  };
 }
 
 /** A load of lines. */
@@ -56,24 +59,21 @@ export interface TextLoad {
 const encoder = new TextEncoder();
 const NEWLINE = 10;
 
-/** How long a run goes on before it counts, as a part of what counts. */
-const WARM_UP = 0.3;
-
 /** The key of a number: 16 bytes, as redis-benchmark's are. */
 export function keyOf(number: number): string {
   return `key:${String(number).padStart(12, "0")}`;
 }
 
 /** Sends lines over many connections: when all of a batch are answered, the next one follows. */
-export async function textLoad(server: ServerProcess, load: TextLoad): Promise<Measurement> {
+export async function textLoad(server: ServerProcess, load: TextLoad): Promise<Timings> {
   const { connections, inFlight, seconds } = load;
   const batches = makeBatches(load);
   using sockets = new LoadSockets();
   sockets.connect(server.port, connections);
   const missing = new Int32Array(connections);
   const sentMs = new Float64Array(connections);
-  const latencies: number[] = [];
-  let next = 0, answered = 0, counting = false;
+  let latencies: number[] = [];
+  let next = 0, answered = 0;
 
   function send(index: number): void {
     missing[index] = inFlight;
@@ -84,36 +84,21 @@ export async function textLoad(server: ServerProcess, load: TextLoad): Promise<M
     const { received } = sockets;
     for (let at = 0; at < bytes; at++) if (received[at] === NEWLINE) missing[index]!--;
     if (missing[index] !== 0) return;
-    if (counting) {
-      latencies.push(performance.now() - sentMs[index]!);
-      answered += inFlight;
-    }
+    latencies.push(performance.now() - sentMs[index]!);
+    answered += inFlight;
     send(index);
   }
-  function runFor(durationMs: number): number {
-    const startedMs = performance.now();
-    let nowMs = startedMs;
-    for (; nowMs < startedMs + durationMs; nowMs = performance.now()) sockets.receive(onReceived);
-    return (nowMs - startedMs) / 1000;
+  function round(): number {
+    answered = 0;
+    sockets.receive(onReceived);
+    return answered;
   }
 
   for (let index = 0; index < connections; index++) send(index);
-  runFor(1000 * WARM_UP * seconds);
-  const serverBefore = await cpuSeconds(server.pid);
-  const ownBefore = process.cpuUsage();
-  counting = true;
-  const elapsed = runFor(1000 * seconds);
-  const own = process.cpuUsage(ownBefore);
-  const serverBusy = (await cpuSeconds(server.pid) - serverBefore) / elapsed;
+  const measured = await measure(server, { seconds, round, onWarm: () => latencies = [] });
   latencies.sort((a, b) => a - b);
   const quantile = (part: number) => latencies[Math.floor(part * latencies.length)] ?? NaN;
-  return {
-    perSecond: answered / elapsed,
-    p50Ms: quantile(0.5),
-    p99Ms: quantile(0.99),
-    serverBusy,
-    loadBusy: (own.user + own.system) / 1e6 / elapsed,
-  };
+  return { ...measured, p50Ms: quantile(0.5), p99Ms: quantile(0.99) };
 }
 
 /** Batches that were made before, so that the generator only sends. */

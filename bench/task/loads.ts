@@ -1,25 +1,12 @@
-import process from "node:process";
 import { LoadSockets } from "../support/load_sockets.ts";
-import { cpuSeconds, residentBytes } from "../support/usage.ts";
+import { measure, type Measurement } from "../support/measure.ts";
+import { residentBytes } from "../support/usage.ts";
 import type { ServerProcess } from "../support/servers.ts";
-
-/** What one run has measured. */
-export interface Measurement {
-  /** Cycles, or puts, a second. */
-  perSecond: number;
-  /** Processor seconds that the server used for a million of them. */
-  serverCpuPerMillion: number;
-  /** How much of one processor the load generator was using, as a part of 1. */
-  loadBusy: number;
-}
 
 const encoder = new TextEncoder();
 const RESERVE = encoder.encode("reserve\r\n");
 const LF = 0x0a;
 const SPACE = 0x20;
-
-/** How long a run goes on before it counts, as a part of what counts. */
-const WARM_UP = 0.5;
 
 /**
  * Measures put + reserve + delete cycles, one command at a time on each connection.
@@ -59,11 +46,12 @@ export async function measureCycles(
     }
   }
   for (let index = 0; index < load.connections; index++) sockets.send(index, put);
-  return await measure(server, load.seconds, () => {
+  function round(): number {
     cycles = 0;
     sockets.receive(onReceived);
     return cycles;
-  });
+  }
+  return await measure(server, { seconds: load.seconds, round });
 }
 
 /** Measures puts, one at a time on each connection; the jobs stay. */
@@ -80,11 +68,12 @@ export async function measurePuts(
     sockets.send(index, put);
   }
   for (let index = 0; index < load.connections; index++) sockets.send(index, put);
-  return await measure(server, load.seconds, () => {
+  function round(): number {
     puts = 0;
     sockets.receive(onReceived);
     return puts;
-  });
+  }
+  return await measure(server, { seconds: load.seconds, round });
 }
 
 /** Puts so many jobs, in batches. */
@@ -106,30 +95,6 @@ export function fill(server: ServerProcess, count: number, bodyBytes: number): v
 /** The resident memory of a server in bytes. */
 export function memoryOf(server: ServerProcess): Promise<number> {
   return residentBytes(server.pid);
-}
-
-async function measure(
-  server: ServerProcess,
-  seconds: number,
-  round: () => number,
-): Promise<Measurement> {
-  const warm = performance.now() + WARM_UP * 1000 * seconds;
-  while (performance.now() < warm) round();
-  const serverBefore = await cpuSeconds(server.pid);
-  const ownBefore = process.cpuUsage();
-  const start = performance.now();
-  const end = start + 1000 * seconds;
-  let count = 0;
-  let now = start;
-  for (; now < end; now = performance.now()) count += round();
-  const elapsed = (now - start) / 1000;
-  const own = process.cpuUsage(ownBefore);
-  const serverCpu = await cpuSeconds(server.pid) - serverBefore;
-  return {
-    perSecond: count / elapsed,
-    serverCpuPerMillion: serverCpu / count * 1e6,
-    loadBusy: (own.user + own.system) / 1e6 / elapsed,
-  };
 }
 
 function putCommand(bodyBytes: number): Uint8Array<ArrayBuffer> {

@@ -8,7 +8,7 @@ import { parseInt64 } from "../numbers.ts";
 import { CommandError, NO_REPLY, OK, type Reply, Verbatim } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import type { ReplyMode, Session } from "../session.ts";
-import type { Command } from "./command.ts";
+import { type Command, subcommandsOf } from "./command.ts";
 import { SYNTAX_ERROR } from "./errors.ts";
 
 const group = "connection";
@@ -197,14 +197,7 @@ function onOff(request: Request): Reply {
 
 const flags = ["noscript", "loading", "stale"];
 
-function subcommand(
-  name: string,
-  arity: number,
-  summary: string,
-  run: (request: Request, session: Session) => Reply,
-): Command {
-  return { name, arity, flags, group, summary, since: "2.4.0", action: { kind: "session", run } };
-}
+const subcommand = subcommandsOf({ flags, group, since: "2.4.0" });
 
 const SUBCOMMANDS: readonly Command[] = [
   subcommand("id", 2, "Returns the number of the connection.", (_, { peer }) => peer.id),

@@ -115,3 +115,13 @@ export const ONE_KEY: KeyPositions = { first: 1, last: 1, step: 1 };
 export const TWO_KEYS: KeyPositions = { first: 1, last: 2, step: 1 };
 export const ALL_KEYS: KeyPositions = { first: 1, last: -1, step: 1 };
 export const EVERY_SECOND_KEY: KeyPositions = { first: 1, last: -1, step: 2 };
+
+/** Makes subcommands that are about the connection or the server, of what they have in common. */
+export function subcommandsOf(common: Pick<Command, "flags" | "group" | "since">) {
+  return (
+    name: string,
+    arity: number,
+    summary: string,
+    run: (request: Request, session: Session) => Reply,
+  ): Command => ({ name, arity, summary, ...common, action: { kind: "session", run } });
+}

@@ -8,7 +8,7 @@ import { Glob } from "../glob.ts";
 import { CommandError, type Reply, ReplyMap, ReplySet, SimpleString } from "../resp/reply.ts";
 import { Request } from "../resp/request.ts";
 import type { Session } from "../session.ts";
-import type { Command } from "./command.ts";
+import { type Command, subcommandsOf } from "./command.ts";
 import { SYNTAX_ERROR } from "./errors.ts";
 import type { TableEntry } from "./table.ts";
 
@@ -126,14 +126,7 @@ function getkeys(request: Request, { shared }: Session): Reply {
 
 const flags = ["loading", "stale"];
 
-function subcommand(
-  name: string,
-  arity: number,
-  summary: string,
-  run: (request: Request, session: Session) => Reply,
-): Command {
-  return { name, arity, flags, group, summary, since: "2.8.13", action: { kind: "session", run } };
-}
+const subcommand = subcommandsOf({ flags, group, since: "2.8.13" });
 
 export const INTROSPECTION_COMMANDS: readonly Command[] = [{
   name: "command",

@@ -8,7 +8,7 @@ import { Glob } from "../glob.ts";
 import { CommandError, OK, type Reply, ReplyMap } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import type { Session } from "../session.ts";
-import type { Command } from "./command.ts";
+import { type Command, subcommandsOf } from "./command.ts";
 import { SYNTAX_ERROR } from "./errors.ts";
 import { info } from "./info.ts";
 
@@ -67,14 +67,7 @@ function resetStatistics(_request: Request, { shared }: Session): Reply {
 
 const flags = ["noscript", "loading", "stale"];
 
-function subcommand(
-  name: string,
-  arity: number,
-  summary: string,
-  run: (request: Request, session: Session) => Reply,
-): Command {
-  return { name, arity, flags, group, summary, since: "2.0.0", action: { kind: "session", run } };
-}
+const subcommand = subcommandsOf({ flags, group, since: "2.0.0" });
 
 export const SERVER_COMMANDS: readonly Command[] = [
   {
