@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type DaemonProcess, startDaemon } from "../support/daemon.ts";
+import { type DaemonProcess, dataConfig, startDaemon } from "../support/daemon.ts";
 import { PostgresServer } from "../support/postgres.ts";
 import { TestClient } from "../support/client.ts";
 import { within } from "../support/within.ts";
@@ -32,11 +32,7 @@ interface Write {
 }
 
 function config(storage: string, directory: string): string {
-  return `
-    [daemon]
-    data_dir = ${JSON.stringify(directory)}
-    [storage]
-    url = ${JSON.stringify(storage)}
+  return `${dataConfig(storage, directory)}
     [kv]
     listen = "127.0.0.1:0"`;
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { BeanstalkClient, ConnectionLostError } from "../../lib/task/beanstalk/client.ts";
-import { type DaemonProcess, startDaemon } from "../support/daemon.ts";
+import { type DaemonProcess, dataConfig, startDaemon } from "../support/daemon.ts";
 import { PostgresServer } from "../support/postgres.ts";
 import { within } from "../support/within.ts";
 
@@ -21,11 +21,7 @@ const BATCH = 25;
 const TTR_S = 3;
 
 function config(storage: string, directory: string): string {
-  return `
-    [daemon]
-    data_dir = ${JSON.stringify(directory)}
-    [storage]
-    url = ${JSON.stringify(storage)}
+  return `${dataConfig(storage, directory)}
     [task]
     listen = "127.0.0.1:0"
     beanstalk = "127.0.0.1:0"

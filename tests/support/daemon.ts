@@ -144,3 +144,12 @@ export async function startDaemon(options: DaemonOptions = {}): Promise<DaemonPr
   }
   return daemon;
 }
+
+/** The sections of a configuration that say where data are kept, which outlives the daemon. */
+export function dataConfig(storage: string, directory: string): string {
+  return `
+    [daemon]
+    data_dir = ${JSON.stringify(directory)}
+    [storage]
+    url = ${JSON.stringify(storage)}`;
+}
