@@ -1,4 +1,5 @@
 import type { Log } from "../log.ts";
+import { Histogram } from "../metrics.ts";
 import type { Connection } from "../net/connection.ts";
 import type { LineBatch } from "../net/line_framer.ts";
 import { loginByLine } from "../net/line_login.ts";
@@ -13,6 +14,8 @@ const encoder = new TextEncoder();
 
 /** Confirm mode: each message is written to the log, and its sender alone gets a reply. */
 export class Confirmer {
+  /** How long messages took from their read until the reply was written, in seconds. */
+  readonly duration = new Histogram();
   readonly #config: EchoConfig;
   readonly #log: Log;
   readonly #reply: Uint8Array;
@@ -40,10 +43,12 @@ export class Confirmer {
     this.#clients++;
     try {
       for (let batch = await reader.read(); batch !== null; batch = await reader.read()) {
+        const readMs = performance.now();
         logMessages(this.#log, batch, fields);
         this.#messages += batch.count;
         await connection.write(this.#repliesTo(batch));
         this.#delivered += batch.count;
+        this.duration.observe((performance.now() - readMs) / 1000, batch.count);
       }
     } finally {
       this.#clients--;

@@ -6,7 +6,7 @@
  */
 
 import { listenerOptions } from "../config/service_keys.ts";
-import type { Metric } from "../metrics.ts";
+import type { Histogram, Metric } from "../metrics.ts";
 import type { Connection } from "../net/connection.ts";
 import { connectionMetrics, Listener } from "../net/listener.ts";
 import { beginLogin } from "../net/login.ts";
@@ -43,22 +43,25 @@ async function start(config: EchoConfig, context: ServiceContext): Promise<Runni
     log,
     handle,
   });
-  const stats = () => config.mode === "broadcast" ? room.stats() : confirmer.stats();
+  const counted = config.mode === "broadcast" ? room : confirmer;
   return {
     addresses: [listener.address],
     // A console speaks plainly.
     ...(config.tls === undefined ? { console: listener.address } : {}),
     problems: () => [],
     reread: () => listener.reloadTls(),
-    metrics: () => [...connectionMetrics("echo", listener.stats()), ...roomMetrics(stats())],
+    metrics: () => [
+      ...connectionMetrics("echo", listener.stats()),
+      ...echoMetrics(counted.stats(), counted.duration),
+    ],
     drain: async (deadline) => {
       await listener.drain(deadline);
-      log.info("Echo stopped", { ...stats(), ...listener.stats() });
+      log.info("Echo stopped", { ...counted.stats(), ...listener.stats() });
     },
   };
 }
 
-function roomMetrics(stats: RoomStats): Metric[] {
+function echoMetrics(stats: RoomStats, duration: Histogram): Metric[] {
   const counter = (name: string, help: string, value: number): Metric => (
     { type: "counter", name, help, samples: [{ value }] }
   );
@@ -72,6 +75,13 @@ function roomMetrics(stats: RoomStats): Metric[] {
       name: "echo_slow_clients",
       help: "Clients that are slow at this moment.",
       samples: [{ value: stats.slowClients }],
+    },
+    {
+      type: "histogram",
+      name: "echo_message_duration_seconds",
+      help: "How long a message took from its read until every client had it in its queue or had " +
+        "lost it; in confirm mode, until the reply was written.",
+      samples: [{ histogram: duration }],
     },
   ];
 }

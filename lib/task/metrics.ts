@@ -48,6 +48,15 @@ export function taskMetrics(
       "Answers to the numbers of the generator, and those that were missing.",
       Object.entries(push.counts).map(([answer, value]) => ({ labels: { answer }, value })),
     ),
+    {
+      type: "histogram",
+      name: "task_push_answer_seconds",
+      help:
+        "How long a worker at the push door took to answer a job, or a number of the generator.",
+      samples: Object.entries(push.answerSeconds).map(([to, histogram]) => (
+        { labels: { to }, histogram }
+      )),
+    },
     counter("task_mistakes_total", "Lines that were no command.", [
       { value: beanstalk.counts.mistakes },
     ]),

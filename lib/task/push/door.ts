@@ -1,4 +1,5 @@
 import type { Guard } from "../../auth.ts";
+import { Histogram } from "../../metrics.ts";
 import type { Log } from "../../log.ts";
 import type { Connection } from "../../net/connection.ts";
 import { loginByLine } from "../../net/line_login.ts";
@@ -18,6 +19,9 @@ export interface PushDoorOptions {
   guard?: () => Guard | undefined;
 }
 
+/** Upper bounds for the time that work takes, in seconds: 1 ms to an hour. */
+const WORK_BOUNDS_S = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 600, 1800, 3600];
+
 /** A worker's answer to a number. */
 export interface Square {
   number: number;
@@ -33,6 +37,11 @@ export class PushDoor {
   readonly log: Log;
   /** What the generator's numbers came to. */
   readonly counts = { right: 0, wrong: 0, late: 0 };
+  /** How long workers took to answer, in seconds, by what they were sent. */
+  readonly answerSeconds = {
+    job: new Histogram(WORK_BOUNDS_S),
+    number: new Histogram(WORK_BOUNDS_S),
+  };
   readonly #guard: () => Guard | undefined;
   readonly #sessions = new Set<PushSession>();
 

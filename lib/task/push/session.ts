@@ -87,6 +87,7 @@ export class PushSession {
     this.#assignment = null;
     if (answer === undefined) return;
     const tookMs = performance.now() - assignment.sentMs;
+    this.#door.answerSeconds.number.observe(tookMs / 1000);
     this.#door.tellSquare(this.worker, { number, answer: answer ?? "", tookMs });
   }
 
@@ -99,8 +100,10 @@ export class PushSession {
     if (settled !== undefined) await settled;
     const startMs = performance.now();
     const answer = await this.#ask(job.body);
-    const about = { worker: this.worker, job: job.id, ms: Math.round(performance.now() - startMs) };
+    const tookMs = performance.now() - startMs;
+    const about = { worker: this.worker, job: job.id, ms: Math.round(tookMs) };
     if (answer === undefined) return;
+    this.#door.answerSeconds.job.observe(tookMs / 1000);
     if (answer === null) {
       await this.#client.fail(job.id, "the answer was too long a line");
       this.#door.log.warn("Worker gave too long an answer", about);

@@ -74,6 +74,9 @@ Deno.test("push door: a task goes out as a line, the next line is its result", a
   await worker.send("64");
   await worker.endInput();
   assert.equal(await resultOf(open.producer, second), "done: 64");
+  const { job, number } = open.door.answerSeconds;
+  assert.deepEqual([job.count, number.count], [2, 0]);
+  assert.ok(job.sum > 0 && job.sum < 2 * DEADLINE_MS / 1000);
 });
 
 Deno.test("push door: a worker has one task at a time, and what it says unasked is no answer", async () => {
@@ -150,6 +153,7 @@ Deno.test("generator: every worker gets the same number, and each answer is judg
   stop();
   clock.advance(50_000);
   assert.equal(open.logged("Worker is late").length, 3);
+  assert.equal(open.door.answerSeconds.number.count, 3);
   const [answer] = open.logged('Worker answered"');
   assert.match(answer!, new RegExp(`"number":${number},"result":"${number * number}","ms":\\d+`));
 });
