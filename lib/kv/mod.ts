@@ -23,7 +23,7 @@ import { type KvConfig, kvConfigSchema } from "./config.ts";
 import { CursorTable } from "./cursors.ts";
 import { detectLanguage, type LanguageWords, readLogin } from "./language.ts";
 import { kvMetrics } from "./metrics.ts";
-import { RespConnection, type RespSocket } from "./resp/connection.ts";
+import { RespConnection } from "./resp/connection.ts";
 import { Session, type SessionPeer } from "./session.ts";
 import { Settings } from "./settings.ts";
 import type { KvLimits, KvShared } from "./shared.ts";
@@ -177,7 +177,8 @@ async function serve(
     }
     if (language === "text") {
       if (pending) return await connection.write(LOGIN_REPLIES.missing);
-      return await new TextConnection(replay(buffer, connection), shared).serve();
+      const unread = buffer.bytes.subarray(start, end);
+      return await new TextConnection(connection, unread, shared).serve();
     }
     if (!await buffer.fill(connection)) return;
   }
@@ -205,19 +206,4 @@ async function serveResp(
   } finally {
     shared.sessions.delete(id);
   }
-}
-
-/** A socket that gives what was already read from it once more. */
-function replay(buffer: ReadBuffer, connection: Connection): RespSocket {
-  return {
-    read(into) {
-      const unread = buffer.bytes.subarray(buffer.start, buffer.end);
-      if (unread.length === 0) return connection.read(into);
-      const count = Math.min(unread.length, into.length);
-      into.set(unread.subarray(0, count));
-      buffer.consume(count);
-      return Promise.resolve(count);
-    },
-    write: (bytes) => connection.write(bytes),
-  };
 }

@@ -104,8 +104,9 @@ async function serve(
   const beginning = decoder.decode(unread(buffer));
   const isPeer = beginning.startsWith(HELLO.PEER);
   if (!isPeer && !beginning.startsWith(HELLO.CONTROL)) {
-    const reader = new LineReader(withUnread(connection, buffer), {
+    const reader = new LineReader(connection, {
       maxLineBytes: MAX_COMMAND_BYTES,
+      unread: unread(buffer),
     });
     if (login !== undefined && !await loginByLine(connection, reader, login)) return;
     return await serveConsole(connection, reader, node);

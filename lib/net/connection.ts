@@ -34,6 +34,7 @@ export class Connection {
   #socketRead: Promise<number | null> | undefined;
   #endRead: ((end: null) => void) | undefined;
   #inputEnded = false;
+  #inputCut = false;
   #peerEnded = false;
   #closed = false;
 
@@ -64,6 +65,14 @@ export class Connection {
     return this.#endRead !== undefined;
   }
 
+  /**
+   * Whether the input ended before the peer had closed its side: the daemon drains, or the
+   * connection is closed or broken. What was read last may then be half of something.
+   */
+  get inputCut(): boolean {
+    return this.#inputCut;
+  }
+
   /** Whether the connection is closed from this side or broken. */
   get closed(): boolean {
     return this.#closed;
@@ -88,10 +97,8 @@ export class Connection {
         return count;
       }, () => {
         // Reset, timed out or closed: whatever it was, nothing more comes from this peer.
-        this.#endRead = undefined;
-        this.#inputEnded = this.#peerEnded = true;
         this.close();
-        resolve(null);
+        this.#peerEnded = true;
         return null;
       });
     });
@@ -116,7 +123,7 @@ export class Connection {
 
   /** Lets reads, the pending one too, say that the input has ended. */
   endInput(): void {
-    this.#inputEnded = true;
+    if (!this.#inputEnded) this.#inputEnded = this.#inputCut = true;
     this.#endRead?.(null);
     this.#endRead = undefined;
   }

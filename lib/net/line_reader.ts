@@ -1,21 +1,32 @@
 import type { Connection } from "./connection.ts";
 import { type LineBatch, LineFramer, type LineFramerOptions } from "./line_framer.ts";
 
+/** Where lines are read from. */
+export type LineSource = Pick<Connection, "read"> & Partial<Pick<Connection, "inputCut">>;
+
+/** Options for {@linkcode LineReader}. */
+export interface LineReaderOptions extends LineFramerOptions {
+  /** What was read from the connection before, and is to be read as lines as well. */
+  unread?: Uint8Array;
+}
+
 /** Reads the lines of a connection, all that one read brings at a time. */
 export class LineReader {
-  readonly #connection: Pick<Connection, "read">;
+  readonly #connection: LineSource;
   readonly #framer: LineFramer;
+  #unread: Uint8Array | undefined;
   #ended = false;
   /** What a read has brought beyond the one line that was asked for. */
   #kept: LineBatch | undefined;
 
-  constructor(connection: Pick<Connection, "read">, options: LineFramerOptions) {
+  constructor(connection: LineSource, options: LineReaderOptions) {
     this.#connection = connection;
+    this.#unread = options.unread;
     this.#framer = new LineFramer(options);
   }
 
   /**
-   * Waits for at least one line.
+   * Waits for at least one line. Half a line, whose end was not awaited, is none.
    *
    * @returns All lines that are complete, good until the next call; `null` at the end of the input.
    */
@@ -26,8 +37,9 @@ export class LineReader {
       return Promise.resolve(kept);
     }
     if (this.#ended) return Promise.resolve(null);
-    return this.#connection.read(this.#framer.space()).then((count) => {
+    return this.#fill(this.#framer.space()).then((count) => {
       this.#ended = count === null;
+      if (this.#ended && this.#connection.inputCut) return null;
       const batch = count === null ? this.#framer.end() : this.#framer.took(count);
       return batch.count > 0 ? batch : this.read();
     });
@@ -45,5 +57,14 @@ export class LineReader {
     batch.shift();
     if (batch.count > 0) this.#kept = batch;
     return line;
+  }
+
+  #fill(space: Uint8Array): Promise<number | null> {
+    const unread = this.#unread;
+    if (unread === undefined) return this.#connection.read(space);
+    const count = Math.min(unread.length, space.length);
+    space.set(unread.subarray(0, count));
+    this.#unread = count < unread.length ? unread.subarray(count) : undefined;
+    return Promise.resolve(count);
   }
 }

@@ -124,6 +124,33 @@ Deno.test("Listener.drain(): what was sent is answered, then everybody is let go
   await assert.rejects(TestClient.connect(server.listener.address), Deno.errors.ConnectionRefused);
 });
 
+Deno.test("Listener: half a line is no line when its end was not awaited", async () => {
+  for (const cut of ["drain", "idle"] as const) {
+    const received: string[] = [];
+    await using server = await listen({
+      idleTimeoutMs: cut === "idle" ? 100 : 0,
+      handle: async (connection) => {
+        const reader = new LineReader(connection, { maxLineBytes: 1000 });
+        for (let batch = await reader.read(); batch !== null; batch = await reader.read()) {
+          for (let i = 0; i < batch.count; i++) {
+            received.push(
+              batch.isTooLong(i) ? "too long" : new TextDecoder().decode(batch.line(i)),
+            );
+          }
+        }
+      },
+    });
+    using half = await TestClient.connect(server.listener.address);
+    await half.send("whole\nPUT balance 10");
+    using skipped = await TestClient.connect(server.listener.address);
+    await skipped.send("whole\n" + "x".repeat(2000));
+    await until("it was read", () => server.listener.stats().receivedBytes === 2026);
+    if (cut === "drain") await server.listener.drain(AbortSignal.timeout(5000));
+    else await until("both are gone", () => server.listener.stats().connections === 0);
+    assert.deepEqual(received, ["whole", "whole"]);
+  }
+});
+
 Deno.test("Listener.drain(): the deadline cuts a client that never reads", async () => {
   await using server = await listen({
     handle: async (connection) => {

@@ -5,10 +5,10 @@
  * @module
  */
 
+import type { Connection } from "../../net/connection.ts";
 import type { LineBatch } from "../../net/line_framer.ts";
 import { LineReader } from "../../net/line_reader.ts";
 import type { Entry, Key, MaybePromise } from "../../storage/store.ts";
-import type { RespSocket } from "../resp/connection.ts";
 import { batchDone, batchStartMs, type KvShared } from "../shared.ts";
 import { errorReply, runText, TEXT_SPACE, type TextReply } from "./commands.ts";
 import { parseTextLine, type TextCommand } from "./parser.ts";
@@ -26,17 +26,22 @@ const PAGE_BYTES = 256 * 1024;
 
 /** Serves one connection. */
 export class TextConnection {
-  readonly #socket: RespSocket;
+  readonly #socket: Connection;
   readonly #shared: KvShared;
   readonly #reader: LineReader;
   readonly #writer = new TextWriter();
   /** Replies in order, from the first one on that is not there yet. */
   #pending: MaybePromise<TextReply>[] = [];
 
-  constructor(socket: RespSocket, shared: KvShared) {
+  /**
+   * @param socket The connection.
+   * @param unread What was read from it to learn its language.
+   * @param shared What all connections share.
+   */
+  constructor(socket: Connection, unread: Uint8Array, shared: KvShared) {
     this.#socket = socket;
     this.#shared = shared;
-    this.#reader = new LineReader(socket, { maxLineBytes: shared.limits.maxLineBytes });
+    this.#reader = new LineReader(socket, { maxLineBytes: shared.limits.maxLineBytes, unread });
   }
 
   /** Serves it until the client leaves. */
