@@ -4,15 +4,15 @@
  * @module
  */
 
-import type { Histogram, Metric, Sample } from "../metrics.ts";
+import type { Metric, Sample } from "../metrics.ts";
+import { commitMetrics } from "../storage/commit_counter.ts";
+import { postgresMetrics } from "../storage/postgres_stats.ts";
 import type { KvShared } from "./shared.ts";
 
 /** The figures of this moment. */
 export function kvMetrics(shared: KvShared): Metric[] {
   const { counts, table, store, cursors } = shared;
-  const { bytes, keys, maxBytes, commitGroups, committedWrites, commitSeconds, commitWrites } =
-    store
-      .stats();
+  const { bytes, keys, estimatedKeys, maxBytes, database, ...commits } = store.stats();
   const commands: Sample[] = [];
   const add = (language: string, command: string, value: number) => {
     if (value > 0) commands.push({ labels: { service: "kv", language, command }, value });
@@ -43,15 +43,13 @@ export function kvMetrics(shared: KvShared): Metric[] {
       ? []
       : [one("gauge", "kv_memory_bytes", "Bytes of keys and values.", bytes)]),
     ...(keys === undefined ? [] : [one("gauge", "kv_keys", "Keys, in all databases.", keys)]),
-    one("counter", "kv_commit_groups_total", "Groups of writes made durable.", commitGroups),
-    one("counter", "kv_committed_writes_total", "Writes made durable.", committedWrites),
-    ...distribution("kv_commit_seconds", "How long a group took to be durable.", commitSeconds),
-    ...distribution("kv_commit_writes", "How many writes a group had.", commitWrites),
+    ...(estimatedKeys === undefined ? [] : [one(
+      "gauge",
+      "kv_estimated_keys",
+      "Keys as PostgreSQL's own statistics have it, expired ones that are not yet removed too.",
+      estimatedKeys,
+    )]),
+    ...commitMetrics("kv", commits),
+    ...(database === undefined ? [] : postgresMetrics("kv", database)),
   ];
-}
-
-function distribution(name: string, help: string, histogram: Histogram | undefined): Metric[] {
-  return histogram === undefined
-    ? []
-    : [{ type: "histogram", name, help, samples: [{ histogram }] }];
 }

@@ -7,7 +7,8 @@
  * @module
  */
 
-import type { Key, StoreStats } from "./store.ts";
+import type { CommitStats } from "./commit_counter.ts";
+import type { Key } from "./store.ts";
 import type { Value } from "./value.ts";
 
 /** A table of a log, opened with {@linkcode CommitLog.openTable}. */
@@ -30,12 +31,6 @@ export interface LogListener {
    */
   failed(): void;
 }
-
-/** What a log has counted. */
-export type CommitStats = Pick<
-  StoreStats,
-  "commitGroups" | "committedWrites" | "commitSeconds" | "commitWrites"
->;
 
 /**
  * A log of commits. Writes that are made without awaiting anything in between are in the same

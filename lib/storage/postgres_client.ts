@@ -12,6 +12,7 @@
 
 import postgres from "postgres";
 import type { Log } from "../log.ts";
+import type { PostgresStats } from "./postgres_stats.ts";
 import { StorageUnavailableError } from "./store.ts";
 
 /** The first pause before trying to connect again; each one after it is twice as long. */
@@ -52,6 +53,7 @@ export class PostgresClient {
   /** Resolves when all connections are there; `undefined` from then on. */
   #opening: Promise<unknown> | undefined;
   #problem: string | undefined;
+  readonly #counts = { losses: 0, reconnects: 0, errors: 0 };
   #closed = false;
   #recovery: Promise<void> = Promise.resolve();
   #wakeUp: () => void = () => {};
@@ -93,7 +95,10 @@ export class PostgresClient {
       const done = this.#opening === undefined ? work(sql) : this.#opening.then(() => work(sql));
       return await Promise.race([done, late.promise, lost]);
     } catch (error) {
-      if (!isLost(error)) throw error;
+      if (!isLost(error)) {
+        if (error instanceof postgres.PostgresError) this.#counts.errors++;
+        throw error;
+      }
       if (sql === this.#sql && this.#problem === undefined && !this.#closed) this.#lose(error);
       throw this.#unavailable(error);
     } finally {
@@ -104,6 +109,11 @@ export class PostgresClient {
   /** Why the database cannot be used at the moment; `undefined` when it can. */
   problem(): string | undefined {
     return this.#problem;
+  }
+
+  /** What it has been through so far. */
+  stats(): PostgresStats {
+    return { up: this.#problem === undefined, ...this.#counts };
   }
 
   /** Lets what is under way end, and closes all connections. */
@@ -140,6 +150,7 @@ export class PostgresClient {
   }
 
   #lose(error: unknown): void {
+    this.#counts.losses++;
     this.#problem = this.#options.describe(error);
     this.#options.log.error("Database lost", { error: this.#problem });
     this.#lost.reject(new LostError(this.#problem));
@@ -160,6 +171,7 @@ export class PostgresClient {
         await this.#inTime(openAll(this.#sql, this.#options.connections));
         this.#lost = newLoss();
         this.#problem = undefined;
+        this.#counts.reconnects++;
         this.#options.log.info("Database works again");
         return;
       } catch (error) {

@@ -14,6 +14,7 @@
  * @module
  */
 
+import { AskedFigure } from "../asked_figure.ts";
 import type { Log } from "../log.ts";
 import { type AddOperation, KeyScheduler, type Operation } from "./key_scheduler.ts";
 import type { PostgresDatabase } from "./postgres_database.ts";
@@ -54,6 +55,9 @@ const MAX_BATCH_BYTES = 4 * 1024 * 1024;
 /** How often expired rows are removed. */
 const EXPIRY_INTERVAL_MS = 1_000;
 
+/** How old the estimate of how many keys there are may be. */
+const ESTIMATE_MAX_AGE_MS = 10_000;
+
 /** How many expired rows are removed at once. */
 const EXPIRY_STEP_ROWS = 500;
 
@@ -85,6 +89,7 @@ export class PostgresStore implements Store {
   readonly #read: AddOperation<Read>;
   readonly #write: AddOperation<Write>;
   readonly #work: AddOperation<Work>;
+  readonly #estimate: AskedFigure<number>;
   /** Set while a transaction over spaces begins or runs; resolves when others may go on. */
   #gate: Promise<void> | undefined;
   #expiryTimer: ReturnType<typeof setTimeout> | undefined;
@@ -92,6 +97,12 @@ export class PostgresStore implements Store {
 
   private constructor(table: PostgresTable) {
     this.#table = table;
+    this.#estimate = new AskedFigure({
+      ask: () => this.#table.estimateRows(),
+      maxAgeMs: ESTIMATE_MAX_AGE_MS,
+      // It is in the log, or in `problem`.
+      onError: () => {},
+    });
     const limits = { maxOperations: MAX_BATCH_OPERATIONS, maxBytes: MAX_BATCH_BYTES };
     this.#read = this.#scheduler.addLane<Read>({
       ...limits,
@@ -181,8 +192,12 @@ export class PostgresStore implements Store {
   }
 
   stats(): StoreStats {
-    const { commitGroups, committedWrites } = this.#table;
-    return { maxBytes: Infinity, commitGroups, committedWrites };
+    return {
+      maxBytes: Infinity,
+      estimatedKeys: this.#estimate.value,
+      database: this.#table.stats(),
+      ...this.#table.commits.stats(),
+    };
   }
 
   async close(): Promise<void> {

@@ -7,6 +7,7 @@
 
 import postgres from "postgres";
 import type { Log } from "../log.ts";
+import { CommitCounter } from "./commit_counter.ts";
 import { isLost, type PostgresClient } from "./postgres_client.ts";
 import type { PostgresDatabase } from "./postgres_database.ts";
 import { GroupTransaction } from "./postgres_group.ts";
@@ -26,6 +27,7 @@ import {
   WRITE_ROWS,
 } from "./postgres_rows.ts";
 import { PostgresSpaceTransaction, readPage } from "./postgres_spaces.ts";
+import type { PostgresStats } from "./postgres_stats.ts";
 import {
   type Entry,
   type Key,
@@ -61,8 +63,7 @@ export interface ReadRows {
 /** The table. */
 export class PostgresTable {
   /** Transactions that wrote, and rows that they wrote. */
-  commitGroups = 0;
-  committedWrites = 0;
+  readonly commits = new CommitCounter();
   readonly #client: PostgresClient;
   readonly #log: Log;
   /** How far the clock of the database is ahead of ours. */
@@ -128,6 +129,22 @@ export class PostgresTable {
     return this.#client.problem();
   }
 
+  /** What its connections have been through. */
+  stats(): PostgresStats {
+    return this.#client.stats();
+  }
+
+  /**
+   * About how many rows there are, as PostgreSQL itself keeps count; what has expired and is not
+   * yet removed is among them. After a crash of the server it begins anew.
+   */
+  async estimateRows(): Promise<number> {
+    const [row] = await this.#run((sql) =>
+      sql`SELECT pg_stat_get_live_tuples('quartet.kv'::regclass) AS rows`
+    );
+    return Number(row!.rows);
+  }
+
   /**
    * Reads places as of one moment.
    *
@@ -144,8 +161,9 @@ export class PostgresTable {
   /** Writes rows, whatever is there. They must be in order, with none twice. */
   async write(rows: readonly Row[]): Promise<void> {
     const parameters = packRows(rows);
+    const startMs = performance.now();
     await this.#run((sql) => query(sql, WRITE_ROWS, parameters));
-    this.#count(rows.length);
+    this.commits.count(rows.length, startMs);
   }
 
   /**
@@ -162,6 +180,7 @@ export class PostgresTable {
   ): Promise<T> {
     const parameters = packPlaces(places);
     return this.#inTransaction(async (connection) => {
+      const startMs = performance.now();
       const [, , stored] = await Promise.all([
         connection.unsafe("BEGIN"),
         query(connection, LOCK_ROWS, [...parameters, `${this.nextVersion()}`]),
@@ -182,7 +201,7 @@ export class PostgresTable {
           query(connection, WRITE_ROWS, packRows(changed)),
           connection.unsafe("COMMIT"),
         ]);
-        this.#count(changed.length);
+        this.commits.count(changed.length, startMs);
       }
       return result;
     });
@@ -202,6 +221,7 @@ export class PostgresTable {
     const level = readOnly ? "REPEATABLE READ READ ONLY" : "READ COMMITTED";
     const lock = "LOCK TABLE quartet.kv IN SHARE ROW EXCLUSIVE MODE";
     return this.#inTransaction(async (connection) => {
+      const startMs = performance.now();
       const [, , , [clock]] = await Promise.all([
         connection.unsafe(`BEGIN ISOLATION LEVEL ${level}`),
         connection.unsafe(`SET LOCAL statement_timeout = ${SPACES_STATEMENT_TIMEOUT_MS};
@@ -218,7 +238,7 @@ export class PostgresTable {
       );
       const result = await run(transaction);
       await connection.unsafe("COMMIT");
-      if (transaction.writes > 0) this.#count(transaction.writes);
+      if (transaction.writes > 0) this.commits.count(transaction.writes, startMs);
       return result;
     }, SPACES_DEADLINE_MS);
   }
@@ -288,11 +308,6 @@ export class PostgresTable {
     const nowMs = stored[0]!.version;
     this.#clockAheadMs = nowMs - Date.now();
     return { nowMs, rows };
-  }
-
-  #count(writes: number): void {
-    this.commitGroups++;
-    this.committedWrites += writes;
   }
 
   async #takeVersions(): Promise<void> {

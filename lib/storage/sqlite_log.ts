@@ -11,8 +11,8 @@
  */
 
 import type { Log } from "../log.ts";
-import { Histogram } from "../metrics.ts";
-import type { CommitLog, CommitStats, LogListener, LogRecord, LogTable } from "./commit_log.ts";
+import { CommitCounter, type CommitStats } from "./commit_counter.ts";
+import type { CommitLog, LogListener, LogRecord, LogTable } from "./commit_log.ts";
 import { GroupBuffer } from "./group_buffer.ts";
 import { type SqliteReply, type SqliteRequest, startSqliteWorker } from "./sqlite_worker.ts";
 import { type Key, StorageUnavailableError } from "./store.ts";
@@ -29,9 +29,6 @@ const BUSY_TIMEOUT_MS = 2_000;
 
 /** How often to try whether the file can be written again. */
 const PROBE_INTERVAL_MS = 1_000;
-
-/** How many writes groups have, for the figures: powers of four. */
-const COMMIT_WRITES_BOUNDS = [1, 4, 16, 64, 256, 1024, 4096, 16384];
 
 /** How many bytes of records are loaded at once; one more record may come on top. */
 const LOAD_PAGE_BYTES = 1024 * 1024;
@@ -85,10 +82,7 @@ export class SqliteLog implements CommitLog {
   #problem: string | undefined;
   #probeTimer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
-  #commitGroups = 0;
-  readonly #commitSeconds = new Histogram();
-  readonly #commitWrites = new Histogram(COMMIT_WRITES_BOUNDS);
-  #committedWrites = 0;
+  readonly #commits = new CommitCounter();
 
   private constructor(
     path: string,
@@ -193,12 +187,7 @@ export class SqliteLog implements CommitLog {
   }
 
   stats(): CommitStats {
-    return {
-      commitGroups: this.#commitGroups,
-      committedWrites: this.#committedWrites,
-      commitSeconds: this.#commitSeconds,
-      commitWrites: this.#commitWrites,
-    };
+    return this.#commits.stats();
   }
 
   async close(): Promise<void> {
@@ -254,10 +243,7 @@ export class SqliteLog implements CommitLog {
     if (reply.kind === "committed") this.#spare = reply.buffer;
     this.#flying = undefined;
     this.committed = group.number;
-    this.#commitGroups++;
-    this.#committedWrites += group.operations;
-    this.#commitSeconds.observe((performance.now() - group.sentMs) / 1000);
-    this.#commitWrites.observe(group.operations);
+    this.#commits.count(group.operations, group.sentMs);
     if (this.#problem !== undefined) {
       this.#log.info("Storage works again", { path: this.#path });
       this.#problem = undefined;

@@ -10,7 +10,8 @@
  * @module
  */
 
-import type { Histogram } from "../metrics.ts";
+import type { CommitStats } from "./commit_counter.ts";
+import type { PostgresStats } from "./postgres_stats.ts";
 import type { Value } from "./value.ts";
 
 /** A key: one character a byte, 0 to 255, so that string order is byte order. */
@@ -80,18 +81,16 @@ export interface ScanRange {
 }
 
 /** What a store holds and does, for the metrics. */
-export interface StoreStats {
+export interface StoreStats extends CommitStats {
   /** Bytes of keys and values; `undefined` where the engine does not keep count. */
   bytes?: number;
   /** How many keys there are, in all spaces; as `bytes`. */
   keys?: number;
+  /** About how many rows of keys there are, where it would take too long to count them. */
+  estimatedKeys?: number | undefined;
   maxBytes: number;
-  commitGroups: number;
-  committedWrites: number;
-  /** How long a group took to become durable, in seconds; `undefined` where nothing does. */
-  commitSeconds?: Histogram;
-  /** How many writes a group had. */
-  commitWrites?: Histogram;
+  /** The connections to the database, where there is one. */
+  database?: PostgresStats;
 }
 
 /** Thrown when the store cannot do its work now; the message is for the client. */

@@ -1,10 +1,9 @@
 import type { Metric, Sample } from "../metrics.ts";
+import { commitMetrics } from "../storage/commit_counter.ts";
+import { postgresMetrics } from "../storage/postgres_stats.ts";
 import type { BeanstalkDoor } from "./beanstalk/door.ts";
 import type { PushDoor } from "./push/door.ts";
 import type { Queue } from "./queue.ts";
-
-/** No more tubes than this have figures of their own: each is a label. */
-const MAX_TUBES = 100;
 
 const STATES = ["ready", "reserved", "delayed", "buried"] as const;
 
@@ -13,8 +12,7 @@ export function taskMetrics(
   queue: Queue,
   { push, beanstalk }: { push: PushDoor; beanstalk: BeanstalkDoor },
 ): Metric[] {
-  const { total, tubes: allTubes } = queue.figures();
-  const tubes = allTubes.slice(0, MAX_TUBES);
+  const { total, tubes, commits, database } = queue.figures();
   const gauge = (name: string, help: string, samples: Sample[]): Metric => (
     { type: "gauge", name, help, samples }
   );
@@ -57,6 +55,8 @@ export function taskMetrics(
         { labels: { to }, histogram }
       )),
     },
+    ...(commits === undefined ? [] : commitMetrics("task", commits)),
+    ...(database === undefined ? [] : postgresMetrics("task", database)),
     counter("task_mistakes_total", "Lines that were no command.", [
       { value: beanstalk.counts.mistakes },
     ]),

@@ -8,6 +8,7 @@
 
 import type { MaybePromise } from "../storage/store.ts";
 import type { Value } from "../storage/value.ts";
+import type { QueueFigures } from "./figures.ts";
 
 /** The number of a job: from 1, never given out twice, at most 2^53 - 1. */
 export type JobId = number;
@@ -236,12 +237,6 @@ export interface Queue {
   figures(): QueueFigures;
   /** Finishes what was taken, and closes. */
   close(): Promise<void>;
-}
-
-/** What the metrics say about a queue. */
-export interface QueueFigures {
-  total: QueueStats;
-  tubes: TubeStats[];
 }
 
 /** The tube of those who did not ask for another. */

@@ -3,7 +3,9 @@ import parsePrometheus from "parse-prometheus-text-format";
 import { formatAddress } from "../../lib/net/address.ts";
 import { TestClient } from "../support/client.ts";
 import { type DaemonProcess, startDaemon } from "../support/daemon.ts";
+import { PostgresServer } from "../support/postgres.ts";
 import { runProgram } from "../support/programs.ts";
+import { until } from "../support/within.ts";
 
 const ADMIN = '[admin]\nlisten = "127.0.0.1:0"\n';
 const ECHO = '[echo]\nlisten = "127.0.0.1:0"\n';
@@ -105,6 +107,60 @@ Deno.test("/metrics: a parser reads it, and what is promised is there", async ()
   );
   const lines = text.split("\n").filter((line) => /^[a-z]/.test(line));
   assert.equal(samples, lines.filter((line) => !/_(bucket|count|sum)[{ ]/.test(line)).length);
+});
+
+Deno.test("/metrics: on PostgreSQL it has the database's figures, and answers while that is gone", async () => {
+  await using server = await PostgresServer.start();
+  await using daemon = await startDaemon({ config: `[storage]\nurl = "${server.url()}"\n${ALL}` });
+  await useAll(daemon);
+  let text = "";
+  const value = (figure: string) => {
+    const line = text.split("\n").find((line) => line.startsWith(`${figure} `));
+    return line === undefined ? undefined : Number(line.slice(figure.length + 1));
+  };
+  const shows = (what: string, condition: () => boolean) =>
+    until(
+      what,
+      async () => {
+        ({ text } = await metricsOf(daemon));
+        return condition();
+      },
+      20_000,
+      50,
+    );
+  await shows(
+    "jobs are counted",
+    () => value('quartet_task_jobs{tube="default",state="ready"}') === 1,
+  );
+  for (const service of ["kv", "task"]) {
+    assert.equal(value(`quartet_${service}_committed_writes_total`), 1);
+    assert.equal(value(`quartet_${service}_commit_seconds_count`), 1);
+    assert.equal(value(`quartet_${service}_commit_writes_sum`), 1);
+    assert.equal(value(`quartet_postgres_up{service="${service}"}`), 1);
+    assert.equal(value(`quartet_postgres_losses_total{service="${service}"}`), 0);
+    assert.equal(value(`quartet_postgres_errors_total{service="${service}"}`), 0);
+  }
+  await shows("keys are estimated", () => value("quartet_kv_estimated_keys") !== undefined);
+  await server.kill();
+  await shows(
+    "the loss shows",
+    () =>
+      ["kv", "task"].every((service) => value(`quartet_postgres_up{service="${service}"}`) === 0),
+  );
+  const startMs = performance.now();
+  await metricsOf(daemon);
+  assert.ok(performance.now() - startMs < 2000, "nobody waits for the database");
+  await shows(
+    "old figures are gone",
+    () => value('quartet_task_jobs{tube="default",state="ready"}') === undefined,
+  );
+  await server.restart();
+  await shows(
+    "they come back",
+    () =>
+      value('quartet_postgres_reconnects_total{service="kv"}') === 1 &&
+      value('quartet_task_jobs{tube="default",state="ready"}') === 1,
+  );
 });
 
 const PYTHON = "/usr/bin/python3";

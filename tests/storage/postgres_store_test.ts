@@ -237,3 +237,36 @@ Deno.test("PostgresStore: a full statement of many and large values is one of it
     assert.equal(text((await a.get(0, "k7"))?.value), `${value.length}`);
   });
 });
+
+Deno.test("PostgresStore: estimates its keys without counting them, and tells nothing while the database is gone", async () => {
+  await using own = await PostgresServer.start();
+  const store = await openStore(own.url());
+  try {
+    await Promise.all(Array.from({ length: 1000 }, (_, n) => store.put(0, `k${n}`, "v", 0)));
+    await until(
+      "PostgreSQL has counted them",
+      async () => {
+        const [row] = await execute(
+          own.url(),
+          "SELECT pg_stat_get_live_tuples('quartet.kv'::regclass) AS n",
+        );
+        return Number(row!.n) === 1000;
+      },
+      30_000,
+      100,
+    );
+    assert.equal(store.stats().estimatedKeys, undefined, "it was not asked before");
+    await until("the estimate is there", () => store.stats().estimatedKeys === 1000);
+    const { commitGroups, committedWrites, commitSeconds } = store.stats();
+    assert.equal(committedWrites, 1000);
+    assert.ok(commitGroups < 1000 && commitSeconds!.sum > 0);
+    await own.kill();
+    await until("the database is lost", () => store.stats().database?.up === false);
+    assert.equal(store.stats().database?.losses, 1);
+    await own.restart();
+    await until("it is back", () => store.stats().database?.up === true, 20_000);
+    assert.deepEqual(store.stats().database?.reconnects, 1);
+  } finally {
+    await store.close();
+  }
+});

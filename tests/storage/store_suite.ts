@@ -431,6 +431,8 @@ export function testStore(engine: Engine): void {
     if (engine.durable) {
       assert.ok(after.commitGroups > before.commitGroups);
       assert.ok(after.committedWrites > before.committedWrites);
+      assert.equal(after.commitSeconds!.count, after.commitGroups);
+      assert.equal(after.commitWrites!.sum, after.committedWrites);
     }
     assert.equal(store.problem(), undefined);
   });

@@ -16,7 +16,8 @@ import type {
   TubeRules,
 } from "../../lib/task/queue.ts";
 import { valueText } from "../../lib/storage/value.ts";
-import { within } from "../support/within.ts";
+import { MAX_TUBE_FIGURES, OTHER_TUBES } from "../../lib/task/figures.ts";
+import { until, within } from "../support/within.ts";
 import { DEADLINE_MS } from "./support.ts";
 
 /** What a suite asks of a queue. */
@@ -581,4 +582,28 @@ export function queueSuite(
     client.close();
     return Promise.resolve();
   }, { limits: { maxTubes: 3 } });
+
+  test("shows the figures of a bounded number of tubes, the rest as one", async (queue) => {
+    const client = queue.connect();
+    const count = MAX_TUBE_FIGURES + 20;
+    for (let tube = 0; tube < count; tube++) {
+      client.use(`tube-${tube}`);
+      // Those with the higher numbers have more jobs.
+      await put(client, spec("x"));
+      if (tube >= 20) await put(client, spec("y", { delayMs: 60_000 }));
+    }
+    client.use("tube-25");
+    await put(client, spec("z", { priority: 1 }));
+    await until("they are counted", () => queue.figures().tubes.length > 1);
+    const { total, tubes } = queue.figures();
+    assert.equal(tubes.length, MAX_TUBE_FIGURES + 1);
+    const figures = new Map(tubes.map((tube) => [tube.name, tube]));
+    const { urgent, ready, reserved, delayed, buried, oldestReadyMs } = figures.get("tube-25")!;
+    assert.deepEqual([urgent, ready, reserved, delayed, buried], [2, 2, 0, 1, 0]);
+    assert.ok(oldestReadyMs >= 0 && oldestReadyMs < 60_000);
+    assert.deepEqual([figures.get(OTHER_TUBES)!.ready, figures.get(OTHER_TUBES)!.delayed], [20, 0]);
+    assert.ok(figures.get(OTHER_TUBES)!.oldestReadyMs > 0);
+    assert.deepEqual([total.ready, total.delayed], [count + 1, count - 20]);
+    client.close();
+  });
 }

@@ -1,3 +1,4 @@
+import type { CommitStats } from "../../storage/commit_counter.ts";
 import type { Job } from "./job.ts";
 import type { Result } from "./results.ts";
 
@@ -24,6 +25,8 @@ export interface Journal {
   settled(ticket: number): Promise<void> | undefined;
   /** Why it cannot write at the moment. */
   problem(): string | undefined;
+  /** What has become durable; `undefined` where nothing does. */
+  commits(): CommitStats | undefined;
   /** Finishes what was written, and closes. */
   close(): Promise<void>;
 }
@@ -39,5 +42,6 @@ export const NO_JOURNAL: Journal = {
   forget: () => {},
   settled: () => undefined,
   problem: () => undefined,
+  commits: () => undefined,
   close: () => Promise.resolve(),
 };

@@ -11,6 +11,7 @@
  * @module
  */
 
+import type { CommitStats } from "../../storage/commit_counter.ts";
 import type { CommitLog, LogTable } from "../../storage/commit_log.ts";
 import { latin1From } from "../../storage/value.ts";
 import type { JobId } from "../queue.ts";
@@ -148,6 +149,10 @@ export class LogJournal implements Journal {
 
   problem(): string | undefined {
     return this.#log.problem();
+  }
+
+  commits(): CommitStats {
+    return this.#log.stats();
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Value } from "../../storage/value.ts";
 import type { Clock } from "../clock.ts";
+import { boundTubes, type QueueFigures } from "../figures.ts";
 import {
   backoffDelayMs,
   DEFAULT_TUBE,
@@ -10,7 +11,6 @@ import {
   MIN_TTR_MS,
   type Queue,
   type QueueClient,
-  type QueueFigures,
   type QueueOptions,
   type QueueStats,
   type Refusal,
@@ -346,7 +346,9 @@ export class MemoryQueue implements Queue {
 
   figures(): QueueFigures {
     const now = this.now();
-    return { total: this.stats(), tubes: [...this.tubes.values()].map((tube) => tube.stats(now)) };
+    const tubes = boundTubes([...this.tubes.values()].map((tube) => tube.stats(now)));
+    const commits = this.journal.commits();
+    return { total: this.stats(), tubes, ...(commits === undefined ? {} : { commits }) };
   }
 
   // What several of the above need

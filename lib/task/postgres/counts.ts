@@ -1,7 +1,8 @@
 import type postgres from "postgres";
+import { MAX_TUBE_FIGURES, OTHER_TUBES, type TubeFigures } from "../figures.ts";
 import { type JobCounts, type TubeStats, URGENT_PRIORITY } from "../queue.ts";
 import type { LocalTube } from "./local_tube.ts";
-import { NOW, STATE } from "./statements.ts";
+import { NOW, query, STATE } from "./statements.ts";
 
 const COUNTS = `
   count(*) FILTER (WHERE state = ${STATE.ready} AND priority < ${URGENT_PRIORITY}) AS urgent,
@@ -10,15 +11,61 @@ const COUNTS = `
   count(*) FILTER (WHERE state = ${STATE.delayed}) AS delayed,
   count(*) FILTER (WHERE state = ${STATE.buried}) AS buried`;
 
+const RESULTS = `SELECT count(*) AS results FROM quartet.task_results WHERE expires_at > ${NOW}`;
+
 /** Counts all jobs, and the results that are kept. */
 export async function countJobs(
   sql: postgres.Sql,
 ): Promise<JobCounts & { results: number; tubes: number }> {
   const [row] = await sql<(JobCounts & { results: number; tubes: number })[]>`
     SELECT ${sql.unsafe(COUNTS)}, count(DISTINCT tube) AS tubes,
-      (SELECT count(*) FROM quartet.task_results WHERE expires_at > ${sql.unsafe(NOW)}) AS results
+      (${sql.unsafe(RESULTS)}) AS results
     FROM quartet.task_jobs`;
   return row!;
+}
+
+/**
+ * Counts all jobs by tube. It reads the two indexes that have all jobs by tube and state between
+ * them, not the jobs, and gives back a bounded number of rows, as `boundTubes` does.
+ */
+const FIGURES = `
+  WITH parts AS (
+    SELECT tube, count(*) FILTER (WHERE priority < ${URGENT_PRIORITY}) AS urgent,
+      count(*) AS ready, 0 AS reserved, 0 AS delayed, 0 AS buried
+    FROM quartet.task_jobs WHERE state = 0 GROUP BY tube
+    UNION ALL
+    SELECT tube, 0, 0, count(*) FILTER (WHERE state = ${STATE.reserved}),
+      count(*) FILTER (WHERE state = ${STATE.delayed}),
+      count(*) FILTER (WHERE state = ${STATE.buried})
+    FROM quartet.task_jobs WHERE state > 0 GROUP BY tube
+  ), counted AS (
+    SELECT tube, sum(urgent) AS urgent, sum(ready) AS ready, sum(reserved) AS reserved,
+      sum(delayed) AS delayed, sum(buried) AS buried
+    FROM parts GROUP BY tube
+  ), ranked AS (
+    SELECT *, row_number() OVER (
+      ORDER BY ready + reserved + delayed + buried DESC, tube
+    ) <= ${MAX_TUBE_FIGURES} AS shown
+    FROM counted
+  )
+  SELECT CASE WHEN shown THEN tube ELSE '${OTHER_TUBES}' END AS name, count(*) AS tubes,
+    sum(urgent)::bigint AS urgent, sum(ready)::bigint AS ready,
+    sum(reserved)::bigint AS reserved, sum(delayed)::bigint AS delayed,
+    sum(buried)::bigint AS buried,
+    coalesce(max(CASE WHEN ready > 0 THEN (
+      SELECT ${NOW} - created_at FROM quartet.task_jobs AS j
+      WHERE j.tube = ranked.tube AND state = 0 ORDER BY priority, id LIMIT 1
+    ) END), 0) AS "oldestReadyMs"
+  FROM ranked GROUP BY 1 ORDER BY 1`;
+
+/** Counts all jobs by tube, and the results that are kept. */
+export async function countFigures(sql: postgres.Sql): Promise<{
+  tubes: (TubeFigures & { tubes: number })[];
+  results: number;
+}> {
+  const tubes = await query<TubeFigures & { tubes: number }>(sql, FIGURES, []);
+  const [row] = await query<{ results: number }>(sql, RESULTS, []);
+  return { tubes, results: row!.results };
 }
 
 /** Counts the jobs of a tube; what only a daemon knows is that of this one. */

@@ -8,13 +8,16 @@
  */
 
 import type postgres from "postgres";
+import { CommitCounter } from "../../storage/commit_counter.ts";
 import type { PostgresClient } from "../../storage/postgres_client.ts";
 import type { PostgresDatabase } from "../../storage/postgres_database.ts";
 import { joinValues } from "../../storage/postgres_rows.ts";
+import { type PostgresStats, sumPostgresStats } from "../../storage/postgres_stats.ts";
 import { StorageUnavailableError } from "../../storage/store.ts";
 import type { JobId, JobSpec, TubeRules } from "../queue.ts";
 import { Batcher } from "./batcher.ts";
 import { LockedJob, type LockedRow, packUpdates } from "./locked_job.ts";
+import { retry } from "./retry.ts";
 import { lockRoom } from "./room.ts";
 import {
   DELETE,
@@ -40,12 +43,6 @@ const CONNECTIONS = FLYING.puts + FLYING.deletes + FLYING.works + 3;
 
 const MAX_BATCH_ITEMS = 1000;
 const MAX_BATCH_BYTES = 4 * 1024 * 1024;
-
-/** How often a batch is tried that the server has broken off to solve a conflict. */
-const MAX_TRIES = 5;
-
-/** The states of errors after which a transaction has only to be tried again. */
-const CONFLICTS = new Set(["40001", "40P01"]);
 
 /** The least time to run, in milliseconds. */
 const MIN_TTR_MS = 1000;
@@ -116,6 +113,8 @@ export class Lanes {
   /** The number of this daemon. */
   readonly daemon: number;
   readonly database: PostgresClient;
+  /** What was made durable: everything but reservations. */
+  readonly commits = new CommitCounter();
   /** Connections that do not wait for the disk: after a crash of the server a job is ready again. */
   readonly #reserving: PostgresClient;
   readonly #options: LanesOptions;
@@ -191,6 +190,11 @@ export class Lanes {
     return this.database.problem() ?? this.#reserving.problem();
   }
 
+  /** What the connections have been through. */
+  stats(): PostgresStats {
+    return sumPostgresStats([this.database.stats(), this.#reserving.stats()]);
+  }
+
   async close(): Promise<void> {
     await this.#reserving.close();
     await this.database.close();
@@ -234,6 +238,7 @@ export class Lanes {
     parameters: string[],
     decide: (job: LockedJob) => void,
   ): Promise<number> {
+    const startMs = performance.now();
     const jobs = await this.ask((sql) =>
       sql.begin(async (sql) => {
         const rows = await query<LockedRow>(sql, statement, parameters);
@@ -243,7 +248,7 @@ export class Lanes {
         return jobs;
       }) as Promise<LockedJob[]>
     );
-    this.#options.written(jobs);
+    this.#written(jobs, startMs);
     return jobs.length;
   }
 
@@ -255,6 +260,7 @@ export class Lanes {
   async #executePuts(items: PutItem[]): Promise<void> {
     const specs = items.flatMap(({ specs }) => specs);
     const bodies = joinValues(specs.map(({ body }) => body));
+    const startMs = performance.now();
     const rows = await this.ask((sql) =>
       query<{ id: JobId }>(sql, PUT, [
         names(items.flatMap(({ tube, specs }) => specs.map(() => tube))),
@@ -266,6 +272,7 @@ export class Lanes {
         bodies.bytes,
       ])
     );
+    this.#count(rows.length, startMs);
     const ids = rows.map(({ id }) => id).sort((a, b) => a - b);
     let first = 0;
     for (const { specs, done } of items) done(ids.slice(first, first += specs.length));
@@ -303,6 +310,7 @@ export class Lanes {
   async #executeDeletes(items: DeleteItem[]): Promise<void> {
     // In the order of the ids, as everybody locks them, so that nobody waits in a circle.
     const sorted = items.toSorted((a, b) => a.id - b.id);
+    const startMs = performance.now();
     const rows = await this.ask((sql) =>
       query<{ id: JobId; tube: string }>(sql, DELETE, [
         numbers(sorted.map(({ id }) => id)),
@@ -310,6 +318,7 @@ export class Lanes {
         String(this.daemon),
       ])
     );
+    this.#count(rows.length, startMs);
     const tubes = new Map(rows.map(({ id, tube }) => [id, tube]));
     for (const { id, done } of items) {
       const tube = tubes.get(id) ?? null;
@@ -320,6 +329,7 @@ export class Lanes {
   }
 
   async #executeWorks(items: WorkItem[]): Promise<void> {
+    const startMs = performance.now();
     const jobs = await this.ask((sql) =>
       sql.begin(async (sql) => {
         const ids = numbers([...new Set(items.map(({ id }) => id))]);
@@ -334,7 +344,17 @@ export class Lanes {
       }) as Promise<LockedJob[]>
     );
     for (const { done } of items) done();
+    this.#written(jobs, startMs);
+  }
+
+  /** Counts what was decided about jobs and is durable now, and tells of it. */
+  #written(jobs: readonly LockedJob[], startMs: number): void {
+    this.#count(jobs.filter(({ changed, removed }) => changed || removed).length, startMs);
     this.#options.written(jobs);
+  }
+
+  #count(writes: number, startMs: number): void {
+    if (writes > 0) this.commits.count(writes, startMs);
   }
 
   /** Writes what was decided about jobs. */
@@ -368,16 +388,5 @@ async function orFail<Answer>(
       ? error
       : new StorageUnavailableError(`storage unavailable: ${error}`, { cause: error });
     for (const item of items) item.fail(failure);
-  }
-}
-
-async function retry<T>(run: () => Promise<T>): Promise<T> {
-  for (let tries = 1;; tries++) {
-    try {
-      return await run();
-    } catch (error) {
-      const { code } = error as { code?: string };
-      if (tries === MAX_TRIES || code === undefined || !CONFLICTS.has(code)) throw error;
-    }
   }
 }

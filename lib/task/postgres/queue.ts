@@ -10,22 +10,25 @@
  */
 
 import type postgres from "postgres";
+import { AskedFigure } from "../../asked_figure.ts";
 import type { Log } from "../../log.ts";
 import type { PostgresDatabase } from "../../storage/postgres_database.ts";
 import { StorageUnavailableError } from "../../storage/store.ts";
 import type { Value } from "../../storage/value.ts";
 import { SYSTEM_CLOCK } from "../clock.ts";
+import { boundTubes, OTHER_TUBES, type QueueFigures, type TubeFigures } from "../figures.ts";
 import {
   DEFAULT_TUBE,
+  type JobCounts,
   type JobId,
   type JobSpec,
   type Queue,
   type QueueClient,
-  type QueueFigures,
   type QueueOptions,
   type QueueStats,
 } from "../queue.ts";
 import { SharedClient } from "./client.ts";
+import { countFigures } from "./counts.ts";
 import { Hints } from "./hints.ts";
 import { Lanes, type ReservedRow } from "./lanes.ts";
 import { LocalTube } from "./local_tube.ts";
@@ -47,8 +50,7 @@ const EXPIRED_STEP = 500;
 /** How old figures may be: to count all jobs takes the database a while. */
 const FIGURES_MAX_AGE_MS = 5000;
 
-/** No more tubes than this are counted one by one for the figures. */
-const FIGURES_MAX_TUBES = 100;
+const NO_JOBS: JobCounts = { urgent: 0, ready: 0, reserved: 0, delayed: 0, buried: 0 };
 
 /** A queue in PostgreSQL. */
 export class PostgresQueue implements Queue {
@@ -72,8 +74,11 @@ export class PostgresQueue implements Queue {
   #pollAt = Infinity;
   #stopTimer: () => void = () => {};
   #closed = false;
-  #figures: QueueFigures | null = null;
-  #figuresAt = -Infinity;
+  readonly #counted = new AskedFigure({
+    ask: () => this.#countAll(),
+    maxAgeMs: FIGURES_MAX_AGE_MS,
+    onError: (error) => this.#log.debug("Cannot count jobs", { error: String(error) }),
+  });
 
   private constructor({ options, log }: { options: QueueOptions; log: Log }) {
     this.options = options;
@@ -140,13 +145,13 @@ export class PostgresQueue implements Queue {
   }
 
   figures(): QueueFigures {
-    if (performance.now() - this.#figuresAt > FIGURES_MAX_AGE_MS && !this.#closed) {
-      this.#figuresAt = performance.now();
-      this.#countAll().then((figures) => this.#figures = figures, (error) => {
-        this.#log.debug("Cannot count jobs", { error: String(error) });
-      });
-    }
-    return this.#figures ?? { total: this.localStats(), tubes: [] };
+    const counted = this.#closed ? undefined : this.#counted.value;
+    return {
+      total: { ...this.localStats(), ...counted?.total },
+      tubes: counted?.tubes ?? [],
+      commits: this.#lanes.commits.stats(),
+      database: this.#lanes.stats(),
+    };
   }
 
   // For its clients
@@ -352,18 +357,19 @@ export class PostgresQueue implements Queue {
     });
   }
 
-  async #countAll(): Promise<QueueFigures> {
-    const client = this.connect();
-    try {
-      const total = await client.stats();
-      const tubes = [];
-      for (const name of (await client.listTubes()).slice(0, FIGURES_MAX_TUBES)) {
-        const stats = await client.statsTube(name);
-        if (stats !== null) tubes.push(stats);
+  async #countAll(): Promise<{ total: Partial<QueueStats>; tubes: TubeFigures[] }> {
+    const { tubes: rows, results } = await this.ask((sql) => countFigures(sql));
+    const total = { ...NO_JOBS, tubes: 0, results };
+    for (const row of rows) {
+      for (const count of ["urgent", "ready", "reserved", "delayed", "buried", "tubes"] as const) {
+        total[count] += row[count];
       }
-      return { total, tubes };
-    } finally {
-      client.close();
     }
+    const names = new Set(rows.map(({ name }) => name));
+    if (names.has(OTHER_TUBES)) return { total, tubes: rows };
+    // Tubes that somebody here uses and that have no jobs are shown too, if there is room.
+    const empty = [...this.tubes.keys()].filter((name) => !names.has(name))
+      .map((name) => ({ ...NO_JOBS, name, oldestReadyMs: 0 }));
+    return { total, tubes: boundTubes([...rows, ...empty]) };
   }
 }

@@ -1,0 +1,67 @@
+/**
+ * What the metrics say about a queue.
+ *
+ * @module
+ */
+
+import type { CommitStats } from "../storage/commit_counter.ts";
+import type { PostgresStats } from "../storage/postgres_stats.ts";
+import type { JobCounts, QueueStats } from "./queue.ts";
+
+/** No more tubes than this have figures of their own, for each is a label; the rest have one. */
+export const MAX_TUBE_FIGURES = 100;
+
+/** Stands for all tubes that have no figures of their own. No tube can have a name with a space. */
+export const OTHER_TUBES = "other tubes";
+
+/** The figures of a tube. */
+export interface TubeFigures extends JobCounts {
+  name: string;
+  /** Since when the ready job that is to be given out next has been there; 0 for none. */
+  oldestReadyMs: number;
+}
+
+/** The figures of a queue. */
+export interface QueueFigures {
+  total: QueueStats;
+  /** Bounded as {@linkcode boundTubes} does it. */
+  tubes: TubeFigures[];
+  /** What it has made durable, where it makes anything durable. */
+  commits?: CommitStats;
+  /** The connections to the database, where there is one. */
+  database?: PostgresStats;
+}
+
+/** How many jobs a tube has, in whatever state. */
+export function jobsOf({ ready, reserved, delayed, buried }: JobCounts): number {
+  return ready + reserved + delayed + buried;
+}
+
+/**
+ * Tubes as they are shown: if there are more than {@linkcode MAX_TUBE_FIGURES}, those with the most
+ * jobs, and the sum of the rest as {@linkcode OTHER_TUBES}.
+ */
+export function boundTubes(tubes: TubeFigures[]): TubeFigures[] {
+  if (tubes.length <= MAX_TUBE_FIGURES) return tubes;
+  const sorted = tubes.toSorted((a, b) => jobsOf(b) - jobsOf(a) || (a.name < b.name ? -1 : 1));
+  return [...sorted.slice(0, MAX_TUBE_FIGURES), sumTubes(sorted.slice(MAX_TUBE_FIGURES))];
+}
+
+function sumTubes(tubes: readonly TubeFigures[]): TubeFigures {
+  const sum = {
+    name: OTHER_TUBES,
+    urgent: 0,
+    ready: 0,
+    reserved: 0,
+    delayed: 0,
+    buried: 0,
+    oldestReadyMs: 0,
+  };
+  for (const tube of tubes) {
+    for (const count of ["urgent", "ready", "reserved", "delayed", "buried"] as const) {
+      sum[count] += tube[count];
+    }
+    sum.oldestReadyMs = Math.max(sum.oldestReadyMs, tube.oldestReadyMs);
+  }
+  return sum;
+}
