@@ -1,6 +1,6 @@
-import { deadline } from "@std/async/deadline";
 import { retry, RetryError } from "@std/async/retry";
 import { type Address, formatAddress, parseAddress } from "../net/address.ts";
+import { connectWithin, type TlsTrust } from "../net/connect.ts";
 import { CommandError, UsageError } from "./command.ts";
 
 /** How long one attempt to connect may take. */
@@ -33,8 +33,8 @@ export function addressArgument(text: string): Address {
 export interface DialOptions {
   /** Whether to try again for a while if there is no server. */
   retry: boolean;
-  /** Speaks TLS, and trusts these issuers (PEM) beside those that the system trusts. */
-  tls?: { caCerts: string[] };
+  /** See {@linkcode TlsTrust}. */
+  tls?: TlsTrust;
 }
 
 /**
@@ -47,7 +47,7 @@ export interface DialOptions {
 export async function dial(address: Address, options: DialOptions): Promise<Deno.Conn> {
   try {
     return await retry(
-      () => deadline(connect(address, options.tls), CONNECT_TIMEOUT_MS),
+      () => connect(address, options.tls),
       { ...(options.retry ? RETRIES : { maxAttempts: 1 }), isRetriable },
     );
   } catch (error) {
@@ -60,22 +60,10 @@ export async function dial(address: Address, options: DialOptions): Promise<Deno
   }
 }
 
-async function connect(address: Address, tls: DialOptions["tls"]): Promise<Deno.Conn> {
-  if (address.transport === "unix") {
-    return await Deno.connect({ transport: "unix", path: address.path });
-  }
-  const { hostname, port } = address;
-  const conn = await Deno.connect({ hostname, port });
-  conn.setNoDelay(true);
-  if (tls === undefined) return conn;
-  const secure = await Deno.startTls(conn, { hostname, caCerts: tls.caCerts });
-  try {
-    await secure.handshake();
-  } catch (error) {
-    secure.close();
-    throw error;
-  }
-  return secure;
+async function connect(address: Address, tls: TlsTrust | undefined): Promise<Deno.Conn> {
+  const conn = await connectWithin(address, { timeoutMs: CONNECT_TIMEOUT_MS, tls });
+  if ("setNoDelay" in conn) (conn as Deno.TcpConn).setNoDelay(true);
+  return conn;
 }
 
 /** A certificate that is not trusted, or a server that does not speak TLS, is so the next time. */
@@ -86,7 +74,6 @@ function isRetriable(error: unknown): boolean {
 function reasonOf(error: unknown): string {
   if (error instanceof Deno.errors.ConnectionRefused) return "nobody listens there";
   if (error instanceof Deno.errors.NotFound) return "there is no such socket";
-  if (error instanceof DOMException) return `no answer within ${CONNECT_TIMEOUT_MS / 1000} s`;
   if (error instanceof Error) return error.message;
   throw error;
 }

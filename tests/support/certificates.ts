@@ -2,6 +2,15 @@ import { makeTempDirectory } from "./quartet.ts";
 
 const FOLDER = new URL("./certificates/", import.meta.url);
 
+/**
+ * A certificate that signs itself, and its key. `shared` is for localhost and 127.0.0.1, and so are
+ * `expired`, and `authority`, which says that it may sign others; `elsewhere` is for another host.
+ */
+export function selfSigned(name: "shared" | "expired" | "authority" | "elsewhere") {
+  const file = (end: string) => new URL(`${name}.${end}`, FOLDER).pathname;
+  return { cert: file("crt"), key: file("key") };
+}
+
 /** Certificates for tests alone; their keys are no secret. They were made with openssl. */
 export async function makeCertificates() {
   const read = (name: string) => Deno.readTextFile(new URL(name, FOLDER));
@@ -17,8 +26,9 @@ export async function makeCertificates() {
     server,
     /** Puts another certificate into the files of the server. */
     renew: () => install("renewed"),
-    /** The authority that has signed all of them, as PEM. */
+    /** The authority that has signed all of them, as PEM, and its file. */
     ca: await read("ca.crt"),
+    caFile: new URL("ca.crt", FOLDER).pathname,
     /** A key that belongs to another certificate. */
     otherKeyFile: new URL("renewed.key", FOLDER).pathname,
     [Symbol.asyncDispose]: () => directory[Symbol.asyncDispose](),
