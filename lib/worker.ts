@@ -9,6 +9,8 @@
  * @module
  */
 
+import { fileURLToPath } from "node:url";
+
 /** Whether this thread is a worker of the program rather than its main thread. */
 export function isWorkerThread(): boolean {
   return "WorkerGlobalScope" in globalThis;
@@ -21,7 +23,15 @@ export function isWorkerThread(): boolean {
  * @param module The module relative to the folder of this one, such as "mesh/sort_worker.ts".
  */
 export function startWorker(name: string, module: string): Worker {
-  const bundled = !import.meta.url.endsWith("/lib/worker.ts");
-  const url = bundled ? import.meta.url : new URL(module, import.meta.url);
+  const url = isBundled() ? import.meta.url : new URL(module, import.meta.url);
   return new Worker(url, { type: "module", name });
+}
+
+/** What Deno has to allow a worker to read for it to start: the sources of the program. */
+export function workerSources(): string {
+  return fileURLToPath(isBundled() ? import.meta.url : new URL(".", import.meta.url));
+}
+
+function isBundled(): boolean {
+  return !import.meta.url.endsWith("/lib/worker.ts");
 }

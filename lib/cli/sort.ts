@@ -3,13 +3,15 @@ import { FailureCounter, Guard, isToken, TOKEN_FORM } from "../auth.ts";
 import { parseDuration, parseSize } from "../config/values.ts";
 import { createLog } from "../log.ts";
 import { formatSum, type Tally } from "../mesh/checksum.ts";
-import { demandProof } from "../mesh/proof.ts";
+import { nodeName } from "../mesh/call.ts";
 import { admitPeer } from "../mesh/door.ts";
 import { readFirstLine } from "../mesh/first_line.ts";
 import { HELLO, MESH_VERSION } from "../mesh/hello.ts";
-import { Meeting, nodeName } from "../mesh/meeting.ts";
+import { Meeting } from "../mesh/meeting.ts";
 import { parseNodes, parseNodesFile } from "../mesh/node_list.ts";
 import type { PeerLink } from "../mesh/peer_link.ts";
+import { type PeerTlsFiles, readTrust } from "../mesh/peer_tls.ts";
+import { demandProof } from "../mesh/proof.ts";
 import {
   MAX_MEMORY_BYTES,
   MIN_MEMORY_BYTES,
@@ -69,6 +71,9 @@ export const sort: Command = {
       value: "FILE",
       help: "only nodes that know the secret in this file work together",
     },
+    { name: "tls-cert", value: "FILE", help: "nodes speak TLS: the certificate of this one (PEM)" },
+    { name: "tls-key", value: "FILE", help: "its key" },
+    { name: "tls-ca", value: "FILE", help: "certificates that sign those of all nodes" },
     { name: "job", value: "NAME", help: `only nodes of one job work together (${DEFAULT_JOB})` },
     { name: "json", help: "prints a summary for programs" },
   ],
@@ -110,6 +115,7 @@ interface Settings {
   stallTimeoutMs: number;
   job: string;
   secret: Guard | undefined;
+  tls: PeerTlsFiles | undefined;
   json: boolean;
 }
 
@@ -147,6 +153,7 @@ function readSettings(args: CommandArguments): Settings {
     ),
     job,
     secret: readSecret(args.text("secret-file")),
+    tls: readTls(args, addresses),
     json: args.flag("json"),
   };
 }
@@ -191,6 +198,18 @@ function readSecret(file: string | undefined): Guard | undefined {
   return new Guard([secret], new FailureCounter(MAX_FAILURES, FAILURE_WINDOW_MS));
 }
 
+function readTls(args: CommandArguments, addresses: Address[]): PeerTlsFiles | undefined {
+  const [cert, key, ca] = ["tls-cert", "tls-key", "tls-ca"].map((name) => args.text(name));
+  if (cert === undefined && key === undefined && ca === undefined) return undefined;
+  if (cert === undefined || key === undefined) {
+    throw new UsageError("to speak TLS, a node needs --tls-cert and --tls-key");
+  }
+  if (addresses.some(({ transport }) => transport === "unix")) {
+    throw new UsageError("a node that listens on a unix socket does not speak TLS");
+  }
+  return { cert, key, ca };
+}
+
 function readMemory(text: string): number {
   const bytes = parseSize(text) ?? 0;
   if (bytes < MIN_MEMORY_BYTES || bytes > MAX_MEMORY_BYTES + MIB) {
@@ -220,11 +239,14 @@ async function runNode(settings: Settings, signal: AbortSignal): Promise<SortSum
     format: "text",
     sink: (lines) => writeAll(Deno.stderr, lines),
   });
+  const { tls } = settings;
+  const trust = tls && readTrust(tls);
   let meeting: Meeting | undefined;
   const listener = await Listener.listen(listen!, {
     maxClients: 4 * nodes + 16,
     idleTimeoutMs: 0,
     fullReply: new TextEncoder().encode(`${HELLO.LATER}too many connections\n`),
+    tls,
     log,
     handle: async (connection) => {
       const first = await readFirstLine(connection);
@@ -244,6 +266,7 @@ async function runNode(settings: Settings, signal: AbortSignal): Promise<SortSum
       dialTimeoutMs: settings.dialTimeoutMs,
       stallTimeoutMs: settings.stallTimeoutMs,
       secret: () => settings.secret,
+      trust: () => trust,
       signal,
     });
     const links = await waitForAll(meeting, settings);

@@ -1,11 +1,14 @@
 import * as v from "valibot";
 import { count, flag, text } from "./values.ts";
 
+/** The keys of a certificate: files in PEM. */
+export const CERTIFICATE_KEYS = { cert: text(), key: text() };
+
 /** The keys that the section of every service has, to be spread into its schema. */
 export const SERVICE_KEYS = {
   enabled: v.optional(flag(), true),
   /** The certificate and its key, as files; without them the service speaks plainly. */
-  tls: v.optional(v.strictObject({ cert: text(), key: text() })),
+  tls: v.optional(v.strictObject(CERTIFICATE_KEYS)),
   /** How many connections an address may have; without it, as many as there may be in all. */
   max_clients_per_address: v.optional(count({ min: 1 })),
   /** Allows other machines to connect without a token. */

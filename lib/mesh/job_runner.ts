@@ -1,14 +1,15 @@
 import type { Address } from "../net/address.ts";
+import type { Recognition } from "./call.ts";
 import { confinedPath } from "./confined_path.ts";
 import type { NodeProgress } from "./console.ts";
 import type { JobOrder } from "./control_link.ts";
 import { type Hello, MESH_VERSION } from "./hello.ts";
-import { Meeting, type MeetingOptions } from "./meeting.ts";
+import { Meeting } from "./meeting.ts";
 import { SortFailedError, SortJob, type SortSummary } from "./sort_job.ts";
 import type { Partition } from "./splitters.ts";
 
 /** What is the same for all jobs of a node. */
-export interface JobRunnerOptions {
+export interface JobRunnerOptions extends Recognition {
   node: number;
   addresses: readonly Address[];
   /** The directory that inputs and outputs are below. */
@@ -21,8 +22,6 @@ export interface JobRunnerOptions {
   workers: number;
   dialTimeoutMs: number;
   stallTimeoutMs: number;
-  /** See {@linkcode MeetingOptions.secret}. */
-  secret?: MeetingOptions["secret"];
 }
 
 /** Runs this node's part of one job. */
@@ -46,7 +45,7 @@ export class JobRunner {
    */
   async run(): Promise<SortSummary> {
     const { node, addresses, directory, partition } = this.#options;
-    const { dialTimeoutMs, stallTimeoutMs, secret } = this.#options;
+    const { dialTimeoutMs, stallTimeoutMs, secret, trust } = this.#options;
     const nodes = Math.max(1, addresses.length);
     const { format, key } = this.order;
     const hello: Omit<Hello, "to"> = {
@@ -64,6 +63,7 @@ export class JobRunner {
       dialTimeoutMs,
       stallTimeoutMs,
       secret,
+      trust,
       signal,
     });
     try {

@@ -6,22 +6,15 @@
  */
 
 import { retry } from "@std/async/retry";
-import type { Guard } from "../auth.ts";
-import { type Address, formatAddress } from "../net/address.ts";
-import { Connection } from "../net/connection.ts";
+import type { Address } from "../net/address.ts";
+import type { Connection } from "../net/connection.ts";
 import type { ReadBuffer } from "../net/read_buffer.ts";
-import type { FirstLine } from "./first_line.ts";
+import { callNode, nodeName, type Recognition } from "./call.ts";
 import { decodeAbort, encodeAbort, FRAME } from "./frame.ts";
-import {
-  encodeHello,
-  formatHello,
-  HELLO,
-  type Hello,
-  helloDifference,
-  parseHello,
-} from "./hello.ts";
+import { encodeHello, HELLO, type Hello, helloDifference, parseHello } from "./hello.ts";
 import { PeerLink } from "./peer_link.ts";
-import { drawNonce, giveProof, ProofError } from "./proof.ts";
+import { PeerTlsError } from "./peer_tls.ts";
+import { ProofError } from "./proof.ts";
 import { SortFailedError } from "./sort_job.ts";
 
 /** The wait between two dials. */
@@ -32,22 +25,15 @@ const DIAL_ATTEMPT_MS = 5000;
 const ABORT_GRACE_MS = 1000;
 
 /** Options for {@linkcode Meeting}. */
-export interface MeetingOptions {
+export interface MeetingOptions extends Recognition {
   /** Where all nodes are, by number. */
   addresses: readonly Address[];
   /** What this node says; `to` is filled in. */
   hello: Omit<Hello, "to">;
   dialTimeoutMs: number;
   stallTimeoutMs: number;
-  /** What all nodes know, and prove to each other; `undefined` if there is nothing to know. */
-  secret?: (() => Guard | undefined) | undefined;
   /** Ends the meeting. */
   signal?: AbortSignal;
-}
-
-/** How a node is called in messages. */
-export function nodeName(node: number, address: Address | undefined): string {
-  return address ? `node ${node} (${formatAddress(address)})` : `node ${node}`;
 }
 
 /** Not the peer that was expected, and to try again would not help. */
@@ -207,34 +193,28 @@ export class Meeting {
 
   async #attempt(node: number): Promise<void> {
     if (this.#over) return;
-    const { addresses, dialTimeoutMs } = this.#options;
+    const { addresses, dialTimeoutMs, secret, trust } = this.#options;
     const address = addresses[node]!;
     const name = nodeName(node, address);
+    const leftMs = dialTimeoutMs - (performance.now() - this.#startMs);
+    const timeoutMs = Math.max(1, Math.min(leftMs, DIAL_ATTEMPT_MS));
     try {
-      const leftMs = dialTimeoutMs - (performance.now() - this.#startMs);
-      const conn = await connectWithin(address, Math.max(1, Math.min(leftMs, DIAL_ATTEMPT_MS)));
-      const connection = new Connection(conn, node, formatAddress(address));
+      const call = { word: HELLO.PEER, hello: this.#hello(node), secret, trust, timeoutMs };
+      const { connection, line, buffer } = await callNode(address, call);
       try {
-        connection.setTcpOptions();
-        const answer = await callPeer(connection, {
-          word: HELLO.PEER,
-          hello: this.#hello(node),
-          secret: this.#options.secret?.(),
-        });
-        if (!answer) throw new Error("it closed the connection");
-        this.#readAnswer(node, name, answer.line);
+        this.#readAnswer(node, name, line);
         if (this.#over) throw new Error("too late");
-        this.#join(node, connection, answer.buffer);
+        this.#join(node, connection, buffer);
       } catch (error) {
         connection.close();
-        if (!(error instanceof ProofError)) throw error;
-        throw new RefusedError(`${name} does not fit: ${error.message}`, { cause: error });
+        throw error;
       }
       this.#check();
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.#whyNot.set(node, reason);
-      throw error;
+      if (!(error instanceof ProofError || error instanceof PeerTlsError)) throw error;
+      throw new RefusedError(`${name} does not fit: ${reason}`, { cause: error });
     }
   }
 
@@ -250,41 +230,4 @@ export class Meeting {
       : `it says that it is node ${theirs.node}`;
     if (difference !== undefined) throw new RefusedError(`${name} does not fit: ${difference}`);
   }
-}
-
-/**
- * Says hello, and proves that the secret is known here if there is one.
- *
- * @returns The answer, and what was read behind it; `undefined` if there is none.
- * @throws {ProofError} If the other side does not know the secret.
- */
-export async function callPeer(
-  connection: Connection,
-  { word, hello, secret }: {
-    word: typeof HELLO["PEER" | "CONTROL"];
-    hello: Hello;
-    secret: Guard | undefined;
-  },
-): Promise<FirstLine | undefined> {
-  const line = formatHello(word, secret ? { ...hello, nonce: drawNonce() } : hello);
-  await connection.write(new TextEncoder().encode(`${line}\n`));
-  return await giveProof(connection, line, secret);
-}
-
-/** Connects, or gives up after a while. */
-export function connectWithin(address: Address, timeoutMs: number): Promise<Deno.Conn> {
-  const connecting: Promise<Deno.Conn> = address.transport === "unix"
-    ? Deno.connect({ transport: "unix", path: address.path })
-    : Deno.connect({ hostname: address.hostname, port: address.port });
-  return new Promise((resolve, reject) => {
-    let late = false;
-    const timer = setTimeout(() => {
-      late = true;
-      reject(new Error(`it did not answer within ${timeoutMs / 1000} s`));
-    }, timeoutMs);
-    connecting.then((conn) => {
-      if (late) conn.close();
-      else resolve(conn);
-    }, reject).finally(() => clearTimeout(timer));
-  });
 }

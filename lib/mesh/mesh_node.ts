@@ -7,8 +7,9 @@
 
 import { delay } from "@std/async/delay";
 import type { Log } from "../log.ts";
-import { Connection } from "../net/connection.ts";
+import type { Connection } from "../net/connection.ts";
 import { type Address, formatAddress } from "../net/address.ts";
+import { callNode, nodeName } from "./call.ts";
 import type { MeshCommand, MeshStatus } from "./console.ts";
 import { ControlLink, type ControlMessage, type JobOrder } from "./control_link.ts";
 import {
@@ -19,9 +20,10 @@ import {
   MESH_VERSION,
   parseHello,
 } from "./hello.ts";
+import { withUnread } from "./first_line.ts";
 import { JobQueue } from "./job_queue.ts";
 import { JobRunner, type JobRunnerOptions } from "./job_runner.ts";
-import { callPeer, connectWithin, type Meeting, nodeName } from "./meeting.ts";
+import type { Meeting } from "./meeting.ts";
 import { DEFAULT_RECORD_FORMAT } from "./record_format.ts";
 import type { SortSummary } from "./sort_job.ts";
 
@@ -51,6 +53,8 @@ export class MeshNode {
   readonly #queue: JobQueue | undefined;
   /** To the others on node 0, to node 0 on the others. */
   readonly #links = new Map<number, ControlLink>();
+  /** Why a node cannot be reached; on node 0. */
+  readonly #whyNot = new Map<number, string>();
   readonly #requests = new Map<number, (reply: string) => void>();
   readonly #over = new AbortController();
   readonly #dialling: Promise<void>[] = [];
@@ -91,8 +95,10 @@ export class MeshNode {
   problems(): string[] {
     const { node, addresses } = this.#options;
     const needed = node === 0 ? addresses.map((_, i) => i).slice(1) : [0];
-    return needed.filter((other) => !this.#links.has(other))
-      .map((other) => `${nodeName(other, addresses[other])} is not connected`);
+    return needed.filter((other) => !this.#links.has(other)).map((other) => {
+      const why = this.#whyNot.get(other);
+      return `${nodeName(other, addresses[other])} is not connected${why ? `: ${why}` : ""}`;
+    });
   }
 
   /** The meeting that a peer is for, or why there is none. */
@@ -227,40 +233,35 @@ export class MeshNode {
     const { addresses, stallTimeoutMs } = this.#options;
     const name = nodeName(node, addresses[node]);
     const { signal } = this.#over;
-    let lastReason = "";
     while (!signal.aborted) {
       try {
         const { connection, rest } = await this.#dial(node, addresses[node]!);
         if (signal.aborted) return connection.close();
         this.#log.info("Connected to a node", { node, name });
-        lastReason = "";
+        this.#whyNot.delete(node);
         await this.#useLink(new ControlLink({ node, connection, input: rest, stallTimeoutMs }));
         if (!signal.aborted) this.#log.warn("Lost a node", { node, name });
         this.#queue?.lost(node, `${name} is not connected any more`);
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
-        if (reason !== lastReason) this.#log.warn("Cannot reach a node", { node, name, reason });
-        lastReason = reason;
+        if (reason !== this.#whyNot.get(node)) {
+          this.#log.warn("Cannot reach a node", { node, name, reason });
+        }
+        this.#whyNot.set(node, reason);
       }
       await delay(REDIAL_MS, { signal }).catch(() => {});
     }
   }
 
   async #dial(node: number, address: Address) {
-    const conn = await connectWithin(address, DIAL_MS);
-    const connection = new Connection(conn, node, formatAddress(address));
+    const { secret, trust } = this.#options;
+    const hello = this.#hello(node);
+    const call = { word: HELLO.CONTROL, hello, secret, trust, timeoutMs: DIAL_MS };
+    const { connection, line, buffer } = await callNode(address, call);
     try {
-      connection.setTcpOptions();
-      const answer = await callPeer(connection, {
-        word: HELLO.CONTROL,
-        hello: this.#hello(node),
-        secret: this.#options.secret?.(),
-      });
-      if (!answer) throw new Error("it closed the connection");
-      const { line, buffer } = answer;
       if (!line.startsWith(HELLO.OK)) throw new Error(`it said "${line.slice(0, 200)}"`);
       const theirs = parseHello(line.slice(HELLO.OK.length));
-      const difference = theirs ? helloDifference(this.#hello(node), theirs) : "no hello";
+      const difference = theirs ? helloDifference(hello, theirs) : "no hello";
       if (difference !== undefined) throw new Error(`it does not fit: ${difference}`);
       return { connection, rest: withUnread(connection, buffer) };
     } catch (error) {
@@ -381,20 +382,4 @@ export class MeshNode {
       for (const link of this.#links.values()) link.send({ kind: "status", status: this.status });
     }, PROGRESS_MS);
   }
-}
-
-/** A connection whose first bytes have been read already. */
-export function withUnread(
-  connection: Pick<Connection, "read">,
-  unread: { bytes: Uint8Array; start: number; end: number; consume(count: number): void },
-): Pick<Connection, "read"> {
-  return {
-    read: (into) => {
-      const count = Math.min(into.length, unread.end - unread.start);
-      if (count === 0) return connection.read(into);
-      into.set(unread.bytes.subarray(unread.start, unread.start + count));
-      unread.consume(count);
-      return Promise.resolve(count);
-    },
-  };
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { join, resolve } from "node:path";
+import { isAbsolute, join, resolve } from "node:path";
 import { listenerOptions } from "../config/service_keys.ts";
 import type { Metric } from "../metrics.ts";
 import type { Connection } from "../net/connection.ts";
@@ -15,12 +15,14 @@ import { connectionMetrics, Listener } from "../net/listener.ts";
 import { beginLogin, type Login } from "../net/login.ts";
 import { ReadBuffer } from "../net/read_buffer.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
+import { workerSources } from "../worker.ts";
 import { type MeshConfig, meshConfigSchema } from "./config.ts";
 import { HELP_LINES, MAX_COMMAND_BYTES, parseCommand, statusLines } from "./console.ts";
 import { admitPeer } from "./door.ts";
-import { readFirstLine } from "./first_line.ts";
+import { isTlsHandshake, readFirstLine, withUnread } from "./first_line.ts";
 import { HELLO, MAX_HELLO_BYTES } from "./hello.ts";
-import { MeshNode, withUnread } from "./mesh_node.ts";
+import { MeshNode } from "./mesh_node.ts";
+import { readTrust } from "./peer_tls.ts";
 import { demandProof } from "./proof.ts";
 import { PHASES } from "./sort_job.ts";
 import { workersBesideOthers } from "./sort_pool.ts";
@@ -37,6 +39,11 @@ export const mesh: Service<MeshConfig> = {
   name: "mesh",
   schema: meshConfigSchema,
   addresses: (config) => [config.listen],
+  needs: ({ node, nodes, dir, tls }) => ({
+    connects: nodes.filter((_, other) => other !== node),
+    reads: [workerSources(), ...(tls?.ca === undefined ? [] : [tls.ca])],
+    writes: isAbsolute(dir) ? [dir] : [],
+  }),
   start,
 };
 
@@ -45,6 +52,7 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
   const directory = resolve(dataDir, config.dir);
   const spillDir = join(dataDir, "spill");
   await makeEmptied(directory, spillDir);
+  let trust = config.tls && readTrust(config.tls);
   const listener = await Listener.listen(config.listen, {
     maxClients: config.max_clients,
     idleTimeoutMs: config.idle_timeout,
@@ -68,12 +76,17 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
     stallTimeoutMs: config.stall_timeout,
     maxQueue: config.max_queue,
     secret: context.guard,
+    trust: () => trust,
     log,
   });
   return {
     addresses: [listener.address],
     problems: () => node.problems(),
-    reread: () => listener.reloadTls(),
+    reread: async () => {
+      const next = config.tls && readTrust(config.tls);
+      await listener.reloadTls();
+      trust = next;
+    },
     metrics: () => [...connectionMetrics("mesh", listener.stats()), ...meshMetrics(config, node)],
     status: () => node.status,
     drain: async (deadline) => {
@@ -103,7 +116,7 @@ async function serve(
   }
   const beginning = decoder.decode(unread(buffer));
   const isPeer = beginning.startsWith(HELLO.PEER);
-  if (!isPeer && !beginning.startsWith(HELLO.CONTROL)) {
+  if (!isPeer && !beginning.startsWith(HELLO.CONTROL) && !isTlsHandshake(buffer)) {
     const reader = new LineReader(connection, {
       maxLineBytes: MAX_COMMAND_BYTES,
       unread: unread(buffer),

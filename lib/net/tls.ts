@@ -33,6 +33,24 @@ export function readTlsFiles(files: TlsFiles): TlsPems {
   return pems;
 }
 
+/**
+ * Reads certificates of issuers.
+ *
+ * @returns What is in the file, as Deno takes it.
+ * @throws {Error} If it cannot be read or used; the message names it.
+ */
+export function readIssuers(file: string): string {
+  const pem = readFile(file);
+  const certificates = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g);
+  try {
+    if (certificates === null) throw new Error("there is no certificate in it");
+    for (const certificate of certificates) new X509Certificate(certificate);
+  } catch (cause) {
+    throw new Error(`Cannot use "${file}" for TLS: not certificates in PEM form`, { cause });
+  }
+  return pem;
+}
+
 function readFile(file: string): string {
   try {
     return Deno.readTextFileSync(file);

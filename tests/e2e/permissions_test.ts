@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { allConnected, ask, freeAddresses, jobEnd, nodeConfig } from "../mesh/support/daemons.ts";
+import { selfSigned } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
 import { startDaemon, withOthersOff } from "../support/daemon.ts";
 import { makeTempDirectory, ROOT, runQuartet } from "../support/quartet.ts";
@@ -40,4 +42,31 @@ Deno.test("quartet permissions: what it prints is enough to run all services, an
   await daemon.logged(/msg=Reloaded/);
   assert.equal((await daemon.stop()).code, 0);
   assert.ok(!daemon.log.includes("level=error"), daemon.log);
+});
+
+Deno.test("quartet permissions: two daemons of a mesh may reach each other, and read their files for TLS", async () => {
+  const { cert, key } = selfSigned("shared");
+  const addresses = freeAddresses(2);
+  await using stack = new AsyncDisposableStack();
+  const daemons = await Promise.all(addresses.map(async (_, node) => {
+    const directory = stack.use(await makeTempDirectory());
+    const file = `${directory.path}/quartet.toml`;
+    const tls = `dir = "${directory.path}/sort"\n` +
+      `tls = { cert = "${cert}", key = "${key}", ca = "${cert}" }\n`;
+    const data = `[daemon]\ndata_dir = "${directory.path}/data"\n`;
+    await Deno.writeTextFile(file, withOthersOff(data + nodeConfig(addresses, node, tls)));
+    const { stdout } = await runQuartet(["permissions", "--config", file]);
+    const words = stdout.trim().split(" ");
+    assert.equal(words[0], `--allow-net=${addresses.toSorted().join(",")}`);
+    const run = ["run", "--no-prompt", "--frozen", `--config=${ROOT}deno.json`, ...words];
+    const daemon = stack.use(
+      await startDaemon({ run: [...run, `${ROOT}main.ts`], configFile: file }),
+    );
+    await Deno.writeTextFile(`${directory.path}/sort/in`, "b\na\n");
+    return daemon;
+  }));
+  const ca = await Deno.readTextFile(cert);
+  await allConnected(daemons[0]!, ca);
+  await ask(daemons[0]!, "SORT in out lines", ca);
+  assert.equal(await jobEnd(daemons[0]!, 1, ca), "job 1 done in out records=4");
 });

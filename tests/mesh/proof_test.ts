@@ -9,7 +9,7 @@ import { createHash, createHmac } from "node:crypto";
 import { FailureCounter, Guard } from "../../lib/auth.ts";
 import { Connection } from "../../lib/net/connection.ts";
 import { formatHello, HELLO, type Hello, MESH_VERSION } from "../../lib/mesh/hello.ts";
-import { callPeer } from "../../lib/mesh/meeting.ts";
+import { callPeer } from "../../lib/mesh/call.ts";
 import { DEFAULT_RECORD_FORMAT } from "../../lib/mesh/record_format.ts";
 import { TestClient } from "../support/client.ts";
 import { type DaemonProcess, startDaemon } from "../support/daemon.ts";

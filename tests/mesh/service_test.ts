@@ -1,59 +1,9 @@
 import assert from "node:assert/strict";
 import { parseAddress } from "../../lib/net/address.ts";
 import { TestClient } from "../support/client.ts";
-import { type DaemonProcess, startDaemon } from "../support/daemon.ts";
 import { until } from "../support/within.ts";
-import { freePorts, generated, joined, sortedRecords } from "./support/nodes.ts";
-
-/** Daemons that form a mesh, each with a directory of its own. */
-async function startMesh(
-  stack: AsyncDisposableStack,
-  count: number,
-  more = "",
-): Promise<DaemonProcess[]> {
-  const addresses = freePorts(count).map((port) => `127.0.0.1:${port}`);
-  const daemons = await Promise.all(
-    addresses.map(async (address, node) => {
-      const config = `[mesh]\nenabled = true\nlisten = "${address}"\nnode = ${node}\n` +
-        `nodes = ${JSON.stringify(count > 1 ? addresses : [])}\nmemory = "64MiB"\n${more}`;
-      const daemon = stack.use(await startDaemon({ config }));
-      await daemon.logged(/service=mesh address=/);
-      return daemon;
-    }),
-  );
-  for (const daemon of daemons) {
-    await until("all nodes are connected", async () => (
-      !(await ask(daemon, "NODES")).some((line) => line.includes(" down"))
-    ));
-  }
-  return daemons;
-}
-
-/** What a daemon answers to one command. */
-async function ask(daemon: DaemonProcess, command: string): Promise<string[]> {
-  using client = await TestClient.connect(daemon.address("mesh"));
-  await client.send(`${command}\n`);
-  await client.closeWrite();
-  return (await client.rest()).trimEnd().split("\n");
-}
-
-/** Waits for the end of a job; the line that tells of it. */
-async function jobEnd(daemon: DaemonProcess, job: number): Promise<string> {
-  let line = "";
-  await until(
-    `job ${job} ends`,
-    async () => {
-      const lines = await ask(daemon, "STATUS");
-      line = lines.find((line) => line.startsWith(`job ${job} `)) ?? "";
-      return !/^job \d+ (waiting|running)|^$/.test(line);
-    },
-    30_000,
-    50,
-  );
-  return line;
-}
-
-const directory = (daemon: DaemonProcess) => `${daemon.directory}/data/sort`;
+import { ask, directory, jobEnd, startMesh } from "./support/daemons.ts";
+import { generated, joined, sortedRecords } from "./support/nodes.ts";
 
 Deno.test("mesh: a person at any daemon has all of them sort", async () => {
   await using stack = new AsyncDisposableStack();
@@ -99,7 +49,7 @@ Deno.test("mesh: a daemon that dies fails the job on the others, which go on ser
 
 Deno.test("mesh: one daemon sorts alone, jobs wait their turn, and can be cancelled", async () => {
   await using stack = new AsyncDisposableStack();
-  const [daemon] = await startMesh(stack, 1, "max_queue = 2\n");
+  const [daemon] = await startMesh(stack, 1, { more: "max_queue = 2\n" });
   // Large enough not to be over before the others are in the queue.
   await Deno.writeFile(`${directory(daemon!)}/large`, generated(1_000_000));
   await Deno.writeFile(`${directory(daemon!)}/small`, new TextEncoder().encode("b\na\n"));

@@ -1,0 +1,203 @@
+/**
+ * Nodes that speak TLS to each other, and one whose certificate is wrong.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { makeCertificates, selfSigned } from "../support/certificates.ts";
+import { TestClient } from "../support/client.ts";
+import { type DaemonProcess, startDaemon } from "../support/daemon.ts";
+import { makeTempDirectory, runQuartet } from "../support/quartet.ts";
+import { until } from "../support/within.ts";
+import {
+  allConnected,
+  ask,
+  directory,
+  freeAddresses,
+  jobEnd,
+  nodeConfig,
+  startMesh,
+} from "./support/daemons.ts";
+import { generated, joined, MeshFiles, QuartetProcess, sortedRecords } from "./support/nodes.ts";
+
+const SHARED = selfSigned("shared");
+const SHARED_PEM = await Deno.readTextFile(SHARED.cert);
+/** The line of a section with which all nodes have the same certificate, which signs itself. */
+const TLS = `tls = { cert = "${SHARED.cert}", key = "${SHARED.key}", ca = "${SHARED.cert}" }\n`;
+
+async function giveInputs(daemons: DaemonProcess[], count: number): Promise<Uint8Array[]> {
+  const inputs = daemons.map((_, node) => generated(count, { first: node * count }));
+  await Promise.all(daemons.map((daemon, node) => (
+    Deno.writeFile(`${directory(daemon)}/in`, inputs[node]!)
+  )));
+  return inputs;
+}
+
+function assertSorted(daemons: DaemonProcess[], inputs: Uint8Array[]): void {
+  const outputs = joined(daemons.map((daemon) => Deno.readFileSync(`${directory(daemon)}/out`)));
+  const sorted = sortedRecords(inputs);
+  assert.equal(outputs.length, sorted.length);
+  assert.ok(outputs.every((byte, i) => byte === sorted[i]));
+}
+
+Deno.test("mesh: daemons sort over TLS, and a client without it is served nothing", async () => {
+  await using stack = new AsyncDisposableStack();
+  const daemons = await startMesh(stack, 3, { more: TLS, ca: SHARED_PEM });
+  const inputs = await giveInputs(daemons, 3001);
+  const { hostname, port } = daemons[1]!.address("mesh") as Deno.NetAddr;
+  for (const text of ["STATUS\nNODES\n", 'PEER {"version":1}\n', "CONTROL {}\n"]) {
+    using plain = TestClient.of(await Deno.connect({ hostname, port }));
+    await plain.send(text);
+    assert.doesNotMatch(await plain.rest().catch(() => ""), /node|END|ERR|OK/);
+  }
+  assert.deepEqual(await ask(daemons[1]!, "SORT in out", SHARED_PEM), ["OK job 1"]);
+  assert.equal(await jobEnd(daemons[1]!, 1, SHARED_PEM), "job 1 done in out records=9003");
+  assertSorted(daemons, inputs);
+  for (const daemon of daemons) assert.ok(!daemon.log.includes("level=error"), daemon.log);
+});
+
+Deno.test("mesh: SIGHUP reads certificates again while a job runs, which goes on", async () => {
+  await using stack = new AsyncDisposableStack();
+  const files = stack.use(await makeCertificates());
+  const { cert, key } = files.server;
+  const more = `tls = { cert = "${cert}", key = "${key}", ca = "${files.caFile}" }\n`;
+  const daemons = await startMesh(stack, 2, { more, ca: files.ca });
+  const inputs = await giveInputs(daemons, 300_000);
+  await ask(daemons[0]!, "SORT in out", files.ca);
+  await daemons[1]!.logged(/msg="Job started"/);
+  // Held in whatever phase it is: nothing goes on without node 0.
+  daemons[0]!.signal("SIGSTOP");
+  await files.renew();
+  daemons[1]!.signal("SIGHUP");
+  await daemons[1]!.logged(/msg=Reloaded/);
+  assert.doesNotMatch(daemons[1]!.log, /msg="Job (done|failed)"|Lost a node/);
+  daemons[0]!.signal("SIGCONT");
+  assert.equal(await jobEnd(daemons[0]!, 1, files.ca), "job 1 done in out records=600000");
+  assertSorted(daemons, inputs);
+});
+
+Deno.test("mesh: a daemon with a wrong certificate is kept out until SIGHUP gives it a right one", async () => {
+  await using stack = new AsyncDisposableStack();
+  const own = stack.use(await makeTempDirectory());
+  const [cert, key, ca] = ["cert", "key", "ca"].map((name) => `${own.path}/${name}`);
+  const elsewhere = selfSigned("elsewhere");
+  await Deno.copyFile(elsewhere.cert, cert!);
+  await Deno.copyFile(elsewhere.key, key!);
+  await Deno.writeTextFile(ca!, SHARED_PEM + await Deno.readTextFile(elsewhere.cert));
+  const addresses = freeAddresses(3);
+  const start = async (node: number, files: { cert: string; key: string }) => {
+    const tls = `tls = { cert = "${files.cert}", key = "${files.key}", ca = "${ca}" }\n`;
+    return stack.use(await startDaemon({ config: nodeConfig(addresses, node, tls) }));
+  };
+  const daemons = await Promise.all([
+    start(0, SHARED),
+    start(1, SHARED),
+    start(2, {
+      cert: cert!,
+      key: key!,
+    }),
+  ]);
+  const reason = /its certificate is not for "127.0.0.1": it needs one with that name/;
+  await daemons[0]!.logged(
+    /level=warn.*msg="Cannot reach a node" node=2.*its certificate is not f/,
+  );
+  await until("node 1 is connected", async () => (
+    /node 1 \S+ up\nnode 2 \S+ down/.test((await ask(daemons[0]!, "NODES", SHARED_PEM)).join("\n"))
+  ), 20_000);
+  const inputs = await giveInputs(daemons, 1000);
+  await ask(daemons[1]!, "SORT in out", SHARED_PEM);
+  assert.match(await jobEnd(daemons[1]!, 1, SHARED_PEM), reason);
+  assert.match(await jobEnd(daemons[1]!, 1, SHARED_PEM), /^job 1 failed in out node 2 \(/);
+
+  await Deno.copyFile(SHARED.cert, cert!);
+  await Deno.copyFile(SHARED.key, key!);
+  daemons[2]!.signal("SIGHUP");
+  await allConnected(daemons[0]!, SHARED_PEM);
+  await ask(daemons[2]!, "SORT in out", SHARED_PEM);
+  assert.match(await jobEnd(daemons[0]!, 2, SHARED_PEM), /^job 2 done/);
+  assertSorted(daemons, inputs);
+});
+
+Deno.test("mesh: a ca that cannot be used keeps the service from starting, or what it was in force", async () => {
+  await using own = await makeTempDirectory();
+  const ca = `${own.path}/ca`;
+  await Deno.copyFile(SHARED.cert, ca);
+  const [address, other] = freeAddresses(2);
+  const tls = `tls = { cert = "${SHARED.cert}", key = "${SHARED.key}", ca = "${ca}" }\n`;
+  const config = nodeConfig([address!, other!], 0, tls);
+  await using daemon = await startDaemon({ config });
+  await Deno.writeTextFile(ca, "nonsense");
+  daemon.signal("SIGHUP");
+  await daemon.logged(/Cannot use .*ca\\?" for TLS: not certificates in PEM form/);
+  assert.match((await ask(daemon, "NODES", SHARED_PEM))[0]!, /^node 0 .* up/);
+});
+
+/** The words with which a node of `quartet sort` has a certificate. */
+function tlsWords({ cert, key }: { cert: string; key: string }, ca: string): string[] {
+  return ["--tls-cert", cert, "--tls-key", key, "--tls-ca", ca];
+}
+
+Deno.test("quartet sort: nodes with certificates of one issuer, and a secret, sort over TLS", async () => {
+  await using certificates = await makeCertificates();
+  const inputs = [0, 1, 2].map((node) => generated(2000, { first: node * 2000 }));
+  await using files = await MeshFiles.create(inputs);
+  await Deno.writeTextFile(`${files.directory}/in-999`, "a-secret-of-the-nodes\n");
+  const words = [
+    ...tlsWords(certificates.server, certificates.caFile),
+    "--secret-file",
+    `${files.directory}/in-999`,
+  ];
+  await using stack = new AsyncDisposableStack();
+  const nodes = inputs.map((_, i) => stack.use(new QuartetProcess(files.words(i, ...words))));
+  for (const node of nodes) {
+    const { code, stderr } = await node.ended();
+    assert.equal(stderr, "");
+    assert.equal(code, 0);
+  }
+  const output = joined(await files.outputs());
+  const sorted = sortedRecords(inputs);
+  assert.ok(output.every((byte, i) => byte === sorted[i]));
+  assert.deepEqual((await files.leftovers()).filter((name) => name !== "in-999"), []);
+});
+
+Deno.test("quartet sort: a node with a wrong certificate, or none, ends it with a line", async () => {
+  const elsewhere = selfSigned("elsewhere");
+  const right = tlsWords(SHARED, SHARED.cert);
+  const cases: [string[], string[], RegExp][] = [
+    [
+      tlsWords(SHARED, elsewhere.cert),
+      tlsWords(elsewhere, SHARED.cert),
+      /^node 1 \(.*\) does not fit: its certificate is not for "127.0.0.1"/,
+    ],
+    [tlsWords(SHARED, elsewhere.cert), right, /does not fit: its certificate is not trusted/],
+    [right, [], /does not fit: it does not speak TLS, and all nodes have to or none/],
+    [[], right, /^Cannot connect within 2 s, .*if it speaks TLS, this node has to as well/],
+  ];
+  for (const [own, others, expected] of cases) {
+    await using files = await MeshFiles.create([generated(10), generated(10)]);
+    const patience = ["--dial-timeout", "2s"];
+    await using other = new QuartetProcess(files.words(1, ...others, ...patience));
+    await using node = new QuartetProcess(files.words(0, ...own, ...patience));
+    const { code, stderr } = await node.ended();
+    assert.match(stderr, expected);
+    assert.equal(code, 1);
+    assert.equal((await other.ended()).code, 1);
+    assert.deepEqual(await files.leftovers(), []);
+  }
+});
+
+Deno.test("quartet sort: a command line with half of TLS is told so", async () => {
+  const { cert, key } = SHARED;
+  const unix = ["--node", "0", "--nodes", "unix:/tmp/a,127.0.0.1:1"];
+  const cases: [string[], RegExp][] = [
+    [["--tls-cert", cert], /a node needs --tls-cert and --tls-key/],
+    [["--tls-ca", cert], /a node needs --tls-cert and --tls-key/],
+    [["--tls-cert", cert, "--tls-key", key, ...unix], /unix socket does not speak TLS/],
+  ];
+  for (const [words, message] of cases) {
+    const { code, stderr } = await runQuartet(["sort", ...words, "in", "out"]);
+    assert.match(stderr, message);
+    assert.equal(code, 2);
+  }
+});
