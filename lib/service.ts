@@ -9,6 +9,7 @@ import type { Guard } from "./auth.ts";
 import type { Log } from "./log.ts";
 import type { Metric } from "./metrics.ts";
 import type { Address } from "./net/address.ts";
+import type { Connection } from "./net/connection.ts";
 import type { RecentLines } from "./recent_log.ts";
 import type { Storage } from "./storage/open.ts";
 
@@ -85,8 +86,8 @@ export interface RunningService {
    * sentence on what it came to, and throws an `Error` with a message for the person otherwise.
    */
   readonly actions?: Readonly<Record<string, ServiceAction>>;
-  /** Where a person can talk to it in lines; `undefined` if that makes no sense. */
-  readonly console?: Address;
+  /** Lets a person talk to it in lines; `undefined` if that makes no sense. */
+  readonly console?: ServiceConsole;
   /**
    * Reads the files again that it was started with, such as certificates; connections stay.
    *
@@ -103,6 +104,18 @@ export interface RunningService {
 
 /** See {@linkcode RunningService.actions}. */
 export type ServiceAction = (fields: Readonly<Record<string, unknown>>) => Promise<string>;
+
+/** See {@linkcode RunningService.console}. */
+export interface ServiceConsole {
+  /** Whether the first line has to be `AUTH` and a token. */
+  readonly asksForToken: boolean;
+  /**
+   * Connects inside of the process; what is on the other side takes it for a client like any other.
+   *
+   * @throws {Error} If the service takes no more connections.
+   */
+  connect(): Connection;
+}
 
 /** What every section of a service has. */
 export interface ServiceConfig {

@@ -1,7 +1,7 @@
 import { deadline } from "@std/async/deadline";
-import { type Address, formatAddress } from "../net/address.ts";
-import { Connection, ConnectionClosedError } from "../net/connection.ts";
+import { type Connection, ConnectionClosedError } from "../net/connection.ts";
 import { LineReader } from "../net/line_reader.ts";
+import type { ServiceConsole } from "../service.ts";
 import type { EventStream } from "./event_stream.ts";
 import type { HttpReply } from "./http_server.ts";
 import { RequestError } from "./routes.ts";
@@ -15,7 +15,7 @@ const MAX_LINE_BYTES = 64 * 1024;
 /** How many lines of one read are shown; nobody reads as fast as a machine writes. */
 const MAX_LINES_AT_ONCE = 100;
 
-/** How long a service may take to let a connection or a line in. */
+/** How long a service may take to let a line in. */
 const PATIENCE_MS = 5000;
 
 const encoder = new TextEncoder();
@@ -24,30 +24,22 @@ const decoder = new TextDecoder();
 /** Lets pages talk to services in lines, each as a client like any other. */
 export class Consoles {
   readonly #open = new Map<string, Connection>();
-  /** Those that are open, and those that are being opened. */
-  #count = 0;
 
   /**
    * Connects to a service and passes on what it says.
    *
-   * @param address Where the service listens.
+   * @param console That of the service.
    * @returns A stream of events: `joined` with the id for {@linkcode say}, then `lines`, at the end
    * `left`.
-   * @throws {RequestError} If it cannot be reached.
+   * @throws {RequestError} If it takes no more clients.
    */
-  async join(address: Address): Promise<HttpReply> {
-    if (this.#count >= MAX_CONSOLES) {
+  join(console: ServiceConsole): HttpReply {
+    if (this.#open.size >= MAX_CONSOLES) {
       throw new RequestError(503, `Only ${MAX_CONSOLES} consoles can be open at a time.`);
     }
-    this.#count++;
     const id = crypto.randomUUID();
-    let connection: Connection;
-    try {
-      connection = await dial(address);
-    } catch (error) {
-      this.#count--;
-      throw error;
-    }
+    const { asksForToken } = console;
+    const connection = connect(console);
     this.#open.set(id, connection);
     return {
       status: 200,
@@ -56,11 +48,10 @@ export class Consoles {
         if (events.ended.aborted) connection.close();
         events.ended.addEventListener("abort", () => connection.close(), { once: true });
         try {
-          await events.send("joined", { id, address: formatAddress(address) });
+          await events.send("joined", { id, address: connection.remote, asksForToken });
           await passOn(connection, events);
           await events.send("left", {});
         } finally {
-          this.#count--;
           this.#open.delete(id);
           connection.close();
         }
@@ -91,15 +82,12 @@ export class Consoles {
   }
 }
 
-async function dial(address: Address): Promise<Connection> {
+function connect(console: ServiceConsole): Connection {
   try {
-    const conn = address.transport === "unix"
-      ? await Deno.connect({ transport: "unix", path: address.path })
-      : await Deno.connect({ hostname: address.hostname, port: address.port });
-    return new Connection(conn, 0, formatAddress(address));
+    return console.connect();
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    throw new RequestError(502, `Cannot connect to ${formatAddress(address)}: ${error.message}`);
+    throw new RequestError(502, error.message);
   }
 }
 

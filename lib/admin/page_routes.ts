@@ -75,10 +75,10 @@ export function pageRoutes(options: PageRoutesOptions): Route[] {
       method: "GET",
       changes: true,
       path: /^\/consoles\/([^/]+)$/,
-      answer: async (_, [name]) => {
+      answer: (_, [name]) => {
         const { console } = running(name!);
         if (console === undefined) throw new RequestError(404, `${name} has no console.`);
-        return await consoles.join(console);
+        return consoles.join(console);
       },
     },
     {

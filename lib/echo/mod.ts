@@ -46,8 +46,12 @@ async function start(config: EchoConfig, context: ServiceContext): Promise<Runni
   const counted = config.mode === "broadcast" ? room : confirmer;
   return {
     addresses: [listener.address],
-    // A console speaks plainly.
-    ...(config.tls === undefined ? { console: listener.address } : {}),
+    console: {
+      get asksForToken() {
+        return context.guard() !== undefined;
+      },
+      connect: () => listener.connect("console"),
+    },
     problems: () => [],
     reread: () => listener.reloadTls(),
     metrics: () => [

@@ -1,3 +1,5 @@
+import type { Socket } from "./pipe.ts";
+
 /** Thrown when something is written to a connection that is gone. */
 export class ConnectionClosedError extends Error {
   override name = "ConnectionClosedError";
@@ -29,7 +31,7 @@ export class Connection {
   /** How many bytes the operating system has taken. */
   bytesSent = 0;
 
-  readonly #conn: Deno.Conn;
+  readonly #conn: Socket;
   /** The read that the socket is busy with; it can outlive the one who asked for it. */
   #socketRead: Promise<number | null> | undefined;
   #endRead: ((end: null) => void) | undefined;
@@ -43,7 +45,7 @@ export class Connection {
    * @param id See {@linkcode Connection.id}.
    * @param remote See {@linkcode Connection.remote}.
    */
-  constructor(conn: Deno.Conn, id: number, remote: string) {
+  constructor(conn: Socket, id: number, remote: string) {
     this.#conn = conn;
     this.id = id;
     this.remote = remote;
@@ -55,7 +57,7 @@ export class Connection {
    */
   setTcpOptions(): void {
     if (!("setNoDelay" in this.#conn)) return;
-    const conn = this.#conn as Deno.TcpConn;
+    const conn = this.#conn as unknown as Deno.TcpConn;
     conn.setNoDelay(true);
     conn.setKeepAlive(true);
   }

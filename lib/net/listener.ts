@@ -4,6 +4,7 @@ import type { Metric } from "../metrics.ts";
 import { type Address, addressOf, formatAddress } from "./address.ts";
 import { listenError, removeDeadSocket, removeSocketFile } from "./bind.ts";
 import { Connection, ConnectionClosedError } from "./connection.ts";
+import { pipe, type Socket } from "./pipe.ts";
 import { readTlsFiles, type TlsFiles } from "./tls.ts";
 
 /** How long the accept loop waits after an error, at first and at most (it doubles). */
@@ -146,6 +147,23 @@ export class Listener {
     await this.#replaced.promise;
   }
 
+  /**
+   * Connects to it from inside of the process, past its socket and so without TLS. The limits hold
+   * as for any other client.
+   *
+   * @param name What stands for the address of this client.
+   * @throws {Error} If it takes no more connections.
+   */
+  connect(name: string): Connection {
+    const address = formatAddress(this.address);
+    if (this.#stopped) {
+      throw new Error(`Cannot connect to ${address}: it takes no more connections`);
+    }
+    const [ours, theirs] = pipe();
+    this.#serve(theirs, name);
+    return new Connection(ours, 0, address);
+  }
+
   /** What has been counted so far, the open connections included. */
   stats(): ListenerStats {
     const stats = { ...this.#stats, connections: this.#connections.size };
@@ -216,7 +234,7 @@ export class Listener {
         if (this.#replaced !== undefined) await this.#replace(this.#replaced);
         const conn = await this.#socket.accept();
         backoffMs = ACCEPT_BACKOFF_MIN_MS;
-        this.#serve(conn);
+        this.#serve(conn, remoteName(conn));
       } catch (error) {
         if (this.#stopped) return;
         if (this.#replaced !== undefined && error instanceof Deno.errors.BadResource) continue;
@@ -236,8 +254,8 @@ export class Listener {
     replaced.resolve();
   }
 
-  #serve(conn: Deno.Conn): void {
-    const connection = new Connection(conn, ++this.#lastId, remoteName(conn));
+  #serve(socket: Socket, remote: string): void {
+    const connection = new Connection(socket, ++this.#lastId, remote);
     if (this.#isFullFor(connection)) {
       this.#stats.refused++;
       this.#refuse(connection);

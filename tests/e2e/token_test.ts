@@ -164,36 +164,70 @@ Deno.test("quartet serve: every service that a token opens asks for it, at each 
   }
 });
 
-Deno.test("quartet serve: the page has a console for an echo that speaks plainly, and asks it for a token too", async () => {
+/** A console of echo: the events of the page, and a way to say a line. */
+async function openConsole(origin: string) {
+  const response = await fetch(`${origin}/consoles/echo`, { headers: { origin } });
+  const events = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  const until = async (pattern: RegExp) => {
+    while (!pattern.test(text)) {
+      const { value, done } = await within(20_000, `${pattern} in ${text}`, events.read());
+      if (done) throw new Error(`The events ended: ${text}`);
+      text += value;
+    }
+    return pattern.exec(text)!;
+  };
+  const [, id] = await until(/"id":"([^"]+)"/);
+  const say = async (line: string) => {
+    const body = JSON.stringify({ line });
+    const url = `${origin}/consoles/${id}`;
+    const reply = await fetch(url, { method: "POST", headers: { origin }, body });
+    await reply.body?.cancel();
+  };
+  return { until, say, close: () => events.cancel() };
+}
+
+Deno.test("quartet serve: the page has a console for echo, which asks it for a token too", async () => {
+  await using daemon = await startDaemon({
+    config: `[admin]\nlisten = "127.0.0.1:0"\n[echo]\nlisten = "127.0.0.1:0"\n${auth("echo")}`,
+    env: { TEST_TOKEN: TOKEN },
+  });
+  const origin = `http://${formatAddress(daemon.address("admin"))}`;
+  const stranger = await openConsole(origin);
+  await stranger.until(/"asksForToken":true/);
+  await stranger.say("hello");
+  await stranger.until(/ERR AUTH token expected first[^]*event: left/);
+  await stranger.close();
+});
+
+Deno.test("quartet serve: the console of an echo that speaks TLS works, also with a new certificate", async () => {
   await using certificates = await makeCertificates();
   const { cert, key } = certificates.server;
-  for (const tls of [false, true]) {
-    await using daemon = await startDaemon({
-      config: `[admin]\nlisten = "127.0.0.1:0"\n[echo]\nlisten = "127.0.0.1:0"\n` +
-        `${tls ? `tls = { cert = "${cert}", key = "${key}" }\n` : ""}${auth("echo")}`,
-      env: { TEST_TOKEN: TOKEN },
-    });
-    const origin = `http://${formatAddress(daemon.address("admin"))}`;
-    const response = await fetch(`${origin}/consoles/echo`, { headers: { origin } });
-    if (tls) {
-      assert.match(await response.text(), /echo has no console/);
-      continue;
-    }
-    const events = response.body!.pipeThrough(new TextDecoderStream()).getReader();
-    let text = "";
-    const until = async (pattern: RegExp) => {
-      while (!pattern.test(text)) {
-        const { value, done } = await within(20_000, `${pattern} in ${text}`, events.read());
-        if (done) throw new Error(`The events ended: ${text}`);
-        text += value;
-      }
-      return pattern.exec(text)!;
-    };
-    const [, id] = await until(/"id":"([^"]+)"/);
-    const body = JSON.stringify({ line: "hello" });
-    await (await fetch(`${origin}/consoles/${id}`, { method: "POST", headers: { origin }, body }))
-      .body?.cancel();
-    await until(/ERR AUTH token expected first/);
-    await events.cancel();
-  }
+  await using daemon = await startDaemon({
+    config: `[admin]\nlisten = "127.0.0.1:0"\n[echo]\nlisten = "127.0.0.1:0"\n` +
+      `tls = { cert = "${cert}", key = "${key}" }\n${auth("echo")}`,
+    env: { TEST_TOKEN: TOKEN },
+  });
+  const origin = `http://${formatAddress(daemon.address("admin"))}`;
+  const first = await openConsole(origin);
+  await first.say(`AUTH ${TOKEN}`);
+  await first.until(/"lines":\["OK"\]/);
+  await certificates.renew();
+  daemon.signal("SIGHUP");
+  await daemon.logged(/msg="?(Reloaded|Configuration reloaded)/i);
+  const second = await openConsole(origin);
+  await second.say(`AUTH ${TOKEN}`);
+  await second.until(/"lines":\["OK"\]/);
+  const { hostname, port } = daemon.address("echo") as { hostname: string; port: number };
+  using client = TestClient.of(
+    await Deno.connectTls({ hostname, port, caCerts: [certificates.ca] }),
+  );
+  await client.send(`AUTH ${TOKEN}\nfrom outside\n`);
+  assert.equal(await client.line(), "OK\n");
+  for (const console of [first, second]) await console.until(/from outside/);
+  await second.say("from the page");
+  assert.equal(await client.line(), "from outside\n");
+  assert.equal(await client.line(), "from the page\n");
+  await first.until(/from the page/);
+  for (const console of [first, second]) await console.close();
 });

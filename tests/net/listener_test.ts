@@ -57,6 +57,28 @@ Deno.test("Listener: clients beyond the limit are told so, and there is room aga
   assert.deepEqual({ accepted, refused }, { accepted: 3, refused: 1 });
 });
 
+Deno.test("Listener: a connection from inside is a client like any other", async () => {
+  await using server = await listen({ maxClients: 1 });
+  const { listener, lines } = server;
+  const inside = listener.connect("inside");
+  await inside.write(encoder.encode("hello\n"));
+  const reader = new LineReader(inside, { maxLineBytes: 100 });
+  const decode = (line: Uint8Array | null | undefined) => new TextDecoder().decode(line!);
+  assert.equal(decode(await within(10_000, "the echo", reader.readLine())), "hello");
+  assert.equal(listener.stats().connections, 1);
+  using outside = await TestClient.connect(listener.address);
+  assert.equal(await outside.rest(), "FULL\n");
+  const refused = new LineReader(listener.connect("inside"), { maxLineBytes: 100 });
+  assert.equal(decode(await within(10_000, "the refusal", refused.readLine())), "FULL");
+  inside.close();
+  await until("it has left", () => listener.stats().connections === 0);
+  assert.ok(lines.some((line) => line.includes("address=inside")));
+  const late = listener.connect("inside");
+  await listener.close();
+  assert.equal(await within(10_000, "the end", late.read(new Uint8Array(1))), null);
+  assert.throws(() => listener.connect("inside"), /it takes no more connections/);
+});
+
 Deno.test("Listener: an address has a limit of its own, and gets its places back", async () => {
   await using server = await listen({ maxClientsPerAddress: 2 });
   const visit = async () => {

@@ -8,6 +8,15 @@ import type { Notices } from "./notices.ts";
 /** How many lines are kept. */
 const MAX_LINES = 500;
 
+/** What the service says when a token was right. */
+const LET_IN = "OK";
+
+interface JoinedJson {
+  id: string;
+  address: string;
+  asksForToken: boolean;
+}
+
 /** Joins the room of echo as a client, shows what is said there, and says something. */
 export class ConsoleView {
   readonly #notices: Notices;
@@ -15,10 +24,13 @@ export class ConsoleView {
   readonly #button = byId<HTMLButtonElement>("console-join");
   readonly #lines = byId("console-lines");
   readonly #form = byId<HTMLFormElement>("console-form");
+  readonly #label = byId("console-label");
   readonly #input = byId<HTMLInputElement>("console-line");
   #source: EventSource | undefined;
   /** What {@linkcode post} needs; there while the room is joined. */
   #id: string | undefined;
+  /** Whether the service waits for a token; then what is typed is one, and nobody is to read it. */
+  #asksForToken = false;
 
   constructor(notices: Notices) {
     this.#notices = notices;
@@ -41,15 +53,23 @@ export class ConsoleView {
     this.#source = source;
     setText(this.#button, "Leave");
     source.addEventListener("joined", (event) => {
-      const { id, address } = JSON.parse(event.data) as { id: string; address: string };
-      this.#setId(id);
-      this.#add(`You are in the room of ${address}.`, "note");
+      const { id, address, asksForToken } = JSON.parse(event.data) as JoinedJson;
+      this.#setState(id, asksForToken);
+      this.#add(
+        asksForToken
+          ? `You are at the door of ${address}, which asks for a token that opens echo.`
+          : `You are in the room of ${address}.`,
+        "note",
+      );
       this.#input.focus();
     });
     source.addEventListener("lines", (event) => {
       const { lines, skipped } = JSON.parse(event.data) as { lines: string[]; skipped: number };
       if (skipped > 0) this.#add(`(${skipped} lines that came too fast to be shown)`, "note");
       for (const line of lines) this.#add(line);
+      if (!this.#asksForToken || lines[0] !== LET_IN) return;
+      this.#setState(this.#id, false);
+      this.#add("You are in the room.", "note");
     });
     source.addEventListener("left", () => {
       this.#add("The service has closed the connection.", "note");
@@ -57,7 +77,7 @@ export class ConsoleView {
     });
     source.addEventListener("error", () => {
       if (this.#id !== undefined) this.#add("The connection is lost. Trying again…", "note");
-      this.#setId(undefined);
+      this.#setState(undefined);
       // The browser tries again by itself, unless it was told that there is nothing to connect to.
       if (source.readyState !== EventSource.CLOSED) return;
       this.#notices.say("Cannot join the room at the moment.", "bad");
@@ -69,7 +89,7 @@ export class ConsoleView {
     this.#source?.close();
     this.#source = undefined;
     if (this.#id !== undefined) this.#add("You have left.", "note");
-    this.#setId(undefined);
+    this.#setState(undefined);
     setText(this.#button, "Join");
   }
 
@@ -78,16 +98,21 @@ export class ConsoleView {
     if (this.#id === undefined || line === "") return;
     this.#input.value = "";
     try {
-      await post(`/consoles/${this.#id}`, { line });
+      await post(`/consoles/${this.#id}`, { line: this.#asksForToken ? `AUTH ${line}` : line });
     } catch (error) {
       this.#notices.say(error instanceof Error ? error.message : String(error), "bad");
     }
   }
 
-  #setId(id: string | undefined): void {
+  #setState(id: string | undefined, asksForToken = false): void {
     this.#id = id;
+    this.#asksForToken = asksForToken;
+    this.#input.type = asksForToken ? "password" : "text";
+    setText(this.#label, asksForToken ? "A token that opens echo" : "A line for the room");
     this.#input.placeholder = id === undefined
       ? "Join, then say something to all clients"
+      : asksForToken
+      ? "A token that opens echo"
       : "Say something to all clients";
     for (const control of this.#form.elements) {
       (control as HTMLInputElement).disabled = id === undefined;

@@ -196,6 +196,41 @@ Deno.test({
         assert.deepEqual(complaints, []);
       });
 
+      await step(
+        "shows a token to an echo that asks for one, and not to those who look",
+        async () => {
+          await using guarded = await startDaemon({
+            config: `[admin]\nlisten = "127.0.0.1:0"\n[echo]\nlisten = "127.0.0.1:0"\n` +
+              `[auth.tokens.bus]\nenv = "BUS_TOKEN"\nservices = ["echo"]\n`,
+            env: { BUS_TOKEN: "a-good-token" },
+          });
+          await using opened = await open(browser, originOf(guarded));
+          const { page, complaints } = opened;
+          const lines = page.locator("#console-lines");
+          await page.click("#console-join");
+          await shows(page, "#console-lines", "asks for a token");
+          assert.equal(
+            await page.getByLabel("A token that opens echo").getAttribute("type"),
+            "password",
+          );
+          assert.deepEqual(await violations(page), []);
+          await page.keyboard.type("a-bad-token");
+          await page.keyboard.press("Enter");
+          await shows(page, "#console-lines", "ERR wrong token");
+          await shows(page, "#console-lines", "The service has closed the connection.");
+          await page.click("#console-join");
+          await lines.filter({ hasText: /asks for a token[^]*asks for a token/ }).waitFor();
+          await page.keyboard.type("a-good-token");
+          await page.keyboard.press("Enter");
+          await shows(page, "#console-lines", "You are in the room.");
+          await page.getByLabel("A line for the room").fill("hello");
+          await page.keyboard.press("Enter");
+          await shows(page, "#console-lines", "hello");
+          assert.doesNotMatch(await lines.innerText(), /-token/);
+          assert.deepEqual(complaints, []);
+        },
+      );
+
       await step("switches a service off and on, after a question", async () => {
         await using opened = await open(browser, originOf(daemon));
         const { page, complaints } = opened;

@@ -1,0 +1,77 @@
+/** What a connection needs of a socket. */
+export type Socket = Pick<Deno.Conn, "read" | "write" | "closeWrite" | "close">;
+
+/** How much may be on its way in each direction, as between two sockets. */
+const MAX_BYTES = 64 * 1024;
+
+/** The way from one end of a pipe to the other. */
+class OneWay {
+  readonly #chunks: Uint8Array[] = [];
+  #bytes = 0;
+  /** No more will be written. */
+  #ended = false;
+  /** No more will be read. */
+  #abandoned = false;
+  #changed = Promise.withResolvers<void>();
+
+  async write(bytes: Uint8Array): Promise<number> {
+    while (this.#bytes === MAX_BYTES && !this.#ended && !this.#abandoned) {
+      await this.#changed.promise;
+    }
+    if (this.#ended) throw new Deno.errors.BadResource("This end is closed");
+    if (this.#abandoned) throw new Deno.errors.BrokenPipe("The other end is closed");
+    const taken = bytes.slice(0, MAX_BYTES - this.#bytes);
+    if (taken.length > 0) this.#chunks.push(taken);
+    this.#bytes += taken.length;
+    this.#notify();
+    return taken.length;
+  }
+
+  async read(into: Uint8Array): Promise<number | null> {
+    while (this.#bytes === 0 && !this.#ended && !this.#abandoned) await this.#changed.promise;
+    if (this.#abandoned) throw new Deno.errors.BadResource("This end is closed");
+    const first = this.#chunks[0];
+    if (first === undefined) return null;
+    const count = Math.min(first.length, into.length);
+    into.set(first.subarray(0, count));
+    if (count === first.length) this.#chunks.shift();
+    else this.#chunks[0] = first.subarray(count);
+    this.#bytes -= count;
+    this.#notify();
+    return count;
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#notify();
+  }
+
+  abandon(): void {
+    this.#abandoned = true;
+    this.#notify();
+  }
+
+  #notify(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+}
+
+/** Two ends inside of this process that behave as two sockets that are connected. */
+export function pipe(): [Socket, Socket] {
+  const there = new OneWay();
+  const back = new OneWay();
+  return [endOf(there, back), endOf(back, there)];
+}
+
+function endOf(out: OneWay, into: OneWay): Socket {
+  return {
+    read: (bytes) => into.read(bytes),
+    write: (bytes) => out.write(bytes),
+    closeWrite: () => Promise.resolve(out.end()),
+    close: () => {
+      out.end();
+      into.abandon();
+    },
+  };
+}
