@@ -1,5 +1,7 @@
 import * as v from "valibot";
-import { count, flag, text } from "./values.ts";
+import { count, duration, flag, text } from "./values.ts";
+
+const DAY_MS = 86_400_000;
 
 /** The keys of a certificate: files in PEM. */
 export const CERTIFICATE_KEYS = { cert: text(), key: text() };
@@ -11,6 +13,8 @@ export const SERVICE_KEYS = {
   tls: v.optional(v.strictObject(CERTIFICATE_KEYS)),
   /** How many connections an address may have; without it, as many as there may be in all. */
   max_clients_per_address: v.optional(count({ min: 1 })),
+  /** How long a client may take over a request that it has begun; "off" for ever. */
+  request_timeout: v.optional(duration({ min: 10, max: DAY_MS, off: true }), "2m"),
   /** Allows other machines to connect without a token. */
   insecure: v.optional(flag(), false),
 };
@@ -19,9 +23,14 @@ export const SERVICE_KEYS = {
 export interface ListenerKeys {
   tls?: { cert: string; key: string } | undefined;
   max_clients_per_address?: number | undefined;
+  request_timeout: number;
 }
 
 /** The options of a listener that come from the keys that every service has. */
 export function listenerOptions(keys: ListenerKeys) {
-  return { tls: keys.tls, maxClientsPerAddress: keys.max_clients_per_address };
+  return {
+    tls: keys.tls,
+    maxClientsPerAddress: keys.max_clients_per_address,
+    requestTimeoutMs: keys.request_timeout,
+  };
 }

@@ -8,6 +8,7 @@
 import { listenerOptions } from "../config/service_keys.ts";
 import type { Histogram, Metric } from "../metrics.ts";
 import type { Connection } from "../net/connection.ts";
+import { LINE_REPLIES } from "../net/line_replies.ts";
 import { connectionMetrics, Listener } from "../net/listener.ts";
 import { beginLogin } from "../net/login.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
@@ -15,8 +16,6 @@ import { serveBroadcast } from "./broadcast.ts";
 import { type EchoConfig, echoConfigSchema } from "./config.ts";
 import { Confirmer } from "./confirm.ts";
 import { Room, type RoomStats } from "./room.ts";
-
-const encoder = new TextEncoder();
 
 /** The echo service, as the table of services lists it. */
 export const echo: Service<EchoConfig> = {
@@ -39,7 +38,7 @@ async function start(config: EchoConfig, context: ServiceContext): Promise<Runni
     maxClients: config.max_clients,
     idleTimeoutMs: config.idle_timeout,
     ...listenerOptions(config),
-    fullReply: encoder.encode("ERR server full\n"),
+    ...LINE_REPLIES,
     log,
     handle,
   });

@@ -10,6 +10,7 @@ import type { Connection } from "../net/connection.ts";
 import { formatAddress } from "../net/address.ts";
 import { connectionMetrics, Listener } from "../net/listener.ts";
 import { LOGIN_REPLIES } from "../net/line_login.ts";
+import { LINE_REPLIES } from "../net/line_replies.ts";
 import { beginLogin, type Login } from "../net/login.ts";
 import { READ_MAX_BYTES, ReadBuffer } from "../net/read_buffer.ts";
 import { Histogram } from "../metrics.ts";
@@ -30,8 +31,13 @@ import type { KvLimits, KvShared } from "./shared.ts";
 import { TextConnection } from "./text/connection.ts";
 import { isTextName } from "./text/parser.ts";
 
+const encoder = new TextEncoder();
+
 /** What a client beyond `max_clients` is told: Redis' words, and a line in either language. */
-const FULL_REPLY = new TextEncoder().encode("-ERR max number of clients reached\r\n");
+const FULL_REPLY = encoder.encode("-ERR max number of clients reached\r\n");
+
+/** What a client is told that takes too long over a request, unless it speaks the text protocol. */
+const TIMEOUT_REPLY = encoder.encode("-ERR request timeout\r\n");
 
 /** The kv service, as the table of services lists it. */
 export const kv: Service<KvConfig> = {
@@ -96,6 +102,7 @@ async function listen(
     maxClients: config.max_clients,
     idleTimeoutMs: config.idle_timeout,
     fullReply: FULL_REPLY,
+    timeoutReply: TIMEOUT_REPLY,
     log,
     ...listenerOptions(config),
     handle: async (connection) => {
@@ -177,6 +184,7 @@ async function serve(
     }
     if (language === "text") {
       if (pending) return await connection.write(LOGIN_REPLIES.missing);
+      connection.timeoutReply = LINE_REPLIES.timeoutReply;
       const unread = buffer.bytes.subarray(start, end);
       return await new TextConnection(connection, unread, shared).serve();
     }

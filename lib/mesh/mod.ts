@@ -11,6 +11,7 @@ import type { Metric } from "../metrics.ts";
 import type { Connection } from "../net/connection.ts";
 import { loginByLine } from "../net/line_login.ts";
 import { LineReader } from "../net/line_reader.ts";
+import { LINE_REPLIES } from "../net/line_replies.ts";
 import { connectionMetrics, Listener } from "../net/listener.ts";
 import { beginLogin, type Login } from "../net/login.ts";
 import { ReadBuffer } from "../net/read_buffer.ts";
@@ -57,7 +58,7 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
     maxClients: config.max_clients,
     idleTimeoutMs: config.idle_timeout,
     ...listenerOptions(config),
-    fullReply: encoder.encode("ERR server full\n"),
+    ...LINE_REPLIES,
     log,
     handle: async (connection) => {
       using login = beginLogin(connection, context);

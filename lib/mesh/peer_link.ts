@@ -119,7 +119,8 @@ export class PeerLink {
         continue;
       }
       this.#readingSinceMs = performance.now();
-      const more = await buffer.fill(this.connection);
+      // Part of a frame is no request of a client: it has the stall timeout.
+      const more = await buffer.fill(this.connection, 0);
       this.#readingSinceMs = undefined;
       if (more) continue;
       if (this.#stalled) {

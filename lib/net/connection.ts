@@ -30,6 +30,13 @@ export class Connection {
   bytesReceived = 0;
   /** How many bytes the operating system has taken. */
   bytesSent = 0;
+  /**
+   * The request that the client has begun and not finished, by a number that none before it had; 0
+   * between requests. Whoever reads says so, with every read.
+   */
+  request = 0;
+  /** What the client is told before it is closed because a request takes too long. */
+  timeoutReply: Uint8Array | undefined;
 
   readonly #conn: Socket;
   /** The read that the socket is busy with; it can outlive the one who asked for it. */
@@ -37,6 +44,7 @@ export class Connection {
   #endRead: ((end: null) => void) | undefined;
   #inputEnded = false;
   #inputCut = false;
+  #timedOut = false;
   #peerEnded = false;
   #closed = false;
 
@@ -67,6 +75,11 @@ export class Connection {
     return this.#endRead !== undefined;
   }
 
+  /** The request whose rest is waited for: 0 if none is, the server being at work included. */
+  get awaitedRequest(): number {
+    return this.reading ? this.request : 0;
+  }
+
   /**
    * Whether the input ended before the peer had closed its side: the daemon drains, or the
    * connection is closed or broken. What was read last may then be half of something.
@@ -84,10 +97,12 @@ export class Connection {
    * Reads what has arrived, or waits for it.
    *
    * @param into Where the bytes go; it belongs to the connection until the promise resolves.
+   * @param request See {@linkcode Connection.request}.
    * @returns How many bytes came, or `null` when no more will: the peer closed its side or is
    * gone, or the daemon drains. What is owed to the peer can still be written.
    */
-  read(into: Uint8Array): Promise<number | null> {
+  read(into: Uint8Array, request = 0): Promise<number | null> {
+    this.request = request;
     if (this.#inputEnded) return Promise.resolve(null);
     return new Promise((resolve) => {
       this.#endRead = resolve;
@@ -130,16 +145,25 @@ export class Connection {
     this.#endRead = undefined;
   }
 
+  /** Ends the input because a request takes too long; {@linkcode finish} tells the client so. */
+  timeOut(): void {
+    this.#timedOut = true;
+    this.endInput();
+  }
+
   /**
    * Closes after what was written has had a chance to arrive. To close a socket with unread input
    * resets it, and the peer may then lose what it has not yet read; so its input is read, within
    * limits, until it closes as well.
+   *
+   * @param lastWords What is written before that, if anything.
    */
-  async finish(): Promise<void> {
+  async finish(lastWords = this.#timedOut ? this.timeoutReply : undefined): Promise<void> {
     if (this.#closed) return;
     if (!this.#peerEnded) {
       const limit = setTimeout(() => this.close(), LINGER_MS);
       try {
+        if (lastWords !== undefined) await this.write(lastWords);
         await this.#conn.closeWrite();
         let discarded = await (this.#socketRead ?? 0);
         const scratch = new Uint8Array(4096);
@@ -169,7 +193,8 @@ export class Connection {
 
 /** Whether an error of a socket only says that the connection is gone. */
 function isConnectionLoss(error: unknown): boolean {
-  return error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted ||
+  return error instanceof ConnectionClosedError || error instanceof Deno.errors.BadResource ||
+    error instanceof Deno.errors.Interrupted ||
     error instanceof Deno.errors.NotConnected || error instanceof Deno.errors.BrokenPipe ||
     error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.TimedOut ||
     error instanceof Deno.errors.ConnectionAborted;

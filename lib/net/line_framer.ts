@@ -81,6 +81,8 @@ export class LineFramer {
   #scanned = 0;
   /** Whether the line at the front is already known to be too long. */
   #skipping = false;
+  /** How many reads have completed a line. */
+  #batches = 0;
 
   constructor(options: LineFramerOptions) {
     this.#maxLineBytes = options.maxLineBytes;
@@ -88,6 +90,11 @@ export class LineFramer {
     this.#buffer = new ReadBuffer({
       maxBytes: Math.max(READ_BUFFER_INITIAL_BYTES, 2 * (options.maxLineBytes + 3)),
     });
+  }
+
+  /** The line that has begun and not ended, by a number that none before it had; 0 if none has. */
+  get begun(): number {
+    return this.#skipping || this.#buffer.end > this.#buffer.start ? this.#batches + 1 : 0;
   }
 
   /** Where the next bytes go. The lines handed out before are no longer good. */
@@ -126,6 +133,7 @@ export class LineFramer {
     if (buffer.end - buffer.start > this.#maxLineBytes + 1) this.#skipping = true;
     if (this.#skipping) buffer.start = buffer.end;
     this.#scanned = buffer.end - buffer.start;
+    if (batch.count > 0) this.#batches++;
     return batch;
   }
 

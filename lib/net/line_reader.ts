@@ -61,7 +61,7 @@ export class LineReader {
 
   #fill(space: Uint8Array): Promise<number | null> {
     const unread = this.#unread;
-    if (unread === undefined) return this.#connection.read(space);
+    if (unread === undefined) return this.#connection.read(space, this.#framer.begun);
     const count = Math.min(unread.length, space.length);
     space.set(unread.subarray(0, count));
     this.#unread = count < unread.length ? unread.subarray(count) : undefined;

@@ -5,6 +5,7 @@ import { type Address, addressOf, formatAddress } from "./address.ts";
 import { listenError, removeDeadSocket, removeSocketFile } from "./bind.ts";
 import { Connection, ConnectionClosedError } from "./connection.ts";
 import { pipe, type Socket } from "./pipe.ts";
+import { TimeLimit } from "./time_limit.ts";
 import { readTlsFiles, type TlsFiles } from "./tls.ts";
 
 /** How long the accept loop waits after an error, at first and at most (it doubles). */
@@ -33,6 +34,13 @@ export interface ListenerOptions {
   maxClientsPerAddress?: number | undefined;
   /** After how long without a byte in either direction a connection is closed; 0 for never. */
   idleTimeoutMs: number;
+  /**
+   * How long a client may take over a request that it has begun, not counting what the server takes;
+   * 0 for ever. @default {0}
+   */
+  requestTimeoutMs?: number;
+  /** What a client is told that takes longer; nothing without it. */
+  timeoutReply?: Uint8Array;
   /** What a client beyond `maxClients` is told before it is closed. */
   fullReply: Uint8Array;
   /** The files for TLS; without them it speaks plainly. Not for unix sockets. */
@@ -96,8 +104,7 @@ export class Listener {
   /** How many connections each address has; kept only if there is a limit to it. */
   readonly #byHost = new Map<string, number>();
   readonly #accepting: Promise<void>;
-  readonly #idleTimer: ReturnType<typeof setInterval> | undefined;
-  readonly #idleSince = new WeakMap<Connection, { bytes: number; sinceMs: number }>();
+  readonly #timeLimits: readonly TimeLimit[];
   #stopped = false;
   /** There while a new socket is to take the place of the old one. */
   #replaced: PromiseWithResolvers<void> | undefined;
@@ -119,10 +126,7 @@ export class Listener {
     this.#socket = socket;
     this.#options = options;
     this.address = addressOf(socket.addr);
-    if (options.idleTimeoutMs > 0) {
-      const everyMs = Math.max(10, options.idleTimeoutMs / 4);
-      this.#idleTimer = setInterval(() => this.#closeIdle(), everyMs);
-    }
+    this.#timeLimits = this.#limitTimes();
     this.#accepting = this.#accept();
   }
 
@@ -220,7 +224,7 @@ export class Listener {
   async #stopAccepting(): Promise<void> {
     if (!this.#stopped) {
       this.#stopped = true;
-      clearInterval(this.#idleTimer);
+      for (const limit of this.#timeLimits) limit[Symbol.dispose]();
       this.#socket.close();
       if (this.address.transport === "unix") removeSocketFile(this.address.path);
     }
@@ -256,6 +260,7 @@ export class Listener {
 
   #serve(socket: Socket, remote: string): void {
     const connection = new Connection(socket, ++this.#lastId, remote);
+    connection.timeoutReply = this.#options.timeoutReply;
     if (this.#isFullFor(connection)) {
       this.#stats.refused++;
       this.#refuse(connection);
@@ -315,12 +320,9 @@ export class Listener {
     if (this.#refusals < REFUSALS_MAX) {
       this.#refusals++;
       try {
-        await connection.write(this.#options.fullReply);
-        await connection.finish();
+        await connection.finish(this.#options.fullReply);
       } catch (error) {
-        if (!(error instanceof ConnectionClosedError)) {
-          log.error("Cannot refuse a connection", { error: String(error) });
-        }
+        log.error("Cannot refuse a connection", { error: String(error) });
       } finally {
         this.#refusals--;
       }
@@ -328,18 +330,29 @@ export class Listener {
     connection.close();
   }
 
-  #closeIdle(): void {
-    const nowMs = performance.now();
-    for (const connection of this.#connections.keys()) {
-      const bytes = connection.bytesReceived + connection.bytesSent;
-      const idle = this.#idleSince.get(connection);
-      if (idle === undefined || idle.bytes !== bytes) {
-        this.#idleSince.set(connection, { bytes, sinceMs: nowMs });
-      } else if (nowMs - idle.sinceMs >= this.#options.idleTimeoutMs) {
-        this.#options.log.debug("Client idle for too long", { client: connection.id });
-        connection.close();
-      }
-    }
+  #limitTimes(): TimeLimit[] {
+    const { idleTimeoutMs, requestTimeoutMs = 0, log } = this.#options;
+    const connections = () => this.#connections.keys();
+    return [
+      new TimeLimit({
+        limitMs: idleTimeoutMs,
+        connections,
+        stateOf: ({ bytesReceived, bytesSent }) => 1 + bytesReceived + bytesSent,
+        onOver: (connection) => {
+          log.debug("Client idle for too long", { client: connection.id });
+          connection.close();
+        },
+      }),
+      new TimeLimit({
+        limitMs: requestTimeoutMs,
+        connections,
+        stateOf: (connection) => connection.awaitedRequest,
+        onOver: (connection) => {
+          log.debug("Client took too long over a request", { client: connection.id });
+          connection.timeOut();
+        },
+      }),
+    ];
   }
 }
 

@@ -30,6 +30,8 @@ export class ReadBuffer {
   readonly #initialBytes: number;
   readonly #maxBytes: number;
   #smallReads = 0;
+  /** How many bytes were consumed before those in `bytes`. */
+  #dropped = 0;
 
   constructor(options: ReadBufferOptions) {
     this.#initialBytes = options.initialBytes ?? READ_BUFFER_INITIAL_BYTES;
@@ -41,18 +43,24 @@ export class ReadBuffer {
    * Appends what one read brings. Positions in the buffer change: what was at `start` is at 0.
    *
    * @param connection Where to read from.
+   * @param request See {@linkcode Connection.request}. What is unread belongs to one if nothing else
+   * is said.
    * @returns Whether there was anything; `false` at the end of the input.
    * @throws {RangeError} If the buffer is full of unread bytes.
    */
-  fill(connection: Pick<Connection, "read">): Promise<boolean> {
+  fill(connection: Pick<Connection, "read">, request = this.#unreadRequest()): Promise<boolean> {
     this.makeRoom();
-    return connection.read(this.end === 0 ? this.bytes : this.bytes.subarray(this.end)).then(
-      (count) => {
-        if (count === null) return false;
-        this.took(count);
-        return true;
-      },
-    );
+    const space = this.end === 0 ? this.bytes : this.bytes.subarray(this.end);
+    return connection.read(space, request).then((count) => {
+      if (count === null) return false;
+      this.took(count);
+      return true;
+    });
+  }
+
+  /** Names the request that the unread bytes are the beginning of by where that is in the input. */
+  #unreadRequest(): number {
+    return this.end === this.start ? 0 : this.#dropped + this.start + 1;
   }
 
   /**
@@ -73,6 +81,7 @@ export class ReadBuffer {
     } else if (this.start > 0 && unread > 0) {
       this.bytes.copyWithin(0, this.start, this.end);
     }
+    this.#dropped += this.start;
     this.start = 0;
     this.end = unread;
   }

@@ -6,6 +6,7 @@
  */
 
 import { listenerOptions } from "../config/service_keys.ts";
+import { LINE_REPLIES } from "../net/line_replies.ts";
 import { connectionMetrics, Listener } from "../net/listener.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
 import { VERSION } from "../version.ts";
@@ -57,7 +58,7 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
     };
     const pushListener = await Listener.listen(config.listen, {
       ...limits,
-      fullReply: encoder.encode("ERR server full\n"),
+      ...LINE_REPLIES,
       handle: (connection) => push.serve(connection),
     });
     cleanUp.push(() => pushListener.close());

@@ -83,6 +83,7 @@ export async function openDoor(
     queue?: Queue;
     maxJobBytes?: number;
     maxClients?: number;
+    requestTimeoutMs?: number;
     guard?: () => Guard | undefined;
   } = {},
 ): Promise<OpenDoor> {
@@ -98,6 +99,7 @@ export async function openDoor(
   const listener = await Listener.listen({ transport: "tcp", hostname: "127.0.0.1", port: 0 }, {
     maxClients: options.maxClients ?? 2000,
     idleTimeoutMs: 0,
+    requestTimeoutMs: options.requestTimeoutMs ?? 0,
     fullReply: new Uint8Array(0),
     log,
     handle: (connection) => door.serve(connection),

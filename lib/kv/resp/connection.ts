@@ -30,7 +30,7 @@ type Pause = "no request" | "settle" | "flush" | "close";
 
 /** What the connection needs of a socket. */
 export interface RespSocket extends Sink {
-  read(into: Uint8Array): Promise<number | null>;
+  read(into: Uint8Array, request?: number): Promise<number | null>;
 }
 
 /** Serves one connection. */

@@ -57,6 +57,11 @@ export class CommandParser {
     this.#maxJobBytes = maxJobBytes;
   }
 
+  /** Whether a command was begun of which nothing may be left in the input. */
+  get midway(): boolean {
+    return this.#header !== null || this.#skipReply !== null || this.#skippingLine;
+  }
+
   /** Takes the next command out of the input; `null` if it is not complete yet. */
   next(input: Input): Command | null {
     if (this.#skipReply !== null) return this.#skipBody(input, this.#skipReply);

@@ -35,8 +35,9 @@ export class BeanstalkSession {
   #reading: Promise<boolean> | null = null;
   #overlapping: Promise<void>[] = [];
   #overlappingKind: CommandKind | null = null;
-  /** How many commands of this batch were run, and whether one had to wait for others' doings. */
+  /** How many commands were run. */
   #commands = 0;
+  /** Whether one of this batch had to wait for others' doings. */
   #waited = false;
   #ended = false;
   #quit = false;
@@ -65,15 +66,14 @@ export class BeanstalkSession {
       }
       do {
         const startMs = performance.now();
-        this.#commands = 0;
+        const before = this.#commands;
         this.#waited = false;
         await this.#runAll();
         await this.#flush();
         const seconds = (performance.now() - startMs) / 1000;
         // To wait for a job is what the client has asked for: it says nothing about this server.
-        if (!this.#waited && this.#commands > 0) {
-          counts.duration.observe(seconds / this.#commands, this.#commands);
-        }
+        const count = this.#commands - before;
+        if (!this.#waited && count > 0) counts.duration.observe(seconds / count, count);
       } while (!this.#quit && await this.#read());
     } catch (error) {
       if (!(error instanceof StorageUnavailableError)) throw error;
@@ -127,9 +127,12 @@ export class BeanstalkSession {
   /** Whether anything more has come. */
   #read(): Promise<boolean> {
     if (this.#ended) return Promise.resolve(false);
-    if (this.#reading === null) return this.#input.fill(this.#connection);
+    const { midway } = this.#parser;
+    const request = midway || this.#input.end > this.#input.start ? this.#commands + 1 : 0;
+    if (this.#reading === null) return this.#input.fill(this.#connection, request);
     const reading = this.#reading;
     this.#reading = null;
+    this.#connection.request = request;
     return reading;
   }
 
@@ -149,7 +152,8 @@ export class BeanstalkSession {
   #readAhead(over: () => boolean): void {
     if (this.#ended) return this.#client.cancel();
     if (this.#input.end - this.#input.start > READ_AHEAD_BYTES) return;
-    this.#reading ??= this.#input.fill(this.#connection);
+    // What waits behind this command is not late: it would be read no sooner if it were complete.
+    this.#reading ??= this.#input.fill(this.#connection, 0);
     this.#reading.then((more) => {
       if (!more) {
         this.#ended = true;

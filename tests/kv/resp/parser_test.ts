@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { RespParser } from "../../../lib/kv/resp/parser.ts";
+import { ReadBuffer } from "../../../lib/net/read_buffer.ts";
+import { checkRequests, piecesOf, sourceOf } from "../../support/requests.ts";
 import { encodeRequest, latin1Bytes } from "../support.ts";
 
 const LIMITS = { maxArgumentBytes: 1 << 20, maxRequestBytes: 1 << 21, maxArguments: 1000 };
@@ -147,4 +149,33 @@ Deno.test("RespParser reads a large value that comes in small pieces in linear t
   status = parser.parse(input, 0, input.length);
   assert.equal(status, "request");
   assert.ok(performance.now() - started < 2000);
+});
+
+Deno.test("RespParser leaves a request in the buffer until it is whole, and nothing of it after", async () => {
+  await fc.assert(fc.asyncProperty(
+    fc.array(
+      fc.oneof(
+        fc.array(text, { minLength: 1, maxLength: 4 }).map(encodeRequest),
+        fc.constantFrom("PING\r\n", "get k\n", "\r\n", "*0\r\n").map(latin1Bytes),
+      ),
+      { minLength: 1, maxLength: 8 },
+    ),
+    fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1, maxLength: 30 }),
+    async (requests, sizes) => {
+      const { pieces, cuts } = piecesOf(new Uint8Array(requests.flatMap((r) => [...r])), sizes);
+      const source = sourceOf(pieces);
+      const parser = new RespParser(LIMITS);
+      const buffer = new ReadBuffer({ maxBytes: LIMITS.maxRequestBytes });
+      while (await buffer.fill(source)) {
+        let status;
+        do {
+          status = parser.parse(buffer.bytes, buffer.start, buffer.end);
+          buffer.consume(parser.consumed);
+        } while (status === "request");
+        assert.equal(status, "incomplete");
+      }
+      let end = 0;
+      checkRequests(source.requests, cuts, requests.map((request) => end += request.length));
+    },
+  ));
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { until } from "../../support/within.ts";
 import { SYSTEM_CLOCK } from "../../../lib/task/clock.ts";
 import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
-import { type OpenDoor, openDoor, queueOptions } from "../support.ts";
+import { type OpenDoor, openDoor, queueOptions, type WireClient } from "../support.ts";
 
 /** A test with a door of its own. */
 function doorTest(
@@ -290,3 +290,28 @@ doorTest("1 000 workers that wait are all served, and cost nothing meanwhile", a
   }
   assert.equal(ids.size, 1000);
 });
+
+doorTest("who waits for a job is not late with what comes behind it", async (door) => {
+  const clients: WireClient[] = [];
+  for (const waiting of [1, 2]) {
+    const client = await door.client();
+    clients.push(client);
+    await client.send("reserve\r\nput 0 0 60 5\r\nhello\r\nuse tu");
+    await until("it waits", () => door.queue.figures().total.waiting === waiting);
+  }
+  const [patient, late] = clients as [WireClient, WireClient];
+  // Somebody whom it does concern sees the limit pass twice.
+  for (let count = 0; count < 2; count++) {
+    const slow = await door.client();
+    await slow.send("put 0 0 60 5\r\nhel");
+    await slow.expectEnd();
+  }
+  const producer = await door.client();
+  await producer.ask("put 0 0 60 1\r\na\r\n", "INSERTED 1\r\n");
+  await patient.expect("RESERVED 1 1\r\na\r\nINSERTED 2\r\n");
+  await patient.ask("be\r\n", "USING tube\r\n");
+  await late.expect("RESERVED 2 5\r\nhello\r\nINSERTED 3\r\n");
+  // Now nobody waits for anything but the rest of its command.
+  await late.expectEnd();
+  await patient.ask("use other\r\n", "USING other\r\n");
+}, { requestTimeoutMs: 500 });

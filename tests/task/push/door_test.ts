@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createLog } from "../../../lib/log.ts";
+import { LINE_REPLIES } from "../../../lib/net/line_replies.ts";
 import { Listener } from "../../../lib/net/listener.ts";
 import { SYSTEM_CLOCK } from "../../../lib/task/clock.ts";
 import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
@@ -11,7 +12,9 @@ import { put, spec } from "../queue_suite.ts";
 import { DEADLINE_MS, ManualClock, queueOptions, WireClient } from "../support.ts";
 
 /** A push door on a free port, a producer of its tube, and the lines of its log. */
-async function openPushDoor(options: Parameters<typeof queueOptions>[0] = {}) {
+async function openPushDoor(
+  options: Parameters<typeof queueOptions>[0] & { requestTimeoutMs?: number } = {},
+) {
   const lines: string[] = [];
   const log = createLog("task", {
     level: "debug",
@@ -23,7 +26,8 @@ async function openPushDoor(options: Parameters<typeof queueOptions>[0] = {}) {
   const listener = await Listener.listen({ transport: "tcp", hostname: "127.0.0.1", port: 0 }, {
     maxClients: 100,
     idleTimeoutMs: 0,
-    fullReply: new Uint8Array(0),
+    requestTimeoutMs: options.requestTimeoutMs ?? 0,
+    ...LINE_REPLIES,
     log,
     handle: (connection) => door.serve(connection),
   });
@@ -130,6 +134,20 @@ Deno.test("push door: an answer that is too long is a failure, a body of several
   await until("it is back", async () => (await open.producer.statsJob(id))!.state === "delayed");
   const lines = await put(open.producer, spec("a\nb"));
   assert.equal(await resultOf(open.producer, lines), "buried: the body is not a single line");
+});
+
+Deno.test("push door: a worker that does not finish its answer is told so, and another gets the task", async () => {
+  await using open = await openPushDoor({ requestTimeoutMs: 200 });
+  const waiting = await open.worker();
+  const id = await put(open.producer, spec("7"));
+  await waiting.expect("7\n");
+  const other = await open.worker();
+  await waiting.send("4");
+  await waiting.expect("ERR request timeout\n");
+  await waiting.expectEnd();
+  await other.ask("", "7\n");
+  await other.send("49\n");
+  assert.equal(await resultOf(open.producer, id), "done: 49");
 });
 
 Deno.test("generator: every worker gets the same number, and each answer is judged", async () => {

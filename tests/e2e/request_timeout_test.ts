@@ -1,0 +1,90 @@
+/**
+ * A client that begins a request and does not finish it, at every door.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { TestClient } from "../support/client.ts";
+import { startDaemon } from "../support/daemon.ts";
+import { dribble } from "../support/dribble.ts";
+
+const TIMEOUT = `request_timeout = "300ms"`;
+const CONFIG = `
+  [storage]
+  url = "memory:"
+  [echo]
+  listen = "127.0.0.1:0"
+  ${TIMEOUT}
+  [kv]
+  listen = "127.0.0.1:0"
+  ${TIMEOUT}
+  [task]
+  listen = "127.0.0.1:0"
+  beanstalk = "127.0.0.1:0"
+  generator.enabled = false
+  ${TIMEOUT}
+  [mesh]
+  listen = "127.0.0.1:0"
+  ${TIMEOUT}`;
+
+const LINE = "ERR request timeout\n";
+const RESP = "-ERR request timeout\r\n";
+
+/** What is sent at once, what comes byte by byte for as long as it may, and what is answered. */
+const HELD: [door: string, what: string, sent: string, dribbled: string, answer: string][] = [
+  ["echo", "half a line behind a whole one", "whole\nha", "l", `whole\n${LINE}`],
+  ["kv", "half a word in no language yet", "", "g", RESP],
+  ["kv", "half a line of text", "PUT k ", "v", LINE],
+  ["kv", "half a line behind a whole one", "PUT k v\nGET ", "k", `OK\n${LINE}`],
+  ["kv", "half an inline command", "PING\r\nECHO ", "x", `+PONG\r\n${RESP}`],
+  ["kv", "half a count", "*", "1", RESP],
+  ["kv", "half an argument", "*2\r\n$3\r\nGET\r\n$9999\r\n", "k", RESP],
+  ["push", "half an answer", "", "4", LINE],
+  ["beanstalk", "half a line", "use ", "t", ""],
+  ["beanstalk", "half a job", "use t\r\nput 0 0 60 9999\r\n", "x", "USING t\r\n"],
+  ["beanstalk", "a job that is too big", "put 0 0 60 999999\r\n", "x", ""],
+  ["beanstalk", "a line that is too long", "x".repeat(300), "x", ""],
+  ["mesh", "the beginning of a line", "", "S", LINE],
+  [
+    "mesh",
+    "half a line behind a whole one",
+    "CANCEL 9\nSTAT",
+    "U",
+    "ERR there is no job 9\n" + LINE,
+  ],
+  ["mesh", "half a hello", "PEER ", "{", LINE],
+];
+
+Deno.test("request timeout: at every door, a request that is not finished is not held for ever", async () => {
+  await using daemon = await startDaemon({ config: CONFIG });
+  const [push, beanstalk] = daemon.addresses("task");
+  await Promise.all(HELD.map(async ([door, what, sent, dribbled, answer]) => {
+    const address = door === "push"
+      ? push!
+      : door === "beanstalk"
+      ? beanstalk!
+      : daemon.address(door);
+    using client = await TestClient.connect(address);
+    await client.send(sent);
+    assert.equal(await dribble(client, dribbled), answer, `${door}: ${what}`);
+  }));
+});
+
+Deno.test("request timeout: half a message of echo reaches nobody, and who only listens stays", async () => {
+  for (const mode of ["broadcast", "confirm"]) {
+    const config = `[log]\nlevel = "debug"\n[echo]\nlisten = "127.0.0.1:0"\nmode = "${mode}"\n` +
+      `${TIMEOUT}\n`;
+    await using daemon = await startDaemon({ config });
+    using listening = await TestClient.connect(daemon.address("echo"));
+    await daemon.loggedTimes('msg="Client connected"', 1);
+    for (let count = 0; count < 2; count++) {
+      using slow = await TestClient.connect(daemon.address("echo"));
+      assert.equal(await dribble(slow, "x"), LINE);
+    }
+    await listening.send("hello\n");
+    const answer = mode === "broadcast" ? "hello\n" : "Message received.\n";
+    assert.equal(await listening.line(), answer);
+    assert.ok(!/text=.*x/.test(daemon.log), daemon.log);
+  }
+});

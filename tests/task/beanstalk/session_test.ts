@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { Connection } from "../../../lib/net/connection.ts";
+import { BeanstalkDoor } from "../../../lib/task/beanstalk/door.ts";
+import { SYSTEM_CLOCK } from "../../../lib/task/clock.ts";
+import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
+import { checkRequests, piecesOf, sourceOf } from "../../support/requests.ts";
+import { queueOptions, SILENT_LOG } from "../support.ts";
+
+/** Commands that are consumed in one piece and in several. */
+const COMMANDS = [
+  "use tube\r\n",
+  "put 0 0 60 5\r\nhello\r\n",
+  "put 0 0 60 40\r\n" + "x".repeat(40) + "\r\n",
+  "put 0 0 60 4\r\nno end",
+  "y".repeat(300) + "\r\n",
+  "nonsense\r\n",
+  "reserve-with-timeout 0\r\n",
+  "stats\r\n",
+];
+
+Deno.test("BeanstalkSession: cut anywhere, each read names the command that it goes on with", async () => {
+  const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions());
+  const door = new BeanstalkDoor(queue, { maxJobBytes: 10, version: "0.0.0", log: SILENT_LOG });
+  await fc.assert(fc.asyncProperty(
+    fc.array(fc.constantFrom(...COMMANDS), { minLength: 1, maxLength: 8 }),
+    fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1, maxLength: 40 }),
+    async (commands, sizes) => {
+      const { pieces, cuts } = piecesOf(new TextEncoder().encode(commands.join("")), sizes);
+      const source = sourceOf(pieces);
+      const written: number[] = [];
+      const write = (bytes: Uint8Array) => Promise.resolve(void written.push(bytes.length));
+      await door.serve({ ...source, write } as unknown as Connection);
+      assert.ok(written.length > 0);
+      let end = 0;
+      checkRequests(source.requests, cuts, commands.map((command) => end += command.length));
+    },
+  ));
+  await queue.close();
+});
