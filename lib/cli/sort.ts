@@ -12,13 +12,9 @@ import { parseNodes, parseNodesFile } from "../mesh/node_list.ts";
 import type { PeerLink } from "../mesh/peer_link.ts";
 import { type PeerTlsFiles, readTrust } from "../mesh/peer_tls.ts";
 import { demandProof } from "../mesh/proof.ts";
-import {
-  MAX_MEMORY_BYTES,
-  MIN_MEMORY_BYTES,
-  type Phase,
-  SortJob,
-  type SortSummary,
-} from "../mesh/sort_job.ts";
+import { MAX_MEMORY_BYTES, MIN_MEMORY_BYTES } from "../mesh/slot_budget.ts";
+import { SortJob, type SortSummary } from "../mesh/sort_job.ts";
+import type { Phase } from "../mesh/sort_progress.ts";
 import type { Partition } from "../mesh/splitters.ts";
 import { type Address, parseAddress } from "../net/address.ts";
 import { Listener } from "../net/listener.ts";

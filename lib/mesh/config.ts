@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { CERTIFICATE_KEYS, SERVICE_KEYS } from "../config/service_keys.ts";
 import { address, choice, count, duration, size, text } from "../config/values.ts";
-import { MAX_MEMORY_BYTES, MIN_MEMORY_BYTES } from "./sort_job.ts";
+import { MAX_MEMORY_BYTES, MIN_MEMORY_BYTES } from "./slot_budget.ts";
 import { MAX_NODES } from "./splitters.ts";
 
 const SECOND_MS = 1000;

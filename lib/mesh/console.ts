@@ -6,7 +6,7 @@
 
 import { nearestWord } from "../nearest_word.ts";
 import { parseRecordFormat, type RecordFormat } from "./record_format.ts";
-import type { Phase } from "./sort_job.ts";
+import type { Phase } from "./sort_progress.ts";
 
 /** The longest command, without its terminator. */
 export const MAX_COMMAND_BYTES = 4096;

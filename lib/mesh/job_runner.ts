@@ -5,7 +5,8 @@ import type { NodeProgress } from "./console.ts";
 import type { JobOrder } from "./control_link.ts";
 import { type Hello, MESH_VERSION } from "./hello.ts";
 import { Meeting } from "./meeting.ts";
-import { SortFailedError, SortJob, type SortSummary } from "./sort_job.ts";
+import { SortFailedError } from "./sort_failure.ts";
+import { SortJob, type SortSummary } from "./sort_job.ts";
 import type { Partition } from "./splitters.ts";
 
 /** What is the same for all jobs of a node. */

@@ -15,7 +15,7 @@ import { encodeHello, HELLO, type Hello, helloDifference, parseHello } from "./h
 import { PeerLink } from "./peer_link.ts";
 import { PeerTlsError } from "./peer_tls.ts";
 import { ProofError } from "./proof.ts";
-import { SortFailedError } from "./sort_job.ts";
+import { SortFailedError } from "./sort_failure.ts";
 
 /** The wait between two dials. */
 const DIAL_INTERVAL_MS = 250;

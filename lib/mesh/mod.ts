@@ -25,7 +25,7 @@ import { HELLO, MAX_HELLO_BYTES } from "./hello.ts";
 import { MeshNode } from "./mesh_node.ts";
 import { readTrust } from "./peer_tls.ts";
 import { demandProof } from "./proof.ts";
-import { PHASES } from "./sort_job.ts";
+import { PHASES } from "./sort_progress.ts";
 import { workersBesideOthers } from "./sort_pool.ts";
 
 const encoder = new TextEncoder();
