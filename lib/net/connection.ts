@@ -70,6 +70,32 @@ export class Connection {
     conn.setKeepAlive(true);
   }
 
+  /**
+   * Completes the handshake of TLS, if it is a socket that speaks TLS. A drain does not wait for it.
+   *
+   * @param limitMs How long the client may take.
+   * @throws {ConnectionClosedError} If there is none in time; then the connection is closed.
+   */
+  async shakeHands(limitMs: number): Promise<void> {
+    if (!("handshake" in this.#conn)) return;
+    let late = false;
+    const limit = setTimeout(() => {
+      late = true;
+      this.close();
+    }, limitMs);
+    this.#endRead = () => this.close();
+    try {
+      await (this.#conn as unknown as Deno.TlsConn).handshake();
+    } catch (cause) {
+      this.close();
+      const why = late ? `it took longer than ${limitMs / 1000} s` : (cause as Error).message;
+      throw new ConnectionClosedError(`No TLS handshake with ${this.remote}: ${why}`, { cause });
+    } finally {
+      clearTimeout(limit);
+      this.#endRead = undefined;
+    }
+  }
+
   /** Whether a read waits for bytes, so that nothing is being worked on. */
   get reading(): boolean {
     return this.#endRead !== undefined;

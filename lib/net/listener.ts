@@ -12,6 +12,9 @@ import { readTlsFiles, type TlsFiles } from "./tls.ts";
 const ACCEPT_BACKOFF_MIN_MS = 10;
 const ACCEPT_BACKOFF_MAX_MS = 1000;
 
+/** How long a client may take for the handshake of TLS. */
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+
 /** How many connections beyond the limit are told so at a time; more are closed without a word. */
 const REFUSALS_MAX = 64;
 
@@ -45,6 +48,8 @@ export interface ListenerOptions {
   fullReply: Uint8Array;
   /** The files for TLS; without them it speaks plainly. Not for unix sockets. */
   tls?: TlsFiles | undefined;
+  /** How long a client may take for the handshake. @default {HANDSHAKE_TIMEOUT_MS} */
+  handshakeTimeoutMs?: number;
   log: Log;
   /**
    * Serves a connection. When it returns, the connection is closed such that what was written
@@ -287,12 +292,13 @@ export class Listener {
   }
 
   async #handle(connection: Connection): Promise<void> {
-    const { log, handle } = this.#options;
+    const { log, handle, handshakeTimeoutMs = HANDSHAKE_TIMEOUT_MS } = this.#options;
     const about = { client: connection.id, address: connection.remote };
     log.debug("Client connected", about);
     let reason = "done";
     try {
       connection.setTcpOptions();
+      await connection.shakeHands(handshakeTimeoutMs);
       await handle(connection);
       await connection.finish();
     } catch (error) {

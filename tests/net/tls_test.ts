@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { connect } from "node:tls";
 import type { Connection } from "../../lib/net/connection.ts";
 import { LineReader } from "../../lib/net/line_reader.ts";
-import { Listener } from "../../lib/net/listener.ts";
+import { Listener, type ListenerOptions } from "../../lib/net/listener.ts";
 import { readTlsFiles, type TlsFiles } from "../../lib/net/tls.ts";
 import { makeCertificates } from "../support/certificates.ts";
+import { TestClient } from "../support/client.ts";
 import { TestLog } from "../support/log.ts";
 import { until, within } from "../support/within.ts";
 
@@ -17,7 +18,11 @@ async function echoLines(connection: Connection): Promise<void> {
   }
 }
 
-async function listen(tls: TlsFiles, log = new TestLog()) {
+async function listen(
+  tls: TlsFiles,
+  { log = new TestLog(), ...options }: Partial<Omit<ListenerOptions, "log">> & { log?: TestLog } =
+    {},
+) {
   const listener = await Listener.listen({ transport: "tcp", hostname: "127.0.0.1", port: 0 }, {
     maxClients: 10,
     idleTimeoutMs: 0,
@@ -25,9 +30,10 @@ async function listen(tls: TlsFiles, log = new TestLog()) {
     tls,
     log: log.log,
     handle: echoLines,
+    ...options,
   });
   const port = listener.address.transport === "tcp" ? listener.address.port : 0;
-  return { listener, port, [Symbol.asyncDispose]: () => listener.close() };
+  return { listener, port, log, [Symbol.asyncDispose]: () => listener.close() };
 }
 
 /** Sends a text, closes its side, and gives what came back and the serial number of the server. */
@@ -105,7 +111,76 @@ Deno.test("Listener: who speaks no TLS to a TLS port disturbs nobody", async () 
   const plain = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
   await plain.write(new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n"));
   assert.equal((await exchange(server.port, "a\n", { ca: files.ca })).text, "a\n");
+  await until("both are gone", () => server.listener.stats().connections === 0);
   plain.close();
+  const [left, ...more] = server.log.matching("Client left").filter((line) => /shake/.test(line));
+  assert.match(left!, /level=debug .*reason="No TLS handshake with 127.0.0.1:\d+: [^"\n]+"\n$/);
+  assert.deepEqual(more, []);
+  assert.deepEqual(server.log.matching("level=warn"), []);
+  assert.deepEqual(server.log.matching("level=error"), []);
+});
+
+Deno.test("Listener: who never begins a handshake loses its place", async () => {
+  await using files = await makeCertificates();
+  let served = 0;
+  await using server = await listen(files.server, {
+    maxClients: 2,
+    handshakeTimeoutMs: 200,
+    handle: async (connection) => {
+      served++;
+      await echoLines(connection);
+    },
+  });
+  const address = { hostname: "127.0.0.1", port: server.port };
+  using _silent = await Deno.connect(address);
+  using half = await Deno.connect(address);
+  await half.write(new Uint8Array([0x16, 3, 1, 1, 0, 1]));
+  await until("both are there", () => server.listener.stats().connections === 2);
+  await until("both are cut", () => server.listener.stats().connections === 0);
+  assert.equal(served, 0);
+  assert.equal(server.log.matching("it took longer than 0.2 s").length, 2);
+  assert.equal((await exchange(server.port, "a\n", { ca: files.ca })).text, "a\n");
+});
+
+Deno.test("Listener: the limit is for the handshake alone", async () => {
+  await using files = await makeCertificates();
+  await using server = await listen(files.server, { handshakeTimeoutMs: 300 });
+  const tls = { hostname: "localhost", port: server.port, caCerts: [files.ca] };
+  using quiet = TestClient.of(await Deno.connectTls(tls));
+  await (quiet.conn as Deno.TlsConn).handshake();
+  // Somebody else is cut meanwhile, so the limit has passed.
+  using _silent = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+  await until("the other one is there", () => server.listener.stats().connections === 2);
+  await until("the other one is cut", () => server.listener.stats().connections === 1);
+  await quiet.send("a\n");
+  assert.equal(await quiet.line(), "a\n");
+});
+
+Deno.test("Listener: those who are refused and never shake hands stand in nobody's way", async () => {
+  await using files = await makeCertificates();
+  const full = new TextEncoder().encode("FULL\n");
+  await using server = await listen(files.server, { maxClients: 0, fullReply: full });
+  const silent = await Promise.all(
+    Array.from({ length: 64 }, () => Deno.connect({ hostname: "127.0.0.1", port: server.port })),
+  );
+  await until("they are refused", () => server.listener.stats().refused === 64);
+  await until(
+    "another one is told",
+    () =>
+      exchange(server.port, "", { ca: files.ca }).then(
+        ({ text }) => text === "FULL\n",
+        () => false,
+      ),
+  );
+  silent.forEach((conn) => conn.close());
+});
+
+Deno.test("Listener.drain(): does not wait for a handshake", async () => {
+  await using files = await makeCertificates();
+  const server = await listen(files.server);
+  using _silent = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+  await until("it is there", () => server.listener.stats().connections === 1);
+  await within(5000, "the drain", server.listener.drain(new AbortController().signal));
 });
 
 Deno.test("Listener.reloadTls(): new clients see the new certificate, old ones stay", async () => {
