@@ -221,6 +221,8 @@ export class BucketStore {
     if (!this.#spill) {
       const spill = await Deno.open(this.spillPath, { write: true, createNew: true });
       this.#spill = spill;
+      // As long as it is locked, it is not stale; see stale_files.ts.
+      await spill.lock(true);
       if (this.#closed) return this.#removeSpill();
     }
     // More may come while it is written.

@@ -8,6 +8,7 @@ import { Meeting } from "./meeting.ts";
 import { SortFailedError } from "./sort_failure.ts";
 import { SortJob, type SortSummary } from "./sort_job.ts";
 import type { Partition } from "./splitters.ts";
+import { OutputNote } from "./stale_files.ts";
 
 /** What is the same for all jobs of a node. */
 export interface JobRunnerOptions extends Recognition {
@@ -71,7 +72,10 @@ export class JobRunner {
       const input = await confinedPath(directory, this.order.input);
       const output = await confinedPath(directory, this.order.output);
       const links = await this.meeting.links;
-      this.#job = new SortJob({ ...this.#options, nodes, links, input, output, format, signal });
+      using note = await OutputNote.write(this.#options.spillDir, output);
+      const { temporaryPath } = note;
+      const files = { input, output, temporaryPath, format };
+      this.#job = new SortJob({ ...this.#options, ...files, nodes, links, signal });
       return await this.#job.run();
     } catch (error) {
       if (error instanceof SortFailedError) throw error;

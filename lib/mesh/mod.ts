@@ -27,6 +27,7 @@ import { readTrust } from "./peer_tls.ts";
 import { demandProof } from "./proof.ts";
 import { PHASES } from "./sort_progress.ts";
 import { workersBesideOthers } from "./sort_pool.ts";
+import { removeStaleFiles } from "./stale_files.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -52,7 +53,8 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
   const { log, dataDir } = context;
   const directory = resolve(dataDir, config.dir);
   const spillDir = join(dataDir, "spill");
-  await makeEmptied(directory, spillDir);
+  for (const path of [directory, spillDir]) await Deno.mkdir(path, { recursive: true });
+  await removeStaleFiles(spillDir, directory, log);
   let trust = config.tls && readTrust(config.tls);
   const listener = await Listener.listen(config.listen, {
     maxClients: config.max_clients,
@@ -95,15 +97,6 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
       await listener.drain(deadline);
     },
   };
-}
-
-/** Makes the directories; what a daemon that was killed had spilled is removed. */
-async function makeEmptied(directory: string, spillDir: string): Promise<void> {
-  await Deno.mkdir(directory, { recursive: true });
-  await Deno.mkdir(spillDir, { recursive: true });
-  for await (const { name } of Deno.readDir(spillDir)) {
-    if (/^sort-[0-9a-f-]+\.spill$/.test(name)) await Deno.remove(join(spillDir, name));
-  }
 }
 
 async function serve(

@@ -1,6 +1,16 @@
 import { basename, dirname, join } from "node:path";
 
 /**
+ * Where an output is until it is complete.
+ *
+ * @param path The name that it will have.
+ * @param random Unlike that of any other output.
+ */
+export function temporaryPathOf(path: string, random: string): string {
+  return join(dirname(path), `.${basename(path)}.${random}.part`);
+}
+
+/**
  * An output that takes its name only when it is complete: until then it is a temporary file
  * beside it, and what had the name before stays as it was.
  */
@@ -19,11 +29,14 @@ export class OutputFile {
   /**
    * Makes the temporary file.
    *
+   * @param path The name that the output will have.
+   * @param temporaryPath Where it is until then, in the same directory.
    * @throws {Error} If it cannot be made.
    */
-  static async create(path: string): Promise<OutputFile> {
-    const random = crypto.randomUUID().slice(0, 8);
-    const temporaryPath = join(dirname(path), `.${basename(path)}.${random}.part`);
+  static async create(
+    path: string,
+    temporaryPath = temporaryPathOf(path, crypto.randomUUID().slice(0, 8)),
+  ): Promise<OutputFile> {
     const output = new OutputFile(path, temporaryPath);
     try {
       if ((await Deno.stat(path)).isDirectory) throw new Error("it is a directory");

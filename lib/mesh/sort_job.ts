@@ -53,6 +53,8 @@ export interface SortJobOptions {
   links: PeerLink[];
   input: string;
   output: string;
+  /** Where the output is until it is complete. @default {a new name beside it} */
+  temporaryPath?: string;
   format: RecordFormat;
   partition: Partition;
   /** How much memory to use. */
@@ -151,10 +153,10 @@ export class SortJob {
   }
 
   async #run(): Promise<SortSummary> {
-    const { node, nodes, input, output, format } = this.#options;
+    const { node, nodes, input, output, temporaryPath, format } = this.#options;
     const bytes = await measureInput(input, format);
     if (this.#finished) throw this.#failed!;
-    this.#output = OutputFile.create(output);
+    this.#output = OutputFile.create(output, temporaryPath);
     const file = await this.#output;
     if (this.#finished) throw this.#failed!;
     this.#startThreads();

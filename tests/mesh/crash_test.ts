@@ -1,0 +1,101 @@
+/**
+ * A daemon that is killed while it sorts, and the one that is started in its place.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { type DaemonProcess, startDaemon } from "../support/daemon.ts";
+import { makeTempDirectory } from "../support/quartet.ts";
+import { until } from "../support/within.ts";
+import { allConnected, ask, freeAddresses, jobEnd, nodeConfig } from "./support/daemons.ts";
+import { generated, joined, sortedRecords } from "./support/nodes.ts";
+
+const RECORDS = 400_000;
+/** What a node writes, but for what shares differ by. */
+const OUTPUT_BYTES = 0.9 * RECORDS * 100;
+/** How many jobs may end before the test has seen them write. */
+const MAX_JOBS = 5;
+
+/** The temporary output of a job, and how much of it is written; `undefined` if there is none. */
+function temporaryOutput(directory: string): { path: string; bytes: number } | undefined {
+  for (const { name } of Deno.readDirSync(directory)) {
+    if (!/^\.out\.[0-9a-f]{8}\.part$/.test(name)) continue;
+    try {
+      return { path: `${directory}/${name}`, bytes: Deno.statSync(`${directory}/${name}`).size };
+    } catch {
+      // It has got its name meanwhile.
+    }
+  }
+  return undefined;
+}
+
+/** Has them sort, and kills the second while it writes its output; the number of the job. */
+async function killWhileWriting(daemons: DaemonProcess[], directory: string): Promise<number> {
+  for (let job = 1; job <= MAX_JOBS; job++) {
+    assert.deepEqual(await ask(daemons[0]!, "SORT in out"), [`OK job ${job}`]);
+    let over = false;
+    const end = jobEnd(daemons[0]!, job).then(() => over = true);
+    let killed = false;
+    await until(
+      "it writes, or has written",
+      () => {
+        const bytes = temporaryOutput(directory)?.bytes ?? 0;
+        killed = bytes > 0 && bytes < OUTPUT_BYTES / 2;
+        if (killed) daemons[1]!.signal("SIGKILL");
+        return killed || over;
+      },
+      60_000,
+      1,
+    );
+    await end;
+    if (!killed) continue;
+    await daemons[1]!.ended();
+    const { bytes } = temporaryOutput(directory)!;
+    assert.ok(bytes < OUTPUT_BYTES, `${bytes} bytes were written`);
+    return job;
+  }
+  throw new Error(`${MAX_JOBS} jobs were over before they were seen to write`);
+}
+
+Deno.test("mesh: a daemon that is killed while it writes fails the job; started again, it cleans up and sorts", async () => {
+  await using stack = new AsyncDisposableStack();
+  const addresses = freeAddresses(2);
+  const root = stack.use(await makeTempDirectory()).path;
+  const directory = (node: number) => `${root}/${node}/sort`;
+  const start = async (node: number) => {
+    const data = `[daemon]\ndata_dir = "${root}/${node}"\n`;
+    return stack.use(await startDaemon({ config: data + nodeConfig(addresses, node) }));
+  };
+  const daemons = await Promise.all([start(0), start(1)]);
+  await allConnected(daemons[0]!);
+  const inputs = [0, 1].map((node) => generated(RECORDS, { first: node * RECORDS }));
+  await Promise.all(inputs.map((input, node) => Deno.writeFile(`${directory(node)}/in`, input)));
+
+  const job = await killWhileWriting(daemons, directory(1));
+  assert.match(
+    await jobEnd(daemons[0]!, job),
+    /^job \d failed in out node 1 \(.*\)( closed the connection during (sort|commit)| is not connected any more)$/,
+  );
+  assert.equal(temporaryOutput(directory(0)), undefined);
+  const left = temporaryOutput(directory(1))!.path;
+  const stranger = `${directory(1)}/.out.00000000.part`;
+  await Deno.writeTextFile(stranger, "of somebody else");
+
+  daemons[1] = await start(1);
+  await daemons[1].logged(/msg="Removed what a job of a killed daemon had left" path=/);
+  const names = (path: string) => [...Deno.readDirSync(path)].map(({ name }) => name);
+  assert.ok(!names(directory(1)).includes(left.split("/").at(-1)!));
+  assert.ok(names(directory(1)).includes(".out.00000000.part"));
+  assert.deepEqual(names(`${root}/1/spill`), []);
+
+  await allConnected(daemons[0]!);
+  const few = inputs.map((input) => input.subarray(0, 100 * 1000));
+  await Promise.all(few.map((input, node) => Deno.writeFile(`${directory(node)}/in`, input)));
+  await ask(daemons[1], "SORT in out");
+  assert.match(await jobEnd(daemons[0]!, job + 1), /^job \d done in out records=2000$/);
+  const output = joined([0, 1].map((node) => Deno.readFileSync(`${directory(node)}/out`)));
+  const sorted = sortedRecords(few);
+  assert.ok(output.every((byte, i) => byte === sorted[i]));
+  assert.deepEqual(names(`${root}/1/spill`), []);
+});
