@@ -11,7 +11,7 @@ import type { Socket } from "node:net";
 import type { Log } from "../log.ts";
 import type { Address } from "../net/address.ts";
 import { listenError, removeDeadSocket, removeSocketFile } from "../net/bind.ts";
-import type { ListenerStats } from "../net/listener.ts";
+import type { ListenerStats } from "../net/listener_stats.ts";
 import { readTlsFiles, type TlsFiles } from "../net/tls.ts";
 import { EventStream } from "./event_stream.ts";
 
@@ -95,7 +95,7 @@ export class HttpServer {
   readonly #streams = new Set<EventStream>();
   /** How many answers are on their way to a connection. */
   readonly #owed = new WeakMap<Socket, number>();
-  readonly #stats = { accepted: 0, refused: 0, receivedBytes: 0, sentBytes: 0 };
+  readonly #stats = { accepted: 0, serverFull: 0, addressFull: 0, receivedBytes: 0, sentBytes: 0 };
 
   /**
    * Listens.
@@ -115,7 +115,6 @@ export class HttpServer {
     const server = tls === undefined
       ? createServer(limits)
       : createTlsServer({ ...limits, handshakeTimeout, ...readTlsFiles(tls) });
-    server.maxConnections = options.maxClients;
     const listening = Promise.withResolvers<void>();
     server.once("error", (cause) => listening.reject(listenError(address, cause)));
     const bound = () => listening.resolve();
@@ -136,7 +135,6 @@ export class HttpServer {
       : address;
     server.on("error", (error) => options.log.warn("HTTP server", { error: String(error) }));
     server.on("connection", (socket: Socket) => this.#count(socket));
-    server.on("drop", () => this.#stats.refused++);
     server.on("clientError", (_: Error, socket: Socket) => socket.destroy());
     server.on("request", (request, response) => this.#serve(request, response));
   }
@@ -182,12 +180,9 @@ export class HttpServer {
   }
 
   #count(socket: Socket): void {
-    const { maxClientsPerAddress = Infinity } = this.#options;
-    const host = socket.remoteAddress;
-    if (
-      [...this.#sockets].filter((one) => one.remoteAddress === host).length >= maxClientsPerAddress
-    ) {
-      this.#stats.refused++;
+    const refusal = this.#refusal(socket);
+    if (refusal !== undefined) {
+      this.#stats[refusal]++;
       socket.destroy();
       return;
     }
@@ -200,6 +195,15 @@ export class HttpServer {
     });
     // What goes wrong with a connection ends it, and concerns nobody else.
     socket.on("error", () => socket.destroy());
+  }
+
+  /** Why there is no room for a connection, if there is none. */
+  #refusal({ remoteAddress }: Socket): "serverFull" | "addressFull" | undefined {
+    const { maxClients, maxClientsPerAddress = Infinity } = this.#options;
+    // Not left to `maxConnections`: Deno closes those beyond it, but does not tell.
+    if (this.#sockets.size >= maxClients) return "serverFull";
+    const ofAddress = [...this.#sockets].filter((one) => one.remoteAddress === remoteAddress);
+    return ofAddress.length >= maxClientsPerAddress ? "addressFull" : undefined;
   }
 
   async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { connectionMetrics } from "../net/listener.ts";
+import { connectionMetrics } from "../net/listener_stats.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
 import { Access } from "./access.ts";
 import { type AdminConfig, adminConfigSchema } from "./config.ts";

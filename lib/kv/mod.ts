@@ -8,7 +8,8 @@
 import { listenerOptions } from "../config/service_keys.ts";
 import type { Connection } from "../net/connection.ts";
 import { formatAddress } from "../net/address.ts";
-import { connectionMetrics, Listener } from "../net/listener.ts";
+import { Listener } from "../net/listener.ts";
+import { connectionMetrics } from "../net/listener_stats.ts";
 import { LOGIN_REPLIES } from "../net/line_login.ts";
 import { LINE_REPLIES } from "../net/line_replies.ts";
 import { beginLogin, type Login } from "../net/login.ts";

@@ -1,9 +1,9 @@
 import { delay } from "@std/async/delay";
 import type { Log } from "../log.ts";
-import type { Metric } from "../metrics.ts";
 import { type Address, addressOf, formatAddress } from "./address.ts";
 import { listenError, removeDeadSocket, removeSocketFile } from "./bind.ts";
 import { Connection, ConnectionClosedError } from "./connection.ts";
+import type { ListenerStats } from "./listener_stats.ts";
 import { pipe, type Socket } from "./pipe.ts";
 import { TimeLimit } from "./time_limit.ts";
 import { readTlsFiles, type TlsFiles } from "./tls.ts";
@@ -59,45 +59,6 @@ export interface ListenerOptions {
   handle: (connection: Connection) => Promise<void>;
 }
 
-/** What a listener has counted. */
-export interface ListenerStats {
-  connections: number;
-  accepted: number;
-  refused: number;
-  receivedBytes: number;
-  sentBytes: number;
-}
-
-/**
- * The figures of a listener.
- *
- * @param service The service that it belongs to; a label of every figure.
- * @param stats What it has counted.
- */
-export function connectionMetrics(service: string, stats: ListenerStats): Metric[] {
-  const labels = { service };
-  const figure = (type: "counter" | "gauge", name: string, help: string, value: number): Metric => (
-    { type, name, help, samples: [{ labels, value }] }
-  );
-  return [
-    figure("gauge", "connections", "Connections that are open.", stats.connections),
-    figure(
-      "counter",
-      "connections_accepted_total",
-      "Connections that were accepted.",
-      stats.accepted,
-    ),
-    figure(
-      "counter",
-      "connections_rejected_total",
-      "Connections that were refused because the server was full.",
-      stats.refused,
-    ),
-    figure("counter", "received_bytes_total", "Bytes read from clients.", stats.receivedBytes),
-    figure("counter", "sent_bytes_total", "Bytes written to clients.", stats.sentBytes),
-  ];
-}
-
 /** Accepts connections on one address and has each served by a handler. */
 export class Listener {
   /** Where it listens; a port 0 has become the port that was picked. */
@@ -115,7 +76,7 @@ export class Listener {
   #replaced: PromiseWithResolvers<void> | undefined;
   #refusals = 0;
   #lastId = 0;
-  #stats = { accepted: 0, refused: 0, receivedBytes: 0, sentBytes: 0 };
+  #stats = { accepted: 0, serverFull: 0, addressFull: 0, receivedBytes: 0, sentBytes: 0 };
 
   /**
    * Listens.
@@ -266,9 +227,10 @@ export class Listener {
   #serve(socket: Socket, remote: string): void {
     const connection = new Connection(socket, ++this.#lastId, remote);
     connection.timeoutReply = this.#options.timeoutReply;
-    if (this.#isFullFor(connection)) {
-      this.#stats.refused++;
-      this.#refuse(connection);
+    const refusal = this.#refusal(connection);
+    if (refusal !== undefined) {
+      this.#stats[refusal]++;
+      this.#refuse(connection, refusal);
       return;
     }
     this.#stats.accepted++;
@@ -276,11 +238,12 @@ export class Listener {
     this.#connections.set(connection, this.#handle(connection));
   }
 
-  #isFullFor({ host }: Connection): boolean {
+  /** Why there is no room for a connection, if there is none. */
+  #refusal({ host }: Connection): "serverFull" | "addressFull" | undefined {
     const { maxClients, maxClientsPerAddress } = this.#options;
-    if (this.#connections.size >= maxClients) return true;
-    if (maxClientsPerAddress === undefined || host === UNIX_PEER) return false;
-    return (this.#byHost.get(host) ?? 0) >= maxClientsPerAddress;
+    if (this.#connections.size >= maxClients) return "serverFull";
+    if (maxClientsPerAddress === undefined || host === UNIX_PEER) return undefined;
+    return (this.#byHost.get(host) ?? 0) >= maxClientsPerAddress ? "addressFull" : undefined;
   }
 
   /** Counts a connection of an address that comes (1) or goes (-1). */
@@ -320,9 +283,9 @@ export class Listener {
     }
   }
 
-  async #refuse(connection: Connection): Promise<void> {
-    const { log, maxClients } = this.#options;
-    log.debug("Client refused: server full", { address: connection.remote, maxClients });
+  async #refuse(connection: Connection, reason: string): Promise<void> {
+    const { log } = this.#options;
+    log.debug("Client refused", { address: connection.remote, reason });
     if (this.#refusals < REFUSALS_MAX) {
       this.#refusals++;
       try {

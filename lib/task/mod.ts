@@ -7,7 +7,8 @@
 
 import { listenerOptions } from "../config/service_keys.ts";
 import { LINE_REPLIES } from "../net/line_replies.ts";
-import { connectionMetrics, Listener } from "../net/listener.ts";
+import { Listener } from "../net/listener.ts";
+import { connectionMetrics, sumStats } from "../net/listener_stats.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
 import { VERSION } from "../version.ts";
 import { taskActions } from "./actions.ts";
@@ -79,7 +80,7 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
       },
       problems: () => [queue.problem() ?? []].flat(),
       metrics: () => [
-        ...connectionMetrics("task", sumStats(listeners)),
+        ...connectionMetrics("task", sumStats([pushListener.stats(), beanstalkListener.stats()])),
         ...taskMetrics(queue, { push, beanstalk }),
       ],
       actions: taskActions(queue),
@@ -127,16 +128,6 @@ function queueOptions(config: TaskConfig): QueueOptions {
       };
     },
   };
-}
-
-function sumStats(listeners: readonly Listener[]): ReturnType<Listener["stats"]> {
-  return listeners.map((listener) => listener.stats()).reduce((sum, stats) => ({
-    connections: sum.connections + stats.connections,
-    accepted: sum.accepted + stats.accepted,
-    refused: sum.refused + stats.refused,
-    receivedBytes: sum.receivedBytes + stats.receivedBytes,
-    sentBytes: sum.sentBytes + stats.sentBytes,
-  }));
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

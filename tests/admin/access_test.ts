@@ -3,6 +3,7 @@ import { request as httpsRequest } from "node:https";
 import { FailureCounter, Guard } from "../../lib/auth.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
+import { rejectedIn } from "../support/rejected.ts";
 import { within } from "../support/within.ts";
 import { FakeDaemon, startAdmin } from "./support.ts";
 
@@ -129,6 +130,8 @@ Deno.test("admin: connections beyond the limit of an address are closed", async 
   assert.match(await first.line(), / 200 /);
   using second = await TestClient.connect(server.address);
   assert.equal(await second.rest(), "");
+  const rejected = rejectedIn(server.running.metrics());
+  assert.deepEqual(rejected, { server_full: 0, address_full: 1 });
 });
 
 /** Asks over TLS; gives the answer and the serial number of the certificate. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { formatAddress } from "../../lib/net/address.ts";
 import { TestClient } from "../support/client.ts";
+import { rejectedIn } from "../support/rejected.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { makeTempDirectory, runQuartet } from "../support/quartet.ts";
 import { within } from "../support/within.ts";
@@ -100,6 +101,8 @@ Deno.test("admin: connections beyond the limit are closed, and there is room aga
     await client.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert.match(await client.line(), /^HTTP\/1\.1 200 /);
   }
+  const rejected = rejectedIn(server.running.metrics());
+  assert.deepEqual(rejected, { server_full: 1, address_full: 0 });
 });
 
 Deno.test("admin: drains while connections are open and idle", async () => {

@@ -29,7 +29,7 @@ const PROMISED = [
   "quartet_config_last_reload_success_timestamp_seconds",
   "quartet_connections service",
   "quartet_connections_accepted_total service",
-  "quartet_connections_rejected_total service",
+  "quartet_connections_rejected_total reason",
   "quartet_received_bytes_total service",
   "quartet_sent_bytes_total service",
   "quartet_commands_total command",

@@ -53,8 +53,8 @@ Deno.test("Listener: clients beyond the limit are told so, and there is room aga
   using fourth = await TestClient.connect(server.listener.address);
   await fourth.send("b\n");
   assert.equal(await fourth.line(), "b\n");
-  const { accepted, refused } = server.listener.stats();
-  assert.deepEqual({ accepted, refused }, { accepted: 3, refused: 1 });
+  const { accepted, serverFull, addressFull } = server.listener.stats();
+  assert.deepEqual([accepted, serverFull, addressFull], [3, 1, 0]);
 });
 
 Deno.test("Listener: a connection from inside is a client like any other", async () => {
@@ -94,6 +94,8 @@ Deno.test("Listener: an address has a limit of its own, and gets its places back
   const again = await visit();
   assert.equal(again.line, "a\n");
   again.client.close();
+  const { accepted, serverFull, addressFull } = server.listener.stats();
+  assert.deepEqual([accepted, serverFull, addressFull], [3, 0, 1]);
 });
 
 Deno.test("Listener: an error in one connection ends that one and is logged", async () => {

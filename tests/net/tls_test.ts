@@ -163,7 +163,7 @@ Deno.test("Listener: those who are refused and never shake hands stand in nobody
   const silent = await Promise.all(
     Array.from({ length: 64 }, () => Deno.connect({ hostname: "127.0.0.1", port: server.port })),
   );
-  await until("they are refused", () => server.listener.stats().refused === 64);
+  await until("they are refused", () => server.listener.stats().serverFull === 64);
   await until(
     "another one is told",
     () =>

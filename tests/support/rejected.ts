@@ -1,0 +1,9 @@
+import assert from "node:assert/strict";
+import type { Metric } from "../../lib/metrics.ts";
+
+/** How many connections were refused, by reason, as the figures of a service tell. */
+export function rejectedIn(metrics: readonly Metric[]): Record<string, number> {
+  const metric = metrics.find(({ name }) => name === "connections_rejected_total");
+  assert.ok(metric?.type === "counter");
+  return Object.fromEntries(metric.samples.map(({ labels, value }) => [labels!.reason, value]));
+}
