@@ -7,14 +7,17 @@ const COMMIT_WRITES_BOUNDS = [1, 4, 16, 64, 256, 1024, 4096, 16384];
 export interface CommitStats {
   commitGroups: number;
   committedWrites: number;
+  /** Groups that did not become durable, or of which that is not known. */
+  commitFailures: number;
   /** How long a group took to become durable, in seconds; `undefined` where nothing does. */
   commitSeconds?: Histogram;
   /** How many writes a group had. */
   commitWrites?: Histogram;
 }
 
-/** Counts groups of writes that have become durable together. */
+/** Counts groups of writes that become durable together. */
 export class CommitCounter {
+  #failures = 0;
   readonly #seconds = new Histogram();
   readonly #writes = new Histogram(COMMIT_WRITES_BOUNDS);
 
@@ -29,11 +32,17 @@ export class CommitCounter {
     this.#writes.observe(writes);
   }
 
+  /** Counts a group that failed. */
+  fail(): void {
+    this.#failures++;
+  }
+
   /** What has been counted so far. */
   stats(): CommitStats {
     return {
       commitGroups: this.#writes.count,
       committedWrites: this.#writes.sum,
+      commitFailures: this.#failures,
       commitSeconds: this.#seconds,
       commitWrites: this.#writes,
     };
@@ -56,6 +65,11 @@ export function commitMetrics(service: string, stats: CommitStats): Metric[] {
   return [
     counter("commit_groups_total", "Groups of writes made durable.", stats.commitGroups),
     counter("committed_writes_total", "Writes made durable.", stats.committedWrites),
+    counter(
+      "commit_failures_total",
+      "Groups of writes that did not become durable, or of which that is not known.",
+      stats.commitFailures,
+    ),
     ...distribution("commit_seconds", "How long a group took to be durable.", stats.commitSeconds),
     ...distribution("commit_writes", "How many writes a group had.", stats.commitWrites),
   ];

@@ -116,7 +116,7 @@ export class MemoryLog implements CommitLog {
   }
 
   stats(): CommitStats {
-    return { commitGroups: 0, committedWrites: 0 };
+    return { commitGroups: 0, committedWrites: 0, commitFailures: 0 };
   }
 
   close(): Promise<void> {

@@ -309,6 +309,7 @@ export class PostgresStore implements Store {
       await this.#table.write(lastOfEach(writes.flatMap(({ places }) => places)));
       for (const write of writes) write.finish();
     } catch (error) {
+      this.#table.commits.fail();
       for (const write of writes) write.fail(error);
     }
   }
@@ -326,6 +327,7 @@ export class PostgresStore implements Store {
       if (error instanceof LongValueError) {
         for (const work of works) await this.#executeWorks([work]);
       } else {
+        this.#table.commits.fail();
         for (const work of works) work.fail(error);
       }
     }

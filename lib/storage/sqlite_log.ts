@@ -255,6 +255,7 @@ export class SqliteLog implements CommitLog {
 
   #fail(group: Group, error: Error): void {
     this.#flying = undefined;
+    this.#commits.fail();
     if (this.#problem !== error.message) {
       this.#log.error("Storage cannot be written", { path: this.#path, error: error.message });
     }

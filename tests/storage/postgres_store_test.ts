@@ -263,6 +263,9 @@ Deno.test("PostgresStore: estimates its keys without counting them, and tells no
     await own.kill();
     await until("the database is lost", () => store.stats().database?.up === false);
     assert.equal(store.stats().database?.losses, 1);
+    assert.equal(store.stats().commitFailures, 0);
+    await assert.rejects(store.put(0, "a", "b", 0), StorageUnavailableError);
+    assert.equal(store.stats().commitFailures, 1);
     await own.restart();
     await until("it is back", () => store.stats().database?.up === true, 20_000);
     assert.deepEqual(store.stats().database?.reconnects, 1);

@@ -159,6 +159,7 @@ Deno.test("SqliteLog: a full disk fails what needs room, and deleting makes room
       }, /the disk is full/);
       assert.ok(written > 10);
       assert.match(store.problem()!, /the disk is full/);
+      assert.ok(store.stats().commitFailures > 0);
       assert.ok(await store.get(0, `${written - 1}`) !== undefined);
       assert.equal(await store.get(0, `${written}`), undefined);
       for (let key = 0; key < written; key++) {

@@ -434,6 +434,7 @@ export function testStore(engine: Engine): void {
       assert.equal(after.commitSeconds!.count, after.commitGroups);
       assert.equal(after.commitWrites!.sum, after.committedWrites);
     }
+    assert.equal(after.commitFailures, 0);
     assert.equal(store.problem(), undefined);
   });
 

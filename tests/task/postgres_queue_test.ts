@@ -76,6 +76,7 @@ Deno.test("postgres queue: says when the database is gone, and goes on when it i
     const id = await put(client, spec("x"));
     await own.kill();
     await assert.rejects(Promise.resolve(client.put(spec("y"))), StorageUnavailableError);
+    assert.equal(queue.figures().commits!.commitFailures, 1);
     assert.notEqual(queue.problem(), undefined);
     const pending = queue.connect().reserve(Infinity);
     await assert.rejects(Promise.resolve(pending), StorageUnavailableError);

@@ -138,7 +138,7 @@ export class Lanes {
       maxFlying: FLYING.puts,
       maxBytes: MAX_BATCH_BYTES,
       bytesOf: ({ specs }) => specs.reduce((bytes, { body }) => bytes + body.length, 0),
-      execute: (items) => orFail(items, () => this.#executePuts(items)),
+      execute: (items) => orFail(items, () => this.#executePuts(items), this.commits),
     });
     this.#reserves = new Batcher({
       maxItems,
@@ -148,12 +148,12 @@ export class Lanes {
     this.#deletes = new Batcher({
       maxItems,
       maxFlying: FLYING.deletes,
-      execute: (items) => orFail(items, () => this.#executeDeletes(items)),
+      execute: (items) => orFail(items, () => this.#executeDeletes(items), this.commits),
     });
     this.#works = new Batcher({
       maxItems,
       maxFlying: FLYING.works,
-      execute: (items) => orFail(items, () => this.#executeWorks(items)),
+      execute: (items) => orFail(items, () => this.#executeWorks(items), this.commits),
     });
   }
 
@@ -380,10 +380,12 @@ export class Lanes {
 async function orFail<Answer>(
   items: Item<Answer>[],
   execute: () => Promise<void>,
+  commits?: CommitCounter,
 ): Promise<void> {
   try {
     await execute();
   } catch (error) {
+    commits?.fail();
     const failure = error instanceof StorageUnavailableError
       ? error
       : new StorageUnavailableError(`storage unavailable: ${error}`, { cause: error });
