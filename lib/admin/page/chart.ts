@@ -16,8 +16,11 @@ export interface ChartOptions {
   title: string;
   series: SeriesOptions[];
   format: (value: number) => string;
-  /** What the scale is divided by; "log" for times from microseconds to seconds. @default {"decimal"} */
-  scale?: "decimal" | "binary" | "log";
+  /**
+   * What the scale is divided by; "whole" for what has no halves, "log" for times from microseconds
+   * to seconds. @default {"decimal"}
+   */
+  scale?: "decimal" | "whole" | "binary" | "log";
 }
 
 const HEIGHT_PX = 150;
@@ -26,6 +29,9 @@ const MIN_SPAN_S = 60;
 
 /** Steps of a scale of bytes. */
 const BINARY_STEPS = Array.from({ length: 50 }, (_, i) => 2 ** i);
+
+/** Steps of a scale of whole numbers. */
+const WHOLE_STEPS = Array.from({ length: 10 }, (_, i) => [1, 2, 5].map((n) => n * 10 ** i)).flat();
 
 /** Where a logarithmic scale begins. */
 const LOG_MIN_S = 0.000_01;
@@ -40,6 +46,7 @@ export class Chart {
   readonly #plotBox = make("div", { class: "plot", "aria-hidden": "true" });
   readonly #values: HTMLElement[] = [];
   readonly #time = make("span", { class: "hint chart-time" });
+  readonly #nothing = make("li", {}, "Nothing yet.");
   #plot: uPlot | undefined;
   /** The moment under the pointer. */
   #pointed: number | null = null;
@@ -54,6 +61,7 @@ export class Chart {
       const swatch = make("span", { class: `swatch ${color}`, "aria-hidden": "true" });
       legend.append(make("li", {}, swatch, `${label} `, value));
     }
+    legend.append(this.#nothing);
     const title = make("h3", {}, options.title);
     this.root = make(
       "figure",
@@ -117,6 +125,7 @@ export class Chart {
             space: 32,
             size: 70,
             ...(scale === "binary" ? { incrs: BINARY_STEPS } : {}),
+            ...(scale === "whole" ? { incrs: WHOLE_STEPS } : {}),
             ...(scale === "log" ? { grid: { ...axis.grid, filter: decadesOnly } } : {}),
             // On a logarithmic scale, some have no place.
             values: (_, values) => values.map((value) => value === null ? null : format(value)),
@@ -164,6 +173,7 @@ export class Chart {
       element.parentElement!.hidden = columns[i]!.every((one) => one === null);
       setText(element, value === null ? "–" : this.#options.format(value));
     }
+    this.#nothing.hidden = columns.some((column) => column.some((one) => one !== null));
     const time = times[at];
     setText(this.#time, this.#pointed === null || time === undefined ? "" : timeOfDay(time));
   }

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 import { Chart, type ChartOptions } from "./chart.ts";
-import type { Interval } from "./figures.ts";
+import type { Interval, Labels } from "./figures.ts";
 import { formatBytes, formatCount, formatLatency } from "./format.ts";
 
 const perSecond = (value: number) => `${formatCount(value)}/s`;
@@ -9,6 +9,28 @@ const percent = (value: number) => `${formatCount(value)} %`;
 
 const SERVICES = ["echo", "kv", "task", "mesh"] as const;
 const ofServices = SERVICES.map((name) => ({ label: name, color: name }));
+
+/** The services that answer something, and the distribution of how long that takes. */
+const LATENCIES: { label: string; color: string; metric: string; labels?: Labels }[] = [
+  { label: "echo", color: "echo", metric: "quartet_echo_message_duration_seconds" },
+  ...(["kv", "task"] as const).map((service) => ({
+    label: service,
+    color: service,
+    metric: "quartet_command_duration_seconds",
+    labels: { service },
+  })),
+  {
+    label: "push workers",
+    color: "task-soft",
+    metric: "quartet_task_push_answer_seconds",
+    labels: { to: "job" },
+  },
+];
+const ofLatencies = LATENCIES.map(({ label, color }) => ({ label, color }));
+
+function latencies(figures: Interval, share: number): (number | null)[] {
+  return LATENCIES.map(({ metric, labels }) => figures.quantile(metric, share, labels));
+}
 
 /** The charts, and how their values are read from the figures. */
 const CHARTS: (ChartOptions & { read: (figures: Interval) => (number | null)[] })[] = [
@@ -23,21 +45,31 @@ const CHARTS: (ChartOptions & { read: (figures: Interval) => (number | null)[] }
     ],
   },
   {
-    title: "Time to answer",
+    title: "Time to answer (median)",
+    format: formatLatency,
+    scale: "log",
+    series: ofLatencies,
+    read: (figures) => latencies(figures, 0.5),
+  },
+  {
+    title: "Time to answer (99th percentile)",
+    format: formatLatency,
+    scale: "log",
+    series: ofLatencies,
+    read: (figures) => latencies(figures, 0.99),
+  },
+  {
+    title: "Commits and event loop (99th percentile)",
     format: formatLatency,
     scale: "log",
     series: [
-      { label: "kv p50", color: "kv" },
-      { label: "kv p99", color: "kv-soft" },
-      { label: "task p99", color: "task" },
-      { label: "commit p99", color: "mesh" },
-      { label: "event loop p99", color: "neutral" },
+      { label: "commit of kv", color: "kv" },
+      { label: "commit of task", color: "task" },
+      { label: "event loop", color: "neutral" },
     ],
     read: (figures) => [
-      figures.quantile("quartet_command_duration_seconds", 0.5, { service: "kv" }),
-      figures.quantile("quartet_command_duration_seconds", 0.99, { service: "kv" }),
-      figures.quantile("quartet_command_duration_seconds", 0.99, { service: "task" }),
       figures.quantile("quartet_kv_commit_seconds", 0.99),
+      figures.quantile("quartet_task_commit_seconds", 0.99),
       figures.quantile("quartet_event_loop_delay_seconds", 0.99),
     ],
   },
@@ -56,6 +88,7 @@ const CHARTS: (ChartOptions & { read: (figures: Interval) => (number | null)[] }
   {
     title: "Connections",
     format: formatCount,
+    scale: "whole",
     series: ofServices,
     read: (figures) => SERVICES.map((service) => figures.gauge("quartet_connections", { service })),
   },
@@ -80,6 +113,19 @@ const CHARTS: (ChartOptions & { read: (figures: Interval) => (number | null)[] }
       const share = figures.rate("process_cpu_seconds_total");
       return [share === null ? null : share * 100];
     },
+  },
+  {
+    title: "Memory",
+    format: formatBytes,
+    scale: "binary",
+    series: [
+      { label: "process", color: "neutral" },
+      { label: "JavaScript", color: "mesh" },
+    ],
+    read: (figures) => [
+      figures.gauge("process_resident_memory_bytes"),
+      figures.gauge("quartet_heap_bytes", { kind: "used" }),
+    ],
   },
 ];
 

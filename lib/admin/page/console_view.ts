@@ -110,7 +110,7 @@ export class ConsoleView {
     this.#input.type = asksForToken ? "password" : "text";
     setText(this.#label, asksForToken ? "A token that opens echo" : "A line for the room");
     this.#input.placeholder = id === undefined
-      ? "Join, then say something to all clients"
+      ? "Join to say something"
       : asksForToken
       ? "A token that opens echo"
       : "Say something to all clients";

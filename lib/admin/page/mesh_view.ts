@@ -65,8 +65,9 @@ class NodeItem {
     this.root.append(name, this.#bar, this.#amount);
   }
 
-  update(progress: ProgressJson | undefined): void {
-    setText(this.#phase, progress?.phase ?? "waits for a job");
+  update(progress: ProgressJson | undefined, jobRuns: boolean): void {
+    setText(this.#phase, progress?.phase ?? (jobRuns ? "begins" : "waits for a job"));
+    this.#bar.hidden = progress === undefined;
     const { doneBytes = 0, totalBytes = 0, records = 0 } = progress ?? {};
     const percent = totalBytes === 0 ? (progress ? 100 : 0) : 100 * doneBytes / totalBytes;
     setAttribute(this.#bar, "value", percent.toFixed(1));
@@ -97,7 +98,7 @@ export class MeshView {
     const nodes = [...new Set([...status.up, ...progress.map(({ node }) => node)])];
     nodes.sort((a, b) => a - b);
     for (const [i, item] of this.#nodes.update(nodes.map(String)).entries()) {
-      item.update(progress.find(({ node }) => node === nodes[i]));
+      item.update(progress.find(({ node }) => node === nodes[i]), running !== undefined);
     }
     const count = `${nodes.length} ${nodes.length === 1 ? "node is" : "nodes are"} there`;
     setText(byId("mesh-hint"), running ? `${count}; job ${running.id} runs` : count);

@@ -135,6 +135,13 @@ function ownFacts(name: string, daemon: DaemonJson): [string, string][] {
   if (name === "kv" && find(daemon, "quartet_kv_memory_bytes").length > 0) {
     return [["Data", formatBytes(value("quartet_kv_memory_bytes"))]];
   }
+  if (name === "kv" && find(daemon, "quartet_kv_estimated_keys").length > 0) {
+    return [["Keys, about", formatCount(value("quartet_kv_estimated_keys"))]];
+  }
+  if (name === "mesh") {
+    const done = total(daemon, "quartet_mesh_jobs_total", { result: "done" }) ?? 0;
+    return [["Jobs done", formatCount(done)]];
+  }
   if (name === "task") return [["Jobs", formatCount(value("quartet_task_jobs"))]];
   return [];
 }

@@ -52,6 +52,7 @@ class TubeRow {
       this.#oldest,
       make("td", { class: "buttons", role: "cell" }, this.#kick, this.#bury),
     );
+    this.#kick.hidden = this.#bury.hidden = isSum(tube);
   }
 
   update(counts: Counts, oldestS: number, readOnly: boolean): void {
@@ -65,6 +66,11 @@ class TubeRow {
     this.#kick.disabled = readOnly || counts.buried + counts.delayed === 0;
     this.#bury.disabled = readOnly || counts.ready === 0;
   }
+}
+
+/** Whether it is no tube but what is left of them together: names of tubes have no spaces. */
+function isSum(tube: string): boolean {
+  return tube.includes(" ");
 }
 
 /** The tubes of the queue with their jobs, which can be kicked and buried. */
@@ -90,7 +96,8 @@ export class TubesView {
     const actions = daemon.services.find(({ name }) => name === "task")?.actions ?? [];
     const readOnly = daemon.readOnly !== null || !actions.includes("kick");
     for (const control of this.#form.elements) (control as HTMLInputElement).disabled = readOnly;
-    const tubes = [...new Set(jobs.map(({ labels }) => labels["tube"] ?? ""))].sort();
+    const names = [...new Set(jobs.map(({ labels }) => labels["tube"] ?? ""))].sort();
+    const tubes = [...names.filter((name) => !isSum(name)), ...names.filter(isSum)];
     for (const [i, row] of this.#rows.update(tubes).entries()) {
       const labels = { tube: tubes[i]! };
       const counts = { ready: 0, reserved: 0, delayed: 0, buried: 0 };

@@ -129,7 +129,12 @@ Deno.test({
         const rate = page.locator("figure", { hasText: "Lines and commands" })
           .locator("li", { hasText: "kv" }).locator(".value");
         await rate.filter({ hasText: /[1-9]/ }).waitFor();
-        assert.equal(await page.locator("figure canvas").count(), 6);
+        assert.equal(await page.locator("figure canvas").count(), 9);
+        const median = page.locator("figure", { hasText: "Time to answer (median)" });
+        await median.locator("li", { hasText: "kv" }).locator(".value")
+          .filter({ hasText: /[1-9].* (µs|ms)/ }).waitFor();
+        assert.equal(await median.locator("li", { hasText: "task" }).isVisible(), false);
+        await shows(page, "figure:has-text('Echo: messages') li", "dropped 0/s");
         assert.deepEqual(complaints, []);
       });
 
@@ -281,6 +286,26 @@ Deno.test({
         }
         await shows(page, "#mesh-jobs li:first-child", "Job 3");
         await shows(page, "#mesh-jobs li:last-child", "node 1 is gone");
+        assert.deepEqual(await violations(page), []);
+        assert.deepEqual(complaints, []);
+      });
+
+      await step("shows the rest of many tubes as one, which cannot be kicked", async () => {
+        const fake = new FakeDaemon();
+        const samples = ["other tubes", "zoo"].map((tube) => (
+          { labels: { tube, state: "buried" }, value: 3 }
+        ));
+        fake.add("task", {
+          actions: { kick: () => Promise.resolve(""), bury: () => Promise.resolve("") },
+          metrics: () => [{ type: "gauge", name: "task_jobs", help: "", samples }],
+        });
+        await using server = await startAdmin(fake);
+        await using opened = await open(browser, server.origin);
+        const { page, complaints } = opened;
+        const rows = page.locator("#tubes tr");
+        await rows.last().filter({ hasText: "other tubes" }).waitFor();
+        assert.equal(await rows.first().getByRole("button").count(), 2);
+        assert.equal(await rows.last().getByRole("button").count(), 0);
         assert.deepEqual(await violations(page), []);
         assert.deepEqual(complaints, []);
       });
