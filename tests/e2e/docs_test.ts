@@ -1,14 +1,26 @@
 import assert from "node:assert/strict";
+import type { Address } from "../../lib/net/address.ts";
 import { TestClient } from "../support/client.ts";
 import { startDaemon } from "../support/daemon.ts";
 import { ROOT } from "../support/quartet.ts";
+import { until } from "../support/within.ts";
 
 /** An example of docs/protocols.md: what clients send (C) and what the server answers (S). */
 interface Transcript {
   /** Where client 1 connects, and client 2 if that is elsewhere. */
   doors: string[];
-  lines: { from: "C" | "S"; client: string; text: string }[];
+  lines: Line[];
 }
+
+interface Line {
+  from: "C" | "S";
+  client: string;
+  text: string;
+  /** Whether time passes before, until what is said here is answered as it is shown. */
+  later: boolean;
+}
+
+const LATER = "...";
 
 /** The fenced blocks of a page whose info string is "transcript" and the names of doors. */
 function transcripts(page: string): Transcript[] {
@@ -16,16 +28,35 @@ function transcripts(page: string): Transcript[] {
     [, doors, body],
   ) => ({
     doors: doors!.split(" "),
-    lines: body!.replace(/\n$/, "").split("\n").map((line) => {
+    lines: body!.replace(/\n$/, "").split("\n").flatMap((line, i, all) => {
+      if (line === LATER) return [];
       const match = /^([CS])(\d?): ?(.*)$/.exec(line);
       assert.ok(match, `not a line of a transcript: ${line}`);
-      return { from: match[1] as "C" | "S", client: match[2]!, text: match[3]! };
+      const [, from, client, text] = match;
+      return { from: from as "C" | "S", client: client!, text: text!, later: all[i - 1] === LATER };
     }),
   }));
 }
 
+/** Says a line, as another client, until it is answered with these lines. */
+async function untilAnswered(door: Address, line: string, answer: string): Promise<void> {
+  await until(`"${line.trim()}" is answered with ${answer}`, async () => {
+    using client = await TestClient.connect(door);
+    await client.send(line);
+    await client.closeWrite();
+    return await client.rest() === answer;
+  }, 20_000);
+}
+
 /** The doors whose lines end with CR LF. */
 const CRLF_DOORS = ["redis", "beanstalk"];
+
+/** What the server says to the line at that place. */
+function answerTo(lines: Line[], at: number): string {
+  const after = lines.slice(at + 1);
+  const next = after.findIndex(({ from }) => from === "C");
+  return after.slice(0, next < 0 ? after.length : next).map(({ text }) => `${text}\n`).join("");
+}
 
 Deno.test("docs/protocols.md: every example is what the daemon does", async () => {
   const page = await Deno.readTextFile(`${ROOT}docs/protocols.md`);
@@ -46,7 +77,7 @@ listen = "127.0.0.1:0"
 `,
   });
   await Deno.writeTextFile(`${daemon.directory}/data/sort/names`, "pear\napple\nfig\n");
-  const doors: Record<string, ReturnType<typeof daemon.address>> = {
+  const doors: Record<string, Address> = {
     echo: daemon.address("echo"),
     kv: daemon.address("kv"),
     redis: daemon.address("kv"),
@@ -55,7 +86,7 @@ listen = "127.0.0.1:0"
     mesh: daemon.address("mesh"),
   };
   const shown = new Set(examples.flatMap((example) => example.doors));
-  assert.deepEqual([...shown].sort(), Object.keys(doors).filter((d) => d !== "mesh").sort());
+  assert.deepEqual([...shown].sort(), Object.keys(doors).sort());
   for (const example of examples) {
     const clients = new Map<string, { door: string; client: TestClient }>();
     for (const { client: number } of example.lines) {
@@ -63,9 +94,10 @@ listen = "127.0.0.1:0"
       const door = example.doors[Number(number || 1) - 1] ?? example.doors[0]!;
       clients.set(number, { door, client: await TestClient.connect(doors[door]!) });
     }
-    for (const { from, client: number, text } of example.lines) {
+    for (const [i, { from, client: number, text, later }] of example.lines.entries()) {
       const { door, client } = clients.get(number)!;
       const line = text + (CRLF_DOORS.includes(door) ? "\r\n" : "\n");
+      if (later) await untilAnswered(doors[door]!, line, answerTo(example.lines, i));
       if (from === "C") await client.send(line);
       else assert.equal(await client.line(), line, `in an example of ${door}`);
     }
