@@ -31,6 +31,8 @@ export class JobRunner {
   readonly order: JobOrder;
   /** Where the peers of the job meet; there is none before the paths are known to be good. */
   meeting: Meeting | undefined;
+  /** How long it took until all nodes were connected; 0 before. */
+  connectSeconds = 0;
   readonly #options: JobRunnerOptions;
   readonly #stop = new AbortController();
   #job: SortJob | undefined;
@@ -59,6 +61,7 @@ export class JobRunner {
       partition,
     };
     const { signal } = this.#stop;
+    const startMs = performance.now();
     this.meeting = new Meeting({
       addresses,
       hello,
@@ -72,6 +75,7 @@ export class JobRunner {
       const input = await confinedPath(directory, this.order.input);
       const output = await confinedPath(directory, this.order.output);
       const links = await this.meeting.links;
+      this.connectSeconds = (performance.now() - startMs) / 1000;
       using note = await OutputNote.write(this.#options.spillDir, output);
       const { temporaryPath } = note;
       const files = { input, output, temporaryPath, format };

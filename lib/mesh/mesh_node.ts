@@ -7,6 +7,7 @@
 
 import { delay } from "@std/async/delay";
 import type { Log } from "../log.ts";
+import type { Metric } from "../metrics.ts";
 import type { Connection } from "../net/connection.ts";
 import { type Address, formatAddress } from "../net/address.ts";
 import { callNode, nodeName } from "./call.ts";
@@ -20,6 +21,7 @@ import {
   MESH_VERSION,
   parseHello,
 } from "./hello.ts";
+import { MeshFigures } from "./figures.ts";
 import { withUnread } from "./first_line.ts";
 import { JobQueue } from "./job_queue.ts";
 import { JobRunner, type JobRunnerOptions } from "./job_runner.ts";
@@ -34,16 +36,6 @@ const DIAL_MS = 5000;
 const PROGRESS_MS = 250;
 /** How long node 0 may take to answer what another node asks for a person. */
 const REPLY_MS = 10_000;
-
-/** What a mesh node has counted. */
-export interface MeshFigures {
-  done: number;
-  failed: number;
-  sentBytes: number;
-  receivedBytes: number;
-  /** Records of the last output. */
-  partitionRecords: number;
-}
 
 /** One daemon of a mesh. */
 export class MeshNode {
@@ -64,13 +56,7 @@ export class MeshNode {
   #running: Promise<void> = Promise.resolve();
   #statusTimer: ReturnType<typeof setTimeout> | undefined;
   #draining = false;
-  readonly #figures: MeshFigures = {
-    done: 0,
-    failed: 0,
-    sentBytes: 0,
-    receivedBytes: 0,
-    partitionRecords: 0,
-  };
+  readonly #figures = new MeshFigures();
 
   constructor(options: JobRunnerOptions & { maxQueue: number; log: Log }) {
     this.#options = options;
@@ -86,9 +72,10 @@ export class MeshNode {
     for (let node = 1; node < this.#nodes; node++) this.#dialling.push(this.#keepLink(node));
   }
 
-  /** What it has counted. */
-  get figures(): Readonly<MeshFigures> {
-    return this.#figures;
+  /** What it has counted, and how far the job is that runs. */
+  metrics(): Metric[] {
+    const job = this.status.jobs.find(({ state }) => state === "running");
+    return this.#figures.metrics(job?.progress.find(({ node }) => node === this.#options.node));
   }
 
   /** Why no job can be sorted at the moment. */
@@ -338,19 +325,14 @@ export class MeshNode {
     const timer = setInterval(tell, PROGRESS_MS);
     this.#log.info("Job started", { job: order.id, input: order.input, output: order.output });
     this.#running = runner.run().then(
-      (summary) => this.#succeeded(order, summary),
+      (summary) => this.#succeeded(runner, summary),
       (error) => this.#failed(order, error),
     ).finally(() => clearInterval(timer));
   }
 
-  #succeeded(order: JobOrder, { output, peers, spilledBytes, seconds }: SortSummary): void {
-    const { records, bytes } = output;
-    this.#figures.done++;
-    this.#figures.partitionRecords = records;
-    for (const { sentBytes, receivedBytes } of peers) {
-      this.#figures.sentBytes += sentBytes;
-      this.#figures.receivedBytes += receivedBytes;
-    }
+  #succeeded({ order, connectSeconds }: JobRunner, summary: SortSummary): void {
+    const { output: { records, bytes }, spilledBytes, seconds } = summary;
+    this.#figures.succeeded(summary, connectSeconds);
     const phases = Object.entries(seconds).map((
       [phase, s],
     ) => [phase, `${Math.round(s * 1000)}ms`]);
@@ -362,7 +344,7 @@ export class MeshNode {
 
   #failed(order: JobOrder, error: unknown): void {
     const reason = error instanceof Error ? error.message : String(error);
-    this.#figures.failed++;
+    this.#figures.failed();
     this.#log.warn("Job failed", { job: order.id, reason });
     this.#runner = undefined;
     this.#ended(order.key, 0, reason);

@@ -7,7 +7,6 @@
 
 import { isAbsolute, join, resolve } from "node:path";
 import { listenerOptions } from "../config/service_keys.ts";
-import type { Metric } from "../metrics.ts";
 import type { Connection } from "../net/connection.ts";
 import { loginByLine } from "../net/line_login.ts";
 import { LineReader } from "../net/line_reader.ts";
@@ -26,7 +25,6 @@ import { HELLO, MAX_HELLO_BYTES } from "./hello.ts";
 import { MeshNode } from "./mesh_node.ts";
 import { readTrust } from "./peer_tls.ts";
 import { demandProof } from "./proof.ts";
-import { PHASES } from "./sort_progress.ts";
 import { workersBesideOthers } from "./sort_pool.ts";
 import { removeStaleFiles } from "./stale_files.ts";
 
@@ -91,7 +89,7 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
       await listener.reloadTls();
       trust = next;
     },
-    metrics: () => [...connectionMetrics("mesh", listener.stats()), ...meshMetrics(config, node)],
+    metrics: () => [...connectionMetrics("mesh", listener.stats()), ...node.metrics()],
     status: () => node.status,
     drain: async (deadline) => {
       await node.drain(deadline);
@@ -171,51 +169,4 @@ async function answer(line: string | undefined, node: MeshNode): Promise<string[
     if (error instanceof SyntaxError) return [`ERR ${error.message}`];
     throw error;
   }
-}
-
-function meshMetrics(config: MeshConfig, { figures, status }: MeshNode): Metric[] {
-  const { done, failed, sentBytes, receivedBytes, partitionRecords } = figures;
-  const running = status.jobs.find(({ state }) => state === "running")?.progress
-    .find(({ node }) => node === config.node);
-  const gauge = (name: string, help: string, value: number): Metric => (
-    { type: "gauge", name, help, samples: [{ value }] }
-  );
-  return [
-    {
-      type: "gauge",
-      name: "mesh_phase",
-      help: "1 for the phase in which this node is with the job that runs, 0 for the others.",
-      samples: ["connect", ...PHASES].map((phase) => ({
-        labels: { phase },
-        value: Number(running?.phase === phase),
-      })),
-    },
-    gauge("mesh_phase_bytes", "Bytes that the phase has to go through.", running?.totalBytes ?? 0),
-    gauge("mesh_phase_done_bytes", "Bytes that it has been through.", running?.doneBytes ?? 0),
-    gauge("mesh_job_records", "Records of this node in the job that runs.", running?.records ?? 0),
-    {
-      type: "counter",
-      name: "mesh_jobs_total",
-      help: "Jobs that this node has taken part in.",
-      samples: [
-        { labels: { result: "done" }, value: done },
-        { labels: { result: "failed" }, value: failed },
-      ],
-    },
-    {
-      type: "counter",
-      name: "mesh_bytes_total",
-      help: "Bytes sent to and received from peers by jobs that were done.",
-      samples: [
-        { labels: { direction: "sent" }, value: sentBytes },
-        { labels: { direction: "received" }, value: receivedBytes },
-      ],
-    },
-    {
-      type: "gauge",
-      name: "mesh_partition_records",
-      help: "Records of this node's last output.",
-      samples: [{ value: partitionRecords }],
-    },
-  ];
 }

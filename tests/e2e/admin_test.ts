@@ -48,6 +48,8 @@ const PROMISED = [
   "quartet_task_oldest_ready_seconds tube",
   "quartet_task_push_answer_seconds",
   "quartet_mesh_phase phase",
+  "quartet_mesh_jobs_total result",
+  "quartet_mesh_phase_duration_seconds",
   "quartet_mesh_bytes_total direction",
   "quartet_mesh_partition_records",
 ];
