@@ -8,6 +8,7 @@
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import * as v from "valibot";
 import { choice, count, duration, text } from "./config/values.ts";
+import type { LoginGuard, Verdict } from "./net/login.ts";
 
 /** How many addresses with failures are remembered; the oldest is forgotten for a new one. */
 const REMEMBERED_ADDRESSES_MAX = 10_000;
@@ -43,15 +44,11 @@ export function authSchema(services: readonly string[]) {
 /** The section `[auth]`, read. */
 export type AuthConfig = v.InferOutput<ReturnType<typeof authSchema>>;
 
-/** What comes of a token that a client has shown. */
-export type Verdict = "right" | "wrong" | "blocked";
-
 /** How long a client may take to show a token, where nothing else is said. */
 const LOGIN_TIMEOUT_MS = 10_000;
 
 /** Asks the clients of one service for a token. */
-export class Guard {
-  /** How long a client may take to show a token. */
+export class Guard implements LoginGuard {
   readonly loginTimeoutMs: number;
   readonly #digests: Uint8Array[];
   readonly #failures: FailureCounter;
@@ -59,7 +56,7 @@ export class Guard {
   /**
    * @param tokens The tokens that open the service.
    * @param failures Shared by all guards, so that one cannot guess at several services.
-   * @param loginTimeoutMs See {@linkcode Guard.loginTimeoutMs}.
+   * @param loginTimeoutMs How long a client may take to show a token.
    */
   constructor(
     tokens: readonly string[],

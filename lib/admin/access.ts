@@ -5,9 +5,10 @@
  * @module
  */
 
-import type { Guard, Verdict } from "../auth.ts";
+import type { Guard } from "../auth.ts";
 import type { Log } from "../log.ts";
 import type { Address } from "../net/address.ts";
+import type { Verdict } from "../net/login.ts";
 import type { HttpRequest } from "./http_server.ts";
 import { Sessions } from "./sessions.ts";
 

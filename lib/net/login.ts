@@ -1,6 +1,20 @@
-import type { Guard, Verdict } from "../auth.ts";
 import type { Log } from "../log.ts";
 import type { Connection } from "./connection.ts";
+
+/** What comes of a token that a client has shown. */
+export type Verdict = "right" | "wrong" | "blocked";
+
+/** Who judges the tokens of clients. */
+export interface LoginGuard {
+  /** How long a client may take to show a token. */
+  readonly loginTimeoutMs: number;
+  /** Judges a token that a client at this address has shown. */
+  check(token: Uint8Array | string, host: string): Verdict;
+  /** Judges proofs of a token. */
+  checkProof(proofs: readonly string[], message: string, host: string): Verdict;
+  /** Proves that the tokens are known here; what is proved is good for this message alone. */
+  prove(message: string): string[];
+}
 
 /** What a login has to know of a connection, and do to it. */
 export type LoginPeer = Pick<Connection, "id" | "remote" | "host" | "close">;
@@ -11,7 +25,7 @@ export type LoginPeer = Pick<Connection, "id" | "remote" | "host" | "close">;
  */
 export class Login implements Disposable {
   readonly #peer: LoginPeer;
-  readonly #guard: Guard;
+  readonly #guard: LoginGuard;
   readonly #log: Log;
   #pending = true;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -21,7 +35,7 @@ export class Login implements Disposable {
    * @param guard Who judges its tokens, for as long as it is there.
    * @param log Where failures go.
    */
-  constructor(peer: LoginPeer, guard: Guard, log: Log) {
+  constructor(peer: LoginPeer, guard: LoginGuard, log: Log) {
     this.#peer = peer;
     this.#guard = guard;
     this.#log = log;
@@ -48,7 +62,7 @@ export class Login implements Disposable {
     return this.#take(this.#guard.check(token, this.#peer.host));
   }
 
-  /** Judges proofs of a token, see {@linkcode Guard.prove}. */
+  /** Judges proofs of a token, see {@linkcode LoginGuard.prove}. */
   showProof(proofs: readonly string[], message: string): Verdict {
     return this.#take(this.#guard.checkProof(proofs, message, this.#peer.host));
   }
@@ -87,7 +101,7 @@ export class Login implements Disposable {
  */
 export function beginLogin(
   peer: LoginPeer,
-  { guard, log }: { guard: () => Guard | undefined; log: Log },
+  { guard, log }: { guard: () => LoginGuard | undefined; log: Log },
 ): Login | undefined {
   const current = guard();
   return current === undefined ? undefined : new Login(peer, current, log);

@@ -1,9 +1,8 @@
 import process from "node:process";
-import type { Guard } from "../../auth.ts";
 import { Histogram } from "../../metrics.ts";
 import type { Log } from "../../log.ts";
 import type { Connection } from "../../net/connection.ts";
-import { beginLogin, type Login } from "../../net/login.ts";
+import { beginLogin, type Login, type LoginGuard } from "../../net/login.ts";
 import type { Queue } from "../queue.ts";
 import type { CommandKind } from "./command.ts";
 import { BeanstalkSession } from "./session.ts";
@@ -17,7 +16,7 @@ export interface BeanstalkDoorOptions {
   version: string;
   log: Log;
   /** Asks clients for a token, if the service has one; asked for each connection. */
-  guard?: () => Guard | undefined;
+  guard?: () => LoginGuard | undefined;
 }
 
 /** The door of a queue that speaks the beanstalk protocol. */
@@ -34,7 +33,7 @@ export class BeanstalkDoor {
     workers: 0,
     totalConnections: 0,
   };
-  readonly #guard: () => Guard | undefined;
+  readonly #guard: () => LoginGuard | undefined;
   readonly #version: string;
   readonly #startedMs = performance.now();
   readonly #id = crypto.randomUUID().replaceAll("-", "").slice(0, 16);

@@ -1,10 +1,9 @@
-import type { Guard } from "../../auth.ts";
 import { Histogram } from "../../metrics.ts";
 import type { Log } from "../../log.ts";
 import type { Connection } from "../../net/connection.ts";
 import { loginByLine } from "../../net/line_login.ts";
 import { LineReader } from "../../net/line_reader.ts";
-import { beginLogin } from "../../net/login.ts";
+import { beginLogin, type LoginGuard } from "../../net/login.ts";
 import type { Queue } from "../queue.ts";
 import { PushSession } from "./session.ts";
 
@@ -16,7 +15,7 @@ export interface PushDoorOptions {
   maxLineBytes: number;
   log: Log;
   /** Asks workers for a token, if the service has one; asked for each connection. */
-  guard?: () => Guard | undefined;
+  guard?: () => LoginGuard | undefined;
 }
 
 /** Upper bounds for the time that work takes, in seconds: 1 ms to an hour. */
@@ -42,7 +41,7 @@ export class PushDoor {
     job: new Histogram(WORK_BOUNDS_S),
     number: new Histogram(WORK_BOUNDS_S),
   };
-  readonly #guard: () => Guard | undefined;
+  readonly #guard: () => LoginGuard | undefined;
   readonly #sessions = new Set<PushSession>();
 
   constructor(queue: Queue, options: PushDoorOptions) {
