@@ -19,6 +19,7 @@ import type { RunningService, Service, ServiceContext } from "../service.ts";
 import { workerSources } from "../worker.ts";
 import { type MeshConfig, meshConfigSchema } from "./config.ts";
 import { HELP_LINES, MAX_COMMAND_BYTES, parseCommand, statusLines } from "./console.ts";
+import { ConsoleFigures } from "./console_figures.ts";
 import { admitPeer } from "./door.ts";
 import { isTlsHandshake, readFirstLine, withUnread } from "./first_line.ts";
 import { HELLO, MAX_HELLO_BYTES } from "./hello.ts";
@@ -63,9 +64,10 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
     log,
     handle: async (connection) => {
       using login = beginLogin(connection, context);
-      await serve(connection, node, login);
+      await serve(connection, login, { node, said });
     },
   });
+  const said = new ConsoleFigures();
   const node = new MeshNode({
     node: config.node,
     addresses: config.nodes,
@@ -89,7 +91,11 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
       await listener.reloadTls();
       trust = next;
     },
-    metrics: () => [...connectionMetrics("mesh", listener.stats()), ...node.metrics()],
+    metrics: () => [
+      ...connectionMetrics("mesh", listener.stats()),
+      ...said.metrics(),
+      ...node.metrics(),
+    ],
     status: () => node.status,
     drain: async (deadline) => {
       await node.drain(deadline);
@@ -98,10 +104,16 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
   };
 }
 
+/** What connections are served with. */
+interface Side {
+  node: MeshNode;
+  said: ConsoleFigures;
+}
+
 async function serve(
   connection: Connection,
-  node: MeshNode,
   login: Login | undefined,
+  { node, said }: Side,
 ): Promise<void> {
   const buffer = new ReadBuffer({ maxBytes: MAX_HELLO_BYTES });
   while (buffer.end - buffer.start < SNIFFED_BYTES && !unread(buffer).includes(NEWLINE)) {
@@ -115,7 +127,7 @@ async function serve(
       unread: unread(buffer),
     });
     if (login !== undefined && !await loginByLine(connection, reader, login)) return;
-    return await serveConsole(connection, reader, node);
+    return await serveConsole(connection, reader, { node, said });
   }
   const first = await readFirstLine(connection, buffer);
   if (!first || !await demandProof(connection, first, login)) return;
@@ -131,7 +143,7 @@ function unread({ bytes, start, end }: ReadBuffer): Uint8Array {
 async function serveConsole(
   connection: Connection,
   reader: LineReader,
-  node: MeshNode,
+  side: Side,
 ): Promise<void> {
   for (;;) {
     const lines = await reader.read();
@@ -142,17 +154,21 @@ async function serveConsole(
       const line = lines.isTooLong(i) ? undefined : decoder.decode(lines.line(i));
       if (line?.trim() === "") continue;
       quit = /^\s*quit\s*$/i.test(line ?? "");
-      replies.push(...await answer(line, node));
+      replies.push(...await answer(line, side));
     }
     if (replies.length > 0) await connection.write(encoder.encode(replies.join("\n") + "\n"));
     if (quit) return;
   }
 }
 
-async function answer(line: string | undefined, node: MeshNode): Promise<string[]> {
-  if (line === undefined) return [`ERR line too long (limit ${MAX_COMMAND_BYTES} bytes)`];
+async function answer(line: string | undefined, { node, said }: Side): Promise<string[]> {
+  if (line === undefined) {
+    said.mistake();
+    return [`ERR line too long (limit ${MAX_COMMAND_BYTES} bytes)`];
+  }
   try {
     const command = parseCommand(line);
+    said.command(command.word);
     switch (command.word) {
       case "STATUS":
         return [...statusLines(node.status), END_LINE];
@@ -166,7 +182,8 @@ async function answer(line: string | undefined, node: MeshNode): Promise<string[
         return await node.command(command);
     }
   } catch (error) {
-    if (error instanceof SyntaxError) return [`ERR ${error.message}`];
-    throw error;
+    if (!(error instanceof SyntaxError)) throw error;
+    said.mistake();
+    return [`ERR ${error.message}`];
   }
 }

@@ -75,6 +75,8 @@ async function useAll(daemon: DaemonProcess): Promise<void> {
     ["echo", 0, "hello\n", "hello\n"],
     ["kv", 0, "PUT a b\n", "OK\n"],
     ["task", 1, "put 0 0 10 1\r\nx\r\n", "INSERTED 1\r\n"],
+    ["mesh", 0, "quit\n", "OK\n"],
+    ["mesh", 0, "nonsense\n", 'ERR unknown command "nonsense"\n'],
   ] as const;
   for (const [service, index, request, reply] of exchanges) {
     using client = await TestClient.connect(daemon.addresses(service)[index]!);
@@ -101,6 +103,8 @@ Deno.test("/metrics: a parser reads it, and what is promised is there", async ()
     assert.ok(family, `${name} is not there`);
     if (label !== undefined) assert.ok(family.metrics[0]!.labels?.[label], `${line} is not there`);
   }
+  assert.match(text, /^quartet_commands_total\{service="mesh",command="quit"\} 1$/m);
+  assert.match(text, /^quartet_mesh_mistakes_total 1$/m);
   const declared = [...text.matchAll(/^# TYPE (\S+) /gm)].map((match) => match[1]!);
   assert.deepEqual(declared, [...new Set(declared)], "each family stands once");
   const samples = families.reduce(

@@ -25,6 +25,12 @@ const LATENCIES: { label: string; color: string; metric: string; labels?: Labels
     metric: "quartet_task_push_answer_seconds",
     labels: { to: "job" },
   },
+  ...([["shuffle", "mesh-soft"], ["sort", "mesh"]] as const).map(([phase, color]) => ({
+    label: `mesh ${phase}`,
+    color,
+    metric: "quartet_mesh_phase_duration_seconds",
+    labels: { phase },
+  })),
 ];
 const ofLatencies = LATENCIES.map(({ label, color }) => ({ label, color }));
 
