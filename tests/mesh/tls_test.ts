@@ -54,7 +54,12 @@ Deno.test("mesh: daemons sort over TLS, and a client without it is served nothin
   assert.deepEqual(await ask(daemons[1]!, "SORT in out", SHARED_PEM), ["OK job 1"]);
   assert.equal(await jobEnd(daemons[1]!, 1, SHARED_PEM), "job 1 done in out records=9003");
   assertSorted(daemons, inputs);
-  for (const daemon of daemons) assert.ok(!daemon.log.includes("level=error"), daemon.log);
+  await Deno.remove(`${directory(daemons[2]!)}/in`);
+  await ask(daemons[0]!, "SORT in out", SHARED_PEM);
+  for (const daemon of daemons) {
+    assert.match(await jobEnd(daemon, 2, SHARED_PEM), /^job 2 failed in out node 2: Cannot read/);
+    assert.ok(!daemon.log.includes("level=error"), daemon.log);
+  }
 });
 
 Deno.test("mesh: SIGHUP reads certificates again while a job runs, which goes on", async () => {
@@ -172,16 +177,16 @@ Deno.test("quartet sort: a node with a wrong certificate, or none, ends it with 
     ],
     [tlsWords(SHARED, elsewhere.cert), right, /does not fit: its certificate is not trusted/],
     [right, [], /does not fit: it does not speak TLS, and all nodes have to or none/],
-    [[], right, /^Cannot connect within 2 s, .*if it speaks TLS, this node has to as well/],
+    [[], right, /^Cannot connect within 4 s, .*if it speaks TLS, this node has to as well/],
   ];
   for (const [own, others, expected] of cases) {
     await using files = await MeshFiles.create([generated(10), generated(10)]);
-    const patience = ["--dial-timeout", "2s"];
-    await using other = new QuartetProcess(files.words(1, ...others, ...patience));
-    await using node = new QuartetProcess(files.words(0, ...own, ...patience));
+    await using other = new QuartetProcess(files.words(1, ...others));
+    await using node = new QuartetProcess(files.words(0, ...own, "--dial-timeout", "4s"));
     const { code, stderr } = await node.ended();
     assert.match(stderr, expected);
     assert.equal(code, 1);
+    other.child.kill("SIGTERM");
     assert.equal((await other.ended()).code, 1);
     assert.deepEqual(await files.leftovers(), []);
   }
