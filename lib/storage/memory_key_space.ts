@@ -78,12 +78,13 @@ export class KeySpace {
     changes.push(new ItemChange(space, key, before, undefined));
   }
 
-  /** Removes all keys of a space, and notes the change. */
-  clear(changes: Change[], number: number): void {
+  /** Puts an empty space in place of one, which is returned, and notes the change. */
+  clear(changes: Change[], number: number): MemorySpace {
     const before = this.#spaces[number]!;
     this.bytes -= before.bytes;
     const after = this.#spaces[number] = new MemorySpace(before.table);
     changes.push(new ClearChange(this.#spaces, number, before, after));
+    return after;
   }
 
   /** Exchanges two spaces, and notes the change. */

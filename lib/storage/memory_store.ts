@@ -149,9 +149,9 @@ export class MemoryStore implements Store {
   }
 
   async transactSpaces<T>(run: (transaction: SpaceTransaction) => Promise<T>): Promise<T> {
-    for (;;) {
+    for (let restarted = false;; restarted = true) {
       const release = await this.#closeGate();
-      const transaction = new WholeTransaction(this.#keys);
+      const transaction = new WholeTransaction(this.#keys, { restarted });
       let outcome: { result: T } | { unsorted: MemorySpace };
       let wait: Promise<void> | undefined;
       try {

@@ -64,10 +64,13 @@ export class WholeTransaction implements SpaceTransaction {
   /** Resolves when the transaction needs the order of a space that has none. */
   readonly unsorted: Promise<MemorySpace>;
   readonly #keys: KeySpace;
+  readonly #restarted: boolean;
   #giveUp: (space: MemorySpace) => void;
 
-  constructor(keys: KeySpace) {
+  /** @param options `restarted`: whether it has had to wait for an order before. */
+  constructor(keys: KeySpace, { restarted }: { restarted: boolean }) {
     this.#keys = keys;
+    this.#restarted = restarted;
     ({ promise: this.unsorted, resolve: this.#giveUp } = Promise.withResolvers<MemorySpace>());
   }
 
@@ -112,7 +115,9 @@ export class WholeTransaction implements SpaceTransaction {
   }
 
   clear(number: number): Promise<void> {
-    this.#keys.clear(this.changes, number);
+    const space = this.#keys.clear(this.changes, number);
+    // A space of its own cannot be put in order before the next try, which makes another one.
+    if (this.#restarted) void space.sort();
     return Promise.resolve();
   }
 

@@ -1,0 +1,89 @@
+/**
+ * What EXEC does with commands that fail half-way, and with those that change the connection.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { encodeRequest, type RawClient, TestKv } from "./support.ts";
+
+/** Engines that answer at once, and when the disk has. */
+const STORAGES = ["memory:", "sqlite:kv.db"];
+
+const OOM = "OOM command not allowed when used memory > 'maxmemory'.";
+
+/** Queues commands and does them; the reply to EXEC. */
+async function transact(client: RawClient, commands: string[][]): Promise<string> {
+  assert.equal(await client.ask("MULTI"), "+OK\r\n");
+  for (const command of commands) assert.equal(await client.ask(...command), "+QUEUED\r\n");
+  return await client.ask("EXEC");
+}
+
+for (const storage of STORAGES) {
+  Deno.test(`kv: EXEC beyond max_memory does nothing at all, on ${storage}`, async () => {
+    await using kv = await TestKv.start({ max_memory: "1KiB" }, storage);
+    using client = await kv.connect();
+    await client.ask("SET", "k", "x".repeat(1022));
+    const refused = `-EXECABORT Transaction discarded because of: ${OOM}\r\n`;
+    const long = "x".repeat(600);
+    for (const also of [["PING"], ["DBSIZE"]]) {
+      assert.equal(await transact(client, [["RENAME", "k", "longer"], also]), refused);
+      assert.equal(await client.ask("STRLEN", "k"), ":1022\r\n");
+      const twice = [["DEL", "k"], ["MSET", "a", long, "b", long], ["SET", "c", "1"], also];
+      assert.equal(await transact(client, twice), refused);
+      assert.equal(await client.ask("EXISTS", "k", "a", "b", "c"), ":1\r\n");
+    }
+    assert.match(await transact(client, [["DEL", "k"], ["SET", "a", long]]), /^\*2\r\n:1\r\n\+OK/);
+  });
+
+  Deno.test(`kv: an error of one command is its element of the reply, on ${storage}`, async () => {
+    await using kv = await TestKv.start({}, storage);
+    using client = await kv.connect();
+    const name = ["CLIENT", "SETNAME", "two words"], kill = ["CLIENT", "KILL", "ID", "0"];
+    const error = "Client names cannot contain spaces, newlines or special characters.";
+    assert.equal(
+      await transact(client, [["SET", "a", "1"], name, ["INCR", "a"], kill]),
+      `*4\r\n+OK\r\n-ERR ${error}\r\n:2\r\n-ERR client-id should be greater than 0\r\n`,
+    );
+  });
+
+  Deno.test(`kv: what stands behind EXEC sees what it did to the connection, on ${storage}`, async () => {
+    await using kv = await TestKv.start({}, storage);
+    using client = await kv.connect();
+    const commands = [["MULTI"], ["SET", "a", "1"], ["SELECT", "5"], ["HELLO", "3"], ["EXEC"]];
+    const behind = [["SET", "b", "2"], ["GET", "none"], ["SELECT", "0"], ["GET", "b"]];
+    const batch = [...commands, ...behind].map((args) => [...encodeRequest(args)]).flat();
+    await client.send(new Uint8Array(batch));
+    for (const expected of ["+OK", "+QUEUED", "+QUEUED", "+QUEUED"]) {
+      assert.equal(await client.reply(), `${expected}\r\n`);
+    }
+    assert.match(await client.reply(), /^\*3\r\n\+OK\r\n\+OK\r\n%7\r\n/);
+    for (const expected of ["+OK", "_", "+OK", "_"]) {
+      assert.equal(await client.reply(), `${expected}\r\n`);
+    }
+  });
+
+  Deno.test(`kv: EXEC that ends its own connection is answered before, on ${storage}`, async () => {
+    await using kv = await TestKv.start({}, storage);
+    using client = await kv.connect();
+    const id = (await client.ask("CLIENT", "ID")).slice(1, -2);
+    const kill = ["CLIENT", "KILL", "ID", id, "SKIPME", "no"];
+    assert.equal(await transact(client, [["SET", "a", "1"], kill]), "*2\r\n+OK\r\n:1\r\n");
+    assert.equal(await client.rest(), "");
+  });
+
+  Deno.test(`kv: a database that EXEC empties and fills is listed in it, on ${storage}`, async () => {
+    await using kv = await TestKv.start({}, storage);
+    using client = await kv.connect();
+    const keys = Array.from({ length: 2500 }, (_, index) => `k${index}`);
+    const fill = ["MSET", ...keys.flatMap((key) => [key, "v"])];
+    const swap = ["SWAPDB", "0", "1"];
+    const commands = [["FLUSHALL"], fill, ["RANDOMKEY"], swap, fill, ["SCAN", "0"], ["DBSIZE"]];
+    for (let round = 0; round < 2; round++) {
+      assert.match(
+        await transact(client, commands),
+        /^\*7\r\n\+OK\r\n\+OK\r\n\$\d\r\nk\d+\r\n\+OK\r\n\+OK\r\n\*2\r\n.*:2500\r\n$/s,
+      );
+    }
+  });
+}
