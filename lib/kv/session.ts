@@ -115,7 +115,7 @@ export class Session implements CommandContext {
     const { action } = command;
     if (this.transaction.open) {
       return action.kind === "control" &&
-        (action.alone === true || this.transaction.wholeSpaces);
+        (action.alone === true || this.transaction.alone);
     }
     if (action.kind === "keys") return false;
     return action.kind === "spaces" || action.kind === "pages" || action.alone === true;

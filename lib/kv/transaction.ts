@@ -19,7 +19,7 @@ import type {
 import type { Value } from "../storage/value.ts";
 import type { CommandContext, KeyWork, PageSource } from "./commands/command.ts";
 import { selectedDb } from "./commands/connection.ts";
-import { EXEC_ABORTED } from "./commands/errors.ts";
+import { EXEC_ABORTED, execDiscarded, OUT_OF_MEMORY } from "./commands/errors.ts";
 import type { TableEntry } from "./commands/table.ts";
 import { asReply } from "./failures.ts";
 import { CommandError, NULL_ARRAY, OK, QUEUED, type Reply } from "./resp/reply.ts";
@@ -58,6 +58,8 @@ export class ClientTransaction {
   open = false;
   /** Whether one of the queued commands needs whole databases. */
   wholeSpaces = false;
+  /** Whether EXEC waits for all before it, and those behind it wait for EXEC. */
+  alone = false;
   readonly #limits: TransactionLimits;
   #queue: Queued[] = [];
   #queuedBytes = 0;
@@ -98,7 +100,9 @@ export class ClientTransaction {
     this.#queuedBytes = bytes;
     this.#queue.push({ entry, request: request.copy() });
     const { kind } = entry.command.action;
-    if (kind === "spaces" || kind === "pages") this.wholeSpaces = true;
+    if (kind === "spaces" || kind === "pages") this.wholeSpaces = this.alone = true;
+    // It may select a database or another version of the protocol for what comes behind EXEC.
+    else if (kind === "session") this.alone = true;
     return QUEUED;
   }
 
@@ -144,16 +148,24 @@ export class ClientTransaction {
     this.reset();
     if (spoiled) return EXEC_ABORTED;
     const steps = plan(queue, session);
-    const results = wholeSpaces
-      ? session.store.transactSpaces((tx) => runWithSpaces(tx, steps, watched))
-      : runOnKeys(session.store, steps, watched);
-    return results instanceof Promise
-      ? results.then((replies) => finish(steps, replies))
-      : finish(steps, results);
+    try {
+      const results = wholeSpaces
+        ? session.store.transactSpaces((tx) => runWithSpaces(tx, steps, watched))
+        : runOnKeys(session.store, steps, watched);
+      return results instanceof Promise
+        ? results.then((replies) => finish(steps, replies), discarded)
+        : finish(steps, results);
+    } catch (error) {
+      return discarded(error);
+    }
   }
 
   #forgetQueue(): void {
-    this.open = this.#spoiled = this.wholeSpaces = false;
+    this.open =
+      this.#spoiled =
+      this.wholeSpaces =
+      this.alone =
+        false;
     this.#queue = [];
     this.#queuedBytes = 0;
   }
@@ -201,13 +213,23 @@ function runOnKeys(
   });
 }
 
-/** An error of one command is its reply, and no reason not to do the others. */
+/**
+ * An error of one command is its reply, and no reason not to do the others. One of the store is:
+ * it may have left the command half done, so all of the transaction is taken back.
+ */
 function runWork(work: KeyWork, tx: Transaction): Reply {
   try {
     return work.run(tx);
   } catch (error) {
-    return asReply(error);
+    if (error instanceof CommandError) return error;
+    throw error;
   }
+}
+
+/** The reply when the store has taken the transaction back. */
+function discarded(error: unknown): CommandError {
+  const reply = asReply(error);
+  return reply === OUT_OF_MEMORY ? execDiscarded(reply) : reply;
 }
 
 async function runWithSpaces(
@@ -234,12 +256,8 @@ async function runWorkWithSpaces(work: KeyWork, tx: SpaceTransaction): Promise<R
   for (const { space, key } of work.places) overlay.add(space, key, await tx.get(space, key));
   const reply = runWork(work, overlay);
   for (const { space, key, value, expiresAtMs } of overlay.changes) {
-    try {
-      if (value === undefined) await tx.delete(space, key);
-      else await tx.put(space, key, value, expiresAtMs);
-    } catch (error) {
-      return asReply(error);
-    }
+    if (value === undefined) await tx.delete(space, key);
+    else await tx.put(space, key, value, expiresAtMs);
   }
   return reply;
 }
@@ -288,9 +306,13 @@ function finish(steps: readonly Step[], replies: Reply[] | undefined): MaybeProm
   const filled = steps.map((step, index): MaybePromise<Reply> => {
     if (step.kind === "error") return step.error;
     if (step.kind !== "session") return replies[index]!;
-    const reply = step.run();
-    if (reply instanceof Promise) waits = true;
-    return reply;
+    try {
+      const reply = step.run();
+      if (reply instanceof Promise) waits = true;
+      return reply;
+    } catch (error) {
+      return asReply(error);
+    }
   });
   return waits ? Promise.all(filled) : filled as Reply[];
 }

@@ -34,6 +34,11 @@ export const EXEC_ABORTED = new CommandError(
 /** How much of a name or an argument an error quotes. */
 const QUOTED_CHARS = 128;
 
+/** EXEC has done nothing, for this reason. */
+export function execDiscarded({ message }: CommandError): CommandError {
+  return new CommandError(`EXECABORT Transaction discarded because of: ${message}`);
+}
+
 /** A command was given too few or too many arguments. */
 export function wrongArity(name: string): CommandError {
   return new CommandError(`ERR wrong number of arguments for '${name}' command`);

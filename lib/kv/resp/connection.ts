@@ -58,11 +58,12 @@ export class RespConnection {
     for (;;) {
       const pause = this.#runRequests();
       if (this.#pending.length > 0) await this.#settle();
+      const ends = pause === "close" || this.#session.closing;
       const { size } = this.#writer;
-      if (size > 0 && (pause !== "settle" || size > MAX_OUTPUT_BYTES)) {
+      if (size > 0 && (pause !== "settle" || ends || size > MAX_OUTPUT_BYTES)) {
         await this.#writer.flush(this.#socket);
       }
-      if (pause === "close") return;
+      if (ends) return;
       if (pause === "no request" && !await this.#buffer.fill(this.#socket)) return;
     }
   }
@@ -140,6 +141,8 @@ export class RespConnection {
     const pending = this.#pending;
     const outcomes = await Promise.allSettled(pending);
     this.#pending = [];
+    // If an EXEC has changed it, that is the only one that was waited for.
+    this.#writer.protocol = this.#session.protocol;
     for (const outcome of outcomes) {
       this.#writer.write(outcome.status === "fulfilled" ? outcome.value : asReply(outcome.reason));
     }
