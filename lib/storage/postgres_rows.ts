@@ -14,7 +14,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import type { Entry, Key, Place } from "./store.ts";
+import { type Entry, type Key, type Place, StorageUnavailableError } from "./store.ts";
 import { copyValue, type Value, valueFrom } from "./value.ts";
 
 /** The version 1 of the table, and all later ones; see `PostgresDatabase.migrate`. */
@@ -109,6 +109,18 @@ export type Parameter = string | Uint8Array;
 /** Orders places as the primary key does. */
 export function comparePlaces(a: Place, b: Place): number {
   return a.space - b.space || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
+}
+
+/**
+ * Checks a key that is to be written.
+ *
+ * @throws {StorageUnavailableError} If it is longer than {@linkcode MAX_KEY_BYTES}.
+ */
+export function checkKey(key: Key): void {
+  if (key.length <= MAX_KEY_BYTES) return;
+  throw new StorageUnavailableError(
+    `a key of ${key.length} bytes is too long for PostgreSQL, which takes ${MAX_KEY_BYTES}`,
+  );
 }
 
 /** The parameters that stand for places. */

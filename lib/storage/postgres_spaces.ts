@@ -7,6 +7,7 @@
 import { Buffer } from "node:buffer";
 import type postgres from "postgres";
 import {
+  checkKey,
   CLOCK,
   entryOf,
   packPlaces,
@@ -44,6 +45,7 @@ export class PostgresSpaceTransaction implements SpaceTransaction {
   }
 
   async put(space: number, key: Key, value: Value, expiresAtMs: number): Promise<void> {
+    checkKey(key);
     await this.#write({ space, key, value, expiresAtMs, version: this.#nextVersion() });
   }
 

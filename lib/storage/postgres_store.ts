@@ -20,6 +20,7 @@ import { type AddOperation, KeyScheduler, type Operation } from "./key_scheduler
 import type { PostgresDatabase } from "./postgres_database.ts";
 import { GroupTransaction } from "./postgres_group.ts";
 import {
+  checkKey,
   comparePlaces,
   entryOf,
   LongValueError,
@@ -33,7 +34,6 @@ import {
   type Place,
   type ScanRange,
   type SpaceTransaction,
-  StorageUnavailableError,
   type Store,
   type StoreStats,
   type Transaction,
@@ -391,11 +391,4 @@ async function ended(promise: Promise<unknown>): Promise<void> {
   } catch {
     // Whoever asked for it gets the error.
   }
-}
-
-function checkKey(key: Key): void {
-  if (key.length <= MAX_KEY_BYTES) return;
-  throw new StorageUnavailableError(
-    `a key of ${key.length} bytes is too long for PostgreSQL, which takes ${MAX_KEY_BYTES}`,
-  );
 }

@@ -159,6 +159,7 @@ Deno.test("PostgresStore: a key that is too long is refused, and others go on", 
     const longest = String.fromCharCode(...random);
     await assert.rejects(async () => await a.put(0, long, "1", 0), StorageUnavailableError);
     await assert.rejects(async () => await a.transact([at(long)], () => {}), /too long/);
+    await assert.rejects(a.transactSpaces((tx) => tx.put(0, long, "1", 0)), /too long/);
     assert.equal(await a.get(0, long), undefined);
     await a.put(0, longest, "1", 0);
     assert.equal(text((await a.get(0, longest))?.value), "1");

@@ -80,6 +80,9 @@ export function futureTime(
   return ms;
 }
 
+/** The latest time there is: the last double before 2^63, which storages and clients cannot hold. */
+const LATEST_MS = 2 ** 63 - 1024;
+
 /** The options of SET and GETEX. */
 export interface SetOptions {
   exists?: boolean;
@@ -158,11 +161,11 @@ export function expiryOf(
   return { ms, relative: expiry.form.relative };
 }
 
-/** When something expires, given the options and the clock of a transaction. */
+/** When something expires, given the options and the clock of a transaction; 0 for never. */
 export function expiresAt(
   expiry: Expiry | undefined,
   nowMs: number,
 ): number {
   if (expiry === undefined) return 0;
-  return expiry.relative ? nowMs + expiry.ms : expiry.ms;
+  return Math.min(expiry.relative ? nowMs + expiry.ms : expiry.ms, LATEST_MS);
 }

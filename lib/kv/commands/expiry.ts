@@ -9,6 +9,7 @@ import type { Request } from "../resp/request.ts";
 import {
   AT_MILLISECONDS,
   AT_SECONDS,
+  expiresAt,
   IN_MILLISECONDS,
   IN_SECONDS,
   placeOf,
@@ -54,14 +55,14 @@ function conditions(request: Request): Conditions {
 function expire(name: string, form: TimeForm) {
   return (request: Request, { db }: CommandContext): KeyWork => {
     const { NX, XX, GT, LT } = conditions(request);
-    const ms = time(request, 2, form, name);
+    const expiry = { ms: time(request, 2, form, name), relative: form.relative };
     const key = request.text(1);
     return {
       places: placeOf(db, key),
       run(tx) {
         const entry = tx.get(db, key);
         if (entry === undefined) return 0;
-        const atMs = form.relative ? tx.nowMs + ms : ms;
+        const atMs = expiresAt(expiry, tx.nowMs);
         const beforeMs = entry.expiresAtMs || Infinity;
         const expires = entry.expiresAtMs !== 0;
         if ((NX && expires) || (XX && !expires)) return 0;
