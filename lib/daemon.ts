@@ -1,7 +1,8 @@
 import { delay } from "@std/async/delay";
+import { openAddresses } from "./config/addresses.ts";
 import type { Config } from "./config/schema.ts";
 import type { Log } from "./log.ts";
-import { formatAddress } from "./net/address.ts";
+import { collide, formatAddress } from "./net/address.ts";
 import type { RecentLog } from "./recent_log.ts";
 import type {
   DaemonState,
@@ -40,9 +41,16 @@ export class Daemon {
   readonly #log: Log;
   readonly #storages: StoragePool;
   readonly #started = new Map<string, Started>();
+  /**
+   * The configuration that each service goes by, whose tokens count: an older one for a service
+   * that could not be started as a newer one says, and goes on as it was.
+   */
+  readonly #goesBy = new Map<string, Config>();
   /** Why a service that is enabled does not run as the configuration says. */
   readonly #failures = new Map<string, string>();
   readonly #view: DaemonView;
+  /** Where files are, from the start to the end. */
+  readonly #dataDir: string;
   #config: Config;
   #state: DaemonState = "starting";
   #lastReload = { successful: true, successMs: Date.now() };
@@ -70,6 +78,7 @@ export class Daemon {
 
   private constructor(config: Config, options: DaemonOptions) {
     this.#config = config;
+    this.#dataDir = config.daemon.data_dir;
     this.#options = options;
     this.#log = options.createLog("daemon");
     this.#storages = new StoragePool(config.storage.url, {
@@ -176,30 +185,52 @@ export class Daemon {
     if (this.#state !== "ready") throw new Error(`Cannot switch ${name}: the daemon is not ready`);
     this.#log.info("Switching a service", { service: name, enabled });
     const services = { ...before.services, [name]: { ...section, enabled } };
-    const [failure] = await this.#apply({ ...before, services });
+    const config = { ...before, services };
+    const table = this.#options.services.filter((service) => service.name === name);
+    // A section that is switched off was not asked for this when the file was read.
+    const [fault] = openAddresses(config, table);
+    if (fault !== undefined) throw new Error(fault);
+    const [failure] = await this.#apply(config, table);
     if (failure === undefined) return;
     this.#config = before;
-    this.#failures.delete(name);
+    if (!section.enabled) this.#failures.delete(name);
     throw new Error(failure);
   }
 
-  /** Does what {@linkcode reload} says; returns why services could not be started. */
-  async #apply(config: Config): Promise<string[]> {
+  /**
+   * Does what {@linkcode reload} says, for some services; returns why any could not be started.
+   */
+  async #apply(config: Config, services = this.#startOrder()): Promise<string[]> {
     const before = this.#config;
     this.#config = config;
     this.#warnOfRestart(before, config);
-    const failures: string[] = [];
-    for (const service of this.#startOrder()) {
-      const { name } = service;
-      const started = this.#started.get(name);
-      const section = config.services[name];
-      if (started !== undefined) {
-        if (sameConfig(section, started.section)) {
-          await this.#reread(name, started);
-          continue;
-        }
-        await this.#stop(name, started, before.daemon.drain_timeout);
+    const changed: Service[] = [];
+    for (const service of services) {
+      const started = this.#started.get(service.name);
+      if (started === undefined || !sameConfig(config.services[service.name], started.section)) {
+        changed.push(service);
+        continue;
       }
+      this.#failures.delete(service.name);
+      this.#goesBy.set(service.name, config);
+      await this.#reread(service.name, started);
+    }
+    const stopped = new Map<string, Started>();
+    const stop = async ({ name }: Service) => {
+      const started = this.#started.get(name);
+      if (started === undefined) return;
+      stopped.set(name, started);
+      await this.#stop(name, started, before.daemon.drain_timeout);
+    };
+    // Who is in the place of another makes way first; the rest go on until it is their turn.
+    await Promise.all(
+      changed.filter((service) => this.#isInTheWay(service, changed, config)).map(stop),
+    );
+    const failures: string[] = [];
+    for (const service of changed) {
+      const { name } = service;
+      const goneBy = this.#goesBy.get(name);
+      await stop(service);
       this.#failures.delete(name);
       try {
         await this.#start(service, config);
@@ -208,17 +239,28 @@ export class Daemon {
         failures.push(message);
         this.#failures.set(name, message);
         this.#log.error("Cannot apply the new configuration", { error: message });
-        if (started !== undefined) await this.#startAgain(service, started.section);
+        const old = stopped.get(name);
+        if (old !== undefined) await this.#startAgain(service, old.section, goneBy ?? before);
       }
     }
     return failures;
   }
 
+  /** Whether a service listens where another one of these is to listen. */
+  #isInTheWay(service: Service, others: readonly Service[], config: Config): boolean {
+    const own = this.#started.get(service.name)?.running.addresses ?? [];
+    return others.some((other) => {
+      const section = config.services[other.name];
+      if (other === service || !section?.enabled) return false;
+      return other.addresses(section).some((wanted) => own.some((has) => collide(has, wanted)));
+    });
+  }
+
   /** Starts a service as it ran before, since it cannot run as it should. */
-  async #startAgain(service: Service, section: ServiceConfig): Promise<void> {
-    const services = { ...this.#config.services, [service.name]: section };
+  async #startAgain(service: Service, section: ServiceConfig, goneBy: Config): Promise<void> {
+    const services = { ...goneBy.services, [service.name]: section };
     try {
-      await this.#start(service, { ...this.#config, services });
+      await this.#start(service, { ...goneBy, services });
     } catch (error) {
       this.#log.error("Cannot go back to the old one", { error: (error as Error).message });
     }
@@ -228,11 +270,12 @@ export class Daemon {
     const { name } = service;
     const section = config.services[name];
     if (!section?.enabled) return;
+    this.#goesBy.set(name, config);
     const context: ServiceContext = {
       log: this.#options.createLog(name),
       daemon: this.#view,
-      guard: () => this.#config.guard(name),
-      dataDir: config.daemon.data_dir,
+      guard: () => this.#goesBy.get(name)?.guard(name),
+      dataDir: this.#dataDir,
       storage: (url) => this.#storages.open(url),
     };
     let running: RunningService;

@@ -8,10 +8,9 @@
 import { parse, TomlError } from "smol-toml";
 import * as v from "valibot";
 import { type AuthConfig, createGuards } from "../auth.ts";
-import { formatAddress, isLoopback } from "../net/address.ts";
-import type { Address } from "../net/address.ts";
 import type { Service } from "../service.ts";
 import { nearestWord } from "../nearest_word.ts";
+import { openAddresses, sharedAddresses } from "./addresses.ts";
 import { substitute } from "./environment.ts";
 import { keyLines } from "./key_lines.ts";
 import { type Config, configSchema } from "./schema.ts";
@@ -109,23 +108,6 @@ function toConfig(
   return { daemon, log, storage, services, guard, tokenFiles } as Config;
 }
 
-/** Names the services that other machines could use without a token. */
-function openAddresses(config: Config, services: readonly Service[]): string[] {
-  const faults: string[] = [];
-  for (const { name, addresses } of services) {
-    const section = config.services[name];
-    if (!section?.enabled || section.insecure || config.guard(name) !== undefined) continue;
-    for (const address of addresses(section)) {
-      if (isLoopback(address)) continue;
-      faults.push(
-        `${name}: other machines could connect to ${formatAddress(address)} without a token: ` +
-          `give it one in [auth.tokens], or set ${name}.insecure = true`,
-      );
-    }
-  }
-  return faults;
-}
-
 function parseFile({ file, text }: ConfigSource): Record<string, unknown> {
   try {
     return parse(text);
@@ -170,35 +152,4 @@ function describe(issue: v.BaseIssue<unknown>, path: KeyPath, schema: v.GenericS
   const allowed = issue.type === "strict_object" ? "a section with keys" : issue.message;
   if (issue.input === undefined) return `missing, allowed is ${allowed}`;
   return `found ${JSON.stringify(issue.input)}, allowed is ${allowed}`;
-}
-
-/** Names the services that are to listen on one address. */
-function sharedAddresses(config: Config, services: readonly Service[]): string[] {
-  const faults: string[] = [];
-  const taken: { name: string; address: Address }[] = [];
-  for (const service of services) {
-    const section = config.services[service.name];
-    if (!section?.enabled) continue;
-    for (const address of service.addresses(section)) {
-      const other = taken.find((candidate) => collide(candidate.address, address));
-      if (other !== undefined) {
-        faults.push(
-          `${service.name} and ${other.name} cannot both listen on ${formatAddress(address)}`,
-        );
-      }
-      taken.push({ name: service.name, address });
-    }
-  }
-  return faults;
-}
-
-const ANY_HOST = ["0.0.0.0", "::"];
-
-function collide(a: Address, b: Address): boolean {
-  if (a.transport === "unix" || b.transport === "unix") {
-    return a.transport === "unix" && b.transport === "unix" && a.path === b.path;
-  }
-  if (a.port !== b.port || a.port === 0) return false;
-  return a.hostname === b.hostname || ANY_HOST.includes(a.hostname) ||
-    ANY_HOST.includes(b.hostname);
 }

@@ -54,3 +54,15 @@ export function isLoopback(address: Address): boolean {
   if (address.transport === "unix") return true;
   return /^(localhost|127(\.\d{1,3}){3}|::1)$/i.test(address.hostname);
 }
+
+const ANY_HOST = ["0.0.0.0", "::"];
+
+/** Whether two cannot listen on these addresses at the same time. */
+export function collide(a: Address, b: Address): boolean {
+  if (a.transport === "unix" || b.transport === "unix") {
+    return a.transport === "unix" && b.transport === "unix" && a.path === b.path;
+  }
+  if (a.port !== b.port || a.port === 0) return false;
+  return a.hostname === b.hostname || ANY_HOST.includes(a.hostname) ||
+    ANY_HOST.includes(b.hostname);
+}

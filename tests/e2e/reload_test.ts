@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { formatAddress } from "../../lib/net/address.ts";
+import { TestClient } from "../support/client.ts";
+import { type DaemonProcess, startDaemon, withOthersOff } from "../support/daemon.ts";
+
+const ADMIN = '[admin]\nlisten = "127.0.0.1:0"\n';
+const MEMORY = '[storage]\nurl = "memory:"\n';
+
+/** The sections of echo and kv on ports. */
+function ports(echo: number | string, kv: number | string): string {
+  return `${MEMORY}${ADMIN}[echo]\nlisten = "127.0.0.1:${echo}"\n[kv]\nlisten = "127.0.0.1:${kv}"\n`;
+}
+
+/** Has a daemon take a configuration. */
+async function reload(daemon: DaemonProcess, config: string): Promise<void> {
+  const times = daemon.log.split("msg=Reloaded").length;
+  await Deno.writeTextFile(daemon.configFile, withOthersOff(config));
+  daemon.signal("SIGHUP");
+  await daemon.loggedTimes("msg=Reloaded", times);
+}
+
+async function readiness(daemon: DaemonProcess): Promise<unknown> {
+  const reply = await fetch(`http://${formatAddress(daemon.address("admin"))}/readyz`);
+  return (await reply.json()).reasons;
+}
+
+/** Switches a service as the page does; gives back what came of it. */
+async function switchService(daemon: DaemonProcess, name: string, enabled: boolean) {
+  const origin = `http://${formatAddress(daemon.address("admin"))}`;
+  const reply = await fetch(`${origin}/services/${name}`, {
+    method: "POST",
+    headers: { origin },
+    body: JSON.stringify({ enabled }),
+  });
+  const { message, error } = await reply.json();
+  return { status: reply.status, text: message ?? error };
+}
+
+/** What a service answers to a line. */
+async function ask(daemon: DaemonProcess, service: string, line: string): Promise<string> {
+  using client = await TestClient.connect(daemon.address(service));
+  await client.send(`${line}\n`);
+  return await client.line();
+}
+
+function portOf(daemon: DaemonProcess, service: string): number {
+  const address = daemon.address(service);
+  assert(address.transport === "tcp");
+  return address.port;
+}
+
+Deno.test("reload: services can take each other's place", async () => {
+  await using daemon = await startDaemon({ config: ports(0, 0) });
+  const [echo, kv] = [portOf(daemon, "echo"), portOf(daemon, "kv")];
+  await reload(daemon, ports(kv, echo));
+  assert.deepEqual(await readiness(daemon), []);
+  assert.deepEqual([portOf(daemon, "echo"), portOf(daemon, "kv")], [kv, echo]);
+  assert.equal(await ask(daemon, "echo", "hello"), "hello\n");
+  assert.equal(await ask(daemon, "kv", "PING"), "+PONG\r\n");
+  // The place of one that is switched off is free as well, for one that comes before it.
+  await reload(daemon, ports(echo, 0).replace(/\[kv\][^[]*/, "[kv]\nenabled = false\n"));
+  assert.deepEqual(await readiness(daemon), []);
+  assert.equal(portOf(daemon, "echo"), echo);
+});
+
+Deno.test("reload: going back to what still runs makes it ready again", async () => {
+  await using other = await startDaemon({ config: '[echo]\nlisten = "127.0.0.1:0"\n' });
+  await using daemon = await startDaemon({ config: ports(0, 0) });
+  await reload(daemon, ports(portOf(other, "echo"), 0));
+  assert.match(String(await readiness(daemon)), /^echo: Cannot start echo: .* is taken by another/);
+  await reload(daemon, ports(0, 0));
+  assert.deepEqual(await readiness(daemon), []);
+});
+
+Deno.test("reload: a service that goes on as it was goes on to ask for its token", async () => {
+  await using other = await startDaemon({ config: '[echo]\nlisten = "127.0.0.1:0"\n' });
+  const withToken = `${ADMIN}[echo]\nlisten = "0.0.0.0:0"\n` +
+    '[auth.tokens.people]\nenv = "ECHO_TOKEN"\nservices = ["echo"]\n';
+  const env = { ECHO_TOKEN: "open-sesame" };
+  await using daemon = await startDaemon({ config: withToken, env });
+  assert.equal(await ask(daemon, "echo", "hello"), "ERR AUTH token expected first\n");
+  await reload(daemon, `${ADMIN}[echo]\nlisten = "127.0.0.1:${portOf(other, "echo")}"\n`);
+  assert.match(String(await readiness(daemon)), /is taken by another/);
+  assert.equal(await ask(daemon, "echo", "hello"), "ERR AUTH token expected first\n");
+});
+
+Deno.test("admin: a service that other machines could use without a token is not switched on", async () => {
+  const config = `${MEMORY}${ADMIN}[echo]\nenabled = false\nlisten = "0.0.0.0:0"\n`;
+  await using daemon = await startDaemon({ config });
+  const { status, text } = await switchService(daemon, "echo", true);
+  assert.equal(status, 409);
+  assert.match(text, /^echo: other machines could connect to 0\.0\.0\.0:0 without a token/);
+  assert.equal(daemon.addresses("echo").length, 0);
+});
+
+Deno.test("admin: switching one service leaves another alone that could not be reloaded", async () => {
+  await using other = await startDaemon({ config: '[echo]\nlisten = "127.0.0.1:0"\n' });
+  await using daemon = await startDaemon({ config: ports(0, 0) });
+  await reload(daemon, ports(portOf(other, "echo"), 0));
+  using client = await TestClient.connect(daemon.address("echo"));
+  await client.send("before\n");
+  assert.equal(await client.line(), "before\n");
+  const { status, text } = await switchService(daemon, "kv", false);
+  assert.deepEqual([status, text], [200, "kv is off until the next reload."]);
+  await client.send("after\n");
+  assert.equal(await client.line(), "after\n");
+  assert.match(String(await readiness(daemon)), /^echo: Cannot start echo/);
+  // To switch on what is to run already, and still cannot, is no way to be called ready.
+  assert.equal((await switchService(daemon, "echo", true)).status, 409);
+  assert.match(String(await readiness(daemon)), /^echo: Cannot start echo/);
+});
