@@ -25,7 +25,11 @@ SIGHUP: reads the configuration again; connections of services that it leaves al
   run: async (args) => {
     // Before the first await: the default action of these signals is to end the process.
     using signals = new Signals();
-    return await runDaemon(signals, () => readConfig(args.text("config"), args.texts("set")));
+    // Whatever the daemon is at: a database may let it wait for long before it has even started.
+    return await Promise.race([
+      runDaemon(signals, () => readConfig(args.text("config"), args.texts("set"))),
+      signals.interruptedTwice.then(() => EXIT.INTERRUPTED),
+    ]);
   },
 };
 
@@ -34,7 +38,11 @@ async function runDaemon(signals: Signals, read: () => LoadedConfig): Promise<nu
   const recentLog = new RecentLog();
   const sink = (lines: Uint8Array) => {
     recentLog.add(lines);
-    writeAll(Deno.stderr, lines);
+    try {
+      writeAll(Deno.stderr, lines);
+    } catch {
+      // A full disk costs the line and nothing else: the daemon has other things to do than to log.
+    }
   };
   const options: LogOptions = { ...config.log, sink };
   const log = createLog("daemon", options);
@@ -55,10 +63,9 @@ async function runDaemon(signals: Signals, read: () => LoadedConfig): Promise<nu
   }
   log.info("Draining", { signal });
   await systemd.send("STOPPING=1", "STATUS=Draining");
-  const cut = signals.interruptedTwice.then(() => true);
-  const isCut = await Promise.race([daemon.drain().then(() => false), cut]);
+  await daemon.drain();
   log.info("Stopped");
-  return isCut ? EXIT.INTERRUPTED : EXIT.OK;
+  return EXIT.OK;
 }
 
 async function start(

@@ -3,7 +3,8 @@ import { formatAddress } from "../../lib/net/address.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
 import { spawnDaemon, startDaemon, withOthersOff } from "../support/daemon.ts";
-import { runQuartet } from "../support/quartet.ts";
+import { denoWords, makeTempDirectory, runQuartet } from "../support/quartet.ts";
+import { until } from "../support/within.ts";
 
 const ECHO = '[echo]\nlisten = "127.0.0.1:0"\n';
 
@@ -65,6 +66,44 @@ Deno.test("serve: a second SIGINT stops at once", async () => {
     clearInterval(again);
   }
   await sent;
+});
+
+Deno.test("serve: a second SIGINT stops at once what has not even started", async () => {
+  // Takes connections and never answers, as a database may that is in trouble.
+  using mute = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const url = `postgres://me:secret@127.0.0.1:${mute.addr.port}/db`;
+  const config = `${ECHO}[storage]\nurl = "${url}"\n[kv]\nlisten = "127.0.0.1:0"\n`;
+  await using daemon = await spawnDaemon({ config });
+  await daemon.logged(/msg=Listening service=echo/);
+  const again = setInterval(() => daemon.signal("SIGINT"), 100);
+  try {
+    assert.equal((await daemon.ended()).code, 130);
+  } finally {
+    clearInterval(again);
+  }
+});
+
+Deno.test("serve: a log that cannot be written, as on a full disk, costs its lines and nothing else", async () => {
+  await using directory = await makeTempDirectory();
+  const file = `${directory.path}/quartet.toml`;
+  const path = `${directory.path}/echo.sock`;
+  await Deno.writeTextFile(file, withOthersOff(`[echo]\nlisten = "unix:${path}"\n`));
+  const child = new Deno.Command("sh", {
+    args: ["-c", 'exec "$0" "$@" 2> /dev/full', Deno.execPath(), ...denoWords(), "serve"]
+      .concat("--config", file),
+    cwd: directory.path,
+    stdin: "null",
+    stdout: "null",
+  }).spawn();
+  try {
+    await until("it listens", () => Deno.stat(path).then(() => true, () => false));
+    using client = await TestClient.connect({ transport: "unix", path });
+    await echo(client, "hello");
+    client.close();
+  } finally {
+    child.kill("SIGTERM");
+  }
+  assert.equal((await child.status).code, 0);
 });
 
 Deno.test("serve: a Ctrl-C that arrives twice, as through deno task, is one and drains", async () => {
