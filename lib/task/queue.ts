@@ -7,7 +7,7 @@
  */
 
 import type { MaybePromise } from "../storage/store.ts";
-import type { Value } from "../storage/value.ts";
+import { latin1From, type Value } from "../storage/value.ts";
 import type { QueueFigures } from "./figures.ts";
 
 /** The number of a job: from 1, never given out twice, at most 2^53 - 1. */
@@ -253,6 +253,13 @@ export const MIN_TTR_MS = 1000;
 
 /** A reason is kept up to so many characters. */
 export const MAX_REASON_LENGTH = 1000;
+
+/** A reason, as much of it as is kept. */
+export function reasonText(reason: Value): string {
+  if (typeof reason === "string") return reason.slice(0, MAX_REASON_LENGTH);
+  // Cut before it is a text: a part of a long text keeps all of it in memory.
+  return latin1From(reason, 0, Math.min(reason.length, MAX_REASON_LENGTH));
+}
 
 /** The delay after a failure in a tube that has no backoff of its own. */
 export const FAILURE_BACKOFF_MS = 1000;

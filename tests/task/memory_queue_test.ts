@@ -50,6 +50,28 @@ Deno.test("MemoryQueue: a reserve that waits is told when the last second of a j
   assert.equal(queue.stats().waiting, 0);
 });
 
+Deno.test("MemoryQueue: keys and reasons count, and of a long reason only what is kept", async () => {
+  const { queue } = manual({ limits: { maxBytes: 4 * 1024 ** 2 } });
+  const client = queue.connect();
+  const { bytes } = queue.stats();
+  const before = Deno.memoryUsage().heapUsed;
+  for (let i = 0; i < 2000; i++) {
+    const put = await client.putUnique(`${i}`.padStart(200, "k"), spec("x", { delayMs: 60_000 }));
+    assert(typeof put === "object");
+    assert(await client.reserveJob(put.id));
+    assert.equal(await client.fail(put.id, new Uint8Array(65_000).fill(65 + i % 20)), "RELEASED");
+  }
+  const { jobs } = queue;
+  assert.equal(jobs.get(1)!.reason.length, 1000);
+  assert.equal(queue.stats().bytes - bytes, 2000 * (512 + 1 + 200 + 1000));
+  // All that was sent is 130 MB.
+  assert(Deno.memoryUsage().heapUsed - before < 60e6, "long reasons are kept");
+  for (let refused = false; !refused;) refused = await client.put(spec("")) === "OUT_OF_MEMORY";
+  assert(queue.stats().bytes <= 4 * 1024 ** 2);
+  for (const id of [...jobs.keys()]) await client.delete(id);
+  assert.equal(queue.stats().bytes, 0);
+});
+
 Deno.test("MemoryQueue: waiting clients are served in the order in which they came", async () => {
   const { queue } = manual();
   const producer = queue.connect();

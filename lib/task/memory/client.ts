@@ -1,4 +1,4 @@
-import { type Value, valueText } from "../../storage/value.ts";
+import type { Value } from "../../storage/value.ts";
 import {
   FAILURE_BACKOFF_MS,
   type GivenBack,
@@ -112,7 +112,7 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
   putUnique(key: string, spec: JobSpec): { id: JobId; existed: boolean } | Refusal {
     const existing = this.#used.keys.get(key);
     if (existing !== undefined) return { id: this.#told(existing).id, existed: true };
-    const refusal = this.#queue.refusal([spec]);
+    const refusal = this.#queue.refusal([spec], key);
     if (refusal !== undefined) return refusal;
     return { id: this.#told(this.#queue.insert(this.#used, spec, key)).id, existed: false };
   }
@@ -187,7 +187,7 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
     job.releases++;
     const became = this.#queue.giveBack(
       job,
-      valueText(reason),
+      reason,
       backoffDelayMs(backoffMs || FAILURE_BACKOFF_MS, maxBackoffMs, job.attempts + 1),
     );
     this.#told(job);
@@ -199,8 +199,7 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
     if (job === null) return false;
     this.#queue.take(job);
     job.priority = priority;
-    job.reason = reason;
-    this.#queue.buryJob(job);
+    this.#queue.buryJob(job, reason);
     this.#told(job);
     return true;
   }

@@ -5,6 +5,9 @@ import type { Linked } from "./list.ts";
 import type { Timed } from "./timers.ts";
 import type { Tube } from "./tube.ts";
 
+/** What the queue needs for a job besides its texts, in bytes; measured with a million of them. */
+export const JOB_OVERHEAD_BYTES = 512;
+
 /** Who wants to know what becomes of a job. */
 export interface Watcher {
   /** The job is done, deleted or buried. */
@@ -68,6 +71,11 @@ export class Job implements Timed, Linked<Job> {
     this.body = fields.body;
     this.createdAt = fields.createdAt;
     this.key = fields.key;
+  }
+
+  /** How many bytes of memory it takes, about. */
+  get bytes(): number {
+    return this.body.length + this.key.length + this.reason.length + JOB_OVERHEAD_BYTES;
   }
 
   /** Its figures. */

@@ -7,24 +7,21 @@ import {
   type GivenBack,
   type JobId,
   type JobSpec,
-  MAX_REASON_LENGTH,
   MIN_TTR_MS,
   type Queue,
   type QueueClient,
   type QueueOptions,
   type QueueStats,
+  reasonText,
   type Refusal,
   URGENT_PRIORITY,
 } from "../queue.ts";
 import { MemoryClient } from "./client.ts";
-import { Job } from "./job.ts";
+import { Job, JOB_OVERHEAD_BYTES } from "./job.ts";
 import { type Journal, NO_JOURNAL } from "./journal.ts";
 import { Result, Results } from "./results.ts";
 import { Timers } from "./timers.ts";
 import { Tube } from "./tube.ts";
-
-/** What the queue needs for a job besides its body, in bytes; measured with a million of them. */
-const JOB_OVERHEAD_BYTES = 512;
 
 /** Ids are taken from the journal in blocks of so many. */
 const ID_BLOCK = 10_000;
@@ -143,10 +140,10 @@ export class MemoryQueue implements Queue {
   // Jobs
 
   /** Why no more jobs are taken now, or `undefined`. */
-  refusal(specs: readonly JobSpec[]): Refusal | undefined {
+  refusal(specs: readonly JobSpec[], key = ""): Refusal | undefined {
     if (this.draining) return "DRAINING";
     let bytes = 0;
-    for (const spec of specs) bytes += spec.body.length + JOB_OVERHEAD_BYTES;
+    for (const spec of specs) bytes += spec.body.length + key.length + JOB_OVERHEAD_BYTES;
     const { maxJobs } = this.#options.limits;
     if (this.jobs.size + specs.length > maxJobs || !this.#makeRoom(bytes)) return "OUT_OF_MEMORY";
   }
@@ -218,7 +215,8 @@ export class MemoryQueue implements Queue {
   }
 
   /** Buries a job that was taken. */
-  buryJob(job: Job): void {
+  buryJob(job: Job, reason: Value): void {
+    this.#setReason(job, reason);
     job.state = "buried";
     job.buries++;
     job.tube.buried.push(job);
@@ -231,14 +229,14 @@ export class MemoryQueue implements Queue {
    * Gives a job back that was taken from its worker, which came to nothing: after the tube's
    * backoff if that is longer than the delay, or to the buried ones if it was tried too often.
    */
-  giveBack(job: Job, reason: string, delayMs: number): GivenBack {
+  giveBack(job: Job, reason: Value, delayMs: number): GivenBack {
     const { maxAttempts, backoffMs, maxBackoffMs } = job.tube.rules;
     job.attempts++;
-    job.reason = reason.slice(0, MAX_REASON_LENGTH);
     if (maxAttempts > 0 && job.attempts >= maxAttempts) {
-      this.buryJob(job);
+      this.buryJob(job, reason);
       return "BURIED";
     }
+    this.#setReason(job, reason);
     this.enqueue(job, Math.max(delayMs, backoffDelayMs(backoffMs, maxBackoffMs, job.attempts)));
     return "RELEASED";
   }
@@ -252,7 +250,7 @@ export class MemoryQueue implements Queue {
 
   /** Whether a job can be swapped for a result of so many bytes. */
   hasRoomForResult(job: Job, bytes: number): boolean {
-    return this.#makeRoom(bytes - job.body.length);
+    return this.#makeRoom(bytes + JOB_OVERHEAD_BYTES - job.bytes);
   }
 
   /** Lets a job go that was taken: it is done, and here is its result. */
@@ -355,8 +353,14 @@ export class MemoryQueue implements Queue {
 
   #add(job: Job): void {
     this.jobs.set(job.id, job);
-    this.#bytes += job.body.length + JOB_OVERHEAD_BYTES;
+    this.#bytes += job.bytes;
     if (job.key !== "") job.tube.keys.set(job.key, job);
+  }
+
+  #setReason(job: Job, reason: Value): void {
+    this.#bytes -= job.reason.length;
+    job.reason = reasonText(reason);
+    this.#bytes += job.reason.length;
   }
 
   #place(job: Job, delayMs: number, now: number): void {
@@ -379,7 +383,7 @@ export class MemoryQueue implements Queue {
   #forget(job: Job): void {
     const { tube } = job;
     this.jobs.delete(job.id);
-    this.#bytes -= job.body.length + JOB_OVERHEAD_BYTES;
+    this.#bytes -= job.bytes;
     if (job.key !== "") tube.keys.delete(job.key);
     this.serve(tube);
     this.leaveTube(tube);

@@ -1,9 +1,9 @@
-import { latin1From, type Value, valueText } from "../../storage/value.ts";
+import { latin1From, type Value } from "../../storage/value.ts";
 import {
   backoffDelayMs,
   type GivenBack,
   type JobId,
-  MAX_REASON_LENGTH,
+  reasonText,
   type TubeRules,
 } from "../queue.ts";
 import { joinValues } from "../../storage/postgres_rows.ts";
@@ -65,7 +65,7 @@ export class LockedJob {
 
   /** Buries it. */
   bury(reason?: Value): void {
-    if (reason !== undefined) this.#reason = valueText(reason).slice(0, MAX_REASON_LENGTH);
+    if (reason !== undefined) this.#reason = reasonText(reason);
     this.#moveTo(STATE.buried);
     this.row.buries++;
     this.row.due_at = this.row.now;
@@ -99,7 +99,7 @@ export class LockedJob {
       this.bury(reason);
       return "BURIED";
     }
-    this.#reason = valueText(reason).slice(0, MAX_REASON_LENGTH);
+    this.#reason = reasonText(reason);
     const backoffMs = backoffDelayMs(rules.backoffMs, rules.maxBackoffMs, attempts);
     this.enqueue(Math.max(delayMs, backoffMs));
     return "RELEASED";
