@@ -12,7 +12,7 @@ export const MAX_INT64 = 2n ** 63n - 1n;
 export const MIN_INT64 = -(2n ** 63n);
 
 /** `-9223372036854775808` has so many characters. */
-const MAX_CHARS = 20;
+export const MAX_INT64_CHARS = 20;
 
 /** Texts of up to so many characters are exact as a `number`. */
 const MAX_EXACT_CHARS = 15;
@@ -24,7 +24,7 @@ const MAX_EXACT_CHARS = 15;
  */
 export function parseInt64(text: string): Int64 | undefined {
   const { length } = text;
-  if (length === 0 || length > MAX_CHARS) return undefined;
+  if (length === 0 || length > MAX_INT64_CHARS) return undefined;
   const negative = text.charCodeAt(0) === 0x2d;
   const first = negative ? 1 : 0;
   let value = 0;

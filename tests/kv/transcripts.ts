@@ -181,6 +181,8 @@ export const TRANSCRIPTS: Record<string, Exchange[]> = {
     ["RANDOMKEY", bulk("a")],
     ["OBJECT ENCODING a", bulk("int")],
     ["OBJECT ENCODING nokey", NIL],
+    ["SET a 9223372036854775808", OK],
+    ["OBJECT ENCODING a", bulk("embstr")],
     ["OBJECT REFCOUNT a", ONE],
   ],
   "databases": [

@@ -7,7 +7,7 @@
 import type { Transaction } from "../../storage/store.ts";
 import { valueText } from "../../storage/value.ts";
 import { addDecimals, isDecimal } from "../long_double.ts";
-import { addInt64, type Int64, negateInt64, parseInt64 } from "../numbers.ts";
+import { addInt64, type Int64, MAX_INT64_CHARS, negateInt64, parseInt64 } from "../numbers.ts";
 import type { Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import { integer, placeOf } from "./arguments.ts";
@@ -21,9 +21,6 @@ import {
 } from "./errors.ts";
 
 const group = "string";
-
-/** The longest text of a whole number. */
-const MAX_INT64_CHARS = 20;
 
 /**
  * Adds to the whole number that a key holds, 0 where there is none. What it holds next keeps its

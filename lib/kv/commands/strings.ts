@@ -7,6 +7,7 @@
 import type { Place, Store } from "../../storage/store.ts";
 import { sameValue, type Value, valueText } from "../../storage/value.ts";
 import { asReply } from "../failures.ts";
+import { MAX_INT64_CHARS, parseInt64 } from "../numbers.ts";
 import { CommandError, OK, type Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import {
@@ -215,7 +216,7 @@ function strlen(request: Request, { db }: CommandContext): KeyWork {
 
 /** The encoding that Redis would pick for a value that was just set. */
 export function encodingOf(value: Value): string {
-  if (value.length <= 20 && /^(0|-?[1-9]\d*)$/.test(valueText(value))) return "int";
+  if (value.length <= MAX_INT64_CHARS && parseInt64(valueText(value)) !== undefined) return "int";
   return value.length <= 44 ? "embstr" : "raw";
 }
 
