@@ -11,6 +11,7 @@ import { printError, writeAll } from "./terminal.ts";
 const DEFAULT_WAIT = "10s";
 const PROMPT = "> ";
 const READ_BYTES = 64 * 1024;
+const NEWLINE = 10;
 
 /** How long a server may take to answer a token, and how long that answer may be. */
 const LOGIN_TIMEOUT_MS = 10_000;
@@ -43,8 +44,9 @@ export const client: Command = {
   ],
   details: `The address may be unix:/path as well.
 
-At a terminal: "exit" or Ctrl-D leaves. Else everything from standard input is sent, and the
-answers are printed until the server closes the connection, or --wait is over.`,
+At a terminal: "exit" or Ctrl-D leaves. Else everything from standard input is sent as it is, with
+a newline behind the last line, and the answers are printed until the server closes the connection,
+or --wait is over.`,
   run: async (args) => {
     const address = addressArgument(args.positionals[0]!);
     const wait = args.text("wait") ?? DEFAULT_WAIT;
@@ -90,10 +92,7 @@ async function logIn(conn: Deno.Conn, token: string): Promise<void> {
 async function sendAll(conn: Deno.Conn, waitMs: number): Promise<void> {
   const ended = new AbortController();
   const printed = printAnswers(conn, (bytes) => writeAll(Deno.stdout, bytes), ended);
-  const lines = Deno.stdin.readable
-    .pipeThrough(new TextDecoderStream())
-    .pipeThrough(new TextLineStream());
-  await sendLines(conn, lines, ended.signal);
+  await send(conn, Deno.stdin.readable, ended.signal);
   try {
     await deadline(printed, waitMs);
   } catch (error) {
@@ -121,7 +120,7 @@ async function converse(conn: Deno.Conn): Promise<void> {
       .pipeThrough(new TextLineStream());
     const printed = printAnswers(conn, (bytes) => editor.show(bytes), ended);
     const end = AbortSignal.any([ended.signal, stopped.signal]);
-    await Promise.race([sendLines(conn, untilExit(lines), end), printed]);
+    await Promise.race([send(conn, untilExit(lines), end), printed]);
   } finally {
     editor.close();
     Deno.stdin.setRaw(false);
@@ -130,24 +129,29 @@ async function converse(conn: Deno.Conn): Promise<void> {
   if (ended.signal.aborted) printError("The server has closed the connection.");
 }
 
-async function* untilExit(lines: AsyncIterable<string>): AsyncGenerator<string> {
+async function* untilExit(lines: AsyncIterable<string>): AsyncGenerator<Uint8Array> {
   for await (const line of lines) {
     if (line.trim() === "exit") return;
-    yield line;
+    yield encoder.encode(`${line}\n`);
   }
 }
 
-/** Sends lines, and says that there are no more, unless the server ends the connection before. */
-async function sendLines(
+/**
+ * Sends bytes, ends their last line, and says that there are no more, unless the server ends the
+ * connection before.
+ */
+async function send(
   conn: Deno.Conn,
-  lines: AsyncIterable<string>,
+  input: AsyncIterable<Uint8Array>,
   ended: AbortSignal,
 ): Promise<void> {
+  let last = NEWLINE;
   try {
-    for await (const line of abortable(lines, ended)) {
-      const bytes = encoder.encode(`${line}\n`);
+    for await (const bytes of abortable(input, ended)) {
       for (let sent = 0; sent < bytes.length;) sent += await conn.write(bytes.subarray(sent));
+      last = bytes.at(-1) ?? last;
     }
+    if (last !== NEWLINE) await conn.write(Uint8Array.of(NEWLINE));
     await conn.closeWrite();
   } catch (error) {
     if (error !== ended.reason && !isConnectionEnd(error)) throw error;

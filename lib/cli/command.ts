@@ -16,7 +16,7 @@ export interface CommandOption {
 export interface CommandArguments {
   /** Words that are no options. */
   positionals: string[];
-  /** What follows a `--`. */
+  /** What follows a `--`, if the command takes it. */
   rest: string[];
   /** Whether a switch was given. */
   flag(name: string): boolean;
@@ -35,7 +35,7 @@ export interface Command {
   readonly usage: string;
   /** How many words that are no options it takes: at least and at most. */
   readonly positionals: readonly [min: number, max: number];
-  /** Whether it takes words after a `--`. @default {false} */
+  /** Whether words after a `--` are something else than those before. @default {false} */
   readonly takesRest?: boolean;
   readonly options: readonly CommandOption[];
   /** More for its own help: paragraphs below the options. */
@@ -107,10 +107,10 @@ export function parseCommandLine(command: Command, words: readonly string[]): Co
   }
   const [min, max] = command.positionals;
   const positionals = parsed._.map(String);
-  const rest = parsed["--"] ?? [];
+  const rest = command.takesRest ? parsed["--"] ?? [] : [];
+  if (!command.takesRest) positionals.push(...parsed["--"] ?? []);
   if (positionals.length < min) throw new UsageError("something is missing");
   if (positionals.length > max) throw new UsageError(`unexpected "${positionals[max]}"`);
-  if (rest.length > 0 && !command.takesRest) throw new UsageError(`unexpected "-- ${rest[0]}"`);
   return {
     positionals,
     rest,

@@ -1,5 +1,5 @@
-import { TextLineStream } from "@std/streams/text-line-stream";
 import { parseDuration } from "../config/values.ts";
+import { LineReader } from "../net/line_reader.ts";
 import { BeanstalkClient, ConnectionLostError, type Reply } from "../task/beanstalk/client.ts";
 import { type Command, type CommandArguments, CommandError, EXIT, UsageError } from "./command.ts";
 import { addressArgument, dial } from "./dial.ts";
@@ -15,6 +15,9 @@ const MAX_U32 = 2 ** 32 - 1;
 
 /** So many lines are on their way at a time. */
 const WINDOW = 1000;
+
+/** No body can be longer, whatever the server takes. */
+const MAX_LINE_BYTES = 1024 * 1024 * 1024;
 
 /** `quartet put`: puts jobs into a queue. */
 export const put: Command = {
@@ -36,7 +39,9 @@ export const put: Command = {
     { name: "retry", help: "tries again for half a minute if there is no server yet" },
     ...SERVER_OPTIONS,
   ],
-  details: `Without BODY, or with "-", the body is read from standard input.
+  details:
+    `Without BODY, or with "-", the body is read from standard input. One that begins with a dash
+comes behind "--".
 With --lines --wait the results come in the order of the lines. If a job is buried, its reason goes
 to standard error, the line of its result is empty, and the exit code is 1.`,
   run: async (args) => {
@@ -125,14 +130,10 @@ async function putLines(
   command: PutCommand,
   wait: boolean,
 ): Promise<number> {
-  const lines = Deno.stdin.readable
-    .pipeThrough(new TextDecoderStream())
-    .pipeThrough(new TextLineStream());
   const progress = new LinesProgress();
   let exitCode: number = EXIT.OK;
 
-  async function putLine(line: string): Promise<string | Uint8Array> {
-    const body = new TextEncoder().encode(line);
+  async function putLine(body: Uint8Array): Promise<string | Uint8Array> {
     const id = idOf(await producer.ask(command(body), body));
     return wait ? resultOf(await waiter.ask(waitCommand(id))) : new TextEncoder().encode(id);
   }
@@ -151,7 +152,7 @@ async function putLines(
   const flying: Promise<string | Uint8Array>[] = [];
   let printed = 0;
   try {
-    for await (const line of lines) {
+    for await (const line of linesOf(Deno.stdin)) {
       progress.more();
       const answer = putLine(line);
       // It is looked at in its turn; until then it must not count as unhandled.
@@ -164,6 +165,21 @@ async function putLines(
     await progress.stop();
   }
   return exitCode;
+}
+
+/**
+ * The lines of an input, whatever their bytes.
+ *
+ * @throws {CommandError} If one is longer than any job.
+ */
+async function* linesOf(input: Pick<typeof Deno.stdin, "read">): AsyncGenerator<Uint8Array> {
+  const reader = new LineReader(input, { maxLineBytes: MAX_LINE_BYTES });
+  for (let batch = await reader.read(); batch !== null; batch = await reader.read()) {
+    for (let line = 0; line < batch.count; line++) {
+      if (batch.isTooLong(line)) throw new CommandError("Cannot put a job: its line is too long");
+      yield batch.line(line).slice();
+    }
+  }
 }
 
 /** @throws {CommandError} If the job was not taken. */

@@ -52,6 +52,15 @@ async function runCommand(command: Command, words: readonly string[]): Promise<n
       printError(error.message);
       return error.exitCode;
     }
+    if (isSystemError(error)) {
+      printError(`quartet ${command.name}: ${error.message}`);
+      return EXIT.FAILED;
+    }
     throw error;
   }
+}
+
+/** Whether the operating system has refused something, such as to read a directory from a pipe. */
+function isSystemError(error: unknown): error is Error {
+  return error instanceof Error && "code" in error && /^E[A-Z0-9]+$/.test(String(error.code));
 }

@@ -39,7 +39,7 @@ Deno.test("client: sends standard input and prints the answers until the server 
   const { code, stdout, stderr } = await runQuartet(["client", address], {
     stdin: "one\r\ntwo\n\nlast without a newline",
   });
-  assert.equal(stdout, "one\ntwo\n\nlast without a newline\n");
+  assert.equal(stdout, "one\r\ntwo\n\nlast without a newline\n");
   assert.equal(stderr, "");
   assert.equal(code, 0);
 });
@@ -68,6 +68,36 @@ Deno.test("client: prints bytes as they come", async () => {
     stdin: "null",
   }).output();
   assert.deepEqual(output.stdout, bytes);
+});
+
+Deno.test("client: sends bytes as they are, and ends the last line", async () => {
+  const bytes = Uint8Array.from({ length: 256 }, (_, index) => index);
+  const marked = Uint8Array.of(0xef, 0xbb, 0xbf, ...bytes);
+  const sent = Promise.withResolvers<Uint8Array>();
+  using server = serve(async (conn) => {
+    sent.resolve(await new Response(conn.readable).bytes());
+  });
+  await runQuartet(["client", server.address], { stdin: marked });
+  assert.deepEqual(await within(10_000, "the input", sent.promise), Uint8Array.of(...marked, 10));
+});
+
+Deno.test({
+  name: "client: what the system does not read or write is said in a line",
+  ignore: Deno.build.os !== "linux",
+  fn: async () => {
+    await using daemon = await startDaemon({ config: ECHO });
+    const client = [...denoWords(), "client", formatAddress(daemon.address("echo"))];
+    for (const redirection of ["</", ">/dev/full"]) {
+      const { code, stderr } = await new Deno.Command("sh", {
+        args: ["-c", `echo hello | "$@" ${redirection}`, "sh", Deno.execPath(), ...client],
+        cwd: daemon.directory,
+        env: { NO_COLOR: "1" },
+        signal: AbortSignal.timeout(60_000),
+      }).output();
+      assert.match(new TextDecoder().decode(stderr), /^quartet client: [^\n]+\n$/);
+      assert.equal(code, 1);
+    }
+  },
 });
 
 Deno.test("client: --wait ends it when the server does not close", async () => {

@@ -23,7 +23,7 @@ class Run implements AsyncDisposable {
   stderr = "";
   #over = false;
 
-  constructor(args: string[], input?: string) {
+  constructor(args: string[], input?: string | Uint8Array) {
     this.child = new Deno.Command(Deno.execPath(), {
       args: ["run", "--frozen", `--config=${ROOT}deno.json`, "-A", `${ROOT}main.ts`, ...args],
       env: { NO_COLOR: "1" },
@@ -43,10 +43,11 @@ class Run implements AsyncDisposable {
     await this.finished;
   }
 
-  async #finish(input?: string): Promise<Finished> {
+  async #finish(input?: string | Uint8Array): Promise<Finished> {
     if (input !== undefined) {
       const writer = this.child.stdin.getWriter();
-      await writer.write(new TextEncoder().encode(input)).catch(() => {});
+      const bytes = typeof input === "string" ? new TextEncoder().encode(input) : input;
+      await writer.write(bytes).catch(() => {});
       await writer.close().catch(() => {});
     }
     const errors = (async () => {
@@ -88,6 +89,19 @@ Deno.test("quartet work: runs a command a job, with the body and the environment
   await using _worker = new Run(["work", at(door), "--", "sh", "-c", script]);
   await using producer = new Run(["put", at(door), "--wait", "hello"]);
   assert.deepEqual(await producer.result, { code: 0, stdout: "1 default 1 hello\n", stderr: "" });
+});
+
+Deno.test("quartet put: takes lines of any bytes, and a body that begins with a dash", async () => {
+  await using door = await openDoor();
+  const bytes = Uint8Array.of(0xef, 0xbb, 0xbf, 0, 0xff, 13, 10, 0x80, 10);
+  await using lines = new Run(["put", at(door), "--lines"], bytes);
+  assert.equal((await lines.result).stdout, "1\n2\n");
+  await using number = new Run(["put", at(door), "--", "-5"]);
+  assert.equal((await number.result).stdout, "3\n");
+  const client = door.queue.connect();
+  const bodies = [];
+  for (let count = 0; count < 3; count++) bodies.push((await reserve(client)).body);
+  assert.deepEqual(bodies, ["\xef\xbb\xbf\0\xff", "\x80", "-5"]);
 });
 
 Deno.test("quartet put: a job that fails for good says why", async () => {

@@ -19,7 +19,7 @@ export function denoWords(bundle?: string): string[] {
 /** Runs a quartet command to its end. */
 export async function runQuartet(
   words: string[],
-  options: { stdin?: string; env?: Record<string, string>; entry?: string } = {},
+  options: { stdin?: string | Uint8Array; env?: Record<string, string>; entry?: string } = {},
 ): Promise<{ code: number; stdout: string; stderr: string }> {
   await using directory = await makeTempDirectory();
   const child = new Deno.Command(Deno.execPath(), {
@@ -33,7 +33,9 @@ export async function runQuartet(
   }).spawn();
   const writer = child.stdin.getWriter();
   // A command that ends without reading its input closes the pipe.
-  await writer.write(new TextEncoder().encode(options.stdin ?? "")).catch(() => {});
+  const { stdin = "" } = options;
+  const input = typeof stdin === "string" ? new TextEncoder().encode(stdin) : stdin;
+  await writer.write(input).catch(() => {});
   await writer.close().catch(() => {});
   const { code, stdout, stderr } = await child.output();
   const decoder = new TextDecoder();
