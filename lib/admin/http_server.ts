@@ -8,9 +8,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import type { Log } from "../log.ts";
 import type { Address } from "../net/address.ts";
 import { listenError, removeDeadSocket, removeSocketFile } from "../net/bind.ts";
+import { ClientCertificates } from "../net/client_certificates.ts";
 import type { ListenerStats } from "../net/listener_stats.ts";
 import { readTlsFiles, type TlsFiles } from "../net/tls.ts";
 import { EventStream } from "./event_stream.ts";
@@ -91,6 +93,8 @@ export class HttpServer {
 
   readonly #server: Server | TlsServer;
   readonly #options: HttpServerOptions;
+  /** Decides about clients where those need a certificate. */
+  readonly #certificates = new ClientCertificates();
   readonly #sockets = new Set<Socket>();
   readonly #streams = new Set<EventStream>();
   /** How many answers are on their way to a connection. */
@@ -112,9 +116,10 @@ export class HttpServer {
       keepAliveTimeout: KEEP_ALIVE_MS,
     };
     const { tls, requestTimeoutMs: handshakeTimeout } = options;
-    const server = tls === undefined
+    const context = tls && readContext(tls);
+    const server = context === undefined
       ? createServer(limits)
-      : createTlsServer({ ...limits, handshakeTimeout, ...readTlsFiles(tls) });
+      : createTlsServer({ ...limits, handshakeTimeout, ...context });
     const listening = Promise.withResolvers<void>();
     server.once("error", (cause) => listening.reject(listenError(address, cause)));
     const bound = () => listening.resolve();
@@ -123,7 +128,9 @@ export class HttpServer {
       server.listen(address.path, bound);
     } else server.listen(address.port, address.hostname, bound);
     await listening.promise;
-    return new HttpServer(server, address, options);
+    const http = new HttpServer(server, address, options);
+    http.#certificates.trust(context?.ca);
+    return http;
   }
 
   private constructor(server: Server | TlsServer, address: Address, options: HttpServerOptions) {
@@ -137,6 +144,7 @@ export class HttpServer {
     server.on("connection", (socket: Socket) => this.#count(socket));
     server.on("clientError", (_: Error, socket: Socket) => socket.destroy());
     server.on("request", (request, response) => this.#serve(request, response));
+    if (options.tls?.clientCa !== undefined) this.#checkCertificates(server as TlsServer);
   }
 
   /**
@@ -146,7 +154,10 @@ export class HttpServer {
    */
   reloadTls(): void {
     const { tls } = this.#options;
-    if (tls !== undefined) (this.#server as TlsServer).setSecureContext(readTlsFiles(tls));
+    if (tls === undefined) return;
+    const context = readContext(tls);
+    (this.#server as TlsServer).setSecureContext(context);
+    this.#certificates.trust(context.ca);
   }
 
   /** What has been counted so far. */
@@ -177,6 +188,26 @@ export class HttpServer {
     await closed;
     if (this.address.transport === "unix") removeSocketFile(this.address.path);
     deadline.removeEventListener("abort", cut);
+  }
+
+  /** Sees to it that clients without a certificate that is in order get no answer. */
+  #checkCertificates(server: TlsServer): void {
+    const report = ({ message: reason }: Error) => {
+      // Of a handshake that has failed, Deno does not know any more whose it was.
+      this.#options.log.warn("Client has no good certificate", { reason });
+    };
+    server.prependListener("secureConnection", (socket: TLSSocket) => {
+      try {
+        this.#certificates.check(socket);
+      } catch (error) {
+        report(error as Error);
+        socket.destroy();
+      }
+    });
+    server.on("tlsClientError", (error, socket) => {
+      const fault = this.#certificates.fault(error, socket);
+      if (fault !== undefined) report(fault);
+    });
   }
 
   #count(socket: Socket): void {
@@ -283,4 +314,10 @@ export class HttpServer {
       stream.end();
     }
   }
+}
+
+/** What `node:https` takes, of the files of TLS. */
+function readContext(files: TlsFiles) {
+  const { clientCa: ca, ...pems } = readTlsFiles(files);
+  return { ...pems, ca, requestCert: ca !== undefined, rejectUnauthorized: ca !== undefined };
 }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { tlsFiles } from "../config/service_keys.ts";
 import { connectionMetrics } from "../net/listener_stats.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
 import { Access } from "./access.ts";
@@ -51,7 +52,7 @@ async function start(config: AdminConfig, context: ServiceContext): Promise<Runn
     const server = await HttpServer.listen(config.listen, {
       maxClients: config.max_clients,
       maxClientsPerAddress: config.max_clients_per_address,
-      tls: config.tls,
+      tls: config.tls && tlsFiles(config.tls),
       requestTimeoutMs: config.request_timeout,
       maxBodyBytes: config.max_body,
       headers: SECURITY_HEADERS,

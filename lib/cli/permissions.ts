@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import type { Config } from "../config/schema.ts";
+import type { TlsKeys } from "../config/service_keys.ts";
 import { type Address, formatAddress } from "../net/address.ts";
 import { SERVICES } from "../services.ts";
 import { parseStorageUrl } from "../storage/url.ts";
@@ -59,8 +60,10 @@ export function permissionFlags(
     for (const url of needs.storages ?? []) addStorage(url ?? config.storage.url);
     for (const path of [...needs.reads ?? [], ...needs.writes ?? []]) reads.add(resolve(path));
     for (const path of needs.writes ?? []) writes.add(resolve(path));
-    const { tls } = section as { tls?: { cert: string; key: string } };
-    if (tls !== undefined) [tls.cert, tls.key].forEach((path) => reads.add(resolve(path)));
+    const { tls } = section as { tls?: TlsKeys };
+    if (tls !== undefined) {
+      for (const path of [tls.cert, tls.key, tls.client_ca ?? []].flat()) reads.add(resolve(path));
+    }
   }
   for (const path of config.tokenFiles) reads.add(resolve(path));
 

@@ -7,9 +7,10 @@
 import { type Address, collide, formatAddress, isLoopback } from "../net/address.ts";
 import type { Service } from "../service.ts";
 import type { Config } from "./schema.ts";
+import type { TlsKeys } from "./service_keys.ts";
 
 /**
- * Names the services that other machines could use without a token.
+ * Names the services that other machines could use without a token or a certificate.
  *
  * @returns A fault each; none if all is well.
  */
@@ -18,6 +19,7 @@ export function openAddresses(config: Config, services: readonly Service[]): str
   for (const { name, addresses } of services) {
     const section = config.services[name];
     if (!section?.enabled || section.insecure || config.guard(name) !== undefined) continue;
+    if ((section as { tls?: TlsKeys }).tls?.client_ca !== undefined) continue;
     for (const address of addresses(section)) {
       if (isLoopback(address)) continue;
       faults.push(

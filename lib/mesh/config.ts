@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { CERTIFICATE_KEYS, SERVICE_KEYS } from "../config/service_keys.ts";
+import { SERVICE_KEYS, TLS_KEYS } from "../config/service_keys.ts";
 import { address, choice, count, duration, size, text } from "../config/values.ts";
 import { MAX_MEMORY_BYTES, MIN_MEMORY_BYTES } from "./slot_budget.ts";
 import { MAX_NODES } from "./splitters.ts";
@@ -10,7 +10,7 @@ const DAY_MS = 86_400_000;
 const meshSchema = v.strictObject({
   ...SERVICE_KEYS,
   /** Also for the links of the mesh; `ca` is what other nodes are recognised by. */
-  tls: v.optional(v.strictObject({ ...CERTIFICATE_KEYS, ca: v.optional(text()) })),
+  tls: v.optional(v.strictObject({ ...TLS_KEYS, ca: v.optional(text()) })),
   listen: v.optional(address(), "127.0.0.1:8083"),
   node: v.optional(count({ max: MAX_NODES - 1 }), 0),
   nodes: v.optional(

@@ -186,26 +186,30 @@ export class Connection {
    */
   async finish(lastWords = this.#timedOut ? this.timeoutReply : undefined): Promise<void> {
     if (this.#closed) return;
-    if (!this.#peerEnded) {
-      const limit = setTimeout(() => this.close(), LINGER_MS);
-      try {
-        if (lastWords !== undefined) await this.write(lastWords);
-        await this.#conn.closeWrite();
-        let discarded = await (this.#socketRead ?? 0);
-        const scratch = new Uint8Array(4096);
-        let total = 0;
-        while (discarded !== null && total < LINGER_MAX_BYTES && !this.#peerEnded) {
-          total += discarded;
-          discarded = await this.#conn.read(scratch);
-        }
-      } catch (error) {
-        // The peer went first or the limit has passed; anything else is a mistake of ours.
-        if (!isConnectionLoss(error)) throw error;
-      } finally {
-        clearTimeout(limit);
-      }
+    const limit = setTimeout(() => this.close(), LINGER_MS);
+    try {
+      if (lastWords !== undefined && !this.#peerEnded) await this.write(lastWords);
+      // A peer that has closed its side is told as well: over TLS it could else not tell the end
+      // from a line that was cut.
+      await this.#conn.closeWrite();
+      if (!this.#peerEnded) await this.#discardInput();
+    } catch (error) {
+      // The peer went first or the limit has passed; anything else is a mistake of ours.
+      if (!isConnectionLoss(error)) throw error;
+    } finally {
+      clearTimeout(limit);
     }
     this.close();
+  }
+
+  async #discardInput(): Promise<void> {
+    let discarded = await (this.#socketRead ?? 0);
+    const scratch = new Uint8Array(4096);
+    let total = 0;
+    while (discarded !== null && total < LINGER_MAX_BYTES && !this.#peerEnded) {
+      total += discarded;
+      discarded = await this.#conn.read(scratch);
+    }
   }
 
   /** Closes at once: pending reads say that the input has ended, pending writes throw. */

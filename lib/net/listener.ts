@@ -1,7 +1,9 @@
 import { delay } from "@std/async/delay";
 import type { Log } from "../log.ts";
+import { type Acceptor, openAcceptor } from "./acceptor.ts";
 import { type Address, addressOf, formatAddress } from "./address.ts";
-import { listenError, removeDeadSocket, removeSocketFile } from "./bind.ts";
+import { removeSocketFile } from "./bind.ts";
+import { ClientCertificateError, ClientCertificates } from "./client_certificates.ts";
 import { Connection, ConnectionClosedError } from "./connection.ts";
 import type { ListenerStats } from "./listener_stats.ts";
 import { pipe, type Socket } from "./pipe.ts";
@@ -64,8 +66,8 @@ export class Listener {
   /** Where it listens; a port 0 has become the port that was picked. */
   readonly address: Address;
 
-  #socket: Deno.Listener;
-  readonly #options: ListenerOptions;
+  #socket: Acceptor;
+  readonly #options: ListenerOptions & { certificates: ClientCertificates };
   readonly #connections = new Map<Connection, Promise<void>>();
   /** How many connections each address has; kept only if there is a limit to it. */
   readonly #byHost = new Map<string, number>();
@@ -85,10 +87,15 @@ export class Listener {
    * @throws {Error} If the address cannot be bound; the message names it.
    */
   static async listen(address: Address, options: ListenerOptions): Promise<Listener> {
-    return new Listener(await bind(address, options.tls), options);
+    const certificates = new ClientCertificates();
+    const socket = await openAcceptor(address, { tls: options.tls, certificates });
+    return new Listener(socket, { ...options, certificates });
   }
 
-  private constructor(socket: Deno.Listener, options: ListenerOptions) {
+  private constructor(
+    socket: Acceptor,
+    options: ListenerOptions & { certificates: ClientCertificates },
+  ) {
     this.#socket = socket;
     this.#options = options;
     this.address = addressOf(socket.addr);
@@ -219,7 +226,7 @@ export class Listener {
   }
 
   async #replace(replaced: PromiseWithResolvers<void>): Promise<void> {
-    this.#socket = await bind(this.address, this.#options.tls);
+    this.#socket = await openAcceptor(this.address, this.#options);
     this.#replaced = undefined;
     replaced.resolve();
   }
@@ -267,6 +274,10 @@ export class Listener {
     } catch (error) {
       if (error instanceof ConnectionClosedError) {
         reason = error.message;
+        const { cause } = error;
+        if (cause instanceof ClientCertificateError) {
+          log.warn("Client has no good certificate", { ...about, reason: cause.message });
+        }
       } else {
         reason = String(error);
         log.error("Connection failed", { ...about, error: reason });
@@ -325,22 +336,7 @@ export class Listener {
   }
 }
 
-function remoteName(conn: Deno.Conn): string {
+function remoteName(conn: Pick<Deno.Conn, "remoteAddr">): string {
   const address = addressOf(conn.remoteAddr);
   return address.transport === "unix" ? UNIX_PEER : formatAddress(address);
-}
-
-async function bind(address: Address, tls?: TlsFiles): Promise<Deno.Listener> {
-  try {
-    if (address.transport === "tcp") {
-      const { hostname, port } = address;
-      if (tls !== undefined) return Deno.listenTls({ hostname, port, ...readTlsFiles(tls) });
-      return Deno.listen({ hostname, port });
-    }
-    const { path } = address;
-    await removeDeadSocket(path);
-    return Deno.listen({ transport: "unix", path });
-  } catch (cause) {
-    throw listenError(address, cause);
-  }
 }

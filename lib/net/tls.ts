@@ -6,17 +6,20 @@ export interface TlsFiles {
   cert: string;
   /** Its private key. */
   key: string;
+  /** Who signs the certificates of clients; without it clients need none. */
+  clientCa?: string | undefined;
 }
 
 /** What {@linkcode readTlsFiles} has read, as Deno takes it. */
 export interface TlsPems {
   cert: string;
   key: string;
+  clientCa?: string;
 }
 
 /**
- * Reads a certificate and its key, and sees whether they belong together, so that it is found out
- * now and not by the first client.
+ * Reads the files of a listener, and sees whether the certificate and its key belong together, so
+ * that it is found out now and not by the first client.
  *
  * @throws {Error} If a file cannot be read or used; the message names it.
  */
@@ -30,7 +33,7 @@ export function readTlsFiles(files: TlsFiles): TlsPems {
     throw new Error(message, { cause });
   }
   if (!fits) throw new Error(`Cannot use "${files.cert}" for TLS: "${files.key}" is not its key`);
-  return pems;
+  return files.clientCa === undefined ? pems : { ...pems, clientCa: readIssuers(files.clientCa) };
 }
 
 /**

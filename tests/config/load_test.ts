@@ -154,7 +154,7 @@ Deno.test("loadConfig(): the environment is put into texts, never into TOML", ()
   assert.deepEqual(faults('# "${NOWHERE}"\n'), []);
 });
 
-Deno.test("loadConfig(): to listen beyond loopback needs a token, or to say that it is meant", () => {
+Deno.test("loadConfig(): to listen beyond loopback needs a token, certificates, or to say that it is meant", () => {
   const open = '[echo]\nlisten = "0.0.0.0:8080"\n';
   assert.deepEqual(faults(open), [
     "q.toml: echo: other machines could connect to 0.0.0.0:8080 without a token: " +
@@ -163,6 +163,9 @@ Deno.test("loadConfig(): to listen beyond loopback needs a token, or to say that
   assert.deepEqual(faults(`${open}insecure = true\n`), []);
   const token = '[auth.tokens.bus]\nenv = "BUS_TOKEN"\nservices = ["echo"]\n';
   assert.deepEqual(faults(open + token, [], { BUS_TOKEN: "0123456789" }), []);
+  const files = 'cert = "a.crt", key = "a.key"';
+  assert.equal(faults(`${open}tls = { ${files} }\n`).length, 1);
+  assert.deepEqual(faults(`${open}tls = { ${files}, client_ca = "c.crt" }\n`), []);
   for (const listen of ["[::1]:8080", "localhost:8080", "unix:/tmp/a", "127.8.9.1:8080"]) {
     assert.deepEqual(faults(`[echo]\nlisten = "${listen}"\n`), []);
   }

@@ -11,6 +11,25 @@ export function selfSigned(name: "shared" | "expired" | "authority" | "elsewhere
   return { cert: file("crt"), key: file("key") };
 }
 
+/** Two that sign certificates of clients, by the same name and with other keys. */
+export const CLIENT_CA = {
+  clients: new URL("clients.crt", FOLDER).pathname,
+  impostor: new URL("impostor.crt", FOLDER).pathname,
+};
+
+/**
+ * A certificate of a client and its key. `clients` has signed that of `client`, and that of
+ * `former`, which has expired; `impostor` has signed that of `stranger`.
+ */
+export function clientIdentity(name: "client" | "former" | "stranger") {
+  const file = (end: string) => new URL(`${name}.${end}`, FOLDER).pathname;
+  const files = { cert: file("crt"), key: file("key") };
+  return {
+    files,
+    pems: { cert: Deno.readTextFileSync(files.cert), key: Deno.readTextFileSync(files.key) },
+  };
+}
+
 /** Certificates for tests alone; their keys are no secret. They were made with openssl. */
 export async function makeCertificates() {
   const read = (name: string) => Deno.readTextFile(new URL(name, FOLDER));

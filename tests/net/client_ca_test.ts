@@ -1,0 +1,286 @@
+/**
+ * Listeners whose clients need a certificate.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { connect } from "node:tls";
+import type { Connection } from "../../lib/net/connection.ts";
+import { Listener, type ListenerOptions } from "../../lib/net/listener.ts";
+import { CLIENT_CA, clientIdentity, makeCertificates } from "../support/certificates.ts";
+import { TestLog } from "../support/log.ts";
+import { opensslTalk, serveAnybody } from "../support/openssl.ts";
+import { isInstalled } from "../support/programs.ts";
+import { makeTempDirectory } from "../support/quartet.ts";
+import { until, within } from "../support/within.ts";
+
+type Certificates = Awaited<ReturnType<typeof makeCertificates>>;
+
+const CLIENT = clientIdentity("client").pems;
+const REFUSED = "Client has no good certificate";
+
+/** Sends everything back, and says `bye` when the client has said that it is done. */
+async function echoBytes(connection: Connection): Promise<void> {
+  const buffer = new Uint8Array(16_384);
+  for (let count = await connection.read(buffer); count !== null;) {
+    await connection.write(buffer.subarray(0, count));
+    count = await connection.read(buffer);
+  }
+  await connection.write(new TextEncoder().encode("bye"));
+}
+
+async function listen(
+  files: Certificates,
+  { handle = echoBytes, clientCa = CLIENT_CA.clients, ...more }: Partial<ListenerOptions> & {
+    clientCa?: string;
+  } = {},
+) {
+  const log = new TestLog();
+  const listener = await Listener.listen({ transport: "tcp", hostname: "127.0.0.1", port: 0 }, {
+    maxClients: 10,
+    idleTimeoutMs: 0,
+    fullReply: new TextEncoder().encode("full\n"),
+    tls: { ...files.server, clientCa },
+    log: log.log,
+    handle,
+    ...more,
+  });
+  const port = listener.address.transport === "tcp" ? listener.address.port : 0;
+  return { listener, port, log, [Symbol.asyncDispose]: () => listener.close() };
+}
+
+function dial(files: Certificates, port: number, identity = CLIENT): Promise<Deno.TlsConn> {
+  return Deno.connectTls({ hostname: "localhost", port, caCerts: [files.ca], ...identity });
+}
+
+async function sendAll(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
+}
+
+/** Sends a text, closes this side, and gives what came back; "" if it was refused. */
+async function exchange(
+  files: Certificates,
+  port: number,
+  identity: { cert: string; key: string } | undefined,
+  version: "TLSv1.2" | "TLSv1.3" = "TLSv1.3",
+): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const socket = connect({
+    ...{ port, host: "127.0.0.1", servername: "localhost", ca: files.ca },
+    ...{ minVersion: version, maxVersion: version },
+    ...identity,
+  }, () => socket.end("hello "));
+  let received = "";
+  socket.on("data", (chunk: Uint8Array) => received += new TextDecoder().decode(chunk));
+  for (const event of ["end", "error", "close"]) socket.on(event, () => resolve(received));
+  return await within(10_000, "the answer", promise).finally(() => socket.destroy());
+}
+
+Deno.test("client_ca: bytes come and go in order, and a half close is answered", async () => {
+  await using files = await makeCertificates();
+  await using server = await listen(files);
+  const sent = crypto.getRandomValues(new Uint8Array(65_536));
+  const conn = await dial(files, server.port);
+  const received = within(20_000, "the answer", new Response(conn.readable).bytes());
+  const rounds = 60;
+  for (let round = 0; round < rounds; round++) {
+    // Pieces of all sizes, below and beyond what one record of TLS holds.
+    for (
+      let at = 0, size = 1;
+      at < sent.length;
+      at += size, size = 1 + (size * 7 + round) % 20_000
+    ) {
+      await sendAll(conn, sent.subarray(at, at + size));
+    }
+  }
+  await conn.closeWrite();
+  const bytes = await received;
+  assert.equal(bytes.length, rounds * sent.length + 3);
+  for (let i = 0; i < bytes.length - 3; i++) {
+    if (bytes[i] !== sent[i % sent.length]) assert.fail(`byte ${i} is another`);
+  }
+  assert.equal(new TextDecoder().decode(bytes.subarray(-3)), "bye");
+});
+
+Deno.test("client_ca: only a certificate that it has signed and that is in date opens", async () => {
+  await using files = await makeCertificates();
+  let handled = 0;
+  await using server = await listen(files, {
+    handle: (connection) => {
+      handled++;
+      return echoBytes(connection);
+    },
+  });
+  const own = { cert: await Deno.readTextFile(files.server.cert), key: "" };
+  own.key = await Deno.readTextFile(files.server.key);
+  const notGood = "it is not signed by client_ca, not in date, or not for clients";
+  const wrong: [{ cert: string; key: string } | undefined, string][] = [
+    [undefined, "there is none"],
+    [clientIdentity("stranger").pems, notGood],
+    [clientIdentity("former").pems, notGood],
+    [own, notGood],
+  ];
+  for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
+    for (const [identity, reason] of wrong) {
+      const before = server.log.matching(REFUSED).length;
+      assert.equal(await exchange(files, server.port, identity, version), "");
+      await until("it is logged", () => server.log.matching(REFUSED).length > before);
+      assert.ok(server.log.matching(REFUSED).at(-1)?.includes(reason), server.log.lines.join(""));
+    }
+    assert.equal(handled, version === "TLSv1.2" ? 0 : 1);
+    assert.equal(await exchange(files, server.port, CLIENT, version), "hello bye");
+  }
+  assert.equal(handled, 2);
+});
+
+Deno.test("client_ca: a client that does not read is made to wait, and costs no memory", async () => {
+  await using files = await makeCertificates();
+  const all = 256 * 1024 * 1024;
+  const ended = Promise.withResolvers<unknown>();
+  await using server = await listen(files, {
+    handle: async (connection) => {
+      const chunk = new Uint8Array(100_000);
+      try {
+        while (connection.bytesSent < all) await connection.write(chunk);
+        ended.resolve("all was taken");
+      } catch (error) {
+        ended.resolve(error);
+        throw error;
+      }
+    },
+  });
+  const conn = await dial(files, server.port);
+  await conn.handshake();
+  let last = -1;
+  await until(
+    "no more is taken",
+    () => {
+      const { sentBytes } = server.listener.stats();
+      const stopped = last === sentBytes && sentBytes > 0;
+      last = sentBytes;
+      return stopped;
+    },
+    20_000,
+    300,
+  );
+  assert.ok(last < 32 * 1024 * 1024, `${last} bytes were taken`);
+  const scratch = new Uint8Array(65_536);
+  for (let received = 0; received < 2 * last;) {
+    received += await within(10_000, "more bytes", conn.read(scratch)) ?? NaN;
+    assert.ok(!Number.isNaN(received));
+  }
+  conn.close();
+  assert.match(String(await within(10_000, "the end", ended.promise)), /ConnectionClosedError/);
+});
+
+Deno.test("client_ca: of one that sends and is not read, no more is taken either", async () => {
+  await using files = await makeCertificates();
+  const released = Promise.withResolvers<void>();
+  await using server = await listen(files, { handle: () => released.promise });
+  const conn = await dial(files, server.port);
+  const bytes = new Uint8Array(65_536);
+  let sent = 0;
+  const sending = (async () => {
+    for (;; sent += bytes.length) await sendAll(conn, bytes);
+  })().catch(() => {});
+  let last = -1;
+  await until(
+    "no more is taken",
+    () => {
+      const stopped = last === sent && sent > 0;
+      last = sent;
+      return stopped;
+    },
+    20_000,
+    300,
+  );
+  assert.ok(last < 32 * 1024 * 1024, `${last} bytes were taken`);
+  conn.close();
+  released.resolve();
+  await sending;
+});
+
+Deno.test("client_ca: who speaks no TLS, or never goes on with it, disturbs nobody", async () => {
+  await using files = await makeCertificates();
+  await using server = await listen(files, { handshakeTimeoutMs: 300 });
+  const plain = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+  await sendAll(plain, new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n"));
+  const silent = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+  assert.equal(await exchange(files, server.port, CLIENT), "hello bye");
+  assert.equal(await within(10_000, "the end", silent.read(new Uint8Array(1))), null);
+  await until("both are gone", () => server.listener.stats().connections === 0);
+  assert.ok(server.log.matching(REFUSED).length === 0);
+  plain.close();
+  silent.close();
+});
+
+Deno.test("client_ca: beyond max_clients one is told so, after the handshake", async () => {
+  await using files = await makeCertificates();
+  await using server = await listen(files, { maxClients: 1 });
+  const first = await dial(files, server.port);
+  await sendAll(first, new Uint8Array(1));
+  assert.equal(await first.read(new Uint8Array(1)), 1);
+  const second = await dial(files, server.port);
+  assert.equal(await within(10_000, "it", new Response(second.readable).text()), "full\n");
+  first.close();
+});
+
+Deno.test("client_ca: is read again by reloadTls(), and who is in stays in", async () => {
+  await using files = await makeCertificates();
+  await using directory = await makeTempDirectory();
+  const clientCa = `${directory.path}/clients.crt`;
+  await Deno.copyFile(CLIENT_CA.clients, clientCa);
+  await using server = await listen(files, { clientCa });
+  const { pems: stranger } = clientIdentity("stranger");
+  const old = await dial(files, server.port);
+  await old.handshake();
+  assert.equal(await exchange(files, server.port, stranger), "");
+  await Deno.copyFile(CLIENT_CA.impostor, clientCa);
+  await server.listener.reloadTls();
+  assert.equal(await exchange(files, server.port, stranger), "hello bye");
+  assert.equal(await exchange(files, server.port, CLIENT), "");
+  await Deno.writeTextFile(clientCa, "nonsense");
+  await assert.rejects(server.listener.reloadTls(), {
+    message: `Cannot use "${clientCa}" for TLS: not certificates in PEM form`,
+  });
+  assert.equal(await exchange(files, server.port, stranger), "hello bye");
+  await sendAll(old, new TextEncoder().encode("still here "));
+  await old.closeWrite();
+  assert.equal(await new Response(old.readable).text(), "still here bye");
+});
+
+Deno.test({
+  name: "client_ca: a session opens only where its certificate was shown",
+  ignore: !await isInstalled("openssl", "version"),
+}, async () => {
+  await using files = await makeCertificates();
+  await using directory = await makeTempDirectory();
+  await using open = await serveAnybody(files);
+  let handled = 0;
+  const handle = async (connection: Connection) => {
+    handled++;
+    await connection.write(new TextEncoder().encode("hello\n"));
+  };
+  await using guarded = await listen(files, { handle });
+  await using other = await listen(files, { handle, clientCa: CLIENT_CA.impostor });
+  const { files: { cert, key } } = clientIdentity("client");
+  for (const version of ["-tls1_2", "-tls1_3"]) {
+    const session = `${directory.path}/session${version}`;
+    const talk = (port: number, ...more: string[]) => opensslTalk(port, [version, ...more]);
+    // A server that asks for no certificate gives a session to anybody.
+    const begun = await talk(open.port, "-sess_out", session);
+    assert.deepEqual(begun, { resumed: false, answered: true });
+    const stolen = await talk(guarded.port, "-sess_in", session);
+    assert.deepEqual(stolen, { resumed: true, answered: false });
+    // One that was begun with a certificate goes on here, and not where others are trusted.
+    const first = await talk(guarded.port, "-sess_out", session, "-cert", cert, "-key", key);
+    assert.deepEqual(first, { resumed: false, answered: true });
+    const elsewhere = await talk(other.port, "-sess_in", session);
+    assert.deepEqual(elsewhere, { resumed: true, answered: false });
+    const again = await talk(guarded.port, "-sess_in", session);
+    assert.deepEqual(again, { resumed: true, answered: true });
+  }
+  assert.equal(handled, 4);
+  assert.equal(other.log.matching(REFUSED).length, 2);
+});
