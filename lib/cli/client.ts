@@ -2,6 +2,7 @@ import { abortable } from "@std/async/abortable";
 import { deadline } from "@std/async/deadline";
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { parseDuration } from "../config/values.ts";
+import { lossReason } from "../net/connect.ts";
 import { type Command, CommandError, EXIT, UsageError } from "./command.ts";
 import { addressArgument, dial } from "./dial.ts";
 import { LineEditor } from "./line_editor.ts";
@@ -173,6 +174,9 @@ async function printAnswers(
       if (!print(buffer.subarray(0, count))) break;
     }
   } catch (error) {
+    if (error instanceof Deno.errors.UnexpectedEof) {
+      throw new CommandError(`Connection lost: ${lossReason(error)}`);
+    }
     if (!isConnectionEnd(error)) throw error;
   } finally {
     ended.abort();
@@ -185,6 +189,7 @@ function isConnectionEnd(error: unknown): boolean {
     Deno.errors.ConnectionReset,
     Deno.errors.BrokenPipe,
     Deno.errors.NotConnected,
+    Deno.errors.UnexpectedEof,
     Deno.errors.BadResource,
     Deno.errors.Interrupted,
   ].some((kind) => error instanceof kind);

@@ -3,8 +3,10 @@ import { request as httpsRequest } from "node:https";
 import { deadline } from "@std/async/deadline";
 import type { AdminConfig } from "../admin/config.ts";
 import { type Address, formatAddress, parseAddress } from "../net/address.ts";
+import type { TlsTrust } from "../net/connect.ts";
 import { type Command, CommandError, EXIT, UsageError } from "./command.ts";
 import { CONFIG_OPTIONS, readConfig } from "./config_file.ts";
+import { IDENTITY_OPTIONS, identityOption } from "./server_options.ts";
 import { print } from "./terminal.ts";
 
 /** How long the daemon may take to answer. */
@@ -27,6 +29,7 @@ export const health: Command = {
       help: "where its admin service listens, if not where the configuration says",
     },
     { name: "tls", help: "it speaks TLS at that address" },
+    ...IDENTITY_OPTIONS,
     ...CONFIG_OPTIONS,
   ],
   details: `Exits with 0 if it is, with 1 if it is not or does not answer within ${
@@ -34,12 +37,13 @@ export const health: Command = {
   } s.`,
   run: async (args) => {
     const given = args.text("address");
+    const identity = identityOption(args);
     const target = given === undefined
       ? configured(args.text("config"), args.texts("set"))
-      : { address: parse(given), secure: args.flag("tls") };
+      : { address: parse(given), secure: args.flag("tls") || identity !== undefined };
     const address = reachable(target.address);
     const path = args.flag("ready") ? "/readyz" : "/healthz";
-    const { status, body } = await ask({ ...target, address }, path);
+    const { status, body } = await ask({ ...target, address, identity }, path);
     if (status === 200) {
       print(args.flag("ready") ? "ready" : "alive");
       return EXIT.OK;
@@ -80,6 +84,8 @@ interface Target {
   address: Address;
   /** Whether it speaks TLS. */
   secure: boolean;
+  /** What is shown to it. */
+  identity?: TlsTrust["identity"];
 }
 
 interface Answer {
@@ -103,7 +109,11 @@ async function ask(target: Target, path: string): Promise<Answer> {
   }
 }
 
-function request({ address, secure }: Target, path: string, signal: AbortSignal): Promise<Answer> {
+function request(
+  { address, secure, identity }: Target,
+  path: string,
+  signal: AbortSignal,
+): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
   const place = address.transport === "unix"
     ? { socketPath: address.path }
@@ -111,7 +121,7 @@ function request({ address, secure }: Target, path: string, signal: AbortSignal)
   // Nothing secret is sent, and the certificate may be for a name that is not known here. With a
   // list of issuers, an empty one, nobody asks the system for its own.
   const trust = { rejectUnauthorized: false, ca: [] };
-  const options = { ...place, path, signal, agent: false, ...trust } as const;
+  const options = { ...place, path, signal, agent: false, ...trust, ...identity } as const;
   const sent = (secure ? httpsRequest : httpRequest)(options, (response) => {
     const decoder = new TextDecoder();
     let body = "";

@@ -6,14 +6,23 @@
  */
 
 import type { Address } from "../net/address.ts";
+import type { TlsTrust } from "../net/connect.ts";
+import { readTlsFiles } from "../net/tls.ts";
 import type { BeanstalkClient } from "../task/beanstalk/client.ts";
 import { type CommandArguments, CommandError, type CommandOption, UsageError } from "./command.ts";
 import type { DialOptions } from "./dial.ts";
+
+/** What is shown to a server that speaks TLS and asks for a certificate. */
+export const IDENTITY_OPTIONS: readonly CommandOption[] = [
+  { name: "cert", value: "FILE", help: "shows this certificate (PEM); implies --tls" },
+  { name: "key", value: "FILE", help: "the key of that certificate" },
+];
 
 /** The options themselves. */
 export const SERVER_OPTIONS: readonly CommandOption[] = [
   { name: "tls", help: "speaks TLS" },
   { name: "ca", value: "FILE", help: "trusts this certificate or issuer (PEM); implies --tls" },
+  ...IDENTITY_OPTIONS,
   {
     name: "token-file",
     value: "FILE",
@@ -22,16 +31,35 @@ export const SERVER_OPTIONS: readonly CommandOption[] = [
 ];
 
 /**
- * How the server is trusted.
+ * How the server is trusted, and what it is shown.
  *
  * @throws {UsageError} If that makes no sense for the address.
- * @throws {CommandError} If the file of the issuer cannot be read.
+ * @throws {CommandError} If a file cannot be read or used.
  */
 export function tlsOptions(address: Address, args: CommandArguments): Pick<DialOptions, "tls"> {
   const file = args.text("ca");
-  if (file === undefined && !args.flag("tls")) return {};
+  const identity = identityOption(args);
+  if (file === undefined && identity === undefined && !args.flag("tls")) return {};
   if (address.transport === "unix") throw new UsageError("a unix socket does not speak TLS");
-  return { tls: { caCerts: file === undefined ? [] : [readText(file)] } };
+  return { tls: { caCerts: file === undefined ? [] : [readText(file)], identity } };
+}
+
+/**
+ * The certificate that is shown to the server, and its key.
+ *
+ * @throws {UsageError} If only one of them is named.
+ * @throws {CommandError} If they cannot be read or used.
+ */
+export function identityOption(args: CommandArguments): TlsTrust["identity"] {
+  const cert = args.text("cert");
+  const key = args.text("key");
+  if (cert === undefined && key === undefined) return undefined;
+  if (cert === undefined || key === undefined) throw new UsageError("--cert needs --key");
+  try {
+    return readTlsFiles({ cert, key });
+  } catch (error) {
+    throw new CommandError((error as Error).message);
+  }
 }
 
 /**

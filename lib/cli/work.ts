@@ -117,7 +117,8 @@ async function serveJobs(
   stopping.addEventListener("abort", stop);
   try {
     await showToken(client, token);
-    for (const tube of tubes) {
+    // Something is asked in any case: until it is answered, nothing has begun well.
+    for (const tube of tubes.length > 0 ? tubes : ["default"]) {
       const { words } = await client.ask(`watch ${tube}`);
       if (words[0] !== "WATCHING") throw new UsageError(`--tube "${tube}": ${words.join(" ")}`);
     }

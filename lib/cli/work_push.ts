@@ -1,4 +1,5 @@
 import { TextLineStream } from "@std/streams/text-line-stream";
+import { lossReason } from "../net/connect.ts";
 import { CommandError } from "./command.ts";
 import { loginError } from "./server_options.ts";
 import { printError } from "./terminal.ts";
@@ -66,7 +67,7 @@ export async function serveTasks(
       !(error instanceof Error)
     ) throw error;
     if (stopping.aborted && closed) return;
-    throw new ConnectionLostError(`Connection lost: ${error.message}`, { cause: error });
+    throw new ConnectionLostError(`Connection lost: ${lossReason(error)}`, { cause: error });
   } finally {
     lost.abort();
     stopping.removeEventListener("abort", stop);

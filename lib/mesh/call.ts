@@ -63,8 +63,10 @@ export async function callNode(
     const answer = await callPeer(connection, { word, hello, secret: secret?.() });
     if (answer) return { connection, ...answer };
     // What a node that speaks TLS does to one that does not.
-    const hint = tls ? "" : "; if it speaks TLS, this node has to as well";
-    throw new Error(`it closed the connection${hint}`);
+    const hint = tls === undefined
+      ? "; if it speaks TLS, this node has to as well"
+      : tls.identity && "; its client_ca may not have signed the certificate of this node";
+    throw new Error(`it closed the connection${hint ?? ""}`);
   } catch (error) {
     connection.close();
     throw error;

@@ -6,7 +6,7 @@
  */
 
 import { isAbsolute, join, resolve } from "node:path";
-import { listenerOptions } from "../config/service_keys.ts";
+import { listenerOptions, tlsFiles } from "../config/service_keys.ts";
 import type { Connection } from "../net/connection.ts";
 import { loginByLine } from "../net/line_login.ts";
 import { LineReader } from "../net/line_reader.ts";
@@ -55,7 +55,9 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
   const spillDir = join(dataDir, "spill");
   for (const path of [directory, spillDir]) await Deno.mkdir(path, { recursive: true });
   await removeStaleFiles(spillDir, directory, log);
-  let trust = config.tls && readTrust(config.tls);
+  const { tls } = config;
+  const readTlsTrust = () => tls && readTrust({ ...tlsFiles(tls), ca: tls.ca });
+  let trust = readTlsTrust();
   const listener = await Listener.listen(config.listen, {
     maxClients: config.max_clients,
     idleTimeoutMs: config.idle_timeout,
@@ -87,7 +89,7 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
     addresses: [listener.address],
     problems: () => node.problems(),
     reread: async () => {
-      const next = config.tls && readTrust(config.tls);
+      const next = readTlsTrust();
       await listener.reloadTls();
       trust = next;
     },

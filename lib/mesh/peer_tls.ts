@@ -1,13 +1,13 @@
 /**
  * How the nodes of a mesh trust each other over TLS: who calls checks the certificate of who is
- * called. docs/security.md says what that protects.
+ * called, and shows its own if callers need one. docs/security.md says what that protects.
  *
  * @module
  */
 
 import { type Address, formatAddress } from "../net/address.ts";
 import type { TlsTrust } from "../net/connect.ts";
-import { readIssuers, type TlsFiles } from "../net/tls.ts";
+import { readIssuers, readTlsFiles, type TlsFiles } from "../net/tls.ts";
 
 /** The files of a node, in PEM. */
 export interface PeerTlsFiles extends TlsFiles {
@@ -21,12 +21,16 @@ export class PeerTlsError extends Error {
 }
 
 /**
- * Reads whom a node trusts.
+ * Reads whom a node trusts, and what it shows to nodes that it calls.
  *
- * @throws {Error} If the file cannot be read or used; the message names it.
+ * @throws {Error} If a file cannot be read or used; the message names it.
  */
-export function readTrust({ ca }: PeerTlsFiles): TlsTrust {
-  return { caCerts: ca === undefined ? [] : [readIssuers(ca)] };
+export function readTrust(files: PeerTlsFiles): TlsTrust {
+  const { ca, clientCa } = files;
+  const caCerts = ca === undefined ? [] : [readIssuers(ca)];
+  if (clientCa === undefined) return { caCerts };
+  const { cert, key } = readTlsFiles(files);
+  return { caCerts, identity: { cert, key } };
 }
 
 /**

@@ -1,10 +1,12 @@
 import { abortable } from "@std/async/abortable";
 import type { Address } from "./address.ts";
 
-/** Speaks TLS, and whose certificates are taken. */
+/** Speaks TLS, whose certificates are taken, and what is shown in return. */
 export interface TlsTrust {
   /** Issuers (PEM) that are trusted beside those that Deno trusts. */
   caCerts: string[];
+  /** A certificate and its key (PEM), for servers that ask for one. */
+  identity?: { cert: string; key: string } | undefined;
 }
 
 /** Options for {@linkcode connectWithin}. */
@@ -47,21 +49,19 @@ async function connect(
   tls: TlsTrust | undefined,
   signal: AbortSignal,
 ): Promise<Deno.Conn> {
-  const plain = address.transport === "unix"
-    ? await Deno.connect({ transport: "unix", path: address.path })
-    : await Deno.connect({ hostname: address.hostname, port: address.port });
-  if (signal.aborted) plain.close();
-  signal.throwIfAborted();
-  if (tls === undefined || address.transport === "unix") return plain;
-  const tcp = plain as Deno.TcpConn;
-  // Now or never: a connection over TLS has no such options.
-  tcp.setNoDelay(true);
-  tcp.setKeepAlive(true);
-  const secure = await Deno.startTls(tcp, { hostname: address.hostname, caCerts: tls.caCerts });
+  if (tls === undefined || address.transport === "unix") {
+    const plain = address.transport === "unix"
+      ? await Deno.connect({ transport: "unix", path: address.path })
+      : await Deno.connect({ hostname: address.hostname, port: address.port });
+    if (signal.aborted) plain.close();
+    return plain;
+  }
+  const secure = await beginTls(address, tls);
   // A server that takes the connection and says nothing would be waited for without end. (Deno
   // lets go of the socket only when that server does; nothing of ours waits for it.)
   const cut = () => secure.close();
-  signal.addEventListener("abort", cut, { once: true });
+  if (signal.aborted) cut();
+  else signal.addEventListener("abort", cut, { once: true });
   try {
     await secure.handshake();
   } catch (error) {
@@ -71,4 +71,31 @@ async function connect(
     signal.removeEventListener("abort", cut);
   }
   return secure;
+}
+
+/** Connects, and leaves the handshake to be done. */
+async function beginTls(
+  { hostname, port }: Address & { transport: "tcp" },
+  { caCerts, identity }: TlsTrust,
+): Promise<Deno.TlsConn> {
+  // Deno shows a certificate in no other way, and then takes no options of TCP.
+  if (identity !== undefined) {
+    return await Deno.connectTls({ hostname, port, caCerts, ...identity });
+  }
+  const tcp = await Deno.connect({ hostname, port });
+  // Now or never: a connection over TLS has no such options.
+  tcp.setNoDelay(true);
+  tcp.setKeepAlive(true);
+  return await Deno.startTls(tcp, { hostname, caCerts });
+}
+
+/**
+ * Why a connection was lost, in words.
+ *
+ * @param error What a read or a write has thrown.
+ */
+export function lossReason(error: Error): string {
+  // Over TLS, without the word that ends it: so ends who does not like the certificate of a client.
+  if (!(error instanceof Deno.errors.UnexpectedEof)) return error.message;
+  return "the server has cut it, perhaps for want of a certificate";
 }

@@ -51,8 +51,10 @@ Deno.test("quartet permissions: two daemons of a mesh may reach each other, and 
   const daemons = await Promise.all(addresses.map(async (_, node) => {
     const directory = stack.use(await makeTempDirectory());
     const file = `${directory.path}/quartet.toml`;
+    const clientCa = `${directory.path}/clients.crt`;
+    await Deno.copyFile(cert, clientCa);
     const tls = `dir = "${directory.path}/sort"\n` +
-      `tls = { cert = "${cert}", key = "${key}", ca = "${cert}" }\n`;
+      `tls = { cert = "${cert}", key = "${key}", ca = "${cert}", client_ca = "${clientCa}" }\n`;
     const data = `[daemon]\ndata_dir = "${directory.path}/data"\n`;
     await Deno.writeTextFile(file, withOthersOff(data + nodeConfig(addresses, node, tls)));
     const { stdout } = await runQuartet(["permissions", "--config", file]);
@@ -65,7 +67,8 @@ Deno.test("quartet permissions: two daemons of a mesh may reach each other, and 
     await Deno.writeTextFile(`${directory.path}/sort/in`, "b\na\n");
     return daemon;
   }));
-  const ca = await Deno.readTextFile(cert);
+  const pem = await Deno.readTextFile(cert);
+  const ca = { ca: pem, cert: pem, key: await Deno.readTextFile(key) };
   await allConnected(daemons[0]!, ca);
   await ask(daemons[0]!, "SORT in out lines", ca);
   assert.equal(await jobEnd(daemons[0]!, 1, ca), "job 1 done in out records=4");

@@ -5,7 +5,7 @@
  */
 
 import assert from "node:assert/strict";
-import { makeCertificates, selfSigned } from "../support/certificates.ts";
+import { CLIENT_CA, makeCertificates, selfSigned } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
 import { type DaemonProcess, startDaemon } from "../support/daemon.ts";
 import { makeTempDirectory, runQuartet } from "../support/quartet.ts";
@@ -122,6 +122,36 @@ Deno.test("mesh: a daemon with a wrong certificate is kept out until SIGHUP give
   await ask(daemons[2]!, "SORT in out", SHARED_PEM);
   assert.match(await jobEnd(daemons[0]!, 2, SHARED_PEM), /^job 2 done/);
   assertSorted(daemons, inputs);
+});
+
+Deno.test("mesh: with client_ca, nodes show their certificates, and who has none is served nothing", async () => {
+  await using stack = new AsyncDisposableStack();
+  const more = TLS.replace(" }", `, client_ca = "${SHARED.cert}" }`);
+  const key = await Deno.readTextFile(SHARED.key);
+  const ca = { ca: SHARED_PEM, cert: SHARED_PEM, key };
+  const daemons = await startMesh(stack, 3, { more, ca });
+  const inputs = await giveInputs(daemons, 3001);
+  for (const command of ["STATUS", 'PEER {"version":1}', "CONTROL {}"]) {
+    const answer = await ask(daemons[1]!, command, SHARED_PEM).catch(() => [""]);
+    assert.deepEqual(answer, [""]);
+  }
+  assert.deepEqual(await ask(daemons[1]!, "SORT in out", ca), ["OK job 1"]);
+  assert.equal(await jobEnd(daemons[1]!, 1, ca), "job 1 done in out records=9003");
+  assertSorted(daemons, inputs);
+  for (const daemon of daemons) assert.ok(!daemon.log.includes("level=error"), daemon.log);
+});
+
+Deno.test("mesh: a node whose certificate the others do not take is told what may be wrong", async () => {
+  await using stack = new AsyncDisposableStack();
+  const addresses = freeAddresses(2);
+  const start = async (node: number, clientCa: string) => {
+    const tls = TLS.replace(" }", `, client_ca = "${clientCa}" }`);
+    return stack.use(await startDaemon({ config: nodeConfig(addresses, node, tls) }));
+  };
+  const [caller] = await Promise.all([start(0, SHARED.cert), start(1, CLIENT_CA.clients)]);
+  await caller.logged(
+    /msg="Cannot reach a node" node=1.*its client_ca may not have signed the certificate of this node/,
+  );
 });
 
 Deno.test("mesh: a ca that cannot be used keeps the service from starting, or what it was in force", async () => {

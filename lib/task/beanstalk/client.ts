@@ -1,3 +1,4 @@
+import { lossReason } from "../../net/connect.ts";
 import { ReadBuffer } from "../../net/read_buffer.ts";
 
 /** What a server answered. */
@@ -116,7 +117,7 @@ export class BeanstalkClient {
 
   #lose(cause: Error): void {
     if (this.#lost !== null) return;
-    this.#lost = new ConnectionLostError(`Connection lost: ${cause.message}`, { cause });
+    this.#lost = new ConnectionLostError(`Connection lost: ${lossReason(cause)}`, { cause });
     this.#conn.close();
     for (const asked of this.#asked.splice(0)) asked.reject(this.#lost);
   }

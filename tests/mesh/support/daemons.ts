@@ -3,12 +3,15 @@ import { type DaemonProcess, startDaemon } from "../../support/daemon.ts";
 import { until } from "../../support/within.ts";
 import { freePorts } from "./nodes.ts";
 
+/** An issuer (PEM) to trust, and a certificate to show if one is asked for. */
+export type Trust = string | { ca: string; cert: string; key: string };
+
 /** Options for {@linkcode startMesh}. */
 export interface MeshOptions {
   /** More lines of the section. */
   more?: string | ((node: number) => string);
-  /** Speaks TLS to them, and trusts this issuer (PEM). */
-  ca?: string;
+  /** Speaks TLS to them. */
+  ca?: Trust;
 }
 
 /** Addresses for nodes, on ports that were free a moment ago. */
@@ -44,7 +47,7 @@ export async function startMesh(
 }
 
 /** Waits until a daemon says that all nodes are connected. */
-export async function allConnected(daemon: DaemonProcess, ca?: string): Promise<void> {
+export async function allConnected(daemon: DaemonProcess, ca?: Trust): Promise<void> {
   await until(
     "all nodes are connected",
     async () => !(await ask(daemon, "NODES", ca)).some((line) => line.includes(" down")),
@@ -53,12 +56,14 @@ export async function allConnected(daemon: DaemonProcess, ca?: string): Promise<
 }
 
 /** What a daemon answers to one command. */
-export async function ask(daemon: DaemonProcess, command: string, ca?: string): Promise<string[]> {
+export async function ask(daemon: DaemonProcess, command: string, ca?: Trust): Promise<string[]> {
   const { hostname, port } = daemon.address("mesh") as Deno.NetAddr;
+  const shown = typeof ca === "object" ? { cert: ca.cert, key: ca.key } : {};
+  const caCerts = ca === undefined ? [] : [typeof ca === "object" ? ca.ca : ca];
   using client = TestClient.of(
     ca === undefined
       ? await Deno.connect({ hostname, port })
-      : await Deno.connectTls({ hostname, port, caCerts: [ca] }),
+      : await Deno.connectTls({ hostname, port, caCerts, ...shown }),
   );
   await client.send(`${command}\n`);
   await client.closeWrite();
@@ -66,7 +71,7 @@ export async function ask(daemon: DaemonProcess, command: string, ca?: string): 
 }
 
 /** Waits for the end of a job; the line that tells of it. */
-export async function jobEnd(daemon: DaemonProcess, job: number, ca?: string): Promise<string> {
+export async function jobEnd(daemon: DaemonProcess, job: number, ca?: Trust): Promise<string> {
   let line = "";
   await until(
     `job ${job} ends`,
