@@ -551,6 +551,15 @@ export function queueSuite(
     other.close();
   });
 
+  test("a tube that its only client uses again stays as it is", async (queue) => {
+    const client = queue.connect();
+    client.use("quiet");
+    assert.equal(await client.pauseTube("quiet", 60_000), true);
+    assert.equal(client.use("quiet"), true);
+    const { pauses, pauseMs, using } = (await client.statsTube("quiet"))!;
+    assert.deepEqual([pauses, pauseMs, using], [1, 60_000, 1]);
+  });
+
   test("a tube without jobs and without clients is gone", async (queue) => {
     const client = queue.connect();
     client.watch("a");

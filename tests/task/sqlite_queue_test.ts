@@ -49,6 +49,23 @@ async function lives(...runs: ((client: QueueClient, queue: Queue) => Promise<vo
   }
 }
 
+Deno.test("LogJournal: buried jobs come back in the order of their burials", async () => {
+  const order: number[] = [];
+  await lives(async (client) => {
+    const ids = [await put(client, spec("a")), await put(client, spec("b"))];
+    for (const id of ids.toReversed()) {
+      assert(await client.reserveJob(id));
+      assert(await client.bury(id, 0));
+      order.push(id);
+    }
+  }, async (client) => {
+    assert.equal((await client.peekState("buried"))!.id, order[0]);
+    assert.equal(await client.kick(1), 1);
+    assert.equal((await client.statsJob(order[0]!))!.state, "ready");
+    assert.equal((await client.peekState("buried"))!.id, order[1]);
+  });
+});
+
 Deno.test("LogJournal: jobs come back in the state that they were in, reserved ones ready", async () => {
   const ids: Record<string, number> = {};
   await lives(async (client) => {

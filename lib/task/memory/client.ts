@@ -63,6 +63,7 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
 
   use(name: string): boolean {
     const before = this.#used;
+    if (name === before.name) return true;
     before.using--;
     this.#queue.leaveTube(before);
     const tube = this.#queue.openTube(name);

@@ -44,6 +44,7 @@ export class Job implements Timed, Linked<Job> {
   /** Whether the journal has a state of it besides the one that it was put with. */
   moved = false;
 
+  /** As {@linkcode Timed.dueAt}; for a buried job, when it was buried. */
   dueAt = 0;
   timerPlace = -1;
   /** Its place among the ready or the delayed jobs of its tube. */

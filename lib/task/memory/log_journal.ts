@@ -87,15 +87,19 @@ export class LogJournal implements Journal {
     for await (const page of this.#log.load(this.#tables.moves)) {
       for (const [key, record] of page) moves.set(decodeId(key), record);
     }
+    const buried: Job[] = [];
     for await (const page of this.#log.load(this.#tables.jobs)) {
       for (const [key, record] of page) {
         const id = decodeId(key);
         const job = decodeJob(id, record, (tube) => queue.openTube(tube, { anyway: true })!);
         const move = moves.get(id);
         if (move !== undefined) decodeMove(job, move);
-        queue.restore(job);
+        if (job.state === "buried") buried.push(job);
+        else queue.restore(job);
       }
     }
+    buried.sort((a, b) => a.dueAt - b.dueAt);
+    for (const job of buried) queue.restore(job);
     const results: Result[] = [];
     for await (const page of this.#log.load(this.#tables.results)) {
       for (const [key, record] of page) results.push(decodeResult(decodeId(key), record));

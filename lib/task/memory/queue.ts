@@ -218,6 +218,7 @@ export class MemoryQueue implements Queue {
   buryJob(job: Job, reason: Value): void {
     this.#setReason(job, reason);
     job.state = "buried";
+    job.dueAt = this.now();
     job.buries++;
     job.tube.buried.push(job);
     job.ticket = this.journal.move(job);

@@ -10,9 +10,9 @@
  * result  version u8 · expires f64 · body
  * ```
  *
- * Times are milliseconds since the Unix epoch, "due" is when a delayed job is ready, or 0. The key
- * of a record is the id of the job in eight bytes, the highest first, so that a table is in the
- * order of the ids.
+ * Times are milliseconds since the Unix epoch, "due" is when a delayed job is ready or when a buried
+ * one was buried, or 0. The key of a record is the id of the job in eight bytes, the highest first,
+ * so that a table is in the order of the ids.
  *
  * @module
  */
@@ -101,7 +101,7 @@ export function encodeMove(job: Job): Uint8Array {
   view.setUint8(1, STATES.indexOf(job.state));
   view.setUint32(2, job.priority, true);
   view.setFloat64(6, job.delayMs, true);
-  view.setFloat64(14, job.state === "delayed" ? job.dueAt : 0, true);
+  view.setFloat64(14, job.state === "delayed" || job.state === "buried" ? job.dueAt : 0, true);
   view.setUint32(22, job.reserves, true);
   view.setUint32(26, job.timeouts, true);
   view.setUint32(30, job.releases, true);

@@ -86,6 +86,7 @@ export class SharedClient implements QueueClient, Waiter {
 
   use(name: string): boolean {
     const before = this.#used;
+    if (name === before.name) return true;
     before.using--;
     this.#queue.leaveTube(before);
     const tube = this.#queue.openTube(name);
