@@ -1,5 +1,5 @@
 import { stringify } from "smol-toml";
-import { redactUrl } from "../storage/url.ts";
+import { redacted } from "../storage/url.ts";
 import { type Command, EXIT } from "./command.ts";
 import { CONFIG_OPTIONS, readConfig } from "./config_file.ts";
 import { print } from "./terminal.ts";
@@ -14,13 +14,7 @@ export const check: Command = {
   details: "Exits with 78 and a line for each fault if there is any.",
   run: (args) => {
     const { effective } = readConfig(args.text("config"), args.texts("set"));
-    print(stringify(withoutPasswords(effective)).trimEnd());
+    print(stringify(redacted(effective)).trimEnd());
     return Promise.resolve(EXIT.OK);
   },
 };
-
-function withoutPasswords<T>(value: T): T {
-  const hide = (_: string, part: unknown) =>
-    typeof part === "string" && part.includes("://") ? redactUrl(part) : part;
-  return JSON.parse(JSON.stringify(value), hide);
-}

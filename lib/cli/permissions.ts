@@ -4,7 +4,7 @@ import type { TlsKeys } from "../config/service_keys.ts";
 import { type Address, formatAddress } from "../net/address.ts";
 import { SERVICES } from "../services.ts";
 import { parseStorageUrl } from "../storage/url.ts";
-import { type Command, EXIT } from "./command.ts";
+import { type Command, CommandError, EXIT } from "./command.ts";
 import { CONFIG_OPTIONS, DEFAULT_CONFIG_FILE, readConfig } from "./config_file.ts";
 import { print } from "./terminal.ts";
 
@@ -34,6 +34,7 @@ Words with blanks in them are quoted for a shell: in a script, use eval.`,
 /**
  * The flags of Deno that allow what a configuration needs, and nothing else.
  *
+ * @throws {CommandError} If something has a comma in its name.
  * @param config The configuration.
  * @param source The file it was read from and the variables that were asked for meanwhile: SIGHUP
  * makes the daemon do so again.
@@ -71,11 +72,10 @@ export function permissionFlags(
     const storage = parseStorageUrl(url, dataDir);
     if (storage.kind === "postgres") {
       const { hostname, port } = new URL(storage.url);
-      net.add(`${hostname}:${port || 5432}`);
+      net.add(`${hostname || "localhost"}:${port || 5432}`);
       POSTGRES_ENV.forEach((name) => env.add(name));
     } else if (storage.kind === "sqlite") {
-      // SQLite keeps two more files beside the database while it is open.
-      for (const path of ["", "-wal", "-shm", "-journal"].map((end) => storage.path + end)) {
+      for (const path of SQLITE_FILES.map((end) => storage.path + end)) {
         if (!path.startsWith(dataDir + "/")) [reads, writes].forEach((set) => set.add(path));
       }
     }
@@ -89,6 +89,9 @@ export function permissionFlags(
   ].flat();
 }
 
+/** The database, what SQLite keeps beside it while it is open, and the lock of its owner. */
+const SQLITE_FILES = ["", "-wal", "-shm", "-journal", ".lock"];
+
 /** What the PostgreSQL client asks the environment for. */
 const POSTGRES_ENV = ["PGHOST", "PGPORT", "PGUSER", "PGUSERNAME", "PGDATABASE", "PGPASSWORD"];
 
@@ -100,6 +103,10 @@ function netWord(address: Address & { transport: "tcp" }): string {
 
 function flag(name: string, words: ReadonlySet<string>): string[] {
   if (words.size === 0) return [];
+  const unnameable = [...words].find((word) => word.includes(","));
+  if (unnameable !== undefined) {
+    throw new CommandError(`Cannot allow "${unnameable}": in Deno's flags a comma ends a name`);
+  }
   const text = `--${name}=${[...words].sort().join(",")}`;
   return [/^[\w./:,=@[\]-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`];
 }

@@ -11,6 +11,7 @@ import { type AuthConfig, createGuards } from "../auth.ts";
 import type { Service } from "../service.ts";
 import { nearestWord } from "../nearest_word.ts";
 import { openAddresses, sharedAddresses } from "./addresses.ts";
+import { redacted } from "../storage/url.ts";
 import { substitute } from "./environment.ts";
 import { keyLines } from "./key_lines.ts";
 import { type Config, configSchema } from "./schema.ts";
@@ -149,7 +150,14 @@ function describe(issue: v.BaseIssue<unknown>, path: KeyPath, schema: v.GenericS
     if (nearest !== undefined) return `unknown key, did you mean "${nearest}"?`;
     return `unknown key, known here: ${known.join(", ")}`;
   }
-  const allowed = issue.type === "strict_object" ? "a section with keys" : issue.message;
-  if (issue.input === undefined) return `missing, allowed is ${allowed}`;
-  return `found ${JSON.stringify(issue.input)}, allowed is ${allowed}`;
+  if (issue.input === undefined) return "missing";
+  const isSection = issue.type === "strict_object" || issue.type === "record";
+  return `found ${show(issue.input)}, allowed is ${
+    isSection ? "a section with keys" : issue.message
+  }`;
+}
+
+/** A value as people read it, without a password. */
+function show(value: unknown): string {
+  return typeof value === "number" ? String(value) : JSON.stringify(redacted(value));
 }

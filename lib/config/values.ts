@@ -7,6 +7,7 @@
 
 import * as v from "valibot";
 import { type Address, parseAddress } from "../net/address.ts";
+import { isStorageUrl } from "../storage/url.ts";
 
 const KIB = 1024;
 const SIZE_UNITS: Record<string, number> = {
@@ -130,12 +131,10 @@ export function text(options: TextOptions = {}): Value<string, string> {
   return v.pipe(v.string(allowed), v.regex(pattern, allowed), v.maxLength(maxLength, allowed));
 }
 
-/** The URL of a storage; whoever opens it checks the rest. */
+/** The URL of a storage. */
 export function storageUrl(): Value<string, string> {
-  return text({
-    pattern: /^(memory:|sqlite:.+|postgres(ql)?:\/\/.+)$/s,
-    allowed: '"memory:", "sqlite:FILE" or "postgres://…"',
-  });
+  const allowed = '"memory:", "sqlite:FILE" or "postgres://user@host:port/database"';
+  return v.pipe(text({ pattern: /^/, allowed }), v.check(isStorageUrl, allowed));
 }
 
 /** An address to listen on or to connect to. */

@@ -28,7 +28,7 @@ export function parseStorageUrl(text: string, dataDir: string): StorageUrl {
     }
   }
   if (/^postgres(ql)?:\/\//.test(text)) {
-    if (!URL.canParse(text)) {
+    if (!isPostgresUrl(text)) {
       throw new SyntaxError(`Cannot read "${redactUrl(text)}" as a storage URL: it is malformed`);
     }
     return { kind: "postgres", url: text };
@@ -37,6 +37,35 @@ export function parseStorageUrl(text: string, dataDir: string): StorageUrl {
     `Cannot read "${redactUrl(text)}" as a storage URL: it must be "memory:", "sqlite:FILE" or ` +
       `"postgres://user@host:port/database"`,
   );
+}
+
+/** Whether a text is a storage URL. */
+export function isStorageUrl(text: string): boolean {
+  try {
+    parseStorageUrl(text, "");
+    return true;
+  } catch (error) {
+    if (error instanceof SyntaxError) return false;
+    throw error;
+  }
+}
+
+/** Whether the driver can read it: a URL, and its escapes are some. */
+function isPostgresUrl(text: string): boolean {
+  try {
+    const { username, password, pathname } = new URL(text);
+    for (const part of [username, password, pathname]) decodeURIComponent(part);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A value with all that is in it, its URLs without their passwords. */
+export function redacted<T>(value: T): T {
+  const hide = (_: string, part: unknown) =>
+    typeof part === "string" && part.includes("://") ? redactUrl(part) : part;
+  return JSON.parse(JSON.stringify(value), hide);
 }
 
 /** The URL without its password, for logs and messages. */

@@ -84,6 +84,24 @@ const FAULTS: [name: string, text: string, expected: string | RegExp][] = [
     "echo = 1\n",
     "q.toml:1: echo: found 1, allowed is a section with keys",
   ],
+  [
+    "a number that is none",
+    "[echo]\nqueue = nan\n",
+    "q.toml:2: echo.queue: found NaN, allowed is a whole number from 1 to 1000000",
+  ],
+  ["a table that is a value", "[auth]\ntokens = 5\n", /: found 5, allowed is a section with keys$/],
+  ["a key that is missing", "[echo]\ntls = { cert = 'c' }\n", /: echo\.tls\.key: missing$/],
+  [
+    "the URL of a storage, without its password",
+    '[storage]\nurl = "postgres://me:secret@host:99999/x"\n',
+    'q.toml:2: storage.url: found "postgres://me@host:99999/x", allowed is "memory:", ' +
+    '"sqlite:FILE" or "postgres://user@host:port/database"',
+  ],
+  [
+    "an escape in such a URL",
+    '[storage]\nurl = "postgres://me:%zz@host/x"\n',
+    /found "postgres:\/\/me@host\/x", allowed/,
+  ],
   ["no TOML", "[echo\n", /^q\.toml:1:\d+: not TOML: /],
   [
     "a key that stands twice",

@@ -13,7 +13,8 @@ Deno.test("quartet permissions: what it prints is enough to run all services, an
   );
   services[2] += 'beanstalk = "127.0.0.1:0"\n';
   const config = withOthersOff(
-    `[daemon]\ndata_dir = "${directory.path}/\${SUB}"\n${services.join("")}`,
+    `[daemon]\ndata_dir = "${directory.path}/\${SUB}"\n${services.join("")}` +
+      `[storage]\nurl = "sqlite:../elsewhere.db"\n`,
   );
   await Deno.writeTextFile(file, config);
   const { code, stdout } = await runQuartet(["permissions", "--config", file], {
@@ -22,8 +23,10 @@ Deno.test("quartet permissions: what it prints is enough to run all services, an
   assert.equal(code, 0);
   const words = /^(.*?) '(.*)' (.*) (.*)\n$/.exec(stdout)!.slice(1);
   assert.equal(words[0], "--allow-net=127.0.0.1");
-  assert.equal(words[1], `--allow-read=${directory.path}/d,${file}`);
-  assert.equal(words[2], `--allow-write=${directory.path}/d`);
+  const database = ["", "-journal", "-shm", "-wal", ".lock"]
+    .map((end) => `${directory.path}/elsewhere.db${end}`).join();
+  assert.equal(words[1], `--allow-read=${directory.path}/d,${database},${file}`);
+  assert.equal(words[2], `--allow-write=${directory.path}/d,${database}`);
   assert.equal(words[3], "--allow-env=NOTIFY_SOCKET,SUB,WATCHDOG_USEC");
   const run = ["run", "--no-prompt", "--frozen", `--config=${ROOT}deno.json`, ...words];
   await using daemon = await startDaemon({
@@ -72,4 +75,11 @@ Deno.test("quartet permissions: two daemons of a mesh may reach each other, and 
   await allConnected(daemons[0]!, ca);
   await ask(daemons[0]!, "SORT in out lines", ca);
   assert.equal(await jobEnd(daemons[0]!, 1, ca), "job 1 done in out records=4");
+});
+
+Deno.test("quartet permissions: what Deno's flags cannot name is said", async () => {
+  const words = ["permissions", "--set", "daemon.data_dir=/tmp/a,b"];
+  const { code, stderr } = await runQuartet(words);
+  assert.equal(stderr, `Cannot allow "/tmp/a,b": in Deno's flags a comma ends a name\n`);
+  assert.equal(code, 1);
 });
