@@ -97,6 +97,7 @@ export class HttpServer {
   readonly #certificates = new ClientCertificates();
   readonly #sockets = new Set<Socket>();
   readonly #streams = new Set<EventStream>();
+  readonly #answers = new Map<number, number>();
   /** How many answers are on their way to a connection. */
   readonly #owed = new WeakMap<Socket, number>();
   readonly #stats = { accepted: 0, serverFull: 0, addressFull: 0, receivedBytes: 0, sentBytes: 0 };
@@ -168,6 +169,11 @@ export class HttpServer {
       stats.sentBytes += socket.bytesWritten;
     }
     return stats;
+  }
+
+  /** How many answers there were, by their status. */
+  get answers(): ReadonlyMap<number, number> {
+    return this.#answers;
   }
 
   /**
@@ -292,6 +298,7 @@ export class HttpServer {
 
   async #reply(response: ServerResponse, reply: HttpReply): Promise<void> {
     const { status, type, headers = {}, body } = reply;
+    this.#answers.set(status, (this.#answers.get(status) ?? 0) + 1);
     // Deno says of what it writes over TLS that it is sent before the peer has taken it, so it would
     // keep any number of answers for one who asks and does not read.
     const isTls = this.#options.tls !== undefined;

@@ -6,6 +6,7 @@
  */
 
 import { tlsFiles } from "../config/service_keys.ts";
+import type { Metric } from "../metrics.ts";
 import { connectionMetrics } from "../net/listener_stats.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
 import { Access } from "./access.ts";
@@ -63,7 +64,7 @@ async function start(config: AdminConfig, context: ServiceContext): Promise<Runn
       addresses: [server.address],
       problems: () => [],
       reread: () => Promise.try(() => server.reloadTls()),
-      metrics: () => connectionMetrics("admin", server.stats()),
+      metrics: () => [...connectionMetrics("admin", server.stats()), answersMetric(server.answers)],
       drain: async (deadline) => {
         await server.drain(AbortSignal.any([deadline, AbortSignal.timeout(DRAIN_MS)]));
         probe[Symbol.dispose]();
@@ -73,6 +74,15 @@ async function start(config: AdminConfig, context: ServiceContext): Promise<Runn
     probe[Symbol.dispose]();
     throw error;
   }
+}
+
+function answersMetric(answers: ReadonlyMap<number, number>): Metric {
+  return {
+    type: "counter",
+    name: "admin_answers_total",
+    help: "Requests that were answered, by HTTP status.",
+    samples: [...answers].map(([status, value]) => ({ labels: { status: `${status}` }, value })),
+  };
 }
 
 /** Nothing from elsewhere gets into the page, and nothing of it into other pages. */

@@ -30,6 +30,12 @@ export function kvMetrics(shared: KvShared): Metric[] {
       help: "How long a command took, as its part of the batch it came in (one batch in 16).",
       samples: [{ labels: { service: "kv" }, histogram: counts.duration }],
     },
+    {
+      type: "counter",
+      name: "kv_errors_total",
+      help: "Errors that clients were told of, by their code.",
+      samples: [...counts.errors].map(([code, value]) => ({ labels: { code }, value })),
+    },
     one("counter", "kv_rejected_requests_total", "Requests that made no sense.", counts.rejected),
     one(
       "counter",

@@ -86,6 +86,7 @@ async function listen(
       calls: new Float64Array(table.all.length),
       textCalls: new Map(),
       rejected: 0,
+      errors: new Map(),
       protocolErrors: 0,
       duration: new Histogram(),
       batches: 0,

@@ -37,6 +37,12 @@ export function batchDone(counts: KvCounts, startMs: number, commands: number): 
   counts.duration.observe(seconds / commands, commands);
 }
 
+/** Counts an error that a client is told of. */
+export function countError({ errors }: KvCounts, message: string): void {
+  const [code] = /^[A-Z]+/.exec(message) ?? ["ERR"];
+  errors.set(code, (errors.get(code) ?? 0) + 1);
+}
+
 /** What has been counted. */
 export interface KvCounts {
   /** Commands that were run, by their index in the table. */
@@ -45,6 +51,8 @@ export interface KvCounts {
   readonly textCalls: Map<string, number>;
   /** Requests that named no command, or one with a wrong number of arguments. */
   rejected: number;
+  /** Errors that clients were told of, by their code: the first word of Redis' errors. */
+  readonly errors: Map<string, number>;
   /** Connections that were closed for an error in the protocol. */
   protocolErrors: number;
   /**

@@ -83,6 +83,7 @@ async function useAll(daemon: DaemonProcess): Promise<void> {
     await client.send(request);
     assert.equal(await client.line(), reply);
   }
+  await (await fetch(`${originOf(daemon)}/healthz`)).body?.cancel();
 }
 
 Deno.test("/metrics: a parser reads it, and what is promised is there", async () => {
@@ -105,6 +106,7 @@ Deno.test("/metrics: a parser reads it, and what is promised is there", async ()
   }
   assert.match(text, /^quartet_commands_total\{service="mesh",command="quit"\} 1$/m);
   assert.match(text, /^quartet_mesh_mistakes_total 1$/m);
+  assert.match(text, /^quartet_admin_answers_total\{status="200"\} 1$/m);
   const declared = [...text.matchAll(/^# TYPE (\S+) /gm)].map((match) => match[1]!);
   assert.deepEqual(declared, [...new Set(declared)], "each family stands once");
   const samples = families.reduce(

@@ -223,6 +223,7 @@ Deno.test("kv: its figures count what was done", async () => {
   assert.equal(value("commands_total", { language: "resp", command: "get" }), 1);
   assert.equal(value("commands_total", { language: "text", command: "put" }), 1);
   assert.equal(value("kv_rejected_requests_total"), 2);
+  assert.equal(value("kv_errors_total", { code: "ERR" }), 2);
   assert.equal(value("kv_memory_bytes"), 4);
   assert.equal(value("connections"), 2);
   const duration = metrics.find(({ type }) => type === "histogram");

@@ -207,6 +207,16 @@ Deno.test("redis protocol: INFO has the fields that clients look at", async () =
   assert.ok(!info.includes("db1:") && !info.includes("cmdstat_"));
   assert.match(await client.ask("INFO", "commandSTATS"), /cmdstat_mset:calls=1,/);
   assert.equal(await client.ask("INFO", "nosuch"), "$0\r\n\r\n");
+  await client.ask("nosuch");
+  await client.ask("INCRBY", "a", "x");
+  await client.ask("MULTI");
+  await client.ask("nosuch");
+  await client.ask("EXEC");
+  const errors = await client.ask("INFO", "stats", "errorstats");
+  assert.match(errors, /\r\ntotal_error_replies:4\r\n/);
+  assert.match(errors, /\r\nerrorstat_ERR:count=3\r\nerrorstat_EXECABORT:count=1\r\n/);
+  await client.ask("CONFIG", "RESETSTAT");
+  assert.match(await client.ask("INFO", "stats"), /\r\ntotal_error_replies:0\r\n/);
 });
 
 Deno.test("redis protocol: COMMAND describes every command that there is", async () => {

@@ -23,6 +23,7 @@ const SECTIONS: Readonly<Record<string, (session: Session) => Fields | Promise<F
   replication: () => ({ role: "master", connected_slaves: 0, master_repl_offset: 0 }),
   cpu,
   commandstats,
+  errorstats,
   cluster: () => ({ cluster_enabled: 0 }),
   keyspace,
 };
@@ -97,6 +98,7 @@ function stats({ shared }: Session): Fields {
   return {
     total_connections_received: shared.accepted(),
     total_commands_processed: shared.counts.calls.reduce((sum, calls) => sum + calls, 0),
+    total_error_replies: shared.counts.errors.values().reduce((sum, count) => sum + count, 0),
     rejected_requests: shared.counts.rejected,
   };
 }
@@ -115,6 +117,12 @@ function commandstats({ shared }: Session): Fields {
     const calls = shared.counts.calls[index]!;
     if (calls > 0) fields[`cmdstat_${fullName}`] = `calls=${calls},rejected_calls=0,failed_calls=0`;
   }
+  return fields;
+}
+
+function errorstats({ shared }: Session): Fields {
+  const fields: Fields = {};
+  for (const [code, count] of shared.counts.errors) fields[`errorstat_${code}`] = `count=${count}`;
   return fields;
 }
 

@@ -62,6 +62,7 @@ function configSet(request: Request, { shared }: Session): Reply {
 function resetStatistics(_request: Request, { shared }: Session): Reply {
   shared.counts.calls.fill(0);
   shared.counts.rejected = 0;
+  shared.counts.errors.clear();
   return OK;
 }
 

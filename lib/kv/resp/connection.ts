@@ -14,7 +14,7 @@ import type { ReadBuffer } from "../../net/read_buffer.ts";
 import type { MaybePromise } from "../../storage/store.ts";
 import { asReply } from "../failures.ts";
 import type { Session } from "../session.ts";
-import { batchDone, batchStartMs } from "../shared.ts";
+import { batchDone, batchStartMs, countError } from "../shared.ts";
 import { RespParser } from "./parser.ts";
 import { CommandError, NO_REPLY, type Reply } from "./reply.ts";
 import { ReplyWriter, type Sink } from "./writer.ts";
@@ -39,7 +39,7 @@ export class RespConnection {
   readonly #buffer: ReadBuffer;
   readonly #session: Session;
   readonly #parser: RespParser;
-  readonly #writer = new ReplyWriter();
+  readonly #writer: ReplyWriter;
   /** Replies in order, from the first one on that is not there yet. */
   #pending: MaybePromise<Reply>[] = [];
   /** Whether a request was read that has to wait for those before it. */
@@ -49,6 +49,7 @@ export class RespConnection {
     this.#socket = socket;
     this.#buffer = buffer;
     this.#session = session;
+    this.#writer = new ReplyWriter((message) => countError(session.shared.counts, message));
     this.#parser = new RespParser(session.shared.limits);
     this.#parser.strict = !session.authenticated;
   }

@@ -49,10 +49,16 @@ export interface Sink {
 export class ReplyWriter {
   /** The version of the protocol: 2 or 3. */
   protocol = 2;
+  readonly #onError: ((message: string) => void) | undefined;
   #bytes = new Uint8Array(INITIAL_BYTES);
   #length = 0;
   #long: LongValue[] = [];
   #longBytes = 0;
+
+  /** @param onError Called with each error that is written. */
+  constructor(onError?: (message: string) => void) {
+    this.#onError = onError;
+  }
 
   /** How many bytes are waiting to be sent. */
   get size(): number {
@@ -163,6 +169,7 @@ export class ReplyWriter {
   }
 
   #error(message: string): void {
+    this.#onError?.(message);
     // A line's end inside of it would be taken for that of the reply.
     this.#text(`-${message.replace(/[\r\n]+$/, "").replace(/[\r\n]/g, " ")}\r\n`);
   }

@@ -9,9 +9,9 @@ import type { Connection } from "../../net/connection.ts";
 import type { LineBatch } from "../../net/line_framer.ts";
 import { LineReader } from "../../net/line_reader.ts";
 import type { Entry, Key, MaybePromise } from "../../storage/store.ts";
-import { batchDone, batchStartMs, type KvShared } from "../shared.ts";
+import { batchDone, batchStartMs, countError, type KvShared } from "../shared.ts";
 import { errorReply, runText, TEXT_SPACE, type TextReply } from "./commands.ts";
-import { parseTextLine, type TextCommand } from "./parser.ts";
+import { parseTextLine, type TextCommand, TextError } from "./parser.ts";
 import { MAX_TEXT_OUTPUT_BYTES, PIECE_BYTES, TextWriter } from "./writer.ts";
 
 /** How many replies may be waited for at a time. */
@@ -81,7 +81,7 @@ export class TextConnection {
     const { limits, counts } = this.#shared;
     if (batch.isTooLong(line)) {
       counts.rejected++;
-      this.#emit(`ERR line too long (limit ${limits.maxLineBytes} bytes)`);
+      this.#emit(this.#error(new TextError(`line too long (limit ${limits.maxLineBytes} bytes)`)));
       return undefined;
     }
     try {
@@ -90,16 +90,23 @@ export class TextConnection {
       return command;
     } catch (error) {
       counts.rejected++;
-      this.#emit(errorReply(error));
+      this.#emit(this.#error(error));
       return undefined;
     }
+  }
+
+  /** The reply for an error, which is counted. */
+  #error(error: unknown): string {
+    const reply = errorReply(error);
+    countError(this.#shared.counts, reply);
+    return reply;
   }
 
   #run(command: Exclude<TextCommand, { name: "list" }>): void {
     try {
       this.#emit(runText(command, this.#shared.store));
     } catch (error) {
-      this.#emit(errorReply(error));
+      this.#emit(this.#error(error));
     }
   }
 
@@ -129,7 +136,7 @@ export class TextConnection {
     const outcomes = await Promise.allSettled(this.#pending);
     this.#pending = [];
     for (const outcome of outcomes) {
-      const reply = outcome.status === "fulfilled" ? outcome.value : errorReply(outcome.reason);
+      const reply = outcome.status === "fulfilled" ? outcome.value : this.#error(outcome.reason);
       await this.#write(reply);
       if (this.#writer.size >= MAX_TEXT_OUTPUT_BYTES) await this.#writer.flush(this.#socket);
     }
@@ -178,7 +185,7 @@ export class TextConnection {
     try {
       return await this.#shared.store.scan(TEXT_SPACE, range);
     } catch (error) {
-      return errorReply(error);
+      return this.#error(error);
     }
   }
 }
