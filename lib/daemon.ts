@@ -178,15 +178,15 @@ export class Daemon {
 
   async #setEnabled(name: string, enabled: boolean): Promise<void> {
     const before = this.#config;
+    const table = this.#options.services.filter((service) => service.name === name);
     const section = before.services[name];
-    if (section === undefined) {
+    if (table.length === 0 || section === undefined) {
       throw new RangeError(`Cannot switch "${name}": there is no such service`);
     }
     if (this.#state !== "ready") throw new Error(`Cannot switch ${name}: the daemon is not ready`);
     this.#log.info("Switching a service", { service: name, enabled });
     const services = { ...before.services, [name]: { ...section, enabled } };
     const config = { ...before, services };
-    const table = this.#options.services.filter((service) => service.name === name);
     // A section that is switched off was not asked for this when the file was read.
     const [fault] = openAddresses(config, table);
     if (fault !== undefined) throw new Error(fault);

@@ -249,7 +249,12 @@ export class HttpServer {
     if (!this.#countOwed(incoming.socket, response)) return void incoming.socket.destroy();
     try {
       const body = await this.#readBody(incoming);
-      const { pathname, searchParams } = new URL(incoming.url ?? "/", "http://localhost");
+      const url = urlOf(incoming.url ?? "/");
+      if (url === null) {
+        const body = "This is no path.\n";
+        return await this.#reply(response, { status: 400, type: "text/plain", body });
+      }
+      const { pathname, searchParams } = url;
       const { method = "GET", headers, socket } = incoming;
       const remote = socket?.remoteAddress ?? "unix";
       await this.#reply(
@@ -327,4 +332,10 @@ export class HttpServer {
 function readContext(files: TlsFiles) {
   const { clientCa: ca, ...pems } = readTlsFiles(files);
   return { ...pems, ca, requestCert: ca !== undefined, rejectUnauthorized: ca !== undefined };
+}
+
+/** What a request asks for: a path, or a whole URL as a proxy is asked; `null` for neither. */
+function urlOf(target: string): URL | null {
+  // Not left to the base of a URL: behind that, "//state" would be a host.
+  return URL.parse(target.startsWith("/") ? `http://localhost${target}` : target);
 }

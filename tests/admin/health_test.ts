@@ -51,6 +51,23 @@ Deno.test("admin: a path that is not there, and a method that it does not take",
   await response.body?.cancel();
 });
 
+Deno.test("admin: what is asked for and is no path is the mistake of the client", async () => {
+  await using server = await startAdmin(new FakeDaemon());
+  for (
+    const [target, status] of [
+      ["http://[", 400],
+      ["http://localhost/healthz", 200],
+      ["//healthz", 404],
+      ["//:", 404],
+    ] as const
+  ) {
+    using client = await TestClient.connect(server.address);
+    await client.send(`GET ${target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+    assert.match(await client.rest(), new RegExp(`^HTTP/1.1 ${status} `), target);
+  }
+  assert.deepEqual(server.log.matching("Request failed"), []);
+});
+
 Deno.test("admin: a request for another host is refused, for a page elsewhere may have sent it", async () => {
   await using server = await startAdmin(new FakeDaemon());
   for (const [host, status] of [["evil.example", 421], ["localhost:1", 200], ["[::1]", 200]]) {

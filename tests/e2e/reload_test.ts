@@ -100,6 +100,9 @@ Deno.test("admin: switching one service leaves another alone that could not be r
   using client = await TestClient.connect(daemon.address("echo"));
   await client.send("before\n");
   assert.equal(await client.line(), "before\n");
+  for (const name of ["nobody", "constructor"]) {
+    assert.equal((await switchService(daemon, name, false)).status, 400);
+  }
   const { status, text } = await switchService(daemon, "kv", false);
   assert.deepEqual([status, text], [200, "kv is off until the next reload."]);
   await client.send("after\n");
