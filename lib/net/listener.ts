@@ -215,8 +215,9 @@ export class Listener {
       } catch (error) {
         if (this.#stopped) return;
         if (this.#replaced !== undefined && error instanceof Deno.errors.BadResource) continue;
-        // A client that is gone before it was accepted, or no descriptor left (EMFILE): neither is
-        // a reason to stop, and to try again at once would only spin.
+        // There is one less of these with each try, so nobody has to wait for them.
+        if (isGone(error)) continue;
+        // Such as no descriptor left (EMFILE): to try again at once would only spin.
         const fields = { address: formatAddress(this.address), error: String(error), backoffMs };
         this.#options.log.warn("Cannot accept a connection", fields);
         await delay(backoffMs);
@@ -334,6 +335,12 @@ export class Listener {
       }),
     ];
   }
+}
+
+/** Whether a client has reset its connection before that was accepted. */
+function isGone(error: unknown): boolean {
+  return error instanceof Deno.errors.NotConnected ||
+    error instanceof Deno.errors.ConnectionAborted || error instanceof Deno.errors.ConnectionReset;
 }
 
 function remoteName(conn: Pick<Deno.Conn, "remoteAddr">): string {

@@ -242,3 +242,42 @@ Deno.test("Listener: a thousand clients that come and go at once leave nothing b
     sentBytes: 2000,
   });
 });
+
+/** Connects so many times once it is told to, and resets each connection at once. */
+const RESETTER = `
+import net from "node:net";
+const [port, times] = Deno.args.map(Number);
+console.log("ready");
+await Deno.stdin.read(new Uint8Array(1));
+await Promise.all(Array.from({ length: times }, () => new Promise((resolve) => {
+  const socket = net.connect(port, "127.0.0.1", () => socket.resetAndDestroy());
+  socket.on("close", resolve).on("error", resolve);
+})));
+`;
+
+Deno.test("Listener: clients that are gone before they were accepted keep nobody waiting", async () => {
+  await using server = await listen();
+  const { port } = server.listener.address as Deno.NetAddr;
+  const url = `data:text/javascript,${encodeURIComponent(RESETTER)}`;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-config", "--allow-net", url, String(port), "50"],
+    stdin: "piped",
+    stdout: "piped",
+    signal: AbortSignal.timeout(60_000),
+  }).spawn();
+  const output = child.stdout.getReader();
+  await within(20_000, "its start", output.read());
+  const input = child.stdin.getWriter();
+  const sent = input.write(encoder.encode("\n"));
+  // Nothing is accepted while this thread stands still, here until all of them are gone.
+  await sent;
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000);
+  const sinceMs = performance.now();
+  using client = await TestClient.connect(server.listener.address);
+  await client.send("hello\n");
+  assert.equal(await client.line(), "hello\n");
+  assert.ok(performance.now() - sinceMs < 2000);
+  await input.close();
+  await output.cancel();
+  await child.status;
+});
