@@ -68,6 +68,57 @@ Deno.test("postgres queue: a job whose time to run is over is given out by anoth
   }
 });
 
+/** The limits are kept by the statistics of the server, which may be ten seconds behind. */
+const STATISTICS_MS = 30_000;
+
+Deno.test("postgres queue: takes no jobs beyond about max_jobs, until some are gone", async () => {
+  const limits = { maxJobs: 50 };
+  const { queue, close } = await openIn(await server.createDatabase(), { limits });
+  try {
+    const client = queue.connect();
+    const first = await client.putUnique("key", spec("x"));
+    assert(typeof first === "object");
+    const jobs = await client.putBatch(new Array(100).fill(spec("x")));
+    assert(Array.isArray(jobs));
+    const refused = async () => {
+      const answer = await client.put(spec("y"));
+      if (typeof answer === "number") jobs.push(answer);
+      return answer === "OUT_OF_MEMORY";
+    };
+    await until("a job is refused", refused, STATISTICS_MS, 100);
+    assert.equal(await client.putBatch([spec("z")]), "OUT_OF_MEMORY");
+    assert.equal(await client.putUnique("other", spec("z")), "OUT_OF_MEMORY");
+    assert.deepEqual(await client.putUnique("key", spec("z")), { id: first.id, existed: true });
+    for (const id of jobs) assert.equal(await client.delete(id), true);
+    await until("a job is taken", async () => !await refused(), STATISTICS_MS, 100);
+    client.close();
+  } finally {
+    await close();
+  }
+});
+
+Deno.test("postgres queue: of the results beyond about max_results the oldest go", async () => {
+  const limits = { maxResults: 5 };
+  const { queue, close } = await openIn(await server.createDatabase(), { limits });
+  try {
+    const client = queue.connect();
+    const ids = await client.putBatch(new Array(30).fill(spec("x")));
+    assert(Array.isArray(ids));
+    for (const id of ids) {
+      assert(await client.reserveJob(id));
+      assert.equal(await client.done(id, "result"), true);
+    }
+    const kept = async () => (await client.stats()).results;
+    await until("they are gone", async () => await kept() === 5, STATISTICS_MS, 100);
+    for (const [i, id] of ids.entries()) {
+      assert.equal((await client.result(id))?.state, i < 25 ? undefined : "done");
+    }
+    client.close();
+  } finally {
+    await close();
+  }
+});
+
 Deno.test("postgres queue: says when the database is gone, and goes on when it is back", async () => {
   await using own = await PostgresServer.start();
   const { queue, close } = await openIn(await own.createDatabase());

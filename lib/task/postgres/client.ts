@@ -23,6 +23,7 @@ import type { LocalTube, Waiter } from "./local_tube.ts";
 import type { LockedJob } from "./locked_job.ts";
 import type { PostgresQueue } from "./queue.ts";
 import {
+  findKey,
   hasJobs,
   putUnlessThere,
   readFirst,
@@ -127,21 +128,26 @@ export class SharedClient implements QueueClient, Waiter {
   // Producing
 
   async put(spec: JobSpec): Promise<JobId | Refusal> {
-    if (this.#queue.draining) return "DRAINING";
+    const refusal = this.#queue.refusal();
+    if (refusal !== undefined) return refusal;
     const [id] = await this.#queue.put(this.#used, [spec]);
     return id!;
   }
 
   putBatch(specs: readonly JobSpec[]): Promise<JobId[]> | Refusal {
-    return this.#queue.draining ? "DRAINING" : this.#queue.put(this.#used, specs);
+    return this.#queue.refusal() ?? this.#queue.put(this.#used, specs);
   }
 
   async putUnique(
     key: string,
     spec: JobSpec,
   ): Promise<{ id: JobId; existed: boolean } | Refusal> {
-    if (this.#queue.draining) return "DRAINING";
     const tube = this.#used;
+    const refusal = this.#queue.refusal();
+    if (refusal !== undefined) {
+      const id = await this.#queue.ask((sql) => findKey(sql, tube.name, key));
+      return id === null ? refusal : { id, existed: true };
+    }
     const put = await this.#queue.ask((sql) => putUnlessThere(sql, tube.name, { key, spec }));
     if (!put.existed) this.#queue.counted(tube, [spec]);
     return put;

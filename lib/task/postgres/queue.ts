@@ -26,6 +26,7 @@ import {
   type QueueClient,
   type QueueOptions,
   type QueueStats,
+  type Refusal,
 } from "../queue.ts";
 import { SharedClient } from "./client.ts";
 import { countFigures } from "./counts.ts";
@@ -33,6 +34,7 @@ import { Hints } from "./hints.ts";
 import { Lanes, type ReservedRow } from "./lanes.ts";
 import { LocalTube } from "./local_tube.ts";
 import type { LockedJob } from "./locked_job.ts";
+import { RowLimits } from "./row_limits.ts";
 import { EXPIRED, FORGET, NEXT_DUE, query, STATE, TASK_MIGRATIONS } from "./statements.ts";
 
 /** How often to look for what no hint told of, and for jobs whose time has come. */
@@ -74,6 +76,7 @@ export class PostgresQueue implements Queue {
   #pollAt = Infinity;
   #stopTimer: () => void = () => {};
   #closed = false;
+  readonly #rowLimits: RowLimits;
   readonly #counted = new AskedFigure({
     ask: () => this.#countAll(),
     maxAgeMs: FIGURES_MAX_AGE_MS,
@@ -83,6 +86,7 @@ export class PostgresQueue implements Queue {
   private constructor({ options, log }: { options: QueueOptions; log: Log }) {
     this.options = options;
     this.#log = log;
+    this.#rowLimits = new RowLimits({ ...options.limits, ask: (work) => this.ask(work), log });
     this.openTube(DEFAULT_TUBE);
   }
 
@@ -155,6 +159,12 @@ export class PostgresQueue implements Queue {
   }
 
   // For its clients
+
+  /** Why no more jobs are taken now, or `undefined`. */
+  refusal(): Refusal | undefined {
+    if (this.draining) return "DRAINING";
+    return this.#rowLimits.full ? "OUT_OF_MEMORY" : undefined;
+  }
 
   /** The tube of a name, made if need be; `undefined` if there are too many. */
   openTube(name: string): LocalTube | undefined {
@@ -340,6 +350,7 @@ export class PostgresQueue implements Queue {
       if (due!.ms !== null) nextMs = due!.ms;
       for (const tube of this.tubes.values()) tube.wake(POLLING_WAITERS);
       this.#askForWatched();
+      await this.#rowLimits.dropResults();
     } catch (error) {
       const isStatement = error instanceof Error && error.name === "PostgresError";
       if (!(error instanceof StorageUnavailableError) && !isStatement) throw error;

@@ -130,6 +130,13 @@ export async function reserveOne(
   }) as Promise<ReservedRow | null>);
 }
 
+/** The job of a tube with a key. */
+export async function findKey(sql: postgres.Sql, tube: string, key: string): Promise<JobId | null> {
+  const [row] = await sql<{ id: JobId }[]>`
+    SELECT id FROM quartet.task_jobs WHERE tube = ${tube} AND key = ${key}`;
+  return row?.id ?? null;
+}
+
 /**
  * Puts a job, unless its tube has one with its key.
  *
@@ -150,9 +157,8 @@ export async function putUnlessThere(
       Buffer.from(valueBytes(spec.body)),
     ]);
     if (put !== undefined) return { id: put.id, existed: false };
-    const [existing] = await sql<{ id: JobId }[]>`
-      SELECT id FROM quartet.task_jobs WHERE tube = ${tube} AND key = ${key}`;
-    if (existing !== undefined) return { id: existing.id, existed: true };
+    const existing = await findKey(sql, tube, key);
+    if (existing !== null) return { id: existing, existed: true };
   }
   throw new StorageUnavailableError(`storage unavailable: too many puts with the key "${key}"`);
 }
