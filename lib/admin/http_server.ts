@@ -304,8 +304,8 @@ export class HttpServer {
   async #reply(response: ServerResponse, reply: HttpReply): Promise<void> {
     const { status, type, headers = {}, body } = reply;
     this.#answers.set(status, (this.#answers.get(status) ?? 0) + 1);
-    // Deno says of what it writes over TLS that it is sent before the peer has taken it, so it would
-    // keep any number of answers for one who asks and does not read.
+    // Over TLS Deno reads on from a client that is to wait, so it would keep any number of requests
+    // and answers for one who asks and does not read.
     const isTls = this.#options.tls !== undefined;
     if (!this.#server.listening || isTls) response.setHeader("connection", "close");
     const all = { ...this.#options.headers, "content-type": `${type}; charset=utf-8`, ...headers };

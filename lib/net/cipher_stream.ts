@@ -10,9 +10,9 @@ type Done = (error?: Error | null) => void;
 
 /**
  * The side of `node:tls` that is turned to the network: ciphertext comes from a socket and goes to
- * it. On a socket of its own `node:tls`, as Deno has it, says that bytes are written before the
- * peer has taken them, and can read on when nobody wants more. Here it is known how much the
- * operating system has taken, and nothing is read but by {@linkcode CipherStream.pull}.
+ * it. From a socket of its own `node:tls`, as Deno has it, reads on when it is told to pause, and
+ * keeps what comes. Here nothing is read but by {@linkcode CipherStream.pull}, and it is known how
+ * much the operating system has taken.
  */
 export class CipherStream extends Duplex {
   /** How many bytes the operating system has taken. */
@@ -59,13 +59,16 @@ export class CipherStream extends Duplex {
 
   override _write(bytes: Uint8Array, _encoding: string, done: Done): void {
     this.writing = true;
+    const end = (error?: Error) => {
+      // First, as the next write may begin before this returns.
+      this.writing = false;
+      done(error);
+      this.#onChange();
+    };
     this.#writeAll(bytes).then(() => {
       this.takenBytes += bytes.length;
-      done();
-    }, (error) => done(error)).then(() => {
-      this.writing = false;
-      this.#onChange();
-    });
+      end();
+    }, end);
   }
 
   async #writeAll(bytes: Uint8Array): Promise<void> {
