@@ -85,6 +85,32 @@ Deno.test("kv: a client that pipelines 100 000 GETs and never reads is left to i
   assert.ok(memoryBytes() - before < 40 * MIB);
 });
 
+Deno.test("kv: a long reply is sent as it is written, whatever it is a part of", async () => {
+  await using kv = await TestKv.start();
+  using client = await kv.connect();
+  const value = "v".repeat(1000);
+  await client.ask("SET", "k", value);
+  const request = encodeRequest(["MGET", ...Array.from({ length: 200_000 }, () => "k")]);
+  using other = await kv.connect();
+  const before = memoryBytes();
+  for (const command of ["MULTI", "PING", "GET none"]) await client.ask(...command.split(" "));
+  await client.send(request);
+  assert.equal(await client.reply(), "+QUEUED\r\n");
+  await client.send(encodeRequest(["EXEC"]));
+  await other.ask("PING");
+  for (let count = 0; count < 100; count++) {
+    assert.equal(await other.ask("PING"), "+PONG\r\n");
+  }
+  assert.ok(memoryBytes() - before < 60 * MIB);
+  const head = "*3\r\n+PONG\r\n$-1\r\n*200000\r\n";
+  const expected = head.length + 200_000 * "$1000\r\n\r\n".length + 200_000 * value.length;
+  const chunk = new Uint8Array(65536);
+  let received = 0;
+  while (received < expected) received += await client.conn.read(chunk) ?? expected;
+  assert.equal(received, expected);
+  assert.equal(await client.ask("PING"), "+PONG\r\n");
+});
+
 Deno.test("kv: the client that reads its 100 000 replies late gets them all", async () => {
   await using kv = await TestKv.start();
   using client = await kv.connect();

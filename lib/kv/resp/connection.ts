@@ -25,6 +25,9 @@ const MAX_PENDING = 1024;
 /** From so much output on, it is sent before anything more is done. */
 const MAX_OUTPUT_BYTES = 256 * 1024;
 
+/** An array with more items is sent while it is written. */
+const MAX_SHORT_ITEMS = 256;
+
 /** Why the loop over the requests that are there came to its end. */
 type Pause = "no request" | "settle" | "flush" | "close";
 
@@ -124,8 +127,11 @@ export class RespConnection {
   #emit(reply: MaybePromise<Reply>): void {
     const session = this.#session;
     if (session.replyMode !== "on") reply = this.#silence(reply);
-    if (this.#pending.length > 0 || reply instanceof Promise) this.#pending.push(reply);
-    else this.#writer.write(reply);
+    if (this.#pending.length > 0 || reply instanceof Promise || isLong(reply)) {
+      this.#pending.push(reply);
+    } else {
+      this.#writer.write(reply);
+    }
   }
 
   /** What is left of a reply when the client does not want it. */
@@ -137,7 +143,7 @@ export class RespConnection {
     return reply instanceof Promise ? reply.then(() => NO_REPLY) : NO_REPLY;
   }
 
-  /** Waits for all replies that are not there yet. */
+  /** Waits for all replies that are not there yet, and writes them. */
   async #settle(): Promise<void> {
     const pending = this.#pending;
     const outcomes = await Promise.allSettled(pending);
@@ -145,9 +151,37 @@ export class RespConnection {
     // If an EXEC has changed it, that is the only one that was waited for.
     this.#writer.protocol = this.#session.protocol;
     for (const outcome of outcomes) {
-      this.#writer.write(outcome.status === "fulfilled" ? outcome.value : asReply(outcome.reason));
+      const wait = this.#write(
+        outcome.status === "fulfilled" ? outcome.value : asReply(outcome.reason),
+      );
+      if (wait !== undefined) await wait;
     }
   }
+
+  /**
+   * Writes a reply. What there is of it is sent before there is too much: one short request can ask
+   * for a value a million times.
+   *
+   * @returns What to wait for before the next one, if anything.
+   */
+  #write(reply: Reply): Promise<void> | undefined {
+    if (isLong(reply)) return this.#writeItems(reply);
+    this.#writer.write(reply);
+    if (this.#writer.size >= MAX_OUTPUT_BYTES) return this.#writer.flush(this.#socket);
+  }
+
+  async #writeItems(items: readonly Reply[]): Promise<void> {
+    this.#writer.beginArray(items.length);
+    for (const item of items) {
+      const wait = this.#write(item);
+      if (wait !== undefined) await wait;
+    }
+  }
+}
+
+/** Whether a reply, or a part of it, may have more bytes than there should be in memory. */
+function isLong(reply: Reply): reply is readonly Reply[] {
+  return Array.isArray(reply) && (reply.length > MAX_SHORT_ITEMS || reply.some(isLong));
 }
 
 /** Whether a request is a line that a browser sends, which somebody may have lured here. */

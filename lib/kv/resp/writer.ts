@@ -83,9 +83,14 @@ export class ReplyWriter {
       if (this.protocol === 2) this.#text("*-1\r\n");
       else this.#null();
     } else if (reply !== NO_REPLY) {
-      this.#number(STAR, reply.length);
+      this.beginArray(reply.length);
       for (const item of reply) this.write(item);
     }
+  }
+
+  /** Begins an array, for whose items there need not be room at once. */
+  beginArray(length: number): void {
+    this.#number(STAR, length);
   }
 
   /**
