@@ -50,8 +50,10 @@ export function permissionFlags(
   const env = new Set(["NOTIFY_SOCKET", "WATCHDOG_USEC", ...source.variables]);
 
   const use = (address: Address) => {
-    if (address.transport === "tcp") net.add(netWord(address));
-    else [reads, writes].forEach((set) => set.add(resolve(address.path)));
+    net.add(netWord(address));
+    if (address.transport === "unix") {
+      [reads, writes].forEach((set) => set.add(resolve(address.path)));
+    }
   };
   for (const service of SERVICES) {
     const section = config.services[service.name];
@@ -71,9 +73,10 @@ export function permissionFlags(
   function addStorage(url: string): void {
     const storage = parseStorageUrl(url, dataDir);
     if (storage.kind === "postgres") {
-      const { hostname, port } = new URL(storage.url);
+      const { hostname, port, username } = new URL(storage.url);
       net.add(`${hostname || "localhost"}:${port || 5432}`);
       POSTGRES_ENV.forEach((name) => env.add(name));
+      if (username === "") USER_ENV.forEach((name) => env.add(name));
     } else if (storage.kind === "sqlite") {
       for (const path of SQLITE_FILES.map((end) => storage.path + end)) {
         if (!path.startsWith(dataDir + "/")) [reads, writes].forEach((set) => set.add(path));
@@ -92,10 +95,19 @@ export function permissionFlags(
 /** The database, what SQLite keeps beside it while it is open, and the lock of its owner. */
 const SQLITE_FILES = ["", "-wal", "-shm", "-journal", ".lock"];
 
-/** What the PostgreSQL client asks the environment for. */
-const POSTGRES_ENV = ["PGHOST", "PGPORT", "PGUSER", "PGUSERNAME", "PGDATABASE", "PGPASSWORD"];
+/** What the PostgreSQL client asks the environment for, whatever it is told (postgres 3.4.9). */
+const POSTGRES_ENV = [
+  ...["PGHOST", "PGPORT", "PGUSER", "PGUSERNAME", "PGDATABASE", "PGPASSWORD", "PGAPPNAME"],
+  ...["PGSSL", "PGSSLNEGOTIATION", "PGTARGETSESSIONATTRS", "PGTARGET_SESSION_ATTRS"],
+  ...["PGIDLE_TIMEOUT", "PGKEEP_ALIVE", "PGMAX_PIPELINE"],
+  ...["PGPREPARE", "PGDEBUG", "PGPUBLICATIONS"],
+];
 
-function netWord(address: Address & { transport: "tcp" }): string {
+/** What it asks for when it is told no user: who runs it. */
+const USER_ENV = ["USERNAME", "USER", "LOGNAME"];
+
+function netWord(address: Address): string {
+  if (address.transport === "unix") return `unix:${resolve(address.path)}`;
   // Port 0 picks any port, and only a host alone allows that.
   if (address.port === 0) return formatAddress({ ...address, port: 1 }).replace(/:1$/, "");
   return formatAddress(address);

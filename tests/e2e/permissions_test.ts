@@ -3,7 +3,10 @@ import { allConnected, ask, freeAddresses, jobEnd, nodeConfig } from "../mesh/su
 import { selfSigned } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
 import { startDaemon, withOthersOff } from "../support/daemon.ts";
+import { usePostgres } from "../support/postgres.ts";
 import { makeTempDirectory, ROOT, runQuartet } from "../support/quartet.ts";
+
+const server = usePostgres();
 
 Deno.test("quartet permissions: what it prints is enough to run all services, and names only what is needed", async () => {
   await using directory = await makeTempDirectory();
@@ -41,6 +44,51 @@ Deno.test("quartet permissions: what it prints is enough to run all services, an
   await kv.send("PUT a b\nGET a\n");
   assert.equal(await kv.line(), "OK\n");
   assert.equal(await kv.line(), "VALUE b\n");
+  daemon.signal("SIGHUP");
+  await daemon.logged(/msg=Reloaded/);
+  assert.equal((await daemon.stop()).code, 0);
+  assert.ok(!daemon.log.includes("level=error"), daemon.log);
+});
+
+Deno.test("quartet permissions: enough for PostgreSQL, unix sockets, TLS and tokens", async () => {
+  await using directory = await makeTempDirectory();
+  const { path } = directory;
+  const { cert, key } = selfSigned("shared");
+  const tls = `tls = { cert = "${cert}", key = "${key}" }\n`;
+  await Deno.writeTextFile(`${path}/token`, "open-sesame\n");
+  await Deno.writeTextFile(
+    `${path}/quartet.toml`,
+    withOthersOff(`
+      [daemon]
+      data_dir = "${path}/data"
+      [storage]
+      url = "${await server.createDatabase()}"
+      [auth.tokens.people]
+      file = "${path}/token"
+      services = ["kv"]
+      [echo]
+      listen = "127.0.0.1:0"
+      ${tls}
+      [kv]
+      listen = "unix:${path}/kv.sock"
+      [task]
+      listen = "127.0.0.1:0"
+      beanstalk = "unix:${path}/task.sock"
+      [admin]
+      listen = "unix:${path}/admin.sock"`),
+  );
+  const configFile = `${path}/quartet.toml`;
+  const { stdout } = await runQuartet(["permissions", "--config", configFile]);
+  const words = stdout.trim().split(" ");
+  const run = ["run", "--no-prompt", "--frozen", `--config=${ROOT}deno.json`, ...words];
+  await using daemon = await startDaemon({ run: [...run, `${ROOT}main.ts`], configFile });
+  using kv = await TestClient.connect({ transport: "unix", path: `${path}/kv.sock` });
+  await kv.send("AUTH open-sesame\nPUT a b\n");
+  assert.equal(await kv.line(), "OK\n");
+  assert.equal(await kv.line(), "OK\n");
+  using task = await TestClient.connect({ transport: "unix", path: `${path}/task.sock` });
+  await task.send("put 0 0 60 1\r\nx\r\n");
+  assert.match(await task.line(), /^INSERTED /);
   daemon.signal("SIGHUP");
   await daemon.logged(/msg=Reloaded/);
   assert.equal((await daemon.stop()).code, 0);
