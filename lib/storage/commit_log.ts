@@ -41,6 +41,8 @@ export interface CommitLog {
   readonly durable: boolean;
   /** The number of the group that gathers. Numbers only grow. */
   readonly gathering: number;
+  /** How many bytes have gathered; whoever can wait is to add no more when they are many. */
+  readonly gatheringBytes: number;
   /** The newest group that is durable, and with it all before that did not fail. */
   readonly committed: number;
 
@@ -89,6 +91,7 @@ export interface CommitLog {
 export class MemoryLog implements CommitLog {
   readonly durable = false;
   readonly gathering = 0;
+  readonly gatheringBytes = 0;
   readonly committed = 0;
   #tables = 0;
 

@@ -37,6 +37,11 @@ export class GroupBuffer {
   #view = new DataView(this.#bytes.buffer);
   #end = 0;
 
+  /** How many bytes they have. */
+  get bytes(): number {
+    return this.#end;
+  }
+
   /** Adds the put of a record, which is `head` and `record` joined. */
   put(table: number, key: Key, record: Value, head: Uint8Array = EMPTY): void {
     let at = this.#begin(OPERATION.put, table, key.length, head.length + record.length);

@@ -72,6 +72,19 @@ export class KeySpace {
     changes?.push(new ItemChange(space, key, before, after));
   }
 
+  /**
+   * Checks what a transaction has written. Until it ends, all of that is in memory, with what it
+   * has overwritten again: an APPEND to a long value that stands in it a thousand times.
+   *
+   * @throws {OutOfMemoryError} If that is more than there may be.
+   */
+  checkWritten(bytes: number): void {
+    if (bytes <= this.maxBytes) return;
+    throw new OutOfMemoryError(
+      `Cannot write ${bytes} bytes in one transaction: ${this.maxBytes} is the most there may be`,
+    );
+  }
+
   /** Removes an item, and notes the change. */
   remove(changes: Change[], space: MemorySpace, key: Key, before: Item): void {
     this.#replace(space, key, before, undefined);

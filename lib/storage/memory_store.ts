@@ -33,6 +33,9 @@ import type { Value } from "./value.ts";
 /** How often expired entries are looked for, while there are entries that can expire. */
 const EXPIRY_INTERVAL_MS = 100;
 
+/** When so much has gathered for the disk, everybody waits until it is there. */
+const MAX_GATHERING_BYTES = 32 * 1024 * 1024;
+
 /** How many expired entries are removed before the event loop gets its turn. */
 const EXPIRY_STEP_ENTRIES = 200;
 
@@ -53,7 +56,7 @@ export class MemoryStore implements Store {
   readonly #stopListening: () => void;
   /** Changes that are not durable yet, oldest first. */
   #pending: Change[] = [];
-  /** Set while a transaction over whole spaces runs; resolves when it has ended. */
+  /** Set while a transaction over whole spaces runs, or the disk is behind; then it resolves. */
   #gate: Promise<void> | undefined;
   #expiryTimer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
@@ -124,7 +127,7 @@ export class MemoryStore implements Store {
     const pending = this.#pending;
     this.#keys.put(pending, space, key, value, expiresAtMs);
     pending.at(-1)!.write(this.#log);
-    return this.#log.flushed();
+    return this.#flushed();
   }
 
   transact<T>(
@@ -218,7 +221,19 @@ export class MemoryStore implements Store {
       change.write(this.#log);
       this.#pending.push(change);
     }
-    return this.#log.flushed();
+    return this.#flushed();
+  }
+
+  /** Waits for what gathers, and lets others wait too when that is much. */
+  #flushed(): Promise<void> {
+    const flushed = this.#log.flushed();
+    if (this.#log.gatheringBytes >= MAX_GATHERING_BYTES && this.#gate === undefined) {
+      const open = () => {
+        this.#gate = undefined;
+      };
+      this.#gate = flushed.then(open, open);
+    }
+    return flushed;
   }
 
   #awaitGroup(group: number): Promise<void> | undefined {

@@ -19,6 +19,8 @@ export class ItemTransaction implements Transaction {
   changes: Change[] = [];
   /** The newest commit group of all that it has seen. */
   seen = 0;
+  /** Bytes that it has written, what it has overwritten again included. */
+  #writtenBytes = 0;
   readonly #keys: KeySpace;
 
   constructor(keys: KeySpace) {
@@ -30,6 +32,7 @@ export class ItemTransaction implements Transaction {
     this.nowMs = Date.now();
     if (this.changes.length > 0) this.changes = [];
     this.seen = 0;
+    this.#writtenBytes = 0;
   }
 
   get(number: number, key: Key): Item | undefined {
@@ -37,6 +40,8 @@ export class ItemTransaction implements Transaction {
   }
 
   put(number: number, key: Key, value: Value, expiresAtMs: number): void {
+    this.#writtenBytes += value.length;
+    this.#keys.checkWritten(this.#writtenBytes);
     this.#keys.put(this.changes, this.#keys.space(number), key, value, expiresAtMs);
   }
 
@@ -66,6 +71,7 @@ export class WholeTransaction implements SpaceTransaction {
   readonly #keys: KeySpace;
   readonly #restarted: boolean;
   #giveUp: (space: MemorySpace) => void;
+  #writtenBytes = 0;
 
   /** @param options `restarted`: whether it has had to wait for an order before. */
   constructor(keys: KeySpace, { restarted }: { restarted: boolean }) {
@@ -80,6 +86,8 @@ export class WholeTransaction implements SpaceTransaction {
 
   // deno-lint-ignore require-await -- what it throws has to reject
   async put(number: number, key: Key, value: Value, expiresAtMs: number): Promise<void> {
+    this.#writtenBytes += value.length;
+    this.#keys.checkWritten(this.#writtenBytes);
     this.#keys.put(this.changes, this.#keys.space(number), key, value, expiresAtMs);
   }
 

@@ -21,7 +21,7 @@ export class GroupTransaction implements Transaction {
   readonly #nextVersion: () => number;
   readonly #slots = new Map<string, Slot>();
   /** What the current function has changed, as it was before. */
-  #undo: Slot[] = [];
+  #undo = new Map<string, Slot>();
 
   constructor(nowMs: number, nextVersion: () => number) {
     this.nowMs = nowMs;
@@ -35,11 +35,11 @@ export class GroupTransaction implements Transaction {
 
   /** Runs a function; if it throws, what it did is taken back. */
   attempt<T>(run: () => T): T {
-    this.#undo = [];
+    this.#undo.clear();
     try {
       return run();
     } catch (error) {
-      for (const slot of this.#undo.reverse()) this.#slots.set(`${slot.space}:${slot.key}`, slot);
+      for (const [name, slot] of this.#undo) this.#slots.set(name, slot);
       throw error;
     }
   }
@@ -77,8 +77,10 @@ export class GroupTransaction implements Transaction {
   }
 
   #set(space: number, key: Key, entry: Entry | undefined): void {
-    this.#undo.push(this.#slot(space, key));
-    this.#slots.set(`${space}:${key}`, { space, key, entry, changed: true });
+    const name = `${space}:${key}`;
+    const before = this.#slot(space, key);
+    if (!this.#undo.has(name)) this.#undo.set(name, before);
+    this.#slots.set(name, { space, key, entry, changed: true });
   }
 
   #slot(space: number, key: Key): Slot {

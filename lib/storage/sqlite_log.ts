@@ -182,6 +182,10 @@ export class SqliteLog implements CommitLog {
     return () => this.#listeners.delete(listener);
   }
 
+  get gatheringBytes(): number {
+    return this.#buffer.bytes;
+  }
+
   problem(): string | undefined {
     return this.#problem;
   }

@@ -64,6 +64,24 @@ Deno.test("MemoryStore: a write beyond maxBytes is refused, others go on", async
   });
 });
 
+Deno.test("MemoryStore: a transaction cannot write more than maxBytes, over and over again either", async () => {
+  await withStore(100, async (store) => {
+    await store.put(0, "a", new Uint8Array(1), 0);
+    const overwrite = (times: number) =>
+      store.transact([], (tx) => {
+        for (let count = 0; count < times; count++) tx.put(0, "a", new Uint8Array(25), 0);
+      });
+    assert.throws(() => overwrite(5), OutOfMemoryError);
+    const whole = store.transactSpaces(async (tx) => {
+      for (let count = 0; count < 5; count++) await tx.put(0, "a", new Uint8Array(25), 0);
+    });
+    await assert.rejects(whole, OutOfMemoryError);
+    assert.equal(store.stats().bytes, 2);
+    overwrite(4);
+    assert.equal(store.stats().bytes, 26);
+  });
+});
+
 Deno.test("MemoryStore: what has expired is removed in the background", async () => {
   await withStore(Infinity, async (store) => {
     const dueMs = Date.now() + 20;

@@ -46,6 +46,30 @@ testStore({
   },
 });
 
+Deno.test("SqliteLog: while much is on its way to the disk, nothing is added to it", async () => {
+  await withDirectory(async (path) => {
+    const store = await openStore(path);
+    try {
+      const large = new Uint8Array(33 * 1024 * 1024);
+      const order: string[] = [];
+      const first = Promise.resolve(store.put(0, "a", large, 0)).then(() => order.push("first"));
+      const { gatheringBytes } = store.log;
+      assert.ok(gatheringBytes > large.length);
+      const others = [
+        store.put(0, "a", large, 0),
+        store.transact([], (tx) => tx.put(0, "b", large, 0)),
+        store.get(0, "a"),
+      ].map((wait) => Promise.resolve(wait).then(() => order.push("other")));
+      assert.equal(store.log.gatheringBytes, gatheringBytes);
+      await Promise.all([first, ...others]);
+      assert.deepEqual(order, ["first", "other", "other", "other"]);
+      assert.equal((await store.get(0, "b"))?.value.length, large.length);
+    } finally {
+      await store.close();
+    }
+  });
+});
+
 Deno.test("SqliteLog: whoever sees what is not durable yet waits for it", async () => {
   await withDirectory(async (path) => {
     const store = await openStore(path);
