@@ -54,10 +54,12 @@ export async function answer(
       const allow = there.map((candidate) => candidate.method).join(", ");
       return { ...json({ error: `"${request.path}" takes ${allow}.` }, 405), headers: { allow } };
     }
-    const visitor = access.visitor(request);
-    if (visitor === "blocked") {
+    const judged = access.visitor(request);
+    if (judged === "blocked" && !route.open) {
       throw new RequestError(429, "There were too many wrong tokens. Come back later.");
     }
+    // Somebody else's wrong tokens must not let a probe take this daemon for dead.
+    const visitor = judged === "blocked" ? "stranger" : judged;
     if (visitor === "stranger" && !route.open) {
       const headers = { "www-authenticate": "Bearer" };
       return { ...json({ error: "A token is needed." }, 401), headers };

@@ -76,6 +76,8 @@ Deno.test("admin: after too many wrong tokens even the right one waits", async (
   }
   assert.equal((await send(`${server.origin}/metrics`, bearer(TOKEN))).status, 429);
   assert.equal((await login(server.origin)).status, 429);
+  // Whether it is alive needs no token, so it does not matter that one is shown.
+  assert.equal((await send(`${server.origin}/healthz`, bearer(TOKEN))).status, 200);
 });
 
 Deno.test("admin: a browser logs in once, and out", async () => {
