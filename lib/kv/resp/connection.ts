@@ -28,8 +28,14 @@ const MAX_OUTPUT_BYTES = 256 * 1024;
 /** An array with more items is sent while it is written. */
 const MAX_SHORT_ITEMS = 256;
 
+/** After so many requests there is a look at the clock; a power of two. */
+const REQUESTS_PER_LOOK = 16;
+
+/** When requests have taken so long from one look to another, others get their turn. */
+const MAX_TURN_MS = 20;
+
 /** Why the loop over the requests that are there came to its end. */
-type Pause = "no request" | "settle" | "flush" | "close";
+type Pause = "no request" | "settle" | "flush" | "turn is over" | "close";
 
 /** What the connection needs of a socket. */
 export interface RespSocket extends Sink {
@@ -68,6 +74,7 @@ export class RespConnection {
         await this.#writer.flush(this.#socket);
       }
       if (ends) return;
+      if (pause === "turn is over") await new Promise((resolve) => setTimeout(resolve, 0));
       if (pause === "no request" && !await this.#buffer.fill(this.#socket)) return;
     }
   }
@@ -78,6 +85,7 @@ export class RespConnection {
     const { counts } = session.shared;
     const startMs = batchStartMs(counts);
     let count = 0;
+    let lookedMs = 0;
     try {
       for (;;) {
         if (!this.#held) {
@@ -117,6 +125,11 @@ export class RespConnection {
         if (session.closing) return "close";
         if (this.#pending.length >= MAX_PENDING) return "settle";
         if (this.#writer.size >= MAX_OUTPUT_BYTES) return "flush";
+        if (count % REQUESTS_PER_LOOK === 0) {
+          const nowMs = performance.now();
+          if (lookedMs !== 0 && nowMs - lookedMs > MAX_TURN_MS) return "turn is over";
+          lookedMs ||= nowMs;
+        }
       }
     } finally {
       if (count > 0) session.lastActiveMs = Date.now();
