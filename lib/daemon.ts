@@ -213,7 +213,7 @@ export class Daemon {
       }
       this.#failures.delete(service.name);
       this.#goesBy.set(service.name, config);
-      await this.#reread(service.name, started);
+      this.#reread(service.name, started);
     }
     const stopped = new Map<string, Started>();
     const stop = async ({ name }: Service) => {
@@ -304,9 +304,9 @@ export class Daemon {
     }
   }
 
-  async #reread(name: string, { running }: Started): Promise<void> {
+  #reread(name: string, { running }: Started): void {
     try {
-      await running.reread?.();
+      running.reread?.();
     } catch (error) {
       this.#log.error("Cannot read files again", { service: name, error: String(error) });
     }

@@ -93,7 +93,7 @@ export interface RunningService {
    *
    * @throws {Error} If one cannot be used; what was in force stays so.
    */
-  reread?(): Promise<void>;
+  reread?(): void;
   /**
    * Takes no more connections, finishes and flushes what was accepted, and stops.
    *

@@ -63,7 +63,7 @@ async function start(config: AdminConfig, context: ServiceContext): Promise<Runn
     return {
       addresses: [server.address],
       problems: () => [],
-      reread: () => Promise.try(() => server.reloadTls()),
+      reread: () => server.reloadTls(),
       metrics: () => [...connectionMetrics("admin", server.stats()), answersMetric(server.answers)],
       drain: async (deadline) => {
         await server.drain(AbortSignal.any([deadline, AbortSignal.timeout(DRAIN_MS)]));

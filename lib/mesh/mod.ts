@@ -88,9 +88,9 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
   return {
     addresses: [listener.address],
     problems: () => node.problems(),
-    reread: async () => {
+    reread: () => {
       const next = readTlsTrust();
-      await listener.reloadTls();
+      listener.reloadTls();
       trust = next;
     },
     metrics: () => [

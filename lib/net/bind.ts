@@ -6,6 +6,24 @@
 
 import { type Address, formatAddress } from "./address.ts";
 
+/**
+ * Listens on an address.
+ *
+ * @param address Where; port 0 picks a free port. The socket file of a dead process is replaced.
+ * @throws {Error} If it cannot be bound; the message names it.
+ */
+export async function bind(address: Address): Promise<Deno.Listener> {
+  try {
+    if (address.transport === "tcp") {
+      return Deno.listen({ hostname: address.hostname, port: address.port });
+    }
+    await removeDeadSocket(address.path);
+    return Deno.listen({ transport: "unix", path: address.path });
+  } catch (cause) {
+    throw listenError(address, cause);
+  }
+}
+
 /** Removes the file of a socket that nobody listens on any more, if a path is one. */
 export async function removeDeadSocket(path: string): Promise<void> {
   try {

@@ -1,14 +1,14 @@
 import { delay } from "@std/async/delay";
 import type { Log } from "../log.ts";
-import { type Acceptor, openAcceptor } from "./acceptor.ts";
 import { type Address, addressOf, formatAddress } from "./address.ts";
-import { removeSocketFile } from "./bind.ts";
-import { ClientCertificateError, ClientCertificates } from "./client_certificates.ts";
+import { bind, removeSocketFile } from "./bind.ts";
+import { ClientCertificateError } from "./client_certificates.ts";
 import { Connection, ConnectionClosedError } from "./connection.ts";
 import type { ListenerStats } from "./listener_stats.ts";
 import { pipe, type Socket } from "./pipe.ts";
 import { TimeLimit } from "./time_limit.ts";
-import { readTlsFiles, type TlsFiles } from "./tls.ts";
+import type { TlsFiles } from "./tls.ts";
+import { TlsListener } from "./tls_listener.ts";
 
 /** How long the accept loop waits after an error, at first and at most (it doubles). */
 const ACCEPT_BACKOFF_MIN_MS = 10;
@@ -66,16 +66,14 @@ export class Listener {
   /** Where it listens; a port 0 has become the port that was picked. */
   readonly address: Address;
 
-  #socket: Acceptor;
-  readonly #options: ListenerOptions & { certificates: ClientCertificates };
+  readonly #socket: Deno.Listener | TlsListener;
+  readonly #options: ListenerOptions;
   readonly #connections = new Map<Connection, Promise<void>>();
   /** How many connections each address has; kept only if there is a limit to it. */
   readonly #byHost = new Map<string, number>();
   readonly #accepting: Promise<void>;
   readonly #timeLimits: readonly TimeLimit[];
   #stopped = false;
-  /** There while a new socket is to take the place of the old one. */
-  #replaced: PromiseWithResolvers<void> | undefined;
   #refusals = 0;
   #lastId = 0;
   #stats = { accepted: 0, serverFull: 0, addressFull: 0, receivedBytes: 0, sentBytes: 0 };
@@ -84,18 +82,22 @@ export class Listener {
    * Listens.
    *
    * @param address Where; port 0 picks a free port. The socket file of a dead process is replaced.
-   * @throws {Error} If the address cannot be bound; the message names it.
+   * @throws {Error} If the address cannot be bound, or a file for TLS cannot be used; the message
+   * names it.
    */
   static async listen(address: Address, options: ListenerOptions): Promise<Listener> {
-    const certificates = new ClientCertificates();
-    const socket = await openAcceptor(address, { tls: options.tls, certificates });
-    return new Listener(socket, { ...options, certificates });
+    const socket = await bind(address);
+    const { tls } = options;
+    if (tls === undefined || address.transport === "unix") return new Listener(socket, options);
+    try {
+      return new Listener(new TlsListener(socket as Deno.TcpListener, tls), options);
+    } catch (error) {
+      socket.close();
+      throw error;
+    }
   }
 
-  private constructor(
-    socket: Acceptor,
-    options: ListenerOptions & { certificates: ClientCertificates },
-  ) {
+  private constructor(socket: Deno.Listener | TlsListener, options: ListenerOptions) {
     this.#socket = socket;
     this.#options = options;
     this.address = addressOf(socket.addr);
@@ -113,15 +115,8 @@ export class Listener {
    *
    * @throws {Error} If a file cannot be read or used; what was read before stays in force.
    */
-  async reloadTls(): Promise<void> {
-    const { tls } = this.#options;
-    if (tls === undefined || this.#stopped) return;
-    readTlsFiles(tls);
-    // Deno has no way to give a listener a new certificate, so another one takes its place; the
-    // address is free for it once the pending accept has been told.
-    this.#replaced = Promise.withResolvers<void>();
-    this.#socket.close();
-    await this.#replaced.promise;
+  reloadTls(): void {
+    if (this.#socket instanceof TlsListener) this.#socket.reload();
   }
 
   /**
@@ -208,13 +203,11 @@ export class Listener {
     let backoffMs = ACCEPT_BACKOFF_MIN_MS;
     while (!this.#stopped) {
       try {
-        if (this.#replaced !== undefined) await this.#replace(this.#replaced);
         const conn = await this.#socket.accept();
         backoffMs = ACCEPT_BACKOFF_MIN_MS;
         this.#serve(conn, remoteName(conn));
       } catch (error) {
         if (this.#stopped) return;
-        if (this.#replaced !== undefined && error instanceof Deno.errors.BadResource) continue;
         // There is one less of these with each try, so nobody has to wait for them.
         if (isGone(error)) continue;
         // Such as no descriptor left (EMFILE): to try again at once would only spin.
@@ -224,12 +217,6 @@ export class Listener {
         backoffMs = Math.min(2 * backoffMs, ACCEPT_BACKOFF_MAX_MS);
       }
     }
-  }
-
-  async #replace(replaced: PromiseWithResolvers<void>): Promise<void> {
-    this.#socket = await openAcceptor(this.address, this.#options);
-    this.#replaced = undefined;
-    replaced.resolve();
   }
 
   #serve(socket: Socket, remote: string): void {

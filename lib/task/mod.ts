@@ -75,8 +75,8 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
       : () => {};
     return {
       addresses: listeners.map((listener) => listener.address),
-      reread: async () => {
-        for (const listener of listeners) await listener.reloadTls();
+      reread: () => {
+        for (const listener of listeners) listener.reloadTls();
       },
       problems: () => [queue.problem() ?? []].flat(),
       metrics: () => [

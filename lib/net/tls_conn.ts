@@ -1,6 +1,7 @@
 /**
- * TLS whose clients have to show a certificate. `Deno.listenTls` has no way to ask for one, so the
- * handshake and the ciphers are those of `node:tls`, and the socket stays one of Deno.
+ * TLS for servers: the handshake and the ciphers are those of `node:tls`, and the socket stays one
+ * of Deno. `Deno.listenTls` would be simpler, but it has no way to ask for certificates of clients
+ * and none to set no-delay, and what it has closed keeps its descriptor until the peer closes too.
  *
  * @module
  */
@@ -17,51 +18,23 @@ const HANDSHAKE_MAX_MS = 15_000;
 /** The most that is encrypted at a time: of what is more, Deno makes two writes. */
 const WRITE_MAX_BYTES = 48 * 1024;
 
-/** Options for {@linkcode MutualTlsListener} and {@linkcode MutualTlsConn}. */
-export interface MutualTlsOptions {
+/** Options for {@linkcode TlsConn}. */
+export interface TlsConnOptions {
   /** The certificate of the server and its key, in PEM. */
   cert: string;
   key: string;
   /** The certificates of those that sign the certificates of clients, in PEM. */
-  clientCa: string;
-  /** Decides about clients; it trusts `clientCa`. */
-  certificates: ClientCertificates;
+  clientCa?: string;
+  /** Decides about clients, by `clientCa`; without it they need no certificate. */
+  certificates?: ClientCertificates;
 }
 
-/** Accepts connections that speak TLS, like a listener of Deno. */
-export class MutualTlsListener {
-  readonly addr: Deno.Addr;
-
-  readonly #socket: Deno.TcpListener;
-  readonly #options: MutualTlsOptions;
-
-  /**
-   * @param socket Where it listens; it belongs to this listener from now on.
-   * @param options See {@linkcode MutualTlsOptions}.
-   */
-  constructor(socket: Deno.TcpListener, options: MutualTlsOptions) {
-    this.addr = socket.addr;
-    this.#socket = socket;
-    this.#options = options;
-  }
-
-  /** Waits for the next connection, which has its handshake yet to do. */
-  async accept(): Promise<MutualTlsConn> {
-    return new MutualTlsConn(await this.#socket.accept(), this.#options);
-  }
-
-  /** Accepts no more. */
-  close(): void {
-    this.#socket.close();
-  }
-}
-
-/** A connection of a client that has to show a certificate. */
-export class MutualTlsConn implements Socket {
+/** The server's end of a connection that speaks TLS. */
+export class TlsConn implements Socket {
   readonly remoteAddr: Deno.Addr;
 
   readonly #conn: Deno.TcpConn;
-  readonly #certificates: ClientCertificates;
+  readonly #certificates: ClientCertificates | undefined;
   readonly #stream: CipherStream;
   /** There when the handshake is done. */
   #tls: TLSSocket | undefined;
@@ -78,23 +51,23 @@ export class MutualTlsConn implements Socket {
 
   /**
    * @param conn The socket, which is this connection's alone from now on.
-   * @param options See {@linkcode MutualTlsOptions}.
+   * @param options See {@linkcode TlsConnOptions}.
    */
-  constructor(conn: Deno.TcpConn, options: MutualTlsOptions) {
+  constructor(conn: Deno.TcpConn, options: TlsConnOptions) {
     this.remoteAddr = conn.remoteAddr;
     this.#conn = conn;
     this.#certificates = options.certificates;
     this.#stream = new CipherStream(conn, () => this.#changed());
     this.#stream.on("error", (error) => this.#fail(error));
-    const { cert, key, clientCa: ca } = options;
+    const { cert, key, clientCa: ca, certificates } = options;
     // A server for each connection, as a server does not say which stream its sockets are made of.
     const server = createServer({
-      ...{ cert, key, ca, requestCert: true, rejectUnauthorized: true },
-      handshakeTimeout: HANDSHAKE_MAX_MS,
+      ...{ cert, key, handshakeTimeout: HANDSHAKE_MAX_MS },
+      ...(certificates === undefined ? {} : { ca, requestCert: true, rejectUnauthorized: true }),
     });
     server.on("secureConnection", (socket) => this.#admit(socket));
     server.on("tlsClientError", (error, socket) => {
-      this.#fail(this.#certificates.fault(error, socket) ?? error);
+      this.#fail(this.#certificates?.fault(error, socket) ?? error);
     });
     server.emit("connection", this.#stream);
   }
@@ -238,7 +211,7 @@ export class MutualTlsConn implements Socket {
   #admit(tls: TLSSocket): void {
     tls.on("error", (error) => this.#fail(error));
     try {
-      this.#certificates.check(tls);
+      this.#certificates?.check(tls);
     } catch (error) {
       return this.#fail(error as Error);
     }
