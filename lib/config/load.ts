@@ -15,7 +15,7 @@ import { redacted } from "../storage/url.ts";
 import { substitute } from "./environment.ts";
 import { keyLines } from "./key_lines.ts";
 import { type Config, configSchema } from "./schema.ts";
-import { formatKeyPath, type KeyPath, keysAt, withDefaults } from "./walk.ts";
+import { formatKeyPath, type KeyPath, keysAt, passedOver, withDefaults } from "./walk.ts";
 
 /** What is wrong with a configuration, all of it. */
 export class ConfigError extends Error {
@@ -82,6 +82,11 @@ export function loadConfig(source: ConfigSource, services: readonly Service[]): 
   for (const issue of result.issues ?? []) {
     const path = (issue.path ?? []).map((item) => item.key as string);
     faults.push(`${place(path)}: ${describe(issue, path, schema)}`);
+  }
+  if (result.success) {
+    for (const path of passedOver(input, result.output)) {
+      faults.push(`${place(path)}: "${path.at(-1)}" cannot be used as a name`);
+    }
   }
   if (faults.length > 0 || !result.success) throw new ConfigError(faults);
 

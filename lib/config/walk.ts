@@ -53,6 +53,25 @@ export function withDefaults(schema: GenericSchema, input: unknown): unknown {
   return result;
 }
 
+/**
+ * The places in a file that a schema has passed over without a word. That happens to names for which
+ * JavaScript has a use of its own, such as "constructor", where any name is allowed.
+ *
+ * @param input The file, parsed.
+ * @param output What the schema has made of it.
+ */
+export function passedOver(input: unknown, output: unknown, path: KeyPath = []): KeyPath[] {
+  if (!isTable(input) || !isTable(output)) return [];
+  return Object.keys(input).flatMap((key) => {
+    const at = [...path, key];
+    return Object.hasOwn(output, key) ? passedOver(input[key], output[key], at) : [at];
+  });
+}
+
+function isTable(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 function unwrap(schema: unknown): SchemaNode | undefined {
   let node = schema as SchemaNode | undefined;
   while (node?.wrapped !== undefined) node = node.wrapped as SchemaNode;

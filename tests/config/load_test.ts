@@ -45,6 +45,11 @@ const FAULTS: [name: string, text: string, expected: string | RegExp][] = [
     "q.toml:2: log.zzzzzz: unknown key, known here: level, format",
   ],
   [
+    "a name that JavaScript has a use for",
+    '[auth.tokens.prototype]\nenv = "TOKEN"\nservices = ["echo"]\n',
+    'q.toml:1: auth.tokens.prototype: "prototype" cannot be used as a name',
+  ],
+  [
     "a wrong type",
     "[echo]\nqueue = true\n",
     "q.toml:2: echo.queue: found true, allowed is a whole number from 1 to 1000000",
