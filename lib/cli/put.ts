@@ -1,8 +1,8 @@
 import { parseDuration } from "../config/values.ts";
-import { LineReader } from "../net/line_reader.ts";
 import { BeanstalkClient, ConnectionLostError, type Reply } from "../task/beanstalk/client.ts";
 import { type Command, type CommandArguments, CommandError, EXIT, UsageError } from "./command.ts";
 import { addressArgument, dial } from "./dial.ts";
+import { linesOf } from "./lines.ts";
 import { LinesProgress } from "./put_progress.ts";
 import { SERVER_OPTIONS, showToken, tlsOptions, tokenOption } from "./server_options.ts";
 import { print, printError, writeAll } from "./terminal.ts";
@@ -15,9 +15,6 @@ const MAX_U32 = 2 ** 32 - 1;
 
 /** So many lines are on their way at a time. */
 const WINDOW = 1000;
-
-/** No body can be longer, whatever the server takes. */
-const MAX_LINE_BYTES = 1024 * 1024 * 1024;
 
 /** `quartet put`: puts jobs into a queue. */
 export const put: Command = {
@@ -165,21 +162,6 @@ async function putLines(
     await progress.stop();
   }
   return exitCode;
-}
-
-/**
- * The lines of an input, whatever their bytes.
- *
- * @throws {CommandError} If one is longer than any job.
- */
-async function* linesOf(input: Pick<typeof Deno.stdin, "read">): AsyncGenerator<Uint8Array> {
-  const reader = new LineReader(input, { maxLineBytes: MAX_LINE_BYTES });
-  for (let batch = await reader.read(); batch !== null; batch = await reader.read()) {
-    for (let line = 0; line < batch.count; line++) {
-      if (batch.isTooLong(line)) throw new CommandError("Cannot put a job: its line is too long");
-      yield batch.line(line).slice();
-    }
-  }
 }
 
 /** @throws {CommandError} If the job was not taken. */

@@ -1,6 +1,7 @@
-import { TextLineStream } from "@std/streams/text-line-stream";
+import { latin1From, valueBytes } from "../storage/value.ts";
 import { lossReason } from "../net/connect.ts";
 import { CommandError } from "./command.ts";
+import { linesOf } from "./lines.ts";
 import { loginError } from "./server_options.ts";
 import { printError } from "./terminal.ts";
 import { ConnectionLostError } from "../task/beanstalk/client.ts";
@@ -32,14 +33,12 @@ export async function serveTasks(
   stopping.addEventListener("abort", stop);
   const lost = new AbortController();
   try {
-    const lines = conn.readable
-      .pipeThrough(new TextDecoderStream())
-      .pipeThrough(new TextLineStream());
     if (token !== undefined) await send(conn, `AUTH ${token}\n`);
     let login = token !== undefined;
-    for await (const line of lines) {
+    for await (const line of linesOf(conn)) {
       if (login) {
-        if (line !== "OK") throw loginError(line);
+        const said = new TextDecoder().decode(line);
+        if (said !== "OK") throw loginError(said);
         login = false;
         continue;
       }
@@ -48,14 +47,16 @@ export async function serveTasks(
         id: "",
         tube: "",
         attempt: 1,
-        body: new TextEncoder().encode(line),
+        body: line,
         lost: lost.signal,
       });
       if (!outcome.done) {
-        printError(`Task "${line.slice(0, 50)}": ${outcome.reason.trimEnd()}`);
+        const task = new TextDecoder().decode(line.subarray(0, 50));
+        printError(`Task "${task}": ${outcome.reason.trimEnd()}`);
         throw new ConnectionLostError("Connection given up: so another worker gets the task");
       }
-      const answer = new TextDecoder().decode(outcome.result).replace(/\r?\n$/, "");
+      // One character a byte, so that whatever bytes there are come out again.
+      const answer = latin1From(outcome.result).replace(/\r?\n$/, "");
       await send(conn, `${answer.replaceAll(/[\r\n]+/g, " ")}\n`);
       busy = false;
       if (stopping.aborted) return;
@@ -76,6 +77,6 @@ export async function serveTasks(
 }
 
 async function send(conn: Deno.Conn, text: string): Promise<void> {
-  const bytes = new TextEncoder().encode(text);
+  const bytes = valueBytes(text);
   for (let sent = 0; sent < bytes.length;) sent += await conn.write(bytes.subarray(sent));
 }

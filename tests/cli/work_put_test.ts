@@ -176,15 +176,18 @@ Deno.test("quartet work --push: answers the push door", async () => {
     await using worker = new Run(["work", `127.0.0.1:${listener.address.port}`, "--push"]);
     const client = queue.connect();
     client.use("square");
-    const id = await put(client, spec("12"));
-    const outcome = await within(
-      LIMIT_MS,
-      "the result",
-      Promise.resolve(client.wait(id, LIMIT_MS)),
-    );
-    assert.deepEqual(outcome, { state: "done", body: "144" });
+    const result = async (body: string) => {
+      const id = await put(client, spec(body));
+      return await within(LIMIT_MS, "the result", Promise.resolve(client.wait(id, LIMIT_MS)));
+    };
+    assert.deepEqual(await result("12"), { state: "done", body: "144" });
     worker.child.kill("SIGTERM");
     assert.equal((await worker.result).code, 0);
+    const address = `127.0.0.1:${listener.address.port}`;
+    await using copier = new Run(["work", address, "--push", "--", "cat"]);
+    assert.deepEqual(await result("a\xfe\xff"), { state: "done", body: "a\xfe\xff" });
+    copier.child.kill("SIGTERM");
+    assert.equal((await copier.result).code, 0);
   } finally {
     await listener.close();
     await queue.close();
