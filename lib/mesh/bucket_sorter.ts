@@ -103,7 +103,7 @@ export class BucketSorter {
     let fill = 0;
     for (let i = 0; i < entries; i++) {
       if (fill > blockEnd) {
-        writeFull(output, block.subarray(0, fill));
+        writeOutput(output, block.subarray(0, fill));
         fill = 0;
       }
       const address = addresses[i]!;
@@ -115,7 +115,7 @@ export class BucketSorter {
       }
       fill += recordBytes;
     }
-    writeFull(output, block.subarray(0, fill));
+    writeOutput(output, block.subarray(0, fill));
     return { records: entries, bytes: entries * recordBytes, sum: sum.value };
   }
 
@@ -130,7 +130,7 @@ export class BucketSorter {
       const address = addresses[i]!;
       const length = slab[address]! | (slab[address + 1]! << 8);
       if (fill + length >= OUTPUT_BLOCK_BYTES) {
-        writeFull(output, block.subarray(0, fill));
+        writeOutput(output, block.subarray(0, fill));
         fill = 0;
       }
       const start = address + LINE_PREFIX_BYTES;
@@ -141,7 +141,7 @@ export class BucketSorter {
       fill += length + 1;
       bytes += length + 1;
     }
-    writeFull(output, block.subarray(0, fill));
+    writeOutput(output, block.subarray(0, fill));
     return { records: entries, bytes, sum: sum.value };
   }
 }
@@ -155,7 +155,12 @@ export function readFull(file: Deno.FsFile, into: Uint8Array): void {
   }
 }
 
-/** Writes all of `bytes`. */
-export function writeFull(file: Deno.FsFile, bytes: Uint8Array): void {
-  for (let written = 0; written < bytes.length;) written += file.writeSync(bytes.subarray(written));
+/** Writes all of `bytes`; what is wrong says where, as the error of the operating system does not. */
+function writeOutput(file: Deno.FsFile, bytes: Uint8Array): void {
+  try {
+    for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`Cannot write the output: ${reason}`, { cause });
+  }
 }

@@ -218,6 +218,15 @@ export class BucketStore {
   }
 
   async #spillBucket(bucket: Bucket): Promise<void> {
+    try {
+      await this.#writeBucket(bucket);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new Error(`Cannot spill to "${this.spillPath}": ${reason}`, { cause });
+    }
+  }
+
+  async #writeBucket(bucket: Bucket): Promise<void> {
     if (!this.#spill) {
       const spill = await Deno.open(this.spillPath, { write: true, createNew: true });
       this.#spill = spill;

@@ -39,7 +39,9 @@ export class OutputFile {
   ): Promise<OutputFile> {
     const output = new OutputFile(path, temporaryPath);
     try {
-      if ((await Deno.stat(path)).isDirectory) throw new Error("it is a directory");
+      const { isFile, isDirectory } = await Deno.stat(path);
+      // What takes its name would take the place of a device or a pipe, too.
+      if (!isFile) throw new Error(isDirectory ? "it is a directory" : "it is not a file");
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw cannotWrite(path, error);
     }

@@ -21,6 +21,11 @@ import type { Phase } from "./sort_progress.ts";
 /** How long a failing node waits for its peers to take the reason. */
 const ABORT_GRACE_MS = 1000;
 
+/** What node 0 alone sends, */
+const FROM_NODE_0: readonly FrameType[] = [FRAME.PLAN, FRAME.COMMIT, FRAME.FINISH];
+/** and what it alone is sent. */
+const TO_NODE_0: readonly FrameType[] = [FRAME.SAMPLE, FRAME.COMPLETE, FRAME.DONE];
+
 /** How a peer is doing. */
 export interface Peer {
   readonly link: PeerLink;
@@ -186,6 +191,11 @@ export class PeerGroup {
   }
 
   #take(frame: Frame, from: number): void {
+    const { node } = this.#options;
+    const { type } = frame;
+    if (FROM_NODE_0.includes(type) && from !== 0 || TO_NODE_0.includes(type) && node !== 0) {
+      throw new FrameError(`a frame of type ${type}, which is out of place`);
+    }
     const frames = this.#frames.get(frame.type) ?? [];
     this.#frames.set(frame.type, frames);
     if (frames.some((other) => other.from === from)) {

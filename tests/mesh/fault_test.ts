@@ -132,6 +132,22 @@ Deno.test("quartet sort: a damaged frame is refused, and its sender named", asyn
   await assertUntouched(files);
 });
 
+for (const [place, type] of [["from node 0", FRAME.COMMIT], ["to node 0", FRAME.DONE]] as const) {
+  Deno.test(`quartet sort: a frame that only goes ${place} is refused elsewhere`, async () => {
+    await using files = await filesWithOutputs(small());
+    await using first = new QuartetProcess(files.words(0));
+    await using second = new QuartetProcess(files.words(1));
+    await using fake = await FakePeer.join(files.addresses);
+    await fake.sample();
+    await fake.links.get(1)!.send(type);
+    // Or it would name its output, though the others may yet fail.
+    await fake.end();
+    await assertFails(second, /^node 2 \(.*\): sent a frame of type \d, which is out of place/);
+    await assertFails(first, /node 2 /);
+    await assertUntouched(files);
+  });
+}
+
 Deno.test("quartet sort: data that does not arrive is noticed", async () => {
   await using files = await filesWithOutputs(small());
   await using first = new QuartetProcess(files.words(0));
@@ -194,9 +210,25 @@ Deno.test("quartet sort: an output that cannot grow any more fails the job every
   const limited = ["sh", "-c", 'trap "" XFSZ; ulimit -f 1024; exec "$@"', "sh"];
   await using first = new QuartetProcess(files.words(0));
   await using second = new QuartetProcess(files.words(1), { prefix: limited });
-  await assertFails(second, /^node 1: File too large/, 20_000);
-  await assertFails(first, /^node 1: File too large/);
+  await assertFails(second, /^node 1: Cannot write the output: File too large/, 20_000);
+  await assertFails(first, /^node 1: Cannot write the output: File too large/);
   await assertUntouched(files);
+});
+
+Deno.test("quartet sort: a spill file that cannot be written is named", async () => {
+  await using files = await filesWithOutputs([generated(700_000)]);
+  await using only = new QuartetProcess(files.words(0, "--spill-dir", `${files.directory}/none`));
+  await assertFails(only, /^Cannot spill to ".*\/none\/sort-.*\.spill": No such file/, 20_000);
+  await assertUntouched(files);
+});
+
+Deno.test("quartet sort: no pipe or device has to make room for the output", async () => {
+  await using files = await MeshFiles.create([generated(10)]);
+  const fifo = files.output(0);
+  assert.ok((await new Deno.Command("mkfifo", { args: [fifo] }).output()).success);
+  await using only = new QuartetProcess(files.words(0));
+  await assertFails(only, /^Cannot write ".*out-0": it is not a file$/m, 20_000);
+  assert.ok((await Deno.stat(fifo)).isFifo);
 });
 
 Deno.test("quartet sort: a record that is cut off is named by its offset", async () => {
