@@ -33,6 +33,23 @@ export const MAX_MESSAGE_BYTES = 1024 * 1024;
 /** So much may wait to be sent to a node before it is taken for stalled. */
 const MAX_UNSENT_BYTES = 4 * MAX_MESSAGE_BYTES;
 const PINGS_PER_STALL = 4;
+/** A status that is told has about so many bytes at most. */
+const MAX_STATUS_BYTES = MAX_MESSAGE_BYTES - 4096;
+
+const encoder = new TextEncoder();
+
+/**
+ * What of a status fits into a message: of the jobs that wait, those at the back of the queue are
+ * left out if it does not. Those that are over are few.
+ */
+export function statusToTell({ jobs, up }: MeshStatus): MeshStatus {
+  const sizes = jobs.map((job) => encoder.encode(JSON.stringify(job)).length + 1);
+  let bytes = jobs.reduce((sum, { state }, i) => state === "waiting" ? sum : sum + sizes[i]!, 0);
+  const told = jobs.filter(({ state }, i) => (
+    state !== "waiting" || (bytes += sizes[i]!) <= MAX_STATUS_BYTES
+  ));
+  return { jobs: told, up };
+}
 
 /** A connection between node 0 and another node, on which jobs are arranged. */
 export class ControlLink {
@@ -61,7 +78,7 @@ export class ControlLink {
 
   /** Sends a message; what cannot be sent is lost with the link. */
   send(message: ControlMessage): void {
-    const bytes = new TextEncoder().encode(`${JSON.stringify(message)}\n`);
+    const bytes = encoder.encode(`${JSON.stringify(message)}\n`);
     this.#unsentBytes += bytes.length;
     if (this.#unsentBytes > MAX_UNSENT_BYTES) return this.close();
     this.#sent = this.#sent.then(() => this.#connection.write(bytes)).then(

@@ -4,6 +4,8 @@ import type { RecordFormat } from "./record_format.ts";
 
 /** So many jobs that are over are remembered. */
 const MAX_PAST_JOBS = 16;
+/** So much is remembered of why a job has failed: a name can be long, and is told to all nodes. */
+const MAX_REASON_CHARACTERS = 2000;
 
 /** A job of the queue. */
 interface Job {
@@ -91,7 +93,7 @@ export class JobQueue {
       const records = [...job.ended.values()].reduce((sum, { records }) => sum + records, 0);
       this.#end(job, "done", `records=${records}`);
     } else if (job.cancelled) this.#end(job, "cancelled", "");
-    else this.#end(job, "failed", failure);
+    else this.#end(job, "failed", failure.slice(0, MAX_REASON_CHARACTERS));
   }
 
   /** Takes in that a node cannot be reached any more. */

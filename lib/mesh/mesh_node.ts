@@ -12,7 +12,7 @@ import type { Connection } from "../net/connection.ts";
 import { type Address, formatAddress } from "../net/address.ts";
 import { callNode, nodeName } from "./call.ts";
 import type { MeshCommand, MeshStatus } from "./console.ts";
-import { ControlLink, type ControlMessage, type JobOrder } from "./control_link.ts";
+import { ControlLink, type ControlMessage, type JobOrder, statusToTell } from "./control_link.ts";
 import {
   encodeHello,
   HELLO,
@@ -361,7 +361,8 @@ export class MeshNode {
     if (!this.#queue || this.#statusTimer !== undefined || this.#over.signal.aborted) return;
     this.#statusTimer = setTimeout(() => {
       this.#statusTimer = undefined;
-      for (const link of this.#links.values()) link.send({ kind: "status", status: this.status });
+      const status = statusToTell(this.status);
+      for (const link of this.#links.values()) link.send({ kind: "status", status });
     }, PROGRESS_MS);
   }
 }

@@ -77,6 +77,24 @@ Deno.test("mesh: one daemon sorts alone, jobs wait their turn, and can be cancel
   assert.deepEqual(names, ["large", "out1", "small"]);
 });
 
+Deno.test("mesh: more jobs wait than node 0 can tell the others of, and none is lost", async () => {
+  await using stack = new AsyncDisposableStack();
+  const daemons = await startMesh(stack, 2, { more: "max_queue = 1000\n" });
+  // The first job waits for the node that is stopped, and the others for the first.
+  for (const daemon of daemons) await Deno.writeFile(`${directory(daemon)}/in`, generated(1000));
+  daemons[1]!.signal("SIGSTOP");
+  using client = await TestClient.connect(daemons[0]!.address("mesh"));
+  // As JSON, all of them have more bytes than a message may have.
+  const name = '"'.repeat(1000);
+  await client.send("SORT in out\n" + `SORT ${name} ${name}\n`.repeat(400));
+  for (let job = 1; job <= 401; job++) assert.equal(await client.line(), `OK job ${job}\n`);
+  assert.equal((await ask(daemons[0]!, "STATUS")).filter((l) => / waiting /.test(l)).length, 400);
+  daemons[1]!.signal("SIGCONT");
+  assert.equal(await jobEnd(daemons[0]!, 1), "job 1 done in out records=2000");
+  await client.send(Array.from({ length: 400 }, (_, i) => `CANCEL ${i + 2}\n`).join(""));
+  assert.ok(!daemons[1]!.log.includes("Control link failed"), daemons[1]!.log);
+});
+
 Deno.test("mesh: nothing outside the directory can be named", async () => {
   await using stack = new AsyncDisposableStack();
   const [daemon] = await startMesh(stack, 1);
