@@ -33,6 +33,8 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const NEWLINE = 0x0a;
 const SNIFFED_BYTES = Math.max(HELLO.PEER.length, HELLO.CONTROL.length);
+/** Answers are written together up to about so many characters: few bytes can ask for very many. */
+const JOINED_REPLY_CHARACTERS = 64 * 1024;
 /** Ends an answer of several lines. */
 const END_LINE = "END";
 
@@ -150,15 +152,18 @@ async function serveConsole(
   for (;;) {
     const lines = await reader.read();
     if (lines === null) return;
-    const replies: string[] = [];
+    let replies = "";
     let quit = false;
     for (let i = 0; i < lines.count && !quit; i++) {
       const line = lines.isTooLong(i) ? undefined : decoder.decode(lines.line(i));
       if (line?.trim() === "") continue;
       quit = /^\s*quit\s*$/i.test(line ?? "");
-      replies.push(...await answer(line, side));
+      for (const reply of await answer(line, side)) replies += `${reply}\n`;
+      if (replies.length < JOINED_REPLY_CHARACTERS) continue;
+      await connection.write(encoder.encode(replies));
+      replies = "";
     }
-    if (replies.length > 0) await connection.write(encoder.encode(replies.join("\n") + "\n"));
+    if (replies.length > 0) await connection.write(encoder.encode(replies));
     if (quit) return;
   }
 }

@@ -95,6 +95,26 @@ Deno.test("mesh: more jobs wait than node 0 can tell the others of, and none is 
   assert.ok(!daemons[1]!.log.includes("Control link failed"), daemons[1]!.log);
 });
 
+Deno.test("mesh: long answers are sent while they are written", async () => {
+  await using stack = new AsyncDisposableStack();
+  const [daemon] = await startMesh(stack, 1);
+  const name = "x".repeat(2000);
+  for (let job = 1; job <= 16; job++) {
+    await ask(daemon!, `SORT ${name} ${name}`);
+    await jobEnd(daemon!, job);
+  }
+  const mostKb = async () => {
+    const status = await Deno.readTextFile(`/proc/${daemon!.child.pid}/status`);
+    return Number(/VmHWM:\s*(\d+)/.exec(status)![1]);
+  };
+  const before = await mostKb();
+  // All in one read; the answers have some 100 MB.
+  using client = await TestClient.connect(daemon!.address("mesh"));
+  await client.send("STATUS\n".repeat(1000));
+  assert.match(await client.line(), /^job 1 failed x/);
+  assert.ok(await mostKb() < before + 60_000);
+});
+
 Deno.test("mesh: nothing outside the directory can be named", async () => {
   await using stack = new AsyncDisposableStack();
   const [daemon] = await startMesh(stack, 1);
