@@ -1,36 +1,16 @@
 /**
- * What the metrics say about a queue.
+ * How many tubes have figures of their own.
  *
  * @module
  */
 
-import type { CommitStats } from "../storage/commit_counter.ts";
-import type { PostgresStats } from "../storage/postgres_stats.ts";
-import type { JobCounts, QueueStats } from "./queue.ts";
+import type { JobCounts, TubeFigures } from "./queue.ts";
 
 /** No more tubes than this have figures of their own, for each is a label; the rest have one. */
 export const MAX_TUBE_FIGURES = 100;
 
 /** Stands for all tubes that have no figures of their own. No tube can have a name with a space. */
 export const OTHER_TUBES = "other tubes";
-
-/** The figures of a tube. */
-export interface TubeFigures extends JobCounts {
-  name: string;
-  /** Since when the ready job that is to be given out next has been there; 0 for none. */
-  oldestReadyMs: number;
-}
-
-/** The figures of a queue. */
-export interface QueueFigures {
-  total: QueueStats;
-  /** Bounded as {@linkcode boundTubes} does it. */
-  tubes: TubeFigures[];
-  /** What it has made durable, where it makes anything durable. */
-  commits?: CommitStats;
-  /** The connections to the database, where there is one. */
-  database?: PostgresStats;
-}
 
 /** How many jobs a tube has, in whatever state. */
 export function jobsOf({ ready, reserved, delayed, buried }: JobCounts): number {

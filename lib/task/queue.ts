@@ -6,9 +6,10 @@
  * @module
  */
 
+import type { CommitStats } from "../storage/commit_counter.ts";
+import type { PostgresStats } from "../storage/postgres_stats.ts";
 import type { MaybePromise } from "../storage/store.ts";
 import { latin1From, type Value } from "../storage/value.ts";
-import type { QueueFigures } from "./figures.ts";
 
 /** The number of a job: from 1, never given out twice, at most 2^53 - 1. */
 export type JobId = number;
@@ -112,6 +113,24 @@ export interface QueueStats extends JobCounts {
   results: number;
   /** Bytes of the jobs and results that this process holds. */
   bytes: number;
+}
+
+/** What the metrics say about a tube. */
+export interface TubeFigures extends JobCounts {
+  name: string;
+  /** Since when the ready job that is to be given out next has been there; 0 for none. */
+  oldestReadyMs: number;
+}
+
+/** What the metrics say about a queue. */
+export interface QueueFigures {
+  total: QueueStats;
+  /** If there are too many, the last is the sum of those that are left out. */
+  tubes: TubeFigures[];
+  /** What it has made durable, where it makes anything durable. */
+  commits?: CommitStats;
+  /** The connections to the database, where there is one. */
+  database?: PostgresStats;
 }
 
 /** How a tube treats its jobs beyond what the protocol says. */

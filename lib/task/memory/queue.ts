@@ -1,6 +1,6 @@
 import type { Value } from "../../storage/value.ts";
 import type { Clock } from "../clock.ts";
-import { boundTubes, type QueueFigures } from "../figures.ts";
+import { boundTubes } from "../figures.ts";
 import {
   backoffDelayMs,
   DEFAULT_TUBE,
@@ -10,6 +10,7 @@ import {
   MIN_TTR_MS,
   type Queue,
   type QueueClient,
+  type QueueFigures,
   type QueueOptions,
   type QueueStats,
   reasonText,

@@ -1,6 +1,6 @@
 import type postgres from "postgres";
-import { MAX_TUBE_FIGURES, OTHER_TUBES, type TubeFigures } from "../figures.ts";
-import { type JobCounts, type TubeStats, URGENT_PRIORITY } from "../queue.ts";
+import { MAX_TUBE_FIGURES, OTHER_TUBES } from "../figures.ts";
+import { type JobCounts, type TubeFigures, type TubeStats, URGENT_PRIORITY } from "../queue.ts";
 import type { LocalTube } from "./local_tube.ts";
 import { NOW, query, STATE } from "./statements.ts";
 

@@ -16,7 +16,7 @@ import type { PostgresDatabase } from "../../storage/postgres_database.ts";
 import { StorageUnavailableError } from "../../storage/store.ts";
 import type { Value } from "../../storage/value.ts";
 import { SYSTEM_CLOCK } from "../clock.ts";
-import { boundTubes, OTHER_TUBES, type QueueFigures, type TubeFigures } from "../figures.ts";
+import { boundTubes, OTHER_TUBES } from "../figures.ts";
 import {
   DEFAULT_TUBE,
   type JobCounts,
@@ -24,9 +24,11 @@ import {
   type JobSpec,
   type Queue,
   type QueueClient,
+  type QueueFigures,
   type QueueOptions,
   type QueueStats,
   type Refusal,
+  type TubeFigures,
 } from "../queue.ts";
 import { SharedClient } from "./client.ts";
 import { countFigures } from "./counts.ts";
