@@ -5,7 +5,7 @@ import type { Connection } from "../../net/connection.ts";
 import { beginLogin, type Login, type LoginGuard } from "../../net/login.ts";
 import type { Queue } from "../queue.ts";
 import type { CommandKind } from "./command.ts";
-import { BeanstalkSession } from "./session.ts";
+import { BeanstalkSession, type SessionContext } from "./session.ts";
 import type { DoorCounts, ProcessFacts } from "./stats.ts";
 
 /** Options for {@linkcode BeanstalkDoor}. */
@@ -20,7 +20,7 @@ export interface BeanstalkDoorOptions {
 }
 
 /** The door of a queue that speaks the beanstalk protocol. */
-export class BeanstalkDoor {
+export class BeanstalkDoor implements SessionContext {
   readonly queue: Queue;
   readonly log: Log;
   readonly maxJobBytes: number;
@@ -46,7 +46,6 @@ export class BeanstalkDoor {
     this.#guard = options.guard ?? (() => undefined);
   }
 
-  /** Begins the login of a client, if it has to show a token. */
   beginLogin(connection: Connection): Login | undefined {
     return beginLogin(connection, { guard: this.#guard, log: this.log });
   }
@@ -56,14 +55,12 @@ export class BeanstalkDoor {
     return new BeanstalkSession(connection, this).serve();
   }
 
-  /** Counts a command. */
   count(kind: CommandKind): void {
     const { commands } = this.counts;
     commands.set(kind, (commands.get(kind) ?? 0) + 1);
   }
 
-  /** What `stats` says about this process. */
-  readonly facts = (): ProcessFacts => {
+  facts(): ProcessFacts {
     const cpu = process.cpuUsage();
     return {
       pid: Deno.pid,
@@ -76,7 +73,7 @@ export class BeanstalkDoor {
       userCpuMicros: cpu.user,
       systemCpuMicros: cpu.system,
     };
-  };
+  }
 }
 
 /** Whether the program may ask the system for something; it runs well without. */

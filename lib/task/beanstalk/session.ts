@@ -1,14 +1,22 @@
+import type { Log } from "../../log.ts";
 import type { Connection } from "../../net/connection.ts";
+import type { Login } from "../../net/login.ts";
 import { ReadBuffer } from "../../net/read_buffer.ts";
 import { StorageUnavailableError } from "../../storage/store.ts";
 import type { MaybePromise } from "../../storage/store.ts";
-import type { JobBody, NoJob, Outcome, QueueClient } from "../queue.ts";
+import type { JobBody, NoJob, Outcome, Queue, QueueClient } from "../queue.ts";
 import type { Command, CommandKind } from "./command.ts";
-import type { BeanstalkDoor } from "./door.ts";
 import { loginByCommand } from "./login.ts";
 import { CommandParser } from "./parser.ts";
 import { ReplyBuffer } from "./reply_buffer.ts";
-import { formatJobStats, formatStats, formatTubes, formatTubeStats } from "./stats.ts";
+import {
+  type DoorCounts,
+  formatJobStats,
+  formatStats,
+  formatTubes,
+  formatTubeStats,
+  type ProcessFacts,
+} from "./stats.ts";
 import { MAX_BATCH_BYTES, MAX_LINE_BYTES, type ReplyWord } from "./words.ts";
 
 /** Replies beyond this are sent before the next command is run. */
@@ -20,13 +28,28 @@ const OVERLAPPING: ReadonlySet<CommandKind> = new Set<CommandKind>(["put", "dele
 /** While a command waits, no more than this is read ahead of it. */
 const READ_AHEAD_BYTES = 16 * 1024;
 
+/** What the sessions of a door share. */
+export interface SessionContext {
+  readonly queue: Queue;
+  readonly log: Log;
+  /** The largest body of a job, in bytes. */
+  readonly maxJobBytes: number;
+  readonly counts: DoorCounts;
+  /** Begins the login of a client, if it has to show a token. */
+  beginLogin(connection: Connection): Login | undefined;
+  /** Counts a command. */
+  count(kind: CommandKind): void;
+  /** What `stats` says about this process. */
+  facts(): ProcessFacts;
+}
+
 /**
  * The conversation with one client of the beanstalk door. All commands of one read are run and
  * answered with one write; only what has to wait (for a job, or for the engine) comes between.
  */
 export class BeanstalkSession {
   readonly #connection: Connection;
-  readonly #door: BeanstalkDoor;
+  readonly #door: SessionContext;
   readonly #client: QueueClient;
   readonly #parser: CommandParser;
   readonly #input: ReadBuffer;
@@ -44,7 +67,7 @@ export class BeanstalkSession {
   #produces = false;
   #works = false;
 
-  constructor(connection: Connection, door: BeanstalkDoor) {
+  constructor(connection: Connection, door: SessionContext) {
     this.#connection = connection;
     this.#door = door;
     this.#client = door.queue.connect();
@@ -261,8 +284,8 @@ export class BeanstalkSession {
         );
       case "stats":
         return then(client.stats(), (stats) => {
-          const { counts, facts, maxJobBytes, queue } = this.#door;
-          const about = { facts: facts(), maxJobBytes, draining: queue.draining };
+          const { counts, maxJobBytes, queue } = this.#door;
+          const about = { facts: this.#door.facts(), maxJobBytes, draining: queue.draining };
           replies.chunk("OK", formatStats(stats, counts, about));
         });
       case "stats-job":

@@ -5,7 +5,7 @@ import { loginByLine } from "../../net/line_login.ts";
 import { LineReader } from "../../net/line_reader.ts";
 import { beginLogin, type LoginGuard } from "../../net/login.ts";
 import type { Queue } from "../queue.ts";
-import { PushSession } from "./session.ts";
+import { PushSession, type SessionContext, type Square } from "./session.ts";
 
 /** Options for {@linkcode PushDoor}. */
 export interface PushDoorOptions {
@@ -21,22 +21,14 @@ export interface PushDoorOptions {
 /** Upper bounds for the time that work takes, in seconds: 1 ms to an hour. */
 const WORK_BOUNDS_S = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 600, 1800, 3600];
 
-/** A worker's answer to a number. */
-export interface Square {
-  number: number;
-  answer: string;
-  tookMs: number;
-}
-
 /** The door at which workers are pushed a line a task and answer with a line. */
-export class PushDoor {
+export class PushDoor implements SessionContext {
   readonly queue: Queue;
   readonly tube: string;
   readonly maxLineBytes: number;
   readonly log: Log;
   /** What the generator's numbers came to. */
   readonly counts = { right: 0, wrong: 0, late: 0 };
-  /** How long workers took to answer, in seconds, by what they were sent. */
   readonly answerSeconds = {
     job: new Histogram(WORK_BOUNDS_S),
     number: new Histogram(WORK_BOUNDS_S),
@@ -78,7 +70,6 @@ export class PushDoor {
     for (const session of this.#sessions) session.assign(number);
   }
 
-  /** A worker has answered a number. */
   tellSquare(worker: string, { number, answer, tookMs }: Square): void {
     const fields = { worker, number, result: answer.slice(0, 100), ms: Math.round(tookMs) };
     if (/^\s*\d+\s*$/.test(answer) && Number(answer) === number * number) {
@@ -90,7 +81,6 @@ export class PushDoor {
     }
   }
 
-  /** A worker has not answered a number before the next one came. */
   tellLate(worker: string, number: number): void {
     this.counts.late++;
     this.log.warn("Worker is late", { worker, number });

@@ -1,14 +1,36 @@
+import type { Log } from "../../log.ts";
+import type { Histogram } from "../../metrics.ts";
 import type { Connection } from "../../net/connection.ts";
 import type { LineReader } from "../../net/line_reader.ts";
 import { copyValue, latin1From } from "../../storage/value.ts";
-import type { JobBody, QueueClient } from "../queue.ts";
-import type { PushDoor } from "./door.ts";
+import type { JobBody, Queue, QueueClient } from "../queue.ts";
 
 const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 
 /** What a worker said; `null` for a line that was too long to be kept. */
 type Answer = string | null;
+
+/** A worker's answer to a number. */
+export interface Square {
+  number: number;
+  answer: string;
+  tookMs: number;
+}
+
+/** What the sessions of a door share. */
+export interface SessionContext {
+  readonly queue: Queue;
+  /** The tube whose jobs are pushed. */
+  readonly tube: string;
+  readonly log: Log;
+  /** How long workers took to answer, in seconds, by what they were sent. */
+  readonly answerSeconds: { readonly job: Histogram; readonly number: Histogram };
+  /** A worker has answered a number. */
+  tellSquare(worker: string, square: Square): void;
+  /** A worker has not answered a number before the next one came. */
+  tellLate(worker: string, number: number): void;
+}
 
 /** A number of the generator that a worker was sent. */
 interface Assignment {
@@ -25,7 +47,7 @@ interface Assignment {
 export class PushSession {
   readonly #connection: Connection;
   readonly #reader: LineReader;
-  readonly #door: PushDoor;
+  readonly #door: SessionContext;
   readonly #client: QueueClient;
   /** The number to send when the worker is idle next. */
   #nextNumber: number | null = null;
@@ -33,7 +55,7 @@ export class PushSession {
   #answered: ((answer: Answer | undefined) => void) | null = null;
   #ended = false;
 
-  constructor(connection: Connection, reader: LineReader, door: PushDoor) {
+  constructor(connection: Connection, reader: LineReader, door: SessionContext) {
     this.#connection = connection;
     this.#reader = reader;
     this.#door = door;
