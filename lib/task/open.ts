@@ -21,6 +21,6 @@ export async function openQueue(
   if (!storage.log.durable) return new MemoryQueue(SYSTEM_CLOCK, options);
   const journal = await LogJournal.open(storage.log);
   const queue = new MemoryQueue(SYSTEM_CLOCK, options, journal);
-  await journal.load(queue);
+  await journal.load(queue.scheduler);
   return queue;
 }

@@ -61,7 +61,7 @@ Deno.test("MemoryQueue: keys and reasons count, and of a long reason only what i
     assert(await client.reserveJob(put.id));
     assert.equal(await client.fail(put.id, new Uint8Array(65_000).fill(65 + i % 20)), "RELEASED");
   }
-  const { jobs } = queue;
+  const { jobs } = queue.scheduler;
   assert.equal(jobs.get(1)!.reason.length, 1000);
   assert.equal(queue.stats().bytes - bytes, 2000 * (512 + 1 + 200 + 1000));
   // All that was sent is 130 MB.
@@ -174,6 +174,6 @@ Deno.test("MemoryQueue: leaves nothing behind when all is done", async () => {
     { ready, reserved, delayed, buried, bytes, results, tubes, waiting },
     { ready: 0, reserved: 0, delayed: 0, buried: 0, bytes: 0, results: 0, tubes: 1, waiting: 0 },
   );
-  assert.equal(queue.timers.size, 0);
-  assert.equal(queue.jobs.size, 0);
+  assert.equal(queue.scheduler.timers.size, 0);
+  assert.equal(queue.scheduler.jobs.size, 0);
 });

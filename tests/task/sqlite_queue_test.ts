@@ -161,7 +161,7 @@ Deno.test("LogJournal: what cannot be written is taken back, and the queue goes 
     const log = await SqliteLog.open(`${directory}/queue.db`, { log: SILENT_LOG, maxPages: 40 });
     const journal = await LogJournal.open(log);
     const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions(), journal);
-    await journal.load(queue);
+    await journal.load(queue.scheduler);
     const client = queue.connect();
     const kept: number[] = [];
     let failure: unknown;

@@ -11,42 +11,36 @@ import {
   type QueueClient,
   type QueueStats,
   type Refusal,
-  SAFETY_MARGIN_MS,
   type TubeStats,
 } from "../queue.ts";
 import { backoffDelayMs, DEFAULT_TUBE } from "../queue.ts";
-import type { Job, Watcher } from "./job.ts";
-import { List } from "./list.ts";
-import type { MemoryQueue } from "./queue.ts";
-import type { Timed } from "./timers.ts";
+import type { Job, Worker } from "./job.ts";
+import { PendingWait } from "./pending_wait.ts";
+import { ReservedJobs } from "./reserved_jobs.ts";
+import type { Scheduler } from "./scheduler.ts";
 import { type Tube, Watch } from "./tube.ts";
 
 /** How many jobs are kicked before others get their turn. */
 const MAX_KICKED_IN_ONE_TURN = 4096;
 
-/** A client of a {@linkcode MemoryQueue}. */
-export class MemoryClient implements QueueClient, Timed, Watcher {
-  readonly #queue: MemoryQueue;
-  readonly #reserved = new List<Job>();
+/** A client of a queue in memory. */
+export class MemoryClient implements QueueClient, Worker {
+  readonly #scheduler: Scheduler;
+  readonly #reserved = new ReservedJobs();
   readonly #watches: Watch[] = [];
+  readonly #wait: PendingWait;
   #used: Tube;
   /** Up to which ticket this client has been told. */
   #ticket = 0;
 
-  /** Of the reserved jobs the one that is due first; `undefined` if that is to be found out. */
-  #soonest: Job | null | undefined = null;
-
-  // Of the wait that is pending
-  #gotJob: ((outcome: Job | NoJob) => void) | null = null;
-  #gotOutcome: ((outcome: Outcome | "TIMED_OUT") => void) | null = null;
-  #watchedJob: Job | null = null;
-  #timeoutAt = Infinity;
-  dueAt = 0;
-  timerPlace = -1;
-
-  constructor(queue: MemoryQueue) {
-    this.#queue = queue;
-    this.#used = queue.openTube(DEFAULT_TUBE)!;
+  constructor(scheduler: Scheduler) {
+    this.#scheduler = scheduler;
+    this.#wait = new PendingWait(scheduler, {
+      watches: this.#watches,
+      reserved: this.#reserved,
+      told: (job) => this.#told(job),
+    });
+    this.#used = scheduler.openTube(DEFAULT_TUBE)!;
     this.#used.using++;
     this.watch(DEFAULT_TUBE);
   }
@@ -65,15 +59,15 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
     const before = this.#used;
     if (name === before.name) return true;
     before.using--;
-    this.#queue.leaveTube(before);
-    const tube = this.#queue.openTube(name);
-    this.#used = tube ?? this.#queue.openTube(before.name, { anyway: true })!;
+    this.#scheduler.leaveTube(before);
+    const tube = this.#scheduler.openTube(name);
+    this.#used = tube ?? this.#scheduler.openTube(before.name, { anyway: true })!;
     this.#used.using++;
     return tube !== undefined;
   }
 
   watch(name: string): boolean {
-    const tube = this.#queue.openTube(name);
+    const tube = this.#scheduler.openTube(name);
     if (tube === undefined) return false;
     if (this.#watches.some((watch) => watch.tube === tube)) return true;
     tube.watching++;
@@ -87,35 +81,36 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
     if (this.#watches.length === 1) return false;
     const [watch] = this.#watches.splice(place, 1);
     watch!.tube.watching--;
-    this.#queue.leaveTube(watch!.tube);
+    this.#scheduler.leaveTube(watch!.tube);
     return true;
   }
 
   pauseTube(name: string, pauseMs: number): boolean {
-    const tube = this.#queue.tubes.get(name);
+    const tube = this.#scheduler.tubes.get(name);
     if (tube === undefined) return false;
-    this.#queue.pause(tube, pauseMs);
+    this.#scheduler.pause(tube, pauseMs);
     return true;
   }
 
   // Producing
 
   put(spec: JobSpec): JobId | Refusal {
-    const refusal = this.#queue.refusal([spec]);
-    return refusal ?? this.#told(this.#queue.insert(this.#used, spec, "")).id;
+    const refusal = this.#scheduler.refusal([spec]);
+    return refusal ?? this.#told(this.#scheduler.insert(this.#used, spec, "")).id;
   }
 
   putBatch(specs: readonly JobSpec[]): JobId[] | Refusal {
-    const refusal = this.#queue.refusal(specs);
-    return refusal ?? specs.map((spec) => this.#told(this.#queue.insert(this.#used, spec, "")).id);
+    const refusal = this.#scheduler.refusal(specs);
+    return refusal ??
+      specs.map((spec) => this.#told(this.#scheduler.insert(this.#used, spec, "")).id);
   }
 
   putUnique(key: string, spec: JobSpec): { id: JobId; existed: boolean } | Refusal {
     const existing = this.#used.keys.get(key);
     if (existing !== undefined) return { id: this.#told(existing).id, existed: true };
-    const refusal = this.#queue.refusal([spec], key);
+    const refusal = this.#scheduler.refusal([spec], key);
     if (refusal !== undefined) return refusal;
-    return { id: this.#told(this.#queue.insert(this.#used, spec, key)).id, existed: false };
+    return { id: this.#told(this.#scheduler.insert(this.#used, spec, key)).id, existed: false };
   }
 
   // Consuming
@@ -123,14 +118,8 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
   reserve(timeoutMs: number): Job | NoJob | Promise<Job | NoJob> {
     const next = this.#next();
     if (next !== null) return this.#reserve(next);
-    if (this.#deadlineAt() - SAFETY_MARGIN_MS <= this.#queue.now()) return "DEADLINE_SOON";
-    if (timeoutMs === 0) return "TIMED_OUT";
-    return new Promise((resolve) => {
-      this.#gotJob = resolve;
-      for (const watch of this.#watches) watch.tube.waiting.push(watch);
-      this.#queue.waiting++;
-      this.#setTimer(timeoutMs);
-    });
+    if (this.#reserved.marginAt <= this.#scheduler.now()) return "DEADLINE_SOON";
+    return timeoutMs === 0 ? "TIMED_OUT" : this.#wait.forJob(timeoutMs);
   }
 
   reserveBatch(
@@ -145,15 +134,15 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
   reserveJob(id: JobId): JobBody | null {
     const job = this.#find(id);
     if (job === null || job.state === "reserved") return null;
-    if (this.#queue.draining || !job.tube.hasRoom) return null;
+    if (this.#scheduler.draining || !job.tube.hasRoom) return null;
     return this.#reserve(job);
   }
 
   delete(id: JobId): boolean {
     const job = this.#find(id);
     if (job === null || (job.state === "reserved" && job.holder !== this)) return false;
-    this.#queue.take(job);
-    this.#queue.drop(job);
+    this.#scheduler.take(job);
+    this.#scheduler.drop(job);
     this.#told(job);
     return true;
   }
@@ -161,9 +150,9 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
   done(id: JobId, result: Value): boolean | "OUT_OF_MEMORY" {
     const job = this.#own(id);
     if (job === null) return false;
-    if (!this.#queue.hasRoomForResult(job, result.length)) return "OUT_OF_MEMORY";
-    this.#queue.take(job);
-    this.#queue.complete(job, result);
+    if (!this.#scheduler.hasRoomForResult(job, result.length)) return "OUT_OF_MEMORY";
+    this.#scheduler.take(job);
+    this.#scheduler.complete(job, result);
     this.#told(job);
     return true;
   }
@@ -171,11 +160,11 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
   release(id: JobId, priority: number, delayMs: number): GivenBack {
     const job = this.#own(id);
     if (job === null) return "NOT_FOUND";
-    this.#queue.take(job);
+    this.#scheduler.take(job);
     job.priority = priority;
     job.delayMs = delayMs;
     job.releases++;
-    const became = this.#queue.giveBack(job, "released", delayMs);
+    const became = this.#scheduler.giveBack(job, "released", delayMs);
     this.#told(job);
     return became;
   }
@@ -184,9 +173,9 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
     const job = this.#own(id);
     if (job === null) return "NOT_FOUND";
     const { backoffMs, maxBackoffMs } = job.tube.rules;
-    this.#queue.take(job);
+    this.#scheduler.take(job);
     job.releases++;
-    const became = this.#queue.giveBack(
+    const became = this.#scheduler.giveBack(
       job,
       reason,
       backoffDelayMs(backoffMs || FAILURE_BACKOFF_MS, maxBackoffMs, job.attempts + 1),
@@ -198,9 +187,9 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
   bury(id: JobId, priority: number, reason = "buried by its worker"): boolean {
     const job = this.#own(id);
     if (job === null) return false;
-    this.#queue.take(job);
+    this.#scheduler.take(job);
     job.priority = priority;
-    this.#queue.buryJob(job, reason);
+    this.#scheduler.buryJob(job, reason);
     this.#told(job);
     return true;
   }
@@ -208,8 +197,8 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
   touch(id: JobId): boolean {
     const job = this.#own(id);
     if (job === null) return false;
-    this.#queue.timers.set(job, this.#queue.now() + job.ttrMs);
-    if (job === this.#soonest) this.#soonest = undefined;
+    this.#scheduler.timers.set(job, this.#scheduler.now() + job.ttrMs);
+    this.#reserved.putOff(job);
     return true;
   }
 
@@ -224,8 +213,8 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
   kickJob(id: JobId): boolean {
     const job = this.#find(id);
     if (job === null || (job.state !== "buried" && job.state !== "delayed")) return false;
-    this.#queue.take(job);
-    this.#queue.kickJob(job);
+    this.#scheduler.take(job);
+    this.#scheduler.kickJob(job);
     this.#told(job);
     return true;
   }
@@ -240,7 +229,7 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
   }
 
   result(id: JobId): Outcome | null {
-    const result = this.#queue.results.get(id);
+    const result = this.#scheduler.results.get(id);
     if (result !== undefined) {
       this.#ticket = Math.max(this.#ticket, result.ticket);
       return { state: "done", body: result.body };
@@ -257,93 +246,64 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
   ): Outcome | "TIMED_OUT" | null | Promise<Outcome | "TIMED_OUT"> {
     const known = this.result(id);
     if (known === null || known.state === "done" || known.state === "buried") return known;
-    if (timeoutMs === 0) return "TIMED_OUT";
-    const job = this.#find(id)!;
-    return new Promise((resolve) => {
-      this.#gotOutcome = resolve;
-      this.#watchedJob = job;
-      job.watchers ??= new Set();
-      job.watchers.add(this);
-      this.#setTimer(timeoutMs);
-    });
+    return timeoutMs === 0 ? "TIMED_OUT" : this.#wait.forOutcome(this.#find(id)!, timeoutMs);
   }
 
   statsJob(id: JobId): JobStats | null {
     const job = this.#find(id);
-    return job && job.stats(this.#queue.now());
+    return job && job.stats(this.#scheduler.now());
   }
 
   statsTube(name: string): TubeStats | null {
-    const tube = this.#queue.tubes.get(name);
-    return tube === undefined ? null : tube.stats(this.#queue.now());
+    const tube = this.#scheduler.tubes.get(name);
+    return tube === undefined ? null : tube.stats(this.#scheduler.now());
   }
 
   listTubes(): string[] {
-    return [...this.#queue.tubes.keys()];
+    return [...this.#scheduler.tubes.keys()];
   }
 
   stats(): QueueStats {
-    return this.#queue.stats();
+    return this.#scheduler.stats();
   }
 
   settled(): Promise<void> | undefined {
-    return this.#queue.journal.settled(this.#ticket);
+    return this.#scheduler.journal.settled(this.#ticket);
   }
 
   cancel(): void {
-    if (this.#gotJob !== null) this.#endReserve("TIMED_OUT");
-    if (this.#gotOutcome !== null) this.#endWait("TIMED_OUT");
+    this.#wait.cancel();
   }
 
   close(): void {
     this.cancel();
     for (let job; (job = this.#reserved.first) !== null;) {
-      this.#queue.take(job);
+      this.#scheduler.take(job);
       // A daemon that stops sends its workers away: that is no fault of theirs.
-      if (this.#queue.draining) this.#queue.enqueue(job, 0);
-      else this.#queue.giveBack(job, "the worker was lost", 0);
+      if (this.#scheduler.draining) this.#scheduler.enqueue(job, 0);
+      else this.#scheduler.giveBack(job, "the worker was lost", 0);
     }
     this.#used.using--;
-    this.#queue.leaveTube(this.#used);
+    this.#scheduler.leaveTube(this.#used);
     for (const { tube } of this.#watches.splice(0)) {
       tube.watching--;
-      this.#queue.leaveTube(tube);
+      this.#scheduler.leaveTube(tube);
     }
   }
 
-  // Called by the queue
+  // Called by the scheduler
 
-  /** Ends the pending reserve with this job. */
   take(job: Job): void {
     this.#reserve(job);
-    this.#endReserve(job);
+    this.#wait.endForJob(job);
   }
 
-  /** A job is reserved for this client from now on. */
   gain(job: Job): void {
-    this.#reserved.push(job);
-    if (this.#soonest === null || (this.#soonest && job.dueAt < this.#soonest.dueAt)) {
-      this.#soonest = job;
-    }
+    this.#reserved.add(job);
   }
 
-  /** A job is reserved for this client no longer. */
   lose(job: Job): void {
     this.#reserved.remove(job);
-    if (job === this.#soonest) this.#soonest = this.#reserved.size === 0 ? null : undefined;
-  }
-
-  finished(job: Job, state: "done" | "deleted" | "buried", body: Value): void {
-    this.#told(job);
-    this.#endWait({ state, body });
-  }
-
-  /** The pending wait has come to its end, or a reserved job is due soon. */
-  due(now: number): void {
-    if (this.#gotOutcome !== null) this.#endWait("TIMED_OUT");
-    else if (this.#deadlineAt() - SAFETY_MARGIN_MS <= now) this.#endReserve("DEADLINE_SOON");
-    else if (this.#timeoutAt <= now) this.#endReserve("TIMED_OUT");
-    else this.#setTimer(this.#timeoutAt - now);
   }
 
   // What several of the above need
@@ -361,8 +321,8 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
     const jobs = this.#used[state];
     let kicked = 0;
     for (let job; kicked < bound && (job = jobs.first); kicked++) {
-      this.#queue.take(job);
-      this.#queue.kickJob(job);
+      this.#scheduler.take(job);
+      this.#scheduler.kickJob(job);
       this.#told(job);
     }
     return kicked;
@@ -376,9 +336,9 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
 
   /** A job by its id. That there is none must be as durable as what took it away. */
   #find(id: JobId): Job | null {
-    const job = this.#queue.jobs.get(id);
+    const job = this.#scheduler.jobs.get(id);
     if (job !== undefined) return this.#told(job);
-    this.#ticket = this.#queue.journal.last;
+    this.#ticket = this.#scheduler.journal.last;
     return null;
   }
 
@@ -389,7 +349,7 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
 
   /** The job that comes first in all watched tubes that may give one out. */
   #next(): Job | null {
-    if (this.#queue.draining) return null;
+    if (this.#scheduler.draining) return null;
     let next: Job | null = null;
     for (const { tube } of this.#watches) {
       if (!tube.open) continue;
@@ -403,8 +363,8 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
   }
 
   #reserve(job: Job): Job {
-    this.#queue.take(job);
-    this.#queue.reserveFor(this, job);
+    this.#scheduler.take(job);
+    this.#scheduler.reserveFor(this, job);
     return this.#told(job);
   }
 
@@ -415,41 +375,5 @@ export class MemoryClient implements QueueClient, Timed, Watcher {
       jobs.push(this.#reserve(next));
     }
     return jobs;
-  }
-
-  /** When the first of the reserved jobs is due. */
-  #deadlineAt(): number {
-    if (this.#soonest === undefined) {
-      this.#soonest = null;
-      for (let job = this.#reserved.first; job !== null; job = job.next) {
-        if (this.#soonest === null || job.dueAt < this.#soonest.dueAt) this.#soonest = job;
-      }
-    }
-    return this.#soonest === null ? Infinity : this.#soonest.dueAt;
-  }
-
-  #setTimer(timeoutMs: number): void {
-    this.#timeoutAt = this.#queue.now() + timeoutMs;
-    const soonAt = this.#gotJob === null ? Infinity : this.#deadlineAt() - SAFETY_MARGIN_MS;
-    const dueAt = Math.min(this.#timeoutAt, soonAt);
-    if (dueAt < Infinity) this.#queue.timers.set(this, dueAt);
-  }
-
-  #endReserve(outcome: Job | NoJob): void {
-    this.#queue.timers.clear(this);
-    for (const watch of this.#watches) watch.tube.waiting.remove(watch);
-    this.#queue.waiting--;
-    const resolve = this.#gotJob!;
-    this.#gotJob = null;
-    resolve(outcome);
-  }
-
-  #endWait(outcome: Outcome | "TIMED_OUT"): void {
-    this.#queue.timers.clear(this);
-    this.#watchedJob!.watchers?.delete(this);
-    this.#watchedJob = null;
-    const resolve = this.#gotOutcome!;
-    this.#gotOutcome = null;
-    resolve(outcome);
   }
 }

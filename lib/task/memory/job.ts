@@ -1,6 +1,5 @@
 import type { Value } from "../../storage/value.ts";
 import type { JobId, JobState, JobStats } from "../queue.ts";
-import type { MemoryClient } from "./client.ts";
 import type { Linked } from "./list.ts";
 import type { Timed } from "./timers.ts";
 import type { Tube } from "./tube.ts";
@@ -14,7 +13,17 @@ export interface Watcher {
   finished(job: Job, state: "done" | "deleted" | "buried", body: Value): void;
 }
 
-/** A job in memory. Its queue moves it from state to state; it only holds the facts. */
+/** Whom jobs are reserved for: a client of the queue. */
+export interface Worker {
+  /** Here is a job that it waits for. */
+  take(job: Job): void;
+  /** A job is reserved for it from now on. */
+  gain(job: Job): void;
+  /** A job is reserved for it no longer. */
+  lose(job: Job): void;
+}
+
+/** A job in memory. Its scheduler moves it from state to state; it only holds the facts. */
 export class Job implements Timed, Linked<Job> {
   readonly id: JobId;
   tube: Tube;
@@ -28,7 +37,7 @@ export class Job implements Timed, Linked<Job> {
   delayMs: number;
   state: JobState = "ready";
   /** Who has it reserved. */
-  holder: MemoryClient | null = null;
+  holder: Worker | null = null;
 
   reserves = 0;
   timeouts = 0;
@@ -103,6 +112,6 @@ export class Job implements Timed, Linked<Job> {
 
   /** Its delay or its time to run is over. */
   due(now: number): void {
-    this.tube.queue.jobDue(this, now);
+    this.tube.scheduler.jobDue(this, now);
   }
 }

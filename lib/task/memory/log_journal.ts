@@ -17,7 +17,6 @@ import { latin1From } from "../../storage/value.ts";
 import type { JobId } from "../queue.ts";
 import type { Job } from "./job.ts";
 import type { Journal } from "./journal.ts";
-import type { MemoryQueue } from "./queue.ts";
 import {
   decodeId,
   decodeJob,
@@ -30,6 +29,7 @@ import {
   idKey,
 } from "./records.ts";
 import type { Result } from "./results.ts";
+import type { Scheduler } from "./scheduler.ts";
 
 const NEXT_ID = "next_id";
 
@@ -52,7 +52,7 @@ export class LogJournal implements Journal {
   readonly #log: CommitLog;
   readonly #tables: Tables;
   readonly #stopListening: () => void;
-  #queue: MemoryQueue | null = null;
+  #scheduler: Scheduler | null = null;
   #pending: Pending[] = [];
   /** Jobs that have moved, which a failed group did not write. */
   readonly #unwritten = new Set<Job>();
@@ -80,9 +80,9 @@ export class LogJournal implements Journal {
     });
   }
 
-  /** Fills an empty queue, whose journal this is, with what is in the log. */
-  async load(queue: MemoryQueue): Promise<void> {
-    this.#queue = queue;
+  /** Fills an empty scheduler, whose journal this is, with what is in the log. */
+  async load(scheduler: Scheduler): Promise<void> {
+    this.#scheduler = scheduler;
     const moves = new Map<JobId, Uint8Array>();
     for await (const page of this.#log.load(this.#tables.moves)) {
       for (const [key, record] of page) moves.set(decodeId(key), record);
@@ -91,24 +91,24 @@ export class LogJournal implements Journal {
     for await (const page of this.#log.load(this.#tables.jobs)) {
       for (const [key, record] of page) {
         const id = decodeId(key);
-        const job = decodeJob(id, record, (tube) => queue.openTube(tube, { anyway: true })!);
+        const job = decodeJob(id, record, (tube) => scheduler.openTube(tube, { anyway: true })!);
         const move = moves.get(id);
         if (move !== undefined) decodeMove(job, move);
         if (job.state === "buried") buried.push(job);
-        else queue.restore(job);
+        else scheduler.restore(job);
       }
     }
     buried.sort((a, b) => a.dueAt - b.dueAt);
-    for (const job of buried) queue.restore(job);
+    for (const job of buried) scheduler.restore(job);
     const results: Result[] = [];
     for await (const page of this.#log.load(this.#tables.results)) {
       for (const [key, record] of page) results.push(decodeResult(decodeId(key), record));
     }
     results.sort((a, b) => a.expiresAt - b.expiresAt);
-    for (const result of results) queue.restoreResult(result);
+    for (const result of results) scheduler.restoreResult(result);
     for await (const page of this.#log.load(this.#tables.meta)) {
       for (const [key, record] of page) {
-        if (key === NEXT_ID) queue.startIdsAt(decodeId(latin1From(record)));
+        if (key === NEXT_ID) scheduler.startIdsAt(decodeId(latin1From(record)));
       }
     }
   }
@@ -184,9 +184,9 @@ export class LogJournal implements Journal {
     const pending = this.#pending;
     this.#pending = [];
     for (const write of pending.reverse()) {
-      if (write.kind === "keep") this.#queue!.results.takeBack(write.result);
-      else if (write.kind === "remove") this.#queue!.putBack(write.job);
-      else if (write.kind === "put") this.#queue!.takeBack(write.job);
+      if (write.kind === "keep") this.#scheduler!.results.takeBack(write.result);
+      else if (write.kind === "remove") this.#scheduler!.putBack(write.job);
+      else if (write.kind === "put") this.#scheduler!.takeBack(write.job);
       else this.#unwritten.add(write.job);
       if (write.kind === "put") this.#unwritten.delete(write.job);
     }

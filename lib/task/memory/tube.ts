@@ -1,20 +1,26 @@
 import type { TubeRules, TubeStats } from "../queue.ts";
-import type { MemoryClient } from "./client.ts";
 import { Heap } from "./heap.ts";
-import type { Job } from "./job.ts";
+import type { Job, Worker } from "./job.ts";
 import { type Linked, List } from "./list.ts";
-import type { MemoryQueue } from "./queue.ts";
 import type { Timed } from "./timers.ts";
 
-/** That a client watches a tube; a member of the tube's waiting list while the client waits. */
+/** Who is told when the time of a job or a tube has come. */
+export interface TubeScheduler {
+  /** The delay or the time to run of a job is over. */
+  jobDue(job: Job, now: number): void;
+  /** Gives out jobs of a tube again. */
+  endPause(tube: Tube): void;
+}
+
+/** That a worker watches a tube; a member of the tube's waiting list while the worker waits. */
 export class Watch implements Linked<Watch> {
-  readonly client: MemoryClient;
+  readonly worker: Worker;
   readonly tube: Tube;
   previous: Watch | null = null;
   next: Watch | null = null;
 
-  constructor(client: MemoryClient, tube: Tube) {
-    this.client = client;
+  constructor(worker: Worker, tube: Tube) {
+    this.worker = worker;
     this.tube = tube;
   }
 }
@@ -35,7 +41,7 @@ const DELAYED_ORDER = {
 
 /** A tube in memory: its jobs by state, and the clients that wait for them. */
 export class Tube implements Timed {
-  readonly queue: MemoryQueue;
+  readonly scheduler: TubeScheduler;
   readonly name: string;
   rules: TubeRules;
 
@@ -59,8 +65,8 @@ export class Tube implements Timed {
   dueAt = 0;
   timerPlace = -1;
 
-  constructor(queue: MemoryQueue, name: string, rules: TubeRules) {
-    this.queue = queue;
+  constructor(scheduler: TubeScheduler, name: string, rules: TubeRules) {
+    this.scheduler = scheduler;
     this.name = name;
     this.rules = rules;
   }
@@ -82,7 +88,7 @@ export class Tube implements Timed {
 
   /** The pause is over. */
   due(): void {
-    this.queue.endPause(this);
+    this.scheduler.endPause(this);
   }
 
   /** Its figures. */

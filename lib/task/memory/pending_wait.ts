@@ -1,0 +1,105 @@
+import type { Value } from "../../storage/value.ts";
+import type { NoJob, Outcome } from "../queue.ts";
+import type { Job, Watcher } from "./job.ts";
+import type { ReservedJobs } from "./reserved_jobs.ts";
+import type { Scheduler } from "./scheduler.ts";
+import type { Timed } from "./timers.ts";
+import type { Watch } from "./tube.ts";
+
+/** What a client waits for: a job, or what becomes of one; one thing at a time. */
+export class PendingWait implements Timed, Watcher {
+  readonly #scheduler: Scheduler;
+  readonly #watches: readonly Watch[];
+  readonly #reserved: ReservedJobs;
+  readonly #told: (job: Job) => void;
+  #gotJob: ((outcome: Job | NoJob) => void) | null = null;
+  #gotOutcome: ((outcome: Outcome | "TIMED_OUT") => void) | null = null;
+  #watchedJob: Job | null = null;
+  #timeoutAt = Infinity;
+  dueAt = 0;
+  timerPlace = -1;
+
+  /**
+   * @param scheduler Where the jobs come from.
+   * @param client What the client watches and has reserved; `told`: that it learns of a job.
+   */
+  constructor(
+    scheduler: Scheduler,
+    client: {
+      watches: readonly Watch[];
+      reserved: ReservedJobs;
+      told: (job: Job) => void;
+    },
+  ) {
+    this.#scheduler = scheduler;
+    this.#watches = client.watches;
+    this.#reserved = client.reserved;
+    this.#told = client.told;
+  }
+
+  /** Waits for a job of the watched tubes. */
+  forJob(timeoutMs: number): Promise<Job | NoJob> {
+    return new Promise((resolve) => {
+      this.#gotJob = resolve;
+      for (const watch of this.#watches) watch.tube.waiting.push(watch);
+      this.#scheduler.waiting++;
+      this.#setTimer(timeoutMs);
+    });
+  }
+
+  /** Waits until a job is done, deleted or buried. */
+  forOutcome(job: Job, timeoutMs: number): Promise<Outcome | "TIMED_OUT"> {
+    return new Promise((resolve) => {
+      this.#gotOutcome = resolve;
+      this.#watchedJob = job;
+      job.watchers ??= new Set();
+      job.watchers.add(this);
+      this.#setTimer(timeoutMs);
+    });
+  }
+
+  /** Ends the wait for a job. */
+  endForJob(outcome: Job | NoJob): void {
+    this.#scheduler.timers.clear(this);
+    for (const watch of this.#watches) watch.tube.waiting.remove(watch);
+    this.#scheduler.waiting--;
+    const resolve = this.#gotJob!;
+    this.#gotJob = null;
+    resolve(outcome);
+  }
+
+  /** Ends whatever it waits for, if anything. */
+  cancel(): void {
+    if (this.#gotJob !== null) this.endForJob("TIMED_OUT");
+    if (this.#gotOutcome !== null) this.#endForOutcome("TIMED_OUT");
+  }
+
+  finished(job: Job, state: "done" | "deleted" | "buried", body: Value): void {
+    this.#told(job);
+    this.#endForOutcome({ state, body });
+  }
+
+  /** The time of the wait is over, or a reserved job is due soon. */
+  due(now: number): void {
+    if (this.#gotOutcome !== null) this.#endForOutcome("TIMED_OUT");
+    else if (this.#reserved.marginAt <= now) this.endForJob("DEADLINE_SOON");
+    else if (this.#timeoutAt <= now) this.endForJob("TIMED_OUT");
+    else this.#setTimer(this.#timeoutAt - now);
+  }
+
+  #setTimer(timeoutMs: number): void {
+    this.#timeoutAt = this.#scheduler.now() + timeoutMs;
+    const marginAt = this.#gotJob === null ? Infinity : this.#reserved.marginAt;
+    const dueAt = Math.min(this.#timeoutAt, marginAt);
+    if (dueAt < Infinity) this.#scheduler.timers.set(this, dueAt);
+  }
+
+  #endForOutcome(outcome: Outcome | "TIMED_OUT"): void {
+    this.#scheduler.timers.clear(this);
+    this.#watchedJob!.watchers?.delete(this);
+    this.#watchedJob = null;
+    const resolve = this.#gotOutcome!;
+    this.#gotOutcome = null;
+    resolve(outcome);
+  }
+}
