@@ -1,0 +1,329 @@
+/**
+ * The part of a shared queue that one daemon has. The database holds all jobs; a daemon knows the
+ * tubes of its own clients, and who of them waits.
+ *
+ * Who waits for a job is told when one is put through this daemon, and by NOTIFY when it came
+ * through another. That is only a hint: what it misses, a look from time to time finds. The same
+ * look finds jobs whose delay or time to run is over, whichever daemon they came through.
+ *
+ * @module
+ */
+
+import type postgres from "postgres";
+import type { Log } from "../../log.ts";
+import type { PostgresDatabase } from "../../storage/postgres_database.ts";
+import { StorageUnavailableError } from "../../storage/store.ts";
+import type { Value } from "../../storage/value.ts";
+import { SYSTEM_CLOCK } from "../clock.ts";
+import {
+  DEFAULT_TUBE,
+  type JobId,
+  type JobSpec,
+  type Outcome,
+  type QueueOptions,
+  type QueueStats,
+  type Refusal,
+} from "../queue.ts";
+import { Hints } from "./hints.ts";
+import { Lanes, type ReservedRow } from "./lanes.ts";
+import { LocalTube } from "./local_tube.ts";
+import type { LockedJob } from "./locked_job.ts";
+import { RowLimits } from "./row_limits.ts";
+import { EXPIRED, FORGET, NEXT_DUE, query, STATE, TASK_MIGRATIONS } from "./statements.ts";
+
+/** How often to look for what no hint told of, and for jobs whose time has come. */
+const POLL_INTERVAL_MS = 1000;
+
+/** How soon to look again at the earliest. */
+const MIN_POLL_INTERVAL_MS = 5;
+
+/** How many of those who wait for a tube look for a job when there was no hint. */
+const POLLING_WAITERS = 20;
+
+/** How many jobs whose time has come are worked off at once. */
+const EXPIRED_STEP = 500;
+
+/** Who is told of a job that it has watched. */
+export interface JobWatcher {
+  /** The job is finished. */
+  finished(outcome: Outcome): void;
+  /** Some job is finished, perhaps this one. */
+  askAgain(): void;
+}
+
+/** Has the jobs of a daemon's clients put, given out and worked on, and tells who waits for them. */
+export class SharedScheduler {
+  readonly tubes = new Map<string, LocalTube>();
+  readonly options: QueueOptions;
+  draining = false;
+  /** Grows with every event that may have made a job available. */
+  events = 0;
+  /** Clients that wait for a job. */
+  waiting = 0;
+
+  readonly #log: Log;
+  readonly #watched = new Map<JobId, Set<JobWatcher>>();
+  #lanes!: Lanes;
+  #hints!: Hints;
+  #timeouts = 0;
+  #totalJobs = 0;
+  #polling = Promise.resolve();
+  #pollAt = Infinity;
+  #stopTimer: () => void = () => {};
+  #closed = false;
+  readonly #rowLimits: RowLimits;
+
+  private constructor({ options, log }: { options: QueueOptions; log: Log }) {
+    this.options = options;
+    this.#log = log;
+    this.#rowLimits = new RowLimits({ ...options.limits, ask: (work) => this.ask(work), log });
+    this.openTube(DEFAULT_TUBE);
+  }
+
+  /**
+   * Connects to a database.
+   *
+   * @throws {Error} If the database cannot be used.
+   */
+  static async open(
+    database: PostgresDatabase,
+    options: { options: QueueOptions; log: Log },
+  ): Promise<SharedScheduler> {
+    await database.migrate("task", TASK_MIGRATIONS);
+    const scheduler = new SharedScheduler(options);
+    scheduler.#lanes = await Lanes.open(database, {
+      resultTtlMs: options.options.limits.resultTtlMs,
+      written: (jobs) => scheduler.#written(jobs),
+    });
+    scheduler.#hints = new Hints(scheduler.#lanes.database, scheduler.daemon, {
+      ready: (tube, count) => scheduler.#wake(tube, count),
+      finished: () => scheduler.#askForWatched(),
+    });
+    scheduler.lookIn(0);
+    return scheduler;
+  }
+
+  /** The number of this daemon. */
+  get daemon(): number {
+    return this.#lanes.daemon;
+  }
+
+  /** The lanes to the database. */
+  get lanes(): Lanes {
+    return this.#lanes;
+  }
+
+  /** Looks no more for jobs whose time has come, and closes the connections. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#stopTimer();
+    await this.#polling;
+    await this.#hints.close();
+    await this.#lanes.close();
+  }
+
+  // For clients
+
+  /** Why no more jobs are taken now, or `undefined`. */
+  refusal(): Refusal | undefined {
+    if (this.draining) return "DRAINING";
+    return this.#rowLimits.full ? "OUT_OF_MEMORY" : undefined;
+  }
+
+  /** The tube of a name, made if need be; `undefined` if there are too many. */
+  openTube(name: string): LocalTube | undefined {
+    let tube = this.tubes.get(name);
+    if (tube === undefined && this.tubes.size < this.options.limits.maxTubes) {
+      tube = new LocalTube(name, this.options.rulesOf(name));
+      this.tubes.set(name, tube);
+    }
+    return tube;
+  }
+
+  /** Forgets a tube that no client of this daemon refers to. */
+  leaveTube(tube: LocalTube): void {
+    if (tube.using + tube.watching > 0 || tube.name === DEFAULT_TUBE) return;
+    this.tubes.delete(tube.name);
+  }
+
+  /** Puts jobs, all or none. */
+  async put(tube: LocalTube, specs: readonly JobSpec[]): Promise<JobId[]> {
+    const ids = await this.#lanes.put(tube.name, specs);
+    this.counted(tube, specs);
+    return ids;
+  }
+
+  /** Notes that jobs were put. */
+  counted(tube: LocalTube, specs: readonly JobSpec[]): void {
+    this.#totalJobs += specs.length;
+    tube.totalJobs += specs.length;
+    let ready = 0;
+    for (const { delayMs } of specs) {
+      if (delayMs === 0) ready++;
+      else this.lookIn(delayMs);
+    }
+    if (ready > 0) this.tellReady(tube.name, ready);
+  }
+
+  /** Reserves jobs that are ready. */
+  async reserve(
+    client: number,
+    tubes: readonly LocalTube[],
+    max: number,
+  ): Promise<ReservedRow[]> {
+    const rows = await this.#lanes.reserve(client, tubes, max);
+    for (const { ttr_ms } of rows) this.lookIn(ttr_ms);
+    return rows;
+  }
+
+  /** Deletes a job, unless another client has it reserved. */
+  async delete(client: number, id: JobId): Promise<boolean> {
+    const name = await this.#lanes.delete(client, id);
+    if (name === null) return false;
+    const tube = this.tubes.get(name);
+    if (tube !== undefined) tube.deletes++;
+    this.#freed(name);
+    this.#tell(id, "deleted", "");
+    return true;
+  }
+
+  /** Locks a job, has it decided what becomes of it, and writes that. */
+  work<T>(id: JobId, decide: (job: LockedJob | null) => T): Promise<T> {
+    return this.#lanes.work(id, decide);
+  }
+
+  /** As `work`, for all jobs that a statement locks; gives back how many there were. */
+  workOn(
+    statement: string,
+    parameters: string[],
+    decide: (job: LockedJob) => void,
+  ): Promise<number> {
+    return this.#lanes.workOn(statement, parameters, decide);
+  }
+
+  /** Asks the database something. */
+  ask<T>(work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
+    return this.#lanes.ask(work);
+  }
+
+  /** Jobs of a tube may be available: tells those who wait, here and at other daemons. */
+  tellReady(tube: string, count: number): void {
+    this.#wake(tube, count);
+    this.#hints.ready(tube, count);
+  }
+
+  /** Has somebody told when a job is finished. */
+  watchJob(id: JobId, watcher: JobWatcher): void {
+    const watchers = this.#watched.get(id) ?? new Set();
+    this.#watched.set(id, watchers.add(watcher));
+  }
+
+  /** Takes that back. */
+  unwatchJob(id: JobId, watcher: JobWatcher): void {
+    const watchers = this.#watched.get(id);
+    watchers?.delete(watcher);
+    if (watchers?.size === 0) this.#watched.delete(id);
+  }
+
+  /** What this daemon can say without asking. */
+  localStats(): QueueStats {
+    return {
+      urgent: 0,
+      ready: 0,
+      reserved: 0,
+      delayed: 0,
+      buried: 0,
+      totalJobs: this.#totalJobs,
+      timeouts: this.#timeouts,
+      tubes: this.tubes.size,
+      waiting: this.waiting,
+      results: 0,
+      bytes: 0,
+    };
+  }
+
+  /** Looks for jobs whose time has come in so many milliseconds, or before. */
+  lookIn(ms: number): void {
+    if (this.#closed) return;
+    const delayMs = Math.min(POLL_INTERVAL_MS, Math.max(MIN_POLL_INTERVAL_MS, ms));
+    const at = SYSTEM_CLOCK.now() + delayMs;
+    if (at >= this.#pollAt) return;
+    this.#pollAt = at;
+    this.#stopTimer();
+    this.#stopTimer = SYSTEM_CLOCK.after(delayMs, () => {
+      this.#polling = this.#poll();
+    });
+  }
+
+  // What becomes of jobs
+
+  /** Tells everybody who has to know what was decided about jobs. */
+  #written(jobs: readonly LockedJob[]): void {
+    for (const job of jobs) {
+      const { id, tube, state, due_at, now } = job.row;
+      if (job.removed) this.#tell(id, "done", job.result ?? "");
+      else if (!job.changed) continue;
+      else if (state === STATE.ready) this.tellReady(tube, 1);
+      else if (state === STATE.buried) this.#tell(id, "buried", job.reason);
+      else if (due_at !== null) this.lookIn(due_at - now);
+      if (state !== STATE.reserved || job.removed) this.#freed(tube);
+    }
+  }
+
+  /** A job of a tube is no longer reserved: where there is a limit, another may run. */
+  #freed(tube: string): void {
+    if (this.options.rulesOf(tube).maxReserved > 0) this.tellReady(tube, 1);
+  }
+
+  #tell(id: JobId, state: "done" | "deleted" | "buried", body: Value): void {
+    const watchers = this.#watched.get(id);
+    this.#watched.delete(id);
+    for (const watcher of watchers ?? []) watcher.finished({ state, body });
+    this.#hints.finished();
+  }
+
+  #askForWatched(): void {
+    for (const watchers of [...this.#watched.values()]) {
+      for (const watcher of watchers) watcher.askAgain();
+    }
+  }
+
+  #wake(name: string, count: number): void {
+    const tube = this.tubes.get(name);
+    if (tube === undefined) return;
+    tube.wakes = ++this.events;
+    tube.wake(count);
+  }
+
+  // Looking after time
+
+  async #poll(): Promise<void> {
+    let nextMs = POLL_INTERVAL_MS;
+    // A job that is put or reserved meanwhile may be due before the next look.
+    this.#pollAt = Infinity;
+    try {
+      await this.#hints.listen();
+      while (await this.#expire() === EXPIRED_STEP);
+      const [due] = await this.ask((sql) => query<{ ms: number | null }>(sql, NEXT_DUE, []));
+      await this.ask((sql) => query(sql, FORGET, []));
+      if (due!.ms !== null) nextMs = due!.ms;
+      for (const tube of this.tubes.values()) tube.wake(POLLING_WAITERS);
+      this.#askForWatched();
+      await this.#rowLimits.dropResults();
+    } catch (error) {
+      const isStatement = error instanceof Error && error.name === "PostgresError";
+      if (!(error instanceof StorageUnavailableError) && !isStatement) throw error;
+      this.#log.debug("Cannot look for jobs that are due", { error: String(error) });
+    }
+    this.lookIn(nextMs);
+  }
+
+  #expire(): Promise<number> {
+    return this.workOn(EXPIRED, [String(EXPIRED_STEP)], (job) => {
+      if (job.row.state === STATE.delayed) return job.enqueue(0);
+      this.#timeouts++;
+      job.row.timeouts++;
+      job.giveBack(this.options.rulesOf(job.row.tube), "the time to run was over", 0);
+    });
+  }
+}
