@@ -89,6 +89,11 @@ export class ControlLink {
     );
   }
 
+  /** Resolves when all that was sent has been taken, or the link is gone. */
+  flushed(): Promise<void> {
+    return this.#sent;
+  }
+
   /** Takes messages until the link ends. */
   async listen(take: (message: ControlMessage) => void): Promise<void> {
     const everyMs = this.#stallTimeoutMs / PINGS_PER_STALL;

@@ -36,6 +36,8 @@ const DIAL_MS = 5000;
 const PROGRESS_MS = 250;
 /** How long node 0 may take to answer what another node asks for a person. */
 const REPLY_MS = 10_000;
+/** How long a node that stops waits until others have taken what it has told them. */
+const FLUSH_MS = 1000;
 
 /** One daemon of a mesh. */
 export class MeshNode {
@@ -143,6 +145,10 @@ export class MeshNode {
     deadline.addEventListener("abort", stop, { once: true });
     await this.#running;
     deadline.removeEventListener("abort", stop);
+    // Or node 0 would take a job for failed that is done: its end was told a moment ago.
+    const flushed = Promise.all(this.#links.values().map((link) => link.flushed()));
+    const tooLate = delay(FLUSH_MS, { signal: this.#over.signal }).catch(() => {});
+    await Promise.race([flushed, tooLate]);
     this.#over.abort();
     clearTimeout(this.#statusTimer);
     for (const link of this.#links.values()) link.close();
