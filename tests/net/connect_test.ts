@@ -3,7 +3,7 @@ import type { Address } from "../../lib/net/address.ts";
 import { ConnectTimeoutError, connectWithin } from "../../lib/net/connect.ts";
 import { Connection } from "../../lib/net/connection.ts";
 import { selfSigned } from "../support/certificates.ts";
-import { until, within } from "../support/within.ts";
+import { untilAtRest, within } from "../support/within.ts";
 
 const { cert, key } = selfSigned("shared");
 const tls = { caCerts: [Deno.readTextFileSync(cert)] };
@@ -43,17 +43,7 @@ Deno.test("connectWithin(): over TLS, a server that does not read makes the send
   const writing = (async () => {
     while (connection.bytesSent < total) await connection.write(block);
   })();
-  let last = -1;
-  await until(
-    "no more is taken",
-    () => {
-      const stopped = last === connection.bytesSent && last > 0;
-      last = connection.bytesSent;
-      return stopped;
-    },
-    20_000,
-    300,
-  );
+  const last = await untilAtRest("what is taken", () => connection.bytesSent);
   // What the buffers of the operating system hold, on both sides, and not much more.
   assert.ok(last < 32 * 1024 * 1024, `${last} bytes were taken`);
   const scratch = new Uint8Array(1024 * 1024);

@@ -1,37 +1,15 @@
 import assert from "node:assert/strict";
-import type { Connection } from "../../lib/net/connection.ts";
 import { LineReader } from "../../lib/net/line_reader.ts";
 import { Listener, type ListenerOptions } from "../../lib/net/listener.ts";
 import { TestClient } from "../support/client.ts";
+import { echoLines, startListener } from "../support/listener.ts";
 import { TestLog } from "../support/log.ts";
 import { until, within } from "../support/within.ts";
 
 const encoder = new TextEncoder();
 
-async function echoLines(connection: Connection): Promise<void> {
-  const reader = new LineReader(connection, { maxLineBytes: 1000 });
-  for (let batch = await reader.read(); batch !== null; batch = await reader.read()) {
-    for (let i = 0; i < batch.count; i++) {
-      await connection.write(new Uint8Array([...batch.line(i), 10]));
-    }
-  }
-}
-
-async function listen(options: Partial<ListenerOptions> = {}) {
-  const { log, lines } = new TestLog();
-  const listener = await Listener.listen({ transport: "tcp", hostname: "127.0.0.1", port: 0 }, {
-    maxClients: 100,
-    idleTimeoutMs: 0,
-    fullReply: encoder.encode("FULL\n"),
-    log,
-    handle: echoLines,
-    ...options,
-  });
-  return { listener, lines, [Symbol.asyncDispose]: () => listener.close() };
-}
-
 Deno.test("Listener: a client that half-closes gets its answers, its last line included", async () => {
-  await using server = await listen();
+  await using server = await startListener();
   using client = await TestClient.connect(server.listener.address);
   await client.send("one\r\ntwo\nthree");
   await client.closeWrite();
@@ -39,7 +17,7 @@ Deno.test("Listener: a client that half-closes gets its answers, its last line i
 });
 
 Deno.test("Listener: clients beyond the limit are told so, and there is room again later", async () => {
-  await using server = await listen({ maxClients: 2 });
+  await using server = await startListener({ maxClients: 2 });
   const first = await TestClient.connect(server.listener.address);
   using second = await TestClient.connect(server.listener.address);
   for (const client of [first, second]) {
@@ -58,8 +36,8 @@ Deno.test("Listener: clients beyond the limit are told so, and there is room aga
 });
 
 Deno.test("Listener: a connection from inside is a client like any other", async () => {
-  await using server = await listen({ maxClients: 1 });
-  const { listener, lines } = server;
+  await using server = await startListener({ maxClients: 1 });
+  const { listener, log } = server;
   const inside = listener.connect("inside");
   await inside.write(encoder.encode("hello\n"));
   const reader = new LineReader(inside, { maxLineBytes: 100 });
@@ -72,7 +50,7 @@ Deno.test("Listener: a connection from inside is a client like any other", async
   assert.equal(decode(await within(10_000, "the refusal", refused.readLine())), "FULL");
   inside.close();
   await until("it has left", () => listener.stats().connections === 0);
-  assert.ok(lines.some((line) => line.includes("address=inside")));
+  assert.ok(log.matching("address=inside").length > 0);
   const late = listener.connect("inside");
   await listener.close();
   assert.equal(await within(10_000, "the end", late.read(new Uint8Array(1))), null);
@@ -80,7 +58,7 @@ Deno.test("Listener: a connection from inside is a client like any other", async
 });
 
 Deno.test("Listener: an address has a limit of its own, and gets its places back", async () => {
-  await using server = await listen({ maxClientsPerAddress: 2 });
+  await using server = await startListener({ maxClientsPerAddress: 2 });
   const visit = async () => {
     const client = await TestClient.connect(server.listener.address);
     await client.send("a\n");
@@ -99,7 +77,7 @@ Deno.test("Listener: an address has a limit of its own, and gets its places back
 });
 
 Deno.test("Listener: an error in one connection ends that one and is logged", async () => {
-  await using server = await listen({
+  await using server = await startListener({
     handle: async (connection) => {
       const reader = new LineReader(connection, { maxLineBytes: 1000 });
       const batch = await reader.read();
@@ -113,11 +91,11 @@ Deno.test("Listener: an error in one connection ends that one and is logged", as
   assert.equal(await bad.rest(), "");
   await good.send("y\n");
   assert.equal(await good.rest(), "fine\n");
-  assert.equal(server.lines.filter((line) => line.includes("level=error")).length, 1);
+  assert.equal(server.log.matching("level=error").length, 1);
 });
 
 Deno.test("Listener: an idle client is closed, one that sends is not", async () => {
-  await using server = await listen({ idleTimeoutMs: 200 });
+  await using server = await startListener({ idleTimeoutMs: 200 });
   using idle = await TestClient.connect(server.listener.address);
   using busy = await TestClient.connect(server.listener.address);
   const closed = idle.rest();
@@ -133,7 +111,7 @@ Deno.test("Listener: an idle client is closed, one that sends is not", async () 
 });
 
 Deno.test("Listener.drain(): what was sent is answered, then everybody is let go", async () => {
-  await using server = await listen();
+  await using server = await startListener();
   const clients = await Promise.all(
     Array.from({ length: 20 }, () => TestClient.connect(server.listener.address)),
   );
@@ -151,7 +129,7 @@ Deno.test("Listener.drain(): what was sent is answered, then everybody is let go
 Deno.test("Listener: half a line is no line when its end was not awaited", async () => {
   for (const cut of ["drain", "idle"] as const) {
     const received: string[] = [];
-    await using server = await listen({
+    await using server = await startListener({
       idleTimeoutMs: cut === "idle" ? 100 : 0,
       handle: async (connection) => {
         const reader = new LineReader(connection, { maxLineBytes: 1000 });
@@ -176,7 +154,7 @@ Deno.test("Listener: half a line is no line when its end was not awaited", async
 });
 
 Deno.test("Listener.drain(): the deadline cuts a client that never reads", async () => {
-  await using server = await listen({
+  await using server = await startListener({
     handle: async (connection) => {
       for (;;) await connection.write(new Uint8Array(1024 * 1024));
     },
@@ -187,7 +165,7 @@ Deno.test("Listener.drain(): the deadline cuts a client that never reads", async
 });
 
 Deno.test("Listener: a taken address is named", async () => {
-  await using server = await listen();
+  await using server = await startListener();
   const { hostname, port } = server.listener.address as { hostname: string; port: number };
   const again = Listener.listen({ transport: "tcp", hostname, port }, {
     maxClients: 1,
@@ -227,7 +205,7 @@ Deno.test("Listener: a unix socket of a dead process is replaced, one of a livin
 });
 
 Deno.test("Listener: a thousand clients that come and go at once leave nothing behind", async () => {
-  await using server = await listen({ maxClients: 2000 });
+  await using server = await startListener({ maxClients: 2000 });
   const visit = async () => {
     using client = await TestClient.connect(server.listener.address);
     await client.send("a\n");
@@ -256,7 +234,7 @@ await Promise.all(Array.from({ length: times }, () => new Promise((resolve) => {
 `;
 
 Deno.test("Listener: clients that are gone before they were accepted keep nobody waiting", async () => {
-  await using server = await listen();
+  await using server = await startListener();
   const { port } = server.listener.address as Deno.NetAddr;
   const url = `data:text/javascript,${encodeURIComponent(RESETTER)}`;
   const child = new Deno.Command(Deno.execPath(), {

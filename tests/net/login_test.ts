@@ -2,25 +2,21 @@ import assert from "node:assert/strict";
 import { FailureCounter, Guard } from "../../lib/auth.ts";
 import { loginByLine } from "../../lib/net/line_login.ts";
 import { LineReader } from "../../lib/net/line_reader.ts";
-import { Listener } from "../../lib/net/listener.ts";
 import { beginLogin } from "../../lib/net/login.ts";
 import { TestClient } from "../support/client.ts";
+import { startListener } from "../support/listener.ts";
 import { TestLog } from "../support/log.ts";
 
 const TOKEN = "a-good-token";
 
 /** A server that says hello to everyone who has shown the token, and then what they say. */
 async function listen({ maxFailures = 10, loginTimeoutMs = 20_000 } = {}) {
-  const testLog = new TestLog();
-  const { log } = testLog;
   const current = new Guard([TOKEN], new FailureCounter(maxFailures, 60_000), loginTimeoutMs);
-  const listener = await Listener.listen({ transport: "tcp", hostname: "127.0.0.1", port: 0 }, {
-    maxClients: 100,
-    idleTimeoutMs: 0,
-    fullReply: new Uint8Array(),
+  const log = new TestLog();
+  const server = await startListener({
     log,
     handle: async (connection) => {
-      using login = beginLogin(connection, { guard: () => current, log });
+      using login = beginLogin(connection, { guard: () => current, log: log.log });
       const reader = new LineReader(connection, { maxLineBytes: 2000 });
       if (!await loginByLine(connection, reader, login!)) return;
       for (let line; (line = await reader.readLine());) {
@@ -28,11 +24,7 @@ async function listen({ maxFailures = 10, loginTimeoutMs = 20_000 } = {}) {
       }
     },
   });
-  return {
-    log: testLog,
-    connect: () => TestClient.connect(listener.address),
-    [Symbol.asyncDispose]: () => listener.close(),
-  };
+  return { ...server, connect: () => TestClient.connect(server.listener.address) };
 }
 
 Deno.test("Login: who shows no token in time is closed, who has shown it has time", async () => {

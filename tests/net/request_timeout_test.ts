@@ -1,40 +1,24 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { Connection } from "../../lib/net/connection.ts";
 import { LINE_REPLIES } from "../../lib/net/line_replies.ts";
 import { LineReader } from "../../lib/net/line_reader.ts";
-import { Listener, type ListenerOptions } from "../../lib/net/listener.ts";
 import { ReadBuffer } from "../../lib/net/read_buffer.ts";
 import { TestClient } from "../support/client.ts";
 import { dribble } from "../support/dribble.ts";
+import { startListener, type TestListenerOptions } from "../support/listener.ts";
 import { checkRequests, piecesOf, sourceOf } from "../support/requests.ts";
-import { TestLog } from "../support/log.ts";
 import { until } from "../support/within.ts";
 
 const TIMEOUT_MS = 200;
 const TOLD = "ERR request timeout\n";
 
-async function echoLines(connection: Connection): Promise<void> {
-  const reader = new LineReader(connection, { maxLineBytes: 1000 });
-  for (let batch = await reader.read(); batch !== null; batch = await reader.read()) {
-    for (let i = 0; i < batch.count; i++) {
-      await connection.write(new Uint8Array([...batch.line(i), 10]));
-    }
-  }
-}
-
-async function listen(options: Partial<ListenerOptions> = {}) {
-  const { log, lines } = new TestLog();
-  const listener = await Listener.listen({ transport: "tcp", hostname: "127.0.0.1", port: 0 }, {
-    maxClients: 100,
-    idleTimeoutMs: 0,
+async function listen(options: TestListenerOptions = {}) {
+  const server = await startListener({
     requestTimeoutMs: TIMEOUT_MS,
     ...LINE_REPLIES,
-    log,
-    handle: echoLines,
     ...options,
   });
-  const connect = () => TestClient.connect(listener.address);
+  const connect = () => TestClient.connect(server.listener.address);
   /** Lets the limit pass twice, as somebody sees it whom it concerns. */
   const outlast = async () => {
     for (let count = 0; count < 2; count++) {
@@ -42,7 +26,7 @@ async function listen(options: Partial<ListenerOptions> = {}) {
       assert.equal(await dribble(slow, "x"), TOLD);
     }
   };
-  return { listener, lines, connect, outlast, [Symbol.asyncDispose]: () => listener.close() };
+  return { ...server, connect, outlast };
 }
 
 Deno.test("request timeout: a byte now and then does not hold a request open", async () => {
@@ -52,7 +36,7 @@ Deno.test("request timeout: a byte now and then does not hold a request open", a
   assert.equal(await dribble(slow, "x"), TOLD);
   const tookMs = performance.now() - startMs;
   assert.ok(tookMs >= TIMEOUT_MS, `${tookMs} ms`);
-  assert.equal(server.lines.filter((line) => line.includes("too long over a request")).length, 1);
+  assert.equal(server.log.matching("too long over a request").length, 1);
 });
 
 Deno.test("request timeout: a line that is too long and skipped is one line all the time", async () => {
@@ -148,7 +132,7 @@ Deno.test("request timeout: off, nobody is cut; and it is not the idle timeout",
   using client = await server.connect();
   await client.send("half");
   assert.equal(await client.rest(), "");
-  assert.equal(server.lines.filter((line) => line.includes("too long over")).length, 0);
+  assert.equal(server.log.matching("too long over").length, 0);
 });
 
 const lines = fc.array(fc.nat({ max: 60 }), { minLength: 1, maxLength: 12 });

@@ -1,39 +1,16 @@
 import assert from "node:assert/strict";
 import { connect } from "node:tls";
 import type { Connection } from "../../lib/net/connection.ts";
-import { LineReader } from "../../lib/net/line_reader.ts";
-import { Listener, type ListenerOptions } from "../../lib/net/listener.ts";
 import { readTlsFiles, type TlsFiles } from "../../lib/net/tls.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
-import { TestLog } from "../support/log.ts";
-import { until, within } from "../support/within.ts";
+import { echoLines, startListener, type TestListenerOptions } from "../support/listener.ts";
+import { until, untilAtRest, within } from "../support/within.ts";
 
-async function echoLines(connection: Connection): Promise<void> {
-  const reader = new LineReader(connection, { maxLineBytes: 1_000_000 });
-  for (let batch = await reader.read(); batch !== null; batch = await reader.read()) {
-    for (let i = 0; i < batch.count; i++) {
-      await connection.write(new Uint8Array([...batch.line(i), 10]));
-    }
-  }
-}
-
-async function listen(
-  tls: TlsFiles,
-  { log = new TestLog(), ...options }: Partial<Omit<ListenerOptions, "log">> & { log?: TestLog } =
-    {},
-) {
-  const listener = await Listener.listen({ transport: "tcp", hostname: "127.0.0.1", port: 0 }, {
-    maxClients: 10,
-    idleTimeoutMs: 0,
-    fullReply: new Uint8Array(),
-    tls,
-    log: log.log,
-    handle: echoLines,
-    ...options,
-  });
-  const port = listener.address.transport === "tcp" ? listener.address.port : 0;
-  return { listener, port, log, [Symbol.asyncDispose]: () => listener.close() };
+/** A listener that sends lines back, long ones too. */
+function listen(tls: TlsFiles, options: TestListenerOptions = {}) {
+  const handle = (connection: Connection) => echoLines(connection, { maxLineBytes: 1_000_000 });
+  return startListener({ tls, handle, ...options });
 }
 
 /** Sends a text, closes its side, and gives what came back and the serial number of the server. */
@@ -83,17 +60,7 @@ Deno.test("Listener: over TLS, a client that does not read is made to wait", asy
       for (let at = 0; at < line.length;) at += await conn.write(line.subarray(at));
     }
   })();
-  let last = -1;
-  await until(
-    "no more is taken",
-    () => {
-      const stopped = last === sent && sent > 0;
-      last = sent;
-      return stopped;
-    },
-    20_000,
-    300,
-  );
+  await untilAtRest("what is taken", () => sent);
   assert.ok(sent < 500, "all was taken");
   let received = 0;
   const scratch = new Uint8Array(65_536);

@@ -34,3 +34,25 @@ export async function until(
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }
+
+/**
+ * Waits until a figure that has grown grows no more, such as the bytes that somebody takes who does
+ * not read.
+ *
+ * @returns The figure.
+ * @throws {Error} If it does not come to rest in time.
+ */
+export async function untilAtRest(what: string, figure: () => number): Promise<number> {
+  let last = -1;
+  await until(
+    `${what} is at rest`,
+    () => {
+      const before = last;
+      last = figure();
+      return last === before && last > 0;
+    },
+    20_000,
+    300,
+  );
+  return last;
+}
