@@ -1,32 +1,7 @@
 import type { Connection } from "../net/connection.ts";
 import { LineReader } from "../net/line_reader.ts";
-import type { MeshStatus, NodeProgress } from "./console.ts";
-import type { RecordFormat } from "./record_format.ts";
-
-/** A job as node 0 hands it out. */
-export interface JobOrder {
-  /** Unlike that of any other job of any daemon. */
-  key: string;
-  id: number;
-  input: string;
-  output: string;
-  format: RecordFormat;
-}
-
-/** What node 0 and the others say to each other about jobs, a JSON object a line. */
-export type ControlMessage =
-  /** From node 0. */
-  | { kind: "start"; order: JobOrder }
-  | { kind: "stop"; key: string; reason: string }
-  | { kind: "status"; status: MeshStatus }
-  | { kind: "reply"; request: number; reply: string }
-  /** To node 0. */
-  | { kind: "submit"; request: number; input: string; output: string; format: RecordFormat }
-  | { kind: "cancel"; request: number; job?: number }
-  | { kind: "progress"; key: string; progress: NodeProgress }
-  | { kind: "ended"; key: string; records: number; failure?: string }
-  /** From both, as a sign of life. */
-  | { kind: "ping" };
+import type { MeshStatus } from "./console.ts";
+import { type ControlMessage, parseControlMessage } from "./control_message.ts";
 
 /** The longest message: the status of all jobs and nodes. */
 export const MAX_MESSAGE_BYTES = 1024 * 1024;
@@ -94,7 +69,11 @@ export class ControlLink {
     return this.#sent;
   }
 
-  /** Takes messages until the link ends. */
+  /**
+   * Takes messages until the link ends.
+   *
+   * @throws {SyntaxError} If something else comes, which ends it.
+   */
   async listen(take: (message: ControlMessage) => void): Promise<void> {
     const everyMs = this.#stallTimeoutMs / PINGS_PER_STALL;
     const timer = setInterval(() => {
@@ -110,7 +89,7 @@ export class ControlLink {
         this.#heardMs = performance.now();
         for (let i = 0; i < lines.count; i++) {
           if (lines.isTooLong(i)) throw new SyntaxError("the message is too long");
-          const message: ControlMessage = JSON.parse(decoder.decode(lines.line(i)));
+          const message = parseControlMessage(decoder.decode(lines.line(i)));
           if (message.kind !== "ping") take(message);
         }
       }

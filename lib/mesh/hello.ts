@@ -7,7 +7,7 @@
 
 import {
   formatRecordFormat,
-  MAX_ENTRY_BYTES,
+  isRecordFormat,
   type RecordFormat,
   sameRecordFormat,
 } from "./record_format.ts";
@@ -83,9 +83,8 @@ export function parseHello(text: string): Hello | undefined {
     return undefined;
   }
   if (partition !== "sample" && partition !== "bits") return undefined;
-  const { recordBytes, keyStart, keyEnd } = format ?? {};
-  if (!isCount(recordBytes, MAX_ENTRY_BYTES)) return undefined;
-  if (!isCount(keyStart, MAX_ENTRY_BYTES) || !isCount(keyEnd, MAX_ENTRY_BYTES)) return undefined;
+  if (!isRecordFormat(format)) return undefined;
+  const { recordBytes, keyStart, keyEnd } = format;
   if (nonce !== undefined && typeof nonce !== "string") return undefined;
   const hello = { version, job, node, to, nodes, partition };
   return {

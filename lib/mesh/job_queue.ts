@@ -1,5 +1,5 @@
 import type { JobStatus } from "./console.ts";
-import type { JobOrder } from "./control_link.ts";
+import type { JobOrder } from "./control_message.ts";
 import type { RecordFormat } from "./record_format.ts";
 
 /** So many jobs that are over are remembered. */

@@ -2,7 +2,7 @@ import type { Address } from "../net/address.ts";
 import type { Recognition } from "./call.ts";
 import { confinedPath } from "./confined_path.ts";
 import type { NodeProgress } from "./console.ts";
-import type { JobOrder } from "./control_link.ts";
+import type { JobOrder } from "./control_message.ts";
 import { type Hello, MESH_VERSION } from "./hello.ts";
 import { Meeting } from "./meeting.ts";
 import { SortFailedError } from "./sort_failure.ts";

@@ -12,7 +12,8 @@ import type { Connection } from "../net/connection.ts";
 import { type Address, formatAddress } from "../net/address.ts";
 import { callNode, nodeName } from "./call.ts";
 import type { MeshCommand, MeshStatus } from "./console.ts";
-import { ControlLink, type ControlMessage, type JobOrder, statusToTell } from "./control_link.ts";
+import { ControlLink, statusToTell } from "./control_link.ts";
+import type { ControlMessage, JobOrder } from "./control_message.ts";
 import {
   encodeHello,
   HELLO,

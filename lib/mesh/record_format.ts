@@ -77,6 +77,17 @@ function parseRecordBytes(text: string): number {
   return bytes;
 }
 
+/** Whether something that was sent is a format. */
+export function isRecordFormat(value: unknown): value is RecordFormat {
+  const { recordBytes, keyStart, keyEnd } = (value ?? {}) as Record<string, unknown>;
+  return isSize(recordBytes) && isSize(keyStart) && isSize(keyEnd) &&
+    keyStart < keyEnd && keyEnd <= (recordBytes || MAX_LINE_BYTES);
+}
+
+function isSize(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MAX_ENTRY_BYTES;
+}
+
 /** Says a format in words. */
 export function formatRecordFormat(format: RecordFormat): string {
   const key = `key ${format.keyStart}:${format.keyEnd}`;

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { parseAddress } from "../../lib/net/address.ts";
 import { TestClient } from "../support/client.ts";
+import { startDaemon } from "../support/daemon.ts";
 import { until } from "../support/within.ts";
-import { ask, directory, jobEnd, startMesh } from "./support/daemons.ts";
+import { ask, directory, freeAddresses, jobEnd, nodeConfig, startMesh } from "./support/daemons.ts";
 import { generated, joined, sortedRecords } from "./support/nodes.ts";
 
 Deno.test("mesh: a person at any daemon has all of them sort", async () => {
@@ -93,6 +94,44 @@ Deno.test("mesh: more jobs wait than node 0 can tell the others of, and none is 
   assert.equal(await jobEnd(daemons[0]!, 1), "job 1 done in out records=2000");
   await client.send(Array.from({ length: 400 }, (_, i) => `CANCEL ${i + 2}\n`).join(""));
   assert.ok(!daemons[1]!.log.includes("Control link failed"), daemons[1]!.log);
+});
+
+Deno.test("mesh: a control link that says nonsense ends, and nothing else does", async () => {
+  await using stack = new AsyncDisposableStack();
+  const [a, b] = freeAddresses(2);
+  const daemon = stack.use(await startDaemon({ config: nodeConfig([a!, b!], 1) }));
+  const address = daemon.address("mesh");
+  const hello = '{"version":1,"job":"control","node":0,"to":1,"nodes":2,"partition":"sample",' +
+    '"format":{"recordBytes":100,"keyStart":0,"keyEnd":10}}';
+  const format = { recordBytes: 100, keyStart: 0, keyEnd: 10 };
+  const order = { key: "k", id: 1, input: "in", output: "out", format };
+  const status = { jobs: [], up: [0] };
+  const nonsense: unknown[] = [
+    null,
+    [],
+    5,
+    {},
+    { kind: "dance" },
+    { kind: "start" },
+    { kind: "start", order: null },
+    { kind: "start", order: { ...order, input: 7 } },
+    { kind: "start", order: { ...order, format: null } },
+    { kind: "start", order: { ...order, format: { ...format, keyEnd: 101 } } },
+    { kind: "status" },
+    { kind: "status", status: null },
+    { kind: "status", status: { ...status, jobs: [{}] } },
+    { kind: "status", status: { ...status, up: 7 } },
+    { kind: "ended", key: "k", records: "many" },
+  ];
+  for (const message of ["nonsense", ...nonsense.map((each) => JSON.stringify(each))]) {
+    using client = await TestClient.connect(address);
+    await client.send(`CONTROL ${hello}\n${message}\n`);
+    assert.match(await client.line(), /^OK /, message);
+    assert.equal(await client.rest(), "", message);
+    assert.deepEqual(await ask(daemon, "STATUS"), ["END"], message);
+    assert.equal((await ask(daemon, "NODES")).length, 3, message);
+  }
+  await daemon.loggedTimes('msg="Control link failed" node=0 reason="SyntaxError', 16);
 });
 
 Deno.test("mesh: long answers are sent while they are written", async () => {
