@@ -24,7 +24,10 @@ const CONNECTIONS = 50;
 const BODY_BYTES = 64;
 const QUEUE_SIZES = [1_000, 100_000, 1_000_000];
 
-const USAGE = `deno task bench task [--seconds 2] [--rounds 3] [--only memory,sqlite,postgres,size]
+/** What can be measured by itself. */
+const PARTS = ["memory", "sqlite", "postgres", "size"];
+
+const USAGE = `deno task bench task [--seconds 2] [--rounds 3] [--only ${PARTS.join(",")}]
 
   --seconds S  how long each measurement takes
   --rounds N   how often each is taken
@@ -102,11 +105,14 @@ interface Options {
 export async function main(args: string[]): Promise<void> {
   const parsed = parseArgs(args, {
     string: ["seconds", "rounds", "only"],
-    default: { seconds: "2", rounds: "3", only: "memory,sqlite,postgres,size" },
+    boolean: ["help"],
+    default: { seconds: "2", rounds: "3", only: PARTS.join(",") },
   });
   const options = { seconds: Number(parsed.seconds), rounds: Number(parsed.rounds) };
-  const parts = parsed.only.split(",");
-  if (!(options.seconds > 0 && options.rounds >= 1)) return await print(USAGE);
+  const parts = String(parsed.only).split(",");
+  const makesSense = options.seconds > 0 && options.rounds >= 1 &&
+    parts.every((part) => PARTS.includes(part));
+  if (parsed.help || !makesSense) return await print(USAGE);
   const rows: string[][] = [];
   const found = await hasBeanstalkd();
   if (!found) {
