@@ -7,10 +7,10 @@
 
 import { parse, TomlError } from "smol-toml";
 import * as v from "valibot";
-import { type AuthConfig, createGuards } from "../auth.ts";
 import type { Service } from "../service.ts";
 import { nearestWord } from "../nearest_word.ts";
 import { openAddresses, sharedAddresses } from "./addresses.ts";
+import { type AuthConfig, createGuards } from "./auth.ts";
 import { redacted } from "../storage/url.ts";
 import { substitute } from "./environment.ts";
 import { keyLines } from "./key_lines.ts";

@@ -1,7 +1,8 @@
 import * as v from "valibot";
-import { authSchema, type Guard } from "../auth.ts";
+import type { Guard } from "../auth.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "../log.ts";
 import type { Service, ServiceConfig } from "../service.ts";
+import { authSchema } from "./auth.ts";
 import { choice, duration, storageUrl, text } from "./values.ts";
 
 const daemonSchema = v.strictObject({
