@@ -37,6 +37,7 @@ export class JobQueue {
   /** No two daemons give their jobs the same keys. */
   readonly #prefix = crypto.randomUUID();
   #lastId = 0;
+  #closed = false;
 
   constructor(options: JobQueueOptions) {
     this.#options = options;
@@ -102,6 +103,11 @@ export class JobQueue {
     if (running) this.ended(running.order.key, node, { records: 0, failure: reason });
   }
 
+  /** Starts no more jobs: those that wait go on waiting. */
+  close(): void {
+    this.#closed = true;
+  }
+
   /** All jobs, the oldest first. */
   status(): JobStatus[] {
     return this.#jobs.map(({ status }) => status);
@@ -125,7 +131,7 @@ export class JobQueue {
   #startNext(): void {
     const running = this.#jobs.some(({ status }) => status.state === "running");
     const next = this.#jobs.find(({ status }) => status.state === "waiting");
-    if (!running && next) {
+    if (!running && next && !this.#closed) {
       next.status.state = "running";
       this.#options.start(next.order);
     }

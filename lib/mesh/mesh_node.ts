@@ -141,6 +141,7 @@ export class MeshNode {
   /** Waits for the job that runs, and takes no more. */
   async drain(deadline: AbortSignal): Promise<void> {
     this.#draining = true;
+    this.#queue?.close();
     const stop = () => this.#runner?.stop();
     if (deadline.aborted) stop();
     deadline.addEventListener("abort", stop, { once: true });
@@ -319,8 +320,10 @@ export class MeshNode {
   }
 
   #start(order: JobOrder): void {
+    const { node } = this.#options;
+    // Node 0 may not have noticed yet; nobody would wait for the job.
+    if (this.#draining) return this.#ended(order.key, 0, `node ${node} is draining`);
     if (this.#runner) {
-      const { node } = this.#options;
       return this.#ended(order.key, 0, `node ${node} is still busy with another job`);
     }
     const runner = this.#runner = new JobRunner(order, this.#options);

@@ -9,6 +9,7 @@ import { Connection } from "../../lib/net/connection.ts";
 import { LineReader } from "../../lib/net/line_reader.ts";
 import { pipe, type Socket } from "../../lib/net/pipe.ts";
 import { within } from "../support/within.ts";
+import { generated } from "./support/nodes.ts";
 
 /** A socket that takes its time over what is written, as one over TLS does. */
 function slow(socket: Socket): Socket {
@@ -21,11 +22,14 @@ function slow(socket: Socket): Socket {
   };
 }
 
-Deno.test("MeshNode.drain() lets node 0 know how the last job has ended", async () => {
+/** A node of two, or alone, on a directory with a file "in", and what it logs. */
+async function makeNode(node: number, addresses: string[]) {
   const directory = await Deno.makeTempDir({ prefix: "quartet-mesh-" });
-  const node = new MeshNode({
-    node: 1,
-    addresses: ["127.0.0.1:1", "127.0.0.1:2"].map(parseAddress),
+  await Deno.writeFile(`${directory}/in`, generated(1000));
+  const log: string[] = [];
+  const meshNode = new MeshNode({
+    node,
+    addresses: addresses.map(parseAddress),
     directory,
     spillDir: directory,
     partition: "sample",
@@ -33,9 +37,41 @@ Deno.test("MeshNode.drain() lets node 0 know how the last job has ended", async 
     workers: 1,
     dialTimeoutMs: 10_000,
     stallTimeoutMs: 10_000,
-    maxQueue: 1,
-    log: createLog("mesh", { level: "error", format: "text", sink: () => {} }),
+    maxQueue: 10,
+    log: createLog("mesh", {
+      level: "info",
+      format: "text",
+      sink: (lines) => void log.push(new TextDecoder().decode(lines)),
+    }),
   });
+  const remove = () => Deno.remove(directory, { recursive: true });
+  return { meshNode, log, directory, [Symbol.asyncDispose]: remove };
+}
+
+Deno.test("MeshNode.drain() waits for the job that runs, and starts none that waits", async () => {
+  await using made = await makeNode(0, []);
+  const { meshNode, log, directory } = made;
+  for (const output of ["first", "second", "third"]) {
+    const [reply] = await meshNode.command({
+      word: "SORT",
+      input: "in",
+      output,
+      format: DEFAULT_RECORD_FORMAT,
+    });
+    assert.match(reply!, /^OK/);
+  }
+  await meshNode.drain(new AbortController().signal);
+  // It would have begun by now.
+  await delay(50);
+  assert.deepEqual(meshNode.status.jobs.map(({ state }) => state), ["done", "waiting", "waiting"]);
+  assert.equal(log.join("").match(/Job started/g)?.length, 1);
+  const names = [...Deno.readDirSync(directory)].map(({ name }) => name).sort();
+  assert.deepEqual(names, ["first", "in"]);
+});
+
+Deno.test("MeshNode.drain() lets node 0 know how the last job has ended", async () => {
+  await using made = await makeNode(1, ["127.0.0.1:1", "127.0.0.1:2"]);
+  const { meshNode: node } = made;
   const [ours, theirs] = pipe();
   const called = new Connection(slow(theirs), 1, "node 0");
   const caller = new Connection(ours, 1, "node 1");
@@ -63,5 +99,4 @@ Deno.test("MeshNode.drain() lets node 0 know how the last job has ended", async 
   );
   caller.close();
   await serving;
-  await Deno.remove(directory, { recursive: true });
 });
