@@ -1,4 +1,5 @@
 import { ProgressBar, type ProgressBarFormatter } from "@std/cli/unstable-progress-bar";
+import { writeAll } from "./terminal.ts";
 
 const BYTES_PER_MB = 1_000_000;
 
@@ -12,7 +13,13 @@ export class Progress {
    */
   constructor(label: string, max: number) {
     if (max === 0 || !Deno.stderr.isTerminal()) return;
-    this.#bar = new ProgressBar({ max, fmt: (state) => format(label, state), barLength: 30 });
+    this.#bar = new ProgressBar({
+      // One of its own: that of Deno takes one bar at a time, and the next would wait for ever.
+      writable: new WritableStream({ write: (bytes) => void writeAll(Deno.stderr, bytes) }),
+      max,
+      fmt: (state) => format(label, state),
+      barLength: 30,
+    });
   }
 
   /** Says how many bytes are done. */

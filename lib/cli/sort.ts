@@ -292,11 +292,17 @@ async function runJob(
   const nodes = Math.max(1, settings.addresses.length);
   const job = new SortJob({ ...settings, nodes, links, signal });
   let phase: Phase | undefined;
+  let totalBytes = 0;
   let progress: Progress | undefined;
+  // What came since the last look counts, too: a phase that is over is at 100 %.
+  const fill = () => {
+    if (progress) progress.value = totalBytes;
+  };
   const show = () => {
     const state = job.progress();
     if (state.phase !== phase) {
-      phase = state.phase;
+      fill();
+      ({ phase, totalBytes } = state);
       progress?.stop();
       progress = settings.json ? undefined : new Progress(phase, state.totalBytes);
     }
@@ -304,7 +310,9 @@ async function runJob(
   };
   const timer = setInterval(show, PROGRESS_INTERVAL_MS);
   try {
-    return await job.run();
+    const summary = await job.run();
+    fill();
+    return summary;
   } finally {
     clearInterval(timer);
     await progress?.stop();
