@@ -2,7 +2,7 @@ import type { LoadedConfig } from "../config/load.ts";
 import { Daemon } from "../daemon.ts";
 import { createLog, type Log, type LogOptions } from "../log.ts";
 import { RecentLog } from "../recent_log.ts";
-import { isDriverFault } from "../storage/driver_fault.ts";
+import { isDriverFault } from "../storage/postgres/driver_fault.ts";
 import { SERVICES } from "../services.ts";
 import { VERSION } from "../version.ts";
 import { type Command, CommandError, EXIT } from "./command.ts";

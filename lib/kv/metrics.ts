@@ -6,7 +6,7 @@
 
 import type { Metric, Sample } from "../metrics.ts";
 import { commitMetrics } from "../storage/commit_counter.ts";
-import { postgresMetrics } from "../storage/postgres_stats.ts";
+import { postgresMetrics } from "../storage/postgres/postgres_stats.ts";
 import type { KvShared } from "./shared.ts";
 
 /** The figures of this moment. */

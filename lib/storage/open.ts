@@ -6,11 +6,11 @@
 
 import type { Log } from "../log.ts";
 import { type CommitLog, MemoryLog } from "./commit_log.ts";
-import { MemoryStore } from "./memory_store.ts";
+import { MemoryStore } from "./memory/memory_store.ts";
 import type { Store } from "./store.ts";
-import { PostgresDatabase } from "./postgres_database.ts";
-import { PostgresStore } from "./postgres_store.ts";
-import { SqliteLog } from "./sqlite_log.ts";
+import { PostgresDatabase } from "./postgres/postgres_database.ts";
+import { PostgresStore } from "./postgres/postgres_store.ts";
+import { SqliteLog } from "./sqlite/sqlite_log.ts";
 import { parseStorageUrl, redactUrl } from "./url.ts";
 
 /** Options for a key-value store in a storage. */

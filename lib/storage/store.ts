@@ -11,7 +11,7 @@
  */
 
 import type { CommitStats } from "./commit_counter.ts";
-import type { PostgresStats } from "./postgres_stats.ts";
+import type { PostgresStats } from "./postgres/postgres_stats.ts";
 import type { Value } from "./value.ts";
 
 /** A key: one character a byte, 0 to 255, so that string order is byte order. */

@@ -1,6 +1,6 @@
 import type { Metric, Sample } from "../metrics.ts";
 import { commitMetrics } from "../storage/commit_counter.ts";
-import { postgresMetrics } from "../storage/postgres_stats.ts";
+import { postgresMetrics } from "../storage/postgres/postgres_stats.ts";
 import type { BeanstalkDoor } from "./beanstalk/door.ts";
 import type { PushDoor } from "./push/door.ts";
 import type { Queue } from "./queue.ts";

@@ -7,7 +7,7 @@
  */
 
 import type { CommitStats } from "../storage/commit_counter.ts";
-import type { PostgresStats } from "../storage/postgres_stats.ts";
+import type { PostgresStats } from "../storage/postgres/postgres_stats.ts";
 import type { MaybePromise } from "../storage/store.ts";
 import { latin1From, type Value } from "../storage/value.ts";
 

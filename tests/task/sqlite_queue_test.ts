@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { StorageUnavailableError } from "../../lib/storage/store.ts";
 import { openStorage } from "../../lib/storage/open.ts";
-import { SqliteLog } from "../../lib/storage/sqlite_log.ts";
+import { SqliteLog } from "../../lib/storage/sqlite/sqlite_log.ts";
 import { SYSTEM_CLOCK } from "../../lib/task/clock.ts";
 import { LogJournal } from "../../lib/task/memory/log_journal.ts";
 import { MemoryQueue } from "../../lib/task/memory/queue.ts";

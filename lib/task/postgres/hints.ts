@@ -1,5 +1,5 @@
 import type postgres from "postgres";
-import type { PostgresClient } from "../../storage/postgres_client.ts";
+import type { PostgresClient } from "../../storage/postgres/postgres_client.ts";
 import { SYSTEM_CLOCK } from "../clock.ts";
 
 const CHANNEL = "quartet_task";

@@ -9,10 +9,10 @@
 
 import type postgres from "postgres";
 import { CommitCounter } from "../../storage/commit_counter.ts";
-import type { PostgresClient } from "../../storage/postgres_client.ts";
-import type { PostgresDatabase } from "../../storage/postgres_database.ts";
-import { joinValues } from "../../storage/postgres_rows.ts";
-import { type PostgresStats, sumPostgresStats } from "../../storage/postgres_stats.ts";
+import type { PostgresClient } from "../../storage/postgres/postgres_client.ts";
+import type { PostgresDatabase } from "../../storage/postgres/postgres_database.ts";
+import { joinValues } from "../../storage/postgres/rows.ts";
+import { type PostgresStats, sumPostgresStats } from "../../storage/postgres/postgres_stats.ts";
 import { StorageUnavailableError } from "../../storage/store.ts";
 import type { JobId, JobSpec, TubeRules } from "../queue.ts";
 import { Batcher } from "./batcher.ts";

@@ -6,7 +6,7 @@ import {
   reasonText,
   type TubeRules,
 } from "../queue.ts";
-import { joinValues } from "../../storage/postgres_rows.ts";
+import { joinValues } from "../../storage/postgres/rows.ts";
 import { numbers, type Parameter, STATE } from "./statements.ts";
 
 /** The row of a job that this daemon has locked, as the database gives it. */

@@ -1,6 +1,6 @@
 import { AskedFigure } from "../../asked_figure.ts";
 import type { Log } from "../../log.ts";
-import type { PostgresDatabase } from "../../storage/postgres_database.ts";
+import type { PostgresDatabase } from "../../storage/postgres/postgres_database.ts";
 import { SYSTEM_CLOCK } from "../clock.ts";
 import { boundTubes, OTHER_TUBES } from "../figures.ts";
 import type {

@@ -11,7 +11,7 @@
 
 import type postgres from "postgres";
 import type { Log } from "../../log.ts";
-import type { PostgresDatabase } from "../../storage/postgres_database.ts";
+import type { PostgresDatabase } from "../../storage/postgres/postgres_database.ts";
 import { StorageUnavailableError } from "../../storage/store.ts";
 import type { Value } from "../../storage/value.ts";
 import { SYSTEM_CLOCK } from "../clock.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import postgres from "postgres";
-import { isDriverFault } from "../../lib/storage/driver_fault.ts";
-import { within } from "../support/within.ts";
+import { isDriverFault } from "../../../lib/storage/postgres/driver_fault.ts";
+import { within } from "../../support/within.ts";
 
 /** A message of PostgreSQL's protocol. */
 function message(type: string, body: number[]): number[] {

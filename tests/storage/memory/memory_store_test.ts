@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { MemoryLog } from "../../lib/storage/commit_log.ts";
-import { MemoryStore } from "../../lib/storage/memory_store.ts";
-import { OutOfMemoryError } from "../../lib/storage/store.ts";
-import { bytes, testStore, text } from "./store_suite.ts";
+import { MemoryLog } from "../../../lib/storage/commit_log.ts";
+import { MemoryStore } from "../../../lib/storage/memory/memory_store.ts";
+import { OutOfMemoryError } from "../../../lib/storage/store.ts";
+import { bytes, testStore, text } from "../store_suite.ts";
 
 testStore({
   name: "memory",

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { PostgresDatabase } from "../../lib/storage/postgres_database.ts";
-import { PostgresStore } from "../../lib/storage/postgres_store.ts";
-import { type Place, StorageUnavailableError } from "../../lib/storage/store.ts";
-import { TestLog } from "../support/log.ts";
-import { execute, PostgresServer, usePostgres } from "../support/postgres.ts";
-import { until, within } from "../support/within.ts";
-import { bytes, testStore, text } from "./store_suite.ts";
+import { PostgresDatabase } from "../../../lib/storage/postgres/postgres_database.ts";
+import { PostgresStore } from "../../../lib/storage/postgres/postgres_store.ts";
+import { type Place, StorageUnavailableError } from "../../../lib/storage/store.ts";
+import { TestLog } from "../../support/log.ts";
+import { execute, PostgresServer, usePostgres } from "../../support/postgres.ts";
+import { until, within } from "../../support/within.ts";
+import { bytes, testStore, text } from "../store_suite.ts";
 
 /** How long a test may take. */
 const TEST_DEADLINE_MS = 60_000;

@@ -12,8 +12,8 @@
  * @module
  */
 
-import type { Key } from "./store.ts";
-import { copyValue, type Value } from "./value.ts";
+import type { Key } from "../store.ts";
+import { copyValue, type Value } from "../value.ts";
 
 /** The kinds of operations, as they are in the buffer. */
 export const OPERATION = { put: 0, delete: 1, clear: 2, swap: 3 } as const;

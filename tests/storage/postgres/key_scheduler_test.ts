@@ -4,7 +4,7 @@ import {
   type AddOperation,
   KeyScheduler,
   type Operation,
-} from "../../lib/storage/key_scheduler.ts";
+} from "../../../lib/storage/postgres/key_scheduler.ts";
 
 interface TestOperation extends Operation {
   name: string;

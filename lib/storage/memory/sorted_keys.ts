@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Key } from "./store.ts";
+import type { Key } from "../store.ts";
 
 /** A block is split when it has more keys than this. */
 const MAX_BLOCK_KEYS = 512;

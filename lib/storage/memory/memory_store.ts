@@ -11,12 +11,12 @@
  * @module
  */
 
-import type { CommitLog, LogTable } from "./commit_log.ts";
-import type { Change } from "./memory_changes.ts";
-import { KeySpace } from "./memory_key_space.ts";
-import { decodeRecord } from "./memory_record.ts";
+import type { CommitLog, LogTable } from "../commit_log.ts";
+import type { Change } from "./changes.ts";
+import { KeySpace } from "./key_space.ts";
+import { decodeRecord } from "./record.ts";
 import type { MemorySpace } from "./memory_space.ts";
-import { ItemTransaction, WholeTransaction } from "./memory_transactions.ts";
+import { ItemTransaction, WholeTransaction } from "./transactions.ts";
 import type {
   Entry,
   Key,
@@ -27,8 +27,8 @@ import type {
   Store,
   StoreStats,
   Transaction,
-} from "./store.ts";
-import type { Value } from "./value.ts";
+} from "../store.ts";
+import type { Value } from "../value.ts";
 
 /** How often expired entries are looked for, while there are entries that can expire. */
 const EXPIRY_INTERVAL_MS = 100;

@@ -5,9 +5,9 @@
  * @module
  */
 
-import type { Row } from "./postgres_rows.ts";
-import type { Entry, Key, Place, Transaction } from "./store.ts";
-import type { Value } from "./value.ts";
+import type { Row } from "./rows.ts";
+import type { Entry, Key, Place, Transaction } from "../store.ts";
+import type { Value } from "../value.ts";
 
 /** What is known of a place. */
 interface Slot extends Place {

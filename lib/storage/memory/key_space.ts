@@ -4,11 +4,11 @@
  * @module
  */
 
-import type { LogTable } from "./commit_log.ts";
-import { type Change, ClearChange, ItemChange, SwapChange } from "./memory_changes.ts";
+import type { LogTable } from "../commit_log.ts";
+import { type Change, ClearChange, ItemChange, SwapChange } from "./changes.ts";
 import { Item, MemorySpace } from "./memory_space.ts";
-import { type Key, OutOfMemoryError, type ScanRange } from "./store.ts";
-import type { Value } from "./value.ts";
+import { type Key, OutOfMemoryError, type ScanRange } from "../store.ts";
+import type { Value } from "../value.ts";
 
 /** What a key space is made with. */
 export interface KeySpaceOptions {

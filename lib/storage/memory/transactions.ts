@@ -4,11 +4,11 @@
  * @module
  */
 
-import type { Change } from "./memory_changes.ts";
-import type { KeySpace } from "./memory_key_space.ts";
+import type { Change } from "./changes.ts";
+import type { KeySpace } from "./key_space.ts";
 import type { Item, MemorySpace } from "./memory_space.ts";
-import type { Entry, Key, ScanRange, SpaceTransaction, Transaction } from "./store.ts";
-import type { Value } from "./value.ts";
+import type { Entry, Key, ScanRange, SpaceTransaction, Transaction } from "../store.ts";
+import type { Value } from "../value.ts";
 
 /** How often a random key may turn out to have expired before the first one in order is taken. */
 const RANDOM_KEY_TRIES = 32;

@@ -5,9 +5,9 @@
  */
 
 import postgres from "postgres";
-import type { Log } from "../log.ts";
+import type { Log } from "../../log.ts";
 import { PostgresClient } from "./postgres_client.ts";
-import { redactUrl } from "./url.ts";
+import { redactUrl } from "../url.ts";
 
 /** The advisory lock under which the schema is made and migrated: "quartet" in ASCII. */
 const MIGRATION_LOCK = 0x71756172;

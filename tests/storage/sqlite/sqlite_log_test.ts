@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { createLog } from "../../lib/log.ts";
-import type { LogTable } from "../../lib/storage/commit_log.ts";
-import { MemoryStore } from "../../lib/storage/memory_store.ts";
-import { SqliteLog, type SqliteLogOptions } from "../../lib/storage/sqlite_log.ts";
-import { StorageUnavailableError, type Store } from "../../lib/storage/store.ts";
-import { until, within } from "../support/within.ts";
-import { bytes, testStore, text } from "./store_suite.ts";
+import { createLog } from "../../../lib/log.ts";
+import type { LogTable } from "../../../lib/storage/commit_log.ts";
+import { MemoryStore } from "../../../lib/storage/memory/memory_store.ts";
+import { SqliteLog, type SqliteLogOptions } from "../../../lib/storage/sqlite/sqlite_log.ts";
+import { StorageUnavailableError, type Store } from "../../../lib/storage/store.ts";
+import { until, within } from "../../support/within.ts";
+import { bytes, testStore, text } from "../store_suite.ts";
 
 /** How long a test may take. */
 const TEST_DEADLINE_MS = 30_000;

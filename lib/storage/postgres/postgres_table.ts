@@ -6,11 +6,11 @@
  */
 
 import postgres from "postgres";
-import type { Log } from "../log.ts";
-import { CommitCounter } from "./commit_counter.ts";
+import type { Log } from "../../log.ts";
+import { CommitCounter } from "../commit_counter.ts";
 import { isLost, type PostgresClient } from "./postgres_client.ts";
 import type { PostgresDatabase } from "./postgres_database.ts";
-import { GroupTransaction } from "./postgres_group.ts";
+import { GroupTransaction } from "./group_transaction.ts";
 import {
   CLOCK,
   comparePlaces,
@@ -25,8 +25,8 @@ import {
   type Row,
   type StoredRow,
   WRITE_ROWS,
-} from "./postgres_rows.ts";
-import { PostgresSpaceTransaction, readPage } from "./postgres_spaces.ts";
+} from "./rows.ts";
+import { PostgresSpaceTransaction, readPage } from "./spaces.ts";
 import type { PostgresStats } from "./postgres_stats.ts";
 import {
   type Entry,
@@ -35,7 +35,7 @@ import {
   type ScanRange,
   type SpaceTransaction,
   StorageUnavailableError,
-} from "./store.ts";
+} from "../store.ts";
 
 /** How often something is tried that the server has broken off to solve a conflict. */
 const MAX_TRIES = 5;

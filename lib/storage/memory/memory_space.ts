@@ -5,11 +5,11 @@
  * @module
  */
 
-import type { LogTable } from "./commit_log.ts";
+import type { LogTable } from "../commit_log.ts";
 import { ExpiryHeap } from "./expiry_heap.ts";
 import { SortedKeys } from "./sorted_keys.ts";
-import type { Entry, Key } from "./store.ts";
-import type { Value } from "./value.ts";
+import type { Entry, Key } from "../store.ts";
+import type { Value } from "../value.ts";
 
 /** How many keys are put in order before the event loop gets its turn. */
 const INDEX_STEP_KEYS = 2_000;

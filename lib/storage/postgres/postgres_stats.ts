@@ -1,4 +1,4 @@
-import type { Metric } from "../metrics.ts";
+import type { Metric } from "../../metrics.ts";
 
 /** What connections to PostgreSQL have been through. */
 export interface PostgresStats {

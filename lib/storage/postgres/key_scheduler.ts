@@ -10,7 +10,7 @@
  * @module
  */
 
-import type { Key, Place } from "./store.ts";
+import type { Key, Place } from "../store.ts";
 
 /** An operation on keys. */
 export interface Operation {

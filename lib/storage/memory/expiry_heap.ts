@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Key } from "./store.ts";
+import type { Key } from "../store.ts";
 
 /** What a heap holds. */
 export interface Expiring {

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { type Value, valueFrom } from "./value.ts";
+import { type Value, valueFrom } from "../value.ts";
 
 const HEAD_BYTES = 8;
 const NEVER = new Uint8Array(HEAD_BYTES);

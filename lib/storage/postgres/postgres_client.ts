@@ -11,9 +11,9 @@
  */
 
 import postgres from "postgres";
-import type { Log } from "../log.ts";
+import type { Log } from "../../log.ts";
 import type { PostgresStats } from "./postgres_stats.ts";
-import { StorageUnavailableError } from "./store.ts";
+import { StorageUnavailableError } from "../store.ts";
 
 /** The first pause before trying to connect again; each one after it is twice as long. */
 const MIN_BACKOFF_MS = 50;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { SortedKeys } from "../../lib/storage/sorted_keys.ts";
+import { SortedKeys } from "../../../lib/storage/memory/sorted_keys.ts";
 
 Deno.test("SortedKeys: holds what was added and not deleted, in order, whatever the order of work", () => {
   const step = fc.tuple(fc.boolean(), fc.string({ maxLength: 3, unit: "binary-ascii" }));

@@ -14,11 +14,11 @@
  * @module
  */
 
-import { AskedFigure } from "../asked_figure.ts";
-import type { Log } from "../log.ts";
+import { AskedFigure } from "../../asked_figure.ts";
+import type { Log } from "../../log.ts";
 import { type AddOperation, KeyScheduler, type Operation } from "./key_scheduler.ts";
 import type { PostgresDatabase } from "./postgres_database.ts";
-import { GroupTransaction } from "./postgres_group.ts";
+import { GroupTransaction } from "./group_transaction.ts";
 import {
   checkKey,
   comparePlaces,
@@ -26,7 +26,7 @@ import {
   LongValueError,
   MAX_KEY_BYTES,
   type Row,
-} from "./postgres_rows.ts";
+} from "./rows.ts";
 import { PostgresTable } from "./postgres_table.ts";
 import {
   type Entry,
@@ -37,8 +37,8 @@ import {
   type Store,
   type StoreStats,
   type Transaction,
-} from "./store.ts";
-import type { Value } from "./value.ts";
+} from "../store.ts";
+import type { Value } from "../value.ts";
 
 /** Batches of each kind that may be on their way at once. */
 const FLYING = { reads: 2, writes: 2, work: 2 } as const;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type Expiring, ExpiryHeap } from "../../lib/storage/expiry_heap.ts";
+import { type Expiring, ExpiryHeap } from "../../../lib/storage/memory/expiry_heap.ts";
 
 Deno.test("ExpiryHeap: gives the next entry to expire, whatever was added and removed", () => {
   const step = fc.oneof(

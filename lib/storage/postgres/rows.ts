@@ -14,8 +14,8 @@
  */
 
 import { Buffer } from "node:buffer";
-import { type Entry, type Key, type Place, StorageUnavailableError } from "./store.ts";
-import { copyValue, type Value, valueFrom } from "./value.ts";
+import { type Entry, type Key, type Place, StorageUnavailableError } from "../store.ts";
+import { copyValue, type Value, valueFrom } from "../value.ts";
 
 /** The version 1 of the table, and all later ones; see `PostgresDatabase.migrate`. */
 export const KV_MIGRATIONS: readonly string[] = [

@@ -5,10 +5,10 @@
  * @module
  */
 
-import type { CommitLog } from "./commit_log.ts";
-import { recordHead } from "./memory_record.ts";
+import type { CommitLog } from "../commit_log.ts";
+import { recordHead } from "./record.ts";
 import type { Item, MemorySpace } from "./memory_space.ts";
-import type { Key } from "./store.ts";
+import type { Key } from "../store.ts";
 
 /** A change that has been made. */
 export interface Change {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import postgres from "postgres";
-import { PostgresDatabase } from "../../lib/storage/postgres_database.ts";
-import { StorageUnavailableError } from "../../lib/storage/store.ts";
-import { TestLog } from "../support/log.ts";
-import { execute, PostgresServer, usePostgres } from "../support/postgres.ts";
-import { until, within } from "../support/within.ts";
+import { PostgresDatabase } from "../../../lib/storage/postgres/postgres_database.ts";
+import { StorageUnavailableError } from "../../../lib/storage/store.ts";
+import { TestLog } from "../../support/log.ts";
+import { execute, PostgresServer, usePostgres } from "../../support/postgres.ts";
+import { until, within } from "../../support/within.ts";
 
 const TEST_DEADLINE_MS = 30_000;
 

@@ -17,9 +17,9 @@ import {
   type Row,
   type StoredRow,
   WRITE_ROWS,
-} from "./postgres_rows.ts";
-import type { Entry, Key, ScanRange, SpaceTransaction } from "./store.ts";
-import { latin1From, type Value } from "./value.ts";
+} from "./rows.ts";
+import type { Entry, Key, ScanRange, SpaceTransaction } from "../store.ts";
+import { latin1From, type Value } from "../value.ts";
 
 /** Where a space is for the moment in which two are exchanged. */
 const SWAPPING_SPACE = -1;

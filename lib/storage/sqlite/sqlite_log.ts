@@ -10,13 +10,13 @@
  * @module
  */
 
-import type { Log } from "../log.ts";
-import { CommitCounter, type CommitStats } from "./commit_counter.ts";
-import type { CommitLog, LogListener, LogRecord, LogTable } from "./commit_log.ts";
+import type { Log } from "../../log.ts";
+import { CommitCounter, type CommitStats } from "../commit_counter.ts";
+import type { CommitLog, LogListener, LogRecord, LogTable } from "../commit_log.ts";
 import { GroupBuffer } from "./group_buffer.ts";
 import { type SqliteReply, type SqliteRequest, startSqliteWorker } from "./sqlite_worker.ts";
-import { type Key, StorageUnavailableError } from "./store.ts";
-import { latin1From, type Value } from "./value.ts";
+import { type Key, StorageUnavailableError } from "../store.ts";
+import { latin1From, type Value } from "../value.ts";
 
 /** The version of the schema in the file. A file of a newer one is refused. */
 export const SCHEMA_VERSION = 1;
