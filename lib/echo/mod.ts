@@ -13,9 +13,9 @@ import { Listener } from "../net/listener.ts";
 import { connectionMetrics } from "../net/listener_stats.ts";
 import { beginLogin } from "../net/login.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
-import { serveBroadcast } from "./broadcast.ts";
+import { serveBroadcast } from "./lines/broadcast.ts";
 import { type EchoConfig, echoConfigSchema } from "./config.ts";
-import { Confirmer } from "./confirm.ts";
+import { Confirmer } from "./lines/confirm.ts";
 import { Room, type RoomStats } from "./room.ts";
 
 /** The echo service, as the table of services lists it. */

@@ -1,14 +1,14 @@
-import type { Log } from "../log.ts";
-import { Histogram } from "../metrics.ts";
-import type { Connection } from "../net/connection.ts";
-import type { LineBatch } from "../net/line_framer.ts";
-import { loginByLine } from "../net/line_login.ts";
-import { LineReader } from "../net/line_reader.ts";
-import type { Login } from "../net/login.ts";
+import type { Log } from "../../log.ts";
+import { Histogram } from "../../metrics.ts";
+import type { Connection } from "../../net/connection.ts";
+import type { LineBatch } from "../../net/line_framer.ts";
+import { loginByLine } from "../../net/line_login.ts";
+import { LineReader } from "../../net/line_reader.ts";
+import type { Login } from "../../net/login.ts";
 import { tooLongReply } from "./broadcast.ts";
-import type { EchoConfig } from "./config.ts";
+import type { EchoConfig } from "../config.ts";
 import { logMessages } from "./message_log.ts";
-import type { RoomStats } from "./room.ts";
+import type { RoomStats } from "../room.ts";
 
 const encoder = new TextEncoder();
 

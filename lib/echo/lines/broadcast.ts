@@ -1,12 +1,12 @@
 import { delay } from "@std/async/delay";
-import type { Connection } from "../net/connection.ts";
-import type { LineBatch } from "../net/line_framer.ts";
-import { loginByLine } from "../net/line_login.ts";
-import { LineReader } from "../net/line_reader.ts";
-import type { Login } from "../net/login.ts";
-import type { Messages } from "../net/outbox.ts";
-import type { EchoConfig } from "./config.ts";
-import type { Room } from "./room.ts";
+import type { Connection } from "../../net/connection.ts";
+import type { LineBatch } from "../../net/line_framer.ts";
+import { loginByLine } from "../../net/line_login.ts";
+import { LineReader } from "../../net/line_reader.ts";
+import type { Login } from "../../net/login.ts";
+import type { Messages } from "../../net/outbox.ts";
+import type { EchoConfig } from "../config.ts";
+import type { Room } from "../room.ts";
 
 /** How long a client that sends no more may take to read what it still has to get. */
 const FLUSH_MAX_MS = 10_000;

@@ -1,5 +1,5 @@
-import type { Log } from "../log.ts";
-import type { LineBatch } from "../net/line_framer.ts";
+import type { Log } from "../../log.ts";
+import type { LineBatch } from "../../net/line_framer.ts";
 
 /** Bytes that stand for themselves in a quoted text: printable ASCII but `"` and `\`. */
 const PLAIN = new Uint8Array(256).map((_, byte) =>
