@@ -7,7 +7,7 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
-import { RecordGenerator } from "../lib/mesh/generator.ts";
+import { RecordGenerator } from "../lib/mesh/records/generator.ts";
 import { kvLatencies } from "./mesh/kv_latency.ts";
 import { gnuSort, hasGnuSort, quartetSort, type Run } from "./mesh/sorts.ts";
 import { formatTable } from "./support/table.ts";

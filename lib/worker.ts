@@ -20,7 +20,7 @@ export function isWorkerThread(): boolean {
  * Starts a worker.
  *
  * @param name Its name, by which the module knows that it is meant.
- * @param module The module relative to the folder of this one, such as "mesh/sort_worker.ts".
+ * @param module The module relative to the folder of this one, such as "mesh/sort/sort_worker.ts".
  */
 export function startWorker(name: string, module: string): Worker {
   const url = isBundled() ? import.meta.url : new URL(module, import.meta.url);

@@ -1,6 +1,6 @@
-import { formatSum } from "../mesh/checksum.ts";
-import { GENERATED_RECORD_BYTES, RecordGenerator } from "../mesh/generator.ts";
-import { Verifier } from "../mesh/verifier.ts";
+import { formatSum } from "../mesh/records/checksum.ts";
+import { GENERATED_RECORD_BYTES, RecordGenerator } from "../mesh/records/generator.ts";
+import { Verifier } from "../mesh/records/verifier.ts";
 import { type Command, type CommandArguments, CommandError, EXIT, UsageError } from "./command.ts";
 import { FORMAT_OPTIONS, readFormat } from "./records_format.ts";
 import { Progress } from "./records_progress.ts";

@@ -1,4 +1,4 @@
-import { parseRecordFormat, type RecordFormat } from "../mesh/record_format.ts";
+import { parseRecordFormat, type RecordFormat } from "../mesh/records/record_format.ts";
 import { type CommandArguments, type CommandOption, UsageError } from "./command.ts";
 
 /** The options that say what records look like. */

@@ -1,8 +1,8 @@
 import * as v from "valibot";
 import { SERVICE_KEYS, TLS_KEYS } from "../config/service_keys.ts";
 import { address, choice, count, duration, size, text } from "../config/values.ts";
-import { MAX_MEMORY_BYTES, MIN_MEMORY_BYTES } from "./slot_budget.ts";
-import { MAX_NODES } from "./splitters.ts";
+import { MAX_MEMORY_BYTES, MIN_MEMORY_BYTES } from "./sort/slot_budget.ts";
+import { MAX_NODES } from "./sort/splitters.ts";
 
 const SECOND_MS = 1000;
 const DAY_MS = 86_400_000;

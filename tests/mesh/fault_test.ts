@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { encodeFrame, FRAME } from "../../lib/mesh/frame.ts";
+import { encodeFrame, FRAME } from "../../lib/mesh/link/frame.ts";
 import { parseAddress } from "../../lib/net/address.ts";
 import { TestClient } from "../support/client.ts";
 import { until } from "../support/within.ts";

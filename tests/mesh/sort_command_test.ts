@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import assert from "node:assert/strict";
-import { MAX_ENTRY_BYTES } from "../../lib/mesh/record_format.ts";
+import { MAX_ENTRY_BYTES } from "../../lib/mesh/records/record_format.ts";
 import { generated, joined, MeshFiles, QuartetProcess, sortedRecords } from "./support/nodes.ts";
 
 /** Has each input sorted by a process of its own; what each of them came to. */

@@ -1,4 +1,4 @@
-import { RecordGenerator } from "../../lib/mesh/generator.ts";
+import { RecordGenerator } from "../../lib/mesh/records/generator.ts";
 import { TestClient } from "../support/client.ts";
 import { pause, type Targets, type Workload } from "./workload.ts";
 

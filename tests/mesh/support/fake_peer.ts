@@ -1,5 +1,5 @@
 import { createLog } from "../../../lib/log.ts";
-import { admitPeer } from "../../../lib/mesh/door.ts";
+import { admitPeer } from "../../../lib/mesh/link/admit_peer.ts";
 import {
   decodeAbort,
   encodeSample,
@@ -7,13 +7,13 @@ import {
   FRAME,
   type Frame,
   type FrameType,
-} from "../../../lib/mesh/frame.ts";
-import { emptyTally } from "../../../lib/mesh/checksum.ts";
-import { MESH_VERSION } from "../../../lib/mesh/hello.ts";
-import { readFirstLine } from "../../../lib/mesh/first_line.ts";
-import { Meeting } from "../../../lib/mesh/meeting.ts";
-import type { PeerLink } from "../../../lib/mesh/peer_link.ts";
-import { DEFAULT_RECORD_FORMAT } from "../../../lib/mesh/record_format.ts";
+} from "../../../lib/mesh/link/frame.ts";
+import { emptyTally } from "../../../lib/mesh/records/checksum.ts";
+import { MESH_VERSION } from "../../../lib/mesh/link/hello.ts";
+import { readFirstLine } from "../../../lib/mesh/link/first_line.ts";
+import { Meeting } from "../../../lib/mesh/link/meeting.ts";
+import type { PeerLink } from "../../../lib/mesh/link/peer_link.ts";
+import { DEFAULT_RECORD_FORMAT } from "../../../lib/mesh/records/record_format.ts";
 import { parseAddress } from "../../../lib/net/address.ts";
 import { Listener } from "../../../lib/net/listener.ts";
 import { within } from "../../support/within.ts";

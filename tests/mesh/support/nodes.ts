@@ -1,4 +1,4 @@
-import { RecordGenerator } from "../../../lib/mesh/generator.ts";
+import { RecordGenerator } from "../../../lib/mesh/records/generator.ts";
 import { within } from "../../support/within.ts";
 
 const MAIN = new URL("../../../main.ts", import.meta.url).pathname;

@@ -1,0 +1,87 @@
+/**
+ * The first phase of a job: every node samples its input, and node 0 cuts the key space into
+ * buckets by what all have found.
+ *
+ * @module
+ */
+
+import { bucketsFor } from "../sort/bucket_size.ts";
+import {
+  decodePlan,
+  decodeSample,
+  encodePlan,
+  encodeSample,
+  FRAME,
+  FrameError,
+  type InputSample,
+  type Plan,
+} from "../link/frame.ts";
+import type { PeerGroup } from "./peer_group.ts";
+import type { RecordFormat } from "../records/record_format.ts";
+import type { SortThread } from "../sort/sort_pool.ts";
+import { chooseSplitters, type Partition } from "../sort/splitters.ts";
+
+/** A line is taken to have at least this many bytes when buckets are planned. */
+const PLANNED_LINE_BYTES = 16;
+
+/** What all nodes of a job agree on before. */
+export interface PlanOptions {
+  node: number;
+  nodes: number;
+  format: RecordFormat;
+  partition: Partition;
+}
+
+/** Samples an input of that many bytes. */
+export async function sampleInput(
+  thread: SortThread,
+  { path, bytes, node, maxBuckets }: {
+    path: string;
+    bytes: number;
+    node: number;
+    maxBuckets: number;
+  },
+): Promise<InputSample> {
+  const keys = bytes === 0
+    ? []
+    : await thread.sample({ kind: "sample-file", path, size: bytes, node });
+  return { bytes, maxBuckets, keys };
+}
+
+/**
+ * Agrees with all others on where the key space is cut.
+ *
+ * @param sample That of this node's input.
+ * @throws {FrameError} If what node 0 says makes no sense.
+ */
+export async function agreeOnPlan(
+  peers: PeerGroup,
+  sample: InputSample,
+  options: PlanOptions,
+): Promise<Plan> {
+  const { node, nodes } = options;
+  if (node !== 0) {
+    await peers.send(0, FRAME.SAMPLE, encodeSample(sample));
+    const plan = decodePlan((await peers.collect(FRAME.PLAN, 1))[0]!.frame.payload);
+    if (plan.splitters.length + 1 !== plan.bucketsPerNode * nodes) {
+      throw new FrameError("a plan of the wrong size");
+    }
+    return plan;
+  }
+  const others = await peers.collect(FRAME.SAMPLE, nodes - 1);
+  const samples = [sample, ...others.map(({ frame }) => decodeSample(frame.payload))];
+  const plan = makePlan(samples, options);
+  await peers.sendAll(FRAME.PLAN, encodePlan(plan));
+  return plan;
+}
+
+function makePlan(samples: InputSample[], { nodes, partition, format }: PlanOptions): Plan {
+  const bytes = samples.reduce((sum, { bytes }) => sum + bytes, 0) / nodes;
+  const records = bytes / (format.recordBytes || PLANNED_LINE_BYTES);
+  const most = Math.floor(Math.min(...samples.map(({ maxBuckets }) => maxBuckets)) / nodes);
+  const wanted = Math.ceil(bucketsFor({ bytes, records }));
+  const bucketsPerNode = Math.max(1, Math.min(wanted, most));
+  const keys = samples.flatMap((sample) => sample.keys);
+  const splitters = chooseSplitters(keys, { nodes, bucketsPerNode, partition });
+  return { bucketsPerNode, splitters };
+}

@@ -1,0 +1,100 @@
+/**
+ * The third phase of a job: buckets are sorted one by one, each by one thread, and written to their
+ * places in the output.
+ *
+ * @module
+ */
+
+import { bucketsFor, isTooLarge } from "../sort/bucket_size.ts";
+import type { BucketStore } from "../sort/bucket_store.ts";
+import { addTally, emptyTally, sameTally, type Tally } from "../records/checksum.ts";
+import { fileBytes, type RecordFormat } from "../records/record_format.ts";
+import { maxOpenBuckets, type SlotBudget } from "../sort/slot_budget.ts";
+import type { SortThread } from "../sort/sort_pool.ts";
+import { chooseSplitters } from "../sort/splitters.ts";
+
+/** What buckets are sorted with. */
+export interface SortPhaseOptions {
+  store: BucketStore;
+  budget: SlotBudget;
+  threads: readonly SortThread[];
+  format: RecordFormat;
+  /** Told how many bytes of the output have been written. */
+  onProgress: (bytes: number) => void;
+}
+
+/**
+ * Sorts all buckets and writes them.
+ *
+ * @param outputPath The file, which is there.
+ * @returns What was written.
+ * @throws {Error} If a bucket is not what was stored, or a thread cannot go on.
+ */
+export async function sortBuckets(outputPath: string, options: SortPhaseOptions): Promise<Tally> {
+  const { store, format, onProgress } = options;
+  const { buckets } = store;
+  const written = emptyTally();
+  const idle = [...options.threads];
+  const busy = new Set<Promise<void>>();
+  let offset = 0;
+  for (let i = 0; i < buckets.length; i++) {
+    const bucket = buckets[i]!;
+    if (bucket.records === 0) continue;
+    while (idle.length === 0) await Promise.race(busy);
+    if (isTooLarge(bucket, store.slots)) {
+      await splitBucket(i--, idle[0]!, options);
+      continue;
+    }
+    const { stretches, slots } = await store.stretches(bucket);
+    while (idle.length === 0) await Promise.race(busy);
+    const thread = idle.pop()!;
+    const bytes = fileBytes(format, bucket.bytes, bucket.records);
+    const sorted = thread.sort({
+      kind: "sort",
+      bucket: { stretches, records: bucket.records, offset },
+      outputPath,
+      spillPath: store.spillPath,
+    }).then((tally) => {
+      if (!sameTally(tally, { records: bucket.records, bytes, sum: bucket.sum })) {
+        throw new Error("Cannot sort a bucket: what was read back is not what was stored");
+      }
+      addTally(written, tally);
+      onProgress(tally.bytes);
+      store.drop(bucket, slots);
+      busy.delete(sorted);
+      idle.push(thread);
+    });
+    // Its failure is seen where it is waited for.
+    sorted.catch(() => {});
+    busy.add(sorted);
+    offset += bytes;
+  }
+  await Promise.all(busy);
+  return written;
+}
+
+/** Deals a bucket out to smaller ones, which take its place. */
+async function splitBucket(
+  index: number,
+  thread: SortThread,
+  { store, budget }: SortPhaseOptions,
+): Promise<void> {
+  const bucket = store.buckets[index]!;
+  const extents = await store.spillAll(bucket);
+  const entries = { path: store.spillPath, extents };
+  const sample = await thread.sample({ kind: "sample-spilled", entries });
+  const wanted = Math.ceil(bucketsFor(bucket));
+  const parts = Math.max(2, Math.min(wanted, maxOpenBuckets(store.slots)));
+  const options = { nodes: 1, bucketsPerNode: Math.floor(parts), partition: "sample" } as const;
+  const splitters = chooseSplitters(sample, options);
+  store.split(index, splitters.length + 1);
+  budget.plan(splitters.length + 1);
+  thread.onPieces = (pieces) => {
+    budget.handedOn(thread, pieces.length);
+    for (const piece of pieces) store.add(index + piece.bucket, piece);
+    budget.grant();
+  };
+  budget.begin(thread);
+  await thread.deal({ kind: "deal-spilled", entries, splitters });
+  budget.end(thread);
+}

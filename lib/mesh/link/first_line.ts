@@ -1,0 +1,67 @@
+import type { Connection } from "../../net/connection.ts";
+import { ReadBuffer } from "../../net/read_buffer.ts";
+import { HELLO, MAX_HELLO_BYTES } from "./hello.ts";
+
+/** How long a peer may take to say a line of the hello. */
+const HELLO_TIMEOUT_MS = 5000;
+
+/** What a client that speaks TLS begins with, and no line. */
+const TLS_HANDSHAKE = 0x16;
+
+/** A line, and what was read behind it. */
+export interface FirstLine {
+  line: string;
+  buffer: ReadBuffer;
+}
+
+/** Whether a connection begins with TLS where it is not spoken. */
+export function isTlsHandshake({ bytes, start, end }: ReadBuffer): boolean {
+  return end > start && bytes[start] === TLS_HANDSHAKE;
+}
+
+/**
+ * The first line of a connection, and what was read behind it; `undefined` if there is none. A
+ * caller that speaks TLS is told that this node does not, since it would wait otherwise.
+ *
+ * @param buffer What was read already.
+ */
+export async function readFirstLine(
+  connection: Connection,
+  buffer: ReadBuffer = new ReadBuffer({ maxBytes: MAX_HELLO_BYTES }),
+): Promise<FirstLine | undefined> {
+  const timer = setTimeout(() => connection.close(), HELLO_TIMEOUT_MS);
+  try {
+    for (;;) {
+      if (isTlsHandshake(buffer)) {
+        await connection.write(new TextEncoder().encode(`${HELLO.ERR}this node speaks no TLS\n`));
+        return undefined;
+      }
+      const unread = buffer.bytes.subarray(buffer.start, buffer.end);
+      const newline = unread.indexOf(0x0a);
+      if (newline >= 0) {
+        const line = new TextDecoder().decode(unread.subarray(0, newline)).replace(/\r$/, "");
+        buffer.consume(newline + 1);
+        return { line, buffer };
+      }
+      if (unread.length >= MAX_HELLO_BYTES || !await buffer.fill(connection)) return undefined;
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** A connection whose first bytes have been read already. */
+export function withUnread(
+  connection: Pick<Connection, "read">,
+  unread: { bytes: Uint8Array; start: number; end: number; consume(count: number): void },
+): Pick<Connection, "read"> {
+  return {
+    read: (into) => {
+      const count = Math.min(into.length, unread.end - unread.start);
+      if (count === 0) return connection.read(into);
+      into.set(unread.bytes.subarray(unread.start, unread.start + count));
+      unread.consume(count);
+      return Promise.resolve(count);
+    },
+  };
+}

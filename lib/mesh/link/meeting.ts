@@ -1,0 +1,233 @@
+/**
+ * How the nodes of a job find each other: each dials those with higher numbers and is dialled by
+ * those with lower ones, whenever they start.
+ *
+ * @module
+ */
+
+import { retry } from "@std/async/retry";
+import type { Address } from "../../net/address.ts";
+import type { Connection } from "../../net/connection.ts";
+import type { ReadBuffer } from "../../net/read_buffer.ts";
+import { callNode, nodeName, type Recognition } from "./call.ts";
+import { decodeAbort, encodeAbort, FRAME } from "./frame.ts";
+import { encodeHello, HELLO, type Hello, helloDifference, parseHello } from "./hello.ts";
+import { PeerLink } from "./peer_link.ts";
+import { PeerTlsError } from "./peer_tls.ts";
+import { ProofError } from "./proof.ts";
+import { SortFailedError } from "./sort_failure.ts";
+
+/** The wait between two dials. */
+const DIAL_INTERVAL_MS = 250;
+/** How long one dial may take: the way of a lost packet, a few times. */
+const DIAL_ATTEMPT_MS = 5000;
+/** How long a failing meeting waits for those who have come to take the reason. */
+const ABORT_GRACE_MS = 1000;
+
+/** Options for {@linkcode Meeting}. */
+export interface MeetingOptions extends Recognition {
+  /** Where all nodes are, by number. */
+  addresses: readonly Address[];
+  /** What this node says; `to` is filled in. */
+  hello: Omit<Hello, "to">;
+  dialTimeoutMs: number;
+  stallTimeoutMs: number;
+  /** Ends the meeting. */
+  signal?: AbortSignal;
+}
+
+/** Not the peer that was expected, and to try again would not help. */
+class RefusedError extends Error {
+  override name = "RefusedError";
+}
+
+/** Brings the links of one job together. */
+export class Meeting {
+  readonly #options: MeetingOptions;
+  readonly #links = new Map<number, PeerLink>();
+  readonly #all = Promise.withResolvers<PeerLink[]>();
+  #over = false;
+  readonly #whyNot = new Map<number, string>();
+  readonly #timer: ReturnType<typeof setTimeout>;
+  readonly #startMs = performance.now();
+
+  constructor(options: MeetingOptions) {
+    this.#options = options;
+    this.#all.promise.catch(() => {});
+    this.#timer = setTimeout(() => this.#timeOut(), options.dialTimeoutMs);
+    const cancel = () => this.fail(new SortFailedError({ node: -1, reason: "Cancelled" }));
+    options.signal?.addEventListener("abort", cancel, { once: true });
+    if (options.signal?.aborted) cancel();
+    for (let node = options.hello.node + 1; node < options.hello.nodes; node++) this.#dial(node);
+    this.#check();
+  }
+
+  /**
+   * Resolves with the links to all others.
+   *
+   * @throws {SortFailedError} If somebody is missing at the end, or does not fit.
+   */
+  get links(): Promise<PeerLink[]> {
+    return this.#all.promise;
+  }
+
+  /** The numbers of those who have not come yet. */
+  get missing(): number[] {
+    const { node: own, nodes } = this.#options.hello;
+    return Array.from({ length: nodes }, (_, node) => node)
+      .filter((node) => node !== own && !this.#links.has(node));
+  }
+
+  /**
+   * Takes a caller in.
+   *
+   * @param hello What the caller has said.
+   * @param buffer What it has sent behind that.
+   * @returns When the link has ended.
+   */
+  async admit(connection: Connection, hello: Hello, buffer: ReadBuffer): Promise<void> {
+    const difference = helloDifference(this.#hello(hello.node), hello) ?? this.#unwanted(hello);
+    if (difference !== undefined) {
+      const reason = `${nodeName(hello.node, undefined)} does not fit: ${difference}`;
+      await connection.write(new TextEncoder().encode(`${HELLO.ERR}${reason}\n`));
+      // The same job, but not as we mean it: it will not come to anything.
+      if (hello.job === this.#options.hello.job && !this.#links.has(hello.node)) {
+        this.fail(new SortFailedError({ node: hello.node, reason }));
+      }
+      return;
+    }
+    const link = this.#join(hello.node, connection, buffer);
+    await connection.write(encodeHello(HELLO.OK, this.#hello(hello.node)));
+    this.#check();
+    await link.ended;
+  }
+
+  /** Ends the meeting; those who have come are told why. */
+  fail(error: SortFailedError): void {
+    if (this.#over) return;
+    this.#end();
+    const notice = encodeAbort({ node: error.node, reason: error.message });
+    const telling = [...this.#links.values()].map(async (link) => {
+      const limit = setTimeout(() => link.close(), ABORT_GRACE_MS);
+      try {
+        await link.send(FRAME.ABORT, notice);
+        await link.connection.finish();
+      } catch {
+        // It is gone; then it needs no reason.
+      } finally {
+        clearTimeout(limit);
+        link.close();
+      }
+    });
+    Promise.all(telling).then(() => this.#all.reject(error));
+  }
+
+  #hello(to: number): Hello {
+    return { ...this.#options.hello, to };
+  }
+
+  #unwanted({ node }: Hello): string | undefined {
+    if (this.#over) return "the job has begun or is over";
+    if (this.#links.has(node)) return `node ${node} is here already`;
+    return node > this.#options.hello.node ? "the one with the lower number dials" : undefined;
+  }
+
+  #join(node: number, connection: Connection, buffer: ReadBuffer): PeerLink {
+    const { stallTimeoutMs, addresses } = this.#options;
+    const name = nodeName(node, addresses[node]);
+    const link = new PeerLink({ node, name, connection, buffer, stallTimeoutMs });
+    this.#links.set(node, link);
+    const lost = (reason: string) => this.fail(new SortFailedError({ node, reason }));
+    link.peek().then((frame) => {
+      if (this.#over) return;
+      if (frame === null) lost(`${name} closed the connection before all were connected`);
+      else if (frame.type === FRAME.ABORT) {
+        this.fail(new SortFailedError(decodeAbort(frame.payload)));
+      }
+    }).catch((error) => lost(`${name}: ${error.message} before all were connected`));
+    return link;
+  }
+
+  #check(): void {
+    if (this.#over || this.missing.length > 0) return;
+    this.#end();
+    this.#all.resolve([...this.#links.values()]);
+  }
+
+  #end(): void {
+    this.#over = true;
+    clearTimeout(this.#timer);
+  }
+
+  #timeOut(): void {
+    const { addresses, dialTimeoutMs } = this.#options;
+    const missing = this.missing.map((node) => {
+      const why = this.#whyNot.get(node);
+      return nodeName(node, addresses[node]) + (why ? `: ${why}` : "");
+    });
+    this.fail(
+      new SortFailedError({
+        node: this.missing[0] ?? -1,
+        reason: `Cannot connect within ${dialTimeoutMs / 1000} s, missing ${missing.join(", ")}`,
+      }),
+    );
+  }
+
+  async #dial(node: number): Promise<void> {
+    const { dialTimeoutMs } = this.#options;
+    try {
+      await retry(() => this.#attempt(node), {
+        maxAttempts: Math.ceil(dialTimeoutMs / DIAL_INTERVAL_MS) + 1,
+        minTimeout: DIAL_INTERVAL_MS,
+        maxTimeout: DIAL_INTERVAL_MS,
+        multiplier: 1,
+        jitter: 0,
+        isRetriable: (error) => !this.#over && !(error instanceof RefusedError),
+      });
+    } catch (error) {
+      // Otherwise the time is over, and the timer tells.
+      if (!(error instanceof RefusedError)) return;
+      this.fail(new SortFailedError({ node, reason: error.message }));
+    }
+  }
+
+  async #attempt(node: number): Promise<void> {
+    if (this.#over) return;
+    const { addresses, dialTimeoutMs, secret, trust } = this.#options;
+    const address = addresses[node]!;
+    const name = nodeName(node, address);
+    const leftMs = dialTimeoutMs - (performance.now() - this.#startMs);
+    const timeoutMs = Math.max(1, Math.min(leftMs, DIAL_ATTEMPT_MS));
+    try {
+      const call = { word: HELLO.PEER, hello: this.#hello(node), secret, trust, timeoutMs };
+      const { connection, line, buffer } = await callNode(address, call);
+      try {
+        this.#readAnswer(node, name, line);
+        if (this.#over) throw new Error("too late");
+        this.#join(node, connection, buffer);
+      } catch (error) {
+        connection.close();
+        throw error;
+      }
+      this.#check();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#whyNot.set(node, reason);
+      if (!(error instanceof ProofError || error instanceof PeerTlsError)) throw error;
+      throw new RefusedError(`${name} does not fit: ${reason}`, { cause: error });
+    }
+  }
+
+  #readAnswer(node: number, name: string, line: string): void {
+    if (line.startsWith(HELLO.LATER)) throw new Error(line.slice(HELLO.LATER.length));
+    if (line.startsWith(HELLO.ERR)) {
+      throw new RefusedError(`${name} refused: ${line.slice(HELLO.ERR.length)}`);
+    }
+    const theirs = line.startsWith(HELLO.OK) ? parseHello(line.slice(HELLO.OK.length)) : undefined;
+    if (!theirs) throw new RefusedError(`${name} does not speak the protocol of the mesh`);
+    const difference = theirs.node === node
+      ? helloDifference(this.#hello(node), theirs)
+      : `it says that it is node ${theirs.node}`;
+    if (difference !== undefined) throw new RefusedError(`${name} does not fit: ${difference}`);
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * The lines by which people talk to the mesh, read and written.
+ *
+ * @module
+ */
+
+import { nearestWord } from "../../nearest_word.ts";
+import { parseRecordFormat, type RecordFormat } from "../records/record_format.ts";
+import type { Phase } from "../job/sort_progress.ts";
+
+/** The longest command, without its terminator. */
+export const MAX_COMMAND_BYTES = 4096;
+
+const WORDS = ["SORT", "STATUS", "CANCEL", "NODES", "HELP", "QUIT"] as const;
+
+/** What a person asks for. */
+export type MeshCommand =
+  | { word: "SORT"; input: string; output: string; format: RecordFormat }
+  | { word: "CANCEL"; job: number | undefined }
+  | { word: "STATUS" | "NODES" | "HELP" | "QUIT" };
+
+/** What `HELP` answers. */
+export const HELP_LINES: readonly string[] = [
+  "SORT input output [lines] [record=BYTES] [key=FIRST:END]   sorts files below each node's dir",
+  "STATUS           the jobs, and how far each node is with the one that runs",
+  "CANCEL [job]     ends a job that runs or waits",
+  "NODES            the nodes, and whether they are there",
+  "QUIT             ends the connection",
+];
+
+/**
+ * Reads a command.
+ *
+ * @throws {SyntaxError} If it is none; the message is the reply.
+ */
+export function parseCommand(line: string): MeshCommand {
+  const [first = "", ...rest] = line.trim().split(/\s+/);
+  const word = first.toUpperCase();
+  switch (word) {
+    case "SORT":
+      return parseSort(rest);
+    case "CANCEL": {
+      const [job, more] = rest;
+      if (more !== undefined || (job !== undefined && !/^\d{1,15}$/.test(job))) {
+        throw new SyntaxError("expected CANCEL [job]");
+      }
+      return { word, job: job === undefined ? undefined : Number(job) };
+    }
+    case "STATUS":
+    case "NODES":
+    case "HELP":
+    case "QUIT":
+      if (rest.length > 0) throw new SyntaxError(`${word} takes nothing more`);
+      return { word };
+    default: {
+      const nearest = nearestWord(word, WORDS);
+      const hint = nearest === undefined ? "" : `, did you mean ${nearest}?`;
+      throw new SyntaxError(`unknown command "${first.slice(0, 40)}"${hint}`);
+    }
+  }
+}
+
+function parseSort(words: string[]): MeshCommand {
+  const [input, output, ...options] = words;
+  if (input === undefined || output === undefined) {
+    throw new SyntaxError("expected SORT input output");
+  }
+  let [lines, record, key]: [boolean, string | undefined, string | undefined] = [
+    false,
+    undefined,
+    undefined,
+  ];
+  for (const option of options) {
+    if (option === "lines") lines = true;
+    else if (option.startsWith("record=")) record = option.slice("record=".length);
+    else if (option.startsWith("key=")) key = option.slice("key=".length);
+    else throw new SyntaxError(`unknown option "${option.slice(0, 40)}": lines, record= or key=`);
+  }
+  return { word: "SORT", input, output, format: parseRecordFormat({ lines, record, key }) };
+}
+
+/** How far one node is with the job that runs. */
+export interface NodeProgress {
+  node: number;
+  phase: Phase | "connect";
+  doneBytes: number;
+  totalBytes: number;
+  records: number;
+  sentBytes: number;
+  receivedBytes: number;
+}
+
+/** What is known of a job. */
+export interface JobStatus {
+  id: number;
+  input: string;
+  output: string;
+  format: RecordFormat;
+  state: "waiting" | "running" | "done" | "failed" | "cancelled";
+  /** Why it failed, or how much it sorted. */
+  result: string;
+  progress: NodeProgress[];
+}
+
+/** What node 0 knows, and tells the others. */
+export interface MeshStatus {
+  jobs: JobStatus[];
+  /** The numbers of the nodes that are there. */
+  up: number[];
+}
+
+/** What `STATUS` answers. */
+export function statusLines({ jobs }: MeshStatus): string[] {
+  return jobs.flatMap(({ id, state, input, output, result, progress }) => [
+    `job ${id} ${state} ${input} ${output}${result && ` ${result}`}`,
+    ...progress.map(progressLine),
+  ]);
+}
+
+function progressLine(progress: NodeProgress): string {
+  const { node, phase, doneBytes, totalBytes, records, sentBytes, receivedBytes } = progress;
+  const percent = totalBytes === 0 ? 100 : Math.floor(100 * doneBytes / totalBytes);
+  return `node ${node} ${phase} ${percent}% records=${records} bytes=${doneBytes}/${totalBytes} ` +
+    `sent=${sentBytes} received=${receivedBytes}`;
+}

@@ -1,0 +1,109 @@
+import type { Address } from "../../net/address.ts";
+import type { Recognition } from "../link/call.ts";
+import { confinedPath } from "./confined_path.ts";
+import type { NodeProgress } from "./console.ts";
+import type { JobOrder } from "./control_message.ts";
+import { type Hello, MESH_VERSION } from "../link/hello.ts";
+import { Meeting } from "../link/meeting.ts";
+import { SortFailedError } from "../link/sort_failure.ts";
+import { SortJob, type SortSummary } from "../job/sort_job.ts";
+import type { Partition } from "../sort/splitters.ts";
+import { OutputNote } from "./stale_files.ts";
+
+/** What is the same for all jobs of a node. */
+export interface JobRunnerOptions extends Recognition {
+  node: number;
+  addresses: readonly Address[];
+  /** The directory that inputs and outputs are below. */
+  directory: string;
+  /** The directory for what does not fit into memory. */
+  spillDir: string;
+  partition: Partition;
+  memoryBytes: number;
+  /** How many worker threads. */
+  workers: number;
+  dialTimeoutMs: number;
+  stallTimeoutMs: number;
+}
+
+/** Runs this node's part of one job. */
+export class JobRunner {
+  readonly order: JobOrder;
+  /** Where the peers of the job meet; there is none before the paths are known to be good. */
+  meeting: Meeting | undefined;
+  /** How long it took until all nodes were connected; 0 before. */
+  connectSeconds = 0;
+  readonly #options: JobRunnerOptions;
+  readonly #stop = new AbortController();
+  #job: SortJob | undefined;
+
+  constructor(order: JobOrder, options: JobRunnerOptions) {
+    this.order = order;
+    this.#options = options;
+  }
+
+  /**
+   * Runs it to its end.
+   *
+   * @throws {SortFailedError} If it comes to nothing.
+   */
+  async run(): Promise<SortSummary> {
+    const { node, addresses, directory, partition } = this.#options;
+    const { dialTimeoutMs, stallTimeoutMs, secret, trust } = this.#options;
+    const nodes = Math.max(1, addresses.length);
+    const { format, key } = this.order;
+    const hello: Omit<Hello, "to"> = {
+      version: MESH_VERSION,
+      job: key,
+      node,
+      nodes,
+      format,
+      partition,
+    };
+    const { signal } = this.#stop;
+    const startMs = performance.now();
+    this.meeting = new Meeting({
+      addresses,
+      hello,
+      dialTimeoutMs,
+      stallTimeoutMs,
+      secret,
+      trust,
+      signal,
+    });
+    try {
+      const input = await confinedPath(directory, this.order.input);
+      const output = await confinedPath(directory, this.order.output);
+      const links = await this.meeting.links;
+      this.connectSeconds = (performance.now() - startMs) / 1000;
+      using note = await OutputNote.write(this.#options.spillDir, output);
+      const { temporaryPath } = note;
+      const files = { input, output, temporaryPath, format };
+      this.#job = new SortJob({ ...this.#options, ...files, nodes, links, signal });
+      return await this.#job.run();
+    } catch (error) {
+      if (error instanceof SortFailedError) throw error;
+      const reason = `node ${node}: ${error instanceof Error ? error.message : error}`;
+      const failure = new SortFailedError({ node, reason }, { cause: error });
+      this.meeting.fail(failure);
+      throw failure;
+    }
+  }
+
+  /** How far it is. */
+  progress(): NodeProgress {
+    const { node } = this.#options;
+    if (!this.#job) {
+      const counts = { doneBytes: 0, totalBytes: 1, records: 0, sentBytes: 0, receivedBytes: 0 };
+      return { node, phase: "connect", ...counts };
+    }
+    const { phase, doneBytes, totalBytes, records, sentBytes, receivedBytes } = this.#job
+      .progress();
+    return { node, phase, doneBytes, totalBytes, records, sentBytes, receivedBytes };
+  }
+
+  /** Ends it. */
+  stop(): void {
+    this.#stop.abort();
+  }
+}

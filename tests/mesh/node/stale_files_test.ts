@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { OutputFile } from "../../../lib/mesh/job/output_file.ts";
+import { OutputNote, removeStaleFiles } from "../../../lib/mesh/node/stale_files.ts";
+import { TestLog } from "../../support/log.ts";
+import { makeTempDirectory } from "../../support/quartet.ts";
+
+async function makeDirectories() {
+  const temp = await makeTempDirectory();
+  const root = await Deno.realPath(temp.path);
+  const [notes, outputs] = [`${root}/notes`, `${root}/outputs`];
+  await Deno.mkdir(notes);
+  await Deno.mkdir(`${outputs}/inner`, { recursive: true });
+  const names = (path: string) => [...Deno.readDirSync(path)].map(({ name }) => name).sort();
+  return { ...temp, root, notes, outputs, names };
+}
+
+/** What a daemon leaves that is killed while it writes an output. */
+async function leave(notes: string, output: string, random: string): Promise<string> {
+  const temporary = output.replace(/([^/]+)$/, `.$1.${random}.part`);
+  await Deno.writeTextFile(temporary, "half of it");
+  await Deno.writeTextFile(`${notes}/output-${random}.note`, temporary);
+  return temporary;
+}
+
+Deno.test("removeStaleFiles(): what a killed daemon has left goes, what others have made stays", async () => {
+  await using at = await makeDirectories();
+  await leave(at.notes, `${at.outputs}/out`, "00000001");
+  await leave(at.notes, `${at.outputs}/inner/out`, "00000002");
+  await Deno.writeTextFile(`${at.notes}/sort-${crypto.randomUUID()}.spill`, "spilled");
+  await Deno.writeTextFile(`${at.notes}/README`, "mine");
+  await Deno.writeTextFile(`${at.notes}/sort-of.spill`, "mine");
+  await Deno.writeTextFile(`${at.outputs}/.out.00000003.part`, "of somebody else");
+  const log = new TestLog();
+  await removeStaleFiles(at.notes, at.outputs, log.log);
+  assert.deepEqual(at.names(at.notes), ["README", "sort-of.spill"]);
+  assert.deepEqual(at.names(at.outputs), [".out.00000003.part", "inner"]);
+  assert.deepEqual(at.names(`${at.outputs}/inner`), []);
+  assert.equal(log.matching("Removed what a job of a killed daemon had left").length, 2);
+});
+
+Deno.test("removeStaleFiles(): what a job works on stays until the job ends", async () => {
+  await using at = await makeDirectories();
+  const spill = `${at.notes}/sort-${crypto.randomUUID()}.spill`;
+  {
+    using spilled = await Deno.open(spill, { write: true, createNew: true });
+    await spilled.lock(true);
+    using note = await OutputNote.write(at.notes, `${at.outputs}/out`);
+    const output = await OutputFile.create(`${at.outputs}/out`, note.temporaryPath);
+    await removeStaleFiles(at.notes, at.outputs, new TestLog().log);
+    assert.equal(at.names(at.notes).length, 2);
+    assert.equal(at.names(at.outputs)[0], note.temporaryPath.split("/").at(-1));
+    await output.commit();
+  }
+  // The note is gone with the job; the spill file is that of one who was killed.
+  assert.equal(at.names(at.notes).length, 1);
+  await removeStaleFiles(at.notes, at.outputs, new TestLog().log);
+  assert.deepEqual(at.names(at.notes), []);
+  assert.deepEqual(at.names(at.outputs), ["inner", "out"]);
+});
+
+Deno.test("removeStaleFiles(): a note that is not about a file of ours removes nothing else", async () => {
+  await using at = await makeDirectories();
+  await Deno.writeTextFile(`${at.root}/.secret.00000000.part`, "x");
+  await Deno.mkdir(`${at.root}/elsewhere`);
+  await Deno.writeTextFile(`${at.root}/elsewhere/.out.00000000.part`, "x");
+  await Deno.symlink(`${at.root}/elsewhere`, `${at.outputs}/link`);
+  await Deno.writeTextFile(`${at.outputs}/out`, "x");
+  await Deno.writeTextFile(`${at.outputs}/.out.11111111.part`, "x");
+  const notes = [
+    `${at.root}/.secret.00000000.part`,
+    `${at.outputs}/../.secret.00000000.part`,
+    `${at.outputs}/link/.out.00000000.part`,
+    `${at.outputs}/out`,
+    `${at.outputs}/.out.11111111.part`,
+    "",
+    "nonsense\0",
+    ".x.00000000.part",
+  ];
+  for (const text of notes) {
+    const note = `${at.notes}/output-00000000.note`;
+    await Deno.writeTextFile(note, text);
+    await removeStaleFiles(at.notes, at.outputs, new TestLog().log);
+    assert.deepEqual(at.names(at.notes), [], text);
+  }
+  assert.deepEqual(at.names(at.outputs), [".out.11111111.part", "inner", "link", "out"]);
+  assert.deepEqual(at.names(`${at.root}/elsewhere`), [".out.00000000.part"]);
+  assert.ok(at.names(at.root).includes(".secret.00000000.part"));
+});

@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { parseRecordFormat, type RecordFormat } from "../../../lib/mesh/records/record_format.ts";
+import { SAMPLE_BYTES, SAMPLE_KEYS, sampleExtents, sampleFile } from "../../../lib/mesh/sort/sampler.ts";
+import { MAX_INPUT_BYTES, type SampledKey } from "../../../lib/mesh/sort/splitters.ts";
+
+/** Samples a file with this content. */
+async function sample(content: Uint8Array, format: RecordFormat, node = 0): Promise<SampledKey[]> {
+  const path = await Deno.makeTempFile();
+  try {
+    await Deno.writeFile(path, content);
+    using file = Deno.openSync(path);
+    return sampleFile(file, content.length, { format, node });
+  } finally {
+    await Deno.remove(path);
+  }
+}
+
+const LINES = parseRecordFormat({ lines: true });
+const encode = (text: string) => new TextEncoder().encode(text);
+
+Deno.test("sampleFile() takes all records of a small input, with where they are", async () => {
+  const format = { recordBytes: 4, keyStart: 1, keyEnd: 3 };
+  const content = Uint8Array.from({ length: 400 }, (_, i) => i);
+  const keys = await sample(content, format, 2);
+  assert.equal(keys.length, 100);
+  keys.forEach(({ key, order, weight }, i) => {
+    assert.deepEqual(key, content.subarray(4 * i + 1, 4 * i + 3));
+    assert.equal(order, 2 * MAX_INPUT_BYTES + 4 * i);
+    assert.equal(weight, 4);
+  });
+});
+
+Deno.test("sampleFile() picks one record of each stretch of a large input", async () => {
+  const records = 100_000;
+  const content = new Uint8Array(4 * records);
+  for (let i = 0; i < records; i++) new DataView(content.buffer).setUint32(4 * i, i);
+  const keys = await sample(content, { recordBytes: 4, keyStart: 0, keyEnd: 4 });
+  assert.equal(keys.length, SAMPLE_KEYS);
+  keys.forEach(({ key }, i) => {
+    const picked = new DataView(key.buffer).getUint32(0);
+    assert.ok(Math.abs(picked - i * records / SAMPLE_KEYS) <= records / SAMPLE_KEYS + 1);
+  });
+});
+
+Deno.test("sampleFile() picks whole lines, at their places, from the whole input", async () => {
+  const lines = Array.from({ length: 30_000 }, (_, i) => `${i}`.padStart(1 + i % 300, "0"));
+  const content = encode(lines.join("\n"));
+  const keys = await sample(content, LINES);
+  assert.ok(keys.length > 4000, `${keys.length} keys`);
+  const thirds = [0, 0, 0];
+  for (const { key, order } of keys) {
+    assert.deepEqual(content.subarray(order, order + key.length), key);
+    assert.ok(order === 0 || content[order - 1] === 10);
+    assert.ok(order + key.length === content.length || content[order + key.length] === 10);
+    thirds[Math.floor(3 * order / content.length)]!++;
+  }
+  for (const third of thirds) assert.ok(Math.abs(third / keys.length - 1 / 3) < 0.05);
+});
+
+Deno.test("sampleFile() reads little of lines that are long, and bounds what it keeps", async () => {
+  const content = new Uint8Array(40_000_000).fill(0x61);
+  for (let at = 50_000; at < content.length; at += 50_001) content[at] = 0x0a;
+  const startMs = performance.now();
+  const keys = await sample(content, LINES);
+  assert.ok(performance.now() - startMs < 10_000);
+  const bytes = keys.reduce((sum, { key }) => sum + key.length, 0);
+  assert.ok(keys.length >= 5 && bytes <= SAMPLE_BYTES, `${keys.length} keys, ${bytes} bytes`);
+});
+
+Deno.test("sampleFile() finds nothing in one line that is too long, and nothing in no lines", async () => {
+  assert.deepEqual(await sample(new Uint8Array(300_000).fill(0x61), LINES), []);
+  assert.deepEqual((await sample(encode("\n"), LINES)).map(({ key }) => key.length), [0]);
+});
+
+Deno.test("sampleExtents() numbers entries as if the extents were one file", async () => {
+  const path = await Deno.makeTempFile();
+  try {
+    // Two lines with their lengths in front, between bytes that belong to nobody.
+    await Deno.writeFile(path, encode("xx\x03\0abcyy\x01\0d"));
+    using file = Deno.openSync(path);
+    const extents = [{ offset: 9, bytes: 3 }, { offset: 2, bytes: 5 }];
+    const keys = sampleExtents(file, extents, LINES);
+    const found = keys.map((
+      { key, order, weight },
+    ) => [new TextDecoder().decode(key), order, weight]);
+    assert.deepEqual(found, [["d", 0, 4], ["abc", 3, 4]]);
+  } finally {
+    await Deno.remove(path);
+  }
+});

@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { compareKeys } from "../../../lib/mesh/records/record_format.ts";
+import {
+  chooseSplitters,
+  orderOf,
+  type Splitter,
+  SplitterTable,
+} from "../../../lib/mesh/sort/splitters.ts";
+
+function key(...bytes: number[]): Uint8Array {
+  return Uint8Array.from(bytes);
+}
+
+/** The bucket of an entry, found the obvious way. */
+function plainBucket(splitters: Splitter[], of: Uint8Array, order: number): number {
+  return splitters.filter((splitter) =>
+    (compareKeys(of, splitter.key) || order - splitter.order) >= 0
+  ).length;
+}
+
+const keys = fc.oneof(
+  fc.uint8Array({ maxLength: 14 }),
+  fc.array(fc.constantFrom(0, 1, 255), { maxLength: 12 }).map((bytes) => Uint8Array.from(bytes)),
+  fc.uint8Array({ maxLength: 4 }).map((rest) => key(5, 5, 5, ...rest)),
+);
+const entries = fc.record({ key: keys, order: fc.nat(50) });
+
+Deno.test("SplitterTable finds the bucket that counting the splitters gives", () => {
+  fc.assert(fc.property(
+    fc.array(entries, { maxLength: 60, size: "max" }),
+    fc.array(entries, { minLength: 1, maxLength: 60, size: "max" }),
+    (chosen, asked) => {
+      const splitters = chosen.sort((a, b) => compareKeys(a.key, b.key) || a.order - b.order);
+      const table = new SplitterTable(splitters);
+      for (const { key, order } of [...asked, ...splitters]) {
+        const padded = key.length === 0 ? key : Uint8Array.from([1, ...key, 2]);
+        const start = padded.length === 0 ? 0 : 1;
+        const found = table.find(padded, start, start + key.length, order);
+        assert.equal(found, plainBucket(splitters, key, order));
+      }
+    },
+  ));
+});
+
+Deno.test("chooseSplitters gives buckets of even weight, also where all keys are equal", () => {
+  for (const bytes of [1, 10_000]) {
+    const sample = Array.from({ length: 10_000 }, (_, i) => ({
+      key: key(0, 0, (i % bytes) >> 8, i % bytes),
+      order: orderOf(i % 3, i),
+      weight: 100,
+    }));
+    const splitters = chooseSplitters([...sample], {
+      nodes: 4,
+      bucketsPerNode: 5,
+      partition: "sample",
+    });
+    assert.equal(splitters.length, 19);
+    const table = new SplitterTable(splitters);
+    const counts = new Array(20).fill(0);
+    for (const { key, order } of sample) counts[table.find(key, 0, key.length, order)]++;
+    assert.ok(Math.max(...counts) <= 502 && Math.min(...counts) >= 498, String(counts));
+  }
+});
+
+Deno.test("chooseSplitters gives nodes the keys with their number in the top bits, on demand", () => {
+  const sample = Array.from({ length: 1000 }, (_, i) => ({
+    key: key(i % 100, i % 7),
+    order: i,
+    weight: 10,
+  }));
+  const options = { nodes: 4, bucketsPerNode: 3, partition: "bits" } as const;
+  for (const known of [sample, []]) {
+    const splitters = chooseSplitters([...known], options);
+    assert.equal(splitters.length, 11);
+    const table = new SplitterTable(splitters);
+    for (let byte = 0; byte < 256; byte++) {
+      const bucket = table.find(key(byte, 0), 0, 2, orderOf(1, 5));
+      assert.equal(Math.floor(bucket / 3), byte >> 6, `first byte ${byte}`);
+    }
+  }
+});
