@@ -7,7 +7,12 @@
  * @module
  */
 
-import { keyOf, LINE_PREFIX_BYTES, MAX_LINE_BYTES, type RecordFormat } from "../records/record_format.ts";
+import {
+  keyOf,
+  LINE_PREFIX_BYTES,
+  MAX_LINE_BYTES,
+  type RecordFormat,
+} from "../records/record_format.ts";
 import { orderOf, type SampledKey } from "./splitters.ts";
 
 /** How many keys a node samples: with as few as these, its share is even to within 1 %. */

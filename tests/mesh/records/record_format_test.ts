@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
-import { parseRecordFormat, type RecordFormatText } from "../../../lib/mesh/records/record_format.ts";
+import {
+  parseRecordFormat,
+  type RecordFormatText,
+} from "../../../lib/mesh/records/record_format.ts";
 
 Deno.test("parseRecordFormat() reads sizes, key ranges and lines", () => {
   const cases: [RecordFormatText, number, number, number][] = [

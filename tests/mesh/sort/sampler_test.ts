@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { parseRecordFormat, type RecordFormat } from "../../../lib/mesh/records/record_format.ts";
-import { SAMPLE_BYTES, SAMPLE_KEYS, sampleExtents, sampleFile } from "../../../lib/mesh/sort/sampler.ts";
+import {
+  SAMPLE_BYTES,
+  SAMPLE_KEYS,
+  sampleExtents,
+  sampleFile,
+} from "../../../lib/mesh/sort/sampler.ts";
 import { MAX_INPUT_BYTES, type SampledKey } from "../../../lib/mesh/sort/splitters.ts";
 
 /** Samples a file with this content. */
