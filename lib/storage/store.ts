@@ -98,6 +98,14 @@ export class StorageUnavailableError extends Error {
   override name = "StorageUnavailableError";
 }
 
+/** A {@linkcode StorageUnavailableError} whose message gives the reason, as clients see it. */
+export function storageUnavailable(
+  reason: string,
+  options?: ErrorOptions,
+): StorageUnavailableError {
+  return new StorageUnavailableError(`storage unavailable: ${reason}`, options);
+}
+
 /** Thrown by a write that would take the store beyond its memory limit. Nothing was written. */
 export class OutOfMemoryError extends Error {
   override name = "OutOfMemoryError";

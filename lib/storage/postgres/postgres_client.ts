@@ -13,7 +13,7 @@
 import postgres from "postgres";
 import type { Log } from "../../log.ts";
 import type { PostgresStats } from "./postgres_stats.ts";
-import { StorageUnavailableError } from "../store.ts";
+import { storageUnavailable, type StorageUnavailableError } from "../store.ts";
 
 /** The first pause before trying to connect again; each one after it is twice as long. */
 const MIN_BACKOFF_MS = 50;
@@ -82,7 +82,7 @@ export class PostgresClient {
     work: (sql: postgres.Sql) => Promise<T>,
     deadlineMs: number = this.#options.deadlineMs,
   ): Promise<T> {
-    if (this.#closed) throw new StorageUnavailableError("storage unavailable: it is closed");
+    if (this.#closed) throw storageUnavailable("it is closed");
     if (this.#problem !== undefined) throw this.#unavailable();
     const sql = this.#sql;
     const { promise: lost } = this.#lost;
@@ -146,7 +146,7 @@ export class PostgresClient {
 
   #unavailable(cause?: unknown): StorageUnavailableError {
     const reason = cause === undefined ? this.#problem : this.#options.describe(cause);
-    return new StorageUnavailableError(`storage unavailable: ${reason}`, { cause });
+    return storageUnavailable(reason, { cause });
   }
 
   #lose(error: unknown): void {

@@ -34,7 +34,7 @@ import {
   type Place,
   type ScanRange,
   type SpaceTransaction,
-  StorageUnavailableError,
+  storageUnavailable,
 } from "../store.ts";
 
 /** How often something is tried that the server has broken off to solve a conflict. */
@@ -295,7 +295,7 @@ export class PostgresTable {
         if (CONFLICTS.has(error.code) && tries < MAX_TRIES) continue;
         const { code: state, message } = error;
         this.#log.warn("Database refuses a statement", { state, error: message });
-        throw new StorageUnavailableError(`storage unavailable: ${message}`, { cause: error });
+        throw storageUnavailable(message, { cause: error });
       }
     }
   }

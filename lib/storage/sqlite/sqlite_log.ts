@@ -15,7 +15,7 @@ import { CommitCounter, type CommitStats } from "../commit_counter.ts";
 import type { CommitLog, LogListener, LogRecord, LogTable } from "../commit_log.ts";
 import { GroupBuffer } from "./group_buffer.ts";
 import { type SqliteReply, type SqliteRequest, startSqliteWorker } from "./sqlite_worker.ts";
-import { type Key, StorageUnavailableError } from "../store.ts";
+import { type Key, storageUnavailable, StorageUnavailableError } from "../store.ts";
 import { latin1From, type Value } from "../value.ts";
 
 /** The version of the schema in the file. A file of a newer one is refused. */
@@ -270,7 +270,7 @@ export class SqliteLog implements CommitLog {
     this.#gathered = undefined;
     this.gathering++;
     for (const listener of this.#listeners) listener.failed();
-    const unavailable = new StorageUnavailableError(`storage unavailable: ${error.message}`, {
+    const unavailable = storageUnavailable(error.message, {
       cause: error,
     });
     group.ended.reject(unavailable);

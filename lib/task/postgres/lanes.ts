@@ -13,7 +13,7 @@ import type { PostgresClient } from "../../storage/postgres/postgres_client.ts";
 import type { PostgresDatabase } from "../../storage/postgres/postgres_database.ts";
 import { joinValues } from "../../storage/postgres/rows.ts";
 import { type PostgresStats, sumPostgresStats } from "../../storage/postgres/postgres_stats.ts";
-import { StorageUnavailableError } from "../../storage/store.ts";
+import { storageUnavailable, StorageUnavailableError } from "../../storage/store.ts";
 import type { JobId, JobSpec, TubeRules } from "../queue.ts";
 import { Batcher } from "./batcher.ts";
 import { LockedJob, type LockedRow, packUpdates } from "./locked_job.ts";
@@ -388,7 +388,7 @@ async function orFail<Answer>(
     commits?.fail();
     const failure = error instanceof StorageUnavailableError
       ? error
-      : new StorageUnavailableError(`storage unavailable: ${error}`, { cause: error });
+      : storageUnavailable(String(error), { cause: error });
     for (const item of items) item.fail(failure);
   }
 }

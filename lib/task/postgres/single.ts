@@ -6,7 +6,7 @@
 
 import { Buffer } from "node:buffer";
 import type postgres from "postgres";
-import { StorageUnavailableError } from "../../storage/store.ts";
+import { storageUnavailable } from "../../storage/store.ts";
 import { latin1From, valueBytes, valueFrom } from "../../storage/value.ts";
 import type { JobBody, JobId, JobSpec, JobStats, Outcome, TubeRules } from "../queue.ts";
 import type { ReservedRow } from "./lanes.ts";
@@ -160,5 +160,5 @@ export async function putUnlessThere(
     const existing = await findKey(sql, tube, key);
     if (existing !== null) return { id: existing, existed: true };
   }
-  throw new StorageUnavailableError(`storage unavailable: too many puts with the key "${key}"`);
+  throw storageUnavailable(`too many puts with the key "${key}"`);
 }
