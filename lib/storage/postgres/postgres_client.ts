@@ -145,7 +145,7 @@ export class PostgresClient {
   }
 
   #unavailable(cause?: unknown): StorageUnavailableError {
-    const reason = cause === undefined ? this.#problem : this.#options.describe(cause);
+    const reason = cause === undefined ? this.#problem! : this.#options.describe(cause);
     return storageUnavailable(reason, { cause });
   }
 
