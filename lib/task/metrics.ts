@@ -1,8 +1,8 @@
 import type { Metric, Sample } from "../metrics.ts";
 import { commitMetrics } from "../storage/commit_counter.ts";
 import { postgresMetrics } from "../storage/postgres/postgres_stats.ts";
-import type { BeanstalkDoor } from "./beanstalk/door.ts";
-import type { PushDoor } from "./push/door.ts";
+import type { BeanstalkServer } from "./beanstalk/server.ts";
+import type { PushServer } from "./push/server.ts";
 import type { Queue } from "./queue.ts";
 
 const STATES = ["ready", "reserved", "delayed", "buried"] as const;
@@ -10,9 +10,9 @@ const STATES = ["ready", "reserved", "delayed", "buried"] as const;
 /** The figures of a queue and its doors. */
 export function taskMetrics(
   queue: Queue,
-  { push, beanstalk }: { push: PushDoor; beanstalk: BeanstalkDoor },
+  { push, beanstalk }: { push: PushServer; beanstalk: BeanstalkServer },
 ): Metric[] {
-  const { total, tubes, commits, database } = queue.figures();
+  const { total, tubes, commits, database } = queue.metrics();
   const gauge = (name: string, help: string, samples: Sample[]): Metric => (
     { type: "gauge", name, help, samples }
   );
@@ -44,7 +44,7 @@ export function taskMetrics(
     counter(
       "task_generator_answers_total",
       "Answers to the numbers of the generator, and those that were missing.",
-      Object.entries(push.counts).map(([answer, value]) => ({ labels: { answer }, value })),
+      Object.entries(push.answers).map(([answer, value]) => ({ labels: { answer }, value })),
     ),
     {
       type: "histogram",
@@ -58,18 +58,18 @@ export function taskMetrics(
     ...(commits === undefined ? [] : commitMetrics("task", commits)),
     ...(database === undefined ? [] : postgresMetrics("task", database)),
     counter("task_mistakes_total", "Lines that were no command.", [
-      { value: beanstalk.counts.mistakes },
+      { value: beanstalk.metrics.mistakes },
     ]),
     {
       type: "histogram",
       name: "command_duration_seconds",
       help: "How long a command took, as its part of the batch it came in.",
-      samples: [{ labels: { service: "task" }, histogram: beanstalk.counts.duration }],
+      samples: [{ labels: { service: "task" }, histogram: beanstalk.metrics.duration }],
     },
     counter(
       "commands_total",
       "Commands that clients sent.",
-      [...beanstalk.counts.commands].map(([command, value]) => ({
+      [...beanstalk.metrics.commands].map(([command, value]) => ({
         labels: { service: "task", command },
         value,
       })),

@@ -12,12 +12,12 @@ import { connectionMetrics, sumStats } from "../net/listener_stats.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
 import { VERSION } from "../version.ts";
 import { taskActions } from "./actions.ts";
-import { BeanstalkDoor } from "./beanstalk/door.ts";
+import { BeanstalkServer } from "./beanstalk/server.ts";
 import { SYSTEM_CLOCK } from "./clock.ts";
 import { type TaskConfig, taskSchema } from "./config.ts";
 import { taskMetrics } from "./metrics.ts";
 import { openQueue } from "./open.ts";
-import { PushDoor } from "./push/door.ts";
+import { PushServer } from "./push/server.ts";
 import { startGenerator } from "./push/generator.ts";
 import type { QueueOptions, TubeRules } from "./queue.ts";
 
@@ -39,13 +39,13 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
   try {
     const queue = await openQueue(storage, { ...queueOptions(config), log });
     cleanUp.push(() => queue.close());
-    const push = new PushDoor(queue, {
+    const push = new PushServer(queue, {
       tube: config.tube,
       maxLineBytes: config.max_line,
       log,
       guard: context.guard,
     });
-    const beanstalk = new BeanstalkDoor(queue, {
+    const beanstalk = new BeanstalkServer(queue, {
       maxJobBytes: config.max_job_size,
       version: VERSION,
       log,
@@ -94,7 +94,7 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
         } finally {
           await storage.close();
         }
-        log.info("Task stopped", { ...queue.figures().total });
+        log.info("Task stopped", { ...queue.metrics().total });
       },
     };
   } catch (error) {

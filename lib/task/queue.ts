@@ -78,7 +78,7 @@ export interface JobStats {
 }
 
 /** How many jobs there are by state. */
-export interface JobCounts {
+export interface JobsByState {
   /** Ready ones with a priority below 1024. */
   urgent: number;
   ready: number;
@@ -88,7 +88,7 @@ export interface JobCounts {
 }
 
 /** The figures of a tube, for `stats-tube`. */
-export interface TubeStats extends JobCounts {
+export interface TubeStats extends JobsByState {
   name: string;
   totalJobs: number;
   using: number;
@@ -104,7 +104,7 @@ export interface TubeStats extends JobCounts {
 }
 
 /** The figures of a whole queue, for `stats`. */
-export interface QueueStats extends JobCounts {
+export interface QueueStats extends JobsByState {
   totalJobs: number;
   timeouts: number;
   tubes: number;
@@ -116,17 +116,17 @@ export interface QueueStats extends JobCounts {
 }
 
 /** What the metrics say about a tube. */
-export interface TubeFigures extends JobCounts {
+export interface TubeMetrics extends JobsByState {
   name: string;
   /** Since when the ready job that is to be given out next has been there; 0 for none. */
   oldestReadyMs: number;
 }
 
 /** What the metrics say about a queue. */
-export interface QueueFigures {
+export interface QueueMetrics {
   total: QueueStats;
   /** If there are too many, the last is the sum of those that are left out. */
-  tubes: TubeFigures[];
+  tubes: TubeMetrics[];
   /** What it has made durable, where it makes anything durable. */
   commits?: CommitStats;
   /** The connections to the database, where there is one. */
@@ -253,7 +253,7 @@ export interface Queue {
   /** Why it cannot do its work at the moment; `undefined` when it can. */
   problem(): string | undefined;
   /** The figures of this moment, as far as this process knows them without asking anybody. */
-  figures(): QueueFigures;
+  metrics(): QueueMetrics;
   /** Finishes what was taken, and closes. */
   close(): Promise<void>;
 }

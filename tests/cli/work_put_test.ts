@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { Listener } from "../../lib/net/listener.ts";
-import { PushDoor } from "../../lib/task/push/door.ts";
+import { PushServer } from "../../lib/task/push/server.ts";
 import { within } from "../support/within.ts";
 import { put, reserve, spec } from "../task/queue_suite.ts";
-import { type OpenDoor, openDoor, queueOptions, SILENT_LOG } from "../task/support.ts";
+import { queueOptions, SILENT_LOG, startServer, type TestServer } from "../task/support.ts";
 import { MemoryQueue } from "../../lib/task/memory/queue.ts";
 import { SYSTEM_CLOCK } from "../../lib/task/clock.ts";
 
@@ -63,18 +63,18 @@ class Run implements AsyncDisposable {
   }
 }
 
-function at(door: OpenDoor): string {
-  return `127.0.0.1:${door.port}`;
+function at(server: TestServer): string {
+  return `127.0.0.1:${server.port}`;
 }
 
 Deno.test("quartet put: three workers square the lines, and the results come in their order", async () => {
-  await using door = await openDoor();
-  await using _a = new Run(["work", at(door), "--tube", "numbers"]);
-  await using _b = new Run(["work", at(door), "--tube", "numbers", "--jobs", "3"]);
-  await using _c = new Run(["work", at(door), "--tube", "numbers"]);
+  await using server = await startServer();
+  await using _a = new Run(["work", at(server), "--tube", "numbers"]);
+  await using _b = new Run(["work", at(server), "--tube", "numbers", "--jobs", "3"]);
+  await using _c = new Run(["work", at(server), "--tube", "numbers"]);
   const numbers = Array.from({ length: 300 }, (_, index) => index + 1);
   await using producer = new Run(
-    ["put", at(door), "--tube", "numbers", "--lines", "--wait"],
+    ["put", at(server), "--tube", "numbers", "--lines", "--wait"],
     numbers.join("\n"),
   );
   const { code, stdout, stderr } = await producer.result;
@@ -84,21 +84,21 @@ Deno.test("quartet put: three workers square the lines, and the results come in 
 });
 
 Deno.test("quartet work: runs a command a job, with the body and the environment it needs", async () => {
-  await using door = await openDoor();
+  await using server = await startServer();
   const script = 'echo "$QUARTET_JOB_ID $QUARTET_TUBE $QUARTET_ATTEMPT $(cat)"';
-  await using _worker = new Run(["work", at(door), "--", "sh", "-c", script]);
-  await using producer = new Run(["put", at(door), "--wait", "hello"]);
+  await using _worker = new Run(["work", at(server), "--", "sh", "-c", script]);
+  await using producer = new Run(["put", at(server), "--wait", "hello"]);
   assert.deepEqual(await producer.result, { code: 0, stdout: "1 default 1 hello\n", stderr: "" });
 });
 
 Deno.test("quartet put: takes lines of any bytes, and a body that begins with a dash", async () => {
-  await using door = await openDoor();
+  await using server = await startServer();
   const bytes = Uint8Array.of(0xef, 0xbb, 0xbf, 0, 0xff, 13, 10, 0x80, 10);
-  await using lines = new Run(["put", at(door), "--lines"], bytes);
+  await using lines = new Run(["put", at(server), "--lines"], bytes);
   assert.equal((await lines.result).stdout, "1\n2\n");
-  await using number = new Run(["put", at(door), "--", "-5"]);
+  await using number = new Run(["put", at(server), "--", "-5"]);
   assert.equal((await number.result).stdout, "3\n");
-  const client = door.queue.connect();
+  const client = server.queue.connect();
   const bodies = [];
   for (let count = 0; count < 3; count++) bodies.push((await reserve(client)).body);
   assert.deepEqual(bodies, ["\xef\xbb\xbf\0\xff", "\x80", "-5"]);
@@ -106,18 +106,18 @@ Deno.test("quartet put: takes lines of any bytes, and a body that begins with a 
 
 Deno.test("quartet put: a job that fails for good says why", async () => {
   const rules = { default: { maxAttempts: 1 } };
-  await using door = await openDoor({
+  await using server = await startServer({
     queue: new MemoryQueue(SYSTEM_CLOCK, queueOptions({ rules })),
   });
-  await using worker = new Run(["work", at(door), "--", "sh", "-c", "echo no bread >&2; exit 3"]);
-  await using producer = new Run(["put", at(door), "--wait"], "body");
+  await using worker = new Run(["work", at(server), "--", "sh", "-c", "echo no bread >&2; exit 3"]);
+  await using producer = new Run(["put", at(server), "--wait"], "body");
   assert.deepEqual(await producer.result, {
     code: 1,
     stdout: "",
     stderr: "Job 1: buried: no bread\n",
   });
   assert.match(worker.stderr, /Job 1: buried: no bread/);
-  await using lines = new Run(["put", at(door), "--lines", "--wait"], "x\ny\n");
+  await using lines = new Run(["put", at(server), "--lines", "--wait"], "x\ny\n");
   const { code, stdout, stderr } = await lines.result;
   assert.equal(code, 1);
   assert.equal(stdout, "\n\n");
@@ -125,9 +125,9 @@ Deno.test("quartet put: a job that fails for good says why", async () => {
 });
 
 Deno.test("quartet work: on SIGTERM finishes what it has, touching it, and exits with 0", async () => {
-  await using door = await openDoor();
-  await using worker = new Run(["work", at(door), "--", "sh", "-c", "sleep 2; echo done"]);
-  const client = door.queue.connect();
+  await using server = await startServer();
+  await using worker = new Run(["work", at(server), "--", "sh", "-c", "sleep 2; echo done"]);
+  const client = server.queue.connect();
   const id = await put(client, spec("x", { ttrMs: 1000 }));
   await within(
     LIMIT_MS,
@@ -146,12 +146,12 @@ Deno.test("quartet work: on SIGTERM finishes what it has, touching it, and exits
 
 Deno.test("quartet work: comes back when the connection is lost", async () => {
   const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions());
-  await using door = await openDoor({ queue });
-  await using _worker = new Run(["work", at(door)]);
+  await using server = await startServer({ queue });
+  await using _worker = new Run(["work", at(server)]);
   const client = queue.connect();
   const first = await put(client, spec("3"));
   await within(LIMIT_MS, "the first result", Promise.resolve(client.wait(first, LIMIT_MS)));
-  for (const connection of door.listener.connections) connection.close();
+  for (const connection of server.listener.connections) connection.close();
   const second = await put(client, spec("4"));
   const outcome = await within(
     LIMIT_MS,
@@ -161,15 +161,15 @@ Deno.test("quartet work: comes back when the connection is lost", async () => {
   assert.deepEqual(outcome, { state: "done", body: "16" });
 });
 
-Deno.test("quartet work --push: answers the push door", async () => {
+Deno.test("quartet work --push: answers the push server", async () => {
   const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions());
-  const door = new PushDoor(queue, { tube: "square", maxLineBytes: 1000, log: SILENT_LOG });
+  const server = new PushServer(queue, { tube: "square", maxLineBytes: 1000, log: SILENT_LOG });
   const listener = await Listener.listen({ transport: "tcp", hostname: "127.0.0.1", port: 0 }, {
     maxClients: 10,
     idleTimeoutMs: 0,
     fullReply: new Uint8Array(0),
     log: SILENT_LOG,
-    handle: (connection) => door.serve(connection),
+    handle: (connection) => server.serve(connection),
   });
   try {
     assert(listener.address.transport === "tcp");
@@ -212,9 +212,9 @@ Deno.test("quartet put and work: a command line that makes no sense is told so",
 });
 
 Deno.test("quartet work: a command that cannot be run ends it, and the job is for others", async () => {
-  await using door = await openDoor();
-  await using worker = new Run(["work", at(door), "--", "/no/such/command"]);
-  const client = door.queue.connect();
+  await using server = await startServer();
+  await using worker = new Run(["work", at(server), "--", "/no/such/command"]);
+  const client = server.queue.connect();
   const id = await put(client, spec("x"));
   const { code, stderr } = await worker.result;
   assert.equal(code, 1);

@@ -16,7 +16,7 @@ import type {
   TubeRules,
 } from "../../lib/task/queue.ts";
 import { valueText } from "../../lib/storage/value.ts";
-import { MAX_TUBE_FIGURES, OTHER_TUBES } from "../../lib/task/figures.ts";
+import { MAX_TUBE_METRICS, OTHER_TUBES } from "../../lib/task/tube_metrics.ts";
 import { until, within } from "../support/within.ts";
 import { DEADLINE_MS } from "./support.ts";
 
@@ -594,7 +594,7 @@ export function queueSuite(
 
   test("shows the figures of a bounded number of tubes, the rest as one", async (queue) => {
     const client = queue.connect();
-    const count = MAX_TUBE_FIGURES + 20;
+    const count = MAX_TUBE_METRICS + 20;
     for (let tube = 0; tube < count; tube++) {
       client.use(`tube-${tube}`);
       // Those with the higher numbers have more jobs.
@@ -603,9 +603,9 @@ export function queueSuite(
     }
     client.use("tube-25");
     await put(client, spec("z", { priority: 1 }));
-    await until("they are counted", () => queue.figures().tubes.length > 1);
-    const { total, tubes } = queue.figures();
-    assert.equal(tubes.length, MAX_TUBE_FIGURES + 1);
+    await until("they are counted", () => queue.metrics().tubes.length > 1);
+    const { total, tubes } = queue.metrics();
+    assert.equal(tubes.length, MAX_TUBE_METRICS + 1);
     const figures = new Map(tubes.map((tube) => [tube.name, tube]));
     const { urgent, ready, reserved, delayed, buried, oldestReadyMs } = figures.get("tube-25")!;
     assert.deepEqual([urgent, ready, reserved, delayed, buried], [2, 2, 0, 1, 0]);

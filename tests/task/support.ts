@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 import type { Guard } from "../../lib/auth.ts";
 import { createLog } from "../../lib/log.ts";
 import { Listener } from "../../lib/net/listener.ts";
-import { BeanstalkDoor } from "../../lib/task/beanstalk/door.ts";
+import { BeanstalkServer } from "../../lib/task/beanstalk/server.ts";
 import { type Clock, SYSTEM_CLOCK } from "../../lib/task/clock.ts";
 import { MemoryQueue } from "../../lib/task/memory/queue.ts";
 import type { Queue, QueueLimits, QueueOptions, TubeRules } from "../../lib/task/queue.ts";
@@ -77,8 +77,8 @@ export function queueOptions(
 /** A log that nobody reads. */
 export const SILENT_LOG = createLog("test", { level: "error", format: "text", sink: () => {} });
 
-/** A beanstalk door on a free port. */
-export async function openDoor(
+/** A beanstalk server on a free port. */
+export async function startServer(
   options: {
     queue?: Queue;
     maxJobBytes?: number;
@@ -86,11 +86,11 @@ export async function openDoor(
     requestTimeoutMs?: number;
     guard?: () => Guard | undefined;
   } = {},
-): Promise<OpenDoor> {
+): Promise<TestServer> {
   const queue = options.queue ?? new MemoryQueue(SYSTEM_CLOCK, queueOptions());
   const log = SILENT_LOG;
   const maxJobBytes = options.maxJobBytes ?? 65535;
-  const door = new BeanstalkDoor(queue, {
+  const server = new BeanstalkServer(queue, {
     maxJobBytes,
     version: "0.0.0",
     log,
@@ -102,13 +102,13 @@ export async function openDoor(
     requestTimeoutMs: options.requestTimeoutMs ?? 0,
     fullReply: new Uint8Array(0),
     log,
-    handle: (connection) => door.serve(connection),
+    handle: (connection) => server.serve(connection),
   });
-  return new OpenDoor(queue, listener);
+  return new TestServer(queue, listener);
 }
 
-/** A door that is open, and the clients that a test made of it. */
-export class OpenDoor {
+/** A server that is open, and the clients that a test made of it. */
+export class TestServer {
   readonly queue: Queue;
   readonly listener: Listener;
   readonly port: number;

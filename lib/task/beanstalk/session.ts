@@ -10,7 +10,7 @@ import { loginByCommand } from "./login.ts";
 import { CommandParser } from "./parser.ts";
 import { ReplyBuffer } from "./reply_buffer.ts";
 import {
-  type DoorCounts,
+  type BeanstalkMetrics,
   formatJobStats,
   formatStats,
   formatTubes,
@@ -29,12 +29,12 @@ const OVERLAPPING: ReadonlySet<CommandKind> = new Set<CommandKind>(["put", "dele
 const READ_AHEAD_BYTES = 16 * 1024;
 
 /** What the sessions of a door share. */
-export interface SessionContext {
+export interface BeanstalkContext {
   readonly queue: Queue;
   readonly log: Log;
   /** The largest body of a job, in bytes. */
   readonly maxJobBytes: number;
-  readonly counts: DoorCounts;
+  readonly metrics: BeanstalkMetrics;
   /** Begins the login of a client, if it has to show a token. */
   beginLogin(connection: Connection): Login | undefined;
   /** Counts a command. */
@@ -49,7 +49,7 @@ export interface SessionContext {
  */
 export class BeanstalkSession {
   readonly #connection: Connection;
-  readonly #door: SessionContext;
+  readonly #context: BeanstalkContext;
   readonly #client: QueueClient;
   readonly #parser: CommandParser;
   readonly #input: ReadBuffer;
@@ -67,23 +67,23 @@ export class BeanstalkSession {
   #produces = false;
   #works = false;
 
-  constructor(connection: Connection, door: SessionContext) {
+  constructor(connection: Connection, context: BeanstalkContext) {
     this.#connection = connection;
-    this.#door = door;
-    this.#client = door.queue.connect();
-    this.#parser = new CommandParser(door.maxJobBytes);
+    this.#context = context;
+    this.#client = context.queue.connect();
+    this.#parser = new CommandParser(context.maxJobBytes);
     this.#input = new ReadBuffer({
-      maxBytes: 2 * (Math.max(door.maxJobBytes, MAX_BATCH_BYTES) + MAX_LINE_BYTES),
+      maxBytes: 2 * (Math.max(context.maxJobBytes, MAX_BATCH_BYTES) + MAX_LINE_BYTES),
     });
   }
 
   /** Serves the client until it leaves. */
   async serve(): Promise<void> {
-    const { counts } = this.#door;
-    counts.connections++;
-    counts.totalConnections++;
+    const { metrics } = this.#context;
+    metrics.connections++;
+    metrics.totalConnections++;
     try {
-      using login = this.#door.beginLogin(this.#connection);
+      using login = this.#context.beginLogin(this.#connection);
       if (login !== undefined && !await loginByCommand(this.#connection, this.#input, login)) {
         return;
       }
@@ -96,19 +96,19 @@ export class BeanstalkSession {
         const seconds = (performance.now() - startMs) / 1000;
         // To wait for a job is what the client has asked for: it says nothing about this server.
         const count = this.#commands - before;
-        if (!this.#waited && count > 0) counts.duration.observe(seconds / count, count);
+        if (!this.#waited && count > 0) metrics.duration.observe(seconds / count, count);
       } while (!this.#quit && await this.#read());
     } catch (error) {
       if (!(error instanceof StorageUnavailableError)) throw error;
       // What is written in the buffer may not be true: say only that, and part.
-      this.#door.log.error("Cannot answer a client", { error: error.message });
+      this.#context.log.error("Cannot answer a client", { error: error.message });
       this.#replies.clear();
       this.#replies.word("INTERNAL_ERROR");
       await this.#connection.write(this.#replies.bytes);
     } finally {
-      counts.connections--;
-      if (this.#produces) counts.producers--;
-      if (this.#works) counts.workers--;
+      metrics.connections--;
+      if (this.#produces) metrics.producers--;
+      if (this.#works) metrics.workers--;
       this.#client.close();
     }
   }
@@ -194,10 +194,10 @@ export class BeanstalkSession {
     const replies = this.#replies;
     this.#commands++;
     if (kind === "mistake") {
-      this.#door.counts.mistakes++;
+      this.#context.metrics.mistakes++;
       return replies.word(command.reply);
     }
-    this.#door.count(kind);
+    this.#context.count(kind);
     switch (kind) {
       case "put":
         this.#isProducer();
@@ -284,9 +284,9 @@ export class BeanstalkSession {
         );
       case "stats":
         return then(client.stats(), (stats) => {
-          const { counts, maxJobBytes, queue } = this.#door;
-          const about = { facts: this.#door.facts(), maxJobBytes, draining: queue.draining };
-          replies.chunk("OK", formatStats(stats, counts, about));
+          const { metrics, maxJobBytes, queue } = this.#context;
+          const about = { facts: this.#context.facts(), maxJobBytes, draining: queue.draining };
+          replies.chunk("OK", formatStats(stats, metrics, about));
         });
       case "stats-job":
         return then(client.statsJob(command.id), (stats) => {
@@ -336,13 +336,13 @@ export class BeanstalkSession {
   #isProducer(): void {
     if (this.#produces) return;
     this.#produces = true;
-    this.#door.counts.producers++;
+    this.#context.metrics.producers++;
   }
 
   #isWorker(): void {
     if (this.#works) return;
     this.#works = true;
-    this.#door.counts.workers++;
+    this.#context.metrics.workers++;
   }
 }
 

@@ -9,8 +9,8 @@ import { valueBytes } from "../../storage/value.ts";
 import type { JobStats, QueueStats, TubeStats } from "../queue.ts";
 import type { CommandKind } from "./command.ts";
 
-/** What a door counts about its own clients. */
-export interface DoorCounts {
+/** What a server counts about its own clients. */
+export interface BeanstalkMetrics {
   /** How often each command came, well-formed. */
   commands: Map<CommandKind, number>;
   /** How long commands took that did not wait for a job or a result. */
@@ -120,7 +120,7 @@ export function formatTubeStats(tube: TubeStats): string {
 /** The answer to `stats`. */
 export function formatStats(
   queue: QueueStats,
-  door: DoorCounts,
+  server: BeanstalkMetrics,
   about: { facts: ProcessFacts; maxJobBytes: number; draining: boolean },
 ): string {
   const { facts } = about;
@@ -130,16 +130,16 @@ export function formatStats(
     ["current-jobs-reserved", queue.reserved],
     ["current-jobs-delayed", queue.delayed],
     ["current-jobs-buried", queue.buried],
-    ...COUNTED.map((kind): [string, number] => [`cmd-${kind}`, door.commands.get(kind) ?? 0]),
+    ...COUNTED.map((kind): [string, number] => [`cmd-${kind}`, server.commands.get(kind) ?? 0]),
     ["job-timeouts", queue.timeouts],
     ["total-jobs", queue.totalJobs],
     ["max-job-size", about.maxJobBytes],
     ["current-tubes", queue.tubes],
-    ["current-connections", door.connections],
-    ["current-producers", door.producers],
-    ["current-workers", door.workers],
+    ["current-connections", server.connections],
+    ["current-producers", server.producers],
+    ["current-workers", server.workers],
     ["current-waiting", queue.waiting],
-    ["total-connections", door.totalConnections],
+    ["total-connections", server.totalConnections],
     ["pid", facts.pid],
     ["version", quote(facts.version)],
     ["rusage-utime", cpuTime(facts.userCpuMicros)],

@@ -15,8 +15,8 @@ import {
 } from "../queue.ts";
 import { backoffDelayMs, DEFAULT_TUBE } from "../queue.ts";
 import type { Job, Worker } from "./job.ts";
-import { PendingWait } from "./pending_wait.ts";
-import { ReservedJobs } from "./reserved_jobs.ts";
+import { MemoryWait } from "./wait.ts";
+import { MemoryReservations } from "./reservations.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { type Tube, Watch } from "./tube.ts";
 
@@ -26,16 +26,16 @@ const MAX_KICKED_IN_ONE_TURN = 4096;
 /** A client of a queue in memory. */
 export class MemoryClient implements QueueClient, Worker {
   readonly #scheduler: Scheduler;
-  readonly #reserved = new ReservedJobs();
+  readonly #reserved = new MemoryReservations();
   readonly #watches: Watch[] = [];
-  readonly #wait: PendingWait;
+  readonly #wait: MemoryWait;
   #used: Tube;
   /** Up to which ticket this client has been told. */
   #ticket = 0;
 
   constructor(scheduler: Scheduler) {
     this.#scheduler = scheduler;
-    this.#wait = new PendingWait(scheduler, {
+    this.#wait = new MemoryWait(scheduler, {
       watches: this.#watches,
       reserved: this.#reserved,
       told: (job) => this.#told(job),

@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
-import { boundTubes } from "../figures.ts";
-import type { Queue, QueueClient, QueueFigures, QueueOptions, QueueStats } from "../queue.ts";
+import { boundTubes } from "../tube_metrics.ts";
+import type { Queue, QueueClient, QueueMetrics, QueueOptions, QueueStats } from "../queue.ts";
 import { MemoryClient } from "./client.ts";
 import { type Journal, NO_JOURNAL } from "./journal.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -42,7 +42,7 @@ export class MemoryQueue implements Queue {
     return this.scheduler.stats();
   }
 
-  figures(): QueueFigures {
+  metrics(): QueueMetrics {
     const { tubes, journal } = this.scheduler;
     const now = this.scheduler.now();
     const commits = journal.commits();

@@ -17,12 +17,12 @@ import {
   SAFETY_MARGIN_MS,
   type TubeStats,
 } from "../queue.ts";
-import { countJobs, countTube } from "./counts.ts";
+import { countJobs, countTube } from "./count_jobs.ts";
 import type { ReservedRow } from "./lanes.ts";
 import type { LocalTube } from "./local_tube.ts";
 import type { LockedJob } from "./locked_job.ts";
-import { PendingWait } from "./pending_wait.ts";
-import { ReservedJobs } from "./reserved_jobs.ts";
+import { SharedWait } from "./wait.ts";
+import { SharedReservations } from "./reservations.ts";
 import type { SharedScheduler } from "./scheduler.ts";
 import {
   findKey,
@@ -35,7 +35,7 @@ import {
   readTubes,
   reserveOne,
   writePause,
-} from "./single.ts";
+} from "./job_queries.ts";
 import { KICKABLE, STATE } from "./statements.ts";
 
 /** How many jobs are kicked in one transaction. */
@@ -53,8 +53,8 @@ export class SharedClient implements QueueClient {
   readonly #left: () => void;
   readonly #watches: LocalTube[];
   #used: LocalTube;
-  readonly #reserved = new ReservedJobs();
-  readonly #wait: PendingWait;
+  readonly #reserved = new SharedReservations();
+  readonly #wait: SharedWait;
   #closed = false;
 
   /**
@@ -69,7 +69,7 @@ export class SharedClient implements QueueClient {
     this.#used.using++;
     this.#used.watching++;
     this.#watches = [this.#used];
-    this.#wait = new PendingWait(scheduler);
+    this.#wait = new SharedWait(scheduler);
   }
 
   /** How many jobs it has reserved, as far as this daemon can tell. */

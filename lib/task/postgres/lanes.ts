@@ -18,7 +18,7 @@ import type { JobId, JobSpec, TubeRules } from "../queue.ts";
 import { Batcher } from "./batcher.ts";
 import { LockedJob, type LockedRow, packUpdates } from "./locked_job.ts";
 import { retry } from "./retry.ts";
-import { lockRoom } from "./room.ts";
+import { lockRoom } from "./max_reserved.ts";
 import {
   DELETE,
   KEEP,

@@ -2,24 +2,24 @@ import { AskedFigure } from "../../asked_figure.ts";
 import type { Log } from "../../log.ts";
 import type { PostgresDatabase } from "../../storage/postgres/postgres_database.ts";
 import { SYSTEM_CLOCK } from "../clock.ts";
-import { boundTubes, OTHER_TUBES } from "../figures.ts";
+import { boundTubes, OTHER_TUBES } from "../tube_metrics.ts";
 import type {
-  JobCounts,
+  JobsByState,
   Queue,
   QueueClient,
-  QueueFigures,
+  QueueMetrics,
   QueueOptions,
   QueueStats,
-  TubeFigures,
+  TubeMetrics,
 } from "../queue.ts";
 import { SharedClient } from "./client.ts";
-import { countFigures } from "./counts.ts";
+import { countTubes } from "./count_jobs.ts";
 import { SharedScheduler } from "./scheduler.ts";
 
 /** How old figures may be: to count all jobs takes the database a while. */
-const FIGURES_MAX_AGE_MS = 5000;
+const COUNT_MAX_AGE_MS = 5000;
 
-const NO_JOBS: JobCounts = { urgent: 0, ready: 0, reserved: 0, delayed: 0, buried: 0 };
+const NO_JOBS: JobsByState = { urgent: 0, ready: 0, reserved: 0, delayed: 0, buried: 0 };
 
 /** A queue in PostgreSQL, which several daemons share. */
 export class PostgresQueue implements Queue {
@@ -27,13 +27,13 @@ export class PostgresQueue implements Queue {
   readonly #clients = new Set<SharedClient>();
   #lastClient = 0;
   #closed = false;
-  readonly #counted: AskedFigure<{ total: Partial<QueueStats>; tubes: TubeFigures[] }>;
+  readonly #counted: AskedFigure<{ total: Partial<QueueStats>; tubes: TubeMetrics[] }>;
 
   private constructor(scheduler: SharedScheduler, log: Log) {
     this.#scheduler = scheduler;
     this.#counted = new AskedFigure({
       ask: () => this.#countAll(),
-      maxAgeMs: FIGURES_MAX_AGE_MS,
+      maxAgeMs: COUNT_MAX_AGE_MS,
       onError: (error) => log.debug("Cannot count jobs", { error: String(error) }),
     });
   }
@@ -84,7 +84,7 @@ export class PostgresQueue implements Queue {
     await this.#scheduler.close();
   }
 
-  figures(): QueueFigures {
+  metrics(): QueueMetrics {
     const { lanes } = this.#scheduler;
     const counted = this.#closed ? undefined : this.#counted.value;
     return {
@@ -95,8 +95,8 @@ export class PostgresQueue implements Queue {
     };
   }
 
-  async #countAll(): Promise<{ total: Partial<QueueStats>; tubes: TubeFigures[] }> {
-    const { tubes: rows, results } = await this.#scheduler.lanes.ask((sql) => countFigures(sql));
+  async #countAll(): Promise<{ total: Partial<QueueStats>; tubes: TubeMetrics[] }> {
+    const { tubes: rows, results } = await this.#scheduler.lanes.ask((sql) => countTubes(sql));
     const total = { ...NO_JOBS, tubes: 0, results };
     for (const row of rows) {
       for (const count of ["urgent", "ready", "reserved", "delayed", "buried", "tubes"] as const) {

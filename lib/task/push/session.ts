@@ -19,7 +19,7 @@ export interface Square {
 }
 
 /** What the sessions of a door share. */
-export interface SessionContext {
+export interface PushContext {
   readonly queue: Queue;
   /** The tube whose jobs are pushed. */
   readonly tube: string;
@@ -47,7 +47,7 @@ interface Assignment {
 export class PushSession {
   readonly #connection: Connection;
   readonly #reader: LineReader;
-  readonly #door: SessionContext;
+  readonly #context: PushContext;
   readonly #client: QueueClient;
   /** The number to send when the worker is idle next. */
   #nextNumber: number | null = null;
@@ -55,13 +55,13 @@ export class PushSession {
   #answered: ((answer: Answer | undefined) => void) | null = null;
   #ended = false;
 
-  constructor(connection: Connection, reader: LineReader, door: SessionContext) {
+  constructor(connection: Connection, reader: LineReader, context: PushContext) {
     this.#connection = connection;
     this.#reader = reader;
-    this.#door = door;
-    this.#client = door.queue.connect();
-    this.#client.watch(door.tube);
-    if (door.tube !== "default") this.#client.ignore("default");
+    this.#context = context;
+    this.#client = context.queue.connect();
+    this.#client.watch(context.tube);
+    if (context.tube !== "default") this.#client.ignore("default");
   }
 
   /** The worker's address. */
@@ -94,7 +94,7 @@ export class PushSession {
    */
   assign(number: number): void {
     if (this.#assignment !== null) {
-      if (!this.#assignment.late) this.#door.tellLate(this.worker, this.#assignment.number);
+      if (!this.#assignment.late) this.#context.tellLate(this.worker, this.#assignment.number);
       this.#assignment.late = true;
       return;
     }
@@ -109,8 +109,8 @@ export class PushSession {
     this.#assignment = null;
     if (answer === undefined) return;
     const tookMs = performance.now() - assignment.sentMs;
-    this.#door.answerSeconds.number.observe(tookMs / 1000);
-    this.#door.tellSquare(this.worker, { number, answer: answer ?? "", tookMs });
+    this.#context.answerSeconds.number.observe(tookMs / 1000);
+    this.#context.tellSquare(this.worker, { number, answer: answer ?? "", tookMs });
   }
 
   async #doJob(job: JobBody): Promise<void> {
@@ -125,21 +125,21 @@ export class PushSession {
     const tookMs = performance.now() - startMs;
     const about = { worker: this.worker, job: job.id, ms: Math.round(tookMs) };
     if (answer === undefined) return;
-    this.#door.answerSeconds.job.observe(tookMs / 1000);
+    this.#context.answerSeconds.job.observe(tookMs / 1000);
     if (answer === null) {
       await this.#client.fail(job.id, "the answer was too long a line");
-      this.#door.log.warn("Worker gave too long an answer", about);
+      this.#context.log.warn("Worker gave too long an answer", about);
       return;
     }
     const done = await this.#client.done(job.id, answer);
     if (done === true) {
-      this.#door.log.debug("Worker did a task", about);
+      this.#context.log.debug("Worker did a task", about);
     } else if (done === "OUT_OF_MEMORY") {
       await this.#client.fail(job.id, "there was no room for the result");
-      this.#door.log.error("No room for a result", about);
+      this.#context.log.error("No room for a result", about);
     } else {
       // Its time was over before, and the task is somebody else's now.
-      this.#door.log.warn("Worker answered too late", about);
+      this.#context.log.warn("Worker answered too late", about);
     }
   }
 
@@ -161,7 +161,7 @@ export class PushSession {
         this.#answered = null;
         if (answered === null) {
           // It is no answer to what will be asked next.
-          this.#door.log.debug("Worker said what nobody asked for", { worker: this.worker });
+          this.#context.log.debug("Worker said what nobody asked for", { worker: this.worker });
         } else {
           answered(batch.isTooLong(index) ? null : latin1From(batch.line(index)));
         }

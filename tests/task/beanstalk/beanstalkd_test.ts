@@ -1,10 +1,10 @@
-/** The door beside beanstalkd itself: the same commands, the same replies. */
+/** The server beside beanstalkd itself: the same commands, the same replies. */
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { isInstalled } from "../../support/programs.ts";
 import { until } from "../../support/within.ts";
-import { openDoor, WireClient } from "../support.ts";
+import { startServer, WireClient } from "../support.ts";
 
 const CLIENTS = 3;
 const COMMANDS = 400;
@@ -96,7 +96,7 @@ async function answer(client: WireClient, command: string): Promise<string> {
 }
 
 Deno.test({
-  name: "beanstalk door: answers like beanstalkd",
+  name: "beanstalk server: answers like beanstalkd",
   // It is a Debian package; whoever has it gets the comparison.
   ignore: !await isInstalled("beanstalkd", "-v"),
   fn: async () => {
@@ -107,7 +107,7 @@ Deno.test({
     await fc.assert(
       fc.asyncProperty(commands, async (commands) => {
         await using theirs = await startBeanstalkd();
-        await using ours = await openDoor();
+        await using ours = await startServer();
         const open = (port: number) =>
           Promise.all(Array.from({ length: CLIENTS }, () => WireClient.connect(port)));
         const clients = { theirs: await open(theirs.port), ours: await open(ours.port) };

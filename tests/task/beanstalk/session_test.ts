@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Connection } from "../../../lib/net/connection.ts";
-import { BeanstalkDoor } from "../../../lib/task/beanstalk/door.ts";
+import { BeanstalkServer } from "../../../lib/task/beanstalk/server.ts";
 import { SYSTEM_CLOCK } from "../../../lib/task/clock.ts";
 import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
 import { checkRequests, piecesOf, sourceOf } from "../../support/requests.ts";
@@ -21,7 +21,7 @@ const COMMANDS = [
 
 Deno.test("BeanstalkSession: cut anywhere, each read names the command that it goes on with", async () => {
   const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions());
-  const door = new BeanstalkDoor(queue, { maxJobBytes: 10, version: "0.0.0", log: SILENT_LOG });
+  const server = new BeanstalkServer(queue, { maxJobBytes: 10, version: "0.0.0", log: SILENT_LOG });
   await fc.assert(fc.asyncProperty(
     fc.array(fc.constantFrom(...COMMANDS), { minLength: 1, maxLength: 8 }),
     fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1, maxLength: 40 }),
@@ -30,7 +30,7 @@ Deno.test("BeanstalkSession: cut anywhere, each read names the command that it g
       const source = sourceOf(pieces);
       const written: number[] = [];
       const write = (bytes: Uint8Array) => Promise.resolve(void written.push(bytes.length));
-      await door.serve({ ...source, write } as unknown as Connection);
+      await server.serve({ ...source, write } as unknown as Connection);
       assert.ok(written.length > 0);
       let end = 0;
       checkRequests(source.requests, cuts, commands.map((command) => end += command.length));

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { SYSTEM_CLOCK } from "../../lib/task/clock.ts";
-import { MemoryQueue } from "../../lib/task/memory/queue.ts";
-import { put, queueSuite, reserve, spec, type SuiteOptions } from "./queue_suite.ts";
-import { ManualClock, queueOptions } from "./support.ts";
+import { SYSTEM_CLOCK } from "../../../lib/task/clock.ts";
+import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
+import { put, queueSuite, reserve, spec, type SuiteOptions } from "../queue_suite.ts";
+import { ManualClock, queueOptions } from "../support.ts";
 
 queueSuite("memory", (options) => {
   const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions(options));

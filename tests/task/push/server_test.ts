@@ -4,15 +4,15 @@ import { LINE_REPLIES } from "../../../lib/net/line_replies.ts";
 import { Listener } from "../../../lib/net/listener.ts";
 import { SYSTEM_CLOCK } from "../../../lib/task/clock.ts";
 import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
-import { PushDoor } from "../../../lib/task/push/door.ts";
+import { PushServer } from "../../../lib/task/push/server.ts";
 import { startGenerator } from "../../../lib/task/push/generator.ts";
 import type { Outcome, QueueClient } from "../../../lib/task/queue.ts";
 import { until, within } from "../../support/within.ts";
 import { put, spec } from "../queue_suite.ts";
 import { DEADLINE_MS, ManualClock, queueOptions, WireClient } from "../support.ts";
 
-/** A push door on a free port, a producer of its tube, and the lines of its log. */
-async function openPushDoor(
+/** A push server on a free port, a producer of its tube, and the lines of its log. */
+async function startPushServer(
   options: Parameters<typeof queueOptions>[0] & { requestTimeoutMs?: number } = {},
 ) {
   const lines: string[] = [];
@@ -22,14 +22,14 @@ async function openPushDoor(
     sink: (line) => lines.push(new TextDecoder().decode(line)),
   });
   const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions(options));
-  const door = new PushDoor(queue, { tube: "square", maxLineBytes: 100, log });
+  const server = new PushServer(queue, { tube: "square", maxLineBytes: 100, log });
   const listener = await Listener.listen({ transport: "tcp", hostname: "127.0.0.1", port: 0 }, {
     maxClients: 100,
     idleTimeoutMs: 0,
     requestTimeoutMs: options.requestTimeoutMs ?? 0,
     ...LINE_REPLIES,
     log,
-    handle: (connection) => door.serve(connection),
+    handle: (connection) => server.serve(connection),
   });
   const producer = queue.connect();
   producer.use("square");
@@ -38,14 +38,14 @@ async function openPushDoor(
   const { port } = listener.address;
   return {
     queue,
-    door,
+    server,
     producer,
     logged: (text: string) => lines.filter((line) => line.includes(text)),
     worker: async () => {
-      const before = door.workers;
+      const before = server.workers;
       const worker = await WireClient.connect(port);
       workers.push(worker);
-      await until("the worker is there", () => door.workers > before);
+      await until("the worker is there", () => server.workers > before);
       return worker;
     },
     [Symbol.asyncDispose]: async () => {
@@ -66,8 +66,8 @@ async function resultOf(producer: QueueClient, id: number): Promise<string> {
   return `${outcome.state}: ${(outcome as Outcome).body}`;
 }
 
-Deno.test("push door: a task goes out as a line, the next line is its result", async () => {
-  await using open = await openPushDoor();
+Deno.test("push server: a task goes out as a line, the next line is its result", async () => {
+  await using open = await startPushServer();
   const worker = await open.worker();
   const first = await put(open.producer, spec("7"));
   const second = await put(open.producer, spec("8"));
@@ -78,13 +78,13 @@ Deno.test("push door: a task goes out as a line, the next line is its result", a
   await worker.send("64");
   await worker.endInput();
   assert.equal(await resultOf(open.producer, second), "done: 64");
-  const { job, number } = open.door.answerSeconds;
+  const { job, number } = open.server.answerSeconds;
   assert.deepEqual([job.count, number.count], [2, 0]);
   assert.ok(job.sum > 0 && job.sum < 2 * DEADLINE_MS / 1000);
 });
 
-Deno.test("push door: a worker has one task at a time, and what it says unasked is no answer", async () => {
-  await using open = await openPushDoor();
+Deno.test("push server: a worker has one task at a time, and what it says unasked is no answer", async () => {
+  await using open = await startPushServer();
   const worker = await open.worker();
   await worker.send("unasked\nand again\n");
   await until("it was read", () => open.logged("nobody asked for").length === 2);
@@ -96,8 +96,8 @@ Deno.test("push door: a worker has one task at a time, and what it says unasked 
   assert.equal(await resultOf(open.producer, ids[0]!), "done: one");
 });
 
-Deno.test("push door: a worker that leaves loses its task to another", async () => {
-  await using open = await openPushDoor();
+Deno.test("push server: a worker that leaves loses its task to another", async () => {
+  await using open = await startPushServer();
   const first = await open.worker();
   const id = await put(open.producer, spec("7"));
   await first.expect("7\n");
@@ -108,8 +108,8 @@ Deno.test("push door: a worker that leaves loses its task to another", async () 
   assert.equal(await resultOf(open.producer, id), "done: 49");
 });
 
-Deno.test("push door: a worker that is too slow loses its task, and its late line is no answer to the next", async () => {
-  await using open = await openPushDoor();
+Deno.test("push server: a worker that is too slow loses its task, and its late line is no answer to the next", async () => {
+  await using open = await startPushServer();
   const slow = await open.worker();
   const id = await put(open.producer, spec("7", { ttrMs: 1000 }));
   await slow.expect("7\n");
@@ -125,8 +125,8 @@ Deno.test("push door: a worker that is too slow loses its task, and its late lin
   assert.equal(await resultOf(open.producer, next), "done: 64");
 });
 
-Deno.test("push door: an answer that is too long is a failure, a body of several lines is buried", async () => {
-  await using open = await openPushDoor();
+Deno.test("push server: an answer that is too long is a failure, a body of several lines is buried", async () => {
+  await using open = await startPushServer();
   const worker = await open.worker();
   const id = await put(open.producer, spec("7"));
   await worker.expect("7\n");
@@ -136,8 +136,8 @@ Deno.test("push door: an answer that is too long is a failure, a body of several
   assert.equal(await resultOf(open.producer, lines), "buried: the body is not a single line");
 });
 
-Deno.test("push door: a worker that does not finish its answer is told so, and another gets the task", async () => {
-  await using open = await openPushDoor({ requestTimeoutMs: 200 });
+Deno.test("push server: a worker that does not finish its answer is told so, and another gets the task", async () => {
+  await using open = await startPushServer({ requestTimeoutMs: 200 });
   const waiting = await open.worker();
   const id = await put(open.producer, spec("7"));
   await waiting.expect("7\n");
@@ -151,41 +151,44 @@ Deno.test("push door: a worker that does not finish its answer is told so, and a
 });
 
 Deno.test("generator: every worker gets the same number, and each answer is judged", async () => {
-  await using open = await openPushDoor();
+  await using open = await startPushServer();
   const clock = new ManualClock();
-  const stop = startGenerator(open.door, { everyMs: 5000, clock });
+  const stop = startGenerator(open.server, { everyMs: 5000, clock });
   const right = await open.worker(), wrong = await open.worker(), late = await open.worker();
   clock.advance(5000);
   const number = Math.floor(clock.now() / 1000) % 100;
   for (const worker of [right, wrong, late]) await worker.expect(`${number}\n`);
   await right.send(`${number * number}\n`);
   await wrong.send("forty-two\n");
-  await until("it is judged", () => open.door.counts.right === 1 && open.door.counts.wrong === 1);
+  await until(
+    "it is judged",
+    () => open.server.answers.right === 1 && open.server.answers.wrong === 1,
+  );
   clock.advance(5000);
-  assert.equal(open.door.counts.late, 1);
+  assert.equal(open.server.answers.late, 1);
   for (const worker of [right, wrong]) await worker.expect(`${number + 5}\n`);
   await late.send(`${number * number}\n`);
-  await until("it is judged", () => open.door.counts.right === 2);
+  await until("it is judged", () => open.server.answers.right === 2);
   clock.advance(5000);
   await late.expect(`${number + 10}\n`);
   stop();
   clock.advance(50_000);
   assert.equal(open.logged("Worker is late").length, 3);
-  assert.equal(open.door.answerSeconds.number.count, 3);
+  assert.equal(open.server.answerSeconds.number.count, 3);
   const [answer] = open.logged('Worker answered"');
   assert.match(answer!, new RegExp(`"number":${number},"result":"${number * number}","ms":\\d+`));
 });
 
 Deno.test("generator: a worker that is busy with a task gets the number after it", async () => {
-  await using open = await openPushDoor();
+  await using open = await startPushServer();
   const worker = await open.worker();
   const id = await put(open.producer, spec("7"));
   await worker.expect("7\n");
-  open.door.assign(3);
-  assert.equal(open.door.counts.late, 0);
+  open.server.assign(3);
+  assert.equal(open.server.answers.late, 0);
   await worker.send("49\n");
   assert.equal(await resultOf(open.producer, id), "done: 49");
   await worker.ask("", "3\n");
   await worker.send("9\n");
-  await until("it is judged", () => open.door.counts.right === 1);
+  await until("it is judged", () => open.server.answers.right === 1);
 });

@@ -1,7 +1,7 @@
 import type { JobId } from "../queue.ts";
 
 /** The jobs that a client has reserved, as far as this daemon can tell. */
-export class ReservedJobs {
+export class SharedReservations {
   /** When the time to run of each is over, by `performance.now()`. */
   readonly #deadlines = new Map<JobId, number>();
 

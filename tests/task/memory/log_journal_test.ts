@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
-import { StorageUnavailableError } from "../../lib/storage/store.ts";
-import { openStorage } from "../../lib/storage/open.ts";
-import { SqliteLog } from "../../lib/storage/sqlite/sqlite_log.ts";
-import { SYSTEM_CLOCK } from "../../lib/task/clock.ts";
-import { LogJournal } from "../../lib/task/memory/log_journal.ts";
-import { MemoryQueue } from "../../lib/task/memory/queue.ts";
-import { openQueue } from "../../lib/task/open.ts";
-import type { Queue, QueueClient } from "../../lib/task/queue.ts";
-import { put, queueSuite, reserve, soon, spec, type SuiteOptions } from "./queue_suite.ts";
-import { queueOptions, SILENT_LOG } from "./support.ts";
+import { StorageUnavailableError } from "../../../lib/storage/store.ts";
+import { openStorage } from "../../../lib/storage/open.ts";
+import { SqliteLog } from "../../../lib/storage/sqlite/sqlite_log.ts";
+import { SYSTEM_CLOCK } from "../../../lib/task/clock.ts";
+import { LogJournal } from "../../../lib/task/memory/log_journal.ts";
+import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
+import { openQueue } from "../../../lib/task/open.ts";
+import type { Queue, QueueClient } from "../../../lib/task/queue.ts";
+import { put, queueSuite, reserve, soon, spec, type SuiteOptions } from "../queue_suite.ts";
+import { queueOptions, SILENT_LOG } from "../support.ts";
 
 /** A queue in a file, until it is closed. */
 async function openIn(directory: string, options: SuiteOptions = {}) {

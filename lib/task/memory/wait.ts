@@ -1,16 +1,16 @@
 import type { Value } from "../../storage/value.ts";
 import type { NoJob, Outcome } from "../queue.ts";
 import type { Job, Watcher } from "./job.ts";
-import type { ReservedJobs } from "./reserved_jobs.ts";
+import type { MemoryReservations } from "./reservations.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { Timed } from "./timers.ts";
 import type { Watch } from "./tube.ts";
 
 /** What a client waits for: a job, or what becomes of one; one thing at a time. */
-export class PendingWait implements Timed, Watcher {
+export class MemoryWait implements Timed, Watcher {
   readonly #scheduler: Scheduler;
   readonly #watches: readonly Watch[];
-  readonly #reserved: ReservedJobs;
+  readonly #reserved: MemoryReservations;
   readonly #told: (job: Job) => void;
   #gotJob: ((outcome: Job | NoJob) => void) | null = null;
   #gotOutcome: ((outcome: Outcome | "TIMED_OUT") => void) | null = null;
@@ -27,7 +27,7 @@ export class PendingWait implements Timed, Watcher {
     scheduler: Scheduler,
     client: {
       watches: readonly Watch[];
-      reserved: ReservedJobs;
+      reserved: MemoryReservations;
       told: (job: Job) => void;
     },
   ) {

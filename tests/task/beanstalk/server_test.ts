@@ -2,27 +2,27 @@ import assert from "node:assert/strict";
 import { until } from "../../support/within.ts";
 import { SYSTEM_CLOCK } from "../../../lib/task/clock.ts";
 import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
-import { type OpenDoor, openDoor, queueOptions, type WireClient } from "../support.ts";
+import { queueOptions, startServer, type TestServer, type WireClient } from "../support.ts";
 
-/** A test with a door of its own. */
-function doorTest(
+/** A test with a server of its own. */
+function serverTest(
   name: string,
-  run: (door: OpenDoor) => Promise<void>,
-  options: Parameters<typeof openDoor>[0] = {},
+  run: (server: TestServer) => Promise<void>,
+  options: Parameters<typeof startServer>[0] = {},
 ): void {
-  Deno.test(`beanstalk door: ${name}`, async () => {
-    await using door = await openDoor(options);
-    await run(door);
+  Deno.test(`beanstalk server: ${name}`, async () => {
+    await using server = await startServer(options);
+    await run(server);
   });
 }
 
-/** A door whose queue has some rules or limits. */
+/** A server whose queue has some rules or limits. */
 function withOptions(options: Parameters<typeof queueOptions>[0]): { queue: MemoryQueue } {
   return { queue: new MemoryQueue(SYSTEM_CLOCK, queueOptions(options)) };
 }
 
-doorTest("put, reserve, touch, release, bury, kick, delete", async (door) => {
-  const client = await door.client();
+serverTest("put, reserve, touch, release, bury, kick, delete", async (server) => {
+  const client = await server.client();
   await client.ask("put 5 0 60 5\r\nhello\r\n", "INSERTED 1\r\n");
   await client.ask("bury 1 0\r\n", "NOT_FOUND\r\n");
   await client.ask("reserve\r\n", "RESERVED 1 5\r\nhello\r\n");
@@ -44,8 +44,8 @@ doorTest("put, reserve, touch, release, bury, kick, delete", async (door) => {
   await client.ask("peek-buried\r\n", "NOT_FOUND\r\n");
 });
 
-doorTest("use, watch, ignore and the lists", async (door) => {
-  const client = await door.client();
+serverTest("use, watch, ignore and the lists", async (server) => {
+  const client = await server.client();
   await client.ask("watch w\r\n", "WATCHING 2\r\n");
   await client.ask("watch w\r\n", "WATCHING 2\r\n");
   await client.ask("use u\r\n", "USING u\r\n");
@@ -57,8 +57,8 @@ doorTest("use, watch, ignore and the lists", async (door) => {
   await client.ask("ignore w\r\n", "NOT_IGNORED\r\n");
 });
 
-doorTest("commands in one packet are answered in order", async (door) => {
-  const client = await door.client();
+serverTest("commands in one packet are answered in order", async (server) => {
+  const client = await server.client();
   await client.ask(
     "use a\r\nuse b\r\nput 0 0 1 1\r\nx\r\nnonsense\r\npeek 1\r\nput 0 0 1 2\r\nxyz",
     "USING a\r\nUSING b\r\nINSERTED 1\r\nUNKNOWN_COMMAND\r\nFOUND 1 1\r\nx\r\n",
@@ -66,16 +66,16 @@ doorTest("commands in one packet are answered in order", async (door) => {
   await client.ask("\r", "EXPECTED_CRLF\r\n");
 });
 
-doorTest("what follows a reserve that waits is run after it", async (door) => {
-  const worker = await door.client(), producer = await door.client();
+serverTest("what follows a reserve that waits is run after it", async (server) => {
+  const worker = await server.client(), producer = await server.client();
   await worker.send("use other\r\nreserve\r\ndelete 1\r\nlist-tube-used\r\n");
   await worker.expect("USING other\r\n");
   await producer.ask("put 0 0 10 1\r\na\r\n", "INSERTED 1\r\n");
   await worker.expect("RESERVED 1 1\r\na\r\nDELETED\r\nUSING other\r\n");
 });
 
-doorTest("a body that is too big is swallowed", async (door) => {
-  const client = await door.client();
+serverTest("a body that is too big is swallowed", async (server) => {
+  const client = await server.client();
   await client.send("put 0 0 0 11\r\ndelete 9999\r\nput 0 0 0 1\r\nx\r\n");
   await client.expect("JOB_TOO_BIG\r\nINSERTED 1\r\n");
   await client.send(`put 0 0 0 1073741825\r\n`);
@@ -84,19 +84,19 @@ doorTest("a body that is too big is swallowed", async (door) => {
   await client.expectEnd();
 }, { maxJobBytes: 10 });
 
-doorTest("a body that never comes costs nobody anything", async (door) => {
-  const clients = await Promise.all(Array.from({ length: 20 }, () => door.client()));
+serverTest("a body that never comes costs nobody anything", async (server) => {
+  const clients = await Promise.all(Array.from({ length: 20 }, () => server.client()));
   for (const client of clients) await client.send("put 0 0 1 65535\r\nand then nothing");
-  const other = await door.client();
+  const other = await server.client();
   await other.ask("put 0 0 1 1\r\nx\r\n", "INSERTED 1\r\n");
   for (const client of clients) client.close();
   await other.ask("peek 2\r\n", "NOT_FOUND\r\n");
 });
 
-doorTest(
+serverTest(
   "reserve-with-timeout gives up, and at once when the client will send no more",
-  async (door) => {
-    const client = await door.client(), half = await door.client();
+  async (server) => {
+    const client = await server.client(), half = await server.client();
     await client.ask("reserve-with-timeout 0\r\n", "TIMED_OUT\r\n");
     const start = performance.now();
     await client.ask("reserve-with-timeout 1\r\n", "TIMED_OUT\r\n");
@@ -108,8 +108,8 @@ doorTest(
   },
 );
 
-doorTest("DEADLINE_SOON in the last second of a job, unless another is ready", async (door) => {
-  const client = await door.client();
+serverTest("DEADLINE_SOON in the last second of a job, unless another is ready", async (server) => {
+  const client = await server.client();
   await client.ask("put 0 0 1 1\r\na\r\n", "INSERTED 1\r\n");
   await client.ask("reserve-with-timeout 1\r\n", "RESERVED 1 1\r\na\r\n");
   await client.ask("reserve-with-timeout 1\r\n", "DEADLINE_SOON\r\n");
@@ -120,10 +120,10 @@ doorTest("DEADLINE_SOON in the last second of a job, unless another is ready", a
   assert.match(await client.chunk("stats-job 1\r\n"), /\nstate: ready\n/);
 });
 
-doorTest("a client that leaves gives its jobs back, also with quit", async (door) => {
-  const producer = await door.client();
+serverTest("a client that leaves gives its jobs back, also with quit", async (server) => {
+  const producer = await server.client();
   for (const leave of ["close", "quit"]) {
-    const worker = await door.client();
+    const worker = await server.client();
     await worker.send("reserve\r\n");
     const id = leave === "close" ? 1 : 2;
     await producer.ask("put 0 0 100 1\r\na\r\n", `INSERTED ${id}\r\n`);
@@ -138,12 +138,12 @@ doorTest("a client that leaves gives its jobs back, also with quit", async (door
   }
 });
 
-doorTest("a waiting client that leaves takes no job along", async (door) => {
-  const lost = await door.client(), producer = await door.client();
+serverTest("a waiting client that leaves takes no job along", async (server) => {
+  const lost = await server.client(), producer = await server.client();
   await lost.send("reserve\r\nreserve\r\n");
   await producer.ask("use x\r\n", "USING x\r\n");
   lost.close();
-  const worker = await door.client();
+  const worker = await server.client();
   await until(
     "0 clients wait",
     async () => /\ncurrent-waiting: 0\n/.test(await worker.chunk("stats\r\n")),
@@ -153,8 +153,8 @@ doorTest("a waiting client that leaves takes no job along", async (door) => {
   assert.match(await worker.chunk("stats-job 1\r\n"), /\nreserves: 1\n/);
 });
 
-doorTest("pause-tube holds jobs back, 0 lets them go at once", async (door) => {
-  const client = await door.client(), worker = await door.client();
+serverTest("pause-tube holds jobs back, 0 lets them go at once", async (server) => {
+  const client = await server.client(), worker = await server.client();
   await client.ask("pause-tube nowhere 1\r\n", "NOT_FOUND\r\n");
   await client.ask("put 0 0 0 0\r\n\r\n", "INSERTED 1\r\n");
   await client.ask("pause-tube default 86400\r\n", "PAUSED\r\n");
@@ -164,8 +164,8 @@ doorTest("pause-tube holds jobs back, 0 lets them go at once", async (door) => {
   await worker.expect("RESERVED 1 0\r\n\r\n");
 });
 
-doorTest("stats, stats-job and stats-tube have every key, strings in quotes", async (door) => {
-  const client = await door.client();
+serverTest("stats, stats-job and stats-tube have every key, strings in quotes", async (server) => {
+  const client = await server.client();
   await client.ask("use tubea\r\n", "USING tubea\r\n");
   await client.ask("put 3 0 4294 2\r\nhi\r\n", "INSERTED 1\r\n");
   assert.equal(
@@ -195,8 +195,8 @@ doorTest("stats, stats-job and stats-tube have every key, strings in quotes", as
   for (const key of expected.split(" ")) assert(keys.includes(key), `${key} is missing`);
 });
 
-doorTest("done, result and wait", async (door) => {
-  const client = await door.client(), worker = await door.client();
+serverTest("done, result and wait", async (server) => {
+  const client = await server.client(), worker = await server.client();
   await client.ask("put 0 0 10 1\r\n9\r\n", "INSERTED 1\r\n");
   await client.ask("result 1\r\n", "RESULT 1 ready 0\r\n\r\n");
   await client.ask("wait 1 0\r\n", "TIMED_OUT\r\n");
@@ -211,8 +211,8 @@ doorTest("done, result and wait", async (door) => {
   await client.ask("wait 2 1\r\n", "NOT_FOUND\r\n");
 });
 
-doorTest("fail buries after the last attempt, and everybody learns why", async (door) => {
-  const client = await door.client();
+serverTest("fail buries after the last attempt, and everybody learns why", async (server) => {
+  const client = await server.client();
   await client.ask("put 0 0 10 1\r\nx\r\n", "INSERTED 1\r\n");
   await client.ask("reserve\r\n", "RESERVED 1 1\r\nx\r\n");
   await client.ask('fail 1 9\r\nno\n"bread"\r\n', "EXPECTED_CRLF\r\n");
@@ -227,8 +227,8 @@ doorTest("fail buries after the last attempt, and everybody learns why", async (
   await client.ask("wait 1 10\r\n", 'RESULT 1 buried 9\r\n\xc3\xa4 "milk"\r\n');
 }, withOptions({ rules: { default: { maxAttempts: 2 } } }));
 
-doorTest("put-unique, put-batch and reserve-batch", async (door) => {
-  const client = await door.client();
+serverTest("put-unique, put-batch and reserve-batch", async (server) => {
+  const client = await server.client();
   await client.ask("put-unique k 5 0 10 1\r\na\r\n", "INSERTED 1\r\n");
   await client.ask("put-unique k 5 0 10 1\r\nb\r\n", "EXISTS 1\r\n");
   const batch = "1 0 10 1\r\nc\r\n2 0 10 2\r\ndd\r\n";
@@ -241,16 +241,16 @@ doorTest("put-unique, put-batch and reserve-batch", async (door) => {
   await client.ask("reserve-batch 9 0\r\n", "TIMED_OUT\r\n");
 });
 
-doorTest("DRAINING to a put, once its body is there", async (door) => {
-  const client = await door.client();
-  door.queue.drain();
+serverTest("DRAINING to a put, once its body is there", async (server) => {
+  const client = await server.client();
+  server.queue.drain();
   await client.ask("put 0 0 1 1\r\nx\r\n", "DRAINING\r\n");
   await client.ask("put 0 0 1 1\r\nxyz", "EXPECTED_CRLF\r\n");
   assert.match(await client.chunk("stats\r\n"), /\ndraining: true\n/);
 });
 
-doorTest("OUT_OF_MEMORY beyond the limits, and the connection goes on", async (door) => {
-  const client = await door.client();
+serverTest("OUT_OF_MEMORY beyond the limits, and the connection goes on", async (server) => {
+  const client = await server.client();
   await client.ask("put 0 0 1 1\r\nx\r\n", "INSERTED 1\r\n");
   await client.ask("put 0 0 1 1\r\nx\r\n", "OUT_OF_MEMORY\r\n");
   await client.ask("use a\r\nuse b\r\n", "USING a\r\nUSING b\r\n");
@@ -258,8 +258,8 @@ doorTest("OUT_OF_MEMORY beyond the limits, and the connection goes on", async (d
   await client.ask("delete 1\r\nput 0 0 1 1\r\nx\r\n", "DELETED\r\nINSERTED 2\r\n");
 }, withOptions({ limits: { maxJobs: 1, maxTubes: 2 } }));
 
-doorTest("a client that asks for much and reads nothing is made to wait", async (door) => {
-  const greedy = await door.client(), other = await door.client();
+serverTest("a client that asks for much and reads nothing is made to wait", async (server) => {
+  const greedy = await server.client(), other = await server.client();
   const body = "x".repeat(60_000);
   await greedy.ask(`put 0 0 10 60000\r\n${body}\r\n`, "INSERTED 1\r\n");
   let sent = 0;
@@ -267,16 +267,16 @@ doorTest("a client that asks for much and reads nothing is made to wait", async 
     for (; sent < 2000; sent++) await greedy.send("peek 1\r\n".repeat(1000));
   })().catch(() => {});
   for (let round = 0; round < 20; round++) await other.ask("peek 2\r\n", "NOT_FOUND\r\n");
-  const [connection] = [...door.listener.connections];
+  const [connection] = [...server.listener.connections];
   assert(connection!.bytesReceived < 4_000_000, `${connection!.bytesReceived} bytes were read`);
   greedy.close();
   await sending;
 });
 
-doorTest("1 000 workers that wait are all served, and cost nothing meanwhile", async (door) => {
-  const workers = await Promise.all(Array.from({ length: 1000 }, () => door.client()));
+serverTest("1 000 workers that wait are all served, and cost nothing meanwhile", async (server) => {
+  const workers = await Promise.all(Array.from({ length: 1000 }, () => server.client()));
   for (const worker of workers) await worker.send("reserve\r\n");
-  const producer = await door.client();
+  const producer = await server.client();
   await until(
     "1000 clients wait",
     async () => /\ncurrent-waiting: 1000\n/.test(await producer.chunk("stats\r\n")),
@@ -291,22 +291,22 @@ doorTest("1 000 workers that wait are all served, and cost nothing meanwhile", a
   assert.equal(ids.size, 1000);
 });
 
-doorTest("who waits for a job is not late with what comes behind it", async (door) => {
+serverTest("who waits for a job is not late with what comes behind it", async (server) => {
   const clients: WireClient[] = [];
   for (const waiting of [1, 2]) {
-    const client = await door.client();
+    const client = await server.client();
     clients.push(client);
     await client.send("reserve\r\nput 0 0 60 5\r\nhello\r\nuse tu");
-    await until("it waits", () => door.queue.figures().total.waiting === waiting);
+    await until("it waits", () => server.queue.metrics().total.waiting === waiting);
   }
   const [patient, late] = clients as [WireClient, WireClient];
   // Somebody whom it does concern sees the limit pass twice.
   for (let count = 0; count < 2; count++) {
-    const slow = await door.client();
+    const slow = await server.client();
     await slow.send("put 0 0 60 5\r\nhel");
     await slow.expectEnd();
   }
-  const producer = await door.client();
+  const producer = await server.client();
   await producer.ask("put 0 0 60 1\r\na\r\n", "INSERTED 1\r\n");
   await patient.expect("RESERVED 1 1\r\na\r\nINSERTED 2\r\n");
   await patient.ask("be\r\n", "USING tube\r\n");

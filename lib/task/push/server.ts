@@ -5,10 +5,10 @@ import { loginByLine } from "../../net/line_login.ts";
 import { LineReader } from "../../net/line_reader.ts";
 import { beginLogin, type LoginGuard } from "../../net/login.ts";
 import type { Queue } from "../queue.ts";
-import { PushSession, type SessionContext, type Square } from "./session.ts";
+import { type PushContext, PushSession, type Square } from "./session.ts";
 
-/** Options for {@linkcode PushDoor}. */
-export interface PushDoorOptions {
+/** Options for {@linkcode PushServer}. */
+export interface PushServerOptions {
   /** The tube whose jobs are pushed. */
   tube: string;
   /** The longest answer, without its line end. */
@@ -22,13 +22,13 @@ export interface PushDoorOptions {
 const WORK_BOUNDS_S = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 600, 1800, 3600];
 
 /** The door at which workers are pushed a line a task and answer with a line. */
-export class PushDoor implements SessionContext {
+export class PushServer implements PushContext {
   readonly queue: Queue;
   readonly tube: string;
   readonly maxLineBytes: number;
   readonly log: Log;
   /** What the generator's numbers came to. */
-  readonly counts = { right: 0, wrong: 0, late: 0 };
+  readonly answers = { right: 0, wrong: 0, late: 0 };
   readonly answerSeconds = {
     job: new Histogram(WORK_BOUNDS_S),
     number: new Histogram(WORK_BOUNDS_S),
@@ -36,7 +36,7 @@ export class PushDoor implements SessionContext {
   readonly #guard: () => LoginGuard | undefined;
   readonly #sessions = new Set<PushSession>();
 
-  constructor(queue: Queue, options: PushDoorOptions) {
+  constructor(queue: Queue, options: PushServerOptions) {
     this.queue = queue;
     this.tube = options.tube;
     this.maxLineBytes = options.maxLineBytes;
@@ -73,16 +73,16 @@ export class PushDoor implements SessionContext {
   tellSquare(worker: string, { number, answer, tookMs }: Square): void {
     const fields = { worker, number, result: answer.slice(0, 100), ms: Math.round(tookMs) };
     if (/^\s*\d+\s*$/.test(answer) && Number(answer) === number * number) {
-      this.counts.right++;
+      this.answers.right++;
       this.log.info("Worker answered", fields);
     } else {
-      this.counts.wrong++;
+      this.answers.wrong++;
       this.log.warn("Worker answered wrong", { ...fields, expected: number * number });
     }
   }
 
   tellLate(worker: string, number: number): void {
-    this.counts.late++;
+    this.answers.late++;
     this.log.warn("Worker is late", { worker, number });
   }
 }

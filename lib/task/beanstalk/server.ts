@@ -5,11 +5,11 @@ import type { Connection } from "../../net/connection.ts";
 import { beginLogin, type Login, type LoginGuard } from "../../net/login.ts";
 import type { Queue } from "../queue.ts";
 import type { CommandKind } from "./command.ts";
-import { BeanstalkSession, type SessionContext } from "./session.ts";
-import type { DoorCounts, ProcessFacts } from "./stats.ts";
+import { type BeanstalkContext, BeanstalkSession } from "./session.ts";
+import type { BeanstalkMetrics, ProcessFacts } from "./stats.ts";
 
-/** Options for {@linkcode BeanstalkDoor}. */
-export interface BeanstalkDoorOptions {
+/** Options for {@linkcode BeanstalkServer}. */
+export interface BeanstalkServerOptions {
   /** The largest body of a job, in bytes. */
   maxJobBytes: number;
   /** The version that `stats` tells. */
@@ -20,11 +20,11 @@ export interface BeanstalkDoorOptions {
 }
 
 /** The door of a queue that speaks the beanstalk protocol. */
-export class BeanstalkDoor implements SessionContext {
+export class BeanstalkServer implements BeanstalkContext {
   readonly queue: Queue;
   readonly log: Log;
   readonly maxJobBytes: number;
-  readonly counts: DoorCounts = {
+  readonly metrics: BeanstalkMetrics = {
     commands: new Map(),
     duration: new Histogram(),
     mistakes: 0,
@@ -38,7 +38,7 @@ export class BeanstalkDoor implements SessionContext {
   readonly #startedMs = performance.now();
   readonly #id = crypto.randomUUID().replaceAll("-", "").slice(0, 16);
 
-  constructor(queue: Queue, options: BeanstalkDoorOptions) {
+  constructor(queue: Queue, options: BeanstalkServerOptions) {
     this.queue = queue;
     this.log = options.log;
     this.maxJobBytes = options.maxJobBytes;
@@ -56,7 +56,7 @@ export class BeanstalkDoor implements SessionContext {
   }
 
   count(kind: CommandKind): void {
-    const { commands } = this.counts;
+    const { commands } = this.metrics;
     commands.set(kind, (commands.get(kind) ?? 0) + 1);
   }
 

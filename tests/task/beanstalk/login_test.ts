@@ -1,26 +1,26 @@
-import { FailureCounter, Guard } from "../../lib/auth.ts";
-import { openDoor } from "./support.ts";
+import { FailureCounter, Guard } from "../../../lib/auth.ts";
+import { startServer } from "../support.ts";
 
 const TOKEN = "t".repeat(1024);
 
 function guarded() {
   const guard = new Guard([TOKEN], new FailureCounter(2, 60_000));
-  return openDoor({ guard: () => guard });
+  return startServer({ guard: () => guard });
 }
 
-Deno.test("beanstalk door: with a token it is open, for what follows in the same packet too", async () => {
-  await using door = await guarded();
-  const client = await door.client();
+Deno.test("beanstalk server: with a token it is open, for what follows in the same packet too", async () => {
+  await using server = await guarded();
+  const client = await server.client();
   await client.ask(`auth ${TOKEN}\r\nuse a\r\n`, "AUTHENTICATED\r\nUSING a\r\n");
-  const slow = await door.client();
+  const slow = await server.client();
   for (const piece of ["au", `th ${TOKEN.slice(9)}`, TOKEN.slice(0, 9), "\r"]) {
     await slow.send(piece);
   }
   await slow.ask("\nuse b\r\n", "AUTHENTICATED\r\nUSING b\r\n");
 });
 
-Deno.test("beanstalk door: without the right token nothing is done", async () => {
-  await using door = await guarded();
+Deno.test("beanstalk server: without the right token nothing is done", async () => {
+  await using server = await guarded();
   for (
     const [line, reply] of [
       ["put 0 0 1 1\r\nx\r\n", "TOKEN_EXPECTED\r\n"],
@@ -30,7 +30,7 @@ Deno.test("beanstalk door: without the right token nothing is done", async () =>
       [`auth ${TOKEN}\r\n`, "TOO_MANY_FAILURES\r\n"],
     ] as const
   ) {
-    const client = await door.client();
+    const client = await server.client();
     await client.ask(line, reply);
     await client.expectEnd();
   }

@@ -1,6 +1,6 @@
 import type postgres from "postgres";
-import { MAX_TUBE_FIGURES, OTHER_TUBES } from "../figures.ts";
-import { type JobCounts, type TubeFigures, type TubeStats, URGENT_PRIORITY } from "../queue.ts";
+import { MAX_TUBE_METRICS, OTHER_TUBES } from "../tube_metrics.ts";
+import { type JobsByState, type TubeMetrics, type TubeStats, URGENT_PRIORITY } from "../queue.ts";
 import type { LocalTube } from "./local_tube.ts";
 import { NOW, query, STATE } from "./statements.ts";
 
@@ -16,8 +16,8 @@ const RESULTS = `SELECT count(*) AS results FROM quartet.task_results WHERE expi
 /** Counts all jobs, and the results that are kept. */
 export async function countJobs(
   sql: postgres.Sql,
-): Promise<JobCounts & { results: number; tubes: number }> {
-  const [row] = await sql<(JobCounts & { results: number; tubes: number })[]>`
+): Promise<JobsByState & { results: number; tubes: number }> {
+  const [row] = await sql<(JobsByState & { results: number; tubes: number })[]>`
     SELECT ${sql.unsafe(COUNTS)}, count(DISTINCT tube) AS tubes,
       (${sql.unsafe(RESULTS)}) AS results
     FROM quartet.task_jobs`;
@@ -28,7 +28,7 @@ export async function countJobs(
  * Counts all jobs by tube. It reads the two indexes that have all jobs by tube and state between
  * them, not the jobs, and gives back a bounded number of rows, as `boundTubes` does.
  */
-const FIGURES = `
+const COUNT_TUBES = `
   WITH parts AS (
     SELECT tube, count(*) FILTER (WHERE priority < ${URGENT_PRIORITY}) AS urgent,
       count(*) AS ready, 0 AS reserved, 0 AS delayed, 0 AS buried
@@ -45,7 +45,7 @@ const FIGURES = `
   ), ranked AS (
     SELECT *, row_number() OVER (
       ORDER BY ready + reserved + delayed + buried DESC, tube
-    ) <= ${MAX_TUBE_FIGURES} AS shown
+    ) <= ${MAX_TUBE_METRICS} AS shown
     FROM counted
   )
   SELECT CASE WHEN shown THEN tube ELSE '${OTHER_TUBES}' END AS name, count(*) AS tubes,
@@ -59,11 +59,11 @@ const FIGURES = `
   FROM ranked GROUP BY 1 ORDER BY 1`;
 
 /** Counts all jobs by tube, and the results that are kept. */
-export async function countFigures(sql: postgres.Sql): Promise<{
-  tubes: (TubeFigures & { tubes: number })[];
+export async function countTubes(sql: postgres.Sql): Promise<{
+  tubes: (TubeMetrics & { tubes: number })[];
   results: number;
 }> {
-  const tubes = await query<TubeFigures & { tubes: number }>(sql, FIGURES, []);
+  const tubes = await query<TubeMetrics & { tubes: number }>(sql, COUNT_TUBES, []);
   const [row] = await query<{ results: number }>(sql, RESULTS, []);
   return { tubes, results: row!.results };
 }

@@ -6,7 +6,7 @@ import type { JobWatcher, SharedScheduler } from "./scheduler.ts";
  * A client's wait for a job, or for what becomes of one. It is told when to look again; what it
  * finds then may well be nothing.
  */
-export class PendingWait implements Waiter, JobWatcher {
+export class SharedWait implements Waiter, JobWatcher {
   /** What became of the job, as soon as somebody has told. */
   outcome: Outcome | null = null;
   /** Whether it was cancelled. */

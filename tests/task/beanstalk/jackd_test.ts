@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import process from "node:process";
-import { within } from "../support/within.ts";
-import { openDoor } from "./support.ts";
+import { within } from "../../support/within.ts";
+import { startServer } from "../support.ts";
 
 const LIMIT_MS = 10_000;
 
@@ -39,9 +39,9 @@ interface Jackd {
 Deno.test("jackd: all that it can do, it can do here", async () => {
   const { default: module } = await import("jackd");
   const Client = (module.default ?? module) as unknown as new () => Jackd;
-  await using door = await openDoor();
+  await using server = await startServer();
   const client = new Client();
-  await client.connect({ host: "127.0.0.1", port: door.port });
+  await client.connect({ host: "127.0.0.1", port: server.port });
   const text = (job: { payload: Uint8Array }) => new TextDecoder().decode(job.payload);
   await within(
     LIMIT_MS,

@@ -3,7 +3,7 @@ import type { Job } from "./job.ts";
 import { List } from "./list.ts";
 
 /** The jobs that a client has reserved, and when the first of them is due. */
-export class ReservedJobs {
+export class MemoryReservations {
   readonly #jobs = new List<Job>();
   /** The one that is due first; `undefined` if that is to be found out. */
   #soonest: Job | null | undefined = null;

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { openStorage } from "../../lib/storage/open.ts";
-import { StorageUnavailableError } from "../../lib/storage/store.ts";
-import { openQueue } from "../../lib/task/open.ts";
-import { PostgresServer, usePostgres } from "../support/postgres.ts";
-import { until } from "../support/within.ts";
-import { put, queueSuite, reserve, soon, spec, type SuiteOptions } from "./queue_suite.ts";
-import { DEADLINE_MS, queueOptions, SILENT_LOG } from "./support.ts";
+import { openStorage } from "../../../lib/storage/open.ts";
+import { StorageUnavailableError } from "../../../lib/storage/store.ts";
+import { openQueue } from "../../../lib/task/open.ts";
+import { PostgresServer, usePostgres } from "../../support/postgres.ts";
+import { until } from "../../support/within.ts";
+import { put, queueSuite, reserve, soon, spec, type SuiteOptions } from "../queue_suite.ts";
+import { DEADLINE_MS, queueOptions, SILENT_LOG } from "../support.ts";
 
 const server = usePostgres();
 
@@ -127,7 +127,7 @@ Deno.test("postgres queue: says when the database is gone, and goes on when it i
     const id = await put(client, spec("x"));
     await own.kill();
     await assert.rejects(Promise.resolve(client.put(spec("y"))), StorageUnavailableError);
-    assert.equal(queue.figures().commits!.commitFailures, 1);
+    assert.equal(queue.metrics().commits!.commitFailures, 1);
     assert.notEqual(queue.problem(), undefined);
     const pending = queue.connect().reserve(Infinity);
     await assert.rejects(Promise.resolve(pending), StorageUnavailableError);
