@@ -5,7 +5,7 @@ import { count, duration, flag, text } from "./values.ts";
 const DAY_MS = 86_400_000;
 
 /** The keys of TLS: files in PEM. With `client_ca` clients need a certificate that it has signed. */
-export const TLS_KEYS = { cert: text(), key: text(), client_ca: v.optional(text()) };
+export const TLS_KEYS = { cert: text(), key: text(), client_ca: v.optional(text()) } as const;
 
 /** The keys that the section of every service has, to be spread into its schema. */
 export const SERVICE_KEYS = {
@@ -18,7 +18,7 @@ export const SERVICE_KEYS = {
   request_timeout: v.optional(duration({ min: 10, max: DAY_MS, off: true }), "2m"),
   /** Allows other machines to connect without a token. */
   insecure: v.optional(flag(), false),
-};
+} as const;
 
 /** What {@linkcode TLS_KEYS} come to. */
 export interface TlsKeys {

@@ -8,6 +8,7 @@
 /** A whole number of 64 bits; a `bigint` only where a `number` would not be exact. */
 export type Int64 = number | bigint;
 
+/** The range of a signed 64-bit integer. */
 export const MAX_INT64 = 2n ** 63n - 1n;
 export const MIN_INT64 = -(2n ** 63n);
 

@@ -10,7 +10,7 @@ export const LOGIN_REPLIES = {
   wrong: encoder.encode("ERR wrong token\n"),
   blocked: encoder.encode("ERR too many failures, come back later\n"),
   missing: encoder.encode("ERR AUTH token expected first\n"),
-};
+} as const;
 
 const LOGIN_WORD = encoder.encode("AUTH ");
 

@@ -4,4 +4,4 @@ const encoder = new TextEncoder();
 export const LINE_REPLIES = {
   fullReply: encoder.encode("ERR server full\n"),
   timeoutReply: encoder.encode("ERR request timeout\n"),
-};
+} as const;

@@ -15,7 +15,7 @@ export function selfSigned(name: "shared" | "expired" | "authority" | "elsewhere
 export const CLIENT_CA = {
   clients: new URL("clients.crt", FOLDER).pathname,
   impostor: new URL("impostor.crt", FOLDER).pathname,
-};
+} as const;
 
 /**
  * A certificate of a client and its key. `clients` has signed that of `client`, and that of

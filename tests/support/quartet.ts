@@ -2,7 +2,12 @@
 export const ROOT = new URL("../../", import.meta.url).pathname;
 
 /** What the task `start` allows. */
-export const PERMISSIONS = ["--allow-net", "--allow-read", "--allow-write", "--allow-env"];
+export const PERMISSIONS: readonly string[] = [
+  "--allow-net",
+  "--allow-read",
+  "--allow-write",
+  "--allow-env",
+];
 
 /**
  * The words that run quartet with Deno, before its own.

@@ -50,6 +50,7 @@ export interface TimeForm {
   relative: boolean;
 }
 
+/** The forms of EX, PX, EXAT and PXAT. */
 export const IN_SECONDS: TimeForm = { unitMs: 1000, relative: true };
 export const IN_MILLISECONDS: TimeForm = { unitMs: 1, relative: true };
 export const AT_SECONDS: TimeForm = { unitMs: 1000, relative: false };

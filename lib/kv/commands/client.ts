@@ -222,6 +222,7 @@ const SUBCOMMANDS: readonly Command[] = [
   subcommand("no-touch", 3, "Does nothing: no time of access is kept.", onOff),
 ];
 
+/** CLIENT and its subcommands. */
 export const CLIENT_COMMANDS: readonly Command[] = [{
   name: "client",
   arity: -2,

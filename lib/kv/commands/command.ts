@@ -111,6 +111,7 @@ export interface Command {
   readonly subcommands?: readonly Command[];
 }
 
+/** Positions of the keys: the first argument, the first two, all, or every second one. */
 export const ONE_KEY: KeyPositions = { first: 1, last: 1, step: 1 };
 export const TWO_KEYS: KeyPositions = { first: 1, last: 2, step: 1 };
 export const ALL_KEYS: KeyPositions = { first: 1, last: -1, step: 1 };

@@ -142,6 +142,7 @@ function hello(request: Request, session: Session): Reply {
 
 const flags = ["noscript", "loading", "stale", "fast", "no_auth"];
 
+/** Commands about the connection: HELLO, AUTH, SELECT and the like. */
 export const CONNECTION_COMMANDS: readonly Command[] = [
   {
     name: "ping",

@@ -87,6 +87,7 @@ function incrbyfloat(request: Request, { db }: CommandContext): KeyWork {
 
 const flags = ["write", "denyoom", "fast"];
 
+/** INCR and its variants. */
 export const COUNTER_COMMANDS: readonly Command[] = [
   {
     name: "incr",

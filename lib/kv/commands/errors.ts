@@ -6,6 +6,7 @@
 
 import { CommandError } from "../resp/reply.ts";
 
+/** Errors that more than one command replies with. */
 export const SYNTAX_ERROR = new CommandError("ERR syntax error");
 export const NOT_AN_INTEGER = new CommandError("ERR value is not an integer or out of range");
 export const NOT_A_FLOAT = new CommandError("ERR value is not a valid float");

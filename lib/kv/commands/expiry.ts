@@ -126,6 +126,7 @@ function remainingCommand(name: string, form: TimeForm, since: string, summary: 
   return { name, arity: 2, flags, keys: ONE_KEY, group, summary, since, action };
 }
 
+/** EXPIRE, TTL and their variants. */
 export const EXPIRY_COMMANDS: readonly Command[] = [
   expireCommand("expire", IN_SECONDS, "1.0.0", "Lets a key expire in some seconds."),
   expireCommand("pexpire", IN_MILLISECONDS, "2.6.0", "Lets a key expire in some milliseconds."),

@@ -128,6 +128,7 @@ const flags = ["loading", "stale"];
 
 const subcommand = subcommandsOf({ flags, group, since: "2.8.13" });
 
+/** COMMAND and its subcommands. */
 export const INTROSPECTION_COMMANDS: readonly Command[] = [{
   name: "command",
   arity: -1,

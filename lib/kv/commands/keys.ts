@@ -180,6 +180,7 @@ const READ_FAST = ["readonly", "fast"];
 const WRITE = ["write"];
 const OBJECT_KEY = { first: 2, last: 2, step: 1 };
 
+/** Commands on keys, whatever their values, and on whole databases. */
 export const KEY_COMMANDS: readonly Command[] = [
   {
     name: "del",

@@ -127,6 +127,7 @@ function lcs(request: Request, { db }: CommandContext): KeyWork {
 const READ = ["readonly"];
 const WRITE = ["write", "denyoom"];
 
+/** Commands on a part of a value, and LCS. */
 export const RANGE_COMMANDS: readonly Command[] = [
   {
     name: "append",

@@ -104,6 +104,7 @@ function scan(request: Request, { db, cursors }: CommandContext) {
   };
 }
 
+/** KEYS and SCAN. */
 export const SCAN_COMMANDS: readonly Command[] = [
   {
     name: "keys",

@@ -70,6 +70,7 @@ const flags = ["noscript", "loading", "stale"];
 
 const subcommand = subcommandsOf({ flags, group, since: "2.0.0" });
 
+/** Commands about the server: INFO, CONFIG, TIME and the like. */
 export const SERVER_COMMANDS: readonly Command[] = [
   {
     name: "time",

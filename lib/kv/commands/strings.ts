@@ -224,6 +224,7 @@ const WRITE = ["write", "denyoom"];
 const WRITE_FAST = ["write", "denyoom", "fast"];
 const READ_FAST = ["readonly", "fast"];
 
+/** Commands that read and write whole values: GET, SET and their variants. */
 export const STRING_COMMANDS: readonly Command[] = [
   {
     name: "get",

@@ -47,6 +47,7 @@ function unwatch(_request: Request, { transaction }: Session): Reply {
 
 const flags = ["noscript", "loading", "stale", "fast"];
 
+/** MULTI, EXEC, DISCARD, WATCH and UNWATCH. */
 export const TRANSACTION_COMMANDS: readonly Command[] = [
   {
     name: "multi",

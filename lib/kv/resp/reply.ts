@@ -47,6 +47,7 @@ export type Reply =
   | typeof NULL_ARRAY
   | typeof NO_REPLY;
 
+/** Status replies that many commands share. */
 export const OK = new SimpleString("OK");
 export const PONG = new SimpleString("PONG");
 export const QUEUED = new SimpleString("QUEUED");

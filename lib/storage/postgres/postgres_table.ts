@@ -41,7 +41,7 @@ import {
 const MAX_TRIES = 5;
 
 /** The states of errors after which a transaction has only to be tried again. */
-const CONFLICTS = new Set(["40001", "40P01"]);
+const CONFLICTS: ReadonlySet<string> = new Set(["40001", "40P01"]);
 
 /** How long a statement on whole spaces may take. */
 const SPACES_STATEMENT_TIMEOUT_MS = 60_000;

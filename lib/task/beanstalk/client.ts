@@ -15,7 +15,7 @@ export class ConnectionLostError extends Error {
 }
 
 /** Replies whose last word is the length of a body. */
-const WITH_BODY = new Set(["RESERVED", "FOUND", "OK", "RESULT"]);
+const WITH_BODY: ReadonlySet<string> = new Set(["RESERVED", "FOUND", "OK", "RESULT"]);
 
 /** The longest line of a server that is believed. */
 const MAX_LINE_BYTES = 64 * 1024;

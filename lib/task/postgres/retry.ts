@@ -2,7 +2,7 @@
 const MAX_TRIES = 5;
 
 /** The states of errors after which a transaction has only to be tried again. */
-const CONFLICTS = new Set(["40001", "40P01"]);
+const CONFLICTS: ReadonlySet<string> = new Set(["40001", "40P01"]);
 
 /** Does something again that the server has broken off, and so certainly not done. */
 export async function retry<T>(run: () => Promise<T>): Promise<T> {

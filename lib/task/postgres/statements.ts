@@ -170,14 +170,14 @@ export const FORGET = `
   )`;
 
 /** The jobs of a tube in a state, the first of them. */
-export const FIRST_IN_STATE: Record<"ready" | "delayed" | "buried", string> = {
+export const FIRST_IN_STATE: Readonly<Record<"ready" | "delayed" | "buried", string>> = {
   ready: firstInState("state = 0", "priority, id"),
   delayed: firstInState("state = 2", "due_at, id"),
   buried: firstInState("state = 3", "due_at, id"),
 };
 
 /** Locks jobs of a tube ($1) to be kicked, so many ($2). */
-export const KICKABLE: Record<"buried" | "delayed", string> = {
+export const KICKABLE: Readonly<Record<"buried" | "delayed", string>> = {
   buried: kickable("state = 3"),
   delayed: kickable("state = 2"),
 };
