@@ -7,6 +7,7 @@
  */
 
 import postgres from "postgres";
+import { StatementQueue } from "../support/statement_queue.ts";
 
 const [port, url] = Deno.args;
 const sql = postgres(url!, { max: 1, onnotice: () => {} });
@@ -15,26 +16,19 @@ await sql`CREATE TABLE IF NOT EXISTS pairs (key bytea PRIMARY KEY, value bytea N
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Resolves when the last one who wanted the database is done with it. */
-let lastTurn: Promise<unknown> = Promise.resolve();
-
-function withDatabase<T>(work: () => Promise<T>): Promise<T> {
-  const turn = lastTurn.then(work);
-  lastTurn = turn.catch(() => {});
-  return turn;
-}
+const queue = new StatementQueue();
 
 async function answer(line: string): Promise<string> {
   const [command, key = "", ...words] = line.split(" ");
   if (command === "PUT") {
     const value = encoder.encode(words.join(" "));
-    await withDatabase(async () => {
+    await queue.run(async () => {
       await sql`INSERT INTO pairs VALUES (${encoder.encode(key)}, ${value})
         ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
     });
     return "OK\n";
   }
-  const rows = await withDatabase(async () =>
+  const rows = await queue.run(async () =>
     await sql`SELECT value FROM pairs WHERE key = ${encoder.encode(key)}`
   );
   return rows.length === 0 ? "NOT_FOUND\n" : `VALUE ${decoder.decode(rows[0]!.value)}\n`;

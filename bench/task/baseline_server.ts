@@ -6,6 +6,7 @@
  */
 
 import postgres from "postgres";
+import { StatementQueue } from "../support/statement_queue.ts";
 import { valueBytes } from "../../lib/storage/value.ts";
 import { Buffer } from "node:buffer";
 import type { Command } from "../../lib/task/beanstalk/command.ts";
@@ -20,25 +21,18 @@ await sql`CREATE TABLE jobs (
   id bigserial PRIMARY KEY, tube text, state int, priority bigint, due_at timestamptz, body bytea)`;
 await sql`CREATE INDEX jobs_ready ON jobs (tube, priority, id) WHERE state = 0`;
 
-let last: Promise<unknown> = Promise.resolve();
-
-/** Runs one statement when all before it are done. */
-function alone<T>(run: () => Promise<T>): Promise<T> {
-  const result = last.then(run);
-  last = result.catch(() => {});
-  return result;
-}
+const queue = new StatementQueue();
 
 async function answer(command: Command, replies: ReplyBuffer): Promise<void> {
   if (command.kind === "put") {
     const { priority, body } = command.spec;
-    const [row] = await alone(async () =>
+    const [row] = await queue.run(async () =>
       await sql`INSERT INTO jobs (tube, state, priority, body)
         VALUES ('default', 0, ${priority}, ${Buffer.from(valueBytes(body))}) RETURNING id`
     );
     replies.line(`INSERTED ${row!.id}`);
   } else if (command.kind === "reserve") {
-    const [row] = await alone(async () =>
+    const [row] = await queue.run(async () =>
       await sql`UPDATE jobs SET state = 1, due_at = now() + interval '2 minutes' WHERE id = (
           SELECT id FROM jobs WHERE tube = 'default' AND state = 0 ORDER BY priority, id
           LIMIT 1 FOR UPDATE SKIP LOCKED)
@@ -47,7 +41,7 @@ async function answer(command: Command, replies: ReplyBuffer): Promise<void> {
     replies.body("RESERVED", Number(row!.id), row!.body);
   } else if (command.kind === "delete") {
     const { id } = command;
-    const { count } = await alone(async () => await sql`DELETE FROM jobs WHERE id = ${id}`);
+    const { count } = await queue.run(async () => await sql`DELETE FROM jobs WHERE id = ${id}`);
     replies.word(count === 1 ? "DELETED" : "NOT_FOUND");
   } else {
     replies.word("UNKNOWN_COMMAND");
