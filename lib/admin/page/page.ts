@@ -1,0 +1,63 @@
+/// <reference lib="dom" />
+import { ChartsView } from "./charts_view.ts";
+import { ConsoleView } from "./console_view.ts";
+import type { DaemonJson } from "./daemon_json.ts";
+import { byId } from "./dom.ts";
+import { Interval } from "./figures.ts";
+import { formatTime } from "./format.ts";
+import { HeaderView } from "./header_view.ts";
+import { LogView } from "./log_view.ts";
+import { MeshView } from "./mesh_view.ts";
+import { Notices } from "./notices.ts";
+import { ServicesView } from "./services_view.ts";
+import { TubesView } from "./tubes_view.ts";
+
+/** All views of the page, fed with one answer of the daemon after another. */
+export class Page {
+  readonly #notices = new Notices(byId("notice"));
+  readonly #header = new HeaderView();
+  readonly #services = new ServicesView(this.#notices);
+  readonly #charts = new ChartsView(byId("charts"));
+  readonly #tubes = new TubesView(this.#notices);
+  readonly #mesh = new MeshView();
+  readonly #console = new ConsoleView(this.#notices);
+  readonly #log = new LogView();
+  #last: DaemonJson | undefined;
+  #logPosition = 0;
+  #lostSinceMs: number | undefined;
+
+  /** The position in the daemon's log after the last line shown. */
+  get logPosition(): number {
+    return this.#logPosition;
+  }
+
+  /** Shows the state of the daemon in all views. */
+  show(daemon: DaemonJson): void {
+    const last = this.#last;
+    const restarted = last !== undefined && last.startedMs !== daemon.startedMs;
+    const interval = last === undefined || restarted ? undefined : new Interval(last, daemon);
+    if (restarted) {
+      this.#notices.say(`The daemon was restarted at ${formatTime(daemon.startedMs)}.`);
+    } else if (this.#lostSinceMs !== undefined) {
+      this.#notices.say("The daemon answers again.");
+    }
+    this.#lostSinceMs = undefined;
+    this.#last = daemon;
+    this.#header.update(daemon);
+    this.#services.update(daemon, interval);
+    this.#tubes.update(daemon);
+    this.#mesh.update(daemon);
+    this.#console.update(daemon);
+    if (interval !== undefined) this.#charts.add(Date.now(), interval);
+    // Log positions belong to one process: after a restart, the log is read from the beginning.
+    if (!restarted) this.#log.add(daemon.log.lines);
+    this.#logPosition = restarted ? 0 : daemon.log.position;
+  }
+
+  /** Shows that the daemon does not answer, since the first call in a row. */
+  showLost(): void {
+    this.#lostSinceMs ??= Date.now();
+    this.#header.lost(this.#lostSinceMs);
+    this.#charts.addGap(Date.now());
+  }
+}
