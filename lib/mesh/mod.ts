@@ -1,6 +1,6 @@
 /**
- * The mesh service: daemons that sort a data set together. People talk to it in lines, peers in
- * frames, on one port; the first word of a connection tells them apart.
+ * The mesh service: daemons that sort a data set together. Clients send commands in lines, peers
+ * send frames, and both use one port; the first word of a connection tells them apart.
  *
  * @module
  */
@@ -19,11 +19,13 @@ import type { RunningService, Service, ServiceContext } from "../service.ts";
 import { workerSources } from "../worker.ts";
 import { type MeshConfig, meshConfigSchema } from "./config.ts";
 import { HELP_LINES, MAX_COMMAND_BYTES, parseCommand, statusLines } from "./node/console.ts";
-import { ConsoleFigures } from "./node/console_figures.ts";
+import { ConsoleMetrics } from "./node/console_metrics.ts";
+import { Coordinator } from "./node/coordinator.ts";
 import { admitPeer } from "./link/admit_peer.ts";
 import { isTlsHandshake, readFirstLine, withUnread } from "./link/first_line.ts";
 import { HELLO, MAX_HELLO_BYTES } from "./link/hello.ts";
-import { MeshNode } from "./node/mesh_node.ts";
+import { Member } from "./node/member.ts";
+import type { MeshNode } from "./node/mesh_node.ts";
 import { readTrust } from "./link/peer_tls.ts";
 import { demandProof } from "./link/proof.ts";
 import { workersBesideOthers } from "./sort/sort_pool.ts";
@@ -33,12 +35,12 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const NEWLINE = 0x0a;
 const SNIFFED_BYTES = Math.max(HELLO.PEER.length, HELLO.CONTROL.length);
-/** Answers are written together up to about so many characters: few bytes can ask for very many. */
+/** Replies are batched up to about this size: a few bytes of commands can ask for megabytes. */
 const JOINED_REPLY_CHARACTERS = 64 * 1024;
-/** Ends an answer of several lines. */
+/** Ends a reply of several lines. */
 const END_LINE = "END";
 
-/** The mesh service, as the table of services lists it. */
+/** The entry of mesh in the table of services. */
 export const mesh: Service<MeshConfig> = {
   name: "mesh",
   schema: meshConfigSchema,
@@ -68,11 +70,11 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
     log,
     handle: async (connection) => {
       using login = beginLogin(connection, context);
-      await serve(connection, login, { node, said });
+      await serve(connection, login, { node, consoleMetrics });
     },
   });
-  const said = new ConsoleFigures();
-  const node = new MeshNode({
+  const consoleMetrics = new ConsoleMetrics();
+  const options = {
     node: config.node,
     addresses: config.nodes,
     directory,
@@ -86,7 +88,8 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
     secret: context.guard,
     trust: () => trust,
     log,
-  });
+  };
+  const node = config.node === 0 ? new Coordinator(options) : new Member(options);
   return {
     addresses: [listener.address],
     problems: () => node.problems(),
@@ -97,7 +100,7 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
     },
     metrics: () => [
       ...connectionMetrics("mesh", listener.stats()),
-      ...said.metrics(),
+      ...consoleMetrics.metrics(),
       ...node.metrics(),
     ],
     status: () => node.status,
@@ -108,30 +111,30 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
   };
 }
 
-/** What connections are served with. */
-interface Side {
+/** What every connection is served with. */
+interface Shared {
   node: MeshNode;
-  said: ConsoleFigures;
+  consoleMetrics: ConsoleMetrics;
 }
 
 async function serve(
   connection: Connection,
   login: Login | undefined,
-  { node, said }: Side,
+  { node, consoleMetrics }: Shared,
 ): Promise<void> {
   const buffer = new ReadBuffer({ maxBytes: MAX_HELLO_BYTES });
   while (buffer.end - buffer.start < SNIFFED_BYTES && !unread(buffer).includes(NEWLINE)) {
     if (!await buffer.fill(connection)) break;
   }
-  const beginning = decoder.decode(unread(buffer));
-  const isPeer = beginning.startsWith(HELLO.PEER);
-  if (!isPeer && !beginning.startsWith(HELLO.CONTROL) && !isTlsHandshake(buffer)) {
+  const opening = decoder.decode(unread(buffer));
+  const isPeer = opening.startsWith(HELLO.PEER);
+  if (!isPeer && !opening.startsWith(HELLO.CONTROL) && !isTlsHandshake(buffer)) {
     const reader = new LineReader(connection, {
       maxLineBytes: MAX_COMMAND_BYTES,
       unread: unread(buffer),
     });
     if (login !== undefined && !await loginByLine(connection, reader, login)) return;
-    return await serveConsole(connection, reader, { node, said });
+    return await serveConsole(connection, reader, { node, consoleMetrics });
   }
   const first = await readFirstLine(connection, buffer);
   if (!first || !await demandProof(connection, first, login)) return;
@@ -147,7 +150,7 @@ function unread({ bytes, start, end }: ReadBuffer): Uint8Array {
 async function serveConsole(
   connection: Connection,
   reader: LineReader,
-  side: Side,
+  shared: Shared,
 ): Promise<void> {
   for (;;) {
     const lines = await reader.read();
@@ -158,7 +161,7 @@ async function serveConsole(
       const line = lines.isTooLong(i) ? undefined : decoder.decode(lines.line(i));
       if (line?.trim() === "") continue;
       quit = /^\s*quit\s*$/i.test(line ?? "");
-      for (const reply of await answer(line, side)) replies += `${reply}\n`;
+      for (const reply of await answer(line, shared)) replies += `${reply}\n`;
       if (replies.length < JOINED_REPLY_CHARACTERS) continue;
       await connection.write(encoder.encode(replies));
       replies = "";
@@ -168,29 +171,34 @@ async function serveConsole(
   }
 }
 
-async function answer(line: string | undefined, { node, said }: Side): Promise<string[]> {
+async function answer(
+  line: string | undefined,
+  { node, consoleMetrics }: Shared,
+): Promise<string[]> {
   if (line === undefined) {
-    said.mistake();
+    consoleMetrics.mistake();
     return [`ERR line too long (limit ${MAX_COMMAND_BYTES} bytes)`];
   }
   try {
     const command = parseCommand(line);
-    said.command(command.word);
+    consoleMetrics.command(command.word);
     switch (command.word) {
       case "STATUS":
         return [...statusLines(node.status), END_LINE];
       case "NODES":
-        return [...await node.command(command), END_LINE];
+        return [...node.nodeLines(), END_LINE];
+      case "SORT":
+        return [await node.submit(command)];
+      case "CANCEL":
+        return [await node.cancel(command.job)];
       case "HELP":
         return [...HELP_LINES, END_LINE];
       case "QUIT":
         return ["OK"];
-      default:
-        return await node.command(command);
     }
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    said.mistake();
+    consoleMetrics.mistake();
     return [`ERR ${error.message}`];
   }
 }

@@ -3,19 +3,22 @@ import { LineReader } from "../../net/line_reader.ts";
 import type { MeshStatus } from "./console.ts";
 import { type ControlMessage, parseControlMessage } from "./control_message.ts";
 
-/** The longest message: the status of all jobs and nodes. */
+/** The longest message; the status of all jobs and nodes is the one that gets long. */
 export const MAX_MESSAGE_BYTES = 1024 * 1024;
-/** So much may wait to be sent to a node before it is taken for stalled. */
+/** A node with this much unsent data is considered stalled, and its link is closed. */
 const MAX_UNSENT_BYTES = 4 * MAX_MESSAGE_BYTES;
 const PINGS_PER_STALL = 4;
-/** A status that is told has about so many bytes at most. */
+/** Limit for the jobs in a status message; leaves room for the list of nodes. */
 const MAX_STATUS_BYTES = MAX_MESSAGE_BYTES - 4096;
+
+/** How long a node that shuts down waits for the others to take its last messages. */
+const FLUSH_TIMEOUT_MS = 1000;
 
 const encoder = new TextEncoder();
 
 /**
- * What of a status fits into a message: of the jobs that wait, those at the back of the queue are
- * left out if it does not. Those that are over are few.
+ * Cuts a status down to what fits in a message, by leaving out jobs from the back of the queue.
+ * Only waiting jobs can be that many: the number of finished ones is bounded.
  */
 export function statusToTell({ jobs, up }: MeshStatus): MeshStatus {
   const sizes = jobs.map((job) => encoder.encode(JSON.stringify(job)).length + 1);
@@ -26,7 +29,15 @@ export function statusToTell({ jobs, up }: MeshStatus): MeshStatus {
   return { jobs: told, up };
 }
 
-/** A connection between node 0 and another node, on which jobs are arranged. */
+/** Waits until all messages of these links are written, but at most for a second. */
+export async function flushLinks(links: Iterable<ControlLink>): Promise<void> {
+  const { promise: timeout, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, FLUSH_TIMEOUT_MS);
+  await Promise.race([Promise.all([...links].map((link) => link.flushed())), timeout]);
+  clearTimeout(timer);
+}
+
+/** The connection between node 0 and a member that carries jobs, their progress and their ends. */
 export class ControlLink {
   readonly node: number;
   readonly #connection: Connection;
@@ -36,7 +47,7 @@ export class ControlLink {
   #unsentBytes = 0;
   #heardMs = performance.now();
 
-  /** @param input Where to read from: the connection, or what was read from it already. */
+  /** @param input The connection, preceded by what was read from it already. */
   constructor(
     { node, connection, input, stallTimeoutMs }: {
       node: number;
@@ -51,7 +62,7 @@ export class ControlLink {
     this.#stallTimeoutMs = stallTimeoutMs;
   }
 
-  /** Sends a message; what cannot be sent is lost with the link. */
+  /** Queues a message. If it cannot be sent, it is lost together with the link. */
   send(message: ControlMessage): void {
     const bytes = encoder.encode(`${JSON.stringify(message)}\n`);
     this.#unsentBytes += bytes.length;
@@ -64,15 +75,15 @@ export class ControlLink {
     );
   }
 
-  /** Resolves when all that was sent has been taken, or the link is gone. */
+  /** Resolves when all queued messages are written, or the link is closed. */
   flushed(): Promise<void> {
     return this.#sent;
   }
 
   /**
-   * Takes messages until the link ends.
+   * Hands incoming messages to `take` until the link ends, and pings the other side.
    *
-   * @throws {SyntaxError} If something else comes, which ends it.
+   * @throws {SyntaxError} If the other side sends anything else; this ends the link.
    */
   async listen(take: (message: ControlMessage) => void): Promise<void> {
     const everyMs = this.#stallTimeoutMs / PINGS_PER_STALL;
@@ -99,7 +110,7 @@ export class ControlLink {
     }
   }
 
-  /** Ends the link. */
+  /** Closes the connection. */
   close(): void {
     this.#connection.close();
   }

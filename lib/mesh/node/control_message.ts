@@ -1,6 +1,6 @@
 /**
- * What node 0 and the others say to each other about jobs, a JSON object a line. What comes is
- * checked: who speaks on a control link need not be a node.
+ * The messages of a control link, one JSON object per line. Everything received is validated: the
+ * other end of a control link need not be a node.
  *
  * @module
  */
@@ -11,9 +11,9 @@ import { isRecordFormat, type RecordFormat } from "../records/record_format.ts";
 import { PHASES } from "../job/sort_progress.ts";
 import { MAX_NODES } from "../sort/splitters.ts";
 
-/** A job as node 0 hands it out. */
+/** A job as node 0 hands it out to all nodes. */
 export interface JobOrder {
-  /** Unlike that of any other job of any daemon. */
+  /** Unique among the jobs of all daemons. */
   key: string;
   id: number;
   input: string;
@@ -21,7 +21,15 @@ export interface JobOrder {
   format: RecordFormat;
 }
 
-/** What is said on a control link. */
+/** How a job ended on one node. */
+export interface JobEnd {
+  /** Records in the output of that node. */
+  records: number;
+  /** Why it failed; absent if it did not. */
+  failure?: string;
+}
+
+/** A message of a control link. */
 export type ControlMessage =
   /** From node 0. */
   | { kind: "start"; order: JobOrder }
@@ -32,11 +40,11 @@ export type ControlMessage =
   | { kind: "submit"; request: number; input: string; output: string; format: RecordFormat }
   | { kind: "cancel"; request: number; job?: number }
   | { kind: "progress"; key: string; progress: NodeProgress }
-  | { kind: "ended"; key: string; records: number; failure?: string }
-  /** From both, as a sign of life. */
+  | { kind: "ended"; key: string } & JobEnd
+  /** From both sides, as a sign of life. */
   | { kind: "ping" };
 
-/** A whole number that is exact. */
+/** A non-negative integer that a double represents exactly. */
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const nodeNumber = v.pipe(count, v.maxValue(MAX_NODES - 1));
 const format = v.custom<RecordFormat>(isRecordFormat);
@@ -81,9 +89,9 @@ const messageSchema: v.GenericSchema<unknown, ControlMessage> = v.variant("kind"
 ]);
 
 /**
- * Reads a message.
+ * Parses and validates a message. Unknown fields are dropped.
  *
- * @throws {SyntaxError} If it is none.
+ * @throws {SyntaxError} If it is not a message.
  */
 export function parseControlMessage(text: string): ControlMessage {
   const { success, output, issues } = v.safeParse(messageSchema, JSON.parse(text));

@@ -1,21 +1,21 @@
 import type { Metric } from "../../metrics.ts";
 
-/** What people have said to a mesh node. */
-export class ConsoleFigures {
+/** Counts the commands of clients. */
+export class ConsoleMetrics {
   readonly #commands = new Map<string, number>();
   #mistakes = 0;
 
-  /** Counts a command, by its word. */
+  /** Counts a command by its word. */
   command(word: string): void {
     this.#commands.set(word, (this.#commands.get(word) ?? 0) + 1);
   }
 
-  /** Counts a line that was no command. */
+  /** Counts a line that is not a command. */
   mistake(): void {
     this.#mistakes++;
   }
 
-  /** The figures. */
+  /** The metrics. */
   metrics(): Metric[] {
     return [
       {

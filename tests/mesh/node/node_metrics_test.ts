@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { MeshFigures } from "../../../lib/mesh/node/figures.ts";
+import { NodeMetrics } from "../../../lib/mesh/node/node_metrics.ts";
 import type { SortSummary } from "../../../lib/mesh/job/sort_job.ts";
 import type { Distribution, Figures } from "../../../lib/metrics.ts";
 
@@ -13,12 +13,12 @@ const SUMMARY: SortSummary = {
   peers: [{ node: 1, sentBytes: 300, receivedBytes: 500 }],
 };
 
-Deno.test("MeshFigures: what is counted of jobs, and how long their phases took", () => {
-  const figures = new MeshFigures();
-  figures.succeeded(SUMMARY, 0.2);
-  figures.succeeded(SUMMARY, 4);
-  figures.failed();
-  const metrics = new Map(figures.metrics(undefined).map((metric) => [metric.name, metric]));
+Deno.test("NodeMetrics: counts jobs and bytes, and records how long each phase took", () => {
+  const counted = new NodeMetrics();
+  counted.succeeded(SUMMARY, 0.2);
+  counted.succeeded(SUMMARY, 4);
+  counted.failed();
+  const metrics = new Map(counted.metrics(undefined).map((metric) => [metric.name, metric]));
   const values = (name: string) => (metrics.get(name) as Figures).samples.map(({ value }) => value);
   assert.deepEqual(values("mesh_jobs_total"), [2, 1]);
   assert.deepEqual(values("mesh_bytes_total"), [600, 1000]);
@@ -32,13 +32,13 @@ Deno.test("MeshFigures: what is counted of jobs, and how long their phases took"
     [{ phase: "sort" }, 2, 0.6],
     [{ phase: "commit" }, 2, 20_000],
   ]);
-  // Beyond the last bound there is a bucket of its own.
+  // Values above the last bound have a bucket of their own.
   assert.equal(samples.at(-1)!.histogram.counts.at(-1), 2);
 });
 
-Deno.test("MeshFigures: while a job runs, its phase is shown", () => {
+Deno.test("NodeMetrics: shows the phase of the running job", () => {
   const counts = { doneBytes: 3, totalBytes: 7, records: 5, sentBytes: 0, receivedBytes: 0 };
-  const metrics = new MeshFigures().metrics({ node: 0, phase: "sort", ...counts });
+  const metrics = new NodeMetrics().metrics({ node: 0, phase: "sort", ...counts });
   const { samples } = metrics.find(({ name }) => name === "mesh_phase") as Figures;
   assert.deepEqual(samples.filter(({ value }) => value === 1).map(({ labels }) => labels), [
     { phase: "sort" },

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { delay } from "@std/async/delay";
 import { createLog } from "../../../lib/log.ts";
 import { HELLO, MESH_VERSION } from "../../../lib/mesh/link/hello.ts";
-import { MeshNode } from "../../../lib/mesh/node/mesh_node.ts";
+import { Coordinator } from "../../../lib/mesh/node/coordinator.ts";
+import { Member } from "../../../lib/mesh/node/member.ts";
 import { DEFAULT_RECORD_FORMAT } from "../../../lib/mesh/records/record_format.ts";
 import { parseAddress } from "../../../lib/net/address.ts";
 import { Connection } from "../../../lib/net/connection.ts";
@@ -11,7 +12,7 @@ import { pipe, type Socket } from "../../../lib/net/pipe.ts";
 import { within } from "../../support/within.ts";
 import { generated } from "../support/nodes.ts";
 
-/** A socket that takes its time over what is written, as one over TLS does. */
+/** A socket whose writes take a while, as they do over TLS. */
 function slow(socket: Socket): Socket {
   return {
     ...socket,
@@ -22,17 +23,17 @@ function slow(socket: Socket): Socket {
   };
 }
 
-/** A node of two, or alone, on a directory with a file "in", and what it logs. */
-async function makeNode(node: number, addresses: string[]) {
+/** Options for a node whose directory holds a file "in", and the lines that it logs. */
+async function makeOptions(node: number, addresses: string[]) {
   const directory = await Deno.makeTempDir({ prefix: "quartet-mesh-" });
   await Deno.writeFile(`${directory}/in`, generated(1000));
   const log: string[] = [];
-  const meshNode = new MeshNode({
+  const options = {
     node,
     addresses: addresses.map(parseAddress),
     directory,
     spillDir: directory,
-    partition: "sample",
+    partition: "sample" as const,
     memoryBytes: 64 * 1024 * 1024,
     workers: 1,
     dialTimeoutMs: 10_000,
@@ -43,25 +44,21 @@ async function makeNode(node: number, addresses: string[]) {
       format: "text",
       sink: (lines) => void log.push(new TextDecoder().decode(lines)),
     }),
-  });
+  };
   const remove = () => Deno.remove(directory, { recursive: true });
-  return { meshNode, log, directory, [Symbol.asyncDispose]: remove };
+  return { options, log, directory, [Symbol.asyncDispose]: remove };
 }
 
-Deno.test("MeshNode.drain() waits for the job that runs, and starts none that waits", async () => {
-  await using made = await makeNode(0, []);
-  const { meshNode, log, directory } = made;
+Deno.test("Coordinator.drain() waits for the running job and starts no waiting one", async () => {
+  await using made = await makeOptions(0, []);
+  const { options, log, directory } = made;
+  const meshNode = new Coordinator(options);
   for (const output of ["first", "second", "third"]) {
-    const [reply] = await meshNode.command({
-      word: "SORT",
-      input: "in",
-      output,
-      format: DEFAULT_RECORD_FORMAT,
-    });
-    assert.match(reply!, /^OK/);
+    const reply = meshNode.submit({ input: "in", output, format: DEFAULT_RECORD_FORMAT });
+    assert.match(reply, /^OK/);
   }
   await meshNode.drain(new AbortController().signal);
-  // It would have begun by now.
+  // A second job would have started by now.
   await delay(50);
   assert.deepEqual(meshNode.status.jobs.map(({ state }) => state), ["done", "waiting", "waiting"]);
   assert.equal(log.join("").match(/Job started/g)?.length, 1);
@@ -69,9 +66,9 @@ Deno.test("MeshNode.drain() waits for the job that runs, and starts none that wa
   assert.deepEqual(names, ["first", "in"]);
 });
 
-Deno.test("MeshNode.drain() lets node 0 know how the last job has ended", async () => {
-  await using made = await makeNode(1, ["127.0.0.1:1", "127.0.0.1:2"]);
-  const { meshNode: node } = made;
+Deno.test("Member.drain() tells node 0 how the last job ended", async () => {
+  await using made = await makeOptions(1, ["127.0.0.1:1", "127.0.0.1:2"]);
+  const node = new Member(made.options);
   const [ours, theirs] = pipe();
   const called = new Connection(slow(theirs), 1, "node 0");
   const caller = new Connection(ours, 1, "node 1");
@@ -86,7 +83,7 @@ Deno.test("MeshNode.drain() lets node 0 know how the last job has ended", async 
     return bytes && new TextDecoder().decode(bytes);
   };
   assert.ok((await line())?.startsWith(HELLO.OK));
-  // A job that fails by itself, without node 0.
+  // This job fails on its own, without node 0.
   const names = { input: "../in", output: "out" };
   const order = { key: "k", id: 1, ...names, format: DEFAULT_RECORD_FORMAT };
   const start = JSON.stringify({ kind: "start", order });

@@ -3,14 +3,14 @@ import type { NodeProgress } from "./console.ts";
 import type { SortSummary } from "../job/sort_job.ts";
 import { PHASES } from "../job/sort_progress.ts";
 
-/** What a node does in a job: it connects to the others, and then come the phases of the sort. */
+/** The steps of a job on one node: it connects to the others, then the phases of the sort follow. */
 const STEPS = ["connect", ...PHASES] as const;
 
-/** Upper bounds of what a phase takes, in seconds: 10 ms to 2 h. */
+/** Histogram bounds for the duration of a phase, in seconds: 10 ms to 2 h. */
 const PHASE_BOUNDS_S = [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 600, 1800, 3600, 7200];
 
-/** What a mesh node has counted. */
-export class MeshFigures {
+/** Metrics of the jobs that a node took part in. */
+export class NodeMetrics {
   #done = 0;
   #failed = 0;
   #sentBytes = 0;
@@ -21,7 +21,7 @@ export class MeshFigures {
   ));
 
   /**
-   * A job is done.
+   * Counts a job that succeeded.
    *
    * @param connectSeconds How long it took until all nodes were connected.
    */
@@ -36,34 +36,38 @@ export class MeshFigures {
     for (const { labels, histogram } of this.#durations) histogram.observe(all[labels.phase]);
   }
 
-  /** A job has come to nothing. */
+  /** Counts a job that failed or was cancelled. */
   failed(): void {
     this.#failed++;
   }
 
   /**
-   * The figures.
+   * The metrics.
    *
-   * @param running How far this node is with the job that runs, if one does.
+   * @param running This node's progress in the running job, if there is one.
    */
   metrics(running: NodeProgress | undefined): Metric[] {
     return [
       {
         type: "gauge",
         name: "mesh_phase",
-        help: "1 for the phase in which this node is with the job that runs, 0 for the others.",
+        help: "1 for the current phase of this node in the running job, 0 for the others.",
         samples: STEPS.map((phase) => ({
           labels: { phase },
           value: Number(running?.phase === phase),
         })),
       },
-      gauge("mesh_phase_bytes", "Bytes that the phase has to go through.", running?.totalBytes),
-      gauge("mesh_phase_done_bytes", "Bytes that it has been through.", running?.doneBytes),
-      gauge("mesh_job_records", "Records of this node in the job that runs.", running?.records),
+      gauge("mesh_phase_bytes", "Bytes to process in the current phase.", running?.totalBytes),
+      gauge("mesh_phase_done_bytes", "Bytes already processed in it.", running?.doneBytes),
+      gauge(
+        "mesh_job_records",
+        "Records that this node has read in the running job.",
+        running?.records,
+      ),
       {
         type: "counter",
         name: "mesh_jobs_total",
-        help: "Jobs that this node has taken part in.",
+        help: "Jobs that this node took part in, by result.",
         samples: [
           { labels: { result: "done" }, value: this.#done },
           { labels: { result: "failed" }, value: this.#failed },
@@ -72,13 +76,13 @@ export class MeshFigures {
       {
         type: "histogram",
         name: "mesh_phase_duration_seconds",
-        help: "How long the phases of jobs took that were done.",
+        help: "Duration of each phase of the jobs that succeeded.",
         samples: this.#durations,
       },
       {
         type: "counter",
         name: "mesh_bytes_total",
-        help: "Bytes sent to and received from peers by jobs that were done.",
+        help: "Bytes exchanged with peers by the jobs that succeeded.",
         samples: [
           { labels: { direction: "sent" }, value: this.#sentBytes },
           { labels: { direction: "received" }, value: this.#receivedBytes },
@@ -86,7 +90,7 @@ export class MeshFigures {
       },
       gauge(
         "mesh_partition_records",
-        "Records of this node's last output.",
+        "Records in the last output of this node.",
         this.#partitionRecords,
       ),
     ];

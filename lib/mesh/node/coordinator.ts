@@ -1,0 +1,210 @@
+import { delay } from "@std/async/delay";
+import type { Metric } from "../../metrics.ts";
+import type { Connection } from "../../net/connection.ts";
+import { callNode, nodeName } from "../link/call.ts";
+import { withUnread } from "../link/first_line.ts";
+import { HELLO, type Hello } from "../link/hello.ts";
+import type { Meeting } from "../link/meeting.ts";
+import type { MeshStatus } from "./console.ts";
+import { checkControlAnswer, controlHello, controlRefusal } from "./control_hello.ts";
+import { ControlLink, flushLinks, statusToTell } from "./control_link.ts";
+import type { ControlMessage, JobOrder } from "./control_message.ts";
+import { JobQueue } from "./job_queue.ts";
+import { LocalJobs, PROGRESS_INTERVAL_MS } from "./local_jobs.ts";
+import {
+  formatNodes,
+  type JobFiles,
+  type MeshNode,
+  type MeshNodeOptions,
+  nodeCount,
+} from "./mesh_node.ts";
+
+/** The pause before a lost node is dialled again. */
+const REDIAL_INTERVAL_MS = 1000;
+/** How long one attempt to dial may take. */
+const DIAL_TIMEOUT_MS = 5000;
+
+/**
+ * Node 0: keeps the queue, dials every member and keeps a control link to it, hands out jobs and
+ * collects their ends. A mesh of one consists of a coordinator without members.
+ */
+export class Coordinator implements MeshNode {
+  readonly #options: MeshNodeOptions;
+  readonly #queue: JobQueue;
+  readonly #jobs: LocalJobs;
+  /** The control links, by member. */
+  readonly #links = new Map<number, ControlLink>();
+  /** Why a member cannot be reached, by member. */
+  readonly #dialErrors = new Map<number, string>();
+  readonly #dialling: Promise<void>[] = [];
+  readonly #closing = new AbortController();
+  #statusTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(options: MeshNodeOptions) {
+    this.#options = options;
+    const nodes = nodeCount(options.addresses);
+    this.#queue = new JobQueue({
+      nodes,
+      maxWaiting: options.maxQueue,
+      start: (order) => this.#startEverywhere(order),
+      stop: (key, reason) => this.#stopEverywhere(key, reason),
+      onChange: () => this.#tellStatusSoon(),
+    });
+    this.#jobs = new LocalJobs({
+      runner: options,
+      log: options.log,
+      onProgress: (key, progress) => this.#queue.progress(key, progress),
+      // Deferred: the queue may be in the middle of starting this very job.
+      onEnd: (key, end) => queueMicrotask(() => this.#queue.ended(key, 0, end)),
+    });
+    for (let node = 1; node < nodes; node++) this.#dialling.push(this.#keepLink(node));
+  }
+
+  get status(): MeshStatus {
+    return { jobs: this.#queue.status(), up: [0, ...this.#links.keys()].sort((a, b) => a - b) };
+  }
+
+  metrics(): Metric[] {
+    return this.#jobs.metrics();
+  }
+
+  problems(): string[] {
+    const { addresses } = this.#options;
+    const members = addresses.map((_, node) => node).slice(1);
+    return members.filter((node) => !this.#links.has(node)).map((node) => {
+      const error = this.#dialErrors.get(node);
+      return `${nodeName(node, addresses[node])} is not connected${error ? `: ${error}` : ""}`;
+    });
+  }
+
+  findMeeting(hello: Hello): Meeting | string {
+    return this.#jobs.findMeeting(hello);
+  }
+
+  /** Refuses the link: node 0 opens all control links itself. */
+  async serveControl(connection: Connection, text: string): Promise<void> {
+    const reason = controlRefusal(controlHello(this.#options, 0), text) ??
+      "node 0 arranges the jobs";
+    this.#options.log.warn("Refused a control link", { address: connection.remote, reason });
+    await connection.write(new TextEncoder().encode(`${HELLO.ERR}${reason}\n`));
+  }
+
+  submit({ input, output, format }: JobFiles): string {
+    if (this.#jobs.draining) return "ERR draining";
+    return this.#queue.submit({ input, output, format });
+  }
+
+  cancel(job: number | undefined): string {
+    return this.#queue.cancel(job);
+  }
+
+  nodeLines(): string[] {
+    return formatNodes(0, { addresses: this.#options.addresses, up: this.status.up });
+  }
+
+  async drain(deadline: AbortSignal): Promise<void> {
+    this.#queue.close();
+    await this.#jobs.drain(deadline);
+    await flushLinks(this.#links.values());
+    this.#closing.abort();
+    clearTimeout(this.#statusTimer);
+    for (const link of this.#links.values()) link.close();
+    await Promise.all(this.#dialling);
+  }
+
+  /** Keeps a link to a member and dials again whenever it is lost. */
+  async #keepLink(node: number): Promise<void> {
+    const { addresses, stallTimeoutMs, log } = this.#options;
+    const name = nodeName(node, addresses[node]);
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      try {
+        const { connection, input } = await this.#dial(node);
+        if (signal.aborted) return connection.close();
+        log.info("Connected to a node", { node, name });
+        this.#dialErrors.delete(node);
+        await this.#serveLink(new ControlLink({ node, connection, input, stallTimeoutMs }));
+        if (!signal.aborted) log.warn("Lost a node", { node, name });
+        this.#queue.lost(node, `${name} is not connected any more`);
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        if (reason !== this.#dialErrors.get(node)) {
+          log.warn("Cannot reach a node", { node, name, reason });
+        }
+        this.#dialErrors.set(node, reason);
+      }
+      await delay(REDIAL_INTERVAL_MS, { signal }).catch(() => {});
+    }
+  }
+
+  async #dial(node: number) {
+    const { addresses, secret, trust } = this.#options;
+    const hello = controlHello(this.#options, node);
+    const call = { word: HELLO.CONTROL, hello, secret, trust, timeoutMs: DIAL_TIMEOUT_MS };
+    const { connection, line, buffer } = await callNode(addresses[node]!, call);
+    try {
+      checkControlAnswer(hello, line);
+      return { connection, input: withUnread(connection, buffer) };
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+  }
+
+  async #serveLink(link: ControlLink): Promise<void> {
+    this.#links.set(link.node, link);
+    this.#tellStatusSoon();
+    try {
+      await link.listen((message) => this.#take(link, message));
+    } catch (error) {
+      this.#options.log.warn("Control link failed", { node: link.node, reason: String(error) });
+    } finally {
+      this.#links.delete(link.node);
+      this.#tellStatusSoon();
+    }
+  }
+
+  /** Handles a message from a member; those that only node 0 sends are ignored. */
+  #take(link: ControlLink, message: ControlMessage): void {
+    switch (message.kind) {
+      case "submit": {
+        const { request } = message;
+        return link.send({ kind: "reply", request, reply: this.submit(message) });
+      }
+      case "cancel": {
+        const { request, job } = message;
+        return link.send({ kind: "reply", request, reply: this.cancel(job) });
+      }
+      case "progress":
+        return this.#queue.progress(message.key, message.progress);
+      case "ended":
+        return this.#queue.ended(message.key, link.node, message);
+    }
+  }
+
+  #startEverywhere(order: JobOrder): void {
+    const missing = this.problems();
+    for (const link of this.#links.values()) link.send({ kind: "start", order });
+    this.#jobs.start(order);
+    for (let node = 1; node < nodeCount(this.#options.addresses); node++) {
+      if (this.#links.has(node)) continue;
+      // Deferred: the queue is in the middle of starting this job.
+      queueMicrotask(() => this.#queue.lost(node, missing.join(", ")));
+    }
+  }
+
+  #stopEverywhere(key: string, reason: string): void {
+    for (const link of this.#links.values()) link.send({ kind: "stop", key, reason });
+    this.#jobs.stop(key);
+  }
+
+  /** Sends the status to all members, a moment after a change, so that bursts become one message. */
+  #tellStatusSoon(): void {
+    if (this.#statusTimer !== undefined || this.#closing.signal.aborted) return;
+    this.#statusTimer = setTimeout(() => {
+      this.#statusTimer = undefined;
+      const status = statusToTell(this.status);
+      for (const link of this.#links.values()) link.send({ kind: "status", status });
+    }, PROGRESS_INTERVAL_MS);
+  }
+}

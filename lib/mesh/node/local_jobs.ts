@@ -1,0 +1,107 @@
+import type { Log } from "../../log.ts";
+import type { Metric } from "../../metrics.ts";
+import type { SortSummary } from "../job/sort_job.ts";
+import type { Hello } from "../link/hello.ts";
+import type { Meeting } from "../link/meeting.ts";
+import type { NodeProgress } from "./console.ts";
+import type { JobEnd, JobOrder } from "./control_message.ts";
+import { JobRunner, type JobRunnerOptions } from "./job_runner.ts";
+import { NodeMetrics } from "./node_metrics.ts";
+
+/** How often a node reports its progress, and node 0 its status. */
+export const PROGRESS_INTERVAL_MS = 250;
+
+/** Options for {@linkcode LocalJobs}. */
+export interface LocalJobsOptions {
+  runner: JobRunnerOptions;
+  log: Log;
+  /** Called every {@linkcode PROGRESS_INTERVAL_MS} while a job runs. */
+  onProgress: (key: string, progress: NodeProgress) => void;
+  /** Called once for each job that was started, possibly before `start` returns. */
+  onEnd: (key: string, end: JobEnd) => void;
+}
+
+/**
+ * This node's part of the jobs: runs one at a time and keeps the metrics of those that ended. Both
+ * the coordinator and the members have one; they differ in whom they tell about it.
+ */
+export class LocalJobs {
+  readonly #options: LocalJobsOptions;
+  readonly #metrics = new NodeMetrics();
+  #runner: JobRunner | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #draining = false;
+
+  constructor(options: LocalJobsOptions) {
+    this.#options = options;
+  }
+
+  /** Whether `drain` was called; no job starts after that. */
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** Metrics of finished jobs, and the progress of the running one. */
+  metrics(): Metric[] {
+    return this.#metrics.metrics(this.#runner?.progress());
+  }
+
+  /** The meeting of the job that a calling peer names, or the reason why there is none. */
+  findMeeting(hello: Hello): Meeting | string {
+    const meeting = this.#runner?.meeting;
+    return meeting && this.#runner?.order.key === hello.job ? meeting : "the job is not known here";
+  }
+
+  /** Starts a job. Its end is reported in any case, also if it cannot start. */
+  start(order: JobOrder): void {
+    const { runner: options, log, onProgress, onEnd } = this.#options;
+    const { node } = options;
+    const refuse = (failure: string) => onEnd(order.key, { records: 0, failure });
+    // Node 0 may not know about the drain yet, and the other nodes would wait for this one.
+    if (this.#draining) return refuse(`node ${node} is draining`);
+    if (this.#runner) return refuse(`node ${node} is still busy with another job`);
+    const runner = this.#runner = new JobRunner(order, options);
+    const report = () => onProgress(order.key, runner.progress());
+    const timer = setInterval(report, PROGRESS_INTERVAL_MS);
+    log.info("Job started", { job: order.id, input: order.input, output: order.output });
+    this.#running = runner.run().then(
+      (summary) => this.#succeeded(runner, summary),
+      (error) => this.#failed(order, error),
+    ).finally(() => clearInterval(timer));
+  }
+
+  /** Stops the job with this key, if it is the running one. */
+  stop(key: string): void {
+    if (this.#runner?.order.key === key) this.#runner.stop();
+  }
+
+  /** Refuses further jobs and waits for the running one, which is stopped at the deadline. */
+  async drain(deadline: AbortSignal): Promise<void> {
+    this.#draining = true;
+    const stop = () => this.#runner?.stop();
+    if (deadline.aborted) stop();
+    deadline.addEventListener("abort", stop, { once: true });
+    await this.#running;
+    deadline.removeEventListener("abort", stop);
+  }
+
+  #succeeded({ order, connectSeconds }: JobRunner, summary: SortSummary): void {
+    const { output: { records, bytes }, spilledBytes, seconds } = summary;
+    this.#metrics.succeeded(summary, connectSeconds);
+    const phases = Object.entries(seconds).map((
+      [phase, s],
+    ) => [phase, `${Math.round(s * 1000)}ms`]);
+    const details = { records, bytes, spilledBytes, ...Object.fromEntries(phases) };
+    this.#options.log.info("Job done", { job: order.id, ...details });
+    this.#runner = undefined;
+    this.#options.onEnd(order.key, { records });
+  }
+
+  #failed(order: JobOrder, error: unknown): void {
+    const failure = error instanceof Error ? error.message : String(error);
+    this.#metrics.failed();
+    this.#options.log.warn("Job failed", { job: order.id, reason: failure });
+    this.#runner = undefined;
+    this.#options.onEnd(order.key, { records: 0, failure });
+  }
+}
