@@ -11,7 +11,7 @@ import type { Metric } from "./metrics.ts";
 import type { Address } from "./net/address.ts";
 import type { Connection } from "./net/connection.ts";
 import type { RecentLines } from "./recent_log.ts";
-import type { Storage } from "./storage/open.ts";
+import type { Storage } from "./storage/storage.ts";
 
 /** Where the daemon is in its life. */
 export type DaemonState = "starting" | "ready" | "draining";

@@ -5,14 +5,14 @@
  */
 
 import type { Metric, Sample } from "../metrics.ts";
-import { commitMetrics } from "../storage/commit_counter.ts";
-import { postgresMetrics } from "../storage/postgres/postgres_stats.ts";
+import { commitMetrics } from "../storage/commit_metrics.ts";
+import { databaseMetrics } from "../storage/database_metrics.ts";
 import type { KvShared } from "./shared.ts";
 
 /** The figures of this moment. */
 export function kvMetrics(shared: KvShared): Metric[] {
   const { counts, table, store, cursors } = shared;
-  const { bytes, keys, estimatedKeys, maxBytes, database, ...commits } = store.stats();
+  const { bytes, keys, estimatedKeys, maxBytes, database, ...commits } = store.metrics();
   const commands: Sample[] = [];
   const add = (language: string, command: string, value: number) => {
     if (value > 0) commands.push({ labels: { service: "kv", language, command }, value });
@@ -56,6 +56,6 @@ export function kvMetrics(shared: KvShared): Metric[] {
       estimatedKeys,
     )]),
     ...commitMetrics("kv", commits),
-    ...(database === undefined ? [] : postgresMetrics("kv", database)),
+    ...(database === undefined ? [] : databaseMetrics("kv", database)),
   ];
 }

@@ -16,7 +16,7 @@ import { beginLogin, type Login } from "../net/login.ts";
 import { READ_MAX_BYTES, ReadBuffer } from "../net/read_buffer.ts";
 import { Histogram } from "../metrics.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
-import type { Storage } from "../storage/open.ts";
+import type { Storage } from "../storage/storage.ts";
 import type { Store } from "../storage/store.ts";
 import { ALL_COMMANDS } from "./commands/all.ts";
 import { DATABASES } from "./commands/arguments.ts";
@@ -142,9 +142,8 @@ function limitsOf(config: KvConfig): KvLimits {
 }
 
 function settingsOf(config: KvConfig, storage: Storage): Settings {
-  const durable = storage.kind !== "memory";
   return new Settings({
-    "appendonly": durable ? "yes" : "no",
+    "appendonly": storage.durable ? "yes" : "no",
     "appendfsync": "always",
     "bind": config.listen.transport === "tcp" ? config.listen.hostname : "",
     "port": config.listen.transport === "tcp" ? String(config.listen.port) : "0",

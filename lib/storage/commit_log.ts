@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { CommitStats } from "./commit_counter.ts";
+import type { CommitMetrics } from "./commit_metrics.ts";
 import type { Key } from "./store.ts";
 import type { Value } from "./value.ts";
 
@@ -82,47 +82,7 @@ export interface CommitLog {
   /** Why it cannot do its work at the moment; `undefined` when it can. */
   problem(): string | undefined;
   /** Groups and single writes that became durable. */
-  stats(): CommitStats;
+  metrics(): CommitMetrics;
   /** Finishes what was taken, and closes. */
   close(): Promise<void>;
-}
-
-/** The log of `memory:`, which keeps nothing. */
-export class MemoryLog implements CommitLog {
-  readonly durable = false;
-  readonly gathering = 0;
-  readonly gatheringBytes = 0;
-  readonly committed = 0;
-  #tables = 0;
-
-  openTable(name: string): Promise<LogTable> {
-    return Promise.resolve({ name, id: this.#tables++ });
-  }
-
-  async *load(): AsyncIterable<LogRecord[]> {}
-
-  put(): void {}
-  delete(): void {}
-  clear(): void {}
-  swap(): void {}
-
-  flushed(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  listen(): () => void {
-    return () => {};
-  }
-
-  problem(): undefined {
-    return undefined;
-  }
-
-  stats(): CommitStats {
-    return { commitGroups: 0, committedWrites: 0, commitFailures: 0 };
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
-  }
 }

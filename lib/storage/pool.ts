@@ -1,31 +1,32 @@
 /**
- * The storages of a daemon: services that name the same URL share one.
+ * The storages of a daemon. Services that name the same URL share one storage.
  *
  * @module
  */
 
-import { type OpenOptions, openStorage, type Storage } from "./open.ts";
+import { type OpenOptions, openStorage } from "./open.ts";
+import type { Storage } from "./storage.ts";
 
-/** Hands out storages. */
+/** Opens storages and shares them. */
 export class StoragePool {
   readonly #defaultUrl: string;
   readonly #options: OpenOptions;
   readonly #shared = new Map<string, { storage: Promise<Storage>; users: number }>();
-  /** The last one of each URL that is being closed; a new one has to wait for that. */
+  /** Storages being closed, by URL; opening one again waits for that. */
   readonly #closing = new Map<string, Promise<void>>();
 
-  /** @param defaultUrl What is opened for whoever names no URL. */
+  /** @param defaultUrl The URL for services that name none. */
   constructor(defaultUrl: string, options: OpenOptions) {
     this.#defaultUrl = defaultUrl;
     this.#options = options;
   }
 
   /**
-   * Opens a storage, or shares the one that is open. Each caller closes what it got; the last one
-   * closes it in fact.
+   * Opens a storage, or shares the one that is open. Every caller closes its own; closing the last
+   * one closes the storage itself.
    *
-   * @throws {SyntaxError} If the URL is not one of a storage.
-   * @throws {Error} If it cannot be opened; the message says why.
+   * @throws {SyntaxError} If it is not a storage URL.
+   * @throws {Error} If the storage cannot be opened; the message says why.
    */
   async open(url: string = this.#defaultUrl): Promise<Storage> {
     let shared = this.#shared.get(url);
@@ -58,7 +59,7 @@ export class StoragePool {
 
   async #open(url: string): Promise<Storage> {
     await this.#closing.get(url)?.catch(() => {
-      // Whoever closes it is told.
+      // The caller of `close` gets the error.
     });
     return await openStorage(url, this.#options);
   }

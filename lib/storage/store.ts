@@ -10,8 +10,8 @@
  * @module
  */
 
-import type { CommitStats } from "./commit_counter.ts";
-import type { PostgresStats } from "./postgres/postgres_stats.ts";
+import type { CommitMetrics } from "./commit_metrics.ts";
+import type { DatabaseMetrics } from "./database_metrics.ts";
 import type { Value } from "./value.ts";
 
 /** A key: one character a byte, 0 to 255, so that string order is byte order. */
@@ -81,7 +81,7 @@ export interface ScanRange {
 }
 
 /** What a store holds and does, for the metrics. */
-export interface StoreStats extends CommitStats {
+export interface StoreMetrics extends CommitMetrics {
   /** Bytes of keys and values; `undefined` where the engine does not keep count. */
   bytes?: number;
   /** How many keys there are, in all spaces; as `bytes`. */
@@ -90,7 +90,7 @@ export interface StoreStats extends CommitStats {
   estimatedKeys?: number | undefined;
   maxBytes: number;
   /** The connections to the database, where there is one. */
-  database?: PostgresStats;
+  database?: DatabaseMetrics;
 }
 
 /** Thrown when the store cannot do its work now; the message is for the client. */
@@ -171,7 +171,7 @@ export interface Store {
   scan(space: number, range: ScanRange): MaybePromise<[Key, Entry][]>;
   /** Why it cannot do its work at the moment; `undefined` when it can. */
   problem(): string | undefined;
-  stats(): StoreStats;
+  metrics(): StoreMetrics;
   /** Finishes what was taken, and closes. */
   close(): Promise<void>;
 }

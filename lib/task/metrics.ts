@@ -1,6 +1,6 @@
 import type { Metric, Sample } from "../metrics.ts";
-import { commitMetrics } from "../storage/commit_counter.ts";
-import { postgresMetrics } from "../storage/postgres/postgres_stats.ts";
+import { commitMetrics } from "../storage/commit_metrics.ts";
+import { databaseMetrics } from "../storage/database_metrics.ts";
 import type { BeanstalkServer } from "./beanstalk/server.ts";
 import type { PushServer } from "./push/server.ts";
 import type { Queue } from "./queue.ts";
@@ -56,7 +56,7 @@ export function taskMetrics(
       )),
     },
     ...(commits === undefined ? [] : commitMetrics("task", commits)),
-    ...(database === undefined ? [] : postgresMetrics("task", database)),
+    ...(database === undefined ? [] : databaseMetrics("task", database)),
     counter("task_mistakes_total", "Lines that were no command.", [
       { value: beanstalk.metrics.mistakes },
     ]),

@@ -1,5 +1,6 @@
 import type { Log } from "../log.ts";
-import type { Storage } from "../storage/open.ts";
+import type { CommitLog } from "../storage/commit_log.ts";
+import type { Storage } from "../storage/storage.ts";
 import { SYSTEM_CLOCK } from "./clock.ts";
 import { LogJournal } from "./memory/log_journal.ts";
 import { MemoryQueue } from "./memory/queue.ts";
@@ -7,19 +8,23 @@ import { PostgresQueue } from "./postgres/queue.ts";
 import type { Queue, QueueOptions } from "./queue.ts";
 
 /**
- * Opens the queue that a storage holds. Close the queue before the storage.
+ * Opens the queue in a storage. Close the queue before the storage.
  *
- * @throws {Error} If what the storage holds cannot be read.
+ * @throws {Error} If the contents of the storage cannot be read.
  */
-export async function openQueue(
+export function openQueue(
   storage: Storage,
   { log, ...options }: QueueOptions & { log: Log },
 ): Promise<Queue> {
-  if (storage.kind === "postgres") {
-    return await PostgresQueue.open(storage.database, { options, log });
-  }
-  if (!storage.log.durable) return new MemoryQueue(SYSTEM_CLOCK, options);
-  const journal = await LogJournal.open(storage.log);
+  return storage.match<Promise<Queue>>({
+    log: (commitLog) => openMemoryQueue(commitLog, options),
+    database: (database) => PostgresQueue.open(database, { options, log }),
+  });
+}
+
+async function openMemoryQueue(log: CommitLog, options: QueueOptions): Promise<Queue> {
+  if (!log.durable) return new MemoryQueue(SYSTEM_CLOCK, options);
+  const journal = await LogJournal.open(log);
   const queue = new MemoryQueue(SYSTEM_CLOCK, options, journal);
   await journal.load(queue.scheduler);
   return queue;

@@ -6,8 +6,8 @@
  * @module
  */
 
-import type { CommitStats } from "../storage/commit_counter.ts";
-import type { PostgresStats } from "../storage/postgres/postgres_stats.ts";
+import type { CommitMetrics } from "../storage/commit_metrics.ts";
+import type { DatabaseMetrics } from "../storage/database_metrics.ts";
 import type { MaybePromise } from "../storage/store.ts";
 import { latin1From, type Value } from "../storage/value.ts";
 
@@ -128,9 +128,9 @@ export interface QueueMetrics {
   /** If there are too many, the last is the sum of those that are left out. */
   tubes: TubeMetrics[];
   /** What it has made durable, where it makes anything durable. */
-  commits?: CommitStats;
+  commits?: CommitMetrics;
   /** The connections to the database, where there is one. */
-  database?: PostgresStats;
+  database?: DatabaseMetrics;
 }
 
 /** How a tube treats its jobs beyond what the protocol says. */

@@ -1,28 +1,37 @@
 import assert from "node:assert/strict";
 import { createLog } from "../../lib/log.ts";
-import type { LogStorage } from "../../lib/storage/open.ts";
+import type { CommitLog } from "../../lib/storage/commit_log.ts";
 import { StoragePool } from "../../lib/storage/pool.ts";
+import type { Storage } from "../../lib/storage/storage.ts";
 
 const log = createLog("test", { level: "error", format: "text", sink: () => {} });
 
-Deno.test("StoragePool: who names the same URL shares a storage, the last one closes it", async () => {
+/** The log that a storage is built on. */
+function logOf(storage: Storage): CommitLog {
+  return storage.match({
+    log: (log) => log,
+    database: () => assert.fail("the storage is a database"),
+  });
+}
+
+Deno.test("StoragePool: services share the storage of a URL, and the last to close it closes it", async () => {
   const dataDir = await Deno.makeTempDir();
   try {
     const pool = new StoragePool("sqlite:a.db", { dataDir, log });
-    const first = await pool.open() as LogStorage;
-    const second = await pool.open("sqlite:a.db") as LogStorage;
-    const other = await pool.open("memory:") as LogStorage;
-    assert.equal(first.log, second.log);
-    assert.notEqual(first.log, other.log);
+    const first = await pool.open();
+    const second = await pool.open("sqlite:a.db");
+    const other = await pool.open("memory:");
+    assert.equal(logOf(first), logOf(second));
+    assert.notEqual(logOf(first), logOf(other));
     await first.close();
     await first.close();
-    const table = await second.log.openTable("still_open");
-    second.log.put(table, "a", "1");
-    await second.log.flushed();
+    const table = await logOf(second).openTable("still_open");
+    logOf(second).put(table, "a", "1");
+    await logOf(second).flushed();
     const closing = second.close();
-    const again = await pool.open() as LogStorage;
+    const again = await pool.open();
     await closing;
-    assert.notEqual(again.log, second.log);
+    assert.notEqual(logOf(again), logOf(second));
     await again.close();
     await other.close();
   } finally {
@@ -30,7 +39,7 @@ Deno.test("StoragePool: who names the same URL shares a storage, the last one cl
   }
 });
 
-Deno.test("StoragePool: what could not be opened can be tried again", async () => {
+Deno.test("StoragePool: a storage that failed to open can be opened again", async () => {
   const dataDir = await Deno.makeTempDir();
   try {
     const pool = new StoragePool("sqlite:below/a.db", { dataDir, log });

@@ -424,9 +424,9 @@ export function testStore(engine: Engine): void {
   });
 
   test("stats count what was committed", async (store) => {
-    const before = store.stats();
+    const before = store.metrics();
     await put(store, "key", "value");
-    const after = store.stats();
+    const after = store.metrics();
     if (after.bytes !== undefined) assert.equal(after.bytes - before.bytes!, 8);
     if (engine.durable) {
       assert.ok(after.commitGroups > before.commitGroups);

@@ -83,7 +83,7 @@ function clients({ shared }: Session): Fields {
 }
 
 function memory({ store }: Session): Fields {
-  const { bytes, maxBytes } = store.stats();
+  const { bytes, maxBytes } = store.metrics();
   const { rss, heapUsed } = Deno.memoryUsage();
   return {
     used_memory: heapUsed,

@@ -25,7 +25,7 @@ import type {
   ScanRange,
   SpaceTransaction,
   Store,
-  StoreStats,
+  StoreMetrics,
   Transaction,
 } from "../store.ts";
 import type { Value } from "../value.ts";
@@ -195,10 +195,10 @@ export class MemoryStore implements Store {
     return this.#log.problem();
   }
 
-  stats(): StoreStats {
+  metrics(): StoreMetrics {
     const { bytes, maxBytes, spaces } = this.#keys;
     const keys = spaces.reduce((sum, { items }) => sum + items.size, 0);
-    return { bytes, keys, maxBytes, ...this.#log.stats() };
+    return { bytes, keys, maxBytes, ...this.#log.metrics() };
   }
 
   async close(): Promise<void> {

@@ -12,7 +12,7 @@
 
 import postgres from "postgres";
 import type { Log } from "../../log.ts";
-import type { PostgresStats } from "./postgres_stats.ts";
+import type { DatabaseMetrics } from "../database_metrics.ts";
 import { storageUnavailable, type StorageUnavailableError } from "../store.ts";
 
 /** The first pause before trying to connect again; each one after it is twice as long. */
@@ -112,7 +112,7 @@ export class PostgresClient {
   }
 
   /** What it has been through so far. */
-  stats(): PostgresStats {
+  metrics(): DatabaseMetrics {
     return { up: this.#problem === undefined, ...this.#counts };
   }
 

@@ -35,7 +35,7 @@ import {
   type ScanRange,
   type SpaceTransaction,
   type Store,
-  type StoreStats,
+  type StoreMetrics,
   type Transaction,
 } from "../store.ts";
 import type { Value } from "../value.ts";
@@ -191,12 +191,12 @@ export class PostgresStore implements Store {
     return this.#table.problem();
   }
 
-  stats(): StoreStats {
+  metrics(): StoreMetrics {
     return {
       maxBytes: Infinity,
       estimatedKeys: this.#estimate.value,
-      database: this.#table.stats(),
-      ...this.#table.commits.stats(),
+      database: this.#table.metrics(),
+      ...this.#table.commits.metrics(),
     };
   }
 

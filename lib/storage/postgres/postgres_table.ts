@@ -7,7 +7,7 @@
 
 import postgres from "postgres";
 import type { Log } from "../../log.ts";
-import { CommitCounter } from "../commit_counter.ts";
+import { CommitCounter } from "../commit_metrics.ts";
 import { isLost, type PostgresClient } from "./postgres_client.ts";
 import type { PostgresDatabase } from "./postgres_database.ts";
 import { GroupTransaction } from "./group_transaction.ts";
@@ -27,7 +27,7 @@ import {
   WRITE_ROWS,
 } from "./rows.ts";
 import { PostgresSpaceTransaction, readPage } from "./spaces.ts";
-import type { PostgresStats } from "./postgres_stats.ts";
+import type { DatabaseMetrics } from "../database_metrics.ts";
 import {
   type Entry,
   type Key,
@@ -130,8 +130,8 @@ export class PostgresTable {
   }
 
   /** What its connections have been through. */
-  stats(): PostgresStats {
-    return this.#client.stats();
+  metrics(): DatabaseMetrics {
+    return this.#client.metrics();
   }
 
   /**

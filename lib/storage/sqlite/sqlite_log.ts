@@ -11,7 +11,7 @@
  */
 
 import type { Log } from "../../log.ts";
-import { CommitCounter, type CommitStats } from "../commit_counter.ts";
+import { CommitCounter, type CommitMetrics } from "../commit_metrics.ts";
 import type { CommitLog, LogListener, LogRecord, LogTable } from "../commit_log.ts";
 import { GroupBuffer } from "./group_buffer.ts";
 import { type SqliteReply, type SqliteRequest, startSqliteWorker } from "./sqlite_worker.ts";
@@ -190,8 +190,8 @@ export class SqliteLog implements CommitLog {
     return this.#problem;
   }
 
-  stats(): CommitStats {
-    return this.#commits.stats();
+  metrics(): CommitMetrics {
+    return this.#commits.metrics();
   }
 
   async close(): Promise<void> {

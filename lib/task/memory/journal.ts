@@ -1,4 +1,4 @@
-import type { CommitStats } from "../../storage/commit_counter.ts";
+import type { CommitMetrics } from "../../storage/commit_metrics.ts";
 import type { Job } from "./job.ts";
 import type { Result } from "./results.ts";
 
@@ -26,7 +26,7 @@ export interface Journal {
   /** Why it cannot write at the moment. */
   problem(): string | undefined;
   /** What has become durable; `undefined` where nothing does. */
-  commits(): CommitStats | undefined;
+  commits(): CommitMetrics | undefined;
   /** Finishes what was written, and closes. */
   close(): Promise<void>;
 }

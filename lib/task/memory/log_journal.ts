@@ -11,7 +11,7 @@
  * @module
  */
 
-import type { CommitStats } from "../../storage/commit_counter.ts";
+import type { CommitMetrics } from "../../storage/commit_metrics.ts";
 import type { CommitLog, LogTable } from "../../storage/commit_log.ts";
 import { latin1From } from "../../storage/value.ts";
 import type { JobId } from "../queue.ts";
@@ -155,8 +155,8 @@ export class LogJournal implements Journal {
     return this.#log.problem();
   }
 
-  commits(): CommitStats {
-    return this.#log.stats();
+  commits(): CommitMetrics {
+    return this.#log.metrics();
   }
 
   async close(): Promise<void> {

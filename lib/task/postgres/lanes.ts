@@ -8,11 +8,11 @@
  */
 
 import type postgres from "postgres";
-import { CommitCounter } from "../../storage/commit_counter.ts";
+import { CommitCounter } from "../../storage/commit_metrics.ts";
 import type { PostgresClient } from "../../storage/postgres/postgres_client.ts";
 import type { PostgresDatabase } from "../../storage/postgres/postgres_database.ts";
 import { joinValues } from "../../storage/postgres/rows.ts";
-import { type PostgresStats, sumPostgresStats } from "../../storage/postgres/postgres_stats.ts";
+import { type DatabaseMetrics, sumDatabaseMetrics } from "../../storage/database_metrics.ts";
 import { storageUnavailable, StorageUnavailableError } from "../../storage/store.ts";
 import type { JobId, JobSpec, TubeRules } from "../queue.ts";
 import { Batcher } from "./batcher.ts";
@@ -191,8 +191,8 @@ export class Lanes {
   }
 
   /** What the connections have been through. */
-  stats(): PostgresStats {
-    return sumPostgresStats([this.database.stats(), this.#reserving.stats()]);
+  metrics(): DatabaseMetrics {
+    return sumDatabaseMetrics([this.database.metrics(), this.#reserving.metrics()]);
   }
 
   async close(): Promise<void> {

@@ -90,8 +90,8 @@ export class PostgresQueue implements Queue {
     return {
       total: { ...this.#scheduler.localStats(), ...counted?.total },
       tubes: counted?.tubes ?? [],
-      commits: lanes.commits.stats(),
-      database: lanes.stats(),
+      commits: lanes.commits.metrics(),
+      database: lanes.metrics(),
     };
   }
 

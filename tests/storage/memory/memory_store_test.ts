@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { MemoryLog } from "../../../lib/storage/commit_log.ts";
+import { MemoryLog } from "../../../lib/storage/memory/memory_log.ts";
 import { MemoryStore } from "../../../lib/storage/memory/memory_store.ts";
 import { OutOfMemoryError } from "../../../lib/storage/store.ts";
 import { bytes, testStore, text } from "../store_suite.ts";
@@ -39,12 +39,12 @@ Deno.test("MemoryStore: answers at once, without a promise", async () => {
 Deno.test("MemoryStore: a write beyond maxBytes is refused, others go on", async () => {
   await withStore(100, async (store) => {
     await store.put(0, "a", new Uint8Array(99), 0);
-    assert.equal(store.stats().bytes, 100);
+    assert.equal(store.metrics().bytes, 100);
     assert.throws(() => store.put(0, "b", new Uint8Array(0), 0), OutOfMemoryError);
     assert.throws(() => store.put(0, "a", new Uint8Array(100), 0), OutOfMemoryError);
     await store.put(0, "a", new Uint8Array(98), 0);
     await store.put(0, "b", new Uint8Array(0), 0);
-    assert.equal(store.stats().bytes, 100);
+    assert.equal(store.metrics().bytes, 100);
     assert.throws(
       () =>
         store.transact([], (tx) => {
@@ -58,9 +58,9 @@ Deno.test("MemoryStore: a write beyond maxBytes is refused, others go on", async
       tx.delete(0, "a");
       tx.put(0, "c", new Uint8Array(98), 0);
     });
-    assert.equal(store.stats().bytes, 100);
+    assert.equal(store.metrics().bytes, 100);
     await store.transactSpaces((tx) => tx.clear(0));
-    assert.equal(store.stats().bytes, 0);
+    assert.equal(store.metrics().bytes, 0);
   });
 });
 
@@ -76,9 +76,9 @@ Deno.test("MemoryStore: a transaction cannot write more than maxBytes, over and 
       for (let count = 0; count < 5; count++) await tx.put(0, "a", new Uint8Array(25), 0);
     });
     await assert.rejects(whole, OutOfMemoryError);
-    assert.equal(store.stats().bytes, 2);
+    assert.equal(store.metrics().bytes, 2);
     overwrite(4);
-    assert.equal(store.stats().bytes, 26);
+    assert.equal(store.metrics().bytes, 26);
   });
 });
 
@@ -87,10 +87,10 @@ Deno.test("MemoryStore: what has expired is removed in the background", async ()
     const dueMs = Date.now() + 20;
     for (let key = 0; key < 1000; key++) store.put(0, `${key}`, bytes("1"), dueMs);
     store.put(0, "kept", bytes("1"), dueMs + 60_000);
-    for (let tries = 0; tries < 500 && store.stats().bytes! > 10; tries++) {
+    for (let tries = 0; tries < 500 && store.metrics().bytes! > 10; tries++) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
-    assert.equal(store.stats().bytes, 5);
+    assert.equal(store.metrics().bytes, 5);
     assert.ok(store.get(0, "kept") !== undefined);
   });
 });

@@ -89,12 +89,12 @@ Deno.test("PostgresClient: fails while the database is gone, and comes back", as
       assert.ok(outcome.reason instanceof StorageUnavailableError);
     }
     assert.ok(client.problem() !== undefined);
-    assert.deepEqual(client.stats(), { up: false, losses: 1, reconnects: 0, errors: 0 });
+    assert.deepEqual(client.metrics(), { up: false, losses: 1, reconnects: 0, errors: 0 });
     await assert.rejects(client.run((sql) => sql`SELECT 1`), /^StorageUnavailableError: storage/);
     await own.restart();
     await until("it is back", () => client.problem() === undefined);
     await client.run((sql) => sql`SELECT 1`);
-    assert.deepEqual(client.stats(), { up: true, losses: 1, reconnects: 1, errors: 0 });
+    assert.deepEqual(client.metrics(), { up: true, losses: 1, reconnects: 1, errors: 0 });
     assert.equal(testLog.matching("Database lost").length, 1);
     assert.equal(testLog.matching("Database works again").length, 1);
     assert.ok(!testLog.lines.some((line) => line.includes("secret")));
@@ -139,7 +139,7 @@ Deno.test("PostgresClient: what the server refuses, and what the work throws, is
     await assert.rejects(client.run((sql) => sql`SELECT pg_sleep(5)`), { code: "57014" });
     await assert.rejects(client.run(() => Promise.reject(new RangeError("mine"))), RangeError);
     assert.equal(client.problem(), undefined);
-    assert.deepEqual(client.stats(), { up: true, losses: 0, reconnects: 0, errors: 2 });
+    assert.deepEqual(client.metrics(), { up: true, losses: 0, reconnects: 0, errors: 2 });
   } finally {
     await client.close();
   }

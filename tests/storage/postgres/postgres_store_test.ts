@@ -221,7 +221,7 @@ Deno.test("PostgresStore: a full statement of many and large values is one of it
     await Promise.all(Array.from({ length: 5000 }, (_, n) => b.put(0, `k${n}`, bytes(`${n}`), 0)));
     const { keys } = await a.transactSpaces((tx) => tx.count(0), { readOnly: true });
     assert.equal(keys, 5008);
-    assert.ok(b.stats().commitGroups >= 3);
+    assert.ok(b.metrics().commitGroups >= 3);
     // Each of these is read alone, however many are asked for at once.
     const found = await Promise.all([
       ...Array.from({ length: 8 }, (_, n) => b.get(0, `big${n}`)),
@@ -256,20 +256,20 @@ Deno.test("PostgresStore: estimates its keys without counting them, and tells no
       30_000,
       100,
     );
-    assert.equal(store.stats().estimatedKeys, undefined, "it was not asked before");
-    await until("the estimate is there", () => store.stats().estimatedKeys === 1000);
-    const { commitGroups, committedWrites, commitSeconds } = store.stats();
+    assert.equal(store.metrics().estimatedKeys, undefined, "it was not asked before");
+    await until("the estimate is there", () => store.metrics().estimatedKeys === 1000);
+    const { commitGroups, committedWrites, commitSeconds } = store.metrics();
     assert.equal(committedWrites, 1000);
     assert.ok(commitGroups < 1000 && commitSeconds!.sum > 0);
     await own.kill();
-    await until("the database is lost", () => store.stats().database?.up === false);
-    assert.equal(store.stats().database?.losses, 1);
-    assert.equal(store.stats().commitFailures, 0);
+    await until("the database is lost", () => store.metrics().database?.up === false);
+    assert.equal(store.metrics().database?.losses, 1);
+    assert.equal(store.metrics().commitFailures, 0);
     await assert.rejects(store.put(0, "a", "b", 0), StorageUnavailableError);
-    assert.equal(store.stats().commitFailures, 1);
+    assert.equal(store.metrics().commitFailures, 1);
     await own.restart();
-    await until("it is back", () => store.stats().database?.up === true, 20_000);
-    assert.deepEqual(store.stats().database?.reconnects, 1);
+    await until("it is back", () => store.metrics().database?.up === true, 20_000);
+    assert.deepEqual(store.metrics().database?.reconnects, 1);
   } finally {
     await store.close();
   }

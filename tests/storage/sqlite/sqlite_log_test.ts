@@ -106,11 +106,11 @@ Deno.test("SqliteLog: writes of one moment share a group", async () => {
   await withDirectory(async (path) => {
     const store = await openStore(path);
     try {
-      const before = store.stats();
+      const before = store.metrics();
       await Promise.all(
         Array.from({ length: 100 }, (_, i) => store.put(0, `${i}`, bytes("1"), 0)),
       );
-      const after = store.stats();
+      const after = store.metrics();
       assert.equal(after.committedWrites - before.committedWrites, 100);
       assert.ok(after.commitGroups - before.commitGroups <= 2);
     } finally {
@@ -126,7 +126,7 @@ Deno.test("SqliteLog: a locked file fails the writes, which are taken back, and 
     try {
       await store.put(0, "a", bytes("1"), 0);
       await store.put(0, "gone", bytes("1"), 0);
-      const { bytes: size } = store.stats();
+      const { bytes: size } = store.metrics();
       other.exec("BEGIN IMMEDIATE");
       const work = [
         store.put(0, "a", bytes("2"), Date.now() + 60_000),
@@ -151,7 +151,7 @@ Deno.test("SqliteLog: a locked file fails the writes, which are taken back, and 
       assert.equal(text((await store.get(0, "a"))?.value), "1");
       assert.equal(text((await store.get(0, "gone"))?.value), "1");
       assert.equal(await store.get(0, "b"), undefined);
-      assert.deepEqual(store.stats().bytes, size);
+      assert.deepEqual(store.metrics().bytes, size);
       assert.deepEqual((await store.scan(0, { limit: 9 })).map(([key]) => key), ["a", "gone"]);
 
       other.exec("ROLLBACK");
@@ -183,7 +183,7 @@ Deno.test("SqliteLog: a full disk fails what needs room, and deleting makes room
       }, /the disk is full/);
       assert.ok(written > 10);
       assert.match(store.problem()!, /the disk is full/);
-      assert.ok(store.stats().commitFailures > 0);
+      assert.ok(store.metrics().commitFailures > 0);
       assert.ok(await store.get(0, `${written - 1}`) !== undefined);
       assert.equal(await store.get(0, `${written}`), undefined);
       for (let key = 0; key < written; key++) {

@@ -1,17 +1,23 @@
+/**
+ * Metrics of commits. Every engine makes writes durable in groups and counts them here.
+ *
+ * @module
+ */
+
 import { Histogram, type Metric } from "../metrics.ts";
 
-/** How many writes groups have, for the figures: powers of four. */
+/** Upper bounds of the histogram of writes per group: powers of four. */
 const COMMIT_WRITES_BOUNDS = [1, 4, 16, 64, 256, 1024, 4096, 16384];
 
 /** What an engine has made durable. */
-export interface CommitStats {
+export interface CommitMetrics {
   commitGroups: number;
   committedWrites: number;
-  /** Groups that did not become durable, or of which that is not known. */
+  /** Groups that failed, or whose outcome is unknown. */
   commitFailures: number;
-  /** How long a group took to become durable, in seconds; `undefined` where nothing does. */
+  /** Time until a group was durable, in seconds; `undefined` if the engine is not durable. */
   commitSeconds?: Histogram;
-  /** How many writes a group had. */
+  /** Writes per group. */
   commitWrites?: Histogram;
 }
 
@@ -22,10 +28,10 @@ export class CommitCounter {
   readonly #writes = new Histogram(COMMIT_WRITES_BOUNDS);
 
   /**
-   * Counts a group.
+   * Counts a group that became durable.
    *
-   * @param writes How many writes it had.
-   * @param sinceMs When it was sent, from `performance.now()`.
+   * @param writes The number of writes in it.
+   * @param sinceMs When it was sent, by `performance.now()`.
    */
   count(writes: number, sinceMs: number): void {
     this.#seconds.observe((performance.now() - sinceMs) / 1000);
@@ -37,8 +43,8 @@ export class CommitCounter {
     this.#failures++;
   }
 
-  /** What has been counted so far. */
-  stats(): CommitStats {
+  /** The totals so far. */
+  metrics(): CommitMetrics {
     return {
       commitGroups: this.#writes.count,
       committedWrites: this.#writes.sum,
@@ -50,11 +56,11 @@ export class CommitCounter {
 }
 
 /**
- * The figures of what a service has made durable.
+ * The metrics in the form in which the daemon exports them.
  *
- * @param service Its name, with which theirs begin.
+ * @param service The name of the service; it prefixes the names of the metrics.
  */
-export function commitMetrics(service: string, stats: CommitStats): Metric[] {
+export function commitMetrics(service: string, metrics: CommitMetrics): Metric[] {
   const counter = (name: string, help: string, value: number): Metric => (
     { type: "counter", name: `${service}_${name}`, help, samples: [{ value }] }
   );
@@ -63,14 +69,14 @@ export function commitMetrics(service: string, stats: CommitStats): Metric[] {
       ? []
       : [{ type: "histogram", name: `${service}_${name}`, help, samples: [{ histogram }] }];
   return [
-    counter("commit_groups_total", "Groups of writes made durable.", stats.commitGroups),
-    counter("committed_writes_total", "Writes made durable.", stats.committedWrites),
+    counter("commit_groups_total", "Groups of writes made durable.", metrics.commitGroups),
+    counter("committed_writes_total", "Writes made durable.", metrics.committedWrites),
     counter(
       "commit_failures_total",
-      "Groups of writes that did not become durable, or of which that is not known.",
-      stats.commitFailures,
+      "Groups of writes that failed, or whose outcome is unknown.",
+      metrics.commitFailures,
     ),
-    ...distribution("commit_seconds", "How long a group took to be durable.", stats.commitSeconds),
-    ...distribution("commit_writes", "How many writes a group had.", stats.commitWrites),
+    ...distribution("commit_seconds", "Time until a group was durable.", metrics.commitSeconds),
+    ...distribution("commit_writes", "Writes per group.", metrics.commitWrites),
   ];
 }
