@@ -1,9 +1,12 @@
 import { delay } from "@std/async/delay";
 import { openAddresses } from "./config/addresses.ts";
 import type { Config } from "./config/schema.ts";
+import { formatKeyPath } from "./config/walk.ts";
+import { createDataDir } from "./data_dir.ts";
 import type { Log } from "./log.ts";
-import { collide, formatAddress } from "./net/address.ts";
+import { formatAddress } from "./net/address.ts";
 import type { RecentLog } from "./recent_log.ts";
+import { planReload, type StartedService } from "./reload_plan.ts";
 import type {
   DaemonState,
   DaemonView,
@@ -17,55 +20,48 @@ import { StoragePool } from "./storage/pool.ts";
 
 /** What a daemon is made of. */
 export interface DaemonOptions {
-  /** The services that there are. */
+  /** The table of services. */
   services: readonly Service[];
-  /** Makes the log of a part of the daemon, by its name. */
+  /** Creates the log of a part of the daemon, by the part's name. */
   createLog: (part: string) => Log;
-  /** Where the last lines of that log can be read again. */
+  /** Keeps the last lines of that log. */
   recentLog: RecentLog;
 }
 
-/** A service that runs, and the section that it was started with. */
-interface Started {
-  section: ServiceConfig;
-  running: RunningService;
-  sinceMs: number;
-}
-
 /**
- * The services of one configuration, running. All of them start or none; later a new configuration
- * can take the place of the old one ({@linkcode reload}).
+ * Runs the services of a configuration. Either all of them start or none does; later,
+ * {@linkcode reload} can replace the configuration.
  */
 export class Daemon {
   readonly #options: DaemonOptions;
   readonly #log: Log;
   readonly #storages: StoragePool;
-  readonly #started = new Map<string, Started>();
+  readonly #started = new Map<string, StartedService>();
   /**
-   * The configuration that each service goes by, whose tokens count: an older one for a service
-   * that could not be started as a newer one says, and goes on as it was.
+   * The configuration whose tokens each service checks. It is older than `#config` for a service
+   * that could not start with its new section and runs on with its old one.
    */
-  readonly #goesBy = new Map<string, Config>();
-  /** Why a service that is enabled does not run as the configuration says. */
+  readonly #configInForce = new Map<string, Config>();
+  /** Why an enabled service does not run as the configuration says. */
   readonly #failures = new Map<string, string>();
   readonly #view: DaemonView;
-  /** Where files are, from the start to the end. */
+  /** A reload cannot change it. */
   readonly #dataDir: string;
   #config: Config;
   #state: DaemonState = "starting";
   #lastReload = { successful: true, successMs: Date.now() };
-  /** The last of those that change what runs; they come one after another. */
-  #turn: Promise<unknown> = Promise.resolve();
+  /** Settles after the last queued change of what runs; changes run one at a time. */
+  #lastChange: Promise<unknown> = Promise.resolve();
 
   /**
    * Starts all services that a configuration enables.
    *
-   * @throws {Error} If one cannot start; those that did are stopped then. The message names the
-   * service and says why.
+   * @throws {Error} If one cannot start; those already started are stopped. The message names the
+   * service and the reason.
    */
   static async start(config: Config, options: DaemonOptions): Promise<Daemon> {
     const daemon = new Daemon(config, options);
-    await Deno.mkdir(config.daemon.data_dir, { recursive: true });
+    await createDataDir(config.daemon.data_dir);
     try {
       for (const service of daemon.#startOrder()) await daemon.#start(service, config);
     } catch (error) {
@@ -88,40 +84,40 @@ export class Daemon {
     this.#view = this.#createView();
   }
 
-  /** The services that run, by name. */
+  /** The running services, by name. */
   get running(): ReadonlyMap<string, RunningService> {
     return new Map([...this.#started].map(([name, { running }]) => [name, running]));
   }
 
   /**
-   * Brings the services in line with a new configuration: those whose section has changed are
-   * restarted, those newly enabled start, those disabled drain. The others notice nothing. If one
-   * cannot start, the error is logged, and it goes on as it was, if it was running.
+   * Applies a new configuration: restarts the services whose section changed, starts those newly
+   * enabled, drains those disabled, and leaves the others alone. If a service cannot start, logs the
+   * error and restarts it with its old section if it was running.
    */
   async reload(config: Config): Promise<void> {
-    await this.#inTurn(async () => {
-      const failures = await this.#apply(config);
-      this.#noteReload(failures.length === 0);
+    await this.#enqueue(async () => {
+      const failures = await this.#apply(config, this.#startOrder());
+      this.#recordReload(failures.length === 0);
     });
   }
 
-  /** Notes that a new configuration was at fault, so that everything goes on as it was. */
+  /** Records that a new configuration was faulty and nothing was changed. */
   rejectReload(): void {
-    this.#noteReload(false);
+    this.#recordReload(false);
   }
 
   /**
-   * Stops all services: says that it is not ready, goes on for `drain_accept`, then takes no new
-   * connections, and finishes and flushes what was accepted.
+   * Stops all services: reports that it is not ready, keeps serving for `drain_accept`, then accepts
+   * no new connections, finishes accepted work and flushes its output.
    *
-   * @param timeoutMs How long that may take; what is not done by then is cut.
+   * @param timeoutMs How long that last step may take; work left then is cut off.
    */
   async drain(timeoutMs = this.#config.daemon.drain_timeout): Promise<void> {
     const wasReady = this.#state === "ready";
     this.#state = "draining";
-    // Who sends clients here is to see first that it is no longer ready.
+    // A load balancer must see that the daemon is not ready before connections are refused.
     if (wasReady) await delay(this.#config.daemon.drain_accept);
-    await this.#inTurn(async () => {
+    await this.#enqueue(async () => {
       const observers = new Set(this.#options.services.filter(observes).map(({ name }) => name));
       for (const last of [false, true]) {
         const some = [...this.#started].filter(([name]) => observers.has(name) === last);
@@ -142,7 +138,7 @@ export class Daemon {
       },
       services: () => this.#options.services.map(({ name }) => this.#viewOf(name)),
       recentLog: (after) => this.#options.recentLog.read(after),
-      setEnabled: (name, enabled) => this.#inTurn(() => this.#setEnabled(name, enabled)),
+      setEnabled: (name, enabled) => this.#enqueue(() => this.#setEnabled(name, enabled)),
     };
   }
 
@@ -153,17 +149,19 @@ export class Daemon {
       enabled: this.#config.services[name]?.enabled ?? false,
       running: started?.running,
       sinceMs: started?.sinceMs,
-      problems: () => [
-        ...(started?.running.problems() ?? []),
-        ...[this.#failures.get(name) ?? []].flat(),
-      ],
+      problems: () => {
+        const problems = started?.running.problems() ?? [];
+        const failure = this.#failures.get(name);
+        return failure === undefined ? problems : [...problems, failure];
+      },
     };
   }
 
-  async #inTurn<T>(change: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(change);
-    this.#turn = turn.catch(() => {});
-    return await turn;
+  /** Runs a change once all earlier ones are done. */
+  async #enqueue<T>(change: () => Promise<T>): Promise<T> {
+    const result = this.#lastChange.then(change);
+    this.#lastChange = result.catch(() => {});
+    return await result;
   }
 
   #startOrder(): Service[] {
@@ -171,65 +169,56 @@ export class Daemon {
     return [...services.filter(observes), ...services.filter((service) => !observes(service))];
   }
 
-  #noteReload(successful: boolean): void {
+  #recordReload(successful: boolean): void {
     const successMs = successful ? Date.now() : this.#lastReload.successMs;
     this.#lastReload = { successful, successMs };
   }
 
   async #setEnabled(name: string, enabled: boolean): Promise<void> {
     const before = this.#config;
-    const table = this.#options.services.filter((service) => service.name === name);
+    const service = this.#options.services.find((candidate) => candidate.name === name);
     const section = before.services[name];
-    if (table.length === 0 || section === undefined) {
+    if (service === undefined || section === undefined) {
       throw new RangeError(`Cannot switch "${name}": there is no such service`);
     }
     if (this.#state !== "ready") throw new Error(`Cannot switch ${name}: the daemon is not ready`);
     this.#log.info("Switching a service", { service: name, enabled });
     const services = { ...before.services, [name]: { ...section, enabled } };
     const config = { ...before, services };
-    // A section that is switched off was not asked for this when the file was read.
-    const [fault] = openAddresses(config, table);
-    if (fault !== undefined) throw new Error(fault);
-    const [failure] = await this.#apply(config, table);
+    // Reading the file skips this check for a disabled service.
+    const [fault] = openAddresses(config, [service]);
+    if (fault !== undefined) throw new Error(`${formatKeyPath(fault.path)}: ${fault.message}`);
+    const [failure] = await this.#apply(config, [service]);
     if (failure === undefined) return;
     this.#config = before;
     if (!section.enabled) this.#failures.delete(name);
     throw new Error(failure);
   }
 
-  /**
-   * Does what {@linkcode reload} says, for some services; returns why any could not be started.
-   */
-  async #apply(config: Config, services = this.#startOrder()): Promise<string[]> {
+  /** Applies a configuration to some services; returns why any of them could not start. */
+  async #apply(config: Config, services: readonly Service[]): Promise<string[]> {
     const before = this.#config;
     this.#config = config;
     this.#warnOfRestart(before, config);
-    const changed: Service[] = [];
-    for (const service of services) {
-      const started = this.#started.get(service.name);
-      if (started === undefined || !sameConfig(config.services[service.name], started.section)) {
-        changed.push(service);
-        continue;
-      }
-      this.#failures.delete(service.name);
-      this.#goesBy.set(service.name, config);
-      this.#reread(service.name, started);
+    const { unchanged, changed, stopFirst } = planReload(services, this.#started, config);
+    for (const { name } of unchanged) {
+      this.#failures.delete(name);
+      this.#configInForce.set(name, config);
+      this.#reread(name);
     }
-    const stopped = new Map<string, Started>();
+    const stopped = new Map<string, StartedService>();
     const stop = async ({ name }: Service) => {
       const started = this.#started.get(name);
       if (started === undefined) return;
       stopped.set(name, started);
       await this.#stop(name, started, before.daemon.drain_timeout);
     };
-    // Who is in the place of another makes way first; the rest go on until it is their turn.
-    await Promise.all(
-      changed.filter((service) => this.#isInTheWay(service, changed, config)).map(stop),
-    );
+    await Promise.all(stopFirst.map(stop));
     const failures: string[] = [];
+    // The other changed services keep running until it is their turn.
     for (const service of changed) {
       const { name } = service;
-      const goneBy = this.#goesBy.get(name);
+      const oldConfig = this.#configInForce.get(name) ?? before;
       await stop(service);
       this.#failures.delete(name);
       try {
@@ -240,27 +229,17 @@ export class Daemon {
         this.#failures.set(name, message);
         this.#log.error("Cannot apply the new configuration", { error: message });
         const old = stopped.get(name);
-        if (old !== undefined) await this.#startAgain(service, old.section, goneBy ?? before);
+        if (old !== undefined) await this.#startAgain(service, old.section, oldConfig);
       }
     }
     return failures;
   }
 
-  /** Whether a service listens where another one of these is to listen. */
-  #isInTheWay(service: Service, others: readonly Service[], config: Config): boolean {
-    const own = this.#started.get(service.name)?.running.addresses ?? [];
-    return others.some((other) => {
-      const section = config.services[other.name];
-      if (other === service || !section?.enabled) return false;
-      return other.addresses(section).some((wanted) => own.some((has) => collide(has, wanted)));
-    });
-  }
-
-  /** Starts a service as it ran before, since it cannot run as it should. */
-  async #startAgain(service: Service, section: ServiceConfig, goneBy: Config): Promise<void> {
-    const services = { ...goneBy.services, [service.name]: section };
+  /** Restarts a service with its old section after its new one failed. */
+  async #startAgain(service: Service, section: ServiceConfig, oldConfig: Config): Promise<void> {
+    const services = { ...oldConfig.services, [service.name]: section };
     try {
-      await this.#start(service, { ...goneBy, services });
+      await this.#start(service, { ...oldConfig, services });
     } catch (error) {
       this.#log.error("Cannot go back to the old one", { error: (error as Error).message });
     }
@@ -270,11 +249,11 @@ export class Daemon {
     const { name } = service;
     const section = config.services[name];
     if (!section?.enabled) return;
-    this.#goesBy.set(name, config);
+    this.#configInForce.set(name, config);
     const context: ServiceContext = {
       log: this.#options.createLog(name),
       daemon: this.#view,
-      guard: () => this.#goesBy.get(name)?.guard(name),
+      guard: () => this.#configInForce.get(name)?.guard(name),
       dataDir: this.#dataDir,
       storage: (url) => this.#storages.open(url),
     };
@@ -291,22 +270,22 @@ export class Daemon {
     }
   }
 
-  async #stop(name: string, started: Started, timeoutMs: number): Promise<void> {
+  async #stop(name: string, started: StartedService, timeoutMs: number): Promise<void> {
     this.#started.delete(name);
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(), timeoutMs);
     try {
       await started.running.drain(deadline.signal);
     } catch (error) {
-      this.#log.error("Cannot stop in good order", { service: name, error: String(error) });
+      this.#log.error("Cannot stop cleanly", { service: name, error: String(error) });
     } finally {
       clearTimeout(timer);
     }
   }
 
-  #reread(name: string, { running }: Started): void {
+  #reread(name: string): void {
     try {
-      running.reread?.();
+      this.#started.get(name)?.running.reread?.();
     } catch (error) {
       this.#log.error("Cannot read files again", { service: name, error: String(error) });
     }
@@ -318,15 +297,11 @@ export class Daemon {
       ["storage.url", before.storage.url, after.storage.url],
     ] as const;
     for (const [key, old, current] of keys) {
-      if (old !== current) this.#log.warn("A change takes effect with the next start", { key });
+      if (old !== current) this.#log.warn("Change takes effect at the next start", { key });
     }
   }
 }
 
 function observes(service: Service): boolean {
   return service.observes === true;
-}
-
-function sameConfig(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { tlsFiles } from "../config/service_keys.ts";
+import { listenerOptions } from "../config/service_keys.ts";
 import type { Metric } from "../metrics.ts";
 import { connectionMetrics } from "../net/listener_stats.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
@@ -52,9 +52,7 @@ async function start(config: AdminConfig, context: ServiceContext): Promise<Runn
   try {
     const server = await HttpServer.listen(config.listen, {
       maxClients: config.max_clients,
-      maxClientsPerAddress: config.max_clients_per_address,
-      tls: config.tls && tlsFiles(config.tls),
-      requestTimeoutMs: config.request_timeout,
+      ...listenerOptions(config),
       maxBodyBytes: config.max_body,
       headers: SECURITY_HEADERS,
       log,

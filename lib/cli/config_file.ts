@@ -1,8 +1,9 @@
 import { ConfigError, loadConfig, type LoadedConfig } from "../config/load.ts";
 import { SERVICES } from "../services.ts";
+import { fileErrorReason } from "../file_error.ts";
 import { CommandError, type CommandOption, EXIT } from "./command.ts";
 
-/** The file that is used when none is named, if it is there. */
+/** The file that is read when the command line names none, if it exists. */
 export const DEFAULT_CONFIG_FILE = "config.toml";
 
 /** The options of every command that reads a configuration. */
@@ -10,23 +11,24 @@ export const CONFIG_OPTIONS: readonly CommandOption[] = [
   {
     name: "config",
     value: "FILE",
-    help: `the configuration; ./${DEFAULT_CONFIG_FILE} if it is there, else the built-in defaults`,
+    help:
+      `configuration file (default: ./${DEFAULT_CONFIG_FILE} if it exists, else built-in defaults)`,
   },
   {
     name: "set",
     value: "KEY=VALUE",
     repeatable: true,
-    help: "sets a key on top of the file, such as echo.listen=127.0.0.1:0",
+    help: "overrides a key of the file, such as echo.listen=127.0.0.1:0",
   },
 ];
 
 /**
- * Reads the configuration that a command line names.
+ * Reads the configuration for a command.
  *
- * @param file The file; `undefined` for the default one.
- * @param overrides What is set on top of it.
- * @param env Looks up a variable of the environment.
- * @throws {CommandError} If it cannot be read or anything is wrong with it.
+ * @param file The file; `undefined` for the default one, which may be missing.
+ * @param overrides Values that override the file, each as "key.path=value".
+ * @param env Looks up an environment variable.
+ * @throws {CommandError} If the file cannot be read or the configuration is wrong.
  */
 export function readConfig(
   file: string | undefined,
@@ -50,12 +52,10 @@ function readFile(name: string, optional: boolean): string {
   try {
     return Deno.readTextFileSync(name);
   } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    if (error instanceof Deno.errors.NotFound) {
-      if (optional) return "";
-      const hint = 'no such file; "quartet init" writes one';
-      throw new CommandError(`Cannot read "${name}": ${hint}`, EXIT.CONFIG);
-    }
-    throw new CommandError(`Cannot read "${name}": ${error.message}`, EXIT.CONFIG);
+    const missing = error instanceof Deno.errors.NotFound;
+    if (missing && optional) return "";
+    const hint = missing ? '; "quartet init" writes one' : "";
+    const reason = fileErrorReason(error);
+    throw new CommandError(`Cannot read "${name}": ${reason}${hint}`, EXIT.CONFIG);
   }
 }

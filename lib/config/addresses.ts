@@ -1,56 +1,77 @@
 /**
- * What can be wrong with the addresses of a configuration, beyond the form of each.
+ * Checks on all the addresses of a configuration together; the form of each is checked by its
+ * schema.
  *
  * @module
  */
 
 import { type Address, collide, formatAddress, isLoopback } from "../net/address.ts";
-import type { Service } from "../service.ts";
+import type { Service, ServiceConfig } from "../service.ts";
+import type { Fault } from "./fault.ts";
 import type { Config } from "./schema.ts";
-import type { TlsKeys } from "./service_keys.ts";
+import type { ListenerKeys } from "./service_keys.ts";
+import type { KeyPath } from "./walk.ts";
 
-/**
- * Names the services that other machines could use without a token or a certificate.
- *
- * @returns A fault each; none if all is well.
- */
-export function openAddresses(config: Config, services: readonly Service[]): string[] {
-  const faults: string[] = [];
-  for (const { name, addresses } of services) {
-    const section = config.services[name];
-    if (!section?.enabled || section.insecure || config.guard(name) !== undefined) continue;
-    if ((section as { tls?: TlsKeys }).tls?.client_ca !== undefined) continue;
-    for (const address of addresses(section)) {
-      if (isLoopback(address)) continue;
-      faults.push(
-        `${name}: other machines could connect to ${formatAddress(address)} without a token: ` +
-          `give it one in [auth.tokens], or set ${name}.insecure = true`,
-      );
+/** An address that an enabled service listens on. */
+interface Listen {
+  name: string;
+  section: ServiceConfig & Partial<ListenerKeys>;
+  address: Address;
+  path: KeyPath;
+}
+
+/** Finds the addresses that other machines could use without a token or a certificate. */
+export function openAddresses(config: Config, services: readonly Service[]): Fault[] {
+  return listens(config, services)
+    .filter(({ name, section, address }) =>
+      !isLoopback(address) && !section.insecure && config.guard(name) === undefined &&
+      section.tls?.client_ca === undefined
+    )
+    .map(({ name, address, path }) => ({
+      path,
+      message: `other machines could connect to ${formatAddress(address)} without a token: ` +
+        `add a token for ${name} in [auth.tokens], or set ${name}.insecure = true`,
+    }));
+}
+
+/** Finds the services that would listen on an address that another service has. */
+export function sharedAddresses(config: Config, services: readonly Service[]): Fault[] {
+  const faults: Fault[] = [];
+  const taken: Listen[] = [];
+  for (const listen of listens(config, services)) {
+    const other = taken.find(({ address }) => collide(address, listen.address));
+    if (other !== undefined) {
+      faults.push({
+        path: listen.path,
+        message: `${listen.name} and ${other.name} cannot both listen on ` +
+          `${formatAddress(listen.address)}: give one of them another port, or disable it`,
+      });
     }
+    taken.push(listen);
   }
   return faults;
 }
 
-/**
- * Names the services that are to listen on one address.
- *
- * @returns A fault each; none if all is well.
- */
-export function sharedAddresses(config: Config, services: readonly Service[]): string[] {
-  const faults: string[] = [];
-  const taken: { name: string; address: Address }[] = [];
-  for (const service of services) {
-    const section = config.services[service.name];
-    if (!section?.enabled) continue;
-    for (const address of service.addresses(section)) {
-      const other = taken.find((candidate) => collide(candidate.address, address));
-      if (other !== undefined) {
-        faults.push(
-          `${service.name} and ${other.name} cannot both listen on ${formatAddress(address)}`,
-        );
-      }
-      taken.push({ name: service.name, address });
-    }
-  }
-  return faults;
+/** Finds the services beyond loopback where one address may take every connection. */
+export function unlimitedAddresses(config: Config, services: readonly Service[]): Fault[] {
+  return listens(config, services)
+    .filter(({ section, address }) => !isLoopback(address) && !section.max_clients_per_address)
+    .map(({ name, address }) => ({
+      path: [name, "max_clients_per_address"],
+      message: `no limit, and other machines can connect to ${formatAddress(address)}: one host ` +
+        "could take every connection. Set a limit, unless all clients share one address " +
+        "(NAT, a proxy)",
+    }));
+}
+
+function listens(config: Config, services: readonly Service[]): Listen[] {
+  return services.flatMap((service) => {
+    const { name } = service;
+    const section = config.services[name];
+    if (!section?.enabled) return [];
+    return service.addresses(section).map((address) => {
+      const key = Object.entries(section).find(([, value]) => value === address)?.[0];
+      return { name, section, address, path: key === undefined ? [name] : [name, key] };
+    });
+  });
 }

@@ -1,12 +1,14 @@
 /**
- * The section `[auth]`: which tokens open which services. A service that any token opens asks every
- * client for one; a service that none opens asks nobody.
+ * The section `[auth]`: which tokens open which services. A service that at least one token opens
+ * requires a token from every client; any other service requires none.
  *
  * @module
  */
 
 import * as v from "valibot";
 import { FailureCounter, Guard, isToken, TOKEN_FORM } from "../auth.ts";
+import { fileErrorReason } from "../file_error.ts";
+import type { Fault } from "./fault.ts";
 import { choice, count, duration, text } from "./values.ts";
 
 /**
@@ -32,63 +34,65 @@ export function authSchema(services: readonly string[]) {
   });
 }
 
-/** The section `[auth]`, read. */
+/** The section `[auth]` after parsing; times are in milliseconds. */
 export type AuthConfig = v.InferOutput<ReturnType<typeof authSchema>>;
 
-/** Where the values of tokens come from. */
+/** Where token values come from. */
 export interface TokenSources {
+  /** Looks up an environment variable. */
   env: (name: string) => string | undefined;
+  /** Reads a text file; throws if it cannot. */
   readFile: (file: string) => string;
 }
 
 /**
- * Makes the guards that a configuration asks for.
+ * Creates a guard for each service that a token opens.
  *
+ * @param config The section `[auth]`.
+ * @param sources Where token values come from.
+ * @param report Told of each token whose value is missing or malformed; never told a value.
  * @returns The guard of a service, if any token opens it.
- * @throws {Error} If the value of a token cannot be had; the message names the token, not its value.
  */
 export function createGuards(
   config: AuthConfig,
   sources: TokenSources,
+  report: (fault: Fault) => void,
 ): (service: string) => Guard | undefined {
   const failures = new FailureCounter(config.max_failures, config.failure_window);
   const byService = new Map<string, string[]>();
   for (const [name, token] of Object.entries(config.tokens)) {
-    const value = tokenValue(name, token, sources);
-    for (const service of token.services) {
-      byService.set(service, [...byService.get(service) ?? [], value]);
+    const path = ["auth", "tokens", name];
+    try {
+      const value = tokenValue(token, sources);
+      for (const service of token.services) {
+        byService.set(service, [...byService.get(service) ?? [], value]);
+      }
+    } catch (error) {
+      report({ path, message: (error as Error).message });
     }
   }
-  const guards = new Map(
-    [...byService].map((
-      [service, tokens],
-    ) => [service, new Guard(tokens, failures, config.login_timeout)]),
-  );
+  const guards = new Map<string, Guard>();
+  for (const [service, tokens] of byService) {
+    guards.set(service, new Guard(tokens, failures, config.login_timeout));
+  }
   return (service) => guards.get(service);
 }
 
-function tokenValue(
-  name: string,
-  { file, env }: AuthConfig["tokens"][string],
-  sources: TokenSources,
-): string {
-  const key = `auth.tokens.${name}`;
+function tokenValue({ file, env }: AuthConfig["tokens"][string], sources: TokenSources): string {
   if ((file === undefined) === (env === undefined)) {
-    throw new Error(`${key}: needs either file or env, and not both`);
+    throw new Error("needs either file or env, and not both");
   }
-  let value: string | undefined;
-  if (env !== undefined) {
-    value = sources.env(env);
-    if (value === undefined) throw new Error(`${key}: the variable ${env} is not set`);
-  } else {
-    try {
-      value = sources.readFile(file!);
-    } catch (cause) {
-      const reason = cause instanceof Deno.errors.NotFound ? "no such file" : String(cause);
-      throw new Error(`${key}: cannot read "${file}": ${reason}`, { cause });
-    }
+  const value = env === undefined ? readTokenFile(file!, sources) : sources.env(env);
+  if (value === undefined) throw new Error(`the environment variable ${env} is not set`);
+  const token = value.replace(/\r?\n$/, "");
+  if (!isToken(token)) throw new Error(`its value needs ${TOKEN_FORM}`);
+  return token;
+}
+
+function readTokenFile(file: string, { readFile }: TokenSources): string {
+  try {
+    return readFile(file);
+  } catch (cause) {
+    throw new Error(`cannot read "${file}": ${fileErrorReason(cause)}`, { cause });
   }
-  value = value.replace(/\r?\n$/, "");
-  if (!isToken(value)) throw new Error(`${key}: its value needs ${TOKEN_FORM}`);
-  return value;
 }

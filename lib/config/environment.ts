@@ -1,21 +1,22 @@
+import type { Fault } from "./fault.ts";
 import type { KeyPath } from "./walk.ts";
 
 /** `${NAME}`, `${NAME:-default}`, or `$${`, which stands for `${` itself. */
 const REFERENCE = /\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g;
 
 /**
- * Puts values of the environment into the texts of a parsed file, in place. What is put in is
- * never read as TOML, so no value can change what the file means.
+ * Replaces references to environment variables in the strings of a parsed file, in place. This
+ * happens after parsing, so no value can inject TOML.
  *
  * @param input The parsed file, or a part of it.
  * @param env Looks up a variable.
  * @param report Told of each reference to a variable that is not set and has no default.
- * @param path Where `input` is.
+ * @param path The key path of `input`.
  */
 export function substitute(
   input: unknown,
   env: (name: string) => string | undefined,
-  report: (path: KeyPath, fault: string) => void,
+  report: (fault: Fault) => void,
   path: KeyPath = [],
 ): void {
   if (typeof input !== "object" || input === null) return;
@@ -30,7 +31,10 @@ export function substitute(
       if (name === undefined) return "${";
       const value = env(name) ?? fallback;
       if (value === undefined) {
-        report(partPath, `the environment variable ${name} is not set, and there is no default`);
+        report({
+          path: partPath,
+          message: `the environment variable ${name} is not set, and there is no default`,
+        });
         return reference;
       }
       return value;

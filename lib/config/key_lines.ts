@@ -1,10 +1,10 @@
 /**
- * The line of each key of a TOML file, as far as a look at single lines can tell: headers of
- * sections and keys at the start of a line. The parser knows no positions, and a message that
- * lacks a line is still a message.
+ * Finds the line of each key of a TOML file. The parser reports no positions, so this looks for
+ * section headers and for keys at the start of a line. It misses keys inside inline tables; a
+ * message without a line number is still useful.
  *
- * @param text The file.
- * @returns Line numbers, from 1, by key path.
+ * @param text The content of the file.
+ * @returns Line numbers, counted from 1, by key path.
  */
 export function keyLines(text: string): Map<string, number> {
   const lines = new Map<string, number>();

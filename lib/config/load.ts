@@ -1,6 +1,6 @@
 /**
- * From the text of a file to a configuration that has passed all checks, or to everything that is
- * wrong with it.
+ * Turns the text of a file into a checked configuration, or into a list of everything that is wrong
+ * with it.
  *
  * @module
  */
@@ -13,14 +13,15 @@ import { openAddresses, sharedAddresses } from "./addresses.ts";
 import { type AuthConfig, createGuards } from "./auth.ts";
 import { redacted } from "../storage/url.ts";
 import { substitute } from "./environment.ts";
+import type { Fault } from "./fault.ts";
 import { keyLines } from "./key_lines.ts";
 import { type Config, configSchema } from "./schema.ts";
 import { formatKeyPath, type KeyPath, keysAt, passedOver, withDefaults } from "./walk.ts";
 
-/** What is wrong with a configuration, all of it. */
+/** A configuration that failed its checks; carries all faults, not just the first. */
 export class ConfigError extends Error {
   override name = "ConfigError";
-  /** A line a fault: where, what was found, what is allowed. */
+  /** One line per fault: where it is, what was found, what is allowed. */
   readonly faults: readonly string[];
 
   constructor(faults: readonly string[]) {
@@ -33,25 +34,25 @@ export class ConfigError extends Error {
 export interface ConfigSource {
   /** The name of the file, for messages. */
   file: string;
-  /** What the file says, in TOML. */
+  /** The content of the file, in TOML. */
   text: string;
-  /** What is set on top of the file, each as "key.path=value". */
+  /** Values that override the file, each as "key.path=value". */
   overrides?: readonly string[];
-  /** Looks up a variable of the environment. */
+  /** Looks up an environment variable. */
   env: (name: string) => string | undefined;
-  /** Reads a file that the configuration names. */
+  /** Reads a file that the configuration names; throws if it cannot. */
   readFile: (file: string) => string;
 }
 
-/** A configuration and what it was made from. */
+/** A configuration, parsed and as text. */
 export interface LoadedConfig {
   config: Config;
-  /** What was in force: the file's own words, the defaults added. */
+  /** The values in force as the file would spell them: its own, and the defaults. */
   effective: Record<string, unknown>;
 }
 
 /**
- * Reads a configuration.
+ * Parses and checks a configuration.
  *
  * @param source Where it comes from.
  * @param services The services that can have a section.
@@ -61,11 +62,11 @@ export function loadConfig(source: ConfigSource, services: readonly Service[]): 
   const faults: string[] = [];
   const lines = keyLines(source.text);
   const overridden = new Set<string>();
-  const place = (path: KeyPath) => {
+  const report = ({ path, message }: Fault) => {
     const name = formatKeyPath(path);
-    if (overridden.has(name)) return `--set ${name}`;
-    const line = lines.get(name);
-    return `${source.file}${line === undefined ? "" : `:${line}`}: ${name}`;
+    const line = lineOf(path, lines);
+    const place = `${source.file}${line === undefined ? "" : `:${line}`}: ${name}`;
+    faults.push(`${overridden.has(name) ? `--set ${name}` : place}: ${message}`);
   };
 
   const input = parseFile(source);
@@ -75,56 +76,71 @@ export function loadConfig(source: ConfigSource, services: readonly Service[]): 
       faults.push(`--set ${override}: expected key.path=value, such as echo.queue=50`);
     } else overridden.add(formatKeyPath(path));
   }
-  substitute(input, source.env, (path, found) => faults.push(`${place(path)}: ${found}`));
+  substitute(input, source.env, report);
 
   const schema = configSchema(services);
   const result = v.safeParse(schema, input);
   for (const issue of result.issues ?? []) {
     const path = (issue.path ?? []).map((item) => item.key as string);
-    faults.push(`${place(path)}: ${describe(issue, path, schema)}`);
+    report({ path, message: describe(issue, path, schema) });
   }
   if (result.success) {
     for (const path of passedOver(input, result.output)) {
-      faults.push(`${place(path)}: "${path.at(-1)}" cannot be used as a name`);
+      report({ path, message: `"${path.at(-1)}" cannot be used as a name` });
     }
   }
   if (faults.length > 0 || !result.success) throw new ConfigError(faults);
 
   const { auth, ...sections } = result.output;
-  const config = toConfig(sections, auth as AuthConfig, source, faults);
-  faults.push(...sharedAddresses(config, services), ...openAddresses(config, services));
-  if (faults.length > 0) throw new ConfigError(faults.map((fault) => `${source.file}: ${fault}`));
+  const config = toConfig(sections, auth as AuthConfig, source, report);
+  sharedAddresses(config, services).forEach(report);
+  openAddresses(config, services).forEach(report);
+  if (faults.length > 0) throw new ConfigError(faults);
   return { config, effective: withDefaults(schema, input) as Record<string, unknown> };
+}
+
+/** The line of a key, or else of the nearest table around it. */
+function lineOf(path: KeyPath, lines: ReadonlyMap<string, number>): number | undefined {
+  for (let length = path.length; length > 0; length--) {
+    const line = lines.get(formatKeyPath(path.slice(0, length)));
+    if (line !== undefined) return line;
+  }
+  return undefined;
 }
 
 function toConfig(
   sections: Record<string, unknown>,
   auth: AuthConfig,
   source: ConfigSource,
-  faults: string[],
+  report: (fault: Fault) => void,
 ): Config {
   const { daemon, log, storage, ...services } = sections;
-  const tokenFiles = Object.values(auth.tokens).flatMap(({ file }) => file ?? []);
-  let guard: Config["guard"] = () => undefined;
-  try {
-    guard = createGuards(auth, source);
-  } catch (error) {
-    faults.push((error as Error).message);
-  }
+  const tokenFiles = Object.values(auth.tokens)
+    .map(({ file }) => file)
+    .filter((file) => file !== undefined);
+  const guard = createGuards(auth, source, report);
   return { daemon, log, storage, services, guard, tokenFiles } as Config;
 }
+
+/** Clearer words for what the TOML parser says about common mistakes. */
+const TOML_FAULTS: Record<string, string> = {
+  "trying to redefine an already defined table or value":
+    "this key or section is already defined above",
+  "invalid value": 'not a value; text needs quotes, as in mode = "confirm"',
+};
 
 function parseFile({ file, text }: ConfigSource): Record<string, unknown> {
   try {
     return parse(text);
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
-    const what = error.message.replace(/^Invalid TOML document: /, "").split("\n")[0];
-    throw new ConfigError([`${file}:${error.line}:${error.column}: not TOML: ${what}`]);
+    const fault = error.message.replace(/^Invalid TOML document: /, "").split("\n")[0]!;
+    const place = `${file}:${error.line}:${error.column}`;
+    throw new ConfigError([`${place}: not TOML: ${TOML_FAULTS[fault] ?? fault}`]);
   }
 }
 
-/** Sets one value; returns its path, or `undefined` if the override has no such form. */
+/** Sets one value; returns its path, or `undefined` if the override is malformed. */
 function applyOverride(input: Record<string, unknown>, override: string): KeyPath | undefined {
   const match = /^([\w-]+(?:\.[\w-]+)+)=(.*)$/s.exec(override);
   if (match === null) return undefined;
@@ -138,7 +154,7 @@ function applyOverride(input: Record<string, unknown>, override: string): KeyPat
   return path;
 }
 
-/** A value as on the command line: TOML where it is, else a text that needs no quotes. */
+/** Parses a value from the command line: as TOML if it is TOML, otherwise as unquoted text. */
 function parseValue(text: string): unknown {
   try {
     return parse(`value = ${text}`).value;
@@ -162,7 +178,7 @@ function describe(issue: v.BaseIssue<unknown>, path: KeyPath, schema: v.GenericS
   }`;
 }
 
-/** A value as people read it, without a password. */
+/** Formats a value for a message, without any password. */
 function show(value: unknown): string {
   return typeof value === "number" ? String(value) : JSON.stringify(redacted(value));
 }

@@ -27,14 +27,14 @@ export interface Config {
   storage: v.InferOutput<typeof storageSchema>;
   /** The sections of the services, by name. */
   services: Record<string, ServiceConfig>;
-  /** Who asks the clients of a service for a token; `undefined` if nobody does. */
+  /** The guard that checks the tokens of a service's clients; `undefined` if it requires none. */
   guard: (service: string) => Guard | undefined;
-  /** The files that tokens were read from. */
+  /** The files that hold token values. */
   tokenFiles: string[];
 }
 
 /**
- * The schema of a whole file: a section each for the daemon's own parts and the services.
+ * Builds the schema of a whole file: one section for each part of the daemon and each service.
  *
  * @param services The services that can have a section.
  */

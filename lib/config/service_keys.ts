@@ -4,46 +4,46 @@ import { count, duration, flag, text } from "./values.ts";
 
 const DAY_MS = 86_400_000;
 
-/** The keys of TLS: files in PEM. With `client_ca` clients need a certificate that it has signed. */
+/** The keys of `tls`: PEM files. With `client_ca`, clients need a certificate that it signed. */
 export const TLS_KEYS = { cert: text(), key: text(), client_ca: v.optional(text()) } as const;
 
-/** The keys that the section of every service has, to be spread into its schema. */
+/** The keys that every service's section has; a service spreads them into its schema. */
 export const SERVICE_KEYS = {
   enabled: v.optional(flag(), true),
-  /** The certificate and its key, as files; without them the service speaks plainly. */
+  /** The files for TLS; without them the service speaks plain TCP. */
   tls: v.optional(v.strictObject(TLS_KEYS)),
-  /** How many connections an address may have; without it, as many as there may be in all. */
-  max_clients_per_address: v.optional(count({ min: 1 })),
-  /** How long a client may take over a request that it has begun; "off" for ever. */
+  /** How many connections one address may have; 0 for no limit beyond `max_clients`. */
+  max_clients_per_address: v.optional(count({ max: 1_000_000 }), 0),
+  /** How long a client may take to finish a request that it has begun; "off" for no limit. */
   request_timeout: v.optional(duration({ min: 10, max: DAY_MS, off: true }), "2m"),
-  /** Allows other machines to connect without a token. */
+  /** Whether other machines may connect without a token. */
   insecure: v.optional(flag(), false),
 } as const;
 
-/** What {@linkcode TLS_KEYS} come to. */
+/** The value of `tls`; see {@linkcode TLS_KEYS}. */
 export interface TlsKeys {
   cert: string;
   key: string;
   client_ca?: string | undefined;
 }
 
-/** The files that the keys of TLS name. */
+/** Names the files of `tls` as the network code does. */
 export function tlsFiles({ cert, key, client_ca: clientCa }: TlsKeys): TlsFiles {
   return { cert, key, clientCa };
 }
 
-/** What {@linkcode SERVICE_KEYS} come to, as far as listeners care. */
+/** Those {@linkcode SERVICE_KEYS} that matter to a listener; times are in milliseconds. */
 export interface ListenerKeys {
   tls?: TlsKeys | undefined;
-  max_clients_per_address?: number | undefined;
+  max_clients_per_address: number;
   request_timeout: number;
 }
 
-/** The options of a listener that come from the keys that every service has. */
+/** Translates {@linkcode ListenerKeys} into the options of a listener. */
 export function listenerOptions(keys: ListenerKeys) {
   return {
     tls: keys.tls && tlsFiles(keys.tls),
-    maxClientsPerAddress: keys.max_clients_per_address,
+    maxClientsPerAddress: keys.max_clients_per_address || undefined,
     requestTimeoutMs: keys.request_timeout,
   };
 }

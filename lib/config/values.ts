@@ -1,6 +1,6 @@
 /**
- * The kinds of values that a configuration has, as schemas. Each says in its message what is
- * allowed; who loads the configuration adds what was found and where.
+ * The kinds of values in a configuration, as schemas. Each schema's message says what is allowed;
+ * the loader adds where the value is and what was found.
  *
  * @module
  */
@@ -9,17 +9,13 @@ import * as v from "valibot";
 import { type Address, parseAddress } from "../net/address.ts";
 import { isStorageUrl } from "../storage/url.ts";
 
-const KIB = 1024;
+/** Binary units only: some programs read "1KB" as 1000 bytes, others as 1024. */
 const SIZE_UNITS: Record<string, number> = {
   B: 1,
-  KB: 1000,
-  KIB: KIB,
-  MB: 1000 ** 2,
-  MIB: KIB ** 2,
-  GB: 1000 ** 3,
-  GIB: KIB ** 3,
-  TB: 1000 ** 4,
-  TIB: KIB ** 4,
+  KiB: 1024,
+  MiB: 1024 ** 2,
+  GiB: 1024 ** 3,
+  TiB: 1024 ** 4,
 };
 const DURATION_UNITS_MS: Record<string, number> = {
   ms: 1,
@@ -29,23 +25,22 @@ const DURATION_UNITS_MS: Record<string, number> = {
   d: 86_400_000,
 };
 
-/** The least and the most that is allowed, both included. */
+/** The smallest and the largest value allowed, both inclusive. */
 export interface Range {
   min?: number;
   max?: number;
 }
 
-/** A schema that takes what is written in the file and gives what the program works with. */
+/** A schema from a value as the file spells it to the value that the program works with. */
 export type Value<Input, Output> = v.GenericSchema<Input, Output>;
 
-/** Reads a size such as "64KiB" in bytes; `undefined` if it is none. */
+/** Parses a size such as "64KiB" into bytes; `undefined` if it is malformed. */
 export function parseSize(text: string): number | undefined {
-  const match = /^(\d+(?:\.\d+)?)\s*([a-z]+)$/i.exec(text);
-  const unit = SIZE_UNITS[match?.[2]?.toUpperCase() ?? ""];
-  return match && unit ? Math.round(Number(match[1]) * unit) : undefined;
+  const match = /^(\d+(?:\.\d+)?)(B|KiB|MiB|GiB|TiB)$/.exec(text);
+  return match === null ? undefined : Math.round(Number(match[1]) * SIZE_UNITS[match[2]!]!);
 }
 
-/** Reads a time such as "1.5s" or "1h30m" in milliseconds; `undefined` if it is none. */
+/** Parses a time such as "1.5s" or "1h30m" into milliseconds; `undefined` if it is malformed. */
 export function parseDuration(text: string): number | undefined {
   if (!/^(\d+(\.\d+)?(ms|s|m|h|d))+$/.test(text)) return undefined;
   let ms = 0;
@@ -55,16 +50,16 @@ export function parseDuration(text: string): number | undefined {
   return ms;
 }
 
-/** Writes bytes in the largest unit that is exact, as {@linkcode parseSize} reads it. */
+/** Formats bytes in the largest exact unit; {@linkcode parseSize} reads the result back. */
 export function formatSize(bytes: number): string {
   for (const unit of ["TiB", "GiB", "MiB", "KiB"]) {
-    const unitBytes = SIZE_UNITS[unit.toUpperCase()]!;
+    const unitBytes = SIZE_UNITS[unit]!;
     if (bytes >= unitBytes && bytes % unitBytes === 0) return `${bytes / unitBytes}${unit}`;
   }
   return `${bytes}B`;
 }
 
-/** Writes milliseconds in the largest unit that is exact, as {@linkcode parseDuration} reads it. */
+/** Formats milliseconds in the largest exact unit; {@linkcode parseDuration} reads it back. */
 export function formatDuration(ms: number): string {
   for (const unit of ["d", "h", "m", "s"]) {
     const unitMs = DURATION_UNITS_MS[unit]!;
@@ -73,20 +68,27 @@ export function formatDuration(ms: number): string {
   return `${ms}ms`;
 }
 
+const SIZE_FORM = "B, KiB, MiB, GiB or TiB, no blank";
+const DURATION_FORM = "ms, s, m, h or d";
+
 /** A size such as "64KiB", in bytes. */
 export function size(range: Range = {}): Value<string, number> {
-  return quantity(range, parseSize, `a size${between(range, formatSize)} such as "64KiB"`);
+  return quantity(
+    range,
+    parseSize,
+    `a size${between(range, formatSize)} such as "64KiB" (${SIZE_FORM})`,
+  );
 }
 
 /** Options for {@linkcode duration}. */
 export interface DurationOptions extends Range {
-  /** Whether "off" is allowed; it gives 0. @default {false} */
+  /** Whether "off" is allowed; it becomes 0. @default {false} */
   off?: boolean;
 }
 
 /** A time such as "10s", in milliseconds. */
 export function duration(options: DurationOptions = {}): Value<string, number> {
-  const allowed = `a time${between(options, formatDuration)} such as "10s"`;
+  const allowed = `a time${between(options, formatDuration)} such as "10s" (${DURATION_FORM})`;
   if (!options.off) return quantity(options, parseDuration, allowed);
   const parse = (text: string) => text === "off" ? 0 : parseDuration(text);
   return quantity({ ...options, or: 0 }, parse, `${allowed}, or "off"`);
@@ -116,7 +118,7 @@ export function choice<const T extends string>(words: readonly T[]): Value<T, T>
 
 /** Options for {@linkcode text}. */
 export interface TextOptions {
-  /** The most characters. @default {1024} */
+  /** The maximum number of characters. @default {1024} */
   maxLength?: number;
   /** What the text must match. @default {one or more characters on one line} */
   pattern?: RegExp;
@@ -124,7 +126,7 @@ export interface TextOptions {
   allowed?: string;
 }
 
-/** A text on one line, not empty. */
+/** A non-empty text on one line. */
 export function text(options: TextOptions = {}): Value<string, string> {
   const { maxLength = 1024, pattern = /^[^\r\n]+$/ } = options;
   const allowed = options.allowed ?? `a text of 1 to ${maxLength} characters on one line`;

@@ -1,32 +1,32 @@
 /**
- * Walks through a schema along the keys of a file: which keys are known somewhere, and what the
- * file says once the defaults are added.
+ * Walks a schema along the keys of a file: which keys are known at a place, and what the file says
+ * once the defaults are added.
  *
  * @module
  */
 
 import type { GenericSchema } from "valibot";
 
-/** The parts of a schema that a walk needs; which there are depends on its kind. */
+/** The parts of a schema that a walk needs; each kind of schema has some of them. */
 interface SchemaNode {
-  /** What an optional schema is an option of. */
+  /** The schema inside an optional one. */
   wrapped?: unknown;
   default?: unknown;
   /** The known keys of a section. */
   entries?: Record<string, unknown>;
-  /** What the values of a table with free keys are. */
+  /** The schema of the values in a table whose keys are free. */
   value?: unknown;
 }
 
-/** A place in a file, by the keys that lead to it. */
+/** A place in a file: the keys that lead to it. */
 export type KeyPath = readonly (string | number)[];
 
-/** Writes a key path the way TOML does. */
+/** Formats a key path as TOML writes it. */
 export function formatKeyPath(path: KeyPath): string {
   return path.map((key) => /^[\w-]+$/.test(String(key)) ? key : JSON.stringify(key)).join(".");
 }
 
-/** The keys that a schema knows at a place. */
+/** Lists the keys that a schema knows at a place. */
 export function keysAt(schema: GenericSchema, path: KeyPath): string[] {
   let node = unwrap(schema);
   for (const key of path) node = unwrap(node?.entries?.[key] ?? node?.value);
@@ -34,10 +34,10 @@ export function keysAt(schema: GenericSchema, path: KeyPath): string[] {
 }
 
 /**
- * What a file says once the defaults are added, in the words of the file.
+ * Adds the defaults to a file, in the file's own spelling ("64KiB", not 65536).
  *
  * @param schema The schema of the file.
- * @param input The file, parsed.
+ * @param input The parsed file.
  */
 export function withDefaults(schema: GenericSchema, input: unknown): unknown {
   const value = input === undefined ? (schema as SchemaNode).default : input;
@@ -54,11 +54,11 @@ export function withDefaults(schema: GenericSchema, input: unknown): unknown {
 }
 
 /**
- * The places in a file that a schema has passed over without a word. That happens to names for which
- * JavaScript has a use of its own, such as "constructor", where any name is allowed.
+ * Finds the keys that a schema silently dropped. In a table whose keys are free, valibot drops names
+ * that have a meaning in JavaScript, such as "constructor".
  *
- * @param input The file, parsed.
- * @param output What the schema has made of it.
+ * @param input The parsed file.
+ * @param output The output of the schema for that file.
  */
 export function passedOver(input: unknown, output: unknown, path: KeyPath = []): KeyPath[] {
   if (!isTable(input) || !isTable(output)) return [];

@@ -62,17 +62,19 @@ const FAULTS: [name: string, text: string, expected: string | RegExp][] = [
   [
     "a size without a unit",
     '[echo]\nqueue_bytes = "8"\n',
-    'q.toml:2: echo.queue_bytes: found "8", allowed is a size from 1KiB to 1GiB such as "64KiB"',
+    'q.toml:2: echo.queue_bytes: found "8", allowed is a size from 1KiB to 1GiB such as "64KiB" ' +
+    "(B, KiB, MiB, GiB or TiB, no blank)",
   ],
   [
     "a time that is none",
     '[echo]\nslow_after = "soon"\n',
-    'q.toml:2: echo.slow_after: found "soon", allowed is a time from 1ms to 1m such as "10s"',
+    'q.toml:2: echo.slow_after: found "soon", allowed is a time from 1ms to 1m such as "10s" (ms, s, m, h or d)',
   ],
   [
     "a time that may be off",
     '[echo]\nidle_timeout = "never"\n',
-    'q.toml:2: echo.idle_timeout: found "never", allowed is a time of at least 1ms such as "10s", or "off"',
+    'q.toml:2: echo.idle_timeout: found "never", allowed is a time of at least 1ms such as "10s" ' +
+    '(ms, s, m, h or d), or "off"',
   ],
   [
     "a word that is none of the choice",
@@ -95,7 +97,7 @@ const FAULTS: [name: string, text: string, expected: string | RegExp][] = [
     "q.toml:2: echo.queue: found NaN, allowed is a whole number from 1 to 1000000",
   ],
   ["a table that is a value", "[auth]\ntokens = 5\n", /: found 5, allowed is a section with keys$/],
-  ["a key that is missing", "[echo]\ntls = { cert = 'c' }\n", /: echo\.tls\.key: missing$/],
+  ["a key that is missing", "[echo]\ntls = { cert = 'c' }\n", "q.toml:2: echo.tls.key: missing"],
   [
     "the URL of a storage, without its password",
     '[storage]\nurl = "postgres://me:secret@host:99999/x"\n',
@@ -111,7 +113,43 @@ const FAULTS: [name: string, text: string, expected: string | RegExp][] = [
   [
     "a key that stands twice",
     "[log]\nlevel = 'info'\nlevel = 'info'\n",
-    /^q\.toml:3:\d+: not TOML: /,
+    "q.toml:3:1: not TOML: this key or section is already defined above",
+  ],
+  [
+    "a section that stands twice",
+    "[log]\nlevel = 'info'\n[log]\n",
+    "q.toml:3:2: not TOML: this key or section is already defined above",
+  ],
+  [
+    "a text without quotes",
+    "[echo]\nmode = confirm\n",
+    'q.toml:2:8: not TOML: not a value; text needs quotes, as in mode = "confirm"',
+  ],
+  [
+    "a size in decimal units, which other programs read as binary",
+    '[echo]\nmax_line = "64KB"\n',
+    /^q\.toml:2: echo\.max_line: found "64KB", allowed is a size .* \(B, KiB, MiB,/,
+  ],
+  [
+    "a size with a blank",
+    '[echo]\nmax_line = "64 KiB"\n',
+    /^q\.toml:2: echo\.max_line: found "64 KiB", allowed is a size .* no blank\)$/,
+  ],
+  [
+    "a token whose variable is not set",
+    '[auth.tokens.bus]\nenv = "NOWHERE"\nservices = ["echo"]\n',
+    "q.toml:1: auth.tokens.bus: the environment variable NOWHERE is not set",
+  ],
+  [
+    "a service in a token's list",
+    '[auth.tokens.bus]\nenv = "T"\nservices = ["ecko"]\n',
+    /^q\.toml:3: auth\.tokens\.bus\.services\.0: found "ecko", allowed is one of "echo"/,
+  ],
+  [
+    "two services on one port",
+    '[kv]\nlisten = "127.0.0.1:8080"\n',
+    "q.toml:2: kv.listen: kv and echo cannot both listen on 127.0.0.1:8080: " +
+    "give one of them another port, or disable it",
   ],
   [
     "a variable that is not set",
@@ -141,7 +179,7 @@ Deno.test("loadConfig(): two services on one address are refused", () => {
   const two = [SERVICES[0]!, { ...SERVICES[0]!, name: "other" }];
   const load = (text: string) => () =>
     loadConfig({ file: "q.toml", text, env: () => undefined, readFile: () => "" }, two);
-  assert.throws(load(""), /q\.toml: other and echo cannot both listen on 127\.0\.0\.1:8080/);
+  assert.throws(load(""), /q\.toml: other\.listen: other and echo cannot both listen on 127\.0\.0\.1:8080/);
   assert.throws(load('[echo]\nlisten = "0.0.0.0:8080"'), /cannot both listen/);
   load('[echo]\nlisten = "127.0.0.1:0"\n[other]\nlisten = "127.0.0.1:0"')();
   load("[other]\nenabled = false")();
@@ -180,8 +218,8 @@ Deno.test("loadConfig(): the environment is put into texts, never into TOML", ()
 Deno.test("loadConfig(): to listen beyond loopback needs a token, certificates, or to say that it is meant", () => {
   const open = '[echo]\nlisten = "0.0.0.0:8080"\n';
   assert.deepEqual(faults(open), [
-    "q.toml: echo: other machines could connect to 0.0.0.0:8080 without a token: " +
-    "give it one in [auth.tokens], or set echo.insecure = true",
+    "q.toml:2: echo.listen: other machines could connect to 0.0.0.0:8080 without a token: " +
+    "add a token for echo in [auth.tokens], or set echo.insecure = true",
   ]);
   assert.deepEqual(faults(`${open}insecure = true\n`), []);
   const token = '[auth.tokens.bus]\nenv = "BUS_TOKEN"\nservices = ["echo"]\n';
@@ -205,7 +243,7 @@ Deno.test("loadConfig(): the values of tokens come from the environment or from 
     await Deno.writeTextFile(file, "short\n");
     assert.match(
       faults(token(`file = "${file}"`))[0]!,
-      /auth\.tokens\.a: its value needs 8 to 1024/,
+      /^q\.toml:1: auth\.tokens\.a: its value needs 8 to 1024/,
     );
   } finally {
     await Deno.remove(file);
@@ -213,9 +251,9 @@ Deno.test("loadConfig(): the values of tokens come from the environment or from 
   assert.match(faults(token('value = "0123456789"'))[0]!, /unknown key/);
   assert.match(
     faults(token("")).at(-1)!,
-    /auth\.tokens\.a: needs either file or env, and not both/,
+    /^q\.toml:1: auth\.tokens\.a: needs either file or env, and not both/,
   );
-  assert.match(faults(token('env = "NOWHERE"'))[0]!, /the variable NOWHERE is not set/);
+  assert.match(faults(token('env = "NOWHERE"'))[0]!, /the environment variable NOWHERE is not set/);
   assert.match(faults(token('file = "/nowhere"'))[0]!, /cannot read "\/nowhere": no such file/);
   const services = faults('[auth.tokens.a]\nenv = "T"\nservices = ["ecko"]\n', [], {
     T: "0123456789",

@@ -3,12 +3,12 @@ import fc from "fast-check";
 import { formatDuration, formatSize, parseDuration, parseSize } from "../../lib/config/values.ts";
 
 Deno.test("parseSize() reads sizes as people write them", () => {
-  const sizes = [["0B", 0], ["64KiB", 65536], ["1.5 MiB", 1572864], ["2kb", 2000], [
+  const sizes = [["0B", 0], ["64KiB", 65536], ["1.5MiB", 1572864], ["2TiB", 2 ** 41], [
     "1GiB",
     2 ** 30,
   ]] as const;
   for (const [text, bytes] of sizes) assert.equal(parseSize(text), bytes);
-  for (const text of ["", "64", "KiB", "-1KiB", "1 KiB x", "1XB"]) {
+  for (const text of ["", "64", "KiB", "-1KiB", "1 KiB x", "1XB", "2KB", "2kib", "1 KiB"]) {
     assert.equal(parseSize(text), undefined);
   }
 });

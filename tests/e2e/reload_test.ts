@@ -89,7 +89,7 @@ Deno.test("admin: a service that other machines could use without a token is not
   await using daemon = await startDaemon({ config });
   const { status, text } = await switchService(daemon, "echo", true);
   assert.equal(status, 409);
-  assert.match(text, /^echo: other machines could connect to 0\.0\.0\.0:0 without a token/);
+  assert.match(text, /^echo\.listen: other machines could connect to 0\.0\.0\.0:0 without a token/);
   assert.equal(daemon.addresses("echo").length, 0);
 });
 

@@ -1,0 +1,9 @@
+import type { KeyPath } from "./walk.ts";
+
+/** Something wrong with a configuration. */
+export interface Fault {
+  /** The key at fault. */
+  path: KeyPath;
+  /** What is wrong and what would be right, in one line. */
+  message: string;
+}
