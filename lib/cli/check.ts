@@ -1,19 +1,27 @@
 import { stringify } from "smol-toml";
+import { unlimitedAddresses } from "../config/addresses.ts";
+import { formatKeyPath } from "../config/walk.ts";
+import { SERVICES } from "../services.ts";
 import { redacted } from "../storage/url.ts";
 import { type Command, EXIT } from "./command.ts";
 import { CONFIG_OPTIONS, readConfig } from "./config_file.ts";
-import { print } from "./terminal.ts";
+import { print, printError } from "./terminal.ts";
 
-/** `quartet check`: says what is wrong with a configuration, or what it comes to. */
+/** `quartet check`: prints the configuration in force, or what is wrong with it. */
 export const check: Command = {
   name: "check",
-  summary: "Checks the configuration and prints what it comes to, defaults included",
+  summary: "Checks the configuration and prints it with all defaults",
   usage: "[--config FILE] [--set KEY=VALUE]…",
   positionals: [0, 0],
   options: CONFIG_OPTIONS,
-  details: "Exits with 78 and a line for each fault if there is any.",
+  details:
+    `Faults go to standard error, one per line, and the exit code is ${EXIT.CONFIG}. Advice on a valid
+configuration goes to standard error too; the exit code is then 0.`,
   run: (args) => {
-    const { effective } = readConfig(args.text("config"), args.texts("set"));
+    const { config, effective } = readConfig(args.text("config"), args.texts("set"));
+    for (const { path, message } of unlimitedAddresses(config, SERVICES)) {
+      printError(`Advice: ${formatKeyPath(path)}: ${message}`);
+    }
     print(stringify(redacted(effective)).trimEnd());
     return Promise.resolve(EXIT.OK);
   },

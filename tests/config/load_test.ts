@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { ConfigError, loadConfig } from "../../lib/config/load.ts";
-import { CONFIG_TEMPLATE } from "../../lib/cli/config_template.ts";
 import { SERVICES } from "../../lib/services.ts";
 
 function load(text: string, overrides: string[] = [], env: Record<string, string> = {}) {
@@ -17,20 +16,6 @@ function faults(text: string, overrides: string[] = [], env: Record<string, stri
   }
   return [];
 }
-
-Deno.test("config.toml says what the defaults are, all of them", () => {
-  assert.deepEqual(load(CONFIG_TEMPLATE).effective, load("").effective);
-});
-
-Deno.test("config.toml: every key has a comment before it", () => {
-  const lines = CONFIG_TEMPLATE.split("\n");
-  let explained = false;
-  for (const line of lines) {
-    if (line === "" || line.startsWith("[")) explained = false;
-    else if (line.startsWith("#")) explained = true;
-    else if (!/^(enabled|listen) =/.test(line)) assert.ok(explained, `no comment for: ${line}`);
-  }
-});
 
 const FAULTS: [name: string, text: string, expected: string | RegExp][] = [
   ["an unknown section", "[ecko]\n", 'q.toml:1: ecko: unknown key, did you mean "echo"?'],
@@ -179,7 +164,10 @@ Deno.test("loadConfig(): two services on one address are refused", () => {
   const two = [SERVICES[0]!, { ...SERVICES[0]!, name: "other" }];
   const load = (text: string) => () =>
     loadConfig({ file: "q.toml", text, env: () => undefined, readFile: () => "" }, two);
-  assert.throws(load(""), /q\.toml: other\.listen: other and echo cannot both listen on 127\.0\.0\.1:8080/);
+  assert.throws(
+    load(""),
+    /q\.toml: other\.listen: other and echo cannot both listen on 127\.0\.0\.1:8080/,
+  );
   assert.throws(load('[echo]\nlisten = "0.0.0.0:8080"'), /cannot both listen/);
   load('[echo]\nlisten = "127.0.0.1:0"\n[other]\nlisten = "127.0.0.1:0"')();
   load("[other]\nenabled = false")();

@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { makeTempDirectory, runQuartet } from "../support/quartet.ts";
+
+const OPEN = '[kv]\nlisten = "0.0.0.0:8081"\ninsecure = true\n';
+
+Deno.test("quartet check: advises a limit per address beyond loopback, and still exits with 0", async () => {
+  await using directory = await makeTempDirectory();
+  const file = `${directory.path}/q.toml`;
+  await Deno.writeTextFile(file, OPEN);
+  const open = await runQuartet(["check", "--config", file]);
+  assert.equal(open.code, 0);
+  assert.equal(
+    open.stderr,
+    "Advice: kv.max_clients_per_address: no limit, and other machines can connect to " +
+      "0.0.0.0:8081: one host could take every connection. Set a limit, unless all clients " +
+      "share one address (NAT, a proxy)\n",
+  );
+  assert.match(open.stdout, /^max_clients_per_address = 0$/m);
+  await Deno.writeTextFile(file, `${OPEN}max_clients_per_address = 50\n`);
+  const limited = await runQuartet(["check", "--config", file]);
+  assert.deepEqual([limited.code, limited.stderr], [0, ""]);
+});
+
+Deno.test("quartet check: a file that cannot be read is one line that says why", async () => {
+  await using directory = await makeTempDirectory();
+  const cases = [
+    [`${directory.path}/missing.toml`, 'no such file or directory; "quartet init" writes one'],
+    [directory.path, "it is a directory"],
+  ] as const;
+  for (const [file, reason] of cases) {
+    const { code, stderr } = await runQuartet(["check", "--config", file]);
+    assert.deepEqual([code, stderr], [78, `Cannot read "${file}": ${reason}\n`]);
+  }
+});

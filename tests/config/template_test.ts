@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { parse } from "smol-toml";
+import { CONFIG_TEMPLATE } from "../../lib/cli/config_template.ts";
+import { loadConfig } from "../../lib/config/load.ts";
+import { configSchema } from "../../lib/config/schema.ts";
+import { SERVICE_KEYS } from "../../lib/config/service_keys.ts";
+import { formatKeyPath, keysAt } from "../../lib/config/walk.ts";
+import { SERVICES } from "../../lib/services.ts";
+
+/** A key as config.toml shows it. */
+interface Entry {
+  path: string[];
+  value: unknown;
+  /** Whether it is commented out: an example of a key that is unset by default. */
+  commented: boolean;
+}
+
+const COMMENTED = /^# (?=\[[\w.]+\]|\w+ = )/;
+const SHARED_KEYS = "# Keys shared by all services.";
+
+/** The values of a file, defaults included. */
+function load(text: string) {
+  // Tokens of the examples are in files that this machine does not have.
+  const readFile = () => "a-token-of-an-example";
+  return loadConfig({ file: "q.toml", text, env: () => undefined, readFile }, SERVICES).effective;
+}
+
+/** All keys of the file; those shared by all services are in a section "shared". */
+function entries(): Entry[] {
+  let section: string[] = [];
+  return CONFIG_TEMPLATE.split("\n").flatMap((line) => {
+    const commented = COMMENTED.test(line);
+    const text = line.replace(COMMENTED, "");
+    const header = /^\[([\w.]+)\]/.exec(text);
+    if (line.startsWith(SHARED_KEYS)) section = ["shared"];
+    if (header !== null) section = header[1]!.split(".");
+    if (!/^\w+ = /.test(text)) return [];
+    // The parser's tables have no prototype.
+    const [[key, value]] = Object.entries(structuredClone(parse(text))) as [[string, unknown]];
+    return [{ path: [...section, key], value, commented }];
+  });
+}
+
+function valueAt(table: unknown, path: readonly string[]): unknown {
+  return path.reduce((at, key) => (at as Record<string, unknown> | undefined)?.[key], table);
+}
+
+const isShared = ({ path }: Entry) => path[0] === "shared";
+
+Deno.test("config.toml: every value that it sets is the default", () => {
+  const defaults = load("");
+  for (const { path, value, commented } of entries()) {
+    if (!commented) assert.deepEqual(value, valueAt(defaults, path), formatKeyPath(path));
+  }
+  assert.deepEqual(load(CONFIG_TEMPLATE), defaults);
+});
+
+Deno.test("config.toml: the keys shared by all services have the defaults that it gives", () => {
+  const all = entries();
+  const shared = all.filter(isShared).map(({ path, value }) => ({ key: path[1]!, value }));
+  assert.deepEqual(shared.map(({ key }) => key).sort(), Object.keys(SERVICE_KEYS).sort());
+  const defaults = load("");
+  for (const { name } of SERVICES) {
+    for (const { key, value } of shared) {
+      const own = all.find(({ path, commented }) => !commented && `${path}` === `${[name, key]}`);
+      const expected = key === "tls" ? undefined : own?.value ?? value;
+      assert.deepEqual(valueAt(defaults, [name, key]), expected, `${name}.${key}`);
+    }
+  }
+});
+
+Deno.test("config.toml: what is commented out is valid, and unset by default", () => {
+  const examples = entries().filter((entry) => entry.commented && !isShared(entry));
+  assert.ok(examples.length >= 9, `${examples.length} examples`);
+  const defaults = load("");
+  for (const { path } of examples) {
+    assert.equal(valueAt(defaults, path), undefined, formatKeyPath(path));
+  }
+  const [before, shared] = CONFIG_TEMPLATE.split(SHARED_KEYS) as [string, string];
+  const withExamples = (text: string) => text.replaceAll(new RegExp(COMMENTED, "gm"), "");
+  const after = shared.slice(shared.indexOf("\n\n"));
+  const effective = load(withExamples(before) + withExamples(after));
+  for (const { path, value } of examples) {
+    assert.deepEqual(valueAt(effective, path), value, formatKeyPath(path));
+  }
+});
+
+Deno.test("config.toml: no key is left out", () => {
+  const schema = configSchema(SERVICES);
+  const shown = new Set(entries().map(({ path }) => path.join(".")));
+  const services = new Set(SERVICES.map(({ name }) => name));
+  const isShown = (path: readonly string[]): boolean => {
+    if (shown.has(path.join("."))) return true;
+    if (services.has(path[0]!) && shown.has(`shared.${path[1]}`)) return true;
+    return [...shown].some((other) => other.startsWith(`${path.join(".")}.`));
+  };
+  const sections = keysAt(schema, []).map((name) => [name]);
+  sections.push(["task", "generator"], ["task", "tubes", "mail"], ["auth", "tokens", "reports"]);
+  for (const section of sections) {
+    for (const key of keysAt(schema, section)) {
+      const path = [...section, key];
+      assert.ok(isShown(path) || `${path}` === "auth,tokens,reports,env", formatKeyPath(path));
+    }
+  }
+});
+
+Deno.test("config.toml: every key has a comment before it", () => {
+  let explained = false;
+  for (const line of CONFIG_TEMPLATE.split("\n")) {
+    if (line === "" || line.startsWith("[")) explained = false;
+    else if (line.startsWith("#")) explained = true;
+    else if (!/^(enabled|listen) =/.test(line)) assert.ok(explained, `no comment for: ${line}`);
+  }
+});

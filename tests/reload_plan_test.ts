@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { loadConfig } from "../lib/config/load.ts";
+import { planReload, type StartedService } from "../lib/reload_plan.ts";
+import { SERVICES } from "../lib/services.ts";
+
+const TABLE = SERVICES.filter(({ name }) => ["echo", "kv", "mesh"].includes(name));
+const PORTS = { echo: 1001, kv: 1002, mesh: 1003 };
+
+function configOf(ports: Partial<Record<keyof typeof PORTS, number | "off">> = {}) {
+  const text = Object.entries({ ...PORTS, ...ports }).map(([name, port]) =>
+    `[${name}]\n` + (port === "off" ? "enabled = false\n" : `listen = "127.0.0.1:${port}"\n`)
+  ).join("");
+  const source = { file: "q.toml", text, env: () => undefined, readFile: () => "" };
+  return loadConfig(source, TABLE).config;
+}
+
+/** The services of a configuration as if they had been started. */
+function startedFrom(config: ReturnType<typeof configOf>): Map<string, StartedService> {
+  const started = new Map<string, StartedService>();
+  for (const { name, addresses } of TABLE) {
+    const section = config.services[name]!;
+    if (!section.enabled) continue;
+    const running = {
+      addresses: addresses(section),
+      problems: () => [],
+      metrics: () => [],
+      drain: () => Promise.resolve(),
+    };
+    started.set(name, { section, running, sinceMs: 0 });
+  }
+  return started;
+}
+
+/** The names in a plan from one configuration to another. */
+function plan(before: ReturnType<typeof configOf>, after: ReturnType<typeof configOf>) {
+  const { unchanged, changed, stopFirst } = planReload(TABLE, startedFrom(before), after);
+  const names = (services: typeof TABLE) => services.map(({ name }) => name).join(" ");
+  return [names(unchanged), names(changed), names(stopFirst)];
+}
+
+Deno.test("planReload(): a service with the same section is unchanged", () => {
+  assert.deepEqual(plan(configOf(), configOf()), ["echo kv mesh", "", ""]);
+  assert.deepEqual(plan(configOf(), configOf({ kv: 2 })), ["echo mesh", "kv", ""]);
+});
+
+Deno.test("planReload(): services that exchange their addresses stop first", () => {
+  const exchanged = configOf({ echo: PORTS.kv, kv: PORTS.echo });
+  assert.deepEqual(plan(configOf(), exchanged), ["mesh", "echo kv", "echo kv"]);
+});
+
+Deno.test("planReload(): only the service that holds a needed address stops first", () => {
+  assert.deepEqual(plan(configOf(), configOf({ echo: PORTS.kv, kv: 2 })), [
+    "mesh",
+    "echo kv",
+    "kv",
+  ]);
+  assert.deepEqual(plan(configOf(), configOf({ echo: PORTS.mesh, mesh: "off" })), [
+    "kv",
+    "echo mesh",
+    "mesh",
+  ]);
+});
+
+Deno.test("planReload(): a service that restarts on its own address need not stop first", () => {
+  const config = configOf();
+  const echo = { ...config.services.echo!, insecure: true };
+  const after = { ...config, services: { ...config.services, echo } };
+  assert.deepEqual(plan(config, after), ["kv mesh", "echo", ""]);
+});
+
+Deno.test("planReload(): a disabled service needs no address", () => {
+  const before = configOf({ echo: "off" });
+  const after = configOf({ echo: "off", kv: "off" });
+  assert.deepEqual(plan(before, after), ["mesh", "echo kv", ""]);
+});
