@@ -1,5 +1,5 @@
 import type { LoadedConfig } from "../config/load.ts";
-import { Daemon } from "../daemon.ts";
+import { Daemon } from "../daemon/daemon.ts";
 import { createLog, type Log, type LogOptions } from "../log.ts";
 import { RecentLog } from "../recent_log.ts";
 import { isDriverFault } from "../storage/postgres/driver_fault.ts";

@@ -24,7 +24,7 @@ export interface Project {
  * Layers from the bottom up. A layer is a list of places that know nothing of each other: a file may
  * import from its own place and from places in lower layers.
  *
- * A place is a file (`lib/daemon.ts`), a folder with all it contains (`lib/net/`), or only the files
+ * A place is a file (`lib/services.ts`), a folder with all it contains (`lib/net/`), or only the files
  * that lie directly in a folder (`lib/*`). The longest place that matches a file is its own.
  */
 export type Layering = readonly (readonly string[])[];
@@ -40,7 +40,7 @@ export const PROJECT: Project = {
       ["lib/service.ts"],
       ["lib/config/"],
       ["lib/echo/", "lib/kv/", "lib/task/", "lib/mesh/", "lib/admin/"],
-      ["lib/services.ts", "lib/daemon.ts"],
+      ["lib/services.ts", "lib/daemon/"],
       ["lib/cli/"],
       ["main.ts"],
     ],

@@ -1,4 +1,4 @@
-import { fileErrorReason } from "./file_error.ts";
+import { fileErrorReason } from "../file_error.ts";
 
 /**
  * Creates the data directory, parents included, unless it exists.

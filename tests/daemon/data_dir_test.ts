@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { createDataDir } from "../lib/data_dir.ts";
-import { fileErrorReason } from "../lib/file_error.ts";
+import { createDataDir } from "../../lib/daemon/data_dir.ts";
 
 Deno.test("createDataDir() creates the directory with its parents, and accepts an existing one", async () => {
   const parent = await Deno.makeTempDir();
@@ -28,12 +27,4 @@ Deno.test("createDataDir() names the key, the path, the reason and a remedy", as
   } finally {
     await Deno.remove(file);
   }
-});
-
-Deno.test("fileErrorReason() has words for common errors, and the message of all others", () => {
-  const withCode = (code: string) => Object.assign(new Error("raw"), { code });
-  assert.equal(fileErrorReason(withCode("EACCES")), "permission denied");
-  assert.equal(fileErrorReason(withCode("EROFS")), "the file system is read-only");
-  assert.equal(fileErrorReason(withCode("EIO")), "raw");
-  assert.equal(fileErrorReason("thrown text"), "thrown text");
 });

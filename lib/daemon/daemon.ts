@@ -1,11 +1,11 @@
 import { delay } from "@std/async/delay";
-import { openAddresses } from "./config/addresses.ts";
-import type { Config } from "./config/schema.ts";
-import { formatKeyPath } from "./config/walk.ts";
+import { openAddresses } from "../config/addresses.ts";
+import type { Config } from "../config/schema.ts";
+import { formatKeyPath } from "../config/walk.ts";
 import { createDataDir } from "./data_dir.ts";
-import type { Log } from "./log.ts";
-import { formatAddress } from "./net/address.ts";
-import type { RecentLog } from "./recent_log.ts";
+import type { Log } from "../log.ts";
+import { formatAddress } from "../net/address.ts";
+import type { RecentLog } from "../recent_log.ts";
 import { planReload, type StartedService } from "./reload_plan.ts";
 import type {
   DaemonState,
@@ -15,8 +15,8 @@ import type {
   ServiceConfig,
   ServiceContext,
   ServiceView,
-} from "./service.ts";
-import { StoragePool } from "./storage/pool.ts";
+} from "../service.ts";
+import { StoragePool } from "../storage/pool.ts";
 
 /** What a daemon is made of. */
 export interface DaemonOptions {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { loadConfig } from "../lib/config/load.ts";
-import { planReload, type StartedService } from "../lib/reload_plan.ts";
-import { SERVICES } from "../lib/services.ts";
+import { loadConfig } from "../../lib/config/load.ts";
+import { planReload, type StartedService } from "../../lib/daemon/reload_plan.ts";
+import { SERVICES } from "../../lib/services.ts";
 
 const TABLE = SERVICES.filter(({ name }) => ["echo", "kv", "mesh"].includes(name));
 const PORTS = { echo: 1001, kv: 1002, mesh: 1003 };

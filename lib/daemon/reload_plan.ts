@@ -1,6 +1,6 @@
-import type { Config } from "./config/schema.ts";
-import { collide } from "./net/address.ts";
-import type { RunningService, Service, ServiceConfig } from "./service.ts";
+import type { Config } from "../config/schema.ts";
+import { collide } from "../net/address.ts";
+import type { RunningService, Service, ServiceConfig } from "../service.ts";
 
 /** A running service and the section that it was started with. */
 export interface StartedService {
