@@ -7,11 +7,11 @@
 import type { Histogram } from "../metrics.ts";
 import type { Store } from "../storage/store.ts";
 import type { CommandTable } from "./commands/table.ts";
-import type { CursorTable } from "./cursors.ts";
+import type { CursorTable } from "./commands/cursors.ts";
 import type { RespLimits } from "./resp/parser.ts";
-import type { Session } from "./session.ts";
-import type { Settings } from "./settings.ts";
-import type { TransactionLimits } from "./transaction.ts";
+import type { Session } from "./session/session.ts";
+import type { Settings } from "./commands/settings.ts";
+import type { TransactionLimits } from "./session/transaction.ts";
 
 /** The limits on what one client may do, and one more. */
 export interface KvLimits extends RespLimits, TransactionLimits {

@@ -5,7 +5,7 @@
  */
 
 import type { Key, Place } from "../../storage/store.ts";
-import { type Int64, MAX_INT64, MIN_INT64, parseInt64 } from "../numbers.ts";
+import { type Int64, MAX_INT64, MIN_INT64, parseInt64 } from "../int64.ts";
 import type { Request } from "../resp/request.ts";
 import { invalidExpireTime, NOT_AN_INT32, NOT_AN_INTEGER, SYNTAX_ERROR } from "./errors.ts";
 

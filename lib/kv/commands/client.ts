@@ -4,10 +4,10 @@
  * @module
  */
 
-import { parseInt64 } from "../numbers.ts";
+import { parseInt64 } from "../int64.ts";
 import { CommandError, NO_REPLY, OK, type Reply, Verbatim } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
-import type { ReplyMode, Session } from "../session.ts";
+import type { ReplyMode, Session } from "../session/session.ts";
 import { type Command, subcommandsOf } from "./command.ts";
 import { SYNTAX_ERROR } from "./errors.ts";
 

@@ -14,10 +14,10 @@ import type {
   Store,
   Transaction,
 } from "../../storage/store.ts";
-import type { CursorTable } from "../cursors.ts";
+import type { CursorTable } from "./cursors.ts";
 import type { Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
-import type { Session } from "../session.ts";
+import type { Session } from "../session/session.ts";
 
 /** What a command may know besides its arguments. */
 export interface CommandContext {

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { parseInt64 } from "../numbers.ts";
+import { parseInt64 } from "../int64.ts";
 import { CommandError, OK, PONG, type Reply, ReplyMap, SimpleString } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
-import type { Session } from "../session.ts";
+import type { Session } from "../session/session.ts";
 import { DATABASES, int32 } from "./arguments.ts";
 import { checkClientName } from "./client.ts";
 import type { Command } from "./command.ts";

@@ -6,8 +6,8 @@
 
 import type { Transaction } from "../../storage/store.ts";
 import { valueText } from "../../storage/value.ts";
-import { addDecimals, isDecimal } from "../long_double.ts";
-import { addInt64, type Int64, MAX_INT64_CHARS, negateInt64, parseInt64 } from "../numbers.ts";
+import { addDecimals, isDecimal } from "./long_double.ts";
+import { addInt64, type Int64, MAX_INT64_CHARS, negateInt64, parseInt64 } from "../int64.ts";
 import type { Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import { integer, placeOf } from "./arguments.ts";

@@ -8,7 +8,7 @@ import process from "node:process";
 import { StorageUnavailableError } from "../../storage/store.ts";
 import { type Reply, Verbatim } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
-import type { Session } from "../session.ts";
+import type { Session } from "../session/session.ts";
 import { DATABASES } from "./arguments.ts";
 import { REDIS_VERSION } from "./connection.ts";
 

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { Glob } from "../glob.ts";
+import { Glob } from "./glob.ts";
 import { CommandError, type Reply, ReplyMap, ReplySet, SimpleString } from "../resp/reply.ts";
 import { Request } from "../resp/request.ts";
-import type { Session } from "../session.ts";
+import type { Session } from "../session/session.ts";
 import { type Command, subcommandsOf } from "./command.ts";
 import { SYNTAX_ERROR } from "./errors.ts";
 import type { TableEntry } from "./table.ts";

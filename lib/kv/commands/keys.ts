@@ -5,7 +5,7 @@
  */
 
 import type { Entry, Place, SpaceTransaction } from "../../storage/store.ts";
-import { parseInt64 } from "../numbers.ts";
+import { parseInt64 } from "../int64.ts";
 import { CommandError, OK, type Reply, SimpleString } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import { DATABASES, int32, placeOf, placesFrom } from "./arguments.ts";

@@ -5,7 +5,7 @@
  */
 
 import { copyValue, type Value, valueOf, valueText } from "../../storage/value.ts";
-import { lcsCells, longestCommonSubsequence } from "../lcs.ts";
+import { lcsCells, longestCommonSubsequence } from "./lcs.ts";
 import { CommandError, type Reply, ReplyMap } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import { integer, placeOf } from "./arguments.ts";

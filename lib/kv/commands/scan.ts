@@ -5,7 +5,7 @@
  */
 
 import type { Key } from "../../storage/store.ts";
-import { Glob } from "../glob.ts";
+import { Glob } from "./glob.ts";
 import type { Reply } from "../resp/reply.ts";
 import { CommandError } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { Glob } from "../glob.ts";
+import { Glob } from "./glob.ts";
 import { CommandError, OK, type Reply, ReplyMap } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
-import type { Session } from "../session.ts";
+import type { Session } from "../session/session.ts";
 import { type Command, subcommandsOf } from "./command.ts";
 import { SYNTAX_ERROR } from "./errors.ts";
 import { info } from "./info.ts";

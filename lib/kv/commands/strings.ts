@@ -7,7 +7,7 @@
 import type { Place, Store } from "../../storage/store.ts";
 import { sameValue, type Value, valueText } from "../../storage/value.ts";
 import { asReply } from "../failures.ts";
-import { MAX_INT64_CHARS, parseInt64 } from "../numbers.ts";
+import { MAX_INT64_CHARS, parseInt64 } from "../int64.ts";
 import { CommandError, OK, type Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import {

@@ -6,7 +6,7 @@
 
 import { CommandError, OK, type Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
-import type { Session } from "../session.ts";
+import type { Session } from "../session/session.ts";
 import { placesFrom } from "./arguments.ts";
 import type { Command } from "./command.ts";
 

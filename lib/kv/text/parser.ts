@@ -6,7 +6,7 @@
 
 import type { Key } from "../../storage/store.ts";
 import { latin1From, type Value, valueFrom, valueOf } from "../../storage/value.ts";
-import { type Int64, parseInt64 } from "../numbers.ts";
+import { type Int64, parseInt64 } from "../int64.ts";
 import { unescapeText } from "./escapes.ts";
 
 /** The longest key of this protocol. */

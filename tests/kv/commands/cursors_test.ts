@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { CursorTable } from "../../lib/kv/cursors.ts";
+import { CursorTable } from "../../../lib/kv/commands/cursors.ts";
 
 Deno.test("CursorTable finds what it remembers", () => {
   const table = new CursorTable();

@@ -16,7 +16,7 @@
  * @module
  */
 
-import type { Key } from "../storage/store.ts";
+import type { Key } from "../../storage/store.ts";
 
 /** How many cursors are remembered. */
 export const MAX_CURSORS = 65_536;

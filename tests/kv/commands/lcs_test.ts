@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { longestCommonSubsequence } from "../../lib/kv/lcs.ts";
+import { longestCommonSubsequence } from "../../../lib/kv/commands/lcs.ts";
 
 Deno.test("longestCommonSubsequence of what the manual shows", () => {
   assert.deepEqual(longestCommonSubsequence("ohmytext", "mynewtext"), {

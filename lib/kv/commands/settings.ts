@@ -6,7 +6,7 @@
  * @module
  */
 
-import { parseInt64 } from "./numbers.ts";
+import { parseInt64 } from "../int64.ts";
 
 /** What a setting takes. */
 type Kind = "yes or no" | "memory" | "number" | "text" | "fixed";

@@ -15,15 +15,15 @@ import type {
   SpaceTransaction,
   Store,
   Transaction,
-} from "../storage/store.ts";
-import type { Value } from "../storage/value.ts";
-import type { CommandContext, KeyWork, PageSource } from "./commands/command.ts";
-import { selectedDb } from "./commands/connection.ts";
-import { EXEC_ABORTED, execDiscarded, OUT_OF_MEMORY } from "./commands/errors.ts";
-import type { TableEntry } from "./commands/table.ts";
-import { asReply } from "./failures.ts";
-import { CommandError, NULL_ARRAY, OK, QUEUED, type Reply } from "./resp/reply.ts";
-import type { Request } from "./resp/request.ts";
+} from "../../storage/store.ts";
+import type { Value } from "../../storage/value.ts";
+import type { CommandContext, KeyWork, PageSource } from "../commands/command.ts";
+import { selectedDb } from "../commands/connection.ts";
+import { EXEC_ABORTED, execDiscarded, OUT_OF_MEMORY } from "../commands/errors.ts";
+import type { TableEntry } from "../commands/table.ts";
+import { asReply } from "../failures.ts";
+import { CommandError, NULL_ARRAY, OK, QUEUED, type Reply } from "../resp/reply.ts";
+import type { Request } from "../resp/request.ts";
 import type { Session } from "./session.ts";
 
 /** A limit on what one transaction may hold. */

@@ -5,7 +5,7 @@
  */
 
 import assert from "node:assert/strict";
-import { encodeRequest, type RawClient, TestKv } from "./support.ts";
+import { encodeRequest, type RawClient, TestKv } from "../support.ts";
 
 /** Engines that answer at once, and when the disk has. */
 const STORAGES = ["memory:", "sqlite:kv.db"];

@@ -1,35 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { addDecimals, isDecimal } from "../../lib/kv/long_double.ts";
-import { addInt64, negateInt64, parseInt64 } from "../../lib/kv/numbers.ts";
-
-const INT64 = { min: -(2n ** 63n), max: 2n ** 63n - 1n };
-
-Deno.test("parseInt64 reads every number of 64 bits", () => {
-  fc.assert(fc.property(fc.bigInt(INT64), (value) => {
-    const parsed = parseInt64(String(value));
-    assert.equal(BigInt(parsed!), value);
-    assert.equal(typeof parsed === "number", Number.isSafeInteger(Number(value)));
-  }));
-});
-
-for (
-  const text of ["", "-", "+1", "01", "-0", " 1", "1 ", "1.0", "0x1", "9223372036854775808", "--1"]
-) {
-  Deno.test(`parseInt64: ${JSON.stringify(text)} is none`, () => {
-    assert.equal(parseInt64(text), undefined);
-  });
-}
-
-Deno.test("addInt64 and negateInt64 are exact, and know their limits", () => {
-  fc.assert(fc.property(fc.bigInt(INT64), fc.bigInt(INT64), (a, b) => {
-    const fits = (value: bigint) => value >= INT64.min && value <= INT64.max;
-    const sum = addInt64(parseInt64(String(a))!, parseInt64(String(b))!);
-    assert.equal(sum === undefined ? undefined : BigInt(sum), fits(a + b) ? a + b : undefined);
-    const negated = negateInt64(parseInt64(String(a))!);
-    assert.equal(negated === undefined ? undefined : BigInt(negated), fits(-a) ? -a : undefined);
-  }));
-});
+import { addDecimals, isDecimal } from "../../../lib/kv/commands/long_double.ts";
 
 // Seen with Redis 7.0 on x86-64.
 const SUMS: [a: string, b: string, sum: string][] = [

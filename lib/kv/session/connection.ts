@@ -13,11 +13,11 @@
 import type { ReadBuffer } from "../../net/read_buffer.ts";
 import type { MaybePromise } from "../../storage/store.ts";
 import { asReply } from "../failures.ts";
-import type { Session } from "../session.ts";
+import type { Session } from "./session.ts";
 import { batchDone, batchStartMs, countError } from "../shared.ts";
-import { RespParser } from "./parser.ts";
-import { CommandError, NO_REPLY, type Reply } from "./reply.ts";
-import { ReplyWriter, type Sink } from "./writer.ts";
+import { RespParser } from "../resp/parser.ts";
+import { CommandError, NO_REPLY, type Reply } from "../resp/reply.ts";
+import { ReplyWriter, type Sink } from "../resp/writer.ts";
 
 /** How many replies may be waited for at a time. */
 const MAX_PENDING = 1024;

@@ -4,21 +4,21 @@
  * @module
  */
 
-import type { Login } from "../net/login.ts";
-import type { MaybePromise, Store } from "../storage/store.ts";
+import type { Login } from "../../net/login.ts";
+import type { MaybePromise, Store } from "../../storage/store.ts";
 import {
   NOT_AUTHENTICATED,
   unknownCommand,
   unknownSubcommand,
   wrongArity,
-} from "./commands/errors.ts";
-import type { CommandContext } from "./commands/command.ts";
-import type { TableEntry } from "./commands/table.ts";
-import type { CursorTable } from "./cursors.ts";
-import { asReply } from "./failures.ts";
-import { CommandError, type Reply } from "./resp/reply.ts";
-import type { Request } from "./resp/request.ts";
-import type { KvShared } from "./shared.ts";
+} from "../commands/errors.ts";
+import type { CommandContext } from "../commands/command.ts";
+import type { TableEntry } from "../commands/table.ts";
+import type { CursorTable } from "../commands/cursors.ts";
+import { asReply } from "../failures.ts";
+import { CommandError, type Reply } from "../resp/reply.ts";
+import type { Request } from "../resp/request.ts";
+import type { KvShared } from "../shared.ts";
 import { ClientTransaction } from "./transaction.ts";
 
 /** What the connection can tell about itself and do to itself. */
