@@ -4,7 +4,7 @@ import { address, count, duration, size, storageUrl } from "../config/values.ts"
 
 const MIB = 1024 * 1024;
 
-/** The longest string that V8 makes, and so the longest value there can be. */
+/** The longest string in V8, and so the longest possible value. */
 const MAX_VALUE_BYTES = 512 * MIB - 25;
 
 /** The schema of the section `[kv]`; config.toml explains each key. */
@@ -22,5 +22,5 @@ export const kvConfigSchema = v.strictObject({
   idle_timeout: v.optional(duration({ min: 1, off: true }), "off"),
 });
 
-/** The section `[kv]`, read. Times are in milliseconds, sizes in bytes. */
+/** The parsed section `[kv]`. Times are in milliseconds, sizes in bytes. */
 export type KvConfig = v.InferOutput<typeof kvConfigSchema>;

@@ -1,27 +1,27 @@
 /**
- * Whole numbers the way the protocols have them: decimal, signed, 64 bits. A number that fits is a
- * `number`, which is many times faster; only what lies beyond is a `bigint`.
+ * Signed 64-bit integers, written in decimal as both protocols have them. An integer that a
+ * `number` represents exactly is a `number`, which is many times faster; only others are `bigint`.
  *
  * @module
  */
 
-/** A whole number of 64 bits; a `bigint` only where a `number` would not be exact. */
+/** A 64-bit integer; a `bigint` only where a `number` would not be exact. */
 export type Int64 = number | bigint;
 
 /** The range of a signed 64-bit integer. */
 export const MAX_INT64 = 2n ** 63n - 1n;
 export const MIN_INT64 = -(2n ** 63n);
 
-/** `-9223372036854775808` has so many characters. */
+/** The length of the longest integer, `-9223372036854775808`. */
 export const MAX_INT64_CHARS = 20;
 
-/** Texts of up to so many characters are exact as a `number`. */
+/** Integers of up to this many characters are always exact as a `number`. */
 const MAX_EXACT_CHARS = 15;
 
 /**
- * Reads a whole number: no sign but `-`, no leading zeros, no blanks.
+ * Parses an integer: no sign but `-`, no leading zeros, no blanks.
  *
- * @returns The number, or `undefined` if it is none or does not fit into 64 bits.
+ * @returns The integer, or `undefined` if the text is not one or exceeds 64 bits.
  */
 export function parseInt64(text: string): Int64 | undefined {
   const { length } = text;
@@ -40,14 +40,14 @@ export function parseInt64(text: string): Int64 | undefined {
   return int64(BigInt(text));
 }
 
-/** A `bigint` in the form of an {@linkcode Int64}, or `undefined` if it does not fit. */
+/** Converts a `bigint` to an {@linkcode Int64}; `undefined` if it exceeds 64 bits. */
 export function int64(value: bigint): Int64 | undefined {
   if (value > MAX_INT64 || value < MIN_INT64) return undefined;
   const number = Number(value);
   return Number.isSafeInteger(number) ? number : value;
 }
 
-/** The sum of two numbers, or `undefined` if it does not fit. */
+/** Adds two integers; `undefined` on overflow. */
 export function addInt64(a: Int64, b: Int64): Int64 | undefined {
   if (typeof a === "number" && typeof b === "number") {
     const sum = a + b;
@@ -56,7 +56,7 @@ export function addInt64(a: Int64, b: Int64): Int64 | undefined {
   return int64(BigInt(a) + BigInt(b));
 }
 
-/** A number times -1, or `undefined` if that does not fit. */
+/** Negates an integer; `undefined` on overflow. */
 export function negateInt64(value: Int64): Int64 | undefined {
   if (value === 0) return 0;
   return typeof value === "number" ? -value : int64(-value);

@@ -1,7 +1,7 @@
 /**
- * Which of its two languages a connection speaks. The first line that is not empty decides, for
- * good: an array or a word that only Redis has means Redis' protocol, everything else is the text
- * protocol. A word is enough; nobody waits for the rest of the line.
+ * Detects which of the two protocols a connection speaks. The first non-empty line decides, once
+ * and for all: an array, or a word that only Redis has, means the Redis protocol; anything else is
+ * the text protocol. The first word is enough; the rest of the line need not have arrived.
  *
  * @module
  */
@@ -9,35 +9,38 @@
 import { latin1From } from "../storage/value.ts";
 import { MAX_INLINE_BYTES } from "./resp/parser.ts";
 
-/** A language, or what to do with a connection that speaks none. */
+/** The language of a connection, or what to do if it has none. */
 export type Language = "resp" | "text" | "unknown yet" | "hang up";
 
 const STAR = 0x2a, CR = 0x0d, LF = 0x0a, BLANK = 0x20, TAB = 0x09;
 
-/** Words that a browser sends which was lured here. Redis hangs up on them as well. */
+/**
+ * The first words of HTTP requests, sent by browsers that were tricked into connecting. Redis hangs
+ * up on them, too.
+ */
 const BROWSER_WORDS = ["post", "host:"];
 
-/** The word of a login. */
+/** The word that starts a login. */
 const LOGIN_WORD = "auth";
 
-/** The longest line that can be a login. */
+/** The longest line that is considered a login. */
 const MAX_LOGIN_BYTES = 2048;
 
-/** No word of either language is longer. */
+/** Longer than any command name of either protocol. */
 const MAX_WORD_BYTES = 32;
 
-/** What {@linkcode detectLanguage} needs to know. */
+/** The commands of both protocols, for {@linkcode detectLanguage}. */
 export interface LanguageWords {
-  /** Whether the text protocol has a command, in lower case. */
+  /** Whether the text protocol has this command, given in lower case. */
   isText(word: string): boolean;
-  /** Whether Redis has a command, in lower case. */
+  /** Whether the Redis protocol has this command, given in lower case. */
   isRedis(word: string): boolean;
 }
 
 /**
- * Tells the language of a connection from the bytes it has sent so far.
+ * Detects the language of a connection from the bytes received so far.
  *
- * @param options `login`: whether the first line may still be a login, which has no language.
+ * @param options `login`: whether the first line may be a login, which belongs to no language.
  */
 export function detectLanguage(
   bytes: Uint8Array,
@@ -53,14 +56,14 @@ export function detectLanguage(
   let wordEnd = at;
   while (wordEnd < end && !endsWord(bytes[wordEnd]!)) wordEnd++;
   if (wordEnd === end) {
-    // A line without an end is an error in Redis' protocol, and closes the connection.
+    // In the Redis protocol, an overlong line is an error that closes the connection.
     return end - at > MAX_INLINE_BYTES ? "resp" : "unknown yet";
   }
   if (wordEnd - at > MAX_WORD_BYTES) return "text";
   const word = String.fromCharCode(...bytes.subarray(at, wordEnd)).toLowerCase();
   if (BROWSER_WORDS.includes(word)) return "hang up";
   if (login && word === LOGIN_WORD) {
-    // A line that has ended and was not a login is Redis' own, with a user's name perhaps.
+    // A complete line that readLogin() did not accept is the Redis command, with a user perhaps.
     const line = bytes.subarray(at, Math.min(end, at + MAX_LOGIN_BYTES));
     return line.includes(LF) || end - at >= MAX_LOGIN_BYTES ? "resp" : "unknown yet";
   }
@@ -68,10 +71,11 @@ export function detectLanguage(
 }
 
 /**
- * Reads a login that is a line by itself: `AUTH` and a token. In an array it is Redis' own.
+ * Parses a login on a line of its own: `AUTH` and a token. An AUTH sent as an array is the Redis
+ * command instead.
  *
- * @returns The token, and how many bytes there were up to the end of its line; `undefined` if there
- * is no such line, or not all of it.
+ * @returns The token, and the number of bytes up to the end of the line; `undefined` if the bytes
+ * do not start with a complete login line.
  */
 export function readLogin(
   bytes: Uint8Array,

@@ -1,5 +1,5 @@
 /**
- * The figures of the kv service.
+ * The metrics that the kv service exports.
  *
  * @module
  */
@@ -7,18 +7,20 @@
 import type { Metric, Sample } from "../metrics.ts";
 import { commitMetrics } from "../storage/commit_metrics.ts";
 import { databaseMetrics } from "../storage/database_metrics.ts";
-import type { KvShared } from "./shared.ts";
+import type { ServerState } from "./commands/context.ts";
 
-/** The figures of this moment. */
-export function kvMetrics(shared: KvShared): Metric[] {
-  const { counts, table, store, cursors } = shared;
+/** The current metrics. */
+export function kvMetrics(server: ServerState): Metric[] {
+  const { metrics, store, cursors } = server;
   const { bytes, keys, estimatedKeys, maxBytes, database, ...commits } = store.metrics();
   const commands: Sample[] = [];
   const add = (language: string, command: string, value: number) => {
     if (value > 0) commands.push({ labels: { service: "kv", language, command }, value });
   };
-  for (const { fullName, index } of table.all) add("resp", fullName, counts.calls[index]!);
-  for (const [name, calls] of counts.textCalls) add("text", name, calls);
+  for (const { fullName, index } of server.commands.all) {
+    add("resp", fullName, metrics.calls[index]!);
+  }
+  for (const [name, calls] of metrics.textCalls) add("text", name, calls);
   const one = (type: "counter" | "gauge", name: string, help: string, value: number): Metric => (
     { type, name, help, samples: [{ value }] }
   );
@@ -28,20 +30,20 @@ export function kvMetrics(shared: KvShared): Metric[] {
       type: "histogram",
       name: "command_duration_seconds",
       help: "How long a command took, as its part of the batch it came in (one batch in 16).",
-      samples: [{ labels: { service: "kv" }, histogram: counts.duration }],
+      samples: [{ labels: { service: "kv" }, histogram: metrics.duration }],
     },
     {
       type: "counter",
       name: "kv_errors_total",
       help: "Errors that clients were told of, by their code.",
-      samples: [...counts.errors].map(([code, value]) => ({ labels: { code }, value })),
+      samples: [...metrics.errors].map(([code, value]) => ({ labels: { code }, value })),
     },
-    one("counter", "kv_rejected_requests_total", "Requests that made no sense.", counts.rejected),
+    one("counter", "kv_rejected_requests_total", "Requests that made no sense.", metrics.rejected),
     one(
       "counter",
       "kv_protocol_errors_total",
       "Connections closed for an error in the protocol.",
-      counts.protocolErrors,
+      metrics.protocolErrors,
     ),
     one("gauge", "kv_scan_cursors", "Cursors of SCAN that are remembered.", cursors.size),
     one("gauge", "kv_max_memory_bytes", "The most that keys and values may take.", maxBytes),

@@ -1,6 +1,6 @@
 /**
- * The kv service: a durable key-value store that is spoken to in lines of text or in Redis'
- * protocol, on one port.
+ * The kv service: a durable key-value store. One port serves the text protocol and the Redis
+ * protocol.
  *
  * @module
  */
@@ -14,33 +14,34 @@ import { LOGIN_REPLIES } from "../net/line_login.ts";
 import { LINE_REPLIES } from "../net/line_replies.ts";
 import { beginLogin, type Login } from "../net/login.ts";
 import { READ_MAX_BYTES, ReadBuffer } from "../net/read_buffer.ts";
-import { Histogram } from "../metrics.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Store } from "../storage/store.ts";
 import { ALL_COMMANDS } from "./commands/all.ts";
 import { DATABASES } from "./commands/arguments.ts";
-import { CommandTable } from "./commands/table.ts";
-import { type KvConfig, kvConfigSchema } from "./config.ts";
+import type { ClientPeer } from "./commands/context.ts";
 import { CursorTable } from "./commands/cursors.ts";
+import { Settings } from "./commands/settings.ts";
+import { CommandTable } from "./commands/table.ts";
+import { CommandMetrics } from "./command_metrics.ts";
+import { type KvConfig, kvConfigSchema } from "./config.ts";
 import { detectLanguage, type LanguageWords, readLogin } from "./language.ts";
+import type { KvLimits } from "./limits.ts";
 import { kvMetrics } from "./metrics.ts";
 import { RespConnection } from "./session/connection.ts";
-import { Session, type SessionPeer } from "./session/session.ts";
-import { Settings } from "./commands/settings.ts";
-import type { KvLimits, KvShared } from "./shared.ts";
+import { Session, type SessionServer } from "./session/session.ts";
 import { TextConnection } from "./text/connection.ts";
 import { isTextName } from "./text/parser.ts";
 
 const encoder = new TextEncoder();
 
-/** What a client beyond `max_clients` is told: Redis' words, and a line in either language. */
+/** The reply to a client beyond `max_clients`: the words of Redis, and a line in either protocol. */
 const FULL_REPLY = encoder.encode("-ERR max number of clients reached\r\n");
 
-/** What a client is told that takes too long over a request, unless it speaks the text protocol. */
+/** The reply to a client that takes too long to send a request, in the Redis protocol. */
 const TIMEOUT_REPLY = encoder.encode("-ERR request timeout\r\n");
 
-/** The kv service, as the table of services lists it. */
+/** The kv service, as listed in the table of services. */
 export const kv: Service<KvConfig> = {
   name: "kv",
   schema: kvConfigSchema,
@@ -48,6 +49,11 @@ export const kv: Service<KvConfig> = {
   addresses: (config) => [config.listen],
   start,
 };
+
+/** What connections share, with the clients in a map that this file maintains. */
+interface KvServer extends SessionServer {
+  readonly clients: Map<number, Session>;
+}
 
 async function start(config: KvConfig, context: ServiceContext): Promise<RunningService> {
   const { log } = context;
@@ -71,28 +77,20 @@ async function listen(
   store: Store,
 ): Promise<RunningService> {
   const { log } = context;
-  const table = new CommandTable(ALL_COMMANDS);
+  const commands = new CommandTable(ALL_COMMANDS);
   const words: LanguageWords = {
     isText: isTextName,
-    isRedis: (word) => table.get(word) !== undefined,
+    isRedis: (word) => commands.get(word) !== undefined,
   };
-  // Nobody is served before there is an address, so it is known to all who may ask for it.
-  const shared: KvShared = {
+  const server: KvServer = {
     store,
-    table,
+    commands,
     cursors: new CursorTable(),
     limits: limitsOf(config),
-    counts: {
-      calls: new Float64Array(table.all.length),
-      textCalls: new Map(),
-      rejected: 0,
-      errors: new Map(),
-      protocolErrors: 0,
-      duration: new Histogram(),
-      batches: 0,
-    },
+    metrics: new CommandMetrics(commands.all.length),
     settings: settingsOf(config, storage),
-    sessions: new Map(),
+    clients: new Map(),
+    // Clients are served only once the listener exists, so none can ask too early.
     get address() {
       return formatAddress(listener.address);
     },
@@ -109,7 +107,7 @@ async function listen(
     ...listenerOptions(config),
     handle: async (connection) => {
       using login = beginLogin(connection, context);
-      await serve(connection, shared, words, login);
+      await serve(connection, server, words, login);
     },
   });
   return {
@@ -119,7 +117,7 @@ async function listen(
       const problem = store.problem();
       return problem === undefined ? [] : [problem];
     },
-    metrics: () => [...connectionMetrics("kv", listener.stats()), ...kvMetrics(shared)],
+    metrics: () => [...connectionMetrics("kv", listener.stats()), ...kvMetrics(server)],
     drain: async (deadline) => {
       await listener.drain(deadline);
       await store.close();
@@ -157,16 +155,16 @@ function settingsOf(config: KvConfig, storage: Storage): Settings {
 }
 
 /**
- * Serves a client in the language of its first line. Where there is a login, a line `AUTH` and a
- * token may come before that one.
+ * Serves a client in the language of its first line. If the service requires a token, a line with
+ * `AUTH` and the token may come before that line.
  */
 async function serve(
   connection: Connection,
-  shared: KvShared,
+  server: KvServer,
   words: LanguageWords,
   login: Login | undefined,
 ): Promise<void> {
-  const buffer = new ReadBuffer({ maxBytes: shared.limits.maxRequestBytes + READ_MAX_BYTES });
+  const buffer = new ReadBuffer({ maxBytes: server.limits.maxRequestBytes + READ_MAX_BYTES });
   for (;;) {
     const { bytes, start, end } = buffer;
     const pending = login?.pending ?? false;
@@ -181,13 +179,13 @@ async function serve(
     const language = detectLanguage(bytes, start, end, words, { login: pending });
     if (language === "hang up") return;
     if (language === "resp") {
-      return await serveResp(connection, buffer, shared, login);
+      return await serveResp(connection, buffer, server, login);
     }
     if (language === "text") {
       if (pending) return await connection.write(LOGIN_REPLIES.missing);
       connection.timeoutReply = LINE_REPLIES.timeoutReply;
       const unread = buffer.bytes.subarray(start, end);
-      return await new TextConnection(connection, unread, shared).serve();
+      return await new TextConnection(connection, unread, server).serve();
     }
     if (!await buffer.fill(connection)) return;
   }
@@ -196,11 +194,11 @@ async function serve(
 async function serveResp(
   connection: Connection,
   buffer: ReadBuffer,
-  shared: KvShared,
+  server: KvServer,
   login: Login | undefined,
 ): Promise<void> {
   const { id, remote } = connection;
-  const peer: SessionPeer = {
+  const peer: ClientPeer = {
     id,
     remote,
     get unreadBytes() {
@@ -208,11 +206,11 @@ async function serveResp(
     },
     close: () => connection.close(),
   };
-  const session = new Session(shared, peer, login);
-  shared.sessions.set(id, session);
+  const session = new Session(server, peer, login);
+  server.clients.set(id, session);
   try {
     await new RespConnection(connection, buffer, session).serve();
   } finally {
-    shared.sessions.delete(id);
+    server.clients.delete(id);
   }
 }

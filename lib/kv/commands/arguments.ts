@@ -1,35 +1,26 @@
 /**
- * How commands read their arguments.
+ * Parsing the arguments of commands.
  *
  * @module
  */
 
-import type { Key, Place } from "../../storage/store.ts";
 import { type Int64, MAX_INT64, MIN_INT64, parseInt64 } from "../int64.ts";
 import type { Request } from "../resp/request.ts";
-import { invalidExpireTime, NOT_AN_INT32, NOT_AN_INTEGER, SYNTAX_ERROR } from "./errors.ts";
+import {
+  DB_OUT_OF_RANGE,
+  invalidExpireTime,
+  NOT_AN_INT32,
+  NOT_AN_INTEGER,
+  SYNTAX_ERROR,
+} from "./errors.ts";
 
-/** How many databases there are. */
+/** The number of databases. */
 export const DATABASES = 16;
 
-/** The place of one key. */
-export function placeOf(space: number, key: Key): Place[] {
-  return [{ space, key }];
-}
-
-/** The places of the keys from one argument on. */
-export function placesFrom(request: Request, db: number, first = 1, step = 1): Place[] {
-  const places: Place[] = [];
-  for (let at = first; at < request.count; at += step) {
-    places.push({ space: db, key: request.text(at) });
-  }
-  return places;
-}
-
 /**
- * A whole number of 64 bits.
+ * A 64-bit integer.
  *
- * @throws {CommandError} If it is none.
+ * @throws {CommandError} If the argument is not one.
  */
 export function integer(request: Request, index: number): Int64 {
   const value = parseInt64(request.text(index));
@@ -37,14 +28,20 @@ export function integer(request: Request, index: number): Int64 {
   return value;
 }
 
-/** A whole number of 32 bits. */
-export function int32(request: Request, index: number): number {
+/**
+ * The number of a database.
+ *
+ * @throws {CommandError} If there is no such database.
+ */
+export function database(request: Request, index: number): number {
   const value = integer(request, index);
   if (value > 0x7fffffff || value < -0x80000000) throw NOT_AN_INT32;
-  return Number(value);
+  const db = Number(value);
+  if (db < 0 || db >= DATABASES) throw DB_OUT_OF_RANGE;
+  return db;
 }
 
-/** In what a time is given, and from when on it counts. */
+/** How a time is given: its unit, and whether it counts from now or from the Unix epoch. */
 export interface TimeForm {
   unitMs: 1 | 1000;
   relative: boolean;
@@ -57,10 +54,10 @@ export const AT_SECONDS: TimeForm = { unitMs: 1000, relative: false };
 export const AT_MILLISECONDS: TimeForm = { unitMs: 1, relative: false };
 
 /**
- * A time in milliseconds: since the Unix epoch, or from now on where the form is relative.
+ * A time in milliseconds, from now if the form is relative, else since the Unix epoch.
  *
  * @param command The command's name, for the error.
- * @throws {CommandError} If it is no whole number or lies beyond 64 bits of milliseconds.
+ * @throws {CommandError} If the argument is not an integer or exceeds 64 bits of milliseconds.
  */
 export function time(request: Request, index: number, form: TimeForm, command: string): number {
   const ms = BigInt(integer(request, index)) * BigInt(form.unitMs);
@@ -69,7 +66,7 @@ export function time(request: Request, index: number, form: TimeForm, command: s
   return Number(ms);
 }
 
-/** As {@linkcode time}, for commands that take no time in the past. */
+/** Like {@linkcode time}, but rejects zero and negative times. */
 export function futureTime(
   request: Request,
   index: number,
@@ -81,7 +78,7 @@ export function futureTime(
   return ms;
 }
 
-/** The latest time there is: the last double before 2^63, which storages and clients cannot hold. */
+/** The latest time: the largest double below 2^63, which storage and clients cannot represent. */
 const LATEST_MS = 2 ** 63 - 1024;
 
 /** The options of SET and GETEX. */
@@ -90,13 +87,13 @@ export interface SetOptions {
   get: boolean;
   keepTtl: boolean;
   persist: boolean;
-  /** The value that it has to have. */
+  /** IFEQ: the value that the key must have. */
   equals?: string;
-  /** Which argument says when it expires, and in what form. */
+  /** The argument that gives the expiry, and its form. */
   expiry?: { at: number; form: TimeForm };
 }
 
-/** When something is to expire, since the Unix epoch or from now on. */
+/** An expiry in milliseconds, from now if `relative`, else since the Unix epoch. */
 export interface Expiry {
   ms: number;
   relative: boolean;
@@ -110,9 +107,9 @@ const EXPIRY_FORMS: Readonly<Record<string, TimeForm>> = {
 };
 
 /**
- * Reads the options of SET or GETEX from an argument on.
+ * Parses the options of SET or GETEX, from argument `first` on.
  *
- * @throws {CommandError} If one is unknown, or does not go with another.
+ * @throws {CommandError} If an option is unknown, or conflicts with another.
  */
 export function setOptions(request: Request, first: number, command: "set" | "getex"): SetOptions {
   const options: SetOptions = { get: false, keepTtl: false, persist: false };
@@ -148,9 +145,9 @@ export function setOptions(request: Request, first: number, command: "set" | "ge
 }
 
 /**
- * Reads when something is to expire, if the options say so.
+ * Parses the expiry that the options name, if any.
  *
- * @throws {CommandError} If it is no time that lies ahead.
+ * @throws {CommandError} If it is not a positive integer.
  */
 export function expiryOf(
   request: Request,
@@ -162,11 +159,8 @@ export function expiryOf(
   return { ms, relative: expiry.form.relative };
 }
 
-/** When something expires, given the options and the clock of a transaction; 0 for never. */
-export function expiresAt(
-  expiry: Expiry | undefined,
-  nowMs: number,
-): number {
+/** The Unix time of an expiry in milliseconds, given a transaction's clock; 0 for never. */
+export function expiresAt(expiry: Expiry | undefined, nowMs: number): number {
   if (expiry === undefined) return 0;
   return Math.min(expiry.relative ? nowMs + expiry.ms : expiry.ms, LATEST_MS);
 }

@@ -1,5 +1,5 @@
 /**
- * CLIENT: who is connected.
+ * CLIENT: the connections of the service.
  *
  * @module
  */
@@ -7,8 +7,8 @@
 import { parseInt64 } from "../int64.ts";
 import { CommandError, NO_REPLY, OK, type Reply, Verbatim } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
-import type { ReplyMode, Session } from "../session/session.ts";
 import { type Command, subcommandsOf } from "./command.ts";
+import type { ClientState, ReplyMode } from "./context.ts";
 import { SYNTAX_ERROR } from "./errors.ts";
 
 const group = "connection";
@@ -16,17 +16,20 @@ const group = "connection";
 /** The longest name of a client or a library. */
 const MAX_NAME_CHARS = 512;
 
+/** What the name of a client or a library may consist of. */
+const PRINTABLE = /^[!-~]*$/;
+
 const CLIENT_TYPES = ["normal", "master", "replica", "slave", "pubsub"];
 
 const INVALID_ID = new CommandError("ERR client-id should be greater than 0");
 
 /**
- * Checks a name that a client gives itself.
+ * Checks a client's name for itself.
  *
- * @throws {CommandError} If it has blanks or control characters.
+ * @throws {CommandError} If it is too long, or has blanks or control characters.
  */
 export function checkClientName(name: string): string {
-  if (name.length > MAX_NAME_CHARS || !/^[!-~]*$/.test(name)) {
+  if (!isName(name)) {
     throw new CommandError(
       "ERR Client names cannot contain spaces, newlines or special characters.",
     );
@@ -34,21 +37,25 @@ export function checkClientName(name: string): string {
   return name;
 }
 
-/** A client as CLIENT LIST shows it. What quartet does not know of a client is 0 or -1. */
-function describe(session: Session): string {
-  const { peer, transaction, shared } = session;
+function isName(text: string): boolean {
+  return text.length <= MAX_NAME_CHARS && PRINTABLE.test(text);
+}
+
+/** A client as CLIENT LIST shows it. Fields that quartet does not track are 0 or -1. */
+function describe(client: ClientState): string {
+  const { peer, transaction, server } = client;
   const nowMs = Date.now();
   const seconds = (sinceMs: number) => Math.floor((nowMs - sinceMs) / 1000);
   const fields: [string, string | number][] = [
     ["id", peer.id],
     ["addr", peer.remote],
-    ["laddr", shared.address],
+    ["laddr", server.address],
     ["fd", -1],
-    ["name", session.name],
-    ["age", seconds(session.connectedMs)],
-    ["idle", seconds(session.lastActiveMs)],
+    ["name", client.name],
+    ["age", seconds(client.connectedMs)],
+    ["idle", seconds(client.lastActiveMs)],
     ["flags", transaction.open ? "x" : "N"],
-    ["db", session.db],
+    ["db", client.db],
     ["sub", 0],
     ["psub", 0],
     ["ssub", 0],
@@ -64,12 +71,12 @@ function describe(session: Session): string {
     ["omem", 0],
     ["tot-mem", 0],
     ["events", "r"],
-    ["cmd", session.lastCommand],
+    ["cmd", client.lastCommand],
     ["user", "default"],
     ["redir", -1],
-    ["resp", session.protocol],
-    ["lib-name", session.libName],
-    ["lib-ver", session.libVersion],
+    ["resp", client.protocol],
+    ["lib-name", client.libName],
+    ["lib-ver", client.libVersion],
   ];
   return fields.map(([name, value]) => `${name}=${value}`).join(" ");
 }
@@ -80,8 +87,8 @@ function clientId(request: Request, index: number): number {
   return Number(id);
 }
 
-function list(request: Request, { shared }: Session): Reply {
-  let sessions = [...shared.sessions.values()].sort((a, b) => a.peer.id - b.peer.id);
+function list(request: Request, { server }: ClientState): Reply {
+  let clients = [...server.clients.values()].sort((a, b) => a.peer.id - b.peer.id);
   if (request.count > 2) {
     const option = request.option(2);
     if (option === "ID" && request.count > 3) {
@@ -91,14 +98,14 @@ function list(request: Request, { shared }: Session): Reply {
         if (id === undefined || id < 1) throw new CommandError("ERR Invalid client ID");
         ids.add(Number(id));
       }
-      sessions = sessions.filter(({ peer }) => ids.has(peer.id));
+      clients = clients.filter(({ peer }) => ids.has(peer.id));
     } else if (option === "TYPE" && request.count === 4) {
-      if (checkType(request, 3) !== "normal") sessions = [];
+      if (checkType(request, 3) !== "normal") clients = [];
     } else {
       return SYNTAX_ERROR;
     }
   }
-  return new Verbatim(sessions.map((session) => `${describe(session)}\n`).join(""));
+  return new Verbatim(clients.map((client) => `${describe(client)}\n`).join(""));
 }
 
 function checkType(request: Request, index: number): string {
@@ -109,16 +116,16 @@ function checkType(request: Request, index: number): string {
   return type;
 }
 
-function kill(request: Request, session: Session): Reply {
-  const { shared } = session;
+function kill(request: Request, client: ClientState): Reply {
+  const { server } = client;
   if (request.count === 3) {
     const address = request.text(2);
-    const victim = [...shared.sessions.values()].find(({ peer }) => peer.remote === address);
+    const victim = [...server.clients.values()].find(({ peer }) => peer.remote === address);
     if (victim === undefined) return new CommandError("ERR No such client");
-    end(victim, session);
+    end(victim, client);
     return OK;
   }
-  const tests: ((other: Session) => boolean)[] = [];
+  const tests: ((other: ClientState) => boolean)[] = [];
   let skipMe = true;
   for (let at = 2; at < request.count; at += 2) {
     if (at + 1 === request.count) return SYNTAX_ERROR;
@@ -130,7 +137,7 @@ function kill(request: Request, session: Session): Reply {
     } else if (option === "ADDR") {
       tests.push(({ peer }) => peer.remote === value);
     } else if (option === "LADDR") {
-      tests.push(() => shared.address === value);
+      tests.push(() => server.address === value);
     } else if (option === "TYPE") {
       const type = checkType(request, at + 1);
       tests.push(() => type === "normal");
@@ -143,50 +150,50 @@ function kill(request: Request, session: Session): Reply {
     }
   }
   let killed = 0;
-  for (const other of [...shared.sessions.values()]) {
-    if ((skipMe && other === session) || !tests.every((test) => test(other))) continue;
-    end(other, session);
+  for (const other of [...server.clients.values()]) {
+    if ((skipMe && other === client) || !tests.every((test) => test(other))) continue;
+    end(other, client);
     killed++;
   }
   return killed;
 }
 
-/** Ends a connection; that of the client who asks for it after the reply. */
-function end(victim: Session, by: Session): void {
+/** Closes a connection; the killer's own only after the reply. */
+function end(victim: ClientState, by: ClientState): void {
   if (victim === by) by.closing = true;
   else victim.peer.close();
 }
 
-function setname(request: Request, session: Session): Reply {
-  session.name = checkClientName(request.text(2));
+function setname(request: Request, client: ClientState): Reply {
+  client.name = checkClientName(request.text(2));
   return OK;
 }
 
-function setinfo(request: Request, session: Session): Reply {
+function setinfo(request: Request, client: ClientState): Reply {
   const option = request.option(2);
   const value = request.text(3);
   if (option !== "LIB-NAME" && option !== "LIB-VER") {
     return new CommandError(`ERR Unrecognized option '${request.text(2, 128)}'`);
   }
-  if (value.length > MAX_NAME_CHARS || !/^[!-~]*$/.test(value)) {
+  if (!isName(value)) {
     return new CommandError(
       `ERR ${option.toLowerCase()} cannot contain spaces, newlines or special characters.`,
     );
   }
-  if (option === "LIB-NAME") session.libName = value;
-  else session.libVersion = value;
+  if (option === "LIB-NAME") client.libName = value;
+  else client.libVersion = value;
   return OK;
 }
 
-function reply(request: Request, session: Session): Reply {
+function reply(request: Request, client: ClientState): Reply {
   const mode = request.option(2);
   if (mode === "ON") {
-    session.replyMode = "on";
+    client.replyMode = "on";
     return OK;
   }
   if (mode !== "OFF" && mode !== "SKIP") return SYNTAX_ERROR;
-  if (mode === "OFF" || session.replyMode !== "off") {
-    session.replyMode = mode.toLowerCase() as ReplyMode;
+  if (mode === "OFF" || client.replyMode !== "off") {
+    client.replyMode = mode.toLowerCase() as ReplyMode;
   }
   return NO_REPLY;
 }
@@ -200,26 +207,26 @@ const flags = ["noscript", "loading", "stale"];
 const subcommand = subcommandsOf({ flags, group, since: "2.4.0" });
 
 const SUBCOMMANDS: readonly Command[] = [
-  subcommand("id", 2, "Returns the number of the connection.", (_, { peer }) => peer.id),
+  subcommand("id", 2, "Returns the ID of the connection.", (_, { peer }) => peer.id),
   subcommand(
     "getname",
     2,
     "Returns the name of the connection.",
     (_, { name }) => name === "" ? null : name,
   ),
-  subcommand("setname", 3, "Names the connection.", setname),
-  subcommand("setinfo", 4, "Tells which library the client uses.", setinfo),
+  subcommand("setname", 3, "Sets the name of the connection.", setname),
+  subcommand("setinfo", 4, "Sets the name or version of the client's library.", setinfo),
   subcommand(
     "info",
     2,
     "Describes the connection.",
-    (_, session) => new Verbatim(`${describe(session)}\n`),
+    (_, client) => new Verbatim(`${describe(client)}\n`),
   ),
   subcommand("list", -2, "Describes all connections.", list),
-  subcommand("kill", -3, "Ends connections.", kill),
-  subcommand("reply", 3, "Says which replies the client wants.", reply),
-  subcommand("no-evict", 3, "Does nothing: no client is evicted.", onOff),
-  subcommand("no-touch", 3, "Does nothing: no time of access is kept.", onOff),
+  subcommand("kill", -3, "Closes connections.", kill),
+  subcommand("reply", 3, "Turns replies on or off, or skips the next one.", reply),
+  subcommand("no-evict", 3, "Does nothing: clients are never evicted.", onOff),
+  subcommand("no-touch", 3, "Does nothing: access times are not recorded.", onOff),
 ];
 
 /** CLIENT and its subcommands. */
@@ -228,7 +235,7 @@ export const CLIENT_COMMANDS: readonly Command[] = [{
   arity: -2,
   flags,
   group,
-  summary: "Is about connections.",
+  summary: "Lists, names and closes connections.",
   since: "2.4.0",
   action: { kind: "session", run: () => SYNTAX_ERROR },
   subcommands: [

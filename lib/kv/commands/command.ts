@@ -1,5 +1,5 @@
 /**
- * What a command is: data about it, which COMMAND hands out, and what it does.
+ * A command: the data about it, and its action.
  *
  * @module
  */
@@ -14,22 +14,12 @@ import type {
   Store,
   Transaction,
 } from "../../storage/store.ts";
-import type { CursorTable } from "./cursors.ts";
 import type { Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
-import type { Session } from "../session/session.ts";
+import type { CommandInfo } from "./catalogue.ts";
+import type { ClientState, CommandContext } from "./context.ts";
 
-/** What a command may know besides its arguments. */
-export interface CommandContext {
-  /** The number of the database that was selected. */
-  readonly db: number;
-  /** The longest value there may be. */
-  readonly maxValueBytes: number;
-  /** Where scans have come to. */
-  readonly cursors: CursorTable;
-}
-
-/** Work on keys that are known before it begins. */
+/** Work on keys that are known before it starts. */
 export interface KeyWork {
   readonly places: readonly Place[];
   /** See {@linkcode Store.transact}. */
@@ -37,23 +27,23 @@ export interface KeyWork {
   run(transaction: Transaction): Reply;
 }
 
-/** Where pages of keys come from: a store, or a transaction over whole spaces. */
+/** Supplies pages of keys: a store, or a transaction over whole spaces. */
 export interface PageSource {
   scan(space: number, range: ScanRange): MaybePromise<[Key, Entry][]>;
 }
 
-/** What a command does, by what it needs. */
+/** What a command does. The kinds differ in what a command needs. */
 export type Action =
   | {
-    /** Works on keys that its arguments name. */
+    /** Works on the keys that its arguments name. */
     kind: "keys";
     /**
-     * Reads the arguments.
+     * Parses the arguments.
      *
-     * @throws {CommandError} If they are wrong.
+     * @throws {CommandError} If they are invalid.
      */
     prepare(request: Request, context: CommandContext): KeyWork;
-    /** A short cut for what is asked most; `undefined` where it does not apply. */
+    /** A fast path for the most frequent forms; returns `undefined` where it does not apply. */
     direct?(
       request: Request,
       context: CommandContext,
@@ -61,8 +51,13 @@ export type Action =
     ): MaybePromise<Reply> | undefined;
   }
   | {
-    /** Works on whole databases, and excludes everybody else meanwhile. */
+    /** Works on whole databases, and excludes all other work meanwhile. */
     kind: "spaces";
+    /**
+     * Parses the arguments.
+     *
+     * @throws {CommandError} If they are invalid.
+     */
     prepare(
       request: Request,
       context: CommandContext,
@@ -71,58 +66,48 @@ export type Action =
   | {
     /** Reads keys in order, a page at a time. */
     kind: "pages";
+    /**
+     * Parses the arguments.
+     *
+     * @throws {CommandError} If they are invalid.
+     */
     prepare(request: Request, context: CommandContext): (source: PageSource) => Promise<Reply>;
   }
   | {
-    /** Is about the connection or the server, not about keys. */
+    /** Works on the connection or the server, not on keys. */
     kind: "session";
-    run(request: Request, session: Session): MaybePromise<Reply>;
-    /** Waits for all commands before it, and those after it wait for it. */
+    run(request: Request, client: ClientState): MaybePromise<Reply>;
+    /** Waits for all earlier commands, and all later ones wait for it. */
     alone?: boolean;
+    /**
+     * The database that the command selects, if it selects one. EXEC asks before it runs the
+     * command, because the commands queued after it work on that database.
+     *
+     * @throws {CommandError} If there is no such database.
+     */
+    selects?(request: Request): number;
   }
   | {
-    /** Steers the connection itself, so it is done at once even inside of MULTI. */
+    /** Controls the connection itself, so it runs immediately even inside MULTI. */
     kind: "control";
-    run(request: Request, session: Session): MaybePromise<Reply>;
+    run(request: Request, client: ClientState): MaybePromise<Reply>;
+    /** Waits for all earlier commands, and all later ones wait for it. */
     alone?: boolean;
   };
 
-/** Which arguments are keys; see `COMMAND INFO`. */
-export interface KeyPositions {
-  first: number;
-  /** The last one; negative numbers count from the end. */
-  last: number;
-  step: number;
-}
-
 /** A command or subcommand. */
-export interface Command {
-  /** In lower case. */
-  readonly name: string;
-  /** The number of arguments with the name; negative for at least so many. */
-  readonly arity: number;
-  readonly flags: readonly string[];
-  readonly keys?: KeyPositions;
-  readonly group: "string" | "generic" | "transactions" | "connection" | "server";
-  readonly summary: string;
-  readonly since: string;
+export interface Command extends CommandInfo {
   readonly action: Action;
-  /** With these, the action is not used. */
+  /** If there are any, they replace the command's own action. */
   readonly subcommands?: readonly Command[];
 }
 
-/** Positions of the keys: the first argument, the first two, all, or every second one. */
-export const ONE_KEY: KeyPositions = { first: 1, last: 1, step: 1 };
-export const TWO_KEYS: KeyPositions = { first: 1, last: 2, step: 1 };
-export const ALL_KEYS: KeyPositions = { first: 1, last: -1, step: 1 };
-export const EVERY_SECOND_KEY: KeyPositions = { first: 1, last: -1, step: 2 };
-
-/** Makes subcommands that are about the connection or the server, of what they have in common. */
+/** Returns a function that makes subcommands of kind "session" with these properties in common. */
 export function subcommandsOf(common: Pick<Command, "flags" | "group" | "since">) {
   return (
     name: string,
     arity: number,
     summary: string,
-    run: (request: Request, session: Session) => Reply,
+    run: (request: Request, client: ClientState) => Reply,
   ): Command => ({ name, arity, summary, ...common, action: { kind: "session", run } });
 }

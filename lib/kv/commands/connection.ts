@@ -1,5 +1,5 @@
 /**
- * Commands about the connection.
+ * Commands on the connection itself.
  *
  * @module
  */
@@ -7,18 +7,18 @@
 import { parseInt64 } from "../int64.ts";
 import { CommandError, OK, PONG, type Reply, ReplyMap, SimpleString } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
-import type { Session } from "../session/session.ts";
-import { DATABASES, int32 } from "./arguments.ts";
+import { database } from "./arguments.ts";
 import { checkClientName } from "./client.ts";
 import type { Command } from "./command.ts";
-import { DB_OUT_OF_RANGE, SYNTAX_ERROR, wrongArity } from "./errors.ts";
+import type { ClientState } from "./context.ts";
+import { SYNTAX_ERROR, wrongArity } from "./errors.ts";
 
 const group = "connection";
 
-/** The version of Redis whose behaviour clients can expect. */
+/** The version of Redis that quartet claims to be. */
 export const REDIS_VERSION = "7.2.4";
 
-/** The one user there is. Its password is any token that opens the service. */
+/** The only user. Every token of the service is a password for it. */
 const USER = "default";
 
 const WRONG_PASSWORD = new CommandError(
@@ -40,65 +40,58 @@ function ping(request: Request): Reply {
   return request.count === 2 ? request.value(1) : PONG;
 }
 
-/**
- * The database that a SELECT asks for.
- *
- * @throws {CommandError} If there is none of that number.
- */
-export function selectedDb(request: Request): number {
-  const db = int32(request, 1);
-  if (db < 0 || db >= DATABASES) throw DB_OUT_OF_RANGE;
-  return db;
+function selectedDb(request: Request): number {
+  return database(request, 1);
 }
 
-function select(request: Request, session: Session): Reply {
-  session.db = selectedDb(request);
+function select(request: Request, client: ClientState): Reply {
+  client.db = selectedDb(request);
   return OK;
 }
 
-function quit(_request: Request, session: Session): Reply {
-  session.closing = true;
+function quit(_request: Request, client: ClientState): Reply {
+  client.closing = true;
   return OK;
 }
 
-function reset(_request: Request, session: Session): Reply {
-  session.transaction.reset();
-  session.login?.begin();
-  session.authenticated = session.login === undefined;
-  session.db = 0;
-  session.protocol = 2;
-  session.name = "";
-  session.replyMode = "on";
+function reset(_request: Request, client: ClientState): Reply {
+  client.transaction.reset();
+  client.login?.begin();
+  client.authenticated = client.login === undefined;
+  client.db = 0;
+  client.protocol = 2;
+  client.name = "";
+  client.replyMode = "on";
   return new SimpleString("RESET");
 }
 
-function auth(request: Request, session: Session): Reply {
+function auth(request: Request, client: ClientState): Reply {
   if (request.count > 3) return SYNTAX_ERROR;
-  if (request.count === 2 && session.login === undefined) return NO_PASSWORD;
+  if (request.count === 2 && client.login === undefined) return NO_PASSWORD;
   const user = request.count === 3 ? request.text(1) : USER;
-  return logIn(user, request.text(request.count - 1), session) ?? OK;
+  return logIn(user, request.text(request.count - 1), client) ?? OK;
 }
 
-/** Takes a user in; what is wrong, if something is. Where nobody asks, any password is right. */
-function logIn(user: string, password: string, session: Session): CommandError | undefined {
-  const { login } = session;
+/** Authenticates a user; returns the error, if any. Any password will do if none is required. */
+function logIn(user: string, password: string, client: ClientState): CommandError | undefined {
+  const { login } = client;
   if (login !== undefined) {
-    // A name that does not exist counts as a failure like a wrong password.
+    // An unknown user counts as a failure, like a wrong password.
     const verdict = login.show(user === USER ? password : "");
     if (verdict === "blocked") {
-      session.closing = true;
+      client.closing = true;
       return TOO_MANY_FAILURES;
     }
     if (verdict === "wrong") return WRONG_PASSWORD;
   } else if (user !== USER) {
     return WRONG_PASSWORD;
   }
-  session.authenticated = true;
+  client.authenticated = true;
   return undefined;
 }
 
-function hello(request: Request, session: Session): Reply {
-  let protocol: 2 | 3 = session.protocol;
+function hello(request: Request, client: ClientState): Reply {
+  let protocol: 2 | 3 = client.protocol;
   if (request.count > 1) {
     const version = parseInt64(request.text(1));
     if (version === undefined) {
@@ -124,16 +117,16 @@ function hello(request: Request, session: Session): Reply {
       return new CommandError(`ERR Syntax error in HELLO option '${request.text(at, 128)}'`);
     }
   }
-  const problem = user === undefined ? undefined : logIn(user, password, session);
+  const problem = user === undefined ? undefined : logIn(user, password, client);
   if (problem !== undefined) return problem;
-  if (!session.authenticated) return NOT_GREETED;
-  if (name !== undefined) session.name = name;
-  session.protocol = protocol;
+  if (!client.authenticated) return NOT_GREETED;
+  if (name !== undefined) client.name = name;
+  client.protocol = protocol;
   return new ReplyMap([
     ["server", "redis"],
     ["version", REDIS_VERSION],
     ["proto", protocol],
-    ["id", session.peer.id],
+    ["id", client.peer.id],
     ["mode", "standalone"],
     ["role", "master"],
     ["modules", []],
@@ -149,7 +142,7 @@ export const CONNECTION_COMMANDS: readonly Command[] = [
     arity: -1,
     flags: ["fast"],
     group,
-    summary: "Answers, with PONG or what it was given.",
+    summary: "Returns PONG, or its argument.",
     since: "1.0.0",
     action: { kind: "session", run: ping },
   },
@@ -158,7 +151,7 @@ export const CONNECTION_COMMANDS: readonly Command[] = [
     arity: 2,
     flags: ["loading", "stale", "fast"],
     group,
-    summary: "Returns what it was given.",
+    summary: "Returns its argument.",
     since: "1.0.0",
     action: { kind: "session", run: (request) => request.value(1) },
   },
@@ -167,16 +160,16 @@ export const CONNECTION_COMMANDS: readonly Command[] = [
     arity: 2,
     flags: ["loading", "stale", "fast"],
     group,
-    summary: "Goes to another database.",
+    summary: "Selects a database.",
     since: "1.0.0",
-    action: { kind: "session", run: select },
+    action: { kind: "session", run: select, selects: selectedDb },
   },
   {
     name: "quit",
     arity: -1,
     flags,
     group,
-    summary: "Ends the connection.",
+    summary: "Closes the connection.",
     since: "1.0.0",
     action: { kind: "control", run: quit },
   },
@@ -185,7 +178,7 @@ export const CONNECTION_COMMANDS: readonly Command[] = [
     arity: 1,
     flags,
     group,
-    summary: "Puts the connection into the state in which it began.",
+    summary: "Resets the connection to its initial state.",
     since: "6.2.0",
     action: { kind: "control", run: reset, alone: true },
   },
@@ -194,7 +187,7 @@ export const CONNECTION_COMMANDS: readonly Command[] = [
     arity: -2,
     flags,
     group,
-    summary: "Tells who the client is.",
+    summary: "Authenticates the client.",
     since: "1.0.0",
     action: { kind: "session", run: auth, alone: true },
   },
@@ -203,7 +196,7 @@ export const CONNECTION_COMMANDS: readonly Command[] = [
     arity: -1,
     flags,
     group,
-    summary: "Agrees on the version of the protocol.",
+    summary: "Negotiates the version of the protocol.",
     since: "6.0.0",
     action: { kind: "session", run: hello, alone: true },
   },

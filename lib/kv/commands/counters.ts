@@ -1,5 +1,5 @@
 /**
- * Commands that count: values as numbers.
+ * Commands that treat values as numbers.
  *
  * @module
  */
@@ -10,8 +10,10 @@ import { addDecimals, isDecimal } from "./long_double.ts";
 import { addInt64, type Int64, MAX_INT64_CHARS, negateInt64, parseInt64 } from "../int64.ts";
 import type { Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
-import { integer, placeOf } from "./arguments.ts";
-import { type Command, type CommandContext, type KeyWork, ONE_KEY } from "./command.ts";
+import { integer } from "./arguments.ts";
+import { ONE_KEY } from "./catalogue.ts";
+import type { Command, KeyWork } from "./command.ts";
+import type { CommandContext } from "./context.ts";
 import {
   DECREMENT_OVERFLOW,
   NAN_OR_INFINITY,
@@ -19,14 +21,15 @@ import {
   NOT_AN_INTEGER,
   OVERFLOW,
 } from "./errors.ts";
+import { placeOf } from "./places.ts";
 
 const group = "string";
 
 /**
- * Adds to the whole number that a key holds, 0 where there is none. What it holds next keeps its
- * time to live.
+ * Adds to the integer value of a key, which is 0 if the key does not exist. The key keeps its
+ * expiry.
  *
- * @returns The sum, or "not an integer" or "overflow", and then nothing has changed.
+ * @returns The sum; or "not an integer" or "overflow", and then nothing has changed.
  */
 export function increment(
   tx: Transaction,
@@ -95,7 +98,7 @@ export const COUNTER_COMMANDS: readonly Command[] = [
     flags,
     keys: ONE_KEY,
     group,
-    summary: "Adds one to the whole number that a key holds.",
+    summary: "Adds one to the integer value of a key.",
     since: "1.0.0",
     action: { kind: "keys", prepare: (request, { db }) => incrementWork(request, db, 1) },
   },
@@ -105,7 +108,7 @@ export const COUNTER_COMMANDS: readonly Command[] = [
     flags,
     keys: ONE_KEY,
     group,
-    summary: "Takes one from the whole number that a key holds.",
+    summary: "Subtracts one from the integer value of a key.",
     since: "1.0.0",
     action: { kind: "keys", prepare: (request, { db }) => incrementWork(request, db, -1) },
   },
@@ -115,7 +118,7 @@ export const COUNTER_COMMANDS: readonly Command[] = [
     flags,
     keys: ONE_KEY,
     group,
-    summary: "Adds to the whole number that a key holds.",
+    summary: "Adds to the integer value of a key.",
     since: "1.0.0",
     action: { kind: "keys", prepare: incrby },
   },
@@ -125,7 +128,7 @@ export const COUNTER_COMMANDS: readonly Command[] = [
     flags,
     keys: ONE_KEY,
     group,
-    summary: "Takes from the whole number that a key holds.",
+    summary: "Subtracts from the integer value of a key.",
     since: "1.0.0",
     action: { kind: "keys", prepare: decrby },
   },
@@ -135,7 +138,7 @@ export const COUNTER_COMMANDS: readonly Command[] = [
     flags,
     keys: ONE_KEY,
     group,
-    summary: "Adds to the number that a key holds.",
+    summary: "Adds to the floating-point value of a key.",
     since: "2.6.0",
     action: { kind: "keys", prepare: incrbyfloat },
   },

@@ -1,42 +1,41 @@
 /**
  * The cursors of SCAN.
  *
- * A cursor is a number, and it has to say where in the order of keys a scan has come to. A key does
- * not fit into a number, so the server remembers it: a table from cursors to keys, of bounded size,
- * shared by all connections because pools of connections take turns. A scan goes on behind the last
- * key it returned, in key order, so whatever exists all the time is returned exactly once, however
- * the keys around it change.
+ * A cursor is a number that stands for a scan's position in key order. The position is a key, which
+ * does not fit into a number, so the server keeps a table from cursors to keys. The table has a
+ * fixed maximum size. All connections share it, because a client may continue a scan on another
+ * connection of its pool. A scan continues after the last key it returned, in key order, so a key
+ * that exists throughout the scan is returned exactly once, no matter how other keys change.
  *
- * A scan occupies two entries, however long it takes: when the client uses a cursor, it has seen
- * the page that came with it, so the cursor before that one is forgotten. The one just used stays,
- * for a client that has to ask again because the answer got lost. When the table is full, the
- * cursor that has gone unused for longest is forgotten. A forgotten cursor is an error, never a
- * scan that skips something.
+ * A scan occupies two entries however long it takes. A client that uses a cursor has received the
+ * page that came with it, so the cursor before that one is dropped. The cursor just used stays, in
+ * case the reply is lost and the client asks again. When the table is full, the least recently used
+ * cursor is dropped. Using a dropped cursor is an error; a scan never silently skips keys.
  *
  * @module
  */
 
 import type { Key } from "../../storage/store.ts";
 
-/** How many cursors are remembered. */
+/** The maximum number of cursors. */
 export const MAX_CURSORS = 65_536;
 
-/** How many bytes of keys are remembered. */
+/** The maximum total size of the remembered keys. */
 export const MAX_CURSOR_BYTES = 16 * 1024 * 1024;
 
 interface Position {
   key: Key;
-  /** The cursor that this one came from. */
+  /** The cursor that the client used to get this one. */
   previous: number;
 }
 
-/** Remembers where scans have come to. */
+/** Remembers the positions of scans. */
 export class CursorTable {
   readonly #positions = new Map<number, Position>();
   readonly #maxCursors: number;
   readonly #maxBytes: number;
   #bytes = 0;
-  /** Starts anywhere, so that a cursor of an earlier run is not taken for one of this run. */
+  /** Starts at random, so that a cursor from an earlier run is not mistaken for one of this run. */
   #last = 1 + Math.floor(Math.random() * 2 ** 48);
 
   constructor(options: { maxCursors?: number; maxBytes?: number } = {}) {
@@ -44,12 +43,12 @@ export class CursorTable {
     this.#maxBytes = options.maxBytes ?? MAX_CURSOR_BYTES;
   }
 
-  /** How many cursors are remembered. */
+  /** The number of cursors in the table. */
   get size(): number {
     return this.#positions.size;
   }
 
-  /** The key behind which a scan goes on; `undefined` if the cursor is unknown. */
+  /** The key after which a scan continues; `undefined` if the cursor is unknown. */
   find(cursor: number): Key | undefined {
     const position = this.#positions.get(cursor);
     if (position === undefined) return undefined;
@@ -59,7 +58,7 @@ export class CursorTable {
     return position.key;
   }
 
-  /** Remembers the last key of a page; the cursor for the next one. */
+  /** Remembers the last key of a page, and returns the cursor for the next page. */
   remember(key: Key, previous: number): number {
     const cursor = ++this.#last;
     this.#positions.set(cursor, { key, previous });

@@ -1,9 +1,10 @@
 /**
- * What clients are told when something is wrong, in the words of Redis: clients match on them.
+ * Error replies. They use the exact words of Redis, because clients match on them.
  *
  * @module
  */
 
+import { OutOfMemoryError, StorageUnavailableError } from "../../storage/store.ts";
 import { CommandError } from "../resp/reply.ts";
 
 /** Errors that more than one command replies with. */
@@ -35,28 +36,40 @@ export const EXEC_ABORTED = new CommandError(
 /** How much of a name or an argument an error quotes. */
 const QUOTED_CHARS = 128;
 
-/** EXEC has done nothing, for this reason. */
+/**
+ * The reply for an error that a client may see.
+ *
+ * @throws Any other error, which is a bug.
+ */
+export function asReply(error: unknown): CommandError {
+  if (error instanceof CommandError) return error;
+  if (error instanceof OutOfMemoryError) return OUT_OF_MEMORY;
+  if (error instanceof StorageUnavailableError) return new CommandError(`ERR ${error.message}`);
+  throw error;
+}
+
+/** The error for an EXEC that was rolled back for this reason. */
 export function execDiscarded({ message }: CommandError): CommandError {
   return new CommandError(`EXECABORT Transaction discarded because of: ${message}`);
 }
 
-/** A command was given too few or too many arguments. */
+/** The error for a wrong number of arguments. */
 export function wrongArity(name: string): CommandError {
   return new CommandError(`ERR wrong number of arguments for '${name}' command`);
 }
 
-/** A time at which something would expire is zero, negative or too large. */
+/** The error for an expiry that is zero, negative or too large. */
 export function invalidExpireTime(name: string): CommandError {
   return new CommandError(`ERR invalid expire time in '${name}' command`);
 }
 
-/** As much of a text as an error shows; it ends at a NUL, as strings of C do. */
+/** Cuts a text to what an error quotes: at a NUL, like a C string, or after `maxChars`. */
 export function quote(text: string, maxChars = QUOTED_CHARS): string {
   const nul = text.indexOf("\0");
   return text.slice(0, nul < 0 ? maxChars : Math.min(nul, maxChars));
 }
 
-/** There is no such command. */
+/** The error for an unknown command. */
 export function unknownCommand(name: string, args: Iterable<string>): CommandError {
   let quoted = "";
   for (const arg of args) {
@@ -68,7 +81,7 @@ export function unknownCommand(name: string, args: Iterable<string>): CommandErr
   );
 }
 
-/** A command has no such subcommand. */
+/** The error for an unknown subcommand. */
 export function unknownSubcommand(command: string, name: string): CommandError {
   return new CommandError(
     `ERR unknown subcommand '${quote(name)}'. Try ${command.toUpperCase()} HELP.`,

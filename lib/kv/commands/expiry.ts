@@ -1,5 +1,5 @@
 /**
- * Commands about when keys expire.
+ * Commands that set and read when keys expire.
  *
  * @module
  */
@@ -12,19 +12,21 @@ import {
   expiresAt,
   IN_MILLISECONDS,
   IN_SECONDS,
-  placeOf,
   time,
   type TimeForm,
 } from "./arguments.ts";
-import { type Command, type CommandContext, type KeyWork, ONE_KEY } from "./command.ts";
+import { ONE_KEY } from "./catalogue.ts";
+import type { Command, KeyWork } from "./command.ts";
+import type { CommandContext } from "./context.ts";
 import { quote } from "./errors.ts";
+import { placeOf } from "./places.ts";
 
 const group = "generic";
 
 const NO_KEY = -2;
 const NO_EXPIRY = -1;
 
-/** Under which conditions EXPIRE does anything. */
+/** The conditions under which EXPIRE has an effect. */
 interface Conditions {
   NX: boolean;
   XX: boolean;
@@ -75,7 +77,7 @@ function expire(name: string, form: TimeForm) {
   };
 }
 
-/** A reader of the time at which a key expires. */
+/** TTL and the like: returns when a key expires. */
 function remaining(form: TimeForm) {
   return (request: Request, { db }: CommandContext): KeyWork => {
     const key = request.text(1);
@@ -128,33 +130,43 @@ function remainingCommand(name: string, form: TimeForm, since: string, summary: 
 
 /** EXPIRE, TTL and their variants. */
 export const EXPIRY_COMMANDS: readonly Command[] = [
-  expireCommand("expire", IN_SECONDS, "1.0.0", "Lets a key expire in some seconds."),
-  expireCommand("pexpire", IN_MILLISECONDS, "2.6.0", "Lets a key expire in some milliseconds."),
-  expireCommand("expireat", AT_SECONDS, "1.2.0", "Lets a key expire at a Unix time in seconds."),
+  expireCommand("expire", IN_SECONDS, "1.0.0", "Sets the time to live of a key in seconds."),
+  expireCommand(
+    "pexpire",
+    IN_MILLISECONDS,
+    "2.6.0",
+    "Sets the time to live of a key in milliseconds.",
+  ),
+  expireCommand(
+    "expireat",
+    AT_SECONDS,
+    "1.2.0",
+    "Sets the expiry of a key as a Unix time in seconds.",
+  ),
   expireCommand(
     "pexpireat",
     AT_MILLISECONDS,
     "2.6.0",
-    "Lets a key expire at a Unix time in milliseconds.",
+    "Sets the expiry of a key as a Unix time in milliseconds.",
   ),
-  remainingCommand("ttl", IN_SECONDS, "1.0.0", "Returns in how many seconds a key expires."),
+  remainingCommand("ttl", IN_SECONDS, "1.0.0", "Returns the time to live of a key in seconds."),
   remainingCommand(
     "pttl",
     IN_MILLISECONDS,
     "2.6.0",
-    "Returns in how many milliseconds a key expires.",
+    "Returns the time to live of a key in milliseconds.",
   ),
   remainingCommand(
     "expiretime",
     AT_SECONDS,
     "7.0.0",
-    "Returns the Unix time in seconds at which a key expires.",
+    "Returns the expiry of a key as a Unix time in seconds.",
   ),
   remainingCommand(
     "pexpiretime",
     AT_MILLISECONDS,
     "7.0.0",
-    "Returns the Unix time in milliseconds at which a key expires.",
+    "Returns the expiry of a key as a Unix time in milliseconds.",
   ),
   {
     name: "persist",
@@ -162,7 +174,7 @@ export const EXPIRY_COMMANDS: readonly Command[] = [
     flags: ["write", "fast"],
     keys: ONE_KEY,
     group,
-    summary: "Lets a key never expire.",
+    summary: "Removes the expiry of a key.",
     since: "2.2.0",
     action: { kind: "keys", prepare: persist },
   },

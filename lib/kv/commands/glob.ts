@@ -1,15 +1,15 @@
 /**
- * Glob patterns over keys, as KEYS and SCAN have them: `*`, `?`, `[a-z]`, `[^a]` and a backslash
- * before what is meant literally.
+ * Glob patterns for keys, as in KEYS and SCAN: `*`, `?`, `[a-z]`, `[^a]`, and a backslash before a
+ * literal character.
  *
- * A star takes as little as it can. When what follows it does not match, only the last star takes
- * one character more: those before it have nothing to gain. So a match takes at most the length of
- * the pattern times that of the key, whatever the pattern.
+ * A star matches as little as possible. If the rest of the pattern fails, only the last star is
+ * extended by one character; extending an earlier star cannot help. The running time is therefore
+ * at most the length of the pattern times the length of the key.
  *
  * @module
  */
 
-/** A pattern with more stars than this matches nothing, as in Redis. */
+/** As in Redis, a pattern with more stars than this matches nothing. */
 const MAX_STARS = 1000;
 
 /** Matches any run of characters. */
@@ -18,17 +18,17 @@ const STAR = -1;
 /** Matches any one character. */
 const ANY = -2;
 
-/** A character's code, one of the above, or a flag for each character of a class. */
+/** A character code, one of the constants above, or a class as a flag for each character. */
 type Token = number | Uint8Array;
 
-/** A pattern, ready to be matched. */
+/** A compiled pattern. */
 export class Glob {
-  /** What every match starts with. */
+  /** The literal prefix that every match starts with. */
   readonly prefix: string;
   readonly #tokens: Token[];
   readonly #hopeless: boolean;
 
-  /** @param pattern The pattern, one character a byte. */
+  /** @param pattern The pattern, with one character per byte. */
   constructor(pattern: string) {
     this.#tokens = tokenize(pattern);
     let prefix = "";
@@ -40,7 +40,7 @@ export class Glob {
     this.#hopeless = this.#tokens.filter((token) => token === STAR).length > MAX_STARS;
   }
 
-  /** Whether a string with one character a byte matches. */
+  /** Whether a string with one character per byte matches. */
   matches(text: string): boolean {
     if (this.#hopeless) return false;
     const tokens = this.#tokens;
@@ -60,7 +60,7 @@ export class Glob {
       } else {
         return false;
       }
-      // Nothing can go wrong behind a star that ends the pattern.
+      // A star at the end of the pattern matches the rest of the text.
       if (star >= 0 && token === tokens.length && star === token - 1) return true;
     }
     while (tokens[token] === STAR) token++;
@@ -93,7 +93,7 @@ function tokenize(pattern: string): Token[] {
   return tokens;
 }
 
-/** Reads a class from behind its bracket; one that is never closed ends with the pattern. */
+/** Parses a class after its bracket. An unclosed class ends with the pattern. */
 function readClass(pattern: string, start: number): { flags: Uint8Array; end: number } {
   const flags = new Uint8Array(256);
   const negated = pattern[start] === "^";

@@ -1,5 +1,5 @@
 /**
- * INFO: the server's figures as text, in sections.
+ * INFO: the server's metrics as text, in sections.
  *
  * @module
  */
@@ -8,13 +8,13 @@ import process from "node:process";
 import { StorageUnavailableError } from "../../storage/store.ts";
 import { type Reply, Verbatim } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
-import type { Session } from "../session/session.ts";
 import { DATABASES } from "./arguments.ts";
 import { REDIS_VERSION } from "./connection.ts";
+import type { ClientState } from "./context.ts";
 
 type Fields = Record<string, string | number>;
 
-const SECTIONS: Readonly<Record<string, (session: Session) => Fields | Promise<Fields>>> = {
+const SECTIONS: Readonly<Record<string, (client: ClientState) => Fields | Promise<Fields>>> = {
   server,
   clients,
   memory,
@@ -28,11 +28,11 @@ const SECTIONS: Readonly<Record<string, (session: Session) => Fields | Promise<F
   keyspace,
 };
 
-/** What INFO shows when it is not told. */
+/** The sections of INFO without arguments. */
 const DEFAULT_SECTIONS = Object.keys(SECTIONS).filter((name) => name !== "commandstats");
 
-/** Does INFO. */
-export async function info(request: Request, session: Session): Promise<Reply> {
+/** Runs INFO. */
+export async function info(request: Request, client: ClientState): Promise<Reply> {
   const wanted = new Set<string>();
   for (let at = 1; at < request.count; at++) {
     const name = request.option(at).toLowerCase();
@@ -49,7 +49,7 @@ export async function info(request: Request, session: Session): Promise<Reply> {
   for (const [name, section] of Object.entries(SECTIONS)) {
     if (!wanted.has(name)) continue;
     let text = `# ${name[0]!.toUpperCase()}${name.slice(1)}\r\n`;
-    for (const [field, value] of Object.entries(await section(session))) {
+    for (const [field, value] of Object.entries(await section(client))) {
       text += `${field}:${value}\r\n`;
     }
     texts.push(text);
@@ -57,8 +57,8 @@ export async function info(request: Request, session: Session): Promise<Reply> {
   return new Verbatim(texts.join("\r\n"));
 }
 
-function server({ shared }: Session): Fields {
-  const uptimeS = Math.floor((Date.now() - shared.startedMs) / 1000);
+function server({ server }: ClientState): Fields {
+  const uptimeS = Math.floor((Date.now() - server.startedMs) / 1000);
   return {
     redis_version: REDIS_VERSION,
     server_name: "quartet",
@@ -66,24 +66,24 @@ function server({ shared }: Session): Fields {
     os: Deno.build.os,
     arch_bits: 64,
     process_id: Deno.pid,
-    run_id: shared.runId,
-    tcp_port: shared.address.split(":").at(-1) ?? "",
+    run_id: server.runId,
+    tcp_port: server.address.split(":").at(-1) ?? "",
     server_time_usec: Date.now() * 1000,
     uptime_in_seconds: uptimeS,
     uptime_in_days: Math.floor(uptimeS / 86_400),
   };
 }
 
-function clients({ shared }: Session): Fields {
+function clients({ server }: ClientState): Fields {
   return {
-    connected_clients: shared.sessions.size,
-    maxclients: shared.limits.maxClients,
+    connected_clients: server.clients.size,
+    maxclients: server.limits.maxClients,
     blocked_clients: 0,
   };
 }
 
-function memory({ store }: Session): Fields {
-  const { bytes, maxBytes } = store.metrics();
+function memory({ server }: ClientState): Fields {
+  const { bytes, maxBytes } = server.store.metrics();
   const { rss, heapUsed } = Deno.memoryUsage();
   return {
     used_memory: heapUsed,
@@ -94,12 +94,12 @@ function memory({ store }: Session): Fields {
   };
 }
 
-function stats({ shared }: Session): Fields {
+function stats({ server }: ClientState): Fields {
   return {
-    total_connections_received: shared.accepted(),
-    total_commands_processed: shared.counts.calls.reduce((sum, calls) => sum + calls, 0),
-    total_error_replies: shared.counts.errors.values().reduce((sum, count) => sum + count, 0),
-    rejected_requests: shared.counts.rejected,
+    total_connections_received: server.accepted(),
+    total_commands_processed: server.metrics.calls.reduce((sum, calls) => sum + calls, 0),
+    total_error_replies: server.metrics.errors.values().reduce((sum, count) => sum + count, 0),
+    rejected_requests: server.metrics.rejected,
   };
 }
 
@@ -111,24 +111,24 @@ function cpu(): Fields {
   };
 }
 
-function commandstats({ shared }: Session): Fields {
+function commandstats({ server }: ClientState): Fields {
   const fields: Fields = {};
-  for (const { fullName, index } of shared.table.all) {
-    const calls = shared.counts.calls[index]!;
+  for (const { fullName, index } of server.commands.all) {
+    const calls = server.metrics.calls[index]!;
     if (calls > 0) fields[`cmdstat_${fullName}`] = `calls=${calls},rejected_calls=0,failed_calls=0`;
   }
   return fields;
 }
 
-function errorstats({ shared }: Session): Fields {
+function errorstats({ server }: ClientState): Fields {
   const fields: Fields = {};
-  for (const [code, count] of shared.counts.errors) fields[`errorstat_${code}`] = `count=${count}`;
+  for (const [code, count] of server.metrics.errors) fields[`errorstat_${code}`] = `count=${count}`;
   return fields;
 }
 
-async function keyspace({ store }: Session): Promise<Fields> {
+async function keyspace({ server }: ClientState): Promise<Fields> {
   try {
-    return await store.transactSpaces(async (tx) => {
+    return await server.store.transactSpaces(async (tx) => {
       const fields: Fields = {};
       for (let db = 0; db < DATABASES; db++) {
         const { keys, expiring } = await tx.count(db);
@@ -137,7 +137,7 @@ async function keyspace({ store }: Session): Promise<Fields> {
       return fields;
     }, { readOnly: true });
   } catch (error) {
-    // Clients ask for INFO to see whether the server is there at all, so they get the rest of it.
+    // Clients use INFO to check that the server is up, so return the other sections.
     if (error instanceof StorageUnavailableError) return {};
     throw error;
   }

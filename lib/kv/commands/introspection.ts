@@ -1,41 +1,38 @@
 /**
- * COMMAND: what commands there are, out of the table of commands itself.
+ * COMMAND: describes the commands of the catalogue.
  *
  * @module
  */
 
 import { Glob } from "./glob.ts";
 import { CommandError, type Reply, ReplyMap, ReplySet, SimpleString } from "../resp/reply.ts";
-import { Request } from "../resp/request.ts";
-import type { Session } from "../session/session.ts";
+import type { Request } from "../resp/request.ts";
+import type { CatalogueEntry, CommandInfo } from "./catalogue.ts";
 import { type Command, subcommandsOf } from "./command.ts";
+import type { ClientState } from "./context.ts";
 import { SYNTAX_ERROR } from "./errors.ts";
-import type { TableEntry } from "./table.ts";
 
 const group = "server";
 
-/** The categories of Redis' access lists that follow from what a command is. */
-function categories({ flags, group, kind }: Command & { kind: string }): string[] {
+/** The ACL category of each group of commands. */
+const CATEGORIES: Readonly<Record<CommandInfo["group"], string>> = {
+  string: "string",
+  generic: "keyspace",
+  transactions: "transaction",
+  connection: "connection",
+  server: "admin",
+};
+
+/** The ACL categories of a command, derived from its flags and group. */
+function categoriesOf({ command: { flags, group } }: CatalogueEntry): string[] {
   const found = [];
   if (flags.includes("write")) found.push("write");
   if (flags.includes("readonly")) found.push("read");
-  const groups: Record<Command["group"], string> = {
-    string: "string",
-    generic: "keyspace",
-    transactions: "transaction",
-    connection: "connection",
-    server: "admin",
-  };
-  if (kind !== "keys" || group !== "server") found.push(groups[group]);
-  found.push(flags.includes("fast") ? "fast" : "slow");
+  found.push(CATEGORIES[group], flags.includes("fast") ? "fast" : "slow");
   return found;
 }
 
-function categoriesOf({ command }: TableEntry): string[] {
-  return categories({ ...command, kind: command.action.kind });
-}
-
-function describe(entry: TableEntry): Reply {
+function describe(entry: CatalogueEntry): Reply {
   const { command, fullName, subcommands } = entry;
   const { first, last, step } = command.keys ?? { first: 0, last: 0, step: 0 };
   return [
@@ -52,7 +49,7 @@ function describe(entry: TableEntry): Reply {
   ];
 }
 
-function documentation({ command, subcommands }: TableEntry): Reply {
+function documentation({ command, subcommands }: CatalogueEntry): Reply {
   const pairs: [Reply, Reply][] = [
     ["summary", command.summary],
     ["since", command.since],
@@ -62,35 +59,35 @@ function documentation({ command, subcommands }: TableEntry): Reply {
   return new ReplyMap(pairs);
 }
 
-function documentationOf(entries: Iterable<TableEntry>): Reply {
+function documentationOf(entries: Iterable<CatalogueEntry>): Reply {
   return new ReplyMap([...entries].map((entry) => [entry.fullName, documentation(entry)]));
 }
 
-/** The entries that the arguments name from the third on; `undefined` for an unknown name. */
-function named(request: Request, { shared }: Session): (TableEntry | undefined)[] {
+/** The entries named by the arguments from index 2 on; `undefined` for unknown names. */
+function named(request: Request, { server }: ClientState): (CatalogueEntry | undefined)[] {
   const entries = [];
   for (let at = 2; at < request.count; at++) {
-    entries.push(shared.table.get(request.text(at, 128).toLowerCase()));
+    entries.push(server.commands.get(request.text(at, 128).toLowerCase()));
   }
   return entries;
 }
 
-function infoOfAll(_request: Request, { shared }: Session): Reply {
-  return [...shared.table.commands].map(describe);
+function infoOfAll(_request: Request, { server }: ClientState): Reply {
+  return [...server.commands.commands].map(describe);
 }
 
-function info(request: Request, session: Session): Reply {
-  if (request.count === 2) return infoOfAll(request, session);
-  return named(request, session).map((entry) => entry === undefined ? null : describe(entry));
+function info(request: Request, client: ClientState): Reply {
+  if (request.count === 2) return infoOfAll(request, client);
+  return named(request, client).map((entry) => entry === undefined ? null : describe(entry));
 }
 
-function docs(request: Request, session: Session): Reply {
-  if (request.count === 2) return documentationOf(session.shared.table.commands);
-  return documentationOf(named(request, session).filter((entry) => entry !== undefined));
+function docs(request: Request, client: ClientState): Reply {
+  if (request.count === 2) return documentationOf(client.server.commands.commands);
+  return documentationOf(named(request, client).filter((entry) => entry !== undefined));
 }
 
-function list(request: Request, { shared }: Session): Reply {
-  const { all } = shared.table;
+function list(request: Request, { server }: ClientState): Reply {
+  const { all } = server.commands;
   if (request.count === 2) return all.map(({ fullName }) => fullName);
   if (request.count !== 5 || request.option(2) !== "FILTERBY") return SYNTAX_ERROR;
   const by = request.option(3), wanted = request.text(4).toLowerCase();
@@ -104,8 +101,8 @@ function list(request: Request, { shared }: Session): Reply {
   return all.filter(({ fullName }) => glob.matches(fullName)).map(({ fullName }) => fullName);
 }
 
-function getkeys(request: Request, { shared }: Session): Reply {
-  let entry = shared.table.get(request.text(2, 128).toLowerCase());
+function getkeys(request: Request, { server }: ClientState): Reply {
+  let entry = server.commands.get(request.text(2, 128).toLowerCase());
   if (entry === undefined) return new CommandError("ERR Invalid command specified");
   if (entry.subcommands.size > 0 && request.count > 3) {
     entry = entry.subcommands.get(request.text(3, 128).toLowerCase()) ?? entry;
@@ -138,10 +135,15 @@ export const INTROSPECTION_COMMANDS: readonly Command[] = [{
   since: "2.8.13",
   action: { kind: "session", run: infoOfAll },
   subcommands: [
-    subcommand("count", 2, "Returns the number of commands.", (_, { shared }) => shared.table.size),
-    subcommand("info", -2, "Describes commands to programs.", info),
-    subcommand("docs", -2, "Describes commands to people.", docs),
+    subcommand(
+      "count",
+      2,
+      "Returns the number of commands.",
+      (_, { server }) => server.commands.size,
+    ),
+    subcommand("info", -2, "Describes commands for programs.", info),
+    subcommand("docs", -2, "Describes commands for people.", docs),
     subcommand("list", -2, "Returns the names of commands.", list),
-    subcommand("getkeys", -4, "Returns the keys in a command's arguments.", getkeys),
+    subcommand("getkeys", -4, "Returns the keys among a command's arguments.", getkeys),
   ],
 }];

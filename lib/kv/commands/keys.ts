@@ -1,5 +1,5 @@
 /**
- * Commands on keys, whatever they hold.
+ * Commands on keys, regardless of their values.
  *
  * @module
  */
@@ -8,29 +8,18 @@ import type { Entry, Place, SpaceTransaction } from "../../storage/store.ts";
 import { parseInt64 } from "../int64.ts";
 import { CommandError, OK, type Reply, SimpleString } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
-import { DATABASES, int32, placeOf, placesFrom } from "./arguments.ts";
-import {
-  ALL_KEYS,
-  type Command,
-  type CommandContext,
-  type KeyWork,
-  ONE_KEY,
-  TWO_KEYS,
-} from "./command.ts";
+import { database, DATABASES } from "./arguments.ts";
+import { ALL_KEYS, ONE_KEY, TWO_KEYS } from "./catalogue.ts";
+import type { Command, KeyWork } from "./command.ts";
+import type { CommandContext } from "./context.ts";
 import { DB_OUT_OF_RANGE, NO_SUCH_KEY, SAME_OBJECT, SYNTAX_ERROR } from "./errors.ts";
+import { placeOf, placesFrom } from "./places.ts";
 import { encodingOf } from "./strings.ts";
 
 const group = "generic";
 
 const STRING_TYPE = new SimpleString("string");
 const NO_TYPE = new SimpleString("none");
-
-/** The number of a database. */
-function database(request: Request, index: number): number {
-  const db = int32(request, index);
-  if (db < 0 || db >= DATABASES) throw DB_OUT_OF_RANGE;
-  return db;
-}
 
 function del(request: Request, { db }: CommandContext): KeyWork {
   const places = placesFrom(request, db);
@@ -83,7 +72,7 @@ function rename(onlyIfAbsent: boolean) {
   };
 }
 
-/** What COPY and MOVE have in common: one key becomes another, unless that exists. */
+/** COPY and MOVE: writes the entry of one key to another, unless that exists. */
 function transferWork(from: Place, to: Place, how: { keep: boolean; replace: boolean }): KeyWork {
   if (from.space === to.space && from.key === to.key) throw SAME_OBJECT;
   return {
@@ -208,7 +197,7 @@ export const KEY_COMMANDS: readonly Command[] = [
     flags: READ_FAST,
     keys: ALL_KEYS,
     group,
-    summary: "Counts how many of the given keys exist.",
+    summary: "Returns how many of the given keys exist.",
     since: "1.0.0",
     action: { kind: "keys", prepare: exists },
   },
@@ -218,7 +207,7 @@ export const KEY_COMMANDS: readonly Command[] = [
     flags: READ_FAST,
     keys: ALL_KEYS,
     group,
-    summary: "Counts how many of the given keys exist.",
+    summary: "Returns how many of the given keys exist.",
     since: "3.2.1",
     action: { kind: "keys", prepare: exists },
   },
@@ -228,7 +217,7 @@ export const KEY_COMMANDS: readonly Command[] = [
     flags: READ_FAST,
     keys: ONE_KEY,
     group,
-    summary: "Tells what a key holds.",
+    summary: "Returns the type of a key.",
     since: "1.0.0",
     action: { kind: "keys", prepare: type },
   },
@@ -238,7 +227,7 @@ export const KEY_COMMANDS: readonly Command[] = [
     flags: WRITE,
     keys: TWO_KEYS,
     group,
-    summary: "Gives a key another name, in place of what had it.",
+    summary: "Renames a key, overwriting the new name.",
     since: "1.0.0",
     action: { kind: "keys", prepare: rename(false) },
   },
@@ -248,7 +237,7 @@ export const KEY_COMMANDS: readonly Command[] = [
     flags: ["write", "fast"],
     keys: TWO_KEYS,
     group,
-    summary: "Gives a key another name that no key has.",
+    summary: "Renames a key, unless the new name exists.",
     since: "1.0.0",
     action: { kind: "keys", prepare: rename(true) },
   },
@@ -277,7 +266,7 @@ export const KEY_COMMANDS: readonly Command[] = [
     arity: 1,
     flags: ["readonly"],
     group,
-    summary: "Returns any key.",
+    summary: "Returns a random key.",
     since: "1.0.0",
     action: { kind: "spaces", prepare: randomkey },
   },
@@ -313,7 +302,7 @@ export const KEY_COMMANDS: readonly Command[] = [
     arity: 3,
     flags: ["write", "fast"],
     group: "server",
-    summary: "Exchanges two databases.",
+    summary: "Swaps two databases.",
     since: "4.0.0",
     action: { kind: "spaces", prepare: swapdb },
   },
@@ -322,7 +311,7 @@ export const KEY_COMMANDS: readonly Command[] = [
     arity: -2,
     flags: [],
     group,
-    summary: "Tells how a value is kept.",
+    summary: "Returns internals of a value.",
     since: "2.2.3",
     action: { kind: "keys", prepare: object(() => null) },
     subcommands: [
@@ -332,7 +321,7 @@ export const KEY_COMMANDS: readonly Command[] = [
         flags: ["readonly"],
         keys: OBJECT_KEY,
         group,
-        summary: "Returns the encoding that Redis would pick for a value.",
+        summary: "Returns the encoding that Redis would choose for a value.",
         since: "2.2.3",
         action: { kind: "keys", prepare: object(({ value }) => encodingOf(value)) },
       },
@@ -342,7 +331,7 @@ export const KEY_COMMANDS: readonly Command[] = [
         flags: ["readonly"],
         keys: OBJECT_KEY,
         group,
-        summary: "Returns the number of references to a value, which is one.",
+        summary: "Returns the reference count of a value, which is always 1.",
         since: "2.2.3",
         action: { kind: "keys", prepare: object(() => 1) },
       },

@@ -4,28 +4,29 @@
  * @module
  */
 
-/** A run of characters that both strings have; positions are inclusive. */
+/** A run of characters common to both strings; positions are inclusive. */
 export interface LcsMatch {
   a: [first: number, last: number];
   b: [first: number, last: number];
   length: number;
 }
 
-/** What {@linkcode longestCommonSubsequence} finds. */
+/** The result of {@linkcode longestCommonSubsequence}. */
 export interface Lcs {
   text: string;
-  /** The runs it is made of, the last one first. */
+  /** The runs that make up the text, last one first. */
   matches: LcsMatch[];
 }
 
-/** How many cells the table of two strings has: four bytes each while it is worked out. */
+/** The number of cells in the table for two strings; each takes four bytes while it exists. */
 export function lcsCells(a: string, b: string): number {
   return (a.length + 1) * (b.length + 1);
 }
 
 /**
- * Finds the longest common subsequence by the textbook's table: cell (i, j) is the length of that
- * of the first i and j characters. Walking back from the last cell gives its characters.
+ * Finds the longest common subsequence by dynamic programming: cell (i, j) of the table is the
+ * length of the longest common subsequence of the first i and j characters. Walking back from the
+ * last cell yields the characters.
  */
 export function longestCommonSubsequence(a: string, b: string): Lcs {
   const width = b.length + 1;

@@ -1,12 +1,12 @@
 /**
- * Sums of decimal numbers the way INCRBYFLOAT makes them: with the 80-bit long double of the x86,
- * whose 64 bits of mantissa let 10.5 plus 0.1 be 10.6. A double cannot do that, so it is worked
- * out here in whole numbers, exactly.
+ * Adds decimal numbers as INCRBYFLOAT does: in the 80-bit long double of x86, whose 64-bit mantissa
+ * makes 10.5 plus 0.1 equal 10.6. A double is not precise enough, so this emulates the long double
+ * with integers, exactly.
  *
  * @module
  */
 
-/** A finite number: `mantissa` × 2^`exponent`, the mantissa of up to 64 bits and signed. */
+/** A finite number, `mantissa` × 2^`exponent`. The mantissa is signed and has up to 64 bits. */
 interface LongDouble {
   mantissa: bigint;
   exponent: number;
@@ -14,19 +14,19 @@ interface LongDouble {
 
 const MANTISSA_BITS = 64;
 
-/** The exponent of the smallest number there is, 2^-16445. */
+/** The exponent of the smallest positive number, 2^-16445. */
 const MIN_EXPONENT = -16445;
 
-/** The largest exponent a mantissa of 64 bits can have; beyond it lies infinity. */
+/** The largest exponent of a 64-bit mantissa; anything larger is infinite. */
 const MAX_EXPONENT = 16384 - MANTISSA_BITS;
 
-/** The longest text that is read. */
+/** The longest text that is parsed. */
 const MAX_CHARS = 5 * 1024 - 1;
 
-/** Powers of ten beyond this one are infinite or zero, whatever stands before them. */
+/** A number with a larger power of ten is infinite; with a smaller one than its negative, zero. */
 const MAX_DECIMAL_EXPONENT = 5000;
 
-/** Digits behind the point that are written. */
+/** The number of digits written after the decimal point. */
 const FRACTION_DIGITS = 17;
 const FRACTION_SCALE = 10n ** BigInt(FRACTION_DIGITS);
 
@@ -34,14 +34,14 @@ const DECIMAL = /^([+-]?)(?=\.?\d)(\d*)(?:\.(\d*))?(?:e([+-]?\d+))?$/i;
 const HEXADECIMAL = /^([+-]?)0x(?=\.?[\da-f])([\da-f]*)(?:\.([\da-f]*))?(?:p([+-]?\d+))?$/i;
 const INFINITE = /^[+-]?inf(?:inity)?$/i;
 
-/** What {@linkcode addDecimals} may have to say instead of a sum. */
+/** Why {@linkcode addDecimals} has no sum. */
 export type SumFailure = "not a number" | "infinite";
 
 /**
- * Adds two numbers written in decimal, hexadecimal or as an infinity.
+ * Adds two numbers, each in decimal or hexadecimal notation or an infinity.
  *
- * @returns The sum without an exponent, rounded to 17 digits behind the point and without zeros
- * at its end; `ok` tells it from the word for what was wrong.
+ * @returns The sum without an exponent, rounded to 17 digits after the point and without trailing
+ * zeros; or the reason why there is none.
  */
 export function addDecimals(
   a: string,
@@ -58,7 +58,7 @@ export function addDecimals(
   return sum === "infinite" ? { ok: false, failure: "infinite" } : { ok: true, sum: format(sum) };
 }
 
-/** Whether a text is a number that {@linkcode addDecimals} takes. */
+/** Whether {@linkcode addDecimals} accepts a text as a number. */
 export function isDecimal(text: string): boolean {
   return parse(text) !== undefined;
 }
@@ -76,7 +76,7 @@ function parse(text: string): LongDouble | "infinite" | undefined {
   const result = hexadecimal
     ? scaleBinary(signed, Number(power) - 4 * fraction.length)
     : scaleDecimal(signed, Number(power) - fraction.length);
-  // Too large or too small to be told from infinity or zero: not a number that can be read.
+  // Redis rejects finite numbers that overflow to infinity or underflow to zero.
   return result === "infinite" || result.mantissa === 0n ? undefined : result;
 }
 
@@ -95,12 +95,12 @@ function scaleDecimal(digits: bigint, power: number): LongDouble | "infinite" {
   const shift = Math.max(0, bitLength(divisor) - bitLength(digits) + MANTISSA_BITS + 3);
   const dividend = digits << BigInt(shift);
   const quotient = dividend / divisor;
-  // A remainder makes the last bit odd: enough to round a half up that is more than a half.
+  // A sticky bit records the remainder, so that round() can tell a half from more than a half.
   const sticky = dividend % divisor === 0n ? 0n : digits < 0n ? -1n : 1n;
   return round(2n * quotient + sticky, -shift - 1);
 }
 
-/** Rounds to a mantissa of 64 bits, halves to even. */
+/** Rounds to a 64-bit mantissa, halves to even. */
 function round(value: bigint, exponent: number): LongDouble | "infinite" {
   const magnitude = value < 0n ? -value : value;
   const drop = Math.max(bitLength(magnitude) - MANTISSA_BITS, MIN_EXPONENT - exponent);
@@ -114,7 +114,7 @@ function round(value: bigint, exponent: number): LongDouble | "infinite" {
   return { mantissa: value < 0n ? -mantissa : mantissa, exponent };
 }
 
-/** Divides by a power of two, halves to even. */
+/** Divides by a power of two, rounding halves to even. */
 function shiftRight(value: bigint, bits: number): bigint {
   const quotient = value >> BigInt(bits);
   const rest = value - (quotient << BigInt(bits));

@@ -8,16 +8,19 @@ import { copyValue, type Value, valueOf, valueText } from "../../storage/value.t
 import { lcsCells, longestCommonSubsequence } from "./lcs.ts";
 import { CommandError, type Reply, ReplyMap } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
-import { integer, placeOf } from "./arguments.ts";
-import { type Command, type CommandContext, type KeyWork, ONE_KEY, TWO_KEYS } from "./command.ts";
+import { integer } from "./arguments.ts";
+import { ONE_KEY, TWO_KEYS } from "./catalogue.ts";
+import type { Command, KeyWork } from "./command.ts";
+import type { CommandContext } from "./context.ts";
 import { OFFSET_OUT_OF_RANGE, SYNTAX_ERROR, VALUE_TOO_LONG } from "./errors.ts";
+import { placeOf } from "./places.ts";
 
 const group = "string";
 
-/** The largest table that LCS may need; filling it takes a tenth of a second. */
+/** The largest table for LCS, in cells; filling it takes a tenth of a second. */
 const MAX_LCS_CELLS = 32 * 1024 * 1024;
 
-/** A value with another one laid over it from an offset on, and zeros where neither has anything. */
+/** Writes one value over another at an offset; a gap between them is filled with zeros. */
 function overlay(before: Value, offset: number, value: Value): Value {
   const bytes = new Uint8Array(Math.max(before.length, offset + value.length));
   copyValue(before, bytes, 0);
@@ -145,7 +148,7 @@ export const RANGE_COMMANDS: readonly Command[] = [
     flags: WRITE,
     keys: ONE_KEY,
     group,
-    summary: "Overwrites part of a value, from an offset on.",
+    summary: "Overwrites part of a value, starting at an offset.",
     since: "2.2.0",
     action: { kind: "keys", prepare: setrange },
   },

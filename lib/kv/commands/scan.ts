@@ -1,5 +1,5 @@
 /**
- * Commands that go through all keys.
+ * Commands that iterate over all keys.
  *
  * @module
  */
@@ -10,18 +10,19 @@ import type { Reply } from "../resp/reply.ts";
 import { CommandError } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import { integer } from "./arguments.ts";
-import type { Command, CommandContext, PageSource } from "./command.ts";
+import type { Command, PageSource } from "./command.ts";
+import type { CommandContext } from "./context.ts";
 import { INVALID_CURSOR, SYNTAX_ERROR } from "./errors.ts";
 
 const group = "generic";
 
-/** How many keys are asked for at a time. */
+/** The number of keys read from the store at a time. */
 const PAGE_KEYS = 1000;
 
-/** How many keys SCAN looks at when it is not told. */
+/** The number of keys SCAN examines if COUNT is not given. */
 const DEFAULT_COUNT = 10;
 
-/** The most keys that one SCAN looks at, whatever it is told. */
+/** The largest effective COUNT of SCAN. */
 const MAX_COUNT = 100_000;
 
 /** The longest reply of KEYS, and the longest page of SCAN, in bytes of keys. */
@@ -56,7 +57,7 @@ function keys(request: Request, { db }: CommandContext) {
 interface ScanOptions {
   glob?: Glob;
   count: number;
-  /** Whether strings are asked for; there is nothing else. */
+  /** Whether TYPE allows strings, the only type there is. */
   strings: boolean;
 }
 
@@ -120,7 +121,7 @@ export const SCAN_COMMANDS: readonly Command[] = [
     arity: -2,
     flags: ["readonly"],
     group,
-    summary: "Returns the next keys of an iteration over all keys.",
+    summary: "Returns the next page of an iteration over all keys.",
     since: "2.8.0",
     action: { kind: "pages", prepare: scan },
   },

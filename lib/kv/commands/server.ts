@@ -1,5 +1,5 @@
 /**
- * Commands about the server.
+ * Commands on the server.
  *
  * @module
  */
@@ -7,8 +7,8 @@
 import { Glob } from "./glob.ts";
 import { CommandError, OK, type Reply, ReplyMap } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
-import type { Session } from "../session/session.ts";
 import { type Command, subcommandsOf } from "./command.ts";
+import type { ClientState } from "./context.ts";
 import { SYNTAX_ERROR } from "./errors.ts";
 import { info } from "./info.ts";
 
@@ -19,20 +19,20 @@ function time(): Reply {
   return [String(Math.floor(us / 1e6)), String(us % 1e6)];
 }
 
-function configGet(request: Request, { shared }: Session): Reply {
+function configGet(request: Request, { server }: ClientState): Reply {
   const globs: Glob[] = [];
   for (let at = 2; at < request.count; at++) {
     globs.push(new Glob(request.text(at).toLowerCase()));
   }
   const found: [string, string][] = [];
-  for (const [name, value] of shared.settings.entries()) {
+  for (const [name, value] of server.settings.entries()) {
     if (globs.some((glob) => glob.matches(name))) found.push([name, value]);
   }
   return new ReplyMap(found);
 }
 
-function configSet(request: Request, { shared }: Session): Reply {
-  const { settings } = shared;
+function configSet(request: Request, { server }: ClientState): Reply {
+  const { settings } = server;
   if (request.count % 2 !== 0) {
     return new CommandError("ERR wrong number of arguments for 'config|set' command");
   }
@@ -59,10 +59,8 @@ function configSet(request: Request, { shared }: Session): Reply {
   return OK;
 }
 
-function resetStatistics(_request: Request, { shared }: Session): Reply {
-  shared.counts.calls.fill(0);
-  shared.counts.rejected = 0;
-  shared.counts.errors.clear();
+function resetMetrics(_request: Request, { server }: ClientState): Reply {
+  server.metrics.reset();
   return OK;
 }
 
@@ -86,7 +84,7 @@ export const SERVER_COMMANDS: readonly Command[] = [
     arity: -1,
     flags: ["loading", "stale"],
     group,
-    summary: "Describes the server.",
+    summary: "Returns the server's metrics.",
     since: "1.0.0",
     action: { kind: "session", run: info },
   },
@@ -95,13 +93,13 @@ export const SERVER_COMMANDS: readonly Command[] = [
     arity: -2,
     flags,
     group,
-    summary: "Shows settings.",
+    summary: "Returns settings.",
     since: "2.0.0",
     action: { kind: "session", run: () => SYNTAX_ERROR },
     subcommands: [
       subcommand("get", -3, "Returns the settings that match a pattern.", configGet),
-      subcommand("set", -4, "Remembers settings, without effect.", configSet),
-      subcommand("resetstat", 2, "Counts commands from zero again.", resetStatistics),
+      subcommand("set", -4, "Stores settings, without effect.", configSet),
+      subcommand("resetstat", 2, "Resets the command counters.", resetMetrics),
     ],
   },
   {
@@ -109,7 +107,7 @@ export const SERVER_COMMANDS: readonly Command[] = [
     arity: -2,
     flags: ["noscript"],
     group,
-    summary: "There are no functions.",
+    summary: "Does nothing: there are no functions.",
     since: "7.0.0",
     action: { kind: "session", run: () => SYNTAX_ERROR },
     subcommands: [
@@ -121,7 +119,7 @@ export const SERVER_COMMANDS: readonly Command[] = [
     arity: -2,
     flags,
     group,
-    summary: "Is refused.",
+    summary: "Always fails.",
     since: "1.0.0",
     action: {
       kind: "session",

@@ -1,14 +1,14 @@
 /**
- * What CONFIG knows. The settings of the service are in its configuration file and are only shown
- * here, under the names that Redis has for them. A few that clients and test suites set as a matter
- * of course are taken and remembered, without any effect.
+ * The settings of CONFIG GET and SET. The service is configured by its configuration file; CONFIG
+ * only shows those settings under their Redis names. A few settings that clients and test suites
+ * routinely set are accepted and stored, but have no effect.
  *
  * @module
  */
 
 import { parseInt64 } from "../int64.ts";
 
-/** What a setting takes. */
+/** The values that a setting accepts. */
 type Kind = "yes or no" | "memory" | "number" | "text" | "fixed";
 
 const KINDS: Readonly<Record<string, Kind>> = {
@@ -32,7 +32,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
 export class Settings {
   readonly #values: Map<string, string>;
 
-  /** @param values What is in force; what is left out is empty or 0. */
+  /** @param values The initial values; others are empty or 0. */
   constructor(values: Readonly<Record<string, string>>) {
     const initial = (kind: Kind) => kind === "number" || kind === "memory" ? "0" : "";
     this.#values = new Map(
@@ -45,12 +45,12 @@ export class Settings {
     return this.#values;
   }
 
-  /** Whether there is a setting of that name. */
+  /** Whether there is a setting with this name. */
   has(name: string): boolean {
     return this.#values.has(name);
   }
 
-  /** Why a value cannot be set; `undefined` if it can. */
+  /** Why a setting rejects a value; `undefined` if it accepts it. */
   problem(name: string, value: string): string | undefined {
     switch (KINDS[name]) {
       case "fixed":
@@ -68,13 +68,13 @@ export class Settings {
     }
   }
 
-  /** Remembers a value that has no problem. */
+  /** Stores a value for which {@linkcode problem} returned `undefined`. */
   set(name: string, value: string): void {
     this.#values.set(name, KINDS[name] === "memory" ? String(parseMemory(value)) : value);
   }
 }
 
-/** An amount of memory such as "100mb" in bytes. */
+/** Parses an amount of memory such as "100mb"; returns bytes. */
 function parseMemory(text: string): number | undefined {
   const match = /^(\d{1,15})(b|k|kb|m|mb|g|gb)?$/i.exec(text);
   if (match === null) return undefined;

@@ -1,12 +1,11 @@
 /**
- * Commands that read and write values.
+ * Commands that read and write whole values.
  *
  * @module
  */
 
 import type { Place, Store } from "../../storage/store.ts";
 import { sameValue, type Value, valueText } from "../../storage/value.ts";
-import { asReply } from "../failures.ts";
 import { MAX_INT64_CHARS, parseInt64 } from "../int64.ts";
 import { CommandError, OK, type Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
@@ -17,20 +16,14 @@ import {
   futureTime,
   IN_MILLISECONDS,
   IN_SECONDS,
-  placeOf,
-  placesFrom,
   setOptions,
   type TimeForm,
 } from "./arguments.ts";
-import {
-  ALL_KEYS,
-  type Command,
-  type CommandContext,
-  EVERY_SECOND_KEY,
-  type KeyWork,
-  ONE_KEY,
-} from "./command.ts";
-import { wrongArity } from "./errors.ts";
+import { ALL_KEYS, EVERY_SECOND_KEY, ONE_KEY } from "./catalogue.ts";
+import type { Command, KeyWork } from "./command.ts";
+import type { CommandContext } from "./context.ts";
+import { asReply, wrongArity } from "./errors.ts";
+import { placeOf, placesFrom } from "./places.ts";
 
 const group = "string";
 
@@ -45,7 +38,7 @@ function directGet(request: Request, { db }: CommandContext, store: Store) {
   return entry instanceof Promise ? entry.then((found) => found?.value ?? null) : entry.value;
 }
 
-/** What SET does, whatever its name and options. */
+/** The parameters of SET and its variants. */
 interface SetWork {
   key: string;
   value: Value;
@@ -54,7 +47,7 @@ interface SetWork {
   get?: boolean;
   keepTtl?: boolean;
   expiry?: Expiry | undefined;
-  /** What is answered when it was set, and when it was not. */
+  /** The replies if the value was set, and if it was not. */
   done: Reply;
   notDone: Reply;
 }
@@ -139,7 +132,7 @@ function getex(request: Request, { db }: CommandContext): KeyWork {
   try {
     expiry = expiryOf(request, options, "getex");
   } catch (error) {
-    // Nobody is told of it where there is no key.
+    // Redis reports the error only if the key exists.
     expiry = asReply(error);
   }
   return {
@@ -214,7 +207,7 @@ function strlen(request: Request, { db }: CommandContext): KeyWork {
   return { places: placeOf(db, key), run: (tx) => tx.get(db, key)?.value.length ?? 0 };
 }
 
-/** The encoding that Redis would pick for a value that was just set. */
+/** The encoding that Redis would choose for a value that was just set. */
 export function encodingOf(value: Value): string {
   if (value.length <= MAX_INT64_CHARS && parseInt64(valueText(value)) !== undefined) return "int";
   return value.length <= 44 ? "embstr" : "raw";
@@ -242,7 +235,7 @@ export const STRING_COMMANDS: readonly Command[] = [
     flags: WRITE,
     keys: ONE_KEY,
     group,
-    summary: "Sets the value of a key, whatever it was, or under a condition.",
+    summary: "Sets the value of a key, optionally under a condition.",
     since: "1.0.0",
     action: { kind: "keys", prepare: set, direct: directSet },
   },
@@ -252,7 +245,7 @@ export const STRING_COMMANDS: readonly Command[] = [
     flags: WRITE_FAST,
     keys: ONE_KEY,
     group,
-    summary: "Sets the value of a key that does not exist.",
+    summary: "Sets the value of a key, unless the key exists.",
     since: "1.0.0",
     action: { kind: "keys", prepare: setnx },
   },
@@ -282,7 +275,7 @@ export const STRING_COMMANDS: readonly Command[] = [
     flags: WRITE_FAST,
     keys: ONE_KEY,
     group,
-    summary: "Sets the value of a key and returns the one before.",
+    summary: "Sets the value of a key and returns the previous one.",
     since: "1.0.0",
     action: { kind: "keys", prepare: getset },
   },
@@ -302,7 +295,7 @@ export const STRING_COMMANDS: readonly Command[] = [
     flags: ["write", "fast"],
     keys: ONE_KEY,
     group,
-    summary: "Returns the value of a key and sets when it expires.",
+    summary: "Returns the value of a key and sets its expiry.",
     since: "6.2.0",
     action: { kind: "keys", prepare: getex },
   },
@@ -312,7 +305,7 @@ export const STRING_COMMANDS: readonly Command[] = [
     flags: ["write", "fast"],
     keys: ONE_KEY,
     group,
-    summary: "Removes a key that has the given value.",
+    summary: "Removes a key if it has the given value.",
     since: "7.2.4",
     action: { kind: "keys", prepare: delifeq },
   },

@@ -1,33 +1,29 @@
 /**
- * The table of all commands, found by the bytes of their names.
+ * The table of all commands. Lookup works on the bytes of a name.
  *
  * @module
  */
 
 import type { Request } from "../resp/request.ts";
+import type { Catalogue, CatalogueEntry } from "./catalogue.ts";
 import type { Command } from "./command.ts";
 
-/** How many slots the table has; a power of two, several times the number of commands. */
+/** The number of hash slots: a power of two, several times the number of commands. */
 const SLOTS = 1024;
 
 /** A command in the table. */
-export interface TableEntry {
+export interface TableEntry extends CatalogueEntry {
   readonly command: Command;
-  /** As COMMAND and the statistics have it: a subcommand with its command's name before it. */
-  readonly fullName: string;
-  /** A number of its own, counted from zero. */
-  readonly index: number;
   /** See {@linkcode Store.transact}. */
   readonly readOnly: boolean;
   readonly subcommands: ReadonlyMap<string, TableEntry>;
 }
 
-/** Commands by name. */
-export class CommandTable {
-  /** All commands and subcommands, by {@linkcode TableEntry.index}. */
+/** The catalogue of commands that can be run. */
+export class CommandTable implements Catalogue {
   readonly all: TableEntry[] = [];
   readonly #byName = new Map<string, TableEntry>();
-  /** Entries by a hash of their names, so that a name is looked up without decoding it. */
+  /** Entries by the hash of their names, so that a lookup need not decode the name. */
   readonly #slots: TableEntry[][] = Array.from({ length: SLOTS }, () => []);
 
   constructor(commands: readonly Command[]) {
@@ -53,24 +49,21 @@ export class CommandTable {
     return entry;
   }
 
-  /** All commands, without subcommands. */
   get commands(): Iterable<TableEntry> {
     return this.#byName.values();
   }
 
-  /** How many commands there are, without subcommands. */
   get size(): number {
     return this.#byName.size;
   }
 
-  /** The entry of a name such as "get" or "client|list", in lower case. */
-  get(name: string): TableEntry | undefined {
-    const bar = name.indexOf("|");
-    if (bar < 0) return this.#byName.get(name);
-    return this.#byName.get(name.slice(0, bar))?.subcommands.get(name.slice(bar + 1));
+  get(fullName: string): TableEntry | undefined {
+    const bar = fullName.indexOf("|");
+    if (bar < 0) return this.#byName.get(fullName);
+    return this.#byName.get(fullName.slice(0, bar))?.subcommands.get(fullName.slice(bar + 1));
   }
 
-  /** The command that a request names, subcommands aside. */
+  /** The command that a request names; subcommands are not resolved. */
   find(request: Request): TableEntry | undefined {
     const { bytes } = request;
     const start = request.start(0), end = request.end(0);
@@ -82,12 +75,12 @@ export class CommandTable {
   }
 }
 
-/** The case of letters makes no difference to it. */
+/** Adds a character to a hash that ignores the case of letters. */
 function step(hash: number, code: number): number {
   return Math.imul(hash, 31) + (code | 0x20) | 0;
 }
 
-/** Whether bytes are a name in any case. Names are letters alone, so the bit of the case decides. */
+/** Whether bytes spell a name, ignoring the case of ASCII letters. */
 function isName(name: string, bytes: Uint8Array, start: number, end: number): boolean {
   if (name.length !== end - start) return false;
   for (let at = 0; at < name.length; at++) {

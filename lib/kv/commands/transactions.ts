@@ -1,18 +1,19 @@
 /**
- * MULTI and its kin.
+ * MULTI, EXEC, DISCARD, WATCH and UNWATCH.
  *
  * @module
  */
 
 import { CommandError, OK, type Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
-import type { Session } from "../session/session.ts";
-import { placesFrom } from "./arguments.ts";
+import { ALL_KEYS } from "./catalogue.ts";
 import type { Command } from "./command.ts";
+import type { ClientState } from "./context.ts";
+import { placesFrom } from "./places.ts";
 
 const group = "transactions";
 
-function multi(_request: Request, { transaction }: Session): Reply {
+function multi(_request: Request, { transaction }: ClientState): Reply {
   if (transaction.open) {
     transaction.spoil();
     return new CommandError("ERR MULTI calls can not be nested");
@@ -21,26 +22,26 @@ function multi(_request: Request, { transaction }: Session): Reply {
   return OK;
 }
 
-function exec(_request: Request, session: Session) {
-  if (!session.transaction.open) return new CommandError("ERR EXEC without MULTI");
-  return session.transaction.execute(session);
+function exec(_request: Request, client: ClientState) {
+  if (!client.transaction.open) return new CommandError("ERR EXEC without MULTI");
+  return client.transaction.execute(client);
 }
 
-function discard(_request: Request, { transaction }: Session): Reply {
+function discard(_request: Request, { transaction }: ClientState): Reply {
   if (!transaction.open) return new CommandError("ERR DISCARD without MULTI");
   transaction.reset();
   return OK;
 }
 
-function watch(request: Request, { transaction, db, store }: Session) {
+function watch(request: Request, { transaction, db, server }: ClientState) {
   if (transaction.open) {
     transaction.spoil();
     return new CommandError("ERR WATCH inside MULTI is not allowed");
   }
-  return transaction.watch(placesFrom(request, db), store);
+  return transaction.watch(placesFrom(request, db), server.store);
 }
 
-function unwatch(_request: Request, { transaction }: Session): Reply {
+function unwatch(_request: Request, { transaction }: ClientState): Reply {
   transaction.unwatch();
   return OK;
 }
@@ -54,7 +55,7 @@ export const TRANSACTION_COMMANDS: readonly Command[] = [
     arity: 1,
     flags,
     group,
-    summary: "Begins a transaction: commands are queued from here on.",
+    summary: "Starts a transaction: queues the commands that follow.",
     since: "1.2.0",
     action: { kind: "control", run: multi },
   },
@@ -63,7 +64,7 @@ export const TRANSACTION_COMMANDS: readonly Command[] = [
     arity: 1,
     flags,
     group,
-    summary: "Does all queued commands at once.",
+    summary: "Runs all queued commands atomically.",
     since: "1.2.0",
     action: { kind: "control", run: exec },
   },
@@ -72,7 +73,7 @@ export const TRANSACTION_COMMANDS: readonly Command[] = [
     arity: 1,
     flags,
     group,
-    summary: "Forgets all queued commands.",
+    summary: "Discards all queued commands.",
     since: "2.0.0",
     action: { kind: "control", run: discard },
   },
@@ -80,9 +81,9 @@ export const TRANSACTION_COMMANDS: readonly Command[] = [
     name: "watch",
     arity: -2,
     flags,
-    keys: { first: 1, last: -1, step: 1 },
+    keys: ALL_KEYS,
     group,
-    summary: "Lets the next EXEC do nothing if one of the keys has changed by then.",
+    summary: "Makes the next EXEC fail if one of the keys changes before it.",
     since: "2.2.0",
     action: { kind: "control", run: watch, alone: true },
   },

@@ -1,12 +1,12 @@
 /**
- * Inline commands of the Redis protocol: a line of words, the way a person types them.
+ * Inline commands of the Redis protocol: a line of words, as a person would type it.
  *
  * @module
  */
 
 const QUOTE = 0x22, APOSTROPHE = 0x27, BACKSLASH = 0x5c, X = 0x78;
 
-/** What a backslash and a letter stand for between double quotes. */
+/** The escapes of double quotes: the letter after the backslash, and the byte it stands for. */
 const ESCAPES: Readonly<Record<number, number>> = {
   0x6e: 0x0a, // n
   0x72: 0x0d, // r
@@ -15,7 +15,7 @@ const ESCAPES: Readonly<Record<number, number>> = {
   0x61: 0x07, // a
 };
 
-/** Blanks as C's `isspace` knows them. */
+/** Whether C's `isspace` accepts a byte. */
 function isBlank(byte: number): boolean {
   return byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
 }
@@ -28,8 +28,9 @@ function hexDigit(byte: number | undefined): number {
 }
 
 /**
- * Splits a line into words. `"…"` understands `\n`, `\r`, `\t`, `\b`, `\a`, `\xHH` and a backslash
- * before anything else; `'…'` understands `\'` alone. A closing quote ends its word.
+ * Splits a line into words. Double quotes support the escapes `\n`, `\r`, `\t`, `\b`, `\a` and
+ * `\xHH`, and a backslash before any other character; single quotes support only `\'`. A closing
+ * quote ends its word.
  *
  * @returns The words, or `undefined` if quotes are unbalanced.
  */
@@ -39,7 +40,7 @@ export function splitInline(line: Uint8Array): Uint8Array[] | undefined {
   let at = 0;
   for (;;) {
     while (at < line.length && isBlank(line[at]!)) at++;
-    // A line ends at a NUL as well, as strings of C do.
+    // A NUL ends the line, too, as it ends a C string.
     if (at === line.length || line[at] === 0) return words;
     let length = 0;
     let quote = 0;

@@ -1,6 +1,6 @@
 /**
- * The parser of Redis requests: bytes in, requests out, nothing else. It goes on where it stopped,
- * so a request that arrives in a thousand pieces is read once.
+ * The parser of Redis requests: bytes in, requests out. It resumes where it stopped, so a request
+ * that arrives in a thousand pieces is still scanned only once.
  *
  * @see https://redis.io/docs/latest/develop/reference/protocol-spec/
  * @module
@@ -11,46 +11,46 @@ import { Request } from "./request.ts";
 
 const STAR = 0x2a, DOLLAR = 0x24, CR = 0x0d, LF = 0x0a, MINUS = 0x2d, ZERO = 0x30;
 
-/** The longest inline command, and the longest line that announces a length. */
+/** The longest inline command, and the longest line with a length. */
 export const MAX_INLINE_BYTES = 64 * 1024;
 
-/** The largest number of arguments that can be announced. */
+/** The largest number of arguments that a request can announce. */
 const MAX_ANNOUNCED_ARGUMENTS = 2 ** 31 - 1;
 
-/** What a client may send that has yet to show a token. */
+/** The limits before a client has authenticated. */
 const MAX_STRICT_ARGUMENTS = 10;
 const MAX_STRICT_BYTES = 16 * 1024;
 
-/** What there was to read: part of a request, a whole one, or something that is none. */
+/** The result of a call: part of a request, a whole one, or a protocol error. */
 export type RespStatus = "incomplete" | "request" | "error";
 
-/** What a request may have. */
+/** The limits on requests. */
 export interface RespLimits {
-  /** Bytes of one argument. */
+  /** The size of an argument. */
   maxArgumentBytes: number;
-  /** Bytes of one request. */
+  /** The size of a request. */
   maxRequestBytes: number;
-  /** Arguments of one request. */
+  /** The number of arguments of a request. */
   maxArguments: number;
 }
 
-/** Reads requests: arrays of bulk strings as well as inline commands. */
+/** Parses requests, both arrays of bulk strings and inline commands. */
 export class RespParser {
-  /** The request, when there is a whole one. */
+  /** The request, after {@linkcode parse} has returned "request". */
   request: Request;
-  /** How many bytes from the start are done with. Drop them before the next call. */
+  /** The number of bytes consumed from the start. Drop them before the next call. */
   consumed = 0;
-  /** What is wrong, when something is. Nothing can be read after that. */
+  /** The error, after {@linkcode parse} has returned "error". The parser is then unusable. */
   error = "";
   readonly #limits: RespLimits;
-  /** What holds at the moment: the limits, or less. */
+  /** The limits in force: `#limits`, or stricter ones. */
   #current: RespLimits;
   readonly #array = new Request();
-  /** Arguments that are still missing; 0 before a request. */
+  /** The number of arguments still missing; 0 between requests. */
   #missing = 0;
-  /** Where to go on, counted from the first byte that has not been consumed. */
+  /** Where to resume, relative to the first byte not consumed. */
   #at = 0;
-  /** Where to go on looking for the end of a line, counted the same way. */
+  /** Where to resume the search for a line end, relative to the same byte. */
   #scanned = 0;
 
   constructor(limits: RespLimits) {
@@ -58,7 +58,7 @@ export class RespParser {
     this.request = this.#array;
   }
 
-  /** Says whether the client has yet to show a token; until then it may not send much. */
+  /** Whether to apply the stricter limits for clients that have not authenticated. */
   set strict(strict: boolean) {
     const { maxArguments, maxArgumentBytes } = this.#limits;
     this.#current = strict
@@ -71,8 +71,8 @@ export class RespParser {
   }
 
   /**
-   * Reads the next request of a range. What a call before this one left unconsumed has to be at
-   * the start of the range again.
+   * Parses the next request of a range. The range must start with the bytes that the previous call
+   * did not consume.
    */
   parse(bytes: Uint8Array, start: number, end: number): RespStatus {
     const request = this.request = this.#array;
@@ -154,13 +154,13 @@ export class RespParser {
   }
 }
 
-/** Where a byte is in a range, or -1. What is sought is near, as a rule. */
+/** The position of a byte in a range, or -1. A loop, because it is usually close. */
 function findByte(bytes: Uint8Array, byte: number, start: number, end: number): number {
   for (let at = start; at < end; at++) if (bytes[at] === byte) return at;
   return -1;
 }
 
-/** The decimal number in a range, or NaN: no sign but `-`, no leading zeros, no blanks. */
+/** Parses a decimal integer without leading zeros; NaN if it is invalid. */
 function parseLength(bytes: Uint8Array, start: number, end: number): number {
   const digits = bytes[start] === MINUS ? start + 1 : start;
   let value = 0;

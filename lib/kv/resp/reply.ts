@@ -1,38 +1,37 @@
 /**
- * What a command answers, before it is written in the version of the protocol that the client
- * speaks.
+ * Replies to commands, independent of the protocol version in which they are encoded.
  *
  * @module
  */
 
 import type { Value } from "../../storage/value.ts";
 
-/** A word such as `OK`. */
+/** A simple string such as `OK`. */
 export class SimpleString {
   constructor(readonly text: string) {}
 }
 
-/** An error, as a reply or thrown. Its message is what the client gets, its code first. */
+/** An error, as a reply or thrown. Its message is sent to the client and starts with the code. */
 export class CommandError extends Error {
   override name = "CommandError";
 }
 
-/** Pairs; a flat array in RESP2. */
+/** A map; a flat array in RESP2. */
 export class ReplyMap {
   constructor(readonly pairs: readonly (readonly [Reply, Reply])[]) {}
 }
 
-/** Things without an order; an array in RESP2. */
+/** A set; an array in RESP2. */
 export class ReplySet {
   constructor(readonly items: readonly Reply[]) {}
 }
 
-/** Text for people; a bulk string in RESP2. */
+/** A verbatim string: text for people. A bulk string in RESP2. */
 export class Verbatim {
   constructor(readonly text: string) {}
 }
 
-/** A reply: strings and bytes are bulk strings, `null` is a value that is not there. */
+/** A reply. Strings and bytes are bulk strings; `null` is a missing value. */
 export type Reply =
   | Value
   | number
@@ -52,8 +51,8 @@ export const OK = new SimpleString("OK");
 export const PONG = new SimpleString("PONG");
 export const QUEUED = new SimpleString("QUEUED");
 
-/** An array that is not there; RESP3 has one null for everything. */
+/** A missing array. RESP3 has the same null for this and for a missing value. */
 export const NULL_ARRAY = Symbol("null array");
 
-/** Nothing is sent. */
+/** Tells the writer to send nothing. */
 export const NO_REPLY = Symbol("no reply");

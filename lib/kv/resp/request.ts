@@ -1,29 +1,29 @@
 /**
- * A request of the Redis protocol: its arguments as ranges of the bytes that brought it, so that
- * nothing is copied or decoded before somebody needs it.
+ * A request of the Redis protocol. Arguments are ranges of the read buffer, so that none is copied
+ * or decoded before a command needs it.
  *
  * @module
  */
 
 import { latin1From, type Value, valueFrom } from "../../storage/value.ts";
 
-/** How many arguments a request has room for at first. */
+/** The initial capacity, in arguments. */
 const INITIAL_ARGUMENTS = 16;
 
-/** From so many arguments on, the room for them is given back after the request. */
+/** The capacity above which a request frees its memory when it is reused. */
 const KEPT_ARGUMENTS = 1024;
 
-/** One request. Right until the bytes behind it change; {@linkcode Request.copy} lives longer. */
+/** A request. It is valid until its buffer changes; {@linkcode Request.copy} lasts longer. */
 export class Request {
   bytes: Uint8Array = new Uint8Array(0);
-  /** Where the request begins in `bytes`. */
+  /** The start of the request in `bytes`. */
   base = 0;
-  /** How many arguments there are, the command's name included. */
+  /** The number of arguments, including the command's name. */
   count = 0;
-  /** Start and end of each argument, counted from `base`. */
+  /** The start and end of each argument, relative to `base`. */
   #ranges = new Int32Array(2 * INITIAL_ARGUMENTS);
 
-  /** Empties it. */
+  /** Removes all arguments. */
   clear(): void {
     this.count = 0;
     if (this.#ranges.length > 2 * KEPT_ARGUMENTS) {
@@ -31,7 +31,7 @@ export class Request {
     }
   }
 
-  /** Adds an argument, as a range that is counted from `base`. */
+  /** Adds an argument, as a range relative to `base`. */
   add(start: number, end: number): void {
     const at = 2 * this.count++;
     if (at === this.#ranges.length) {
@@ -43,41 +43,41 @@ export class Request {
     this.#ranges[at + 1] = end;
   }
 
-  /** Where an argument begins in `bytes`. */
+  /** The start of an argument in `bytes`. */
   start(index: number): number {
     return this.base + this.#ranges[2 * index]!;
   }
 
-  /** Where an argument ends in `bytes`. */
+  /** The end of an argument in `bytes`. */
   end(index: number): number {
     return this.base + this.#ranges[2 * index + 1]!;
   }
 
-  /** An argument, or no more than the start of it, as a string with one character a byte. */
+  /** An argument, cut to `maxLength`, as a string with one character per byte. */
   text(index: number, maxLength = Infinity): string {
     const start = this.start(index);
     return latin1From(this.bytes, start, Math.min(this.end(index), start + maxLength));
   }
 
-  /** An argument as a value, copied. */
+  /** A copy of an argument, as a value. */
   value(index: number): Value {
     return valueFrom(this.bytes, this.start(index), this.end(index));
   }
 
-  /** An argument in upper case: an option. */
+  /** An argument in upper case, to compare with the names of options. */
   option(index: number): string {
-    // No option is longer, so nobody pays for a long value that stands in the place of one.
+    // No option is longer than this. Do not decode a long value only to find it is not an option.
     return this.text(index, 64).toUpperCase();
   }
 
-  /** How many bytes all arguments have together. */
+  /** The total size of all arguments. */
   get byteLength(): number {
     let length = 0;
     for (let index = 0; index < this.count; index++) length += this.end(index) - this.start(index);
     return length;
   }
 
-  /** The same request with bytes of its own. */
+  /** A copy of the request that owns its bytes. */
   copy(): Request {
     const copy = new Request();
     copy.bytes = new Uint8Array(this.byteLength);
@@ -90,7 +90,7 @@ export class Request {
     return copy;
   }
 
-  /** A request made of strings with one character a byte. */
+  /** Makes a request of strings with one character per byte. */
   static of(...args: string[]): Request {
     const request = new Request();
     request.bytes = Uint8Array.from(args.join(""), (char) => char.charCodeAt(0));

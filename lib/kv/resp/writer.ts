@@ -1,6 +1,6 @@
 /**
- * The output of a connection: replies are appended to one buffer, which is sent with one write.
- * Long values are not copied into it; they are sent from where they are, in their turn.
+ * Encodes replies into one buffer that is sent with one write. Long values are not copied into it:
+ * they are sent directly, between the parts of the buffer.
  *
  * @module
  */
@@ -21,31 +21,31 @@ const CR = 0x0d, LF = 0x0a, ZERO = 0x30, MINUS = 0x2d;
 const PLUS = 0x2b, DOLLAR = 0x24, COLON = 0x3a, STAR = 0x2a, PERCENT = 0x25, TILDE = 0x7e;
 const EQUALS = 0x3d;
 
-/** How large the buffer is at first, and again after it had to grow far. */
+/** The initial size of the buffer, and its size after a large one was released. */
 const INITIAL_BYTES = 1024;
 
-/** A buffer up to this size is kept from one batch to the next. */
+/** A buffer of up to this size is reused for the next batch. */
 const KEPT_BYTES = 64 * 1024;
 
-/** From this length on, a value is sent from where it is. */
+/** Values of at least this length are sent without copying. */
 const OWN_WRITE_BYTES = 16 * 1024;
 
-/** The numbers that have room for their digits and the line's end. */
+/** The space reserved for a number: its type, sign, digits and line end. */
 const MAX_NUMBER_BYTES = 24;
 
-/** A value that is sent between two parts of the buffer. */
+/** A value to send between two parts of the buffer. */
 interface LongValue {
-  /** What of the buffer comes before it. */
+  /** The number of buffered bytes that precede it. */
   at: number;
   value: Uint8Array;
 }
 
-/** What output is sent to. */
+/** A destination for output. */
 export interface Sink {
   write(bytes: Uint8Array): Promise<void>;
 }
 
-/** Collects replies. */
+/** Collects encoded replies. */
 export class ReplyWriter {
   /** The version of the protocol: 2 or 3. */
   protocol = 2;
@@ -55,12 +55,12 @@ export class ReplyWriter {
   #long: LongValue[] = [];
   #longBytes = 0;
 
-  /** @param onError Called with each error that is written. */
+  /** @param onError Called with each error reply. */
   constructor(onError?: (message: string) => void) {
     this.#onError = onError;
   }
 
-  /** How many bytes are waiting to be sent. */
+  /** The number of bytes waiting to be sent. */
   get size(): number {
     return this.#length + this.#longBytes;
   }
@@ -88,15 +88,12 @@ export class ReplyWriter {
     }
   }
 
-  /** Begins an array, for whose items there need not be room at once. */
+  /** Starts an array. Its items are then written one by one, and may be flushed in between. */
   beginArray(length: number): void {
     this.#number(STAR, length);
   }
 
-  /**
-   * Sends everything that was collected, and forgets it. Nothing may be appended before the promise
-   * resolves.
-   */
+  /** Sends everything collected. Do not append anything before the promise resolves. */
   flush(sink: Sink): Promise<void> {
     const bytes = this.#bytes, length = this.#length, long = this.#long;
     this.#length = 0;
@@ -128,7 +125,7 @@ export class ReplyWriter {
     this.#newline();
   }
 
-  /** There has to be room for it. */
+  /** Appends a line end; the caller has reserved the space. */
   #newline(): void {
     this.#bytes[this.#length++] = CR;
     this.#bytes[this.#length++] = LF;
@@ -175,7 +172,7 @@ export class ReplyWriter {
 
   #error(message: string): void {
     this.#onError?.(message);
-    // A line's end inside of it would be taken for that of the reply.
+    // A line end inside the message would end the reply.
     this.#text(`-${message.replace(/[\r\n]+$/, "").replace(/[\r\n]/g, " ")}\r\n`);
   }
 

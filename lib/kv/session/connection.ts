@@ -1,43 +1,42 @@
 /**
- * A connection that speaks Redis' protocol: read what there is, do all of it, answer with one
- * write, read again. Nothing more is read before that write is taken, which is all the
- * back-pressure there has to be.
+ * A connection that speaks the Redis protocol. It reads what has arrived, runs all of it, sends
+ * the replies in one write, and reads again. It does not read before that write has completed;
+ * that is all the back-pressure needed.
  *
- * Commands on keys are begun in their order without waiting for one another, so that an engine
- * that commits in groups gets them together; their replies are collected in order. A command over
- * whole databases, and one that changes how replies are written, waits for all before it.
+ * Commands on keys start in order without waiting for each other, so that an engine that commits
+ * in groups gets them together. Their replies are collected in order. A command that works on
+ * whole databases, or changes how replies are encoded, waits for all commands before it.
  *
  * @module
  */
 
 import type { ReadBuffer } from "../../net/read_buffer.ts";
 import type { MaybePromise } from "../../storage/store.ts";
-import { asReply } from "../failures.ts";
-import type { Session } from "./session.ts";
-import { batchDone, batchStartMs, countError } from "../shared.ts";
+import { asReply } from "../commands/errors.ts";
 import { RespParser } from "../resp/parser.ts";
 import { CommandError, NO_REPLY, type Reply } from "../resp/reply.ts";
 import { ReplyWriter, type Sink } from "../resp/writer.ts";
+import type { Session } from "./session.ts";
 
-/** How many replies may be waited for at a time. */
+/** The number of replies that may be pending at a time. */
 const MAX_PENDING = 1024;
 
-/** From so much output on, it is sent before anything more is done. */
+/** Output of this size is sent before any further command runs. */
 const MAX_OUTPUT_BYTES = 256 * 1024;
 
-/** An array with more items is sent while it is written. */
+/** An array with more items than this is sent while it is being encoded. */
 const MAX_SHORT_ITEMS = 256;
 
-/** After so many requests there is a look at the clock; a power of two. */
-const REQUESTS_PER_LOOK = 16;
+/** The clock is read once in this many requests; a power of two. */
+const REQUESTS_PER_CLOCK_READ = 16;
 
-/** When requests have taken so long from one look to another, others get their turn. */
+/** After running requests for this long, a connection yields to the others. */
 const MAX_TURN_MS = 20;
 
-/** Why the loop over the requests that are there came to its end. */
+/** Why the loop over the buffered requests has stopped. */
 type Pause = "no request" | "settle" | "flush" | "turn is over" | "close";
 
-/** What the connection needs of a socket. */
+/** The part of a socket that a connection uses. */
 export interface RespSocket extends Sink {
   read(into: Uint8Array, request?: number): Promise<number | null>;
 }
@@ -49,21 +48,21 @@ export class RespConnection {
   readonly #session: Session;
   readonly #parser: RespParser;
   readonly #writer: ReplyWriter;
-  /** Replies in order, from the first one on that is not there yet. */
+  /** Replies in order, starting with the first that is still pending. */
   #pending: MaybePromise<Reply>[] = [];
-  /** Whether a request was read that has to wait for those before it. */
+  /** Whether the parser holds a request that must wait for the ones before it. */
   #held = false;
 
   constructor(socket: RespSocket, buffer: ReadBuffer, session: Session) {
     this.#socket = socket;
     this.#buffer = buffer;
     this.#session = session;
-    this.#writer = new ReplyWriter((message) => countError(session.shared.counts, message));
-    this.#parser = new RespParser(session.shared.limits);
+    this.#writer = new ReplyWriter((message) => session.server.metrics.countError(message));
+    this.#parser = new RespParser(session.server.limits);
     this.#parser.strict = !session.authenticated;
   }
 
-  /** Serves it until the client leaves or has to go. */
+  /** Serves the client until one side closes the connection. */
   async serve(): Promise<void> {
     for (;;) {
       const pause = this.#runRequests();
@@ -79,13 +78,13 @@ export class RespConnection {
     }
   }
 
-  /** Does the requests that are there. */
+  /** Runs the requests in the buffer. */
   #runRequests(): Pause {
     const session = this.#session, buffer = this.#buffer, parser = this.#parser;
-    const { counts } = session.shared;
-    const startMs = batchStartMs(counts);
+    const { metrics } = session.server;
+    const startMs = metrics.batchStartMs();
     let count = 0;
-    let lookedMs = 0;
+    let turnStartMs = 0;
     try {
       for (;;) {
         if (!this.#held) {
@@ -95,7 +94,7 @@ export class RespConnection {
             return "no request";
           }
           if (status === "error") {
-            counts.protocolErrors++;
+            metrics.protocolErrors++;
             this.#emit(new CommandError(`ERR ${parser.error}`));
             return "close";
           }
@@ -112,7 +111,7 @@ export class RespConnection {
           const { protocol } = session;
           const reply = session.run(entry, request);
           if (session.protocol !== protocol) this.#writer.protocol = session.protocol;
-          // Whatever changes that waits for all before it, and lets nothing behind it be read before.
+          // Commands that log in or out run alone, so the next request is parsed after this.
           if (alone) parser.strict = !session.authenticated;
           this.#emit(reply);
           if (alone && reply instanceof Promise) {
@@ -125,15 +124,15 @@ export class RespConnection {
         if (session.closing) return "close";
         if (this.#pending.length >= MAX_PENDING) return "settle";
         if (this.#writer.size >= MAX_OUTPUT_BYTES) return "flush";
-        if (count % REQUESTS_PER_LOOK === 0) {
+        if (count % REQUESTS_PER_CLOCK_READ === 0) {
           const nowMs = performance.now();
-          if (lookedMs !== 0 && nowMs - lookedMs > MAX_TURN_MS) return "turn is over";
-          lookedMs ||= nowMs;
+          if (turnStartMs !== 0 && nowMs - turnStartMs > MAX_TURN_MS) return "turn is over";
+          turnStartMs ||= nowMs;
         }
       }
     } finally {
       if (count > 0) session.lastActiveMs = Date.now();
-      batchDone(counts, startMs, count);
+      metrics.batchDone(startMs, count);
     }
   }
 
@@ -147,21 +146,21 @@ export class RespConnection {
     }
   }
 
-  /** What is left of a reply when the client does not want it. */
+  /** Replaces a reply that the client does not want; see CLIENT REPLY. */
   #silence(reply: MaybePromise<Reply>): MaybePromise<Reply> {
     const session = this.#session;
-    // The command that asks for silence is not the one that is skipped.
+    // CLIENT REPLY SKIP itself does not count as the skipped command.
     if (reply === NO_REPLY) return reply;
     if (session.replyMode === "skip") session.replyMode = "on";
     return reply instanceof Promise ? reply.then(() => NO_REPLY) : NO_REPLY;
   }
 
-  /** Waits for all replies that are not there yet, and writes them. */
+  /** Waits for all pending replies, and writes them. */
   async #settle(): Promise<void> {
     const pending = this.#pending;
     const outcomes = await Promise.allSettled(pending);
     this.#pending = [];
-    // If an EXEC has changed it, that is the only one that was waited for.
+    // An EXEC may have changed the protocol. It ran alone, so no other reply is affected.
     this.#writer.protocol = this.#session.protocol;
     for (const outcome of outcomes) {
       const wait = this.#write(
@@ -172,10 +171,10 @@ export class RespConnection {
   }
 
   /**
-   * Writes a reply. What there is of it is sent before there is too much: one short request can ask
-   * for a value a million times.
+   * Writes a reply. A long one is sent in parts: one short request can ask for the same value a
+   * million times.
    *
-   * @returns What to wait for before the next one, if anything.
+   * @returns A promise to await before writing the next reply, if necessary.
    */
   #write(reply: Reply): Promise<void> | undefined {
     if (isLong(reply)) return this.#writeItems(reply);
@@ -192,12 +191,12 @@ export class RespConnection {
   }
 }
 
-/** Whether a reply, or a part of it, may have more bytes than there should be in memory. */
+/** Whether a reply, or part of it, may be too large to encode in memory at once. */
 function isLong(reply: Reply): reply is readonly Reply[] {
   return Array.isArray(reply) && (reply.length > MAX_SHORT_ITEMS || reply.some(isLong));
 }
 
-/** Whether a request is a line that a browser sends, which somebody may have lured here. */
+/** Whether a request is a line of HTTP, sent by a browser that was tricked into connecting. */
 function isBrowser(name: string): boolean {
   return /^(post|host:)$/i.test(name);
 }

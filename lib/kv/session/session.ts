@@ -1,96 +1,79 @@
 /**
- * What a Redis client's connection is in: its database, its transaction, its name.
+ * The session of one Redis client: which command a request names, and running it.
  *
  * @module
  */
 
 import type { Login } from "../../net/login.ts";
-import type { MaybePromise, Store } from "../../storage/store.ts";
+import type { MaybePromise } from "../../storage/store.ts";
+import type { ClientPeer, ClientState, ReplyMode, ServerState } from "../commands/context.ts";
+import type { CursorTable } from "../commands/cursors.ts";
 import {
+  asReply,
   NOT_AUTHENTICATED,
   unknownCommand,
   unknownSubcommand,
   wrongArity,
 } from "../commands/errors.ts";
-import type { CommandContext } from "../commands/command.ts";
-import type { TableEntry } from "../commands/table.ts";
-import type { CursorTable } from "../commands/cursors.ts";
-import { asReply } from "../failures.ts";
+import type { CommandTable, TableEntry } from "../commands/table.ts";
 import { CommandError, type Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
-import type { KvShared } from "../shared.ts";
 import { ClientTransaction } from "./transaction.ts";
 
-/** What the connection can tell about itself and do to itself. */
-export interface SessionPeer {
-  readonly id: number;
-  readonly remote: string;
-  /** Bytes that have arrived and are not done with. */
-  readonly unreadBytes: number;
-  /** Closes it at once. */
-  close(): void;
+/** What sessions need of the server: commands that can be run, not only described. */
+export interface SessionServer extends ServerState {
+  readonly commands: CommandTable;
 }
 
-/** Which replies are sent. */
-export type ReplyMode = "on" | "off" | "skip";
-
 /** The state of one client. */
-export class Session implements CommandContext {
-  readonly shared: KvShared;
-  readonly peer: SessionPeer;
+export class Session implements ClientState {
+  readonly server: SessionServer;
+  readonly peer: ClientPeer;
   readonly transaction: ClientTransaction;
-  /** Where it shows a token; `undefined` if nobody asks for one. */
   readonly login: Login | undefined;
   readonly connectedMs = Date.now();
   db = 0;
-  /** Whether it may do anything: it has shown a token, or none is asked for. */
   authenticated: boolean;
-  /** The version of the protocol. */
   protocol: 2 | 3 = 2;
   name = "";
   libName = "";
   libVersion = "";
   replyMode: ReplyMode = "on";
-  /** Whether the connection ends after the reply. */
   closing = false;
   lastActiveMs = Date.now();
   lastCommand = "NULL";
 
-  constructor(shared: KvShared, peer: SessionPeer, login?: Login) {
+  constructor(server: SessionServer, peer: ClientPeer, login?: Login) {
     this.login = login;
     this.authenticated = !(login?.pending ?? false);
-    this.shared = shared;
+    this.server = server;
     this.peer = peer;
-    this.transaction = new ClientTransaction(shared.limits);
-  }
-
-  get store(): Store {
-    return this.shared.store;
+    this.transaction = new ClientTransaction(server.limits);
   }
 
   get cursors(): CursorTable {
-    return this.shared.cursors;
+    return this.server.cursors;
   }
 
   get maxValueBytes(): number {
-    return this.shared.limits.maxValueBytes;
+    return this.server.limits.maxValueBytes;
   }
 
-  /** The command that a request is for, or what is wrong with it. */
+  /** The command that a request names, or the error to reply with. */
   resolve(request: Request): TableEntry | CommandError {
     let entry = this.#lookUp(request);
-    if (!this.authenticated && !(entry instanceof CommandError) && !mayGoFirst(entry)) {
+    if (!this.authenticated && !(entry instanceof CommandError) && !needsNoLogin(entry)) {
       entry = NOT_AUTHENTICATED;
     }
     if (entry instanceof CommandError) {
       this.transaction.spoil();
-      this.shared.counts.rejected++;
+      this.server.metrics.rejected++;
     }
     return entry;
   }
 
   #lookUp(request: Request): TableEntry | CommandError {
-    let entry = this.shared.table.find(request);
+    let entry = this.server.commands.find(request);
     if (entry === undefined) {
       return unknownCommand(request.text(0, 128), argumentsOf(request));
     }
@@ -110,7 +93,7 @@ export class Session implements CommandContext {
     return entry;
   }
 
-  /** Whether a command has to wait for those before it, and those behind it for its reply. */
+  /** Whether a command must run alone: after all earlier replies, and before any later command. */
   isAlone({ command }: TableEntry): boolean {
     const { action } = command;
     if (this.transaction.open) {
@@ -121,29 +104,26 @@ export class Session implements CommandContext {
     return action.kind === "spaces" || action.kind === "pages" || action.alone === true;
   }
 
-  /** Does what a request asks for. */
+  /** Runs a command, or queues it inside MULTI. */
   run(entry: TableEntry, request: Request): MaybePromise<Reply> {
     const { action } = entry.command;
     if (this.transaction.open && action.kind !== "control") {
       return this.transaction.add(entry, request);
     }
-    this.shared.counts.calls[entry.index]!++;
+    const { store, metrics } = this.server;
+    metrics.calls[entry.index]!++;
     try {
       switch (action.kind) {
         case "keys": {
-          const direct = action.direct?.(request, this, this.store);
+          const direct = action.direct?.(request, this, store);
           if (direct !== undefined) return direct;
           const work = action.prepare(request, this);
-          return this.store.transact(
-            work.places,
-            (tx) => work.run(tx),
-            entry.readOnly ? entry : work,
-          );
+          return store.transact(work.places, (tx) => work.run(tx), entry.readOnly ? entry : work);
         }
         case "spaces":
-          return this.store.transactSpaces(action.prepare(request, this), entry);
+          return store.transactSpaces(action.prepare(request, this), entry);
         case "pages":
-          return action.prepare(request, this)(this.store);
+          return action.prepare(request, this)(store);
         default:
           this.lastCommand = entry.fullName;
           return action.run(request, this);
@@ -154,14 +134,14 @@ export class Session implements CommandContext {
   }
 }
 
-/** Whether a command is done for clients that have yet to show a token. */
-function mayGoFirst({ command }: TableEntry): boolean {
+/** Whether clients may run a command before they have shown a token. */
+function needsNoLogin({ command }: TableEntry): boolean {
   return command.flags.includes("no_auth");
 }
 
 function* argumentsOf(request: Request): Iterable<string> {
   for (let index = 1; index < request.count; index++) {
-    // Only the first characters are shown, so nobody pays for a long argument.
+    // The error shows only the first characters, so do not decode a long argument whole.
     yield request.text(index, 128);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * What the commands of the text protocol do.
+ * Runs the commands of the text protocol.
  *
  * @module
  */
@@ -15,20 +15,20 @@ import { sameValue, type Value } from "../../storage/value.ts";
 import { increment } from "../commands/counters.ts";
 import { FORMS, type TextCommand, TextError } from "./parser.ts";
 
-/** The space that this protocol works on: database 0 of Redis. */
+/** The space of the text protocol: database 0 of Redis. */
 export const TEXT_SPACE = 0;
 
 // See `Store.transact`.
 const READ_ONLY = { readOnly: true };
 const BLIND = { blind: true };
 
-/** A reply: a line, or the word VALUE and a value that has yet to be escaped. */
+/** A reply: a line, or a value that is still to be escaped and follows the word VALUE. */
 export type TextReply = string | { value: Value };
 
-/** A command that is answered with one line. */
+/** A command whose reply is built in memory: all but LIST. */
 export type PlainCommand = Exclude<TextCommand, { name: "list" }>;
 
-/** Does a command. */
+/** Runs a command. */
 export function runText(command: PlainCommand, store: Store): MaybePromise<TextReply> {
   switch (command.name) {
     case "put": {
@@ -51,7 +51,7 @@ export function runText(command: PlainCommand, store: Store): MaybePromise<TextR
   }
 }
 
-/** What is a transaction on one key. */
+/** A command that runs as a transaction on one key. */
 type KeyCommand = Exclude<PlainCommand, { name: "put" | "get" | "count" | "help" | "quit" }>;
 
 function runOnKey(command: KeyCommand, store: Store): MaybePromise<TextReply> {
@@ -83,9 +83,9 @@ function runOnKey(command: KeyCommand, store: Store): MaybePromise<TextReply> {
 }
 
 /**
- * The reply for an error that is the client's to know.
+ * The reply for an error that a client may see.
  *
- * @throws Anything else, which is a mistake of ours.
+ * @throws Any other error, which is a bug.
  */
 export function errorReply(error: unknown): string {
   if (error instanceof OutOfMemoryError) return "ERR out of memory";

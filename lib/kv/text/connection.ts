@@ -1,6 +1,6 @@
 /**
- * A connection that speaks the text protocol: read what there is, do all of it, answer with one
- * write, read again.
+ * A connection that speaks the text protocol. It reads what has arrived, runs all of it, sends the
+ * replies in one write, and reads again.
  *
  * @module
  */
@@ -9,56 +9,60 @@ import type { Connection } from "../../net/connection.ts";
 import type { LineBatch } from "../../net/line_framer.ts";
 import { LineReader } from "../../net/line_reader.ts";
 import type { Entry, Key, MaybePromise } from "../../storage/store.ts";
-import { batchDone, batchStartMs, countError, type KvShared } from "../shared.ts";
+import type { ServerState } from "../commands/context.ts";
 import { errorReply, runText, TEXT_SPACE, type TextReply } from "./commands.ts";
 import { parseTextLine, type TextCommand, TextError } from "./parser.ts";
 import { MAX_TEXT_OUTPUT_BYTES, PIECE_BYTES, TextWriter } from "./writer.ts";
 
-/** How many replies may be waited for at a time. */
+/** The number of replies that may be pending at a time. */
 const MAX_PENDING = 1024;
 
-/** How many pairs LIST reads at first, and at most. */
+/** The number of pairs in the first page that LIST reads, and the maximum. */
 const FIRST_PAGE = 16;
 const MAX_PAGE = 1000;
 
-/** How many bytes a page of LIST should have. */
+/** The size of a page that LIST aims for. */
 const PAGE_BYTES = 256 * 1024;
+
+/** The part of the server that text connections use. */
+export type TextServer = Pick<ServerState, "store" | "limits" | "metrics">;
 
 /** Serves one connection. */
 export class TextConnection {
   readonly #socket: Connection;
-  readonly #shared: KvShared;
+  readonly #server: TextServer;
   readonly #reader: LineReader;
   readonly #writer = new TextWriter();
-  /** Replies in order, from the first one on that is not there yet. */
+  /** Replies in order, starting with the first that is still pending. */
   #pending: MaybePromise<TextReply>[] = [];
 
   /**
    * @param socket The connection.
-   * @param unread What was read from it to learn its language.
-   * @param shared What all connections share.
+   * @param unread Bytes that were read while detecting the language.
+   * @param server What all connections share.
    */
-  constructor(socket: Connection, unread: Uint8Array, shared: KvShared) {
+  constructor(socket: Connection, unread: Uint8Array, server: TextServer) {
     this.#socket = socket;
-    this.#shared = shared;
-    this.#reader = new LineReader(socket, { maxLineBytes: shared.limits.maxLineBytes, unread });
+    this.#server = server;
+    this.#reader = new LineReader(socket, { maxLineBytes: server.limits.maxLineBytes, unread });
   }
 
-  /** Serves it until the client leaves. */
+  /** Serves the client until one side closes the connection. */
   async serve(): Promise<void> {
+    const { metrics } = this.#server;
     for (;;) {
       const batch = await this.#reader.read();
       if (batch === null) return;
-      const startMs = batchStartMs(this.#shared.counts);
+      const startMs = metrics.batchStartMs();
       const goOn = await this.#runLines(batch);
       await this.#settle();
       await this.#writer.flush(this.#socket);
-      batchDone(this.#shared.counts, startMs, batch.count);
+      metrics.batchDone(startMs, batch.count);
       if (!goOn) return;
     }
   }
 
-  /** Does all lines of a batch; whether the client stays. */
+  /** Runs all lines of a batch; returns whether to continue after it. */
   async #runLines(batch: LineBatch): Promise<boolean> {
     for (let line = 0; line < batch.count; line++) {
       const command = this.#parse(batch, line);
@@ -78,33 +82,33 @@ export class TextConnection {
   }
 
   #parse(batch: LineBatch, line: number): TextCommand | undefined {
-    const { limits, counts } = this.#shared;
+    const { limits, metrics } = this.#server;
     if (batch.isTooLong(line)) {
-      counts.rejected++;
+      metrics.rejected++;
       this.#emit(this.#error(new TextError(`line too long (limit ${limits.maxLineBytes} bytes)`)));
       return undefined;
     }
     try {
       const command = parseTextLine(batch.bytes, batch.starts[line]!, batch.ends[line]!);
-      counts.textCalls.set(command.name, (counts.textCalls.get(command.name) ?? 0) + 1);
+      metrics.countTextCall(command.name);
       return command;
     } catch (error) {
-      counts.rejected++;
+      metrics.rejected++;
       this.#emit(this.#error(error));
       return undefined;
     }
   }
 
-  /** The reply for an error, which is counted. */
+  /** The reply for an error, which also counts it. */
   #error(error: unknown): string {
     const reply = errorReply(error);
-    countError(this.#shared.counts, reply);
+    this.#server.metrics.countError(reply);
     return reply;
   }
 
   #run(command: Exclude<TextCommand, { name: "list" }>): void {
     try {
-      this.#emit(runText(command, this.#shared.store));
+      this.#emit(runText(command, this.#server.store));
     } catch (error) {
       this.#emit(this.#error(error));
     }
@@ -118,7 +122,7 @@ export class TextConnection {
     }
   }
 
-  /** Writes a reply; what to wait for before the next one, if it is long. */
+  /** Writes a reply; returns a promise to await before the next one if it is long. */
   #write(reply: TextReply): Promise<void> | undefined {
     if (typeof reply === "string") {
       this.#writer.text(`${reply}\n`);
@@ -130,7 +134,7 @@ export class TextConnection {
     this.#writer.text("\n");
   }
 
-  /** Waits for all replies that are not there yet. */
+  /** Waits for all pending replies, and writes them. */
   async #settle(): Promise<void> {
     if (this.#pending.length === 0) return;
     const outcomes = await Promise.allSettled(this.#pending);
@@ -142,7 +146,7 @@ export class TextConnection {
     }
   }
 
-  /** LIST: writes page after page, and reads the next one when the last has been sent. */
+  /** LIST: writes page after page, and reads each only after the previous one is sent. */
   async #list(command: TextCommand & { name: "list" }): Promise<void> {
     const { prefix, limit } = command;
     let { after } = command;
@@ -153,7 +157,7 @@ export class TextConnection {
       const count = Math.min(pageSize, left);
       const page = await this.#page(prefix, after, count);
       if (typeof page === "string") {
-        // What was sent of the line cannot be taken back, so the error ends it.
+        // The start of the line is already sent, so the error goes on a line of its own.
         this.#writer.text(first ? page : `\n${page}`);
         break;
       }
@@ -175,7 +179,7 @@ export class TextConnection {
     this.#writer.text("\n");
   }
 
-  /** A page of pairs, or the reply that says why there is none. */
+  /** A page of pairs, or an error reply. */
   async #page(
     prefix: Key,
     after: Key | undefined,
@@ -183,7 +187,7 @@ export class TextConnection {
   ): Promise<[Key, Entry][] | string> {
     const range = after === undefined ? { prefix, limit } : { prefix, after, limit };
     try {
-      return await this.#shared.store.scan(TEXT_SPACE, range);
+      return await this.#server.store.scan(TEXT_SPACE, range);
     } catch (error) {
       return this.#error(error);
     }

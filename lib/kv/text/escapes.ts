@@ -1,19 +1,19 @@
 /**
- * The escapes of the text protocol. A backslash stands before what would otherwise end a line or
- * an item: `\\`, `\n` (newline), `\r` (carriage return), and in lists `\,` and `\=`.
+ * The escapes of the text protocol: `\\`, `\n` (newline) and `\r` (carriage return), and in lists
+ * also `\,` and `\=`. They stand for characters that would otherwise end a line or an item.
  *
  * @module
  */
 
 const BACKSLASH = 0x5c, NEWLINE = 0x0a, CARRIAGE_RETURN = 0x0d, COMMA = 0x2c, EQUALS = 0x3d;
 
-/** What stands for itself behind a backslash. */
+/** Characters that stand for themselves after a backslash. */
 const LITERAL = "\\,=";
 
 /**
- * Takes the escapes out of a text.
+ * Replaces the escapes in a text.
  *
- * @returns The text, or `undefined` if a backslash stands before anything else.
+ * @returns The text, or `undefined` if an escape is invalid.
  */
 export function unescapeText(text: string): string | undefined {
   let at = text.indexOf("\\");
@@ -33,7 +33,7 @@ export function unescapeText(text: string): string | undefined {
   return plain + text.slice(from);
 }
 
-/** What a code is written as behind a backslash; 0 if it needs none. */
+/** The character that follows the backslash in the escape of a character; 0 if it needs none. */
 export function escapeOf(code: number, inList: boolean): number {
   switch (code) {
     case BACKSLASH:

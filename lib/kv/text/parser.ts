@@ -9,7 +9,7 @@ import { latin1From, type Value, valueFrom, valueOf } from "../../storage/value.
 import { type Int64, parseInt64 } from "../int64.ts";
 import { unescapeText } from "./escapes.ts";
 
-/** The longest key of this protocol. */
+/** The longest key in this protocol. */
 export const MAX_KEY_BYTES = 1024;
 
 /** The longest time to live, in seconds: a thousand years. */
@@ -28,7 +28,7 @@ export type TextCommand =
   | { name: "putex"; key: Key; seconds: number; value: Value }
   | { name: "count" | "help" | "quit" };
 
-/** The form of each command, for errors and HELP. */
+/** The syntax of each command, for errors and HELP. */
 export const FORMS = {
   put: "PUT key value",
   get: "GET key",
@@ -43,21 +43,21 @@ export const FORMS = {
   quit: "QUIT",
 } as const;
 
-/** The commands' names, in lower case. */
+/** The name of a command, in lower case. */
 export type TextName = keyof typeof FORMS;
 
-/** A request that makes no sense; the message is for the client. */
+/** An invalid request; the message is sent to the client. */
 export class TextError extends Error {
   override name = "TextError";
 }
 
-/** Whether the protocol has a command of that name, in lower case. */
+/** Whether the protocol has a command with this name, given in lower case. */
 export function isTextName(name: string): name is TextName {
   return Object.hasOwn(FORMS, name);
 }
 
-/** Reads one argument after another from a line. */
-class Cursor {
+/** Reads the arguments of a line one by one. */
+class ArgumentReader {
   readonly #bytes: Uint8Array;
   readonly #end: number;
   #at: number;
@@ -68,7 +68,7 @@ class Cursor {
     this.#end = end;
   }
 
-  /** The next word as it stands, "" at the end of the line. */
+  /** The next word, escapes included; "" at the end of the line. */
   word(): string {
     const bytes = this.#bytes, end = this.#end;
     let at = this.#at;
@@ -79,7 +79,7 @@ class Cursor {
     return latin1From(bytes, start, at);
   }
 
-  /** The next word without its escapes. */
+  /** The next word, unescaped. */
   text(): string {
     return unescaped(this.word());
   }
@@ -93,7 +93,7 @@ class Cursor {
     return key;
   }
 
-  /** Everything behind the blank that follows the last word, without escapes. */
+  /** The rest of the line after the blank that ended the last word, unescaped. */
   rest(): Value | undefined {
     if (this.#at === this.#end) return undefined;
     const start = this.#at + 1;
@@ -103,7 +103,7 @@ class Cursor {
     return valueOf(Uint8Array.from(text, (char) => char.charCodeAt(0)));
   }
 
-  /** All words that are left. */
+  /** All remaining words. */
   words(): string[] {
     const words = [];
     for (let word = this.word(); word !== ""; word = this.word()) words.push(word);
@@ -112,52 +112,52 @@ class Cursor {
 }
 
 /**
- * Reads a line, given without its end.
+ * Parses a line, given without its line end.
  *
- * @throws {TextError} If it is no command.
+ * @throws {TextError} If it is not a valid command.
  */
 export function parseTextLine(bytes: Uint8Array, start: number, end: number): TextCommand {
-  const cursor = new Cursor(bytes, start, end);
-  const word = cursor.word();
+  const args = new ArgumentReader(bytes, start, end);
+  const word = args.word();
   const name = word.length <= 16 ? word.toLowerCase() : "";
   if (!isTextName(name)) {
     throw new TextError(word === "" ? "empty request, try HELP" : "unknown command, try HELP");
   }
   switch (name) {
     case "put":
-      return { name, key: cursor.key(), value: valueAt(cursor, name) };
+      return { name, key: args.key(), value: valueAt(args, name) };
     case "get":
     case "delete":
     case "exists": {
-      const key = cursor.key();
-      expectEnd(cursor, name);
+      const key = args.key();
+      expectEnd(args, name);
       return { name, key };
     }
     case "incr": {
-      const key = cursor.key();
-      const amount = cursor.word();
-      expectEnd(cursor, name);
+      const key = args.key();
+      const amount = args.word();
+      expectEnd(args, name);
       return { name, key, by: amount === "" ? 1 : integer(amount) };
     }
     case "cas":
-      return { name, key: cursor.key(), expected: cursor.text(), value: valueAt(cursor, name) };
+      return { name, key: args.key(), expected: args.text(), value: valueAt(args, name) };
     case "putex": {
-      const key = cursor.key();
-      const seconds = Number(integer(cursor.word()));
+      const key = args.key();
+      const seconds = Number(integer(args.word()));
       if (seconds < 1 || seconds > MAX_SECONDS) {
         throw new TextError(`the seconds are 1 to ${MAX_SECONDS}`);
       }
-      return { name, key, seconds, value: valueAt(cursor, name) };
+      return { name, key, seconds, value: valueAt(args, name) };
     }
     case "list":
-      return list(cursor.words());
+      return list(args.words());
     default:
-      expectEnd(cursor, name);
+      expectEnd(args, name);
       return { name };
   }
 }
 
-/** The options come in pairs, so an odd number of words begins with the prefix. */
+/** Parses the arguments of LIST. Options are pairs, so an odd number of words means a prefix. */
 function list(words: readonly string[]): TextCommand {
   const command: TextCommand & { name: "list" } = { name: "list", prefix: "", limit: Infinity };
   let at = 0;
@@ -189,14 +189,14 @@ function unescaped(text: string): string {
   return plain;
 }
 
-function valueAt(cursor: Cursor, name: TextName): Value {
-  const value = cursor.rest();
+function valueAt(args: ArgumentReader, name: TextName): Value {
+  const value = args.rest();
   if (value === undefined) throw malformed(name);
   return value;
 }
 
-function expectEnd(cursor: Cursor, name: TextName): void {
-  if (cursor.word() !== "") throw malformed(name);
+function expectEnd(args: ArgumentReader, name: TextName): void {
+  if (args.word() !== "") throw malformed(name);
 }
 
 function integer(text: string): Int64 {

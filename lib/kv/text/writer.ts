@@ -1,5 +1,5 @@
 /**
- * The output of a connection that speaks the text protocol.
+ * Encodes the output of the text protocol.
  *
  * @module
  */
@@ -10,29 +10,29 @@ import { escapeOf } from "./escapes.ts";
 
 const BACKSLASH = 0x5c;
 
-/** How large the buffer is at first, and again after it had to grow far. */
+/** The initial size of the buffer, and its size after a large one was released. */
 const INITIAL_BYTES = 1024;
 
-/** A buffer up to this size is kept from one batch to the next. */
+/** A buffer of up to this size is reused for the next batch. */
 const KEPT_BYTES = 64 * 1024;
 
-/** How much of a value is escaped before what there is may be sent. */
+/** The size of the pieces in which a long value is escaped and sent. */
 export const PIECE_BYTES = 64 * 1024;
 
-/** From so much output on, it is sent before anything more is appended. */
+/** Output of this size is sent before anything more is appended. */
 export const MAX_TEXT_OUTPUT_BYTES = 256 * 1024;
 
-/** Collects lines. */
+/** Collects encoded lines. */
 export class TextWriter {
   #bytes = new Uint8Array(INITIAL_BYTES);
   #length = 0;
 
-  /** How many bytes are waiting to be sent. */
+  /** The number of bytes waiting to be sent. */
   get size(): number {
     return this.#length;
   }
 
-  /** Appends text as it is, one character a byte. */
+  /** Appends text with one character per byte, without escaping it. */
   text(text: string): void {
     this.#reserve(text.length);
     copyValue(text, this.#bytes, this.#length);
@@ -40,10 +40,10 @@ export class TextWriter {
   }
 
   /**
-   * Appends a value with escapes. A long one is sent in pieces while it is written, so that it
-   * never stands in memory twice.
+   * Appends a value, escaped. A long value is sent piece by piece, so that memory never holds a
+   * second copy of it.
    *
-   * @returns What to wait for before anything else is appended, if it was long.
+   * @returns For a long value, a promise to await before appending anything else.
    */
   value(value: Value, inList: boolean, sink: Sink): Promise<void> | undefined {
     if (value.length > PIECE_BYTES) return this.#longValue(value, inList, sink);
@@ -51,10 +51,7 @@ export class TextWriter {
     return undefined;
   }
 
-  /**
-   * Sends everything that was collected, and forgets it. Nothing may be appended before the promise
-   * resolves.
-   */
+  /** Sends everything collected. Do not append anything before the promise resolves. */
   flush(sink: Sink): Promise<void> {
     const bytes = this.#bytes, length = this.#length;
     if (length === 0) return Promise.resolve();
@@ -79,7 +76,7 @@ export class TextWriter {
     let escapes = 0;
     for (let at = start; at < end; at++) if (escapeOf(bytes[at]!, inList) !== 0) escapes++;
     this.#length = end + escapes;
-    // From the end, so that what moves does not overwrite what has yet to move.
+    // Work backwards, so that bytes move before they are overwritten.
     for (let from = end - 1, to = end + escapes - 1; to > from; from--) {
       const escape = escapeOf(bytes[from]!, inList);
       if (escape === 0) {

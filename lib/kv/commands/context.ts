@@ -1,0 +1,103 @@
+/**
+ * What a command can see and change besides its arguments: the client that sent it and the server.
+ *
+ * These are interfaces, so that commands do not depend on the session that runs them.
+ *
+ * @module
+ */
+
+import type { Login } from "../../net/login.ts";
+import type { MaybePromise, Place, Store } from "../../storage/store.ts";
+import type { CommandMetrics } from "../command_metrics.ts";
+import type { KvLimits } from "../limits.ts";
+import type { Reply } from "../resp/reply.ts";
+import type { Catalogue } from "./catalogue.ts";
+import type { CursorTable } from "./cursors.ts";
+import type { Settings } from "./settings.ts";
+
+/** What a command on keys may know besides its arguments. */
+export interface CommandContext {
+  /** The selected database. */
+  readonly db: number;
+  /** The longest value allowed. */
+  readonly maxValueBytes: number;
+  readonly cursors: CursorTable;
+}
+
+/** Which replies a client wants; see CLIENT REPLY. */
+export type ReplyMode = "on" | "off" | "skip";
+
+/** The client's end of the connection. */
+export interface ClientPeer {
+  /** The number of the connection. */
+  readonly id: number;
+  readonly remote: string;
+  /** Bytes received but not yet processed. */
+  readonly unreadBytes: number;
+  /** Closes the connection immediately. */
+  close(): void;
+}
+
+/** A client's transaction: the commands queued since MULTI, and the watched keys. */
+export interface TransactionState {
+  /** Whether the client is between MULTI and EXEC or DISCARD. */
+  readonly open: boolean;
+  /** The number of queued commands. */
+  readonly length: number;
+  /** The total size of the queued commands' arguments. */
+  readonly bytes: number;
+  /** MULTI. */
+  begin(): void;
+  /** Makes EXEC fail, because a command could not be queued. */
+  spoil(): void;
+  /** DISCARD: drops the queue and the watched keys. */
+  reset(): void;
+  /** WATCH: remembers the current versions of keys. */
+  watch(places: readonly Place[], store: Store): MaybePromise<Reply>;
+  /** UNWATCH: forgets all watched keys. */
+  unwatch(): void;
+  /** EXEC: runs the queue. */
+  execute(client: ClientState): MaybePromise<Reply>;
+}
+
+/** The state of one Redis client. */
+export interface ClientState extends CommandContext {
+  readonly server: ServerState;
+  readonly peer: ClientPeer;
+  readonly transaction: TransactionState;
+  /** Checks the client's token; `undefined` if the service requires none. */
+  readonly login: Login | undefined;
+  readonly connectedMs: number;
+  readonly lastActiveMs: number;
+  readonly lastCommand: string;
+  db: number;
+  /** Whether the client has shown a token, or the service requires none. */
+  authenticated: boolean;
+  /** The version of the Redis protocol. */
+  protocol: 2 | 3;
+  name: string;
+  libName: string;
+  libVersion: string;
+  replyMode: ReplyMode;
+  /** Whether to close the connection after the current reply. */
+  closing: boolean;
+}
+
+/** What all connections of the service share. */
+export interface ServerState {
+  readonly store: Store;
+  readonly commands: Catalogue;
+  readonly cursors: CursorTable;
+  readonly limits: KvLimits;
+  readonly metrics: CommandMetrics;
+  readonly settings: Settings;
+  /** The Redis clients by the number of their connection. */
+  readonly clients: ReadonlyMap<number, ClientState>;
+  /** The address the service listens on, for display. */
+  readonly address: string;
+  readonly startedMs: number;
+  /** A random identifier of this run, 40 hexadecimal digits. */
+  readonly runId: string;
+  /** The number of connections accepted so far. */
+  accepted(): number;
+}

@@ -1,0 +1,24 @@
+/**
+ * The limits on what one client may send, queue and store.
+ *
+ * @module
+ */
+
+import type { RespLimits } from "./resp/parser.ts";
+
+/** The limits on one transaction. */
+export interface TransactionLimits {
+  /** The number of queued commands, and of watched keys. */
+  maxQueued: number;
+  /** The total size of the queued commands' arguments. */
+  maxQueuedBytes: number;
+}
+
+/** All limits of the service. */
+export interface KvLimits extends RespLimits, TransactionLimits {
+  /** The longest value. */
+  maxValueBytes: number;
+  /** The longest line of the text protocol, including its line end. */
+  maxLineBytes: number;
+  maxClients: number;
+}
