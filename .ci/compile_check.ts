@@ -1,17 +1,16 @@
 /**
- * Checks what of the task `compile` can be checked with no connection to where Deno's base
- * binaries come from: types, the graph of modules, and that the executable would carry all of
- * them. It runs the task with another executable as the base, so the result does not run.
+ * Checks everything about the executable that can be checked without downloading Deno's base
+ * binary: the types, the module graph, that the bundle stands alone and holds the files that the
+ * program ships, and that the executable embeds that bundle. The base is another program, so the
+ * result does not run; tests/e2e/executable_test.ts runs the bundle instead.
  *
  * @module
  */
 
 import { Buffer } from "node:buffer";
-import project from "../deno.json" with { type: "json" };
+import { BuildError, bundle, compile, deno, ROOT } from "./build.ts";
 
-const ROOT = new URL("../", import.meta.url);
-
-/** What the command carries beside modules. */
+/** The text files that the program imports and therefore carries. */
 const EMBEDDED_FILES = [
   "config.toml",
   "deno.json",
@@ -21,54 +20,22 @@ const EMBEDDED_FILES = [
   "lib/admin/page/generated/page.js",
 ];
 
+/** Modules that browsers run; the program carries them as one generated text file. */
+const PAGE = new URL("lib/admin/page/", ROOT);
+
 /** The executable would not work. */
 class CheckError extends Error {}
 
-/** Runs Deno in the project, and returns what it wrote to standard output. */
-function deno(args: string[], env: Record<string, string> = {}): string {
-  const output = new Deno.Command(Deno.execPath(), {
-    args,
-    cwd: ROOT,
-    env,
-    stdin: "null",
-    stderr: "inherit",
-  }).outputSync();
-  if (!output.success) throw new CheckError(`deno ${args.join(" ")}: exit code ${output.code}`);
-  return new TextDecoder().decode(output.stdout);
-}
-
-/** The words of the task, with another file as its output. */
-function compileArguments(output: string): string[] {
-  const [program, ...words] = project.tasks.compile.split(" ");
-  const at = words.indexOf("--output") + 1;
-  if (program !== "deno" || at === 0) throw new CheckError(`Cannot read the task "compile"`);
-  return words.with(at, output);
-}
-
-/** What `deno info` says of a module. */
+/** A module as `deno info --json` describes it. */
 interface Module {
   specifier: string;
-  /** What it imports: `code` what is there when it runs, `type` what is only there for its types. */
-  dependencies?: { code?: { specifier: string } }[];
+  mediaType?: string;
+  dependencies?: { specifier: string }[];
 }
 
-/** The files of the graph that starts at main.ts: all of them, and those that are there at run time. */
-function graph(): { all: Set<string>; atRunTime: Set<string> } {
-  const { roots, modules } = JSON.parse(deno(["info", "--frozen", "--json", "main.ts"])) as {
-    roots: string[];
-    modules: Module[];
-  };
-  const imported = modules.flatMap(({ dependencies }) => dependencies ?? []).map(({ code }) =>
-    code?.specifier
-  );
-  const all = new Set(
-    modules.map(({ specifier }) => specifier).filter((specifier) => specifier.startsWith("file:")),
-  );
-  return { all, atRunTime: all.intersection(new Set([...roots, ...imported])) };
+async function modulesFrom(entry: string, ...options: string[]): Promise<Module[]> {
+  return JSON.parse(await deno(["info", ...options, "--json", entry])).modules;
 }
-
-/** Where the modules are that browsers run; the executable has them bundled. */
-const PAGE = new URL("lib/admin/page/", ROOT);
 
 /** All modules in a folder. */
 function* modulesIn(folder: URL): Generator<URL> {
@@ -78,42 +45,74 @@ function* modulesIn(folder: URL): Generator<URL> {
   }
 }
 
-/**
- * Compiles into a directory and looks into what came of it.
- *
- * @returns How many files of the project are embedded.
- * @throws {CheckError} If anything is wrong with it.
- */
-function check(directory: string): number {
-  const output = `${directory}/quartet`;
-  // A base binary of one's own may be set from outside.
-  const base = Deno.env.get("DENORT_BIN") ?? Deno.execPath();
-  deno(compileArguments(output), { DENORT_BIN: base });
-
-  const { all, atRunTime } = graph();
+/** Every module of lib/ has to be reachable by static imports, or no bundle would contain it. */
+async function checkGraph(): Promise<void> {
+  const modules = await modulesFrom("main.ts", "--frozen");
+  const reached = new Set(modules.map(({ specifier }) => specifier));
   for (const { href, pathname } of modulesIn(new URL("lib/", ROOT))) {
     if (href.startsWith(PAGE.href)) continue;
-    if (!all.has(href)) throw new CheckError(`no static import leads to ${pathname}`);
+    if (!reached.has(href)) throw new CheckError(`no static import leads to ${pathname}`);
   }
+}
+
+/** The bundle may import nothing but what Deno has built in. */
+async function checkStandsAlone(path: string): Promise<void> {
+  const [module, ...others] = await modulesFrom(path, "--no-config", "--no-remote", "--no-npm");
+  const imports = [...others, ...module?.dependencies ?? []].map(({ specifier }) => specifier);
+  const foreign = imports.find((specifier) => !specifier.startsWith("node:"));
+  if (foreign !== undefined) throw new CheckError(`the bundle imports ${foreign}`);
+}
+
+/** Every file of {@linkcode EMBEDDED_FILES} has to be in one of the bundle's string literals. */
+function checkEmbedded(script: string): void {
+  const unescaped = script.replace(
+    /\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|u\{([0-9a-f]+)\}|([^]))/gi,
+    (_, hex2, hex4, hex, character) => {
+      const code = hex2 ?? hex4 ?? hex;
+      if (code !== undefined) return String.fromCodePoint(parseInt(code, 16));
+      return { n: "\n", t: "\t", r: "\r" }[character as string] ?? character;
+    },
+  );
+  for (const name of EMBEDDED_FILES) {
+    const text = Deno.readTextFileSync(new URL(name, ROOT));
+    if (!unescaped.includes(text)) throw new CheckError(`not in the bundle: ${name}`);
+  }
+}
+
+/**
+ * Bundles and compiles into a directory, and examines the results.
+ *
+ * @returns The size of the bundle in bytes.
+ * @throws {CheckError} If anything is wrong with them.
+ * @throws {BuildError} If they cannot be built.
+ */
+async function check(directory: string): Promise<number> {
+  await checkGraph();
+  const script = `${directory}/quartet.js`;
+  await bundle(script);
+  await checkStandsAlone(script);
+  const bytes = Buffer.from(Deno.readFileSync(script));
+  checkEmbedded(bytes.toString());
+
+  const output = `${directory}/quartet`;
+  // Any program passes for the base binary; the caller may name one.
+  const base = Deno.env.get("DENORT_BIN") ?? Deno.execPath();
+  await compile({ bundle: script, output, env: { DENORT_BIN: base } });
   const executable = Buffer.from(Deno.readFileSync(output));
-  // On Linux what is embedded stands behind the base binary; elsewhere it may be anywhere.
+  // On Linux the payload follows the base binary; elsewhere it may be anywhere.
   const from = Deno.build.os === "linux" ? Deno.statSync(base).size : 0;
-  const needed = atRunTime.union(new Set(EMBEDDED_FILES.map((name) => `${ROOT}${name}`)));
-  for (const file of needed) {
-    const bytes = Buffer.from(Deno.readFileSync(new URL(file)));
-    if (!executable.includes(bytes, from)) throw new CheckError(`not embedded: ${file}`);
-  }
-  return needed.size;
+  if (!executable.includes(bytes, from)) throw new CheckError("the bundle is not embedded");
+  return bytes.length;
 }
 
 const encoder = new TextEncoder();
 const directory = Deno.makeTempDirSync({ prefix: "quartet-compile-" });
 try {
-  const count = check(directory);
-  const text = `compile:check: ${count} files of the project are embedded\n`;
+  const kb = Math.round(await check(directory) / 1000);
+  const text = `compile:check: a bundle of ${kb} kB stands alone and is embedded\n`;
   Deno.stdout.writeSync(encoder.encode(text));
 } catch (error) {
-  if (!(error instanceof CheckError)) throw error;
+  if (!(error instanceof CheckError || error instanceof BuildError)) throw error;
   Deno.stderr.writeSync(encoder.encode(`compile:check: ${error.message}\n`));
   Deno.exitCode = 1;
 } finally {

@@ -1,17 +1,17 @@
 /**
  * Worker threads that run a module of this program.
  *
- * Run from its sources or compiled, the program has a file for each module, and the worker runs
- * that file. Bundled, there is one file for everything: the worker runs that one, and the module
- * sees from the name of the worker that its time has come. So the module has to be imported by
- * the main program as well, which is also what puts it into the compiled one.
+ * When the program runs from its sources, each module is a file and the worker loads that file.
+ * When it is bundled, as the executable always is, one file holds everything: the worker loads that
+ * same file, and the module recognises its turn by the name of the worker. The main program
+ * therefore has to import the module too; that import is also what puts it into the bundle.
  *
  * @module
  */
 
 import { fileURLToPath } from "node:url";
 
-/** Whether this thread is a worker of the program rather than its main thread. */
+/** Whether this thread is a worker and not the main thread. */
 export function isWorkerThread(): boolean {
   return "WorkerGlobalScope" in globalThis;
 }
@@ -19,15 +19,15 @@ export function isWorkerThread(): boolean {
 /**
  * Starts a worker.
  *
- * @param name Its name, by which the module knows that it is meant.
- * @param module The module relative to the folder of this one, such as "mesh/sort/sort_worker.ts".
+ * @param name The worker's name, by which the module recognises its turn.
+ * @param module The module's path relative to `lib/`, such as "mesh/sort/sort_worker.ts".
  */
 export function startWorker(name: string, module: string): Worker {
   const url = isBundled() ? import.meta.url : new URL(module, import.meta.url);
   return new Worker(url, { type: "module", name });
 }
 
-/** What Deno has to allow a worker to read for it to start: the sources of the program. */
+/** The path that a worker needs permission to read: the bundle, or the folder of the sources. */
 export function workerSources(): string {
   return fileURLToPath(isBundled() ? import.meta.url : new URL(".", import.meta.url));
 }

@@ -2,14 +2,19 @@ import process from "node:process";
 import type { Log } from "../log.ts";
 
 /**
- * For how long after the signal it is closed again and again: the runtime opens it some 3 ms after
- * the listener was called, and does not tell when.
+ * How long to keep closing the inspector after the signal. The runtime opens it some 3 ms after it
+ * has called the listener, and does not tell when.
  */
 const CLOSING_MS = 1000;
 
+/** A function of Node.js that no type declares; Deno 2.6.10 did not have it. */
+interface InspectorProcess {
+  _debugEnd?(): void;
+}
+
 /**
- * Closes V8's inspector again, which Deno opens on 127.0.0.1:9229 whenever it gets a SIGUSR1:
- * whoever can connect to that port, of whatever user, can make this process do anything.
+ * Closes V8's inspector, which Deno opens on 127.0.0.1:9229 whenever it receives SIGUSR1. Any local
+ * user who can connect to that port controls this process.
  */
 export class InspectorGuard implements Disposable {
   readonly #log: Log;
@@ -19,14 +24,22 @@ export class InspectorGuard implements Disposable {
   };
   #timer: ReturnType<typeof setTimeout> | undefined;
 
+  /** @param log Gets a warning each time the inspector was opened. */
   constructor(log: Log) {
     this.#log = log;
     if (Deno.build.os !== "windows") Deno.addSignalListener("SIGUSR1", this.#onSignal);
   }
 
   #closeUntil(endMs: number): void {
-    // It does what inspector.close() does, which needs a permission to look at the whole system.
-    (process as unknown as { _debugEnd(): void })._debugEnd();
+    const { _debugEnd } = process as unknown as InspectorProcess;
+    if (_debugEnd === undefined) {
+      this.#log.warn(
+        "SIGUSR1 has opened the debugger's port; this version of Deno cannot close it",
+      );
+      return;
+    }
+    // The same as inspector.close(), which needs --allow-sys.
+    _debugEnd.call(process);
     if (performance.now() < endMs) {
       this.#timer = setTimeout(() => this.#closeUntil(endMs), 1);
     } else {

@@ -6,17 +6,25 @@ import { SERVICES } from "../services.ts";
 import { parseStorageUrl } from "../storage/url.ts";
 import { type Command, CommandError, EXIT } from "./command.ts";
 import { CONFIG_OPTIONS, DEFAULT_CONFIG_FILE, readConfig } from "./config_file.ts";
-import { print } from "./terminal.ts";
+import { print, printError } from "./terminal.ts";
 
-/** `quartet permissions`: the least that Deno must allow for a configuration. */
+/** Printed by an executable, after the flags. */
+const EXECUTABLE_ADVICE =
+  `These flags have no effect on this executable: its permissions were fixed when it was compiled.
+To have Deno enforce them, run the bundle instead:
+  deno run $(deno run -A quartet.js permissions) quartet.js serve
+To restrict the executable, let the system do it, as deploy/quartet.service does.`;
+
+/** `quartet permissions`: the fewest permissions that a configuration needs. */
 export const permissions: Command = {
   name: "permissions",
-  summary: "Prints the least permissions that a configuration needs, as flags of Deno",
+  summary: "Prints the fewest permissions that a configuration needs, as Deno flags",
   usage: "[--config FILE] [--set KEY=VALUE]…",
   positionals: [0, 0],
   options: CONFIG_OPTIONS,
   details: `deno run $(quartet permissions) main.ts serve
-Words with blanks in them are quoted for a shell: in a script, use eval.`,
+Flags that contain blanks are quoted for a shell; a script has to use eval.
+An executable's permissions are fixed when it is compiled: there the flags are for information.`,
   run: (args) => {
     const file = args.text("config");
     const variables = new Set<string>();
@@ -27,17 +35,18 @@ Words with blanks in them are quoted for a shell: in a script, use eval.`,
     const { config } = readConfig(file, args.texts("set"), env);
     const flags = permissionFlags(config, { file: file ?? DEFAULT_CONFIG_FILE, variables });
     print(flags.join(" "));
+    if (Deno.build.standalone) printError(EXECUTABLE_ADVICE);
     return Promise.resolve(EXIT.OK);
   },
 };
 
 /**
- * The flags of Deno that allow what a configuration needs, and nothing else.
+ * The Deno flags that grant what a configuration needs and nothing else.
  *
- * @throws {CommandError} If something has a comma in its name.
  * @param config The configuration.
- * @param source The file it was read from and the variables that were asked for meanwhile: SIGHUP
- * makes the daemon do so again.
+ * @param source The file it was read from and the environment variables that were read with it; the
+ * daemon reads both again on SIGHUP.
+ * @throws {CommandError} If a path contains a comma, which Deno's flags cannot express.
  */
 export function permissionFlags(
   config: Config,
@@ -92,10 +101,10 @@ export function permissionFlags(
   ].flat();
 }
 
-/** The database, what SQLite keeps beside it while it is open, and the lock of its owner. */
+/** Suffixes of the database, of the files SQLite keeps beside it while open, and of our lock file. */
 const SQLITE_FILES = ["", "-wal", "-shm", "-journal", ".lock"];
 
-/** What the PostgreSQL client asks the environment for, whatever it is told (postgres 3.4.9). */
+/** The environment variables that the PostgreSQL client always reads (postgres 3.4.9). */
 const POSTGRES_ENV = [
   ...["PGHOST", "PGPORT", "PGUSER", "PGUSERNAME", "PGDATABASE", "PGPASSWORD", "PGAPPNAME"],
   ...["PGSSL", "PGSSLNEGOTIATION", "PGTARGETSESSIONATTRS", "PGTARGET_SESSION_ATTRS"],
@@ -103,12 +112,12 @@ const POSTGRES_ENV = [
   ...["PGPREPARE", "PGDEBUG", "PGPUBLICATIONS"],
 ];
 
-/** What it asks for when it is told no user: who runs it. */
+/** The variables it reads when the URL names no user. */
 const USER_ENV = ["USERNAME", "USER", "LOGNAME"];
 
 function netWord(address: Address): string {
   if (address.transport === "unix") return `unix:${resolve(address.path)}`;
-  // Port 0 picks any port, and only a host alone allows that.
+  // Port 0 stands for any free port; only a bare host grants all ports.
   if (address.port === 0) return formatAddress({ ...address, port: 1 }).replace(/:1$/, "");
   return formatAddress(address);
 }
@@ -117,7 +126,9 @@ function flag(name: string, words: ReadonlySet<string>): string[] {
   if (words.size === 0) return [];
   const unnameable = [...words].find((word) => word.includes(","));
   if (unnameable !== undefined) {
-    throw new CommandError(`Cannot allow "${unnameable}": in Deno's flags a comma ends a name`);
+    throw new CommandError(
+      `Cannot allow "${unnameable}": Deno's flags use the comma as a separator`,
+    );
   }
   const text = `--${name}=${[...words].sort().join(",")}`;
   return [/^[\w./:,=@[\]-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`];

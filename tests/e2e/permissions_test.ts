@@ -128,6 +128,6 @@ Deno.test("quartet permissions: two daemons of a mesh may reach each other, and 
 Deno.test("quartet permissions: what Deno's flags cannot name is said", async () => {
   const words = ["permissions", "--set", "daemon.data_dir=/tmp/a,b"];
   const { code, stderr } = await runQuartet(words);
-  assert.equal(stderr, `Cannot allow "/tmp/a,b": in Deno's flags a comma ends a name\n`);
+  assert.equal(stderr, `Cannot allow "/tmp/a,b": Deno's flags use the comma as a separator\n`);
   assert.equal(code, 1);
 });
