@@ -4,10 +4,14 @@
  * @module
  */
 
-import project from "../deno.json" with { type: "json" };
+import project from "../deno.json" with { type: "text" };
 
 /** The root of the project. */
 export const ROOT = new URL("../", import.meta.url);
+
+const { tasks } = JSON.parse(project) as {
+  tasks: { bundle: string; compile: { command: string } };
+};
 
 /** A task has failed; the message holds what it wrote to standard error. */
 export class BuildError extends Error {
@@ -35,7 +39,7 @@ export interface CompileOptions {
  * @throws {BuildError} If it fails.
  */
 export async function bundle(output: string): Promise<void> {
-  await deno(withOutput(project.tasks.bundle, output));
+  await deno(withOutput(tasks.bundle, output));
 }
 
 /**
@@ -46,7 +50,7 @@ export async function bundle(output: string): Promise<void> {
  */
 export async function compile(options: CompileOptions): Promise<void> {
   const { bundle, output, target, env = {}, signal } = options;
-  const [command, ...words] = withOutput(project.tasks.compile.command, output).with(-1, bundle);
+  const [command, ...words] = withOutput(tasks.compile.command, output).with(-1, bundle);
   const platform = target === undefined ? [] : ["--target", target];
   await deno([command!, ...platform, ...words], { env, ...(signal && { signal }) });
 }

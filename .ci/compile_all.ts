@@ -7,7 +7,7 @@
  */
 
 import { createHash } from "node:crypto";
-import project from "../deno.json" with { type: "json" };
+import { VERSION } from "../lib/version.ts";
 import { bundle, compile, ROOT } from "./build.ts";
 
 /** The platforms, in Deno's words. */
@@ -25,7 +25,7 @@ const BUNDLE = "dist/quartet.js";
 await bundle(BUNDLE);
 const sums: string[] = [];
 for (const target of Deno.args.length > 0 ? Deno.args : TARGETS) {
-  const name = `quartet-${project.version}-${target}${target.includes("windows") ? ".exe" : ""}`;
+  const name = `quartet-${VERSION}-${target}${target.includes("windows") ? ".exe" : ""}`;
   await compile({ bundle: BUNDLE, output: `dist/${name}`, target });
   const bytes = Deno.readFileSync(new URL(name, DIST));
   sums.push(`${createHash("sha256").update(bytes).digest("hex")}  ${name}`);

@@ -3,7 +3,7 @@ import { formatAddress } from "../../lib/net/address.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
 import { startDaemon } from "../support/daemon.ts";
-import { denoWords, makeTempDirectory, runQuartet } from "../support/quartet.ts";
+import { makeTempDirectory, runQuartet, sources } from "../support/quartet.ts";
 import { within } from "../support/within.ts";
 
 const ECHO = '[echo]\nlisten = "127.0.0.1:0"\n';
@@ -63,7 +63,7 @@ Deno.test("client: prints bytes as they come", async () => {
   });
   await using directory = await makeTempDirectory();
   const output = await new Deno.Command(Deno.execPath(), {
-    args: [...denoWords(), "client", server.address],
+    args: [...sources().words, "client", server.address],
     cwd: directory.path,
     stdin: "null",
   }).output();
@@ -86,7 +86,7 @@ Deno.test({
   ignore: Deno.build.os !== "linux",
   fn: async () => {
     await using daemon = await startDaemon({ config: ECHO });
-    const client = [...denoWords(), "client", formatAddress(daemon.address("echo"))];
+    const client = [...sources().words, "client", formatAddress(daemon.address("echo"))];
     for (const redirection of ["</", ">/dev/full"]) {
       const { code, stderr } = await new Deno.Command("sh", {
         args: ["-c", `echo hello | "$@" ${redirection}`, "sh", Deno.execPath(), ...client],
@@ -121,7 +121,7 @@ Deno.test("client: a server that closes early ends it although there is more to 
   });
   await using directory = await makeTempDirectory();
   const child = new Deno.Command(Deno.execPath(), {
-    args: [...denoWords(), "client", server.address],
+    args: [...sources().words, "client", server.address],
     cwd: directory.path,
     stdin: "piped",
     stdout: "piped",
@@ -220,7 +220,7 @@ Deno.test({
     using other = await TestClient.connect(daemon.address("echo"));
     const quote = (word: string) => `'${word.replaceAll("'", "'\\''")}'`;
     const address = formatAddress(daemon.address("echo"));
-    const command = [Deno.execPath(), ...denoWords(), "client", address].map(quote).join(" ");
+    const command = [Deno.execPath(), ...sources().words, "client", address].map(quote).join(" ");
     const child = new Deno.Command("script", {
       args: ["--quiet", "--return", "--flush", "--command", command, "/dev/null"],
       cwd: daemon.directory,

@@ -4,7 +4,7 @@ import { selfSigned } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
 import { startDaemon, withOthersOff } from "../support/daemon.ts";
 import { usePostgres } from "../support/postgres.ts";
-import { makeTempDirectory, ROOT, runQuartet } from "../support/quartet.ts";
+import { makeTempDirectory, runQuartet, sources } from "../support/quartet.ts";
 
 const server = usePostgres();
 
@@ -31,9 +31,9 @@ Deno.test("quartet permissions: what it prints is enough to run all services, an
   assert.equal(words[1], `--allow-read=${directory.path}/d,${database},${file}`);
   assert.equal(words[2], `--allow-write=${directory.path}/d,${database}`);
   assert.equal(words[3], "--allow-env=NOTIFY_SOCKET,SUB,WATCHDOG_USEC");
-  const run = ["run", "--no-prompt", "--frozen", `--config=${ROOT}deno.json`, ...words];
+
   await using daemon = await startDaemon({
-    run: [...run, `${ROOT}main.ts`],
+    program: sources(words),
     configFile: file,
     env: { SUB: "d" },
   });
@@ -80,8 +80,8 @@ Deno.test("quartet permissions: enough for PostgreSQL, unix sockets, TLS and tok
   const configFile = `${path}/quartet.toml`;
   const { stdout } = await runQuartet(["permissions", "--config", configFile]);
   const words = stdout.trim().split(" ");
-  const run = ["run", "--no-prompt", "--frozen", `--config=${ROOT}deno.json`, ...words];
-  await using daemon = await startDaemon({ run: [...run, `${ROOT}main.ts`], configFile });
+
+  await using daemon = await startDaemon({ program: sources(words), configFile });
   using kv = await TestClient.connect({ transport: "unix", path: `${path}/kv.sock` });
   await kv.send("AUTH open-sesame\nPUT a b\n");
   assert.equal(await kv.line(), "OK\n");
@@ -111,10 +111,7 @@ Deno.test("quartet permissions: two daemons of a mesh may reach each other, and 
     const { stdout } = await runQuartet(["permissions", "--config", file]);
     const words = stdout.trim().split(" ");
     assert.equal(words[0], `--allow-net=${addresses.toSorted().join(",")}`);
-    const run = ["run", "--no-prompt", "--frozen", `--config=${ROOT}deno.json`, ...words];
-    const daemon = stack.use(
-      await startDaemon({ run: [...run, `${ROOT}main.ts`], configFile: file }),
-    );
+    const daemon = stack.use(await startDaemon({ program: sources(words), configFile: file }));
     await Deno.writeTextFile(`${directory.path}/sort/in`, "b\na\n");
     return daemon;
   }));

@@ -3,7 +3,7 @@ import { formatAddress } from "../../lib/net/address.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
 import { spawnDaemon, startDaemon, withOthersOff } from "../support/daemon.ts";
-import { denoWords, makeTempDirectory, runQuartet } from "../support/quartet.ts";
+import { makeTempDirectory, runQuartet, sources } from "../support/quartet.ts";
 import { until } from "../support/within.ts";
 
 const ECHO = '[echo]\nlisten = "127.0.0.1:0"\n';
@@ -89,7 +89,7 @@ Deno.test("serve: a log that cannot be written, as on a full disk, costs its lin
   const path = `${directory.path}/echo.sock`;
   await Deno.writeTextFile(file, withOthersOff(`[echo]\nlisten = "unix:${path}"\n`));
   const child = new Deno.Command("sh", {
-    args: ["-c", 'exec "$0" "$@" 2> /dev/full', Deno.execPath(), ...denoWords(), "serve"]
+    args: ["-c", 'exec "$0" "$@" 2> /dev/full', Deno.execPath(), ...sources().words, "serve"]
       .concat("--config", file),
     cwd: directory.path,
     stdin: "null",

@@ -11,7 +11,7 @@ import { SERVICES } from "../../lib/services.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
 import { startDaemon } from "../support/daemon.ts";
-import { denoWords, makeTempDirectory, runQuartet } from "../support/quartet.ts";
+import { makeTempDirectory, runQuartet, sources } from "../support/quartet.ts";
 import { within } from "../support/within.ts";
 
 const TOKEN = "a-token-of-the-test";
@@ -24,7 +24,7 @@ function auth(service: string, more = ""): string {
 /** A worker that runs as long as it is held. */
 function startWorker(words: string[], env: Record<string, string> = {}): AsyncDisposable {
   const child = new Deno.Command(Deno.execPath(), {
-    args: [...denoWords(), "work", ...words],
+    args: [...sources().words, "work", ...words],
     env: { NO_COLOR: "1", ...env },
     stdin: "null",
     stdout: "null",

@@ -1,6 +1,6 @@
 import { type Address, parseAddress } from "../../lib/net/address.ts";
 import { SERVICES } from "../../lib/services.ts";
-import { denoWords } from "./quartet.ts";
+import { type Program, sources } from "./quartet.ts";
 import { within } from "./within.ts";
 
 /** Options for {@linkcode startDaemon}. */
@@ -11,10 +11,8 @@ export interface DaemonOptions {
   args?: string[];
   /** More of the environment. */
   env?: Record<string, string>;
-  /** What is run instead of main.ts, such as a bundle. */
-  entry?: string;
-  /** The words that run quartet, its permissions among them, instead of the usual ones. */
-  run?: string[];
+  /** How to start quartet. @default {sources()} */
+  program?: Program;
   /** A file to be used instead of one with `config` in it. */
   configFile?: string;
 }
@@ -116,9 +114,10 @@ export async function spawnDaemon(options: DaemonOptions = {}): Promise<DaemonPr
   const directory = await Deno.makeTempDir({ prefix: "quartet-test-" });
   const config = options.config ?? "";
   await Deno.writeTextFile(`${directory}/quartet.toml`, withOthersOff(config));
-  const child = new Deno.Command(Deno.execPath(), {
+  const { program = sources() } = options;
+  const child = new Deno.Command(program.path, {
     args: [
-      ...(options.run ?? denoWords(options.entry)),
+      ...program.words,
       "serve",
       "--config",
       options.configFile ?? `${directory}/quartet.toml`,

@@ -9,26 +9,38 @@ export const PERMISSIONS: readonly string[] = [
   "--allow-env",
 ];
 
-/**
- * The words that run quartet with Deno, before its own.
- *
- * @param bundle What is run instead of main.ts; it may load nothing but itself.
- */
-export function denoWords(bundle?: string): string[] {
-  const from = bundle === undefined
-    ? ["--frozen", `--config=${ROOT}deno.json`]
-    : ["--no-config", "--no-remote", "--no-npm"];
-  return ["run", ...from, ...PERMISSIONS, bundle ?? `${ROOT}main.ts`];
+/** How to start quartet: a program, and the words that precede quartet's own. */
+export interface Program {
+  readonly path: string;
+  readonly words: readonly string[];
+}
+
+/** quartet from its sources. */
+export function sources(permissions: readonly string[] = PERMISSIONS): Program {
+  const options = ["--no-prompt", "--frozen", `--config=${ROOT}deno.json`];
+  return { path: Deno.execPath(), words: ["run", ...options, ...permissions, `${ROOT}main.ts`] };
+}
+
+/** quartet from a bundle, which may load nothing but itself. */
+export function bundled(file: string, permissions: readonly string[] = PERMISSIONS): Program {
+  const options = ["--no-prompt", "--no-config", "--no-remote", "--no-npm"];
+  return { path: Deno.execPath(), words: ["run", ...options, ...permissions, file] };
+}
+
+/** quartet as an executable of its own. */
+export function executable(file: string): Program {
+  return { path: file, words: [] };
 }
 
 /** Runs a quartet command to its end. */
 export async function runQuartet(
   words: string[],
-  options: { stdin?: string | Uint8Array; env?: Record<string, string>; entry?: string } = {},
+  options: { stdin?: string | Uint8Array; env?: Record<string, string>; program?: Program } = {},
 ): Promise<{ code: number; stdout: string; stderr: string }> {
   await using directory = await makeTempDirectory();
-  const child = new Deno.Command(Deno.execPath(), {
-    args: [...denoWords(options.entry), ...words],
+  const { program = sources() } = options;
+  const child = new Deno.Command(program.path, {
+    args: [...program.words, ...words],
     cwd: directory.path,
     env: { NO_COLOR: "1", ...options.env },
     stdin: "piped",
