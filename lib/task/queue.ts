@@ -9,7 +9,7 @@
 import type { CommitMetrics } from "../storage/commit_metrics.ts";
 import type { DatabaseMetrics } from "../storage/database_metrics.ts";
 import type { MaybePromise } from "../storage/store.ts";
-import { latin1From, type Value } from "../storage/value.ts";
+import type { Value } from "../storage/value.ts";
 
 /** The number of a job: from 1, never given out twice, at most 2^53 - 1. */
 export type JobId = number;
@@ -266,30 +266,3 @@ export const URGENT_PRIORITY = 1024;
 
 /** How long before its deadline a worker is no longer made to wait for another job. */
 export const SAFETY_MARGIN_MS = 1000;
-
-/** The time to run is at least this. */
-export const MIN_TTR_MS = 1000;
-
-/** A reason is kept up to so many characters. */
-export const MAX_REASON_LENGTH = 1000;
-
-/** A reason, as much of it as is kept. */
-export function reasonText(reason: Value): string {
-  if (typeof reason === "string") return reason.slice(0, MAX_REASON_LENGTH);
-  // Cut before it is a text: a part of a long text keeps all of it in memory.
-  return latin1From(reason, 0, Math.min(reason.length, MAX_REASON_LENGTH));
-}
-
-/** The delay after a failure in a tube that has no backoff of its own. */
-export const FAILURE_BACKOFF_MS = 1000;
-
-/**
- * The delay after a run that came to nothing.
- *
- * @param backoffMs The delay after the first.
- * @param maxMs The longest delay.
- * @param attempts How many such runs there were, this one included.
- */
-export function backoffDelayMs(backoffMs: number, maxMs: number, attempts: number): number {
-  return Math.min(maxMs, backoffMs * 2 ** Math.max(0, attempts - 1));
-}

@@ -1,10 +1,12 @@
 import type { Value } from "../../storage/value.ts";
+import { givenBack, isPossible, type JobEvent } from "../life_cycle.ts";
 import {
-  FAILURE_BACKOFF_MS,
+  DEFAULT_TUBE,
   type GivenBack,
   type JobBody,
   type JobId,
   type JobSpec,
+  type JobState,
   type JobStats,
   type NoJob,
   type Outcome,
@@ -13,24 +15,23 @@ import {
   type Refusal,
   type TubeStats,
 } from "../queue.ts";
-import { backoffDelayMs, DEFAULT_TUBE } from "../queue.ts";
-import type { Job, Worker } from "./job.ts";
-import { MemoryWait } from "./wait.ts";
+import type { Job, JobTube, JobWorker, TubeWatch } from "./job.ts";
 import { MemoryReservations } from "./reservations.ts";
 import type { Scheduler } from "./scheduler.ts";
-import { type Tube, Watch } from "./tube.ts";
+import { Watch } from "./tube.ts";
+import { MemoryWait } from "./wait.ts";
 
-/** How many jobs are kicked before others get their turn. */
+/** How many jobs are kicked before other clients get their turn. */
 const MAX_KICKED_IN_ONE_TURN = 4096;
 
 /** A client of a queue in memory. */
-export class MemoryClient implements QueueClient, Worker {
+export class MemoryClient implements QueueClient, JobWorker {
   readonly #scheduler: Scheduler;
   readonly #reserved = new MemoryReservations();
-  readonly #watches: Watch[] = [];
+  readonly #watches: TubeWatch[] = [];
   readonly #wait: MemoryWait;
-  #used: Tube;
-  /** Up to which ticket this client has been told. */
+  #used: JobTube;
+  /** The newest ticket that this client has learned anything of. */
   #ticket = 0;
 
   constructor(scheduler: Scheduler) {
@@ -158,51 +159,28 @@ export class MemoryClient implements QueueClient, Worker {
   }
 
   release(id: JobId, priority: number, delayMs: number): GivenBack {
-    const job = this.#own(id);
-    if (job === null) return "NOT_FOUND";
-    this.#scheduler.take(job);
-    job.priority = priority;
-    job.delayMs = delayMs;
-    job.releases++;
-    const became = this.#scheduler.giveBack(job, "released", delayMs);
-    this.#told(job);
-    return became;
+    const state = this.#applyToOwn(id, { kind: "release", priority, delayMs });
+    return state === null ? "NOT_FOUND" : givenBack(state);
   }
 
   fail(id: JobId, reason: Value): GivenBack {
-    const job = this.#own(id);
-    if (job === null) return "NOT_FOUND";
-    const { backoffMs, maxBackoffMs } = job.tube.rules;
-    this.#scheduler.take(job);
-    job.releases++;
-    const became = this.#scheduler.giveBack(
-      job,
-      reason,
-      backoffDelayMs(backoffMs || FAILURE_BACKOFF_MS, maxBackoffMs, job.attempts + 1),
-    );
-    this.#told(job);
-    return became;
+    const state = this.#applyToOwn(id, { kind: "fail", reason });
+    return state === null ? "NOT_FOUND" : givenBack(state);
   }
 
-  bury(id: JobId, priority: number, reason = "buried by its worker"): boolean {
-    const job = this.#own(id);
-    if (job === null) return false;
-    this.#scheduler.take(job);
-    job.priority = priority;
-    this.#scheduler.buryJob(job, reason);
-    this.#told(job);
-    return true;
+  bury(id: JobId, priority: number, reason?: string): boolean {
+    return this.#applyToOwn(id, { kind: "bury", priority, reason }) !== null;
   }
 
   touch(id: JobId): boolean {
     const job = this.#own(id);
     if (job === null) return false;
-    this.#scheduler.timers.set(job, this.#scheduler.now() + job.ttrMs);
+    this.#scheduler.touch(job);
     this.#reserved.putOff(job);
     return true;
   }
 
-  // Looking after
+  // Inspecting and repairing
 
   kick(bound: number): number | Promise<number> {
     const state = this.#used.buried.size > 0 ? "buried" : "delayed";
@@ -212,10 +190,8 @@ export class MemoryClient implements QueueClient, Worker {
 
   kickJob(id: JobId): boolean {
     const job = this.#find(id);
-    if (job === null || (job.state !== "buried" && job.state !== "delayed")) return false;
-    this.#scheduler.take(job);
-    this.#scheduler.kickJob(job);
-    this.#told(job);
+    if (job === null || !isPossible("kick", job.state)) return false;
+    this.#apply(job, { kind: "kick" });
     return true;
   }
 
@@ -278,10 +254,9 @@ export class MemoryClient implements QueueClient, Worker {
   close(): void {
     this.cancel();
     for (let job; (job = this.#reserved.first) !== null;) {
+      const kind = this.#scheduler.draining ? "worker-dismissed" : "worker-lost";
       this.#scheduler.take(job);
-      // A daemon that stops sends its workers away: that is no fault of theirs.
-      if (this.#scheduler.draining) this.#scheduler.enqueue(job, 0);
-      else this.#scheduler.giveBack(job, "the worker was lost", 0);
+      this.#scheduler.apply(job, { kind });
     }
     this.#used.using--;
     this.#scheduler.leaveTube(this.#used);
@@ -306,9 +281,21 @@ export class MemoryClient implements QueueClient, Worker {
     this.#reserved.remove(job);
   }
 
-  // What several of the above need
+  // Shared by the above
 
-  /** Goes on kicking, and lets others have their turns. */
+  #applyToOwn(id: JobId, event: JobEvent): JobState | null {
+    const job = this.#own(id);
+    return job === null ? null : this.#apply(job, event);
+  }
+
+  #apply(job: Job, event: JobEvent): JobState {
+    this.#scheduler.take(job);
+    const state = this.#scheduler.apply(job, event);
+    this.#told(job);
+    return state;
+  }
+
+  /** Kicks on in steps, so that other clients get their turns. */
   async #kickOn(state: "buried" | "delayed", bound: number, kicked: number): Promise<number> {
     for (let count = kicked; count > 0 && kicked < bound; kicked += count) {
       await new Promise((resolve) => setTimeout(resolve));
@@ -321,20 +308,18 @@ export class MemoryClient implements QueueClient, Worker {
     const jobs = this.#used[state];
     let kicked = 0;
     for (let job; kicked < bound && (job = jobs.first); kicked++) {
-      this.#scheduler.take(job);
-      this.#scheduler.kickJob(job);
-      this.#told(job);
+      this.#apply(job, { kind: "kick" });
     }
     return kicked;
   }
 
-  /** Notes that this client learns of the present state of a job. */
+  /** Notes that this client learns the present state of a job. */
   #told(job: Job): Job {
     if (job.ticket > this.#ticket) this.#ticket = job.ticket;
     return job;
   }
 
-  /** A job by its id. That there is none must be as durable as what took it away. */
+  /** A job by its id. If there is none, the answer must be as durable as the job's removal. */
   #find(id: JobId): Job | null {
     const job = this.#scheduler.jobs.get(id);
     if (job !== undefined) return this.#told(job);
@@ -347,7 +332,7 @@ export class MemoryClient implements QueueClient, Worker {
     return job !== null && job.holder === this ? job : null;
   }
 
-  /** The job that comes first in all watched tubes that may give one out. */
+  /** The first job of all watched tubes that are not paused or at their limit. */
   #next(): Job | null {
     if (this.#scheduler.draining) return null;
     let next: Job | null = null;

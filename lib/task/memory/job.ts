@@ -1,43 +1,42 @@
 import type { Value } from "../../storage/value.ts";
+import type { JobFacts } from "../life_cycle.ts";
 import type { JobId, JobState, JobStats } from "../queue.ts";
-import type { Linked } from "./list.ts";
 import type { Timed } from "./timers.ts";
-import type { Tube } from "./tube.ts";
+import type { QueuedJob, Tube, Watch, Worker } from "./tube.ts";
 
-/** What the queue needs for a job besides its texts, in bytes; measured with a million of them. */
+/** The memory that a job needs besides its strings, in bytes; measured with a million jobs. */
 export const JOB_OVERHEAD_BYTES = 512;
 
-/** Who wants to know what becomes of a job. */
+/** A tube of these jobs. */
+export type JobTube = Tube<Job>;
+
+/** A client that these jobs are reserved for. */
+export type JobWorker = Worker<Job>;
+
+/** A client's subscription to a tube of these jobs. */
+export type TubeWatch = Watch<Job>;
+
+/** A client that waits for the outcome of a job. */
 export interface Watcher {
   /** The job is done, deleted or buried. */
   finished(job: Job, state: "done" | "deleted" | "buried", body: Value): void;
 }
 
-/** Whom jobs are reserved for: a client of the queue. */
-export interface Worker {
-  /** Here is a job that it waits for. */
-  take(job: Job): void;
-  /** A job is reserved for it from now on. */
-  gain(job: Job): void;
-  /** A job is reserved for it no longer. */
-  lose(job: Job): void;
-}
-
-/** A job in memory. Its scheduler moves it from state to state; it only holds the facts. */
-export class Job implements Timed, Linked<Job> {
+/** A job in memory. It only holds the facts; its scheduler moves it from state to state. */
+export class Job implements JobFacts, QueuedJob<Job>, Timed {
   readonly id: JobId;
-  tube: Tube;
+  tube: JobTube;
   readonly body: Value;
   readonly ttrMs: number;
-  /** Milliseconds of the queue's clock. */
+  /** By the queue's clock. */
   readonly createdAt: number;
   /** The key of `put-unique`; empty for none. */
   readonly key: string;
   priority: number;
   delayMs: number;
   state: JobState = "ready";
-  /** Who has it reserved. */
-  holder: Worker | null = null;
+  /** The client that has it reserved. */
+  holder: JobWorker | null = null;
 
   reserves = 0;
   timeouts = 0;
@@ -48,22 +47,20 @@ export class Job implements Timed, Linked<Job> {
   reason = "";
   watchers: Set<Watcher> | null = null;
 
-  /** The commit that makes its present state durable. */
+  /** The ticket of the journal's write of its present state. */
   ticket = 0;
-  /** Whether the journal has a state of it besides the one that it was put with. */
+  /** Whether the journal holds a later state than the one it was put in. */
   moved = false;
 
-  /** As {@linkcode Timed.dueAt}; for a buried job, when it was buried. */
   dueAt = 0;
   timerPlace = -1;
-  /** Its place among the ready or the delayed jobs of its tube. */
   place = -1;
   previous: Job | null = null;
   next: Job | null = null;
 
   constructor(
     id: JobId,
-    tube: Tube,
+    tube: JobTube,
     fields: {
       priority: number;
       delayMs: number;
@@ -83,12 +80,12 @@ export class Job implements Timed, Linked<Job> {
     this.key = fields.key;
   }
 
-  /** How many bytes of memory it takes, about. */
+  /** About how many bytes of memory it takes. */
   get bytes(): number {
     return this.body.length + this.key.length + this.reason.length + JOB_OVERHEAD_BYTES;
   }
 
-  /** Its figures. */
+  /** Its numbers for `stats-job`. */
   stats(now: number): JobStats {
     return {
       id: this.id,

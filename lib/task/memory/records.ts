@@ -19,9 +19,8 @@
 
 import { copyValue, latin1From, valueFrom } from "../../storage/value.ts";
 import type { JobId, JobState } from "../queue.ts";
-import { Job } from "./job.ts";
+import { Job, type JobTube } from "./job.ts";
 import { Result } from "./results.ts";
-import type { Tube } from "./tube.ts";
 
 const VERSION = 1;
 const JOB_HEAD_BYTES = 39;
@@ -78,7 +77,7 @@ export function encodeJobHead(job: Job): Uint8Array {
 }
 
 /** Reads a job. */
-export function decodeJob(id: JobId, record: Uint8Array, tubeOf: (name: string) => Tube): Job {
+export function decodeJob(id: JobId, record: Uint8Array, tubeOf: (name: string) => JobTube): Job {
   const view = viewOf(record);
   const tubeEnd = JOB_HEAD_BYTES + view.getUint8(37);
   const keyEnd = tubeEnd + view.getUint8(38);

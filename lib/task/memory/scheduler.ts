@@ -1,42 +1,40 @@
 import type { Value } from "../../storage/value.ts";
 import type { Clock } from "../clock.ts";
+import { allowedTtrMs, applyEvent, type JobEvent } from "../life_cycle.ts";
 import {
-  backoffDelayMs,
   DEFAULT_TUBE,
-  type GivenBack,
   type JobId,
   type JobSpec,
-  MIN_TTR_MS,
+  type JobState,
   type QueueOptions,
   type QueueStats,
-  reasonText,
   type Refusal,
   URGENT_PRIORITY,
 } from "../queue.ts";
-import { Job, JOB_OVERHEAD_BYTES, type Worker } from "./job.ts";
+import { Job, JOB_OVERHEAD_BYTES, type JobTube, type JobWorker } from "./job.ts";
 import type { Journal } from "./journal.ts";
 import { Result, Results } from "./results.ts";
 import { Timers } from "./timers.ts";
 import { Tube, type TubeScheduler } from "./tube.ts";
 
-/** Ids are taken from the journal in blocks of so many. */
+/** How many ids are claimed in the journal at a time. */
 const ID_BLOCK = 10_000;
 
 /**
- * Where the jobs of a queue in memory are, and where they go. Its calls are done when they return.
+ * Moves the jobs of a queue in memory. Its calls have taken effect when they return.
  *
- * A job is at any time in one place only: in the ready or delayed heap or the buried list of its
- * tube, or in the list of the client that has it reserved. `take` gets it out of there, and one
- * of `enqueue`, `buryJob`, `reserveFor` and `drop` decides where it goes.
+ * A job is always in exactly one place: the ready heap, the delayed heap or the buried list of its
+ * tube, or the list of the client that has it reserved. `take` removes it from there. Then one of
+ * `apply`, `reserveFor`, `complete` and `drop` must follow.
  */
-export class Scheduler implements TubeScheduler {
+export class Scheduler implements TubeScheduler<Job> {
   readonly timers: Timers;
-  readonly tubes = new Map<string, Tube>();
+  readonly tubes = new Map<string, JobTube>();
   readonly jobs = new Map<JobId, Job>();
   readonly results: Results;
   readonly journal: Journal;
   draining = false;
-  /** Clients that wait for a job. */
+  /** How many clients wait for a job. */
   waiting = 0;
 
   readonly #clock: Clock;
@@ -64,7 +62,7 @@ export class Scheduler implements TubeScheduler {
     this.tubes.set(DEFAULT_TUBE, new Tube(this, DEFAULT_TUBE, options.rulesOf(DEFAULT_TUBE)));
   }
 
-  /** Milliseconds of the queue's clock. */
+  /** The time by the queue's clock. */
   now(): number {
     return this.#clock.now();
   }
@@ -77,8 +75,8 @@ export class Scheduler implements TubeScheduler {
 
   // Tubes
 
-  /** The tube of a name, made if need be; `undefined` if there are too many, unless `anyway`. */
-  openTube(name: string, { anyway = false } = {}): Tube | undefined {
+  /** The tube of this name, created if needed; `undefined` at `max_tubes`, unless `anyway`. */
+  openTube(name: string, { anyway = false } = {}): JobTube | undefined {
     let tube = this.tubes.get(name);
     if (tube === undefined && (anyway || this.tubes.size < this.#options.limits.maxTubes)) {
       tube = new Tube(this, name, this.#options.rulesOf(name));
@@ -87,29 +85,29 @@ export class Scheduler implements TubeScheduler {
     return tube;
   }
 
-  /** Lets a tube go that has no jobs and that nobody refers to. */
-  leaveTube(tube: Tube): void {
+  /** Drops a tube that has no jobs and no clients. */
+  leaveTube(tube: JobTube): void {
     if (tube.using + tube.watching + tube.jobs > 0 || tube.name === DEFAULT_TUBE) return;
     this.timers.clear(tube);
     this.tubes.delete(tube.name);
   }
 
-  /** Gives out no job of a tube for a while; 0 ends that. */
-  pause(tube: Tube, pauseMs: number): void {
+  /** Pauses a tube; 0 resumes it. */
+  pause(tube: JobTube, pauseMs: number): void {
     tube.pauses++;
     tube.pauseMs = pauseMs;
     if (pauseMs > 0) this.timers.set(tube, this.now() + pauseMs);
     else this.endPause(tube);
   }
 
-  endPause(tube: Tube): void {
+  endPause(tube: JobTube): void {
     this.timers.clear(tube);
     tube.pauseMs = 0;
     this.serve(tube);
   }
 
-  /** Gives ready jobs of a tube to the clients that wait for them, in turn. */
-  serve(tube: Tube): void {
+  /** Hands ready jobs of a tube to its waiting clients, first come, first served. */
+  serve(tube: JobTube): void {
     while (!this.draining && tube.waiting.first !== null && tube.open) {
       tube.waiting.first.worker.take(tube.ready.first!);
     }
@@ -117,7 +115,7 @@ export class Scheduler implements TubeScheduler {
 
   // Jobs
 
-  /** Why no more jobs are taken now, or `undefined`. */
+  /** Why the queue refuses these jobs; `undefined` if it takes them. */
   refusal(specs: readonly JobSpec[], key = ""): Refusal | undefined {
     if (this.draining) return "DRAINING";
     let bytes = 0;
@@ -126,8 +124,8 @@ export class Scheduler implements TubeScheduler {
     if (this.jobs.size + specs.length > maxJobs || !this.#makeRoom(bytes)) return "OUT_OF_MEMORY";
   }
 
-  /** Takes a new job in, after `refusal` had nothing against it. */
-  insert(tube: Tube, spec: JobSpec, key: string): Job {
+  /** Adds a new job. Ask `refusal` first. */
+  insert(tube: JobTube, spec: JobSpec, key: string): Job {
     const now = this.now();
     if (this.#nextId > this.#usableId) {
       this.#usableId = this.#nextId + ID_BLOCK - 1;
@@ -136,21 +134,25 @@ export class Scheduler implements TubeScheduler {
     const job = new Job(this.#nextId++, tube, {
       priority: spec.priority,
       delayMs: spec.delayMs,
-      ttrMs: Math.max(MIN_TTR_MS, spec.ttrMs),
+      ttrMs: allowedTtrMs(spec.ttrMs),
       body: spec.body,
       createdAt: now,
       key,
     });
     this.#totalJobs++;
     tube.totalJobs++;
+    if (job.delayMs > 0) {
+      job.state = "delayed";
+      job.dueAt = now + job.delayMs;
+    }
     this.#add(job);
-    this.#place(job, job.delayMs, now);
+    this.#place(job);
     job.ticket = this.journal.put(job);
     this.serve(tube);
     return job;
   }
 
-  /** Gets a job out of the place where it is. */
+  /** Removes a job from the place where it is. */
   take(job: Job): void {
     const { tube, holder } = job;
     switch (job.state) {
@@ -174,8 +176,8 @@ export class Scheduler implements TubeScheduler {
     this.timers.clear(job);
   }
 
-  /** Reserves a job that was taken. */
-  reserveFor(worker: Worker, job: Job): void {
+  /** Reserves a job that was taken from its place. */
+  reserveFor(worker: JobWorker, job: Job): void {
     job.state = "reserved";
     job.holder = worker;
     job.reserves++;
@@ -185,54 +187,38 @@ export class Scheduler implements TubeScheduler {
     worker.gain(job);
   }
 
-  /** Makes a job that was taken ready, at once or after a delay. */
-  enqueue(job: Job, delayMs: number): void {
-    this.#place(job, delayMs, this.now());
-    job.ticket = this.journal.move(job);
-    this.serve(job.tube);
-  }
-
-  /** Buries a job that was taken. */
-  buryJob(job: Job, reason: Value): void {
-    this.#setReason(job, reason);
-    job.state = "buried";
-    job.dueAt = this.now();
-    job.buries++;
-    job.tube.buried.push(job);
-    job.ticket = this.journal.move(job);
-    this.#tell(job, "buried", job.reason);
-    this.serve(job.tube);
-  }
-
   /**
-   * Gives a job back that was taken from its worker, which came to nothing: after the tube's
-   * backoff if that is longer than the delay, or to the buried ones if it was tried too often.
+   * Applies an event to a job that was taken from its place, and puts it where it belongs now.
+   *
+   * @returns The state of the job after the event.
    */
-  giveBack(job: Job, reason: Value, delayMs: number): GivenBack {
-    const { maxAttempts, backoffMs, maxBackoffMs } = job.tube.rules;
-    job.attempts++;
-    if (maxAttempts > 0 && job.attempts >= maxAttempts) {
-      this.buryJob(job, reason);
-      return "BURIED";
-    }
-    this.#setReason(job, reason);
-    this.enqueue(job, Math.max(delayMs, backoffDelayMs(backoffMs, maxBackoffMs, job.attempts)));
-    return "RELEASED";
+  apply(job: Job, event: JobEvent): JobState {
+    this.#change(job, event);
+    job.ticket = this.journal.move(job);
+    if (job.state === "buried") this.#tell(job, "buried", job.reason);
+    this.serve(job.tube);
+    return job.state;
   }
 
-  /** Lets a job go that was taken: it was deleted. */
+  /** Gives the worker of a job its full time to run again. */
+  touch(job: Job): void {
+    const { rules } = job.tube;
+    this.timers.set(job, applyEvent(job, { kind: "touch" }, { rules, now: this.now() }).dueAt);
+  }
+
+  /** Deletes a job that was taken from its place. */
   drop(job: Job): void {
     job.tube.deletes++;
     this.#finish(job);
     this.#tell(job, "deleted", "");
   }
 
-  /** Whether a job can be swapped for a result of so many bytes. */
+  /** Whether a result of this size fits in place of its job. */
   hasRoomForResult(job: Job, bytes: number): boolean {
     return this.#makeRoom(bytes + JOB_OVERHEAD_BYTES - job.bytes);
   }
 
-  /** Lets a job go that was taken: it is done, and here is its result. */
+  /** Replaces a job that was taken from its place with its result. */
   complete(job: Job, body: Value): void {
     const result = new Result(job.id, body, this.now() + this.#options.limits.resultTtlMs);
     this.#finish(job);
@@ -242,61 +228,54 @@ export class Scheduler implements TubeScheduler {
     this.#tell(job, "done", body);
   }
 
-  /** Kicks a job that was taken out of the buried or delayed ones. */
-  kickJob(job: Job): void {
-    job.kicks++;
-    this.enqueue(job, 0);
-  }
-
   jobDue(job: Job, now: number): void {
+    this.take(job);
     if (job.state === "reserved") {
       this.#timeouts++;
-      job.timeouts++;
-      this.take(job);
-      this.giveBack(job, "the time to run was over", 0);
+      this.apply(job, { kind: "time-out" });
     } else {
-      // That the delay is over need not be written: the clock says it again after a restart.
-      this.take(job);
-      this.#place(job, 0, now);
+      // The journal need not know: after a restart the clock says again that the delay is over.
+      this.#change(job, { kind: "delay-over" }, now);
       this.serve(job.tube);
     }
   }
 
-  /** Takes a job in from the journal, in the state that its fields say. */
+  /** Adds a job from the journal, in the state that its fields say. */
   restore(job: Job): void {
     this.#add(job);
     this.#nextId = Math.max(this.#nextId, job.id + 1);
-    if (job.state === "buried") job.tube.buried.push(job);
-    else this.#place(job, job.state === "delayed" ? job.dueAt - this.now() : 0, this.now());
+    if (job.state === "delayed" && job.dueAt <= this.now()) job.state = "ready";
+    this.#place(job);
   }
 
-  /** Takes a new job back, which could not be written. */
+  /** Removes a new job that could not be written. */
   takeBack(job: Job): void {
     this.take(job);
     this.#forget(job);
     this.#tell(job, "deleted", "");
   }
 
-  /** Puts a job back whose end could not be written; who had it reserved has it no more. */
+  /** Brings back a job whose removal could not be written. It is no longer reserved. */
   putBack(job: Job): void {
+    if (job.state === "reserved") job.state = "ready";
     job.tube = this.openTube(job.tube.name, { anyway: true })!;
     this.restore(job);
     this.serve(job.tube);
   }
 
-  /** Takes a result in from the journal. */
+  /** Adds a result from the journal. */
   restoreResult(result: Result): void {
     this.#bytes += result.body.length + JOB_OVERHEAD_BYTES;
     this.results.add(result);
   }
 
-  /** Goes on with ids from here, after a restart. */
+  /** Continues with ids from here, after a restart. */
   startIdsAt(id: JobId): void {
     this.#nextId = Math.max(this.#nextId, id);
     this.#usableId = this.#nextId - 1;
   }
 
-  /** Its figures. */
+  /** Its numbers for `stats` and the metrics. */
   stats(): QueueStats {
     const stats: QueueStats = {
       urgent: 0,
@@ -320,7 +299,15 @@ export class Scheduler implements TubeScheduler {
     return stats;
   }
 
-  // What several of the above need
+  // Shared by the above
+
+  /** Applies an event without writing it. */
+  #change(job: Job, event: JobEvent, now = this.now()): void {
+    const before = job.reason.length;
+    Object.assign(job, applyEvent(job, event, { rules: job.tube.rules, now }));
+    this.#bytes += job.reason.length - before;
+    this.#place(job);
+  }
 
   #add(job: Job): void {
     this.jobs.set(job.id, job);
@@ -328,21 +315,20 @@ export class Scheduler implements TubeScheduler {
     if (job.key !== "") job.tube.keys.set(job.key, job);
   }
 
-  #setReason(job: Job, reason: Value): void {
-    this.#bytes -= job.reason.length;
-    job.reason = reasonText(reason);
-    this.#bytes += job.reason.length;
-  }
-
-  #place(job: Job, delayMs: number, now: number): void {
-    if (delayMs > 0) {
-      job.state = "delayed";
-      this.timers.set(job, now + delayMs);
-      job.tube.delayed.push(job);
-    } else {
-      job.state = "ready";
-      job.tube.ready.push(job);
-      if (job.priority < URGENT_PRIORITY) job.tube.urgent++;
+  /** Puts a job in the place of its state. */
+  #place(job: Job): void {
+    const { tube } = job;
+    switch (job.state) {
+      case "ready":
+        tube.ready.push(job);
+        if (job.priority < URGENT_PRIORITY) tube.urgent++;
+        return;
+      case "delayed":
+        this.timers.set(job, job.dueAt);
+        tube.delayed.push(job);
+        return;
+      case "buried":
+        tube.buried.push(job);
     }
   }
 
@@ -371,7 +357,7 @@ export class Scheduler implements TubeScheduler {
     for (const resolve of this.#idle.splice(0)) resolve();
   }
 
-  /** Whether so many more bytes fit, once old results have made way. */
+  /** Whether this many more bytes fit; drops old results to make room. */
   #makeRoom(bytes: number): boolean {
     const { maxBytes } = this.#options.limits;
     const spare = this.results.bytes + this.results.size * JOB_OVERHEAD_BYTES;

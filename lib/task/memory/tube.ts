@@ -1,56 +1,80 @@
 import type { TubeRules, TubeStats } from "../queue.ts";
 import { Heap } from "./heap.ts";
-import type { Job, Worker } from "./job.ts";
 import { type Linked, List } from "./list.ts";
 import type { Timed } from "./timers.ts";
 
-/** Who is told when the time of a job or a tube has come. */
-export interface TubeScheduler {
-  /** The delay or the time to run of a job is over. */
-  jobDue(job: Job, now: number): void;
-  /** Gives out jobs of a tube again. */
-  endPause(tube: Tube): void;
+/** What a tube needs of a job to keep it in order. */
+export interface QueuedJob<J> extends Linked<J> {
+  readonly id: number;
+  readonly priority: number;
+  readonly dueAt: number;
+  readonly createdAt: number;
+  /** Its index in the heap of ready or of delayed jobs. */
+  place: number;
 }
 
-/** That a worker watches a tube; a member of the tube's waiting list while the worker waits. */
-export class Watch implements Linked<Watch> {
-  readonly worker: Worker;
-  readonly tube: Tube;
-  previous: Watch | null = null;
-  next: Watch | null = null;
+/** A client of the queue, which jobs are reserved for. */
+export interface Worker<J> {
+  /** Hands over a job that the client is waiting for. */
+  take(job: J): void;
+  /** Tells the client that a job is now reserved for it. */
+  gain(job: J): void;
+  /** Tells the client that a job is no longer reserved for it. */
+  lose(job: J): void;
+}
 
-  constructor(worker: Worker, tube: Tube) {
+/** Acts when the time of a job or of a tube has come. */
+export interface TubeScheduler<J extends QueuedJob<J>> {
+  /** The delay or the time to run of a job is over. */
+  jobDue(job: J, now: number): void;
+  /** The pause of a tube is over. */
+  endPause(tube: Tube<J>): void;
+}
+
+/** A worker's subscription to a tube. It is in the tube's waiting list while the worker waits. */
+export class Watch<J extends QueuedJob<J>> implements Linked<Watch<J>> {
+  readonly worker: Worker<J>;
+  readonly tube: Tube<J>;
+  previous: Watch<J> | null = null;
+  next: Watch<J> | null = null;
+
+  constructor(worker: Worker<J>, tube: Tube<J>) {
     this.worker = worker;
     this.tube = tube;
   }
 }
 
-/** Ready jobs: the smallest priority first, and of those the oldest. */
+/** Ready jobs: smallest priority first, then oldest. */
 const READY_ORDER = {
-  before: (a: Job, b: Job) => a.priority < b.priority || (a.priority === b.priority && a.id < b.id),
-  place: (job: Job) => job.place,
-  setPlace: (job: Job, place: number) => job.place = place,
+  before: (a: QueuedJob<unknown>, b: QueuedJob<unknown>) =>
+    a.priority < b.priority || (a.priority === b.priority && a.id < b.id),
+  place: (job: QueuedJob<unknown>) => job.place,
+  setPlace: (job: QueuedJob<unknown>, place: number) => job.place = place,
 };
 
-/** Delayed jobs: the one with the shortest delay left first. */
+/** Delayed jobs: the one that becomes ready first comes first. */
 const DELAYED_ORDER = {
-  before: (a: Job, b: Job) => a.dueAt < b.dueAt || (a.dueAt === b.dueAt && a.id < b.id),
-  place: (job: Job) => job.place,
-  setPlace: (job: Job, place: number) => job.place = place,
+  before: (a: QueuedJob<unknown>, b: QueuedJob<unknown>) =>
+    a.dueAt < b.dueAt || (a.dueAt === b.dueAt && a.id < b.id),
+  place: READY_ORDER.place,
+  setPlace: READY_ORDER.setPlace,
 };
 
-/** A tube in memory: its jobs by state, and the clients that wait for them. */
-export class Tube implements Timed {
-  readonly scheduler: TubeScheduler;
+/**
+ * A tube in memory: its jobs by state, and the clients that wait for them. It knows its jobs only
+ * as `J`, so that `job.ts` can import this file and not the reverse.
+ */
+export class Tube<J extends QueuedJob<J>> implements Timed {
+  readonly scheduler: TubeScheduler<J>;
   readonly name: string;
-  rules: TubeRules;
+  readonly rules: TubeRules;
 
-  readonly ready = new Heap<Job>(READY_ORDER);
-  readonly delayed = new Heap<Job>(DELAYED_ORDER);
-  readonly buried = new List<Job>();
-  readonly waiting = new List<Watch>();
-  /** Unfinished jobs by the key that they were put with. */
-  readonly keys = new Map<string, Job>();
+  readonly ready = new Heap<J>(READY_ORDER);
+  readonly delayed = new Heap<J>(DELAYED_ORDER);
+  readonly buried = new List<J>();
+  readonly waiting = new List<Watch<J>>();
+  /** Unfinished jobs that were put with a key, by that key. */
+  readonly keys = new Map<string, J>();
   reserved = 0;
   urgent = 0;
 
@@ -59,39 +83,39 @@ export class Tube implements Timed {
   totalJobs = 0;
   deletes = 0;
   pauses = 0;
-  /** How long the pause that is on was to take; 0 for none. */
+  /** The full length of the current pause; 0 if the tube is not paused. */
   pauseMs = 0;
-  /** When the pause is over. */
+  /** When the pause ends. */
   dueAt = 0;
   timerPlace = -1;
 
-  constructor(scheduler: TubeScheduler, name: string, rules: TubeRules) {
+  constructor(scheduler: TubeScheduler<J>, name: string, rules: TubeRules) {
     this.scheduler = scheduler;
     this.name = name;
     this.rules = rules;
   }
 
-  /** How many jobs it has, in whatever state. */
+  /** How many jobs it has, in any state. */
   get jobs(): number {
     return this.ready.size + this.delayed.size + this.buried.size + this.reserved;
   }
 
-  /** Whether one of its jobs could be given out now. */
+  /** Whether one of its jobs can be reserved now. */
   get open(): boolean {
     return this.ready.size > 0 && this.pauseMs === 0 && this.hasRoom;
   }
 
-  /** Whether the limit on how many of its jobs run at once allows another. */
+  /** Whether `max_reserved` allows another job to run. */
   get hasRoom(): boolean {
     return this.rules.maxReserved === 0 || this.reserved < this.rules.maxReserved;
   }
 
-  /** The pause is over. */
+  /** Ends the pause. */
   due(): void {
     this.scheduler.endPause(this);
   }
 
-  /** Its figures. */
+  /** Its numbers for `stats-tube` and the metrics. */
   stats(now: number): TubeStats {
     const oldest = this.ready.first;
     return {

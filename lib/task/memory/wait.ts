@@ -1,15 +1,14 @@
 import type { Value } from "../../storage/value.ts";
 import type { NoJob, Outcome } from "../queue.ts";
-import type { Job, Watcher } from "./job.ts";
+import type { Job, TubeWatch, Watcher } from "./job.ts";
 import type { MemoryReservations } from "./reservations.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { Timed } from "./timers.ts";
-import type { Watch } from "./tube.ts";
 
-/** What a client waits for: a job, or what becomes of one; one thing at a time. */
+/** A client's wait for a job, or for the outcome of one. A client waits for one thing at a time. */
 export class MemoryWait implements Timed, Watcher {
   readonly #scheduler: Scheduler;
-  readonly #watches: readonly Watch[];
+  readonly #watches: readonly TubeWatch[];
   readonly #reserved: MemoryReservations;
   readonly #told: (job: Job) => void;
   #gotJob: ((outcome: Job | NoJob) => void) | null = null;
@@ -20,13 +19,14 @@ export class MemoryWait implements Timed, Watcher {
   timerPlace = -1;
 
   /**
-   * @param scheduler Where the jobs come from.
-   * @param client What the client watches and has reserved; `told`: that it learns of a job.
+   * @param scheduler The source of the jobs.
+   * @param client The client's subscriptions and reservations; `told` is called when the client
+   * learns the state of a job.
    */
   constructor(
     scheduler: Scheduler,
     client: {
-      watches: readonly Watch[];
+      watches: readonly TubeWatch[];
       reserved: MemoryReservations;
       told: (job: Job) => void;
     },
@@ -37,7 +37,7 @@ export class MemoryWait implements Timed, Watcher {
     this.#told = client.told;
   }
 
-  /** Waits for a job of the watched tubes. */
+  /** Waits for a job from the watched tubes. */
   forJob(timeoutMs: number): Promise<Job | NoJob> {
     return new Promise((resolve) => {
       this.#gotJob = resolve;
@@ -68,7 +68,7 @@ export class MemoryWait implements Timed, Watcher {
     resolve(outcome);
   }
 
-  /** Ends whatever it waits for, if anything. */
+  /** Ends the current wait, if there is one. */
   cancel(): void {
     if (this.#gotJob !== null) this.endForJob("TIMED_OUT");
     if (this.#gotOutcome !== null) this.#endForOutcome("TIMED_OUT");
@@ -79,7 +79,7 @@ export class MemoryWait implements Timed, Watcher {
     this.#endForOutcome({ state, body });
   }
 
-  /** The time of the wait is over, or a reserved job is due soon. */
+  /** The wait has timed out, or a reserved job is close to its deadline. */
   due(now: number): void {
     if (this.#gotOutcome !== null) this.#endForOutcome("TIMED_OUT");
     else if (this.#reserved.marginAt <= now) this.endForJob("DEADLINE_SOON");

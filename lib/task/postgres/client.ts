@@ -1,13 +1,13 @@
 import type { MaybePromise } from "../../storage/store.ts";
 import { type Value, valueFrom } from "../../storage/value.ts";
+import { givenBack, isPossible, type JobEvent } from "../life_cycle.ts";
 import {
-  backoffDelayMs,
   DEFAULT_TUBE,
-  FAILURE_BACKOFF_MS,
   type GivenBack,
   type JobBody,
   type JobId,
   type JobSpec,
+  type JobState,
   type JobStats,
   type NoJob,
   type Outcome,
@@ -20,7 +20,7 @@ import {
 import { countJobs, countTube } from "./count_jobs.ts";
 import type { ReservedRow } from "./lanes.ts";
 import type { LocalTube } from "./local_tube.ts";
-import type { LockedJob } from "./locked_job.ts";
+import type { Holder, LockedJob } from "./locked_job.ts";
 import { SharedWait } from "./wait.ts";
 import { SharedReservations } from "./reservations.ts";
 import type { SharedScheduler } from "./scheduler.ts";
@@ -36,7 +36,7 @@ import {
   reserveOne,
   writePause,
 } from "./job_queries.ts";
-import { KICKABLE, STATE } from "./statements.ts";
+import { KICKABLE } from "./statements.ts";
 
 /** How many jobs are kicked in one transaction. */
 const KICK_STEP = 1000;
@@ -183,9 +183,8 @@ export class SharedClient implements QueueClient {
 
   async reserveJob(id: JobId): Promise<JobBody | null> {
     if (this.#scheduler.draining || !isId(id)) return null;
-    const holder = { daemon: this.#scheduler.daemon, client: this.#number };
     const row = await this.#scheduler.ask((sql) =>
-      reserveOne(sql, id, { ...holder, rulesOf: this.#scheduler.options.rulesOf })
+      reserveOne(sql, id, { ...this.#holder, rulesOf: this.#scheduler.options.rulesOf })
     );
     if (row === null) return null;
     this.#scheduler.lookIn(row.ttr_ms);
@@ -207,41 +206,25 @@ export class SharedClient implements QueueClient {
   }
 
   async release(id: JobId, priority: number, delayMs: number): Promise<GivenBack> {
-    const became = await this.#workOnOwn(id, (job) => {
-      job.row.priority = priority;
-      job.row.delay_ms = delayMs;
-      job.row.releases++;
-      return job.giveBack(this.#scheduler.options.rulesOf(job.row.tube), "released", delayMs);
-    });
-    return became ?? "NOT_FOUND";
+    const state = await this.#applyToOwn(id, { kind: "release", priority, delayMs });
+    return state === null ? "NOT_FOUND" : givenBack(state);
   }
 
   async fail(id: JobId, reason: Value): Promise<GivenBack> {
-    const became = await this.#workOnOwn(id, (job) => {
-      const rules = this.#scheduler.options.rulesOf(job.row.tube);
-      const backoffMs = rules.backoffMs || FAILURE_BACKOFF_MS;
-      job.row.releases++;
-      const delayMs = backoffDelayMs(backoffMs, rules.maxBackoffMs, job.row.attempts + 1);
-      return job.giveBack(rules, reason, delayMs);
-    });
-    return became ?? "NOT_FOUND";
+    const state = await this.#applyToOwn(id, { kind: "fail", reason });
+    return state === null ? "NOT_FOUND" : givenBack(state);
   }
 
-  async bury(id: JobId, priority: number, reason = "buried by its worker"): Promise<boolean> {
-    const buried = await this.#workOnOwn(id, (job) => {
-      job.row.priority = priority;
-      job.bury(reason);
-      return true;
-    });
-    return buried ?? false;
+  async bury(id: JobId, priority: number, reason?: string): Promise<boolean> {
+    return await this.#applyToOwn(id, { kind: "bury", priority, reason }) !== null;
   }
 
   async touch(id: JobId): Promise<boolean> {
     if (!this.#reserved.has(id)) return false;
     const ttrMs = await this.#scheduler.work(id, (job) => {
-      if (!job?.isReservedBy(this.#scheduler.daemon, this.#number)) return null;
-      job.touch();
-      return job.row.ttr_ms;
+      if (!job?.isHeldBy(this.#holder)) return null;
+      job.apply({ kind: "touch" });
+      return job.facts.ttrMs;
     });
     if (ttrMs === null) return false;
     this.#reserved.set(id, ttrMs);
@@ -256,7 +239,9 @@ export class SharedClient implements QueueClient {
       for (let count = KICK_STEP; count === KICK_STEP && kicked < bound; kicked += count) {
         const step = Math.min(bound - kicked, KICK_STEP);
         const parameters = [this.#used.name, String(step)];
-        count = await this.#scheduler.workOn(KICKABLE[state], parameters, (job) => job.kick());
+        count = await this.#scheduler.workOn(KICKABLE[state], parameters, (job) => {
+          job.apply({ kind: "kick" });
+        });
       }
       if (kicked > 0) return kicked;
     }
@@ -266,9 +251,8 @@ export class SharedClient implements QueueClient {
   async kickJob(id: JobId): Promise<boolean> {
     if (!isId(id)) return false;
     return await this.#scheduler.work(id, (job) => {
-      if (job === null) return false;
-      if (job.row.state !== STATE.buried && job.row.state !== STATE.delayed) return false;
-      job.kick();
+      if (job === null || !isPossible("kick", job.facts.state)) return false;
+      job.apply({ kind: "kick" });
       return true;
     });
   }
@@ -364,26 +348,28 @@ export class SharedClient implements QueueClient {
     return { id, body: valueFrom(body) };
   }
 
+  /** This client, as the database knows it. */
+  get #holder(): Holder {
+    return { daemon: this.#scheduler.daemon, client: this.#number };
+  }
+
+  #applyToOwn(id: JobId, event: JobEvent): Promise<JobState | null> {
+    return this.#workOnOwn(id, (job) => job.apply(event));
+  }
+
   /** Decides about a job that this client has reserved; `null` if it has not, or no longer. */
   async #workOnOwn<T>(id: JobId, decide: (job: LockedJob) => T): Promise<T | null> {
     if (!this.#reserved.has(id)) return null;
     const answer = await this.#scheduler.work(id, (job) => {
-      const own = job !== null && job.isReservedBy(this.#scheduler.daemon, this.#number);
-      return own ? decide(job) : null;
+      return job?.isHeldBy(this.#holder) ? decide(job) : null;
     });
     this.#reserved.delete(id);
     return answer;
   }
 
   async #giveAllBack(): Promise<void> {
-    const { draining } = this.#scheduler;
-    await Promise.allSettled(this.#reserved.ids.map((id) =>
-      this.#workOnOwn(id, (job) => {
-        // A daemon that stops sends its workers away: that is no fault of theirs.
-        if (draining) return job.enqueue(0);
-        job.giveBack(this.#scheduler.options.rulesOf(job.row.tube), "the worker was lost", 0);
-      })
-    ));
+    const kind = this.#scheduler.draining ? "worker-dismissed" : "worker-lost";
+    await Promise.allSettled(this.#reserved.ids.map((id) => this.#applyToOwn(id, { kind })));
   }
 
   async #tubeExists(name: string): Promise<boolean> {

@@ -8,6 +8,7 @@ import { Buffer } from "node:buffer";
 import type postgres from "postgres";
 import { storageUnavailable } from "../../storage/store.ts";
 import { latin1From, valueBytes, valueFrom } from "../../storage/value.ts";
+import { allowedTtrMs } from "../life_cycle.ts";
 import type { JobBody, JobId, JobSpec, JobStats, Outcome, TubeRules } from "../queue.ts";
 import type { ReservedRow } from "./lanes.ts";
 import { lockHasRoom } from "./max_reserved.ts";
@@ -23,9 +24,6 @@ import {
 
 /** How often a unique put is tried while others put and finish jobs with its key. */
 const MAX_UNIQUE_TRIES = 10;
-
-/** The least time to run, in milliseconds. */
-const MIN_TTR_MS = 1000;
 
 /** A job by its id. */
 export async function readJob(sql: postgres.Sql, id: JobId): Promise<JobBody | null> {
@@ -153,7 +151,7 @@ export async function putUnlessThere(
       key,
       String(spec.priority),
       String(Math.ceil(spec.delayMs)),
-      String(Math.max(MIN_TTR_MS, Math.ceil(spec.ttrMs))),
+      String(Math.ceil(allowedTtrMs(spec.ttrMs))),
       Buffer.from(valueBytes(spec.body)),
     ]);
     if (put !== undefined) return { id: put.id, existed: false };

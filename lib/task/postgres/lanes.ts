@@ -14,11 +14,12 @@ import type { PostgresDatabase } from "../../storage/postgres/postgres_database.
 import { joinValues } from "../../storage/postgres/rows.ts";
 import { type DatabaseMetrics, sumDatabaseMetrics } from "../../storage/database_metrics.ts";
 import { storageUnavailable, StorageUnavailableError } from "../../storage/store.ts";
+import { allowedTtrMs } from "../life_cycle.ts";
 import type { JobId, JobSpec, TubeRules } from "../queue.ts";
 import { Batcher } from "./batcher.ts";
 import { LockedJob, type LockedRow, packUpdates } from "./locked_job.ts";
 import { retry } from "./retry.ts";
-import { lockRoom } from "./max_reserved.ts";
+import { lockRoom, type RuledTube } from "./max_reserved.ts";
 import {
   DELETE,
   KEEP,
@@ -44,9 +45,6 @@ const CONNECTIONS = FLYING.puts + FLYING.deletes + FLYING.works + 3;
 const MAX_BATCH_ITEMS = 1000;
 const MAX_BATCH_BYTES = 4 * 1024 * 1024;
 
-/** The least time to run, in milliseconds. */
-const MIN_TTR_MS = 1000;
-
 /**
  * Plans are made once, and look things up in indexes. What the planner knows of a queue is out of
  * date within a second, and a plan for an empty table reads all of a full one.
@@ -57,12 +55,6 @@ const FIXED_PLANS = {
   enable_hashjoin: "off",
   enable_mergejoin: "off",
 };
-
-/** A tube that jobs are reserved from. */
-export interface RuledTube {
-  readonly name: string;
-  readonly rules: TubeRules;
-}
 
 /** A job that was reserved. */
 export interface ReservedRow {
@@ -104,6 +96,8 @@ interface WorkItem extends Item<void> {
 export interface LanesOptions {
   /** How long results are kept. */
   resultTtlMs: number;
+  /** The rules of a tube. */
+  rulesOf(tube: string): TubeRules;
   /** Told what has become of jobs that were decided about, once it is durable. */
   written(jobs: readonly LockedJob[]): void;
 }
@@ -242,7 +236,7 @@ export class Lanes {
     const jobs = await this.ask((sql) =>
       sql.begin(async (sql) => {
         const rows = await query<LockedRow>(sql, statement, parameters);
-        const jobs = rows.map((row) => new LockedJob(row));
+        const jobs = rows.map((row) => this.#locked(row));
         for (const job of jobs) decide(job);
         await this.#write(sql, jobs);
         return jobs;
@@ -266,7 +260,7 @@ export class Lanes {
         names(items.flatMap(({ tube, specs }) => specs.map(() => tube))),
         numbers(specs.map(({ priority }) => priority)),
         numbers(specs.map(({ delayMs }) => Math.ceil(delayMs))),
-        numbers(specs.map(({ ttrMs }) => Math.max(MIN_TTR_MS, Math.ceil(ttrMs)))),
+        numbers(specs.map(({ ttrMs }) => Math.ceil(allowedTtrMs(ttrMs)))),
         bodies.starts,
         bodies.lengths,
         bodies.bytes,
@@ -334,7 +328,7 @@ export class Lanes {
       sql.begin(async (sql) => {
         const ids = numbers([...new Set(items.map(({ id }) => id))]);
         const rows = await query<LockedRow>(sql, LOCK, [ids]);
-        const jobs = new Map(rows.map((row) => [row.id, new LockedJob(row)]));
+        const jobs = new Map(rows.map((row) => [row.id, this.#locked(row)]));
         for (const { id, decide } of items) {
           const job = jobs.get(id);
           decide(job === undefined || job.removed ? null : job);
@@ -345,6 +339,10 @@ export class Lanes {
     );
     for (const { done } of items) done();
     this.#written(jobs, startMs);
+  }
+
+  #locked(row: LockedRow): LockedJob {
+    return new LockedJob(row, this.#options.rulesOf(row.tube));
   }
 
   /** Counts what was decided about jobs and is durable now, and tells of it. */
@@ -365,9 +363,9 @@ export class Lanes {
     const bodies = joinValues(kept.map(({ result }) => result!));
     await Promise.all([
       changed.length > 0 && query(sql, UPDATE, packUpdates(changed)),
-      removed.length > 0 && query(sql, REMOVE, [numbers(removed.map(({ row }) => row.id))]),
+      removed.length > 0 && query(sql, REMOVE, [numbers(removed.map(({ id }) => id))]),
       kept.length > 0 && query(sql, KEEP, [
-        numbers(kept.map(({ row }) => row.id)),
+        numbers(kept.map(({ id }) => id)),
         bodies.starts,
         bodies.lengths,
         bodies.bytes,

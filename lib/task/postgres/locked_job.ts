@@ -1,15 +1,10 @@
-import { latin1From, type Value } from "../../storage/value.ts";
-import {
-  backoffDelayMs,
-  type GivenBack,
-  type JobId,
-  reasonText,
-  type TubeRules,
-} from "../queue.ts";
 import { joinValues } from "../../storage/postgres/rows.ts";
-import { numbers, type Parameter, STATE } from "./statements.ts";
+import { latin1From, type Value } from "../../storage/value.ts";
+import { applyEvent, isPossible, type JobEvent, type JobFacts } from "../life_cycle.ts";
+import type { JobId, JobState, TubeRules } from "../queue.ts";
+import { numbers, type Parameter, STATE, STATES } from "./statements.ts";
 
-/** The row of a job that this daemon has locked, as the database gives it. */
+/** The row of a locked job, as the database returns it. */
 export interface LockedRow {
   id: JobId;
   tube: string;
@@ -20,124 +15,137 @@ export interface LockedRow {
   client: number | null;
   delay_ms: number;
   ttr_ms: number;
-  reserves: number;
   timeouts: number;
   releases: number;
   buries: number;
   kicks: number;
   attempts: number;
   reason: Uint8Array;
+  /** The clock of the database. */
   now: number;
 }
 
-/** A job that this daemon has locked, to decide what becomes of it. */
+/** A client of a daemon, as the database knows it. */
+export interface Holder {
+  readonly daemon: number;
+  readonly client: number;
+}
+
+/**
+ * A job whose row this daemon has locked. Events change it here; {@linkcode packUpdates} and the
+ * transaction that locked it write the outcome.
+ */
 export class LockedJob {
-  readonly row: LockedRow;
-  /** Whether the row is to be written. */
-  changed = false;
-  /** Whether the row is to be deleted. */
-  removed = false;
-  /** The result to keep when it is removed. */
-  result: Value | undefined;
-  #reason: Value | undefined;
+  readonly id: JobId;
+  readonly tube: string;
+  /** When the row was locked, by the clock of the database. */
+  readonly now: number;
+  readonly #rules: TubeRules;
+  #facts: JobFacts;
+  #holder: Holder | null;
+  #changed = false;
+  #removed = false;
+  #result: Value | undefined;
 
-  constructor(row: LockedRow) {
-    this.row = row;
+  /** @param rules The rules of its tube. */
+  constructor(row: LockedRow, rules: TubeRules) {
+    this.id = row.id;
+    this.tube = row.tube;
+    this.now = row.now;
+    this.#rules = rules;
+    this.#facts = {
+      state: STATES[row.state]!,
+      priority: row.priority,
+      delayMs: row.delay_ms,
+      ttrMs: row.ttr_ms,
+      dueAt: row.due_at ?? 0,
+      timeouts: row.timeouts,
+      releases: row.releases,
+      buries: row.buries,
+      kicks: row.kicks,
+      attempts: row.attempts,
+      reason: latin1From(row.reason),
+    };
+    const { daemon, client } = row;
+    this.#holder = daemon === null || client === null ? null : { daemon, client };
   }
 
-  /** Why its last run came to nothing, or why it is buried. */
-  get reason(): Value {
-    return this.#reason ?? latin1From(this.row.reason);
+  /** What is known of it, all events included. */
+  get facts(): JobFacts {
+    return this.#facts;
   }
 
-  /** Whether a client of a daemon has it reserved. */
-  isReservedBy(daemon: number, client: number): boolean {
-    const { row } = this;
-    return !this.removed && row.state === STATE.reserved && row.daemon === daemon &&
-      row.client === client;
+  /** The client that has it reserved. */
+  get holder(): Holder | null {
+    return this.#holder;
   }
 
-  /** Makes it ready, at once or after a delay. */
-  enqueue(delayMs: number): void {
-    this.#moveTo(delayMs > 0 ? STATE.delayed : STATE.ready);
-    if (delayMs > 0) this.row.due_at = this.row.now + Math.ceil(delayMs);
+  /** Whether the row must be written. */
+  get changed(): boolean {
+    return this.#changed;
   }
 
-  /** Buries it. */
-  bury(reason?: Value): void {
-    if (reason !== undefined) this.#reason = reasonText(reason);
-    this.#moveTo(STATE.buried);
-    this.row.buries++;
-    this.row.due_at = this.row.now;
+  /** Whether the row must be deleted. */
+  get removed(): boolean {
+    return this.#removed;
   }
 
-  /** Reserves it. */
-  reserveFor(daemon: number, client: number): void {
-    this.#moveTo(STATE.reserved);
-    this.row.reserves++;
-    this.row.daemon = daemon;
-    this.row.client = client;
-    this.touch();
+  /** The result to keep when the row is deleted. */
+  get result(): Value | undefined {
+    return this.#result;
   }
 
-  /** Puts the end of its time to run off. */
-  touch(): void {
-    this.changed = true;
-    this.row.due_at = this.row.now + this.row.ttr_ms;
+  /** Whether this client has it reserved. */
+  isHeldBy({ daemon, client }: Holder): boolean {
+    return !this.#removed && this.#facts.state === "reserved" &&
+      this.#holder?.daemon === daemon && this.#holder.client === client;
   }
 
-  /** Kicks it. */
-  kick(): void {
-    this.row.kicks++;
-    this.enqueue(0);
+  /**
+   * Applies an event.
+   *
+   * @returns The state of the job after it.
+   * @throws {Error} If the event cannot happen in the job's state.
+   */
+  apply(event: JobEvent): JobState {
+    this.#facts = applyEvent(this.#facts, event, { rules: this.#rules, now: this.now });
+    this.#changed = true;
+    if (this.#facts.state !== "reserved") this.#holder = null;
+    return this.#facts.state;
   }
 
-  /** Takes it from its worker, after a run that came to nothing. */
-  giveBack(rules: TubeRules, reason: Value, delayMs: number): GivenBack {
-    const attempts = ++this.row.attempts;
-    if (rules.maxAttempts > 0 && attempts >= rules.maxAttempts) {
-      this.bury(reason);
-      return "BURIED";
-    }
-    this.#reason = reasonText(reason);
-    const backoffMs = backoffDelayMs(rules.backoffMs, rules.maxBackoffMs, attempts);
-    this.enqueue(Math.max(delayMs, backoffMs));
-    return "RELEASED";
-  }
-
-  /** Removes it, and keeps its result. */
+  /**
+   * Finishes it with a result.
+   *
+   * @throws {Error} If it is not reserved.
+   */
   complete(result: Value): void {
-    this.removed = true;
-    this.result = result;
-  }
-
-  #moveTo(state: number): void {
-    this.changed = true;
-    this.row.state = state;
-    this.row.due_at = this.row.daemon = this.row.client = null;
+    if (!isPossible("done", this.#facts.state)) {
+      throw new Error(`Cannot complete a job: its state is "${this.#facts.state}"`);
+    }
+    this.#removed = true;
+    this.#result = result;
   }
 }
 
-/** The parameters of `UPDATE` for some jobs. */
+/** The parameters of {@linkcode UPDATE} for these jobs. */
 export function packUpdates(jobs: readonly LockedJob[]): Parameter[] {
-  const rows = jobs.map(({ row }) => row);
-  const reasons = joinValues(jobs.map(({ reason }) => reason));
-  const column = (name: Exclude<keyof LockedRow, "tube" | "reason">) =>
-    numbers(rows.map((row) => row[name]));
+  const reasons = joinValues(jobs.map(({ facts }) => facts.reason));
+  const fact = (name: Exclude<keyof JobFacts, "state" | "reason">) =>
+    numbers(jobs.map(({ facts }) => Math.ceil(facts[name])));
   return [
-    column("id"),
-    column("state"),
-    column("priority"),
-    column("due_at"),
-    column("daemon"),
-    column("client"),
-    column("delay_ms"),
-    column("reserves"),
-    column("timeouts"),
-    column("releases"),
-    column("buries"),
-    column("kicks"),
-    column("attempts"),
+    numbers(jobs.map(({ id }) => id)),
+    numbers(jobs.map(({ facts }) => STATE[facts.state])),
+    fact("priority"),
+    numbers(jobs.map(({ facts }) => facts.state === "ready" ? null : Math.ceil(facts.dueAt))),
+    numbers(jobs.map(({ holder }) => holder?.daemon ?? null)),
+    numbers(jobs.map(({ holder }) => holder?.client ?? null)),
+    fact("delayMs"),
+    fact("timeouts"),
+    fact("releases"),
+    fact("buries"),
+    fact("kicks"),
+    fact("attempts"),
     reasons.starts,
     reasons.lengths,
     reasons.bytes,

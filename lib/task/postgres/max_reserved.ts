@@ -3,7 +3,7 @@ import type { TubeRules } from "../queue.ts";
 import { names, query, STATE } from "./statements.ts";
 
 /** A tube and its rules. */
-interface RuledTube {
+export interface RuledTube {
   readonly name: string;
   readonly rules: TubeRules;
 }

@@ -29,7 +29,7 @@ import { Lanes, type ReservedRow } from "./lanes.ts";
 import { LocalTube } from "./local_tube.ts";
 import type { LockedJob } from "./locked_job.ts";
 import { RowLimits } from "./row_limits.ts";
-import { EXPIRED, FORGET, NEXT_DUE, query, STATE, TASK_MIGRATIONS } from "./statements.ts";
+import { EXPIRED, FORGET, NEXT_DUE, query, TASK_MIGRATIONS } from "./statements.ts";
 
 /** How often to look for what no hint told of, and for jobs whose time has come. */
 const POLL_INTERVAL_MS = 1000;
@@ -93,6 +93,7 @@ export class SharedScheduler {
     const scheduler = new SharedScheduler(options);
     scheduler.#lanes = await Lanes.open(database, {
       resultTtlMs: options.options.limits.resultTtlMs,
+      rulesOf: options.options.rulesOf,
       written: (jobs) => scheduler.#written(jobs),
     });
     scheduler.#hints = new Hints(scheduler.#lanes.database, scheduler.daemon, {
@@ -260,13 +261,13 @@ export class SharedScheduler {
   /** Tells everybody who has to know what was decided about jobs. */
   #written(jobs: readonly LockedJob[]): void {
     for (const job of jobs) {
-      const { id, tube, state, due_at, now } = job.row;
+      const { id, tube, now, facts } = job;
       if (job.removed) this.#tell(id, "done", job.result ?? "");
       else if (!job.changed) continue;
-      else if (state === STATE.ready) this.tellReady(tube, 1);
-      else if (state === STATE.buried) this.#tell(id, "buried", job.reason);
-      else if (due_at !== null) this.lookIn(due_at - now);
-      if (state !== STATE.reserved || job.removed) this.#freed(tube);
+      else if (facts.state === "ready") this.tellReady(tube, 1);
+      else if (facts.state === "buried") this.#tell(id, "buried", facts.reason);
+      else this.lookIn(facts.dueAt - now);
+      if (facts.state !== "reserved" || job.removed) this.#freed(tube);
     }
   }
 
@@ -320,10 +321,9 @@ export class SharedScheduler {
 
   #expire(): Promise<number> {
     return this.workOn(EXPIRED, [String(EXPIRED_STEP)], (job) => {
-      if (job.row.state === STATE.delayed) return job.enqueue(0);
+      if (job.facts.state === "delayed") return void job.apply({ kind: "delay-over" });
       this.#timeouts++;
-      job.row.timeouts++;
-      job.giveBack(this.options.rulesOf(job.row.tube), "the time to run was over", 0);
+      job.apply({ kind: "time-out" });
     });
   }
 }

@@ -143,15 +143,15 @@ export const NEXT_DUE = `
 export const UPDATE = `
   UPDATE quartet.task_jobs AS j
   SET state = u.state, priority = u.priority, due_at = u.due_at, daemon = u.daemon,
-    client = u.client, delay_ms = u.delay_ms, reserves = u.reserves, timeouts = u.timeouts,
-    releases = u.releases, buries = u.buries, kicks = u.kicks, attempts = u.attempts,
-    reason = substring($16::bytea FROM u.start FOR u.length)
+    client = u.client, delay_ms = u.delay_ms, timeouts = u.timeouts, releases = u.releases,
+    buries = u.buries, kicks = u.kicks, attempts = u.attempts,
+    reason = substring($15::bytea FROM u.start FOR u.length)
   FROM unnest($1::text::int8[], $2::text::int2[], $3::text::int8[], $4::text::int8[],
     $5::text::int8[], $6::text::int8[], $7::text::int8[], $8::text::int4[], $9::text::int4[],
     $10::text::int4[], $11::text::int4[], $12::text::int4[], $13::text::int4[],
-    $14::text::int4[], $15::text::int4[])
-    AS u (id, state, priority, due_at, daemon, client, delay_ms, reserves, timeouts, releases,
-      buries, kicks, attempts, start, length)
+    $14::text::int4[])
+    AS u (id, state, priority, due_at, daemon, client, delay_ms, timeouts, releases, buries,
+      kicks, attempts, start, length)
   WHERE j.id = u.id`;
 
 /** Deletes locked jobs. */
