@@ -1,9 +1,9 @@
 /**
- * The word that was probably meant.
+ * Finds the word that a misspelled one was probably meant to be.
  *
- * @param word What was written.
- * @param known What could have been.
- * @returns The known word with the fewest edits, if that is at most two or a third of its length.
+ * @param word The word as written; case is ignored.
+ * @param known The possible words.
+ * @returns The known word with the fewest edits, if they are at most two or a third of its length.
  */
 export function nearestWord(word: string, known: readonly string[]): string | undefined {
   let nearest: string | undefined;
@@ -18,7 +18,7 @@ export function nearestWord(word: string, known: readonly string[]): string | un
   return nearest;
 }
 
-/** The Levenshtein distance: how many characters to insert, delete or replace. */
+/** The Levenshtein distance: how many characters must be inserted, deleted or replaced. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {

@@ -1,5 +1,5 @@
 /**
- * What a service is: what it is given, what it tells, and what it can be asked to do.
+ * The contract between the daemon and a service.
  *
  * @module
  */
@@ -16,88 +16,88 @@ import type { Storage } from "./storage/storage.ts";
 /** Where the daemon is in its life. */
 export type DaemonState = "starting" | "ready" | "draining";
 
-/** A service as one that tells of it sees it: its figures, not its life. */
-export type ServiceFigures = Omit<RunningService, "drain">;
+/** A running service as other services see it: they can read its state but not stop it. */
+export type ObservedService = Omit<RunningService, "drain">;
 
-/** What is known of one service of the table. */
+/** The state of one service in the table. */
 export interface ServiceView {
   readonly name: string;
-  /** Whether it is to run. */
+  /** Whether it should run. */
   readonly enabled: boolean;
-  /** The service itself; `undefined` if it does not run. */
-  readonly running: ServiceFigures | undefined;
-  /** Since when it has been running, in Unix time. */
+  /** The service itself; `undefined` while it is not running. */
+  readonly running: ObservedService | undefined;
+  /** When it started, in Unix time. */
   readonly sinceMs: number | undefined;
-  /** Why it does not do its work, whether it runs or not; empty if all is well. */
+  /** Why it cannot do its work, whether it runs or not; empty if all is well. */
   problems(): string[];
 }
 
-/** What a service can see of the daemon that runs it, and the one thing that it can ask of it. */
+/** What a service can see of the daemon that runs it, and the one change it can ask for. */
 export interface DaemonView {
   readonly state: DaemonState;
-  /** Whether the last configuration was taken whole, and when that last was so, in Unix time. */
+  /** Whether the last reload succeeded, and when one last did, in Unix time. */
   readonly lastReload: { readonly successful: boolean; readonly successMs: number };
-  /** All services that there are, in the order of the table. */
+  /** All services, in the order of the table. */
   services(): ServiceView[];
   /**
-   * The lines that were logged last; there is a bound to how many are kept.
+   * Returns the last lines of the log; only a limited number is kept.
    *
-   * @param after Only those that came after this position. @default {0}
+   * @param after Returns only lines after this position. @default {0}
    */
   recentLog(after?: number): RecentLines;
   /**
-   * Switches a service on or off, as a reload does; the next reload goes by the file again.
+   * Switches a service on or off, as a reload does. The next reload follows the file again.
    *
    * @throws {RangeError} If there is no such service.
-   * @throws {Error} If it cannot be done; the message says why.
+   * @throws {Error} If it fails; the message says why.
    */
   setEnabled(service: string, enabled: boolean): Promise<void>;
 }
 
-/** What the daemon passes to a service that starts. */
+/** What the daemon passes to a service when it starts. */
 export interface ServiceContext {
   log: Log;
   daemon: DaemonView;
-  /** Who asks its clients for a token at this moment; `undefined` if nobody does. */
+  /** The guard in force, which checks clients' tokens; `undefined` if none is required. */
   guard(): Guard | undefined;
-  /** The directory for files, absolute. It exists. */
+  /** The data directory, which exists; relative to the working directory unless absolute. */
   dataDir: string;
   /**
-   * Opens a storage; the default is that of the section `[storage]`. Services that open the same
-   * URL share one. Whoever opens it closes it, when it needs it no more.
+   * Opens a storage, by default the one of the section `[storage]`. Services that open the same URL
+   * share it. The caller must close it.
    *
    * @throws {Error} If it cannot be opened; the message says why.
    */
   storage(url?: string): Promise<Storage>;
 }
 
-/** A service that runs. */
+/** A running service. */
 export interface RunningService {
-  /** Where it listens: what was bound, so a port 0 shows as the port that was picked. */
+  /** The addresses it is bound to; port 0 is replaced by the port that was picked. */
   readonly addresses: readonly Address[];
-  /** Why it cannot do its work at the moment; empty when it can. */
+  /** Why it cannot do its work at the moment; empty if it can. */
   problems(): string[];
-  /** Its figures of this moment. */
+  /** Its current metrics. */
   metrics(): Metric[];
-  /** More for people to look at than figures can tell, as JSON. */
+  /** Details for the admin page that metrics cannot express, as JSON. */
   status?(): unknown;
   /**
-   * What a person can have it do, by name. Each takes what was filled in by name, returns a
-   * sentence on what it came to, and throws an `Error` with a message for the person otherwise.
+   * Operations that a person can run, by name. Each takes named fields, returns a sentence about
+   * the outcome, and throws an `Error` with a message for the person if it fails.
    */
   readonly actions?: Readonly<Record<string, ServiceAction>>;
-  /** Lets a person talk to it in lines; `undefined` if that makes no sense. */
+  /** Lets a person exchange lines with it; `undefined` if it has no console. */
   readonly console?: ServiceConsole;
   /**
-   * Reads the files again that it was started with, such as certificates; connections stay.
+   * Reads its files again, such as certificates. Connections stay open.
    *
-   * @throws {Error} If one cannot be used; what was in force stays so.
+   * @throws {Error} If a file is unusable; the old content stays in force.
    */
   reread?(): void;
   /**
-   * Takes no more connections, finishes and flushes what was accepted, and stops.
+   * Stops: accepts no more connections, finishes accepted work and flushes its output.
    *
-   * @param deadline Aborts when the time for it is over; what is left then is cut.
+   * @param deadline Aborts when the time for that is over; work left then is cut off.
    */
   drain(deadline: AbortSignal): Promise<void>;
 }
@@ -107,50 +107,50 @@ export type ServiceAction = (fields: Readonly<Record<string, unknown>>) => Promi
 
 /** See {@linkcode RunningService.console}. */
 export interface ServiceConsole {
-  /** Whether the first line has to be `AUTH` and a token. */
+  /** Whether the first line must be `AUTH` and a token. */
   readonly asksForToken: boolean;
   /**
-   * Connects inside of the process; what is on the other side takes it for a client like any other.
+   * Connects inside the process; the service treats the connection like any other client's.
    *
-   * @throws {Error} If the service takes no more connections.
+   * @throws {Error} If the service accepts no more connections.
    */
   connect(): Connection;
 }
 
-/** What every section of a service has. */
+/** The keys that the daemon needs from the section of every service. */
 export interface ServiceConfig {
   enabled: boolean;
   /** Whether other machines may connect without a token. */
   insecure: boolean;
 }
 
-/** What a service works with beside the addresses it listens on; for `quartet permissions`. */
+/** The resources that a service uses, apart from its addresses; for `quartet permissions`. */
 export interface ServiceNeeds {
   /** The URLs of its storages; `undefined` stands for the one of `[storage]`. */
   storages?: (string | undefined)[];
-  /** Where it connects to. */
+  /** The addresses it connects to. */
   connects?: Address[];
-  /** Files and folders that it reads, and those that it also writes. */
+  /** Files and directories that it reads, and those that it also writes. */
   reads?: string[];
   writes?: string[];
 }
 
 /** A service as the table lists it. */
 export interface Service<Config extends ServiceConfig = ServiceConfig> {
-  /** Its name, which is also that of its section in the configuration. */
+  /** Its name, which is also the name of its section in the configuration. */
   readonly name: string;
   /** The schema of its section. */
   readonly schema: GenericSchema<unknown, Config>;
-  /** Whether it tells of the others: then it starts before them, and stops when they have. */
+  /** Whether it reports on the others: then it starts before them and stops after them. */
   readonly observes?: boolean;
-  /** The addresses that a configuration makes it listen on. */
+  /** The addresses that it listens on with a configuration. */
   addresses(config: Config): Address[];
-  /** What else it works with. */
+  /** The other resources that it uses. */
   needs?(config: Config): ServiceNeeds;
   /**
-   * Starts it; resolves when it accepts.
+   * Starts it; resolves once it accepts connections.
    *
-   * @throws {Error} If it cannot listen or open what it needs; then nothing of it is left behind.
+   * @throws {Error} If it cannot listen or open a resource; it then leaves nothing behind.
    */
   start(config: Config, context: ServiceContext): Promise<RunningService>;
 }

@@ -1,5 +1,5 @@
 /**
- * The one table that lists the services. A new one is a folder beside `echo/` and a line here.
+ * The table of services. A new service is a folder beside `echo/` and a line here.
  *
  * @module
  */
@@ -11,6 +11,6 @@ import { task } from "./task/mod.ts";
 import { admin } from "./admin/mod.ts";
 import type { Service } from "./service.ts";
 
-/** All services; they start in this order, those that observe before the others. */
+/** All services, in start order, except that those with `observes` start first. */
 // deno-lint-ignore no-explicit-any -- each service has a configuration of its own type
 export const SERVICES: readonly Service<any>[] = [echo, kv, task, mesh, admin];

@@ -1,5 +1,5 @@
 import type { Metric } from "../metrics.ts";
-import type { DaemonView, ServiceFigures } from "../service.ts";
+import type { DaemonView, ObservedService } from "../service.ts";
 import type { Access } from "./access.ts";
 import type { Consoles } from "./consoles.ts";
 import { redirect } from "./login_routes.ts";
@@ -21,7 +21,7 @@ export interface PageRoutesOptions {
 export function pageRoutes(options: PageRoutesOptions): Route[] {
   const { daemon, self, access, metrics, consoles } = options;
 
-  function running(name: string): ServiceFigures {
+  function running(name: string): ObservedService {
     const service = daemon.services().find((candidate) => candidate.name === name)?.running;
     if (service === undefined) throw new RequestError(404, `"${name}" does not run.`);
     return service;

@@ -4,23 +4,23 @@ import { nearestWord } from "../nearest_word.ts";
 /** An option of a command, written `--name`. */
 export interface CommandOption {
   name: string;
-  /** What stands for its value in the usage; an option without one is a switch. */
+  /** The placeholder for its value in the usage, such as "FILE"; without it the option is a switch. */
   value?: string;
   /** Whether it may be given several times. @default {false} */
   repeatable?: boolean;
-  /** What it does, in a line. */
+  /** What it does, in one line. */
   help: string;
 }
 
-/** What was written behind the name of a command. */
+/** The parsed words after the name of a command. */
 export interface CommandArguments {
-  /** Words that are no options. */
+  /** Words that are not options. */
   positionals: string[];
-  /** What follows a `--`, if the command takes it. */
+  /** The words after `--`, if the command takes them. */
   rest: string[];
   /** Whether a switch was given. */
   flag(name: string): boolean;
-  /** The value of an option; the last one if it was given several times. */
+  /** The value of an option; the last one if it was given more than once. */
   text(name: string): string | undefined;
   /** All values of an option that may be repeated. */
   texts(name: string): string[];
@@ -29,23 +29,23 @@ export interface CommandArguments {
 /** One command of the program. */
 export interface Command {
   readonly name: string;
-  /** What it does, in a line without a full stop. */
+  /** What it does, in one line without a full stop. */
   readonly summary: string;
   /** What follows its name, such as "HOST:PORT [--retry]". */
   readonly usage: string;
-  /** How many words that are no options it takes: at least and at most. */
+  /** The minimum and maximum number of words that are not options. */
   readonly positionals: readonly [min: number, max: number];
-  /** Whether words after a `--` are something else than those before. @default {false} */
+  /** Whether words after `--` are kept apart from those before it. @default {false} */
   readonly takesRest?: boolean;
   readonly options: readonly CommandOption[];
-  /** More for its own help: paragraphs below the options. */
+  /** Paragraphs for its own help, below the options. */
   readonly details?: string;
   /**
-   * Does it.
+   * Runs it.
    *
    * @returns The exit code.
-   * @throws {UsageError} If the words do not make sense.
-   * @throws {CommandError} If it cannot be done.
+   * @throws {UsageError} If the command line is wrong.
+   * @throws {CommandError} If the command fails.
    */
   run(args: CommandArguments): Promise<number>;
 }
@@ -53,22 +53,22 @@ export interface Command {
 /** Exit codes of the program. */
 export const EXIT = {
   OK: 0,
-  /** It could not be done. */
+  /** The command failed. */
   FAILED: 1,
-  /** The command line makes no sense. */
+  /** The command line is wrong. */
   USAGE: 2,
-  /** The configuration is at fault (EX_CONFIG of sysexits.h). */
+  /** The configuration is wrong (EX_CONFIG of sysexits.h). */
   CONFIG: 78,
-  /** Stopped at once by a second SIGINT (128 and the number of the signal). */
+  /** Stopped at once by a second SIGINT (128 plus the number of the signal). */
   INTERRUPTED: 130,
 } as const;
 
-/** The command line makes no sense; the message says what would. */
+/** The command line is wrong; the message says what would be right. */
 export class UsageError extends Error {
   override name = "UsageError";
 }
 
-/** A command cannot be done; the message is for the person who gave it. */
+/** A command failed; the message is for the person who ran it. */
 export class CommandError extends Error {
   override name = "CommandError";
   readonly exitCode: number;
@@ -80,9 +80,10 @@ export class CommandError extends Error {
 }
 
 /**
- * Reads the words behind the name of a command.
+ * Parses the words after the name of a command.
  *
- * @throws {UsageError} If an option is unknown or lacks its value, or words are missing or too many.
+ * @throws {UsageError} If an option is unknown or lacks its value, or if there are too few or too
+ * many words.
  */
 export function parseCommandLine(command: Command, words: readonly string[]): CommandArguments {
   const names = (wanted: (option: CommandOption) => boolean) =>
@@ -102,14 +103,16 @@ export function parseCommandLine(command: Command, words: readonly string[]): Co
 
   for (const { name, value } of command.options) {
     if (value === undefined) continue;
-    const given = [parsed[name] ?? []].flat() as string[];
-    if (given.includes("")) throw new UsageError(`--${name} needs a ${value}`);
+    const given = parsed[name];
+    if (given === "" || (Array.isArray(given) && given.includes(""))) {
+      throw new UsageError(`--${name} needs a ${value}`);
+    }
   }
   const [min, max] = command.positionals;
   const positionals = parsed._.map(String);
   const rest = command.takesRest ? parsed["--"] ?? [] : [];
   if (!command.takesRest) positionals.push(...parsed["--"] ?? []);
-  if (positionals.length < min) throw new UsageError("something is missing");
+  if (positionals.length < min) throw new UsageError("an argument is missing");
   if (positionals.length > max) throw new UsageError(`unexpected "${positionals[max]}"`);
   return {
     positionals,

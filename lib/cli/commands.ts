@@ -11,7 +11,7 @@ import { serve } from "./serve.ts";
 import { sort } from "./sort.ts";
 import { work } from "./work.ts";
 
-/** All commands, in the order in which the help lists them. */
+/** All commands, in the order of the help. */
 export const COMMANDS: readonly Command[] = [
   serve,
   check,

@@ -2,15 +2,15 @@ import { type Command, EXIT, UsageError } from "./command.ts";
 import { print } from "./terminal.ts";
 
 /**
- * `quartet completions`: what a shell needs to complete command lines, from the same table as the
- * help.
+ * Creates `quartet completions`, which prints the completion script of a shell. The script is made
+ * from the same table as the help.
  *
- * @param commands All commands; itself among them.
+ * @param commands Returns all commands, this one included.
  */
 export function createCompletions(commands: () => readonly Command[]): Command {
   return {
     name: "completions",
-    summary: "Prints what a shell needs to complete quartet's command lines",
+    summary: "Prints the completion script for a shell",
     usage: Object.keys(SHELLS).join("|"),
     positionals: [1, 1],
     options: [],
@@ -21,7 +21,7 @@ fish:  quartet completions fish | source`,
       const write = SHELLS[args.positionals[0] as keyof typeof SHELLS];
       if (write === undefined) {
         const shells = Object.keys(SHELLS).join(", ");
-        throw new UsageError(`unknown shell "${args.positionals[0]}", known are ${shells}`);
+        throw new UsageError(`unknown shell "${args.positionals[0]}"; known shells: ${shells}`);
       }
       print(write(commands()));
       return Promise.resolve(EXIT.OK);
@@ -31,7 +31,7 @@ fish:  quartet completions fish | source`,
 
 const SHELLS = { bash, zsh, fish };
 
-/** The options of a command as they are written, `--help` among them. */
+/** The options of a command as typed, `--help` included. */
 function optionWords({ options }: Command): string[] {
   return [...options.map(({ name }) => `--${name}`), "--help"];
 }

@@ -1,4 +1,4 @@
 import template from "../../config.toml" with { type: "text" };
 
-/** The default configuration with its comments: the file config.toml of the project. */
+/** The commented default configuration: config.toml in the root of the project. */
 export const CONFIG_TEMPLATE: string = template;

@@ -6,7 +6,7 @@ import { CommandError, UsageError } from "./command.ts";
 /** How long one attempt to connect may take. */
 const CONNECT_TIMEOUT_MS = 10_000;
 
-/** How often `--retry` tries: for about half a minute, ten times in the first two seconds. */
+/** The attempts of `--retry`: for about half a minute, ten of them in the first two seconds. */
 const RETRIES = {
   maxAttempts: 20,
   minTimeout: 50,
@@ -16,9 +16,9 @@ const RETRIES = {
 };
 
 /**
- * Reads the address in a command line.
+ * Parses an address on the command line.
  *
- * @throws {UsageError} If it is none.
+ * @throws {UsageError} If it is malformed.
  */
 export function addressArgument(text: string): Address {
   try {
@@ -31,7 +31,7 @@ export function addressArgument(text: string): Address {
 
 /** How {@linkcode dial} connects. */
 export interface DialOptions {
-  /** Whether to try again for a while if there is no server. */
+  /** Whether to keep trying for a while if there is no server. */
   retry: boolean;
   /** See {@linkcode TlsTrust}. */
   tls?: TlsTrust;
@@ -42,7 +42,7 @@ export interface DialOptions {
  *
  * @param address Where it listens.
  * @param options See {@linkcode DialOptions}.
- * @throws {CommandError} If there is none, or its certificate is not trusted.
+ * @throws {CommandError} If it cannot connect, or does not trust the certificate.
  */
 export async function dial(address: Address, options: DialOptions): Promise<Deno.Conn> {
   try {
@@ -55,7 +55,7 @@ export async function dial(address: Address, options: DialOptions): Promise<Deno
     const reason = reasonOf(cause);
     const hint = options.retry || !isRetriable(cause)
       ? ""
-      : '; with "--retry" it is tried again for a while';
+      : '; "--retry" keeps trying for half a minute';
     throw new CommandError(`Cannot connect to ${formatAddress(address)}: ${reason}${hint}`);
   }
 }
@@ -66,13 +66,13 @@ async function connect(address: Address, tls: TlsTrust | undefined): Promise<Den
   return conn;
 }
 
-/** A certificate that is not trusted, or a server that does not speak TLS, is so the next time. */
+/** Retrying does not help with an untrusted certificate or a server that does not speak TLS. */
 function isRetriable(error: unknown): boolean {
   return !(error instanceof Deno.errors.InvalidData);
 }
 
 function reasonOf(error: unknown): string {
-  if (error instanceof Deno.errors.ConnectionRefused) return "nobody listens there";
+  if (error instanceof Deno.errors.ConnectionRefused) return "nothing listens there";
   if (error instanceof Deno.errors.NotFound) return "there is no such socket";
   if (error instanceof Error) return error.message;
   throw error;

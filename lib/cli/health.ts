@@ -9,30 +9,30 @@ import { CONFIG_OPTIONS, readConfig } from "./config_file.ts";
 import { IDENTITY_OPTIONS, identityOption } from "./server_options.ts";
 import { print } from "./terminal.ts";
 
-/** How long the daemon may take to answer. */
+/** How long the daemon may take to reply. */
 const ANSWER_MAX_MS = 5000;
 
-/** The longest answer that is read. */
+/** The maximum size of a reply. */
 const ANSWER_MAX_BYTES = 64 * 1024;
 
-/** `quartet health`: asks a running daemon how it is, for those who watch over it. */
+/** `quartet health`: asks a running daemon whether it is alive or ready, for process supervisors. */
 export const health: Command = {
   name: "health",
-  summary: "Asks the running daemon whether it is alive",
+  summary: "Asks a running daemon whether it is alive",
   usage: "[--ready] [--address HOST:PORT [--tls]] [--config FILE] [--set KEY=VALUE]…",
   positionals: [0, 0],
   options: [
-    { name: "ready", help: "asks whether it is ready for work, and if not why" },
+    { name: "ready", help: "asks whether it is ready for work; if not, prints why" },
     {
       name: "address",
       value: "HOST:PORT",
-      help: "where its admin service listens, if not where the configuration says",
+      help: "address of its admin service (default: the one in the configuration)",
     },
-    { name: "tls", help: "it speaks TLS at that address" },
+    { name: "tls", help: "speaks TLS to --address" },
     ...IDENTITY_OPTIONS,
     ...CONFIG_OPTIONS,
   ],
-  details: `Exits with 0 if it is, with 1 if it is not or does not answer within ${
+  details: `Exits with 0 if so, and with 1 if not or if there is no reply within ${
     ANSWER_MAX_MS / 1000
   } s.`,
   run: async (args) => {
@@ -64,27 +64,29 @@ function parse(text: string): Address {
 function configured(file: string | undefined, overrides: readonly string[]): Target {
   const admin = readConfig(file, overrides).config.services["admin"] as AdminConfig;
   if (!admin.enabled) {
-    throw new CommandError("Cannot ask the daemon: its configuration switches admin off");
+    throw new CommandError("Cannot ask the daemon: admin is disabled in its configuration");
   }
   return { address: admin.listen, secure: admin.tls !== undefined };
 }
 
-/** Where to go for an address that was made to listen on. */
+/** Turns an address to listen on into one to connect to. */
 function reachable(address: Address): Address {
   if (address.transport === "unix") return address;
   if (address.port === 0) {
-    throw new UsageError("port 0 stands for any port: name it with --address");
+    throw new UsageError(
+      "the configuration says port 0, which is any port: give the real one with --address",
+    );
   }
   if (address.hostname === "0.0.0.0") return { ...address, hostname: "127.0.0.1" };
   return address.hostname === "::" ? { ...address, hostname: "::1" } : address;
 }
 
-/** What is asked, and how. */
+/** A daemon to ask. */
 interface Target {
   address: Address;
   /** Whether it speaks TLS. */
   secure: boolean;
-  /** What is shown to it. */
+  /** The certificate to present, and its key. */
   identity?: TlsTrust["identity"];
 }
 
@@ -101,8 +103,8 @@ async function ask(target: Target, path: string): Promise<Answer> {
     const late = error instanceof DOMException && error.name === "TimeoutError";
     const { code, message } = error as Error & { code?: string };
     const refused = code === "ECONNREFUSED" || code === "ENOENT";
-    const why = refused ? "nobody listens there" : message;
-    const reason = late ? `no answer within ${ANSWER_MAX_MS} ms` : why;
+    const why = refused ? "nothing listens there" : message;
+    const reason = late ? `no reply within ${ANSWER_MAX_MS} ms` : why;
     throw new CommandError(`Cannot ask ${formatAddress(target.address)}: ${reason}`);
   } finally {
     over.abort();
@@ -118,8 +120,8 @@ function request(
   const place = address.transport === "unix"
     ? { socketPath: address.path }
     : { host: address.hostname, port: address.port };
-  // Nothing secret is sent, and the certificate may be for a name that is not known here. With a
-  // list of issuers, an empty one, nobody asks the system for its own.
+  // The request carries no secret, and the certificate may name a host that this command does not
+  // know. The empty list of issuers keeps the runtime from loading those of the system.
   const trust = { rejectUnauthorized: false, ca: [] };
   const options = { ...place, path, signal, agent: false, ...trust, ...identity } as const;
   const sent = (secure ? httpsRequest : httpRequest)(options, (response) => {
@@ -127,7 +129,7 @@ function request(
     let body = "";
     response.on("data", (chunk: Uint8Array) => {
       body += decoder.decode(chunk, { stream: true });
-      if (body.length > ANSWER_MAX_BYTES) reject(new Error("the answer does not end"));
+      if (body.length > ANSWER_MAX_BYTES) reject(new Error("the reply does not end"));
     });
     response.on("end", () => resolve({ status: response.statusCode ?? 0, body }));
     response.on("error", reject);
@@ -137,10 +139,10 @@ function request(
   return promise;
 }
 
-/** The reasons in an answer of /readyz. */
+/** Extracts the reasons from a reply of /readyz. */
 function reasons(body: string): string | undefined {
   try {
-    // Where there is a token, the reasons are not for everybody.
+    // A service with a token leaves the reasons out.
     const { state, reasons } = JSON.parse(body) as { state?: unknown; reasons?: unknown };
     if (typeof state !== "string") return undefined;
     return `not ready: ${Array.isArray(reasons) ? reasons.join("; ") : `its state is ${state}`}`;

@@ -1,21 +1,21 @@
 import type { Command } from "./command.ts";
 
-/** The help of the whole program. */
+/** Formats the help of the whole program. */
 export function programHelp(commands: readonly Command[]): string {
   const width = Math.max(...commands.map(({ name }) => name.length));
   return [
-    "quartet runs four TCP services that speak lines: echo, kv, task and mesh.",
+    "quartet runs four line-protocol TCP services: echo, kv, task and mesh.",
     "",
     "Usage: quartet COMMAND [OPTIONS]",
     "",
     "Commands:",
     ...commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`),
     "",
-    "quartet COMMAND --help tells more of a command, quartet --version the version.",
+    "quartet COMMAND --help describes a command, quartet --version prints the version.",
   ].join("\n");
 }
 
-/** The help of one command. */
+/** Formats the help of one command. */
 export function commandHelp(command: Command): string {
   const lines = [`Usage: ${usageLine(command)}`, "", `${command.summary}.`];
   const options = command.options.map((option) => ({
@@ -31,7 +31,7 @@ export function commandHelp(command: Command): string {
   return lines.join("\n");
 }
 
-/** How a command is written. */
+/** Formats the usage of a command, in one line. */
 export function usageLine(command: Command): string {
   return `quartet ${command.name} ${command.usage}`.trimEnd();
 }

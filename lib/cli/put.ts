@@ -4,7 +4,7 @@ import { type Command, type CommandArguments, CommandError, EXIT, UsageError } f
 import { addressArgument, dial } from "./dial.ts";
 import { linesOf } from "./lines.ts";
 import { LinesProgress } from "./put_progress.ts";
-import { SERVER_OPTIONS, showToken, tlsOptions, tokenOption } from "./server_options.ts";
+import { sendToken, SERVER_OPTIONS, tlsOptions, tokenOption } from "./server_options.ts";
 import { print, printError, writeAll } from "./terminal.ts";
 
 const DEFAULT_PRIORITY = 1024;
@@ -50,7 +50,7 @@ to standard error, the line of its result is empty, and the exit code is 1.`,
     const options = { retry: args.flag("retry"), ...tlsOptions(address, args) };
     const connect = async () => {
       const client = new BeanstalkClient(await dial(address, options));
-      await showToken(client, token);
+      await sendToken(client, token);
       return client;
     };
     const producer = await connect().catch(asCommandError);

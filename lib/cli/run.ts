@@ -6,9 +6,9 @@ import { commandHelp, programHelp, usageLine } from "./help.ts";
 import { print, printError } from "./terminal.ts";
 
 /**
- * Runs the command that a command line asks for.
+ * Runs the command of a command line.
  *
- * @param words The words behind the name of the program.
+ * @param words The words after the name of the program.
  * @returns The exit code.
  */
 export async function runCommandLine(words: readonly string[]): Promise<number> {
@@ -60,7 +60,7 @@ async function runCommand(command: Command, words: readonly string[]): Promise<n
   }
 }
 
-/** Whether the operating system has refused something, such as to read a directory from a pipe. */
+/** Whether the operating system refused an operation, such as reading from a directory. */
 function isSystemError(error: unknown): error is Error {
   return error instanceof Error && "code" in error && /^E[A-Z0-9]+$/.test(String(error.code));
 }

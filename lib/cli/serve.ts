@@ -19,13 +19,12 @@ export const serve: Command = {
   usage: "[--config FILE] [--set KEY=VALUE]…",
   positionals: [0, 0],
   options: CONFIG_OPTIONS,
-  details:
-    `SIGINT or SIGTERM: finishes what was accepted, then exits; a second SIGINT exits at once.
-SIGHUP: reads the configuration again; connections of services that it leaves alone stay.`,
+  details: `SIGINT or SIGTERM finishes accepted work and exits; a second SIGINT exits at once.
+SIGHUP reads the configuration again and restarts only the services whose section changed.`,
   run: async (args) => {
-    // Before the first await: the default action of these signals is to end the process.
+    // Must come before the first await: the default action of these signals ends the process.
     using signals = new Signals();
-    // Whatever the daemon is at: a database may let it wait for long before it has even started.
+    // This works at any time, also while a slow database keeps the daemon from starting.
     return await Promise.race([
       runDaemon(signals, () => readConfig(args.text("config"), args.texts("set"))),
       signals.interruptedTwice.then(() => EXIT.INTERRUPTED),
@@ -41,7 +40,7 @@ async function runDaemon(signals: Signals, read: () => LoadedConfig): Promise<nu
     try {
       writeAll(Deno.stderr, lines);
     } catch {
-      // A full disk costs the line and nothing else: the daemon has other things to do than to log.
+      // On a full disk the daemon loses the line and keeps working.
     }
   };
   const options: LogOptions = { ...config.log, sink };
@@ -101,21 +100,23 @@ async function reload(
     if (!(error instanceof CommandError)) throw error;
     daemon.rejectReload();
     for (const fault of error.message.split("\n")) {
-      log.error("Not reloaded: the configuration is at fault", { fault });
+      log.error("Not reloaded: the configuration is wrong", { fault });
     }
   }
 }
 
-/** No error may end the daemon; one that nobody handles is a mistake of ours, and is said so. */
+/** Keeps an unhandled error from ending the daemon, and logs it as the bug that it is. */
 function logUnhandledErrors(log: Log): void {
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
     const { reason } = event;
     if (isDriverFault(reason)) {
-      log.debug("A connection to the database ended while it was made", { error: reason.message });
+      log.debug("A connection to the database ended while it was being opened", {
+        error: reason.message,
+      });
       return;
     }
     const stack = reason instanceof Error ? reason.stack : undefined;
-    log.error("A bug: an error that nobody handles", { error: String(reason), stack });
+    log.error("Bug: unhandled error", { error: String(reason), stack });
   });
 }

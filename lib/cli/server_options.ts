@@ -1,10 +1,10 @@
 /**
- * What all commands that connect to a server have in common: how they trust it, and what they show
- * it.
+ * The options that all commands which connect to a server share: trust, certificate and token.
  *
  * @module
  */
 
+import { fileErrorReason } from "../file_error.ts";
 import type { Address } from "../net/address.ts";
 import type { TlsTrust } from "../net/connect.ts";
 import { readTlsFiles } from "../net/tls.ts";
@@ -12,13 +12,13 @@ import type { BeanstalkClient } from "../task/beanstalk/client.ts";
 import { type CommandArguments, CommandError, type CommandOption, UsageError } from "./command.ts";
 import type { DialOptions } from "./dial.ts";
 
-/** What is shown to a server that speaks TLS and asks for a certificate. */
+/** The options for a server that requires a client certificate. */
 export const IDENTITY_OPTIONS: readonly CommandOption[] = [
-  { name: "cert", value: "FILE", help: "shows this certificate (PEM); implies --tls" },
-  { name: "key", value: "FILE", help: "the key of that certificate" },
+  { name: "cert", value: "FILE", help: "presents this certificate (PEM); implies --tls" },
+  { name: "key", value: "FILE", help: "private key of that certificate (PEM)" },
 ];
 
-/** The options themselves. */
+/** All options about a server. */
 export const SERVER_OPTIONS: readonly CommandOption[] = [
   { name: "tls", help: "speaks TLS" },
   { name: "ca", value: "FILE", help: "trusts this certificate or issuer (PEM); implies --tls" },
@@ -26,14 +26,14 @@ export const SERVER_OPTIONS: readonly CommandOption[] = [
   {
     name: "token-file",
     value: "FILE",
-    help: "shows the token in this file to the server (default: that in QUARTET_TOKEN)",
+    help: "sends the token in this file (default: the value of QUARTET_TOKEN)",
   },
 ];
 
 /**
- * How the server is trusted, and what it is shown.
+ * Reads the options for TLS.
  *
- * @throws {UsageError} If that makes no sense for the address.
+ * @throws {UsageError} If the address cannot speak TLS.
  * @throws {CommandError} If a file cannot be read or used.
  */
 export function tlsOptions(address: Address, args: CommandArguments): Pick<DialOptions, "tls"> {
@@ -45,9 +45,9 @@ export function tlsOptions(address: Address, args: CommandArguments): Pick<DialO
 }
 
 /**
- * The certificate that is shown to the server, and its key.
+ * Reads the certificate to present to the server, and its key.
  *
- * @throws {UsageError} If only one of them is named.
+ * @throws {UsageError} If only one of them is given.
  * @throws {CommandError} If they cannot be read or used.
  */
 export function identityOption(args: CommandArguments): TlsTrust["identity"] {
@@ -63,9 +63,9 @@ export function identityOption(args: CommandArguments): TlsTrust["identity"] {
 }
 
 /**
- * The token that is shown to the server; `undefined` if there is none.
+ * Reads the token to send to the server; `undefined` if there is none.
  *
- * @throws {CommandError} If it cannot be read, or is none.
+ * @throws {CommandError} If it cannot be read or is malformed.
  */
 export function tokenOption(args: CommandArguments): string | undefined {
   const file = args.text("token-file");
@@ -74,31 +74,33 @@ export function tokenOption(args: CommandArguments): string | undefined {
   const value = token!.replace(/\r?\n$/, "");
   if (/^[\x21-\x7e]+$/.test(value)) return value;
   const where = file === undefined ? "QUARTET_TOKEN" : `"${file}"`;
-  throw new CommandError(`Cannot use the token in ${where}: it needs one line without blanks`);
+  throw new CommandError(`Cannot use the token in ${where}: it must be one line without blanks`);
 }
 
 /**
- * Shows a token, if there is one, to a server of jobs.
+ * Logs in to a queue, if there is a token.
  *
- * @throws {CommandError} If it does not open the server.
+ * @throws {CommandError} If the server rejects the token.
  */
-export async function showToken(client: BeanstalkClient, token: string | undefined): Promise<void> {
+export async function sendToken(client: BeanstalkClient, token: string | undefined): Promise<void> {
   if (token === undefined || await client.login(token)) return;
   client.close();
-  throw new CommandError("Cannot log in: the server does not take the token");
+  throw new CommandError("Cannot log in: the server rejected the token");
 }
 
 /**
- * What is wrong with the answer to a token, for people. It never quotes a server that says the
- * token itself, as one that repeats every line would.
+ * Describes the reply to a rejected token. It quotes only error replies: a server that echoes its
+ * input would otherwise put the token into the message.
  */
 export function loginError(answer: string): CommandError {
-  const said = /^(?:ERR|-)/.test(answer) ? `the server said ${answer}` : "it asks for no token";
+  const said = /^(?:ERR|-)/.test(answer)
+    ? `the server said ${answer}`
+    : "it does not expect a token";
   return new CommandError(`Cannot log in: ${said}`);
 }
 
 /**
- * Reads a file that the command line names.
+ * Reads a text file named on the command line.
  *
  * @throws {CommandError} If it cannot be read.
  */
@@ -106,7 +108,6 @@ export function readText(file: string): string {
   try {
     return Deno.readTextFileSync(file);
   } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    throw new CommandError(`Cannot read "${file}": ${error.message}`);
+    throw new CommandError(`Cannot read "${file}": ${fileErrorReason(error)}`);
   }
 }

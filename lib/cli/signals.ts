@@ -1,12 +1,12 @@
 const STOP_SIGNALS: readonly Deno.Signal[] = ["SIGINT", "SIGTERM"];
 
 /**
- * SIGINTs that follow the first within this time are the same one: a Ctrl-C goes to everything that
- * runs at the terminal, and `deno task` and npx pass theirs on to the daemon, which has it already.
+ * SIGINTs that follow the first within this time count as the same one. A Ctrl-C reaches every
+ * process at the terminal, and `deno task` and npx then forward theirs to the daemon as well.
  */
 const SAME_INTERRUPT_MS = 500;
 
-/** The signals that the daemon obeys, from the moment this is made. */
+/** Collects the signals that the daemon obeys, from the moment it is constructed. */
 export class Signals implements Disposable {
   /** Resolves with the second SIGINT. */
   readonly interruptedTwice: Promise<void>;
@@ -37,7 +37,7 @@ export class Signals implements Disposable {
     return nowMs - this.#interruptedMs > SAME_INTERRUPT_MS;
   }
 
-  /** The next signal that has not been handed out. */
+  /** Returns the next signal, waiting for one if necessary. */
   async next(): Promise<Deno.Signal> {
     while (this.#waiting.length === 0) {
       this.#arrived = Promise.withResolvers<void>();

@@ -1,18 +1,18 @@
 import { join } from "node:path";
 import type { Log } from "../log.ts";
 
-/** What systemd is told, in the words of sd_notify(3). */
+/** A message to systemd, as defined by sd_notify(3). */
 export type Notice = "READY=1" | "RELOADING=1" | "STOPPING=1" | "WATCHDOG=1" | `STATUS=${string}`;
 
 const encoder = new TextEncoder();
 
 /**
- * Tells systemd how the daemon is, by the protocol of sd_notify(3): a datagram of lines to the
- * socket that `NOTIFY_SOCKET` names. Without that variable it does nothing, and so it does where
- * Deno has no datagrams over unix sockets (they want its flag `--unstable-net`).
+ * Reports the state of the daemon to systemd with the protocol of sd_notify(3): a datagram of lines
+ * to the socket that `NOTIFY_SOCKET` names. It does nothing without that variable, or where Deno has
+ * no datagrams over unix sockets (they need its flag `--unstable-net`).
  *
- * `RELOADING=1` goes without the time of a monotonic clock, which Deno does not have, so the unit's
- * type is `notify`, not `notify-reload`.
+ * The unit's type is `notify`, not `notify-reload`: the latter needs a monotonic timestamp with
+ * `RELOADING=1`, and Deno offers no such clock.
  */
 export class SystemdNotifier implements Disposable {
   readonly #socket: Deno.DatagramConn | undefined;
@@ -21,8 +21,8 @@ export class SystemdNotifier implements Disposable {
   #watchdog: ReturnType<typeof setInterval> | undefined;
 
   /**
-   * @param dataDir Where the sending socket can be made; it is gone when this is disposed.
-   * @param log Told why nothing can be sent.
+   * @param dataDir Where to create the sending socket; the file is removed at once.
+   * @param log Receives the reason if nothing can be sent.
    */
   constructor(dataDir: string, log: Log) {
     this.#log = log;
@@ -35,7 +35,7 @@ export class SystemdNotifier implements Disposable {
     }
   }
 
-  /** Sends notices, all in one datagram. */
+  /** Sends notices in one datagram. */
   async send(...notices: Notice[]): Promise<void> {
     try {
       await this.#socket?.send(encoder.encode(notices.join("\n")), {
@@ -47,7 +47,7 @@ export class SystemdNotifier implements Disposable {
     }
   }
 
-  /** From now on says that it is alive, twice as often as `WATCHDOG_USEC` asks for. */
+  /** Starts to report that the daemon is alive, twice as often as `WATCHDOG_USEC` requires. */
   startWatchdog(): void {
     const everyMs = Number(Deno.env.get("WATCHDOG_USEC") ?? 0) / 2000;
     if (this.#socket === undefined || !(everyMs > 0)) return;
@@ -65,7 +65,7 @@ function openSocket(target: string, dataDir: string): Deno.DatagramConn {
   if (typeof Deno.listenDatagram !== "function") throw new TypeError("It needs --unstable-net");
   const path = join(dataDir, `notify-${Deno.pid}.sock`);
   const socket = Deno.listenDatagram({ transport: "unixpacket", path });
-  // Once it is bound its name is of no use: nobody answers.
+  // The name is not needed once the socket is bound: systemd never replies.
   Deno.removeSync(path);
   return socket;
 }

@@ -5,7 +5,7 @@ import { type Command, CommandError, EXIT, UsageError } from "./command.ts";
 import { addressArgument, dial, type DialOptions } from "./dial.ts";
 import { serveTasks } from "./work_push.ts";
 import { commandRunner, type JobRunner, square, WorkerError } from "./work_runner.ts";
-import { SERVER_OPTIONS, showToken, tlsOptions, tokenOption } from "./server_options.ts";
+import { sendToken, SERVER_OPTIONS, tlsOptions, tokenOption } from "./server_options.ts";
 import { printError } from "./terminal.ts";
 
 const MAX_JOBS = 1000;
@@ -116,7 +116,7 @@ async function serveJobs(
   const stop = () => waiting && client.close();
   stopping.addEventListener("abort", stop);
   try {
-    await showToken(client, token);
+    await sendToken(client, token);
     // Something is asked in any case: until it is answered, nothing has begun well.
     for (const tube of tubes.length > 0 ? tubes : ["default"]) {
       const { words } = await client.ask(`watch ${tube}`);

@@ -152,9 +152,9 @@ Deno.test("quartet health: says why it cannot ask", async () => {
   const address = formatAddress({ ...socket.addr as Deno.NetAddr, transport: "tcp" });
   socket.close();
   const cases: [string[], number, RegExp][] = [
-    [["--address", address], 1, /^Cannot ask 127\.0\.0\.1:\d+: nobody listens there\n$/],
+    [["--address", address], 1, /^Cannot ask 127\.0\.0\.1:\d+: nothing listens there\n$/],
     [["--address", "nowhere"], 2, /Cannot read "nowhere" as an address/],
-    [["--set", "admin.enabled=false"], 1, /its configuration switches admin off/],
+    [["--set", "admin.enabled=false"], 1, /admin is disabled in its configuration/],
     [["--set", "admin.listen=127.0.0.1:0"], 2, /name it with --address/],
   ];
   for (const [words, code, message] of cases) {

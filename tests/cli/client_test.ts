@@ -143,8 +143,8 @@ Deno.test("client: without a server it says so in a line and exits with 1", asyn
   const { code, stdout, stderr } = await runQuartet(["client", address]);
   assert.equal(
     stderr,
-    `Cannot connect to ${address}: nobody listens there; ` +
-      'with "--retry" it is tried again for a while\n',
+    `Cannot connect to ${address}: nothing listens there; ` +
+      '"--retry" keeps trying for half a minute\n',
   );
   assert.equal(stdout, "");
   assert.equal(code, 1);
@@ -191,7 +191,7 @@ Deno.test("client: speaks TLS with a server whose certificate it is told to trus
 
 Deno.test("client: words that make no sense exit with 2 and say what would", async () => {
   const cases: [string[], RegExp][] = [
-    [[], /^quartet client: something is missing\nUsage: quartet client HOST:PORT/],
+    [[], /^quartet client: an argument is missing\nUsage: quartet client HOST:PORT/],
     [["8080"], /Cannot read "8080" as an address/],
     [["127.0.0.1:1", "--wait", "soon"], /--wait "soon" is not a time such as "10s"/],
     [["unix:/path", "--tls"], /a unix socket does not speak TLS/],

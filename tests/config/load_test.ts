@@ -30,7 +30,7 @@ const FAULTS: [name: string, text: string, expected: string | RegExp][] = [
     "q.toml:2: log.zzzzzz: unknown key, known here: level, format",
   ],
   [
-    "a name that JavaScript has a use for",
+    "a name with a meaning in JavaScript",
     '[auth.tokens.prototype]\nenv = "TOKEN"\nservices = ["echo"]\n',
     'q.toml:1: auth.tokens.prototype: "prototype" cannot be used as a name',
   ],
@@ -51,62 +51,66 @@ const FAULTS: [name: string, text: string, expected: string | RegExp][] = [
     "(B, KiB, MiB, GiB or TiB, no blank)",
   ],
   [
-    "a time that is none",
+    "a malformed time",
     '[echo]\nslow_after = "soon"\n',
     'q.toml:2: echo.slow_after: found "soon", allowed is a time from 1ms to 1m such as "10s" (ms, s, m, h or d)',
   ],
   [
-    "a time that may be off",
+    'a malformed time where "off" is allowed',
     '[echo]\nidle_timeout = "never"\n',
     'q.toml:2: echo.idle_timeout: found "never", allowed is a time of at least 1ms such as "10s" ' +
     '(ms, s, m, h or d), or "off"',
   ],
   [
-    "a word that is none of the choice",
+    "a word that is not one of the choices",
     '[echo]\nmode = "loud"\n',
     'q.toml:2: echo.mode: found "loud", allowed is one of "broadcast", "confirm"',
   ],
   [
-    "an address that is none",
+    "a malformed address",
     '[echo]\nlisten = "8080"\n',
     'q.toml:2: echo.listen: found "8080", allowed is an address: "host:port", "[v6]:port" or "unix:/path"',
   ],
   [
-    "a section that is a value",
+    "a value in place of a section",
     "echo = 1\n",
     "q.toml:1: echo: found 1, allowed is a section with keys",
   ],
   [
-    "a number that is none",
+    "a number that is NaN",
     "[echo]\nqueue = nan\n",
     "q.toml:2: echo.queue: found NaN, allowed is a whole number from 1 to 1000000",
   ],
-  ["a table that is a value", "[auth]\ntokens = 5\n", /: found 5, allowed is a section with keys$/],
-  ["a key that is missing", "[echo]\ntls = { cert = 'c' }\n", "q.toml:2: echo.tls.key: missing"],
   [
-    "the URL of a storage, without its password",
+    "a value in place of a table",
+    "[auth]\ntokens = 5\n",
+    /: found 5, allowed is a section with keys$/,
+  ],
+  ["a missing key", "[echo]\ntls = { cert = 'c' }\n", "q.toml:2: echo.tls.key: missing"],
+  [
+    "a malformed storage URL, without showing its password",
     '[storage]\nurl = "postgres://me:secret@host:99999/x"\n',
     'q.toml:2: storage.url: found "postgres://me@host:99999/x", allowed is "memory:", ' +
     '"sqlite:FILE" or "postgres://user@host:port/database"',
   ],
   [
-    "an escape in such a URL",
+    "a malformed escape in a storage URL",
     '[storage]\nurl = "postgres://me:%zz@host/x"\n',
     /found "postgres:\/\/me@host\/x", allowed/,
   ],
-  ["no TOML", "[echo\n", /^q\.toml:1:\d+: not TOML: /],
+  ["text that is not TOML", "[echo\n", /^q\.toml:1:\d+: not TOML: /],
   [
-    "a key that stands twice",
+    "a duplicate key",
     "[log]\nlevel = 'info'\nlevel = 'info'\n",
     "q.toml:3:1: not TOML: this key or section is already defined above",
   ],
   [
-    "a section that stands twice",
+    "a duplicate section",
     "[log]\nlevel = 'info'\n[log]\n",
     "q.toml:3:2: not TOML: this key or section is already defined above",
   ],
   [
-    "a text without quotes",
+    "text without quotes",
     "[echo]\nmode = confirm\n",
     'q.toml:2:8: not TOML: not a value; text needs quotes, as in mode = "confirm"',
   ],
@@ -121,7 +125,7 @@ const FAULTS: [name: string, text: string, expected: string | RegExp][] = [
     /^q\.toml:2: echo\.max_line: found "64 KiB", allowed is a size .* no blank\)$/,
   ],
   [
-    "a token whose variable is not set",
+    "a token whose variable is unset",
     '[auth.tokens.bus]\nenv = "NOWHERE"\nservices = ["echo"]\n',
     "q.toml:1: auth.tokens.bus: the environment variable NOWHERE is not set",
   ],
@@ -137,14 +141,14 @@ const FAULTS: [name: string, text: string, expected: string | RegExp][] = [
     "give one of them another port, or disable it",
   ],
   [
-    "a variable that is not set",
+    "an unset environment variable",
     '[daemon]\ndata_dir = "${NOWHERE}/x"\n',
     "q.toml:2: daemon.data_dir: the environment variable NOWHERE is not set, and there is no default",
   ],
 ];
 
 for (const [name, text, expected] of FAULTS) {
-  Deno.test(`loadConfig(): says what is wrong with ${name}`, () => {
+  Deno.test(`loadConfig() explains ${name}`, () => {
     const found = faults(text);
     assert.equal(found.length, 1, found.join("\n"));
     if (typeof expected === "string") assert.equal(found[0], expected);
@@ -152,7 +156,7 @@ for (const [name, text, expected] of FAULTS) {
   });
 }
 
-Deno.test("loadConfig(): reports everything at once", () => {
+Deno.test("loadConfig() reports all faults at once", () => {
   const found = faults('[echo]\nqueue = 0\nmode = "x"\nnope = 1\n[log]\nlevel = "loud"\n', [
     "echo.max_line=9",
   ]);
@@ -160,7 +164,7 @@ Deno.test("loadConfig(): reports everything at once", () => {
   assert.ok(found.some((fault) => fault.startsWith("--set echo.max_line: found 9")));
 });
 
-Deno.test("loadConfig(): two services on one address are refused", () => {
+Deno.test("loadConfig() refuses two services on one address", () => {
   const two = [SERVICES[0]!, { ...SERVICES[0]!, name: "other" }];
   const load = (text: string) => () =>
     loadConfig({ file: "q.toml", text, env: () => undefined, readFile: () => "" }, two);
@@ -173,7 +177,7 @@ Deno.test("loadConfig(): two services on one address are refused", () => {
   load("[other]\nenabled = false")();
 });
 
-Deno.test("loadConfig(): what is set on the command line wins, and needs no quotes", () => {
+Deno.test("loadConfig() lets the command line override the file, without quotes", () => {
   const { config } = load('[echo]\nmode = "broadcast"\nqueue = 3\n', [
     "echo.mode=confirm",
     "echo.queue=4",
@@ -191,7 +195,7 @@ Deno.test("loadConfig(): what is set on the command line wins, and needs no quot
   ]);
 });
 
-Deno.test("loadConfig(): the environment is put into texts, never into TOML", () => {
+Deno.test("loadConfig() puts environment variables into strings, never into TOML", () => {
   const env = { DIR: 'a"\n[echo]\nqueue = 7' };
   const text = '[daemon]\ndata_dir = "${DIR}"\n[echo]\nreply = "${WORD:-well} $${DIR} # ${X:-}"\n';
   const { config } = load(text.replace("${DIR}", "${DIR:-d}"), [], { WORD: "done" });
@@ -203,7 +207,7 @@ Deno.test("loadConfig(): the environment is put into texts, never into TOML", ()
   assert.deepEqual(faults('# "${NOWHERE}"\n'), []);
 });
 
-Deno.test("loadConfig(): to listen beyond loopback needs a token, certificates, or to say that it is meant", () => {
+Deno.test("loadConfig() requires a token, client certificates or insecure = true beyond loopback", () => {
   const open = '[echo]\nlisten = "0.0.0.0:8080"\n';
   assert.deepEqual(faults(open), [
     "q.toml:2: echo.listen: other machines could connect to 0.0.0.0:8080 without a token: " +
@@ -220,7 +224,7 @@ Deno.test("loadConfig(): to listen beyond loopback needs a token, certificates, 
   }
 });
 
-Deno.test("loadConfig(): the values of tokens come from the environment or from files alone", async () => {
+Deno.test("loadConfig() takes token values only from the environment or from files", async () => {
   const token = (keys: string) => `[auth.tokens.a]\nservices = ["echo"]\n${keys}\n`;
   const file = await Deno.makeTempFile();
   try {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { formatDuration, formatSize, parseDuration, parseSize } from "../../lib/config/values.ts";
 
-Deno.test("parseSize() reads sizes as people write them", () => {
+Deno.test("parseSize() parses sizes in binary units", () => {
   const sizes = [["0B", 0], ["64KiB", 65536], ["1.5MiB", 1572864], ["2TiB", 2 ** 41], [
     "1GiB",
     2 ** 30,
@@ -13,7 +13,7 @@ Deno.test("parseSize() reads sizes as people write them", () => {
   }
 });
 
-Deno.test("parseDuration() reads times as people write them", () => {
+Deno.test("parseDuration() parses times in one or several units", () => {
   const times = [["0s", 0], ["20ms", 20], ["1.5s", 1500], ["1h30m", 5_400_000], [
     "2d",
     172_800_000,
@@ -24,7 +24,7 @@ Deno.test("parseDuration() reads times as people write them", () => {
   }
 });
 
-Deno.test("what formatSize() and formatDuration() write is read back", () => {
+Deno.test("formatSize() and formatDuration() produce text that parses back", () => {
   fc.assert(fc.property(fc.nat(), (amount) => {
     assert.equal(parseSize(formatSize(amount)), amount);
     assert.equal(parseDuration(formatDuration(amount)), amount);

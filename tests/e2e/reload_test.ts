@@ -6,12 +6,12 @@ import { type DaemonProcess, startDaemon, withOthersOff } from "../support/daemo
 const ADMIN = '[admin]\nlisten = "127.0.0.1:0"\n';
 const MEMORY = '[storage]\nurl = "memory:"\n';
 
-/** The sections of echo and kv on ports. */
+/** A configuration with echo and kv on these ports. */
 function ports(echo: number | string, kv: number | string): string {
   return `${MEMORY}${ADMIN}[echo]\nlisten = "127.0.0.1:${echo}"\n[kv]\nlisten = "127.0.0.1:${kv}"\n`;
 }
 
-/** Has a daemon take a configuration. */
+/** Reloads a daemon with a new configuration. */
 async function reload(daemon: DaemonProcess, config: string): Promise<void> {
   const times = daemon.log.split("msg=Reloaded").length;
   await Deno.writeTextFile(daemon.configFile, withOthersOff(config));
@@ -24,7 +24,7 @@ async function readiness(daemon: DaemonProcess): Promise<unknown> {
   return (await reply.json()).reasons;
 }
 
-/** Switches a service as the page does; gives back what came of it. */
+/** Switches a service as the admin page does; returns the status and the message. */
 async function switchService(daemon: DaemonProcess, name: string, enabled: boolean) {
   const origin = `http://${formatAddress(daemon.address("admin"))}`;
   const reply = await fetch(`${origin}/services/${name}`, {
@@ -36,7 +36,7 @@ async function switchService(daemon: DaemonProcess, name: string, enabled: boole
   return { status: reply.status, text: message ?? error };
 }
 
-/** What a service answers to a line. */
+/** Sends a line to a service and returns its reply. */
 async function ask(daemon: DaemonProcess, service: string, line: string): Promise<string> {
   using client = await TestClient.connect(daemon.address(service));
   await client.send(`${line}\n`);
@@ -49,7 +49,7 @@ function portOf(daemon: DaemonProcess, service: string): number {
   return address.port;
 }
 
-Deno.test("reload: services can take each other's place", async () => {
+Deno.test("reload: services can exchange their addresses", async () => {
   await using daemon = await startDaemon({ config: ports(0, 0) });
   const [echo, kv] = [portOf(daemon, "echo"), portOf(daemon, "kv")];
   await reload(daemon, ports(kv, echo));
@@ -57,13 +57,13 @@ Deno.test("reload: services can take each other's place", async () => {
   assert.deepEqual([portOf(daemon, "echo"), portOf(daemon, "kv")], [kv, echo]);
   assert.equal(await ask(daemon, "echo", "hello"), "hello\n");
   assert.equal(await ask(daemon, "kv", "PING"), "+PONG\r\n");
-  // The place of one that is switched off is free as well, for one that comes before it.
+  // The address of a disabled service is free too, even for a service earlier in start order.
   await reload(daemon, ports(echo, 0).replace(/\[kv\][^[]*/, "[kv]\nenabled = false\n"));
   assert.deepEqual(await readiness(daemon), []);
   assert.equal(portOf(daemon, "echo"), echo);
 });
 
-Deno.test("reload: going back to what still runs makes it ready again", async () => {
+Deno.test("reload: returning to the configuration still in force makes the daemon ready again", async () => {
   await using other = await startDaemon({ config: '[echo]\nlisten = "127.0.0.1:0"\n' });
   await using daemon = await startDaemon({ config: ports(0, 0) });
   await reload(daemon, ports(portOf(other, "echo"), 0));
@@ -72,7 +72,7 @@ Deno.test("reload: going back to what still runs makes it ready again", async ()
   assert.deepEqual(await readiness(daemon), []);
 });
 
-Deno.test("reload: a service that goes on as it was goes on to ask for its token", async () => {
+Deno.test("reload: a service that keeps its old section keeps requiring its token", async () => {
   await using other = await startDaemon({ config: '[echo]\nlisten = "127.0.0.1:0"\n' });
   const withToken = `${ADMIN}[echo]\nlisten = "0.0.0.0:0"\n` +
     '[auth.tokens.people]\nenv = "ECHO_TOKEN"\nservices = ["echo"]\n';
@@ -84,7 +84,7 @@ Deno.test("reload: a service that goes on as it was goes on to ask for its token
   assert.equal(await ask(daemon, "echo", "hello"), "ERR AUTH token expected first\n");
 });
 
-Deno.test("admin: a service that other machines could use without a token is not switched on", async () => {
+Deno.test("admin: refuses to switch on a service that other machines could use without a token", async () => {
   const config = `${MEMORY}${ADMIN}[echo]\nenabled = false\nlisten = "0.0.0.0:0"\n`;
   await using daemon = await startDaemon({ config });
   const { status, text } = await switchService(daemon, "echo", true);
@@ -93,7 +93,7 @@ Deno.test("admin: a service that other machines could use without a token is not
   assert.equal(daemon.addresses("echo").length, 0);
 });
 
-Deno.test("admin: switching one service leaves another alone that could not be reloaded", async () => {
+Deno.test("admin: switching one service does not restart another whose reload failed", async () => {
   await using other = await startDaemon({ config: '[echo]\nlisten = "127.0.0.1:0"\n' });
   await using daemon = await startDaemon({ config: ports(0, 0) });
   await reload(daemon, ports(portOf(other, "echo"), 0));
@@ -108,7 +108,7 @@ Deno.test("admin: switching one service leaves another alone that could not be r
   await client.send("after\n");
   assert.equal(await client.line(), "after\n");
   assert.match(String(await readiness(daemon)), /^echo: Cannot start echo/);
-  // To switch on what is to run already, and still cannot, is no way to be called ready.
+  // Switching on a service that should run and still cannot must not make the daemon ready.
   assert.equal((await switchService(daemon, "echo", true)).status, 409);
   assert.match(String(await readiness(daemon)), /^echo: Cannot start echo/);
 });

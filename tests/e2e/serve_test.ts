@@ -154,7 +154,7 @@ Deno.test("serve: SIGHUP with a file at fault changes nothing and says so", asyn
   await Deno.writeTextFile(daemon.configFile, "[echo]\nmode = 5\n");
   daemon.signal("SIGHUP");
   await daemon.logged(
-    /msg="Not reloaded: the configuration is at fault" fault=".*echo\.mode: found 5/,
+    /msg="Not reloaded: the configuration is wrong" fault=".*echo\.mode: found 5/,
   );
   await echo(client, "after");
 });
@@ -227,7 +227,7 @@ Deno.test("quartet init: writes the commented file once", async () => {
     await Deno.writeTextFile(file, "# mine\n");
     const again = await runQuartet(["init", file]);
     assert.equal(again.code, 1);
-    assert.match(again.stderr, /it is there already; --force replaces it/);
+    assert.match(again.stderr, /it already exists; --force replaces it/);
     assert.equal(await Deno.readTextFile(file), "# mine\n");
     assert.equal((await runQuartet(["init", file, "--force"])).code, 0);
     assert.match(await Deno.readTextFile(file), /^# The configuration of quartet/);

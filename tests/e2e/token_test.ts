@@ -65,7 +65,7 @@ Deno.test("quartet put, work: with a token in a file, over TLS, jobs are done at
   const stranger = await runQuartet(["put", beanstalk, "--ca", caFile, "12"], {
     env: { QUARTET_TOKEN: "wrong-token" },
   });
-  assert.match(stranger.stderr, /Cannot log in: the server does not take the token/);
+  assert.match(stranger.stderr, /Cannot log in: the server rejected the token/);
   assert.equal(stranger.code, 1);
   assert.ok(!daemon.log.includes(TOKEN) && !daemon.log.includes("wrong-token"), daemon.log);
 });
@@ -91,7 +91,7 @@ Deno.test("quartet client: shows a token first, and says when it is refused or n
   const unwanted = await runQuartet(["client", formatAddress(open.address("echo"))], {
     env: { QUARTET_TOKEN: TOKEN },
   });
-  assert.match(unwanted.stderr, /Cannot log in: it asks for no token/);
+  assert.match(unwanted.stderr, /Cannot log in: it does not expect a token/);
   assert.ok(!unwanted.stderr.includes(TOKEN));
 });
 
