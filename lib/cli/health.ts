@@ -74,7 +74,7 @@ function reachable(address: Address): Address {
   if (address.transport === "unix") return address;
   if (address.port === 0) {
     throw new UsageError(
-      "the configuration says port 0, which is any port: give the real one with --address",
+      "the configuration says port 0, which is any port: name it with --address",
     );
   }
   if (address.hostname === "0.0.0.0") return { ...address, hostname: "127.0.0.1" };

@@ -75,7 +75,13 @@ export class DaemonProcess implements AsyncDisposable {
 
   /** Sends a signal, if it still runs. */
   signal(signal: Deno.Signal): void {
-    if (this.#status === undefined) this.child.kill(signal);
+    if (this.#status !== undefined) return;
+    try {
+      this.child.kill(signal);
+    } catch (error) {
+      // The process has ended, but its status has not been read yet.
+      if (!(error instanceof TypeError)) throw error;
+    }
   }
 
   /** Asks it to stop and waits for its end. */
