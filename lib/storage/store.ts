@@ -5,7 +5,7 @@
  * order. All work is done in transactions: a function that sees the keys it named and says what
  * is to change. The function is pure and synchronous, so an engine may run it at once (the key
  * space in memory), run many of them together as one group, or run it again when another daemon
- * was faster (PostgreSQL).
+ * was faster.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
  * What a queue is: jobs in tubes, given to one client at a time. Two engines stand behind this
  * interface: one keeps the queue in the memory of this process (and, if it is to be durable, on
- * disk), the other shares it with other daemons through PostgreSQL.
+ * disk), the other shares it with other daemons through a database.
  *
  * @module
  */

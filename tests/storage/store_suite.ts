@@ -1,3 +1,4 @@
+// deno-lint-ignore-file quartet/file-length -- one suite for all engines
 /**
  * What every store must do, whatever is behind it. Each engine runs the whole suite.
  *

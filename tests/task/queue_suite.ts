@@ -1,3 +1,4 @@
+// deno-lint-ignore-file quartet/file-length -- one suite for all engines
 /**
  * How every queue behaves, whatever engine is behind it: called once for each of them.
  *
