@@ -97,11 +97,11 @@ export class Room {
    * Hands messages to every member.
    *
    * @param messages Nobody may change them from now on.
+   * @param readMs When they were read, from `performance.now()`.
    * @returns A promise if a full queue makes the publisher wait, and nothing otherwise.
    */
-  publish(messages: Messages): Promise<void> | void {
+  publish(messages: Messages, readMs = performance.now()): Promise<void> | void {
     const count = messages.ends.length;
-    const readMs = performance.now();
     this.#stats.messages += count;
     if (this.#waiting !== undefined) {
       const turn = this.#waiting.then(() =>
@@ -109,7 +109,7 @@ export class Room {
       );
       return this.#enqueue(turn.then(() => this.#observe(readMs, count)));
     }
-    const behind = this.#spread(messages, readMs);
+    const behind = this.#spread(messages, performance.now());
     if (behind.length > 0) {
       return this.#enqueue(
         this.#finish(behind, messages).then(() => this.#observe(readMs, count)),

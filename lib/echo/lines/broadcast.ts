@@ -6,6 +6,7 @@ import { LineReader } from "../../net/line_reader.ts";
 import type { Login } from "../../net/login.ts";
 import type { Messages } from "../../net/outbox.ts";
 import type { EchoConfig } from "../config.ts";
+import { Publisher } from "../publisher.ts";
 import type { Room } from "../room.ts";
 
 /** How long a client that sends no more may take to read what it still has to get. */
@@ -37,23 +38,27 @@ export async function serveBroadcast(
   if (login !== undefined && !await loginByLine(connection, reader, login)) return;
   const tooLong = tooLongReply(config.max_line);
   const member = room.join(connection);
+  const publisher = new Publisher(room);
   try {
     for (let batch = await reader.read(); batch !== null; batch = await reader.read()) {
       for (let from = 0; from < batch.count;) {
         if (batch.isTooLong(from)) {
           room.countLongLine();
+          // The reply must not overtake the messages before it.
+          await publisher.settled();
           member.outbox.offer({ bytes: tooLong, ends: [tooLong.length] }, 0, performance.now());
           from++;
           continue;
         }
         let to = from + 1;
         while (to < batch.count && !batch.isTooLong(to)) to++;
-        const wait = room.publish(messagesOf(batch, from, to));
+        const wait = publisher.publish(messagesOf(batch, from, to));
         if (wait !== undefined) await wait;
         from = to;
       }
     }
     // When the daemon drains, others may have a batch on its way that this client is to get.
+    await publisher.settled();
     await room.settled();
   } finally {
     room.leave(member);
