@@ -17,7 +17,7 @@ export const echoConfigSchema = v.strictObject({
   idle_timeout: v.optional(duration({ min: 1, off: true }), "off"),
   queue: v.optional(count({ min: 1, max: 1_000_000 }), 100),
   queue_bytes: v.optional(size({ min: 1024, max: 1024 * MIB }), "8MiB"),
-  slow_after: v.optional(duration({ min: 1, max: 60_000 }), "20ms"),
+  slow_after: v.optional(duration({ min: 1, max: 60_000 }), "100ms"),
   on_full: v.optional(choice(ON_FULL), "drop"),
   reply: v.optional(text(), "Message received."),
 });
