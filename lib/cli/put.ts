@@ -159,7 +159,7 @@ async function putLines(
     }
     for (const answer of flying) printNext(await answer, ++printed);
   } finally {
-    await progress.stop();
+    progress.stop();
   }
   return exitCode;
 }

@@ -1,4 +1,4 @@
-import { ProgressBar } from "@std/cli/unstable-progress-bar";
+import { ProgressBar } from "./progress_bar.ts";
 import { writeAll } from "./terminal.ts";
 
 const WIPE_LINE = new TextEncoder().encode("\r\x1b[K");
@@ -12,10 +12,8 @@ export class LinesProgress {
     if (!Deno.stderr.isTerminal()) return;
     this.#bar ??= new ProgressBar({
       max: 0,
-      barLength: 30,
       clear: true,
-      fmt: ({ styledTime, progressBar, value, max }) =>
-        `${styledTime} [${progressBar}] ${value}/${max} lines`,
+      format: ({ time, bar, value, max }) => `${time} [${bar}] ${value}/${max} lines`,
     });
     this.#bar.max++;
   }
@@ -31,7 +29,7 @@ export class LinesProgress {
   }
 
   /** Wipes it away. */
-  async stop(): Promise<void> {
-    await this.#bar?.stop();
+  stop(): void {
+    this.#bar?.stop();
   }
 }

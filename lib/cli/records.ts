@@ -67,7 +67,7 @@ async function generate(args: CommandArguments, files: string[]): Promise<void> 
   } catch (error) {
     throw failure("write", path, error);
   } finally {
-    await progress.stop();
+    progress.stop();
   }
 }
 
@@ -92,7 +92,7 @@ async function verify(args: CommandArguments, files: string[]): Promise<void> {
       });
     }
   } finally {
-    await progress.stop();
+    progress.stop();
   }
   const { records, sum, duplicateKeys, unordered, firstUnordered } = verifier.result();
   if (unordered > 0 && !args.flag("sum")) {

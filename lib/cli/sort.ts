@@ -315,7 +315,7 @@ async function runJob(
     return summary;
   } finally {
     clearInterval(timer);
-    await progress?.stop();
+    progress?.stop();
   }
 }
 

@@ -12,14 +12,20 @@ export interface Clock {
   after(delayMs: number, call: () => void): () => void;
 }
 
-/** The longest delay that a timer takes, in milliseconds; more would fire at once. */
+/** The longest delay of one timer, in milliseconds; a longer one would fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** The clock of this machine. */
 export const SYSTEM_CLOCK: Clock = {
   now: () => performance.timeOrigin + performance.now(),
   after(delayMs, call) {
-    const timer = setTimeout(call, Math.min(Math.max(0, Math.ceil(delayMs)), MAX_TIMER_MS));
+    let timer: ReturnType<typeof setTimeout>;
+    // A longer delay takes several timers, one after the other.
+    function arm(leftMs: number): void {
+      const turnMs = Math.min(leftMs, MAX_TIMER_MS);
+      timer = setTimeout(() => leftMs > turnMs ? arm(leftMs - turnMs) : call(), turnMs);
+    }
+    arm(Math.max(0, Math.ceil(delayMs)));
     return () => clearTimeout(timer);
   },
 };

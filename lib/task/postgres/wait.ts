@@ -1,3 +1,4 @@
+import { SYSTEM_CLOCK } from "../clock.ts";
 import type { Outcome } from "../queue.ts";
 import type { LocalTube, Waiter } from "./local_tube.ts";
 import type { JobWatcher, SharedScheduler } from "./scheduler.ts";
@@ -27,12 +28,14 @@ export class SharedWait implements Waiter, JobWatcher {
   /** Waits until it is told something, among others of these tubes, or until it is late. */
   sleep(tubes: readonly LocalTube[], ms: number): Promise<"woken" | "late"> {
     return new Promise((resolve) => {
-      const timer = ms < 2 ** 31 ? setTimeout(() => this.#end?.("late"), Math.ceil(ms)) : undefined;
+      const stopTimer = Number.isFinite(ms)
+        ? SYSTEM_CLOCK.after(ms, () => this.#end?.("late"))
+        : undefined;
       for (const tube of tubes) tube.waiting.add(this);
       if (tubes.length > 0) this.#scheduler.waiting++;
       this.#end = (how) => {
         this.#end = null;
-        clearTimeout(timer);
+        stopTimer?.();
         for (const tube of tubes) tube.waiting.delete(this);
         if (tubes.length > 0) this.#scheduler.waiting--;
         resolve(how);
