@@ -14,45 +14,50 @@ const PROMPT = "> ";
 const READ_BYTES = 64 * 1024;
 const NEWLINE = 10;
 
-/** How long a server may take to answer a token, and how long that answer may be. */
+/** The longest `--wait`, 24 days: a longer timer would fire at once. */
+const MAX_WAIT_MS = 2 ** 31 - 1;
+
+/** How long a server may take to answer a token, and how long its answer may be. */
 const LOGIN_TIMEOUT_MS = 10_000;
 const LOGIN_MAX_BYTES = 4096;
 
-/** What ends a conversation from outside; Ctrl-C is a key in raw mode. */
+/** The signals that end a conversation; Ctrl-C is a key in raw mode. */
 const STOP_SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
   ? []
   : ["SIGTERM", "SIGHUP"];
 
-/** Where the columns of a terminal are not known. */
+/** The width of a terminal that does not tell its own. */
 const DEFAULT_COLUMNS = 80;
 
 const encoder = new TextEncoder();
 
-/** `quartet client`: lines from the keyboard or a file to a server, and its answers back. */
+/** `quartet client`: sends lines from the keyboard or a file to a server and prints its answers. */
 export const client: Command = {
   name: "client",
-  summary: "Sends lines to a server and prints what it says",
+  summary: "Sends lines to a server and prints its answers",
   usage: "HOST:PORT [--retry] [--wait TIME] [--tls] [--token-file FILE]",
   positionals: [1, 1],
   options: [
-    { name: "retry", help: "tries again for half a minute if there is no server yet" },
+    { name: "retry", help: "keeps trying to connect for half a minute" },
     {
       name: "wait",
       value: "TIME",
-      help: `waits so long for answers after the last line was sent (default ${DEFAULT_WAIT})`,
+      help: `how long to wait for answers after the last line was sent (default ${DEFAULT_WAIT})`,
     },
     ...SERVER_OPTIONS,
   ],
-  details: `The address may be unix:/path as well.
+  details: `The address may also be unix:/path.
 
-At a terminal: "exit" or Ctrl-D leaves. Else everything from standard input is sent as it is, with
-a newline behind the last line, and the answers are printed until the server closes the connection,
-or --wait is over.`,
+At a terminal, "exit" or Ctrl-D leaves. Otherwise standard input is sent unchanged, with a newline
+after the last line if it has none, and answers are printed until the server closes the connection
+or --wait has passed.`,
   run: async (args) => {
     const address = addressArgument(args.positionals[0]!);
     const wait = args.text("wait") ?? DEFAULT_WAIT;
     const waitMs = parseDuration(wait);
-    if (waitMs === undefined) throw new UsageError(`--wait "${wait}" is not a time such as "10s"`);
+    if (waitMs === undefined || waitMs > MAX_WAIT_MS) {
+      throw new UsageError(`--wait "${wait}" is not a time up to 24d such as "10s"`);
+    }
     const token = tokenOption(args);
     using conn = await dial(address, {
       retry: args.flag("retry"),
@@ -66,16 +71,16 @@ or --wait is over.`,
 };
 
 /**
- * Shows the server a token, as its first line. What it says behind its answer is left unread.
+ * Sends a token as the first line, and reads the answer but nothing beyond it.
  *
- * @throws {CommandError} If it does not say that the token is right.
+ * @throws {CommandError} If the server does not accept the token.
  */
 async function logIn(conn: Deno.Conn, token: string): Promise<void> {
   let answer = "";
   try {
     const bytes = encoder.encode(`AUTH ${token}\n`);
     for (let sent = 0; sent < bytes.length;) sent += await conn.write(bytes.subarray(sent));
-    // Byte by byte, so that nothing is taken away from who reads the conversation.
+    // Byte by byte, to leave everything after the answer to the conversation.
     const byte = new Uint8Array(1);
     const limit = AbortSignal.timeout(LOGIN_TIMEOUT_MS);
     while (!answer.endsWith("\n") && answer.length < LOGIN_MAX_BYTES) {
@@ -89,7 +94,7 @@ async function logIn(conn: Deno.Conn, token: string): Promise<void> {
   if (answer.trim() !== "OK") throw loginError(answer.trim());
 }
 
-/** Sends all of standard input, and prints the answers. */
+/** Sends all of standard input and prints the answers. */
 async function sendAll(conn: Deno.Conn, waitMs: number): Promise<void> {
   const ended = new AbortController();
   const printed = printAnswers(conn, (bytes) => writeAll(Deno.stdout, bytes), ended);
@@ -101,14 +106,14 @@ async function sendAll(conn: Deno.Conn, waitMs: number): Promise<void> {
   }
 }
 
-/** Sends lines as they are typed, and prints what arrives above the prompt. */
+/** Sends lines as they are typed and prints answers above the prompt. */
 async function converse(conn: Deno.Conn): Promise<void> {
   const ended = new AbortController();
   const stopped = new AbortController();
   const stop = () => stopped.abort();
-  // A process that just ends would leave the terminal raw.
+  // Without a listener the process would end and leave the terminal in raw mode.
   for (const signal of STOP_SIGNALS) Deno.addSignalListener(signal, stop);
-  // Before the first prompt, or the terminal echoes as well what is typed at once.
+  // Before the first prompt, or the terminal itself echoes whatever is typed at once.
   Deno.stdin.setRaw(true);
   const editor = new LineEditor({
     write: (bytes) => writeAll(Deno.stdout, bytes),
@@ -118,10 +123,11 @@ async function converse(conn: Deno.Conn): Promise<void> {
     const lines = Deno.stdin.readable
       .pipeThrough(new TextDecoderStream())
       .pipeThrough(editor.keys)
-      .pipeThrough(new TextLineStream());
+      .pipeThrough(new TextLineStream())
+      .pipeThrough(untilExit());
     const printed = printAnswers(conn, (bytes) => editor.show(bytes), ended);
     const end = AbortSignal.any([ended.signal, stopped.signal]);
-    await Promise.race([send(conn, untilExit(lines), end), printed]);
+    await Promise.race([send(conn, lines, end), printed]);
   } finally {
     editor.close();
     Deno.stdin.setRaw(false);
@@ -130,27 +136,36 @@ async function converse(conn: Deno.Conn): Promise<void> {
   if (ended.signal.aborted) printError("The server has closed the connection.");
 }
 
-async function* untilExit(lines: AsyncIterable<string>): AsyncGenerator<Uint8Array> {
-  for await (const line of lines) {
-    if (line.trim() === "exit") return;
-    yield encoder.encode(`${line}\n`);
-  }
+/** Passes lines on as bytes, each with its newline, and ends at the line "exit". */
+function untilExit(): TransformStream<string, Uint8Array> {
+  return new TransformStream({
+    transform(line, controller) {
+      if (line.trim() === "exit") controller.terminate();
+      else controller.enqueue(encoder.encode(`${line}\n`));
+    },
+  });
 }
 
 /**
- * Sends bytes, ends their last line, and says that there are no more, unless the server ends the
- * connection before.
+ * Sends the input, with a newline after its last line if it has none, and closes the sending side.
+ * Stops early when the connection ends.
+ *
+ * The reads are abortable one by one, because an iterator over the input could not return while a
+ * read is pending, and nobody may be typing.
  */
 async function send(
   conn: Deno.Conn,
-  input: AsyncIterable<Uint8Array>,
+  input: ReadableStream<Uint8Array>,
   ended: AbortSignal,
 ): Promise<void> {
+  const reader = input.getReader();
   let last = NEWLINE;
   try {
-    for await (const bytes of abortable(input, ended)) {
-      for (let sent = 0; sent < bytes.length;) sent += await conn.write(bytes.subarray(sent));
-      last = bytes.at(-1) ?? last;
+    for (;;) {
+      const { done, value } = await abortable(reader.read(), ended);
+      if (done) break;
+      for (let sent = 0; sent < value.length;) sent += await conn.write(value.subarray(sent));
+      last = value.at(-1) ?? last;
     }
     if (last !== NEWLINE) await conn.write(Uint8Array.of(NEWLINE));
     await conn.closeWrite();
@@ -160,8 +175,8 @@ async function send(
 }
 
 /**
- * Prints what arrives until the server closes the connection or nobody is there to read it; then
- * it aborts `ended`.
+ * Prints answers until the server closes the connection or standard output is closed, then aborts
+ * `ended`.
  */
 async function printAnswers(
   conn: Deno.Conn,
@@ -183,7 +198,7 @@ async function printAnswers(
   }
 }
 
-/** Whether an error only says that the other side, or this one, has closed the connection. */
+/** Whether an error only reports that either side has closed the connection. */
 function isConnectionEnd(error: unknown): boolean {
   return [
     Deno.errors.ConnectionReset,

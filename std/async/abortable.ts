@@ -1,17 +1,18 @@
 /**
- * Gives up the wait for a promise when a signal aborts. What the promise stands for goes on.
+ * Stops waiting for a promise when a signal aborts. The work behind the promise continues.
  *
  * @param p The promise.
  * @param signal Ends the wait.
- * @throws The signal's reason, a `DOMException` named "AbortError" unless it was given another.
+ * @throws The signal's reason, by default a `DOMException` named "AbortError".
  */
 export function abortable<T>(p: Promise<T>, signal: AbortSignal): Promise<T>;
 /**
- * Gives up the wait for the next item when a signal aborts.
+ * Stops iterating when a signal aborts. Like the registry's package it waits for the source to
+ * return, which an async generator or a stream only does once its pending read has ended.
  *
  * @param p The items.
- * @param signal Ends the wait.
- * @throws The signal's reason, a `DOMException` named "AbortError" unless it was given another.
+ * @param signal Ends the iteration.
+ * @throws The signal's reason, by default a `DOMException` named "AbortError".
  */
 export function abortable<T>(p: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T>;
 export function abortable<T>(
@@ -40,8 +41,7 @@ async function* abortableItems<T>(p: AsyncIterable<T>, signal: AbortSignal): Asy
       yield next.value;
     }
   } finally {
-    // A generator that waits for its next item only returns after that item: nobody waits for it.
-    if (!ended) items.return?.().catch(() => {});
+    if (!ended) await items.return?.();
   }
 }
 
@@ -53,7 +53,7 @@ class Aborted implements Disposable {
 
   constructor(signal: AbortSignal) {
     const { promise, reject } = Promise.withResolvers<never>();
-    // It may reject while nobody looks, between two items.
+    // It may reject between two items, when no one awaits it.
     promise.catch(() => {});
     this.promise = promise;
     this.#signal = signal;

@@ -6,16 +6,17 @@ export interface DeadlineOptions {
   signal?: AbortSignal;
 }
 
-/** The longest time that a timer can count. */
+/** The longest time of one timer, in milliseconds. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
- * Gives up the wait for a promise after a time. That time alone does not keep the process alive.
+ * Gives up waiting for a promise after some time. The timer does not keep the process alive.
  *
- * @param p The promise. What it stands for goes on.
- * @param ms How long, in milliseconds. Longer than a timer can count (24 days) is for ever.
+ * @param p The promise. The work behind it continues.
+ * @param ms How long to wait in milliseconds. Beyond 2^31 - 1 the time is over at once, as it is
+ * with the registry's package.
  * @param options See {@linkcode DeadlineOptions}.
- * @throws {DOMException} Named "TimeoutError", if the time is over first.
+ * @throws {DOMException} Named "TimeoutError", if the time runs out first.
  * @throws The signal's reason, if it aborts first.
  */
 export async function deadline<T>(
@@ -24,11 +25,11 @@ export async function deadline<T>(
   options: DeadlineOptions = {},
 ): Promise<T> {
   const late = new AbortController();
-  const timer = ms > MAX_TIMER_MS ? undefined : setTimeout(
+  const timer = setTimeout(
     () => late.abort(new DOMException("Signal timed out.", "TimeoutError")),
-    ms,
+    ms > MAX_TIMER_MS ? 0 : ms,
   );
-  if (timer !== undefined) Deno.unrefTimer(timer);
+  Deno.unrefTimer(timer);
   try {
     const { signal } = options;
     return await abortable(p, signal ? AbortSignal.any([late.signal, signal]) : late.signal);

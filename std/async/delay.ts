@@ -2,17 +2,17 @@
 export interface DelayOptions {
   /** Ends the wait early: the promise rejects with the signal's reason. */
   signal?: AbortSignal;
-  /** Whether the process stays alive for the wait. @default {true} */
+  /** Whether the wait keeps the process alive. @default {true} */
   persistent?: boolean;
 }
 
-/** The longest time that a timer can count. */
+/** The longest time of one timer, in milliseconds. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * Resolves after a time.
  *
- * @param ms How long, in milliseconds; it may be longer than a timer can count.
+ * @param ms How long in milliseconds; any time, also one beyond 2^31 - 1.
  * @param options See {@linkcode DelayOptions}.
  * @throws The signal's reason, if it aborts first.
  */

@@ -2,25 +2,25 @@ import { delay } from "./delay.ts";
 
 /** Options for {@linkcode retry}. */
 export interface RetryOptions {
-  /** By what each wait is longer than the one before. @default {2} */
+  /** The factor from each wait to the next. @default {2} */
   multiplier?: number;
   /** The longest wait, in milliseconds. @default {60000} */
   maxTimeout?: number;
-  /** How often it is tried at most. @default {5} */
+  /** How many attempts there are at most. @default {5} */
   maxAttempts?: number;
   /** The first wait, in milliseconds. @default {1000} */
   minTimeout?: number;
-  /** Which part of each wait is left to chance: 0 for none, 1 for all of it. @default {1} */
+  /** The part of each wait that is random: 0 for none, 1 for all of it. @default {1} */
   jitter?: number;
-  /** Whether it is worth another try after this error. @default {() => true} */
+  /** Whether to try again after this error. @default {() => true} */
   isRetriable?: (err: unknown) => boolean;
 }
 
-/** Every attempt of {@linkcode retry} has failed; `cause` is what the last one threw. */
+/** All attempts of {@linkcode retry} have failed; `cause` is the error of the last one. */
 export class RetryError extends Error {
   /**
-   * @param cause What the last attempt threw.
-   * @param attempts How many there were.
+   * @param cause The error of the last attempt.
+   * @param attempts The number of attempts.
    */
   constructor(cause: unknown, attempts: number) {
     super(`Retrying exceeded the maxAttempts (${attempts}).`, { cause });
@@ -29,14 +29,14 @@ export class RetryError extends Error {
 }
 
 /**
- * Calls a function until it does not throw. Before attempt n + 1 it waits for
- * `minTimeout * multiplier ** (n - 1)` ms, but not longer than `maxTimeout`, and of that any
- * part that `jitter` leaves to chance.
+ * Calls a function until it succeeds. Before attempt n + 1 it waits for
+ * `minTimeout * multiplier ** (n - 1)` ms, at most `maxTimeout`, less a random part of up to
+ * `jitter`.
  *
  * @param fn The function.
  * @param options See {@linkcode RetryOptions}.
  * @throws {RetryError} If all attempts fail.
- * @throws What `fn` threw, if `isRetriable` says that it is not worth another try.
+ * @throws The error of `fn`, if `isRetriable` rejects it.
  */
 export async function retry<T>(
   fn: (() => Promise<T>) | (() => T),
@@ -50,7 +50,7 @@ export async function retry<T>(
     jitter = 1,
     isRetriable = () => true,
   } = options;
-  // Written so that NaN is refused as well.
+  // Each condition is false for NaN.
   const rules: [name: string, value: number, isRight: boolean, wanted: string][] = [
     [
       "maxAttempts",

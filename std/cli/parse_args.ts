@@ -1,28 +1,28 @@
-/** What {@linkcode parseArgs} returns: the options by name, and the words that are none in `_`. */
+/** The result of {@linkcode parseArgs}: the options by name, and the other words in `_`. */
 // deno-lint-ignore no-explicit-any -- as the registry's package types it where it cannot infer
 export type Args = Record<string, any> & { _: (string | number)[]; "--"?: string[] };
 
 /** Options for {@linkcode parseArgs}. */
 export interface ParseOptions {
-  /** Whether what follows `--` goes to the property "--" instead of `_`. @default {false} */
+  /** Whether the words after `--` go to the property "--" instead of `_`. @default {false} */
   "--"?: boolean;
-  /** Other names of options. */
+  /** Aliases of options. */
   alias?: Record<string, string | readonly string[]>;
-  /** Options that are true or false; `true` for all that are written `--name`. @default {false} */
+  /** Options that are true or false; `true` means all written as `--name`. @default {false} */
   boolean?: boolean | string | readonly string[];
-  /** Values of options that are not given. */
+  /** Values of the options that are missing. */
   default?: Record<string, unknown>;
-  /** Whether all that follows the first word that is no option goes to `_`. @default {false} */
+  /** Whether the first word that is not an option ends the options. @default {false} */
   stopEarly?: boolean;
-  /** Options whose values stay texts; "_" stands for the words that are no options. */
+  /** Options whose values remain strings; "_" stands for the words that are not options. */
   string?: string | readonly string[];
-  /** Options that may be given several times; their values come as an array. */
+  /** Options that may be repeated; their values form an array. */
   collect?: string | readonly string[];
   /** Options that `--no-NAME` sets to false. */
   negatable?: string | readonly string[];
   /**
-   * Called with each option that is neither `string` nor `boolean` nor has an alias, and with each
-   * word that is no option (without `key`). If it returns `false`, the word is left out.
+   * Called for each option that is neither `string` nor `boolean` nor aliased, and for each word
+   * that is not an option (without `key`). The word is dropped if this returns `false`.
    */
   unknown?: (arg: string, key?: string, value?: unknown) => unknown;
 }
@@ -33,11 +33,11 @@ const OPTION = /^(--?)([^]+?)(?:=([^]+))?$/;
 const NUMBER = /^(?:0x[0-9a-f]+|[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?)$/i;
 
 /**
- * Reads a command line: `--name value`, `--name=value`, `--switch`, `-abc`, `-n value`, `-n5`.
- * Values that look like numbers become numbers unless their option is one of `string`. A value
- * behind a space may not begin with `-`; `--name=-1` is the way to say that.
+ * Parses a command line: `--name value`, `--name=value`, `--switch`, `-abc`, `-n value`, `-n5`.
+ * Values that look like numbers become numbers unless `string` lists their option. A value after a
+ * space cannot begin with `-`; write `--name=-1`.
  *
- * @param args The words.
+ * @param args The words of the command line.
  * @param options See {@linkcode ParseOptions}.
  */
 export function parseArgs(args: string[], options: ParseOptions = {}): Args {
@@ -61,7 +61,7 @@ export function parseArgs(args: string[], options: ParseOptions = {}): Args {
     for (const key of [name, ...aliases.get(name) ?? []]) put(result, key, converted, collect);
   }
 
-  /** What an option without `=` is set to, and how many of the following words that takes. */
+  /** The value of an option without `=`, and how many of the following words it takes. */
   function valueBehind(name: string, next: string | undefined, isValue: boolean): [Value, number] {
     const isBoolean = booleans.has(name) || aliases.get(name)?.some((key) => booleans.has(key));
     if (next && isValue && !isBoolean) return [next, 1];
@@ -69,7 +69,7 @@ export function parseArgs(args: string[], options: ParseOptions = {}): Args {
     return [strings.has(name) ? "" : true, 0];
   }
 
-  /** Sets what `--name` says; returns how many of the following words it took. */
+  /** Applies `--name`; returns how many of the following words it has taken. */
   function long(word: string, name: string, value: string | undefined, next?: string): number {
     if (value !== undefined) {
       set(name, booleans.has(name) ? value !== "false" : value, word);
@@ -85,7 +85,7 @@ export function parseArgs(args: string[], options: ParseOptions = {}): Args {
     return used;
   }
 
-  /** Sets what `-abc` says; returns how many of the following words it took. */
+  /** Applies `-abc`; returns how many of the following words it has taken. */
   function letters(word: string, next?: string): number {
     for (let i = 1; i < word.length - 1; i++) {
       const letter = word[i]!;
@@ -141,7 +141,7 @@ export function parseArgs(args: string[], options: ParseOptions = {}): Args {
   return result;
 }
 
-/** For each name all the others that mean the same. */
+/** Maps each name to its aliases. */
 function aliasGroups(alias: NonNullable<ParseOptions["alias"]>): Map<string, string[]> {
   const groups = new Map<string, string[]>();
   for (const [name, others] of Object.entries(alias)) {
@@ -166,7 +166,7 @@ function numberIfItLooksLikeOne(value: Value): Value {
 
 type Nested = { [name: string]: unknown };
 
-/** Sets a property; the dots of its name lead into objects. */
+/** Sets a property; dots in the name lead into nested objects. */
 function put(target: Nested, name: string, value: unknown, collect: boolean): void {
   const path = name.split(".");
   const last = path.pop()!;
@@ -179,7 +179,7 @@ function put(target: Nested, name: string, value: unknown, collect: boolean): vo
   else define(target, last, [target[last], value].flat());
 }
 
-/** Sets an own property, also one named "__proto__". */
+/** Sets an own property, even one named "__proto__". */
 function define(target: Nested, name: string, value: unknown): void {
   const rights = { writable: true, enumerable: true, configurable: true };
   Object.defineProperty(target, name, { value, ...rights });

@@ -1,23 +1,23 @@
 /** Options for {@linkcode TextLineStream}. */
 export interface TextLineStreamOptions {
-  /** Whether a `\r` alone ends a line as well. @default {false} */
+  /** Whether a single `\r` ends a line too. @default {false} */
   allowCR?: boolean;
 }
 
 /**
- * Cuts texts into lines, which end at `\n` or `\r\n`, or with `allowCR` at `\r` too. What is left
- * at the end is a line if it is not empty.
+ * Splits text into lines, which end in `\n` or `\r\n`, and with `allowCR` also in `\r`. Text after
+ * the last line ending is a line of its own.
  */
 export class TextLineStream extends TransformStream<string, string> {
   /** @param options See {@linkcode TextLineStreamOptions}. */
   constructor(options: TextLineStreamOptions = {}) {
     const { allowCR = false } = options;
-    // With allowCR, a `\r` at the end of what has come may be the first half of a `\r\n`.
+    // With allowCR, a `\r` at the end of a chunk may be the first half of a `\r\n`.
     const end = allowCR ? /\r\n|\n|\r(?!$)/ : /\r?\n/;
     let left = "";
     super({
       transform(chunk, controller) {
-        // The line so far is only searched again from its last character, which may be a `\r`.
+        // Without a line ending in the chunk, collect it: searching again would be quadratic.
         if (!chunk.includes("\n") && !(allowCR && (left.endsWith("\r") || chunk.includes("\r")))) {
           left += chunk;
           return;

@@ -193,7 +193,8 @@ Deno.test("client: words that make no sense exit with 2 and say what would", asy
   const cases: [string[], RegExp][] = [
     [[], /^quartet client: an argument is missing\nUsage: quartet client HOST:PORT/],
     [["8080"], /Cannot read "8080" as an address/],
-    [["127.0.0.1:1", "--wait", "soon"], /--wait "soon" is not a time such as "10s"/],
+    [["127.0.0.1:1", "--wait", "soon"], /--wait "soon" is not a time up to 24d such as "10s"/],
+    [["127.0.0.1:1", "--wait", "25d"], /--wait "25d" is not a time up to 24d/],
     [["unix:/path", "--tls"], /a unix socket does not speak TLS/],
     [["127.0.0.1:1", "--rety"], /did you mean --retry\?/],
   ];

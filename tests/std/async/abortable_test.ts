@@ -43,9 +43,11 @@ Deno.test("abortable(): hands out items until the signal aborts", async () => {
   async function* items() {
     yield 1;
     yield 2;
-    await never;
+    await blocked.promise;
   }
+  const blocked = Promise.withResolvers<void>();
   const controller = new AbortController();
+  controller.signal.addEventListener("abort", () => blocked.resolve());
   const seen: number[] = [];
   await assert.rejects(
     async () => {
@@ -66,4 +68,21 @@ Deno.test("abortable(): ends with the last item", async () => {
   }
   const { signal } = new AbortController();
   assert.deepEqual(await Array.fromAsync(abortable(items(), signal)), ["a", "b"]);
+});
+
+// The program must not abort an iteration whose source may wait for ever.
+Deno.test("abortable(): an aborted iteration ends only after the source's pending read", async () => {
+  const { promise: read, resolve: endRead } = Promise.withResolvers<void>();
+  async function* items() {
+    await read;
+    yield 1;
+  }
+  const controller = new AbortController();
+  let ended = false;
+  const iteration = abortable(items(), controller.signal).next().finally(() => ended = true);
+  controller.abort();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal(ended, false);
+  endRead();
+  await assert.rejects(iteration, { name: "AbortError" });
 });
