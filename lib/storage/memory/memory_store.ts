@@ -152,30 +152,13 @@ export class MemoryStore implements Store {
   }
 
   async transactSpaces<T>(run: (transaction: SpaceTransaction) => Promise<T>): Promise<T> {
-    for (let restarted = false;; restarted = true) {
-      const release = await this.#closeGate();
-      const transaction = new WholeTransaction(this.#keys, { restarted });
-      let outcome: { result: T } | { unsorted: MemorySpace };
-      let wait: Promise<void> | undefined;
-      try {
-        outcome = await Promise.race([
-          run(transaction).then((result) => ({ result })),
-          transaction.unsorted.then((unsorted) => ({ unsorted })),
-        ]);
-        if ("result" in outcome) wait = this.#commit(transaction.changes);
-        else this.#keys.undo(transaction.changes);
-      } catch (error) {
-        this.#keys.undo(transaction.changes);
-        throw error;
-      } finally {
-        release();
-      }
+    for (let retry = false;; retry = true) {
+      const outcome = await this.#runBehindGate(run, { retry });
       if ("result" in outcome) {
-        await wait;
+        await outcome.durable;
         return outcome.result;
       }
-      // It asked for the order of a space that has none yet. Sorting takes a while, and nobody
-      // else should wait for it: the transaction runs again afterwards.
+      // Sorting a large space takes a while, so it happens with the gate open.
       await outcome.unsorted.sort();
     }
   }
@@ -212,6 +195,27 @@ export class MemoryStore implements Store {
     } finally {
       this.#stopListening();
     }
+  }
+
+  async #runBehindGate<T>(
+    run: (transaction: SpaceTransaction) => Promise<T>,
+    options: { retry: boolean },
+  ): Promise<{ result: T; durable: Promise<void> | undefined } | { unsorted: MemorySpace }> {
+    const release = await this.#closeGate();
+    const transaction = new WholeTransaction(this.#keys, options);
+    try {
+      const result = await run(transaction);
+      if (transaction.unsorted === undefined) {
+        return { result, durable: this.#commit(transaction.changes) };
+      }
+      this.#keys.undo(transaction.changes);
+    } catch (error) {
+      this.#keys.undo(transaction.changes);
+      if (transaction.unsorted === undefined) throw error;
+    } finally {
+      release();
+    }
+    return { unsorted: transaction.unsorted };
   }
 
   /** Hands changes to the log; what to wait for, if anything. */

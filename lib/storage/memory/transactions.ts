@@ -7,6 +7,7 @@
 import type { Change } from "./changes.ts";
 import type { KeySpace } from "./key_space.ts";
 import type { Item, MemorySpace } from "./memory_space.ts";
+import type { SortedKeys } from "./sorted_keys.ts";
 import type { Entry, Key, ScanRange, SpaceTransaction, Transaction } from "../store.ts";
 import type { Value } from "../value.ts";
 
@@ -62,29 +63,35 @@ export class ItemTransaction implements Transaction {
   }
 }
 
-/** A transaction over whole spaces. All it finds is durable: the gate has seen to that. */
+/** Thrown into a transaction that needs the keys of a space in order before they are sorted. */
+export class UnsortedSpaceError extends Error {
+  override name = "UnsortedSpaceError";
+}
+
+/** A transaction over whole spaces. The gate ensures that everything it reads is durable. */
 export class WholeTransaction implements SpaceTransaction {
   readonly nowMs = Date.now();
   readonly changes: Change[] = [];
-  /** Resolves when the transaction needs the order of a space that has none. */
-  readonly unsorted: Promise<MemorySpace>;
+  /**
+   * The space whose order it asked for too early. If set, undo the changes, sort the space and run
+   * the transaction again, even if its function has caught the {@linkcode UnsortedSpaceError}.
+   */
+  unsorted: MemorySpace | undefined;
   readonly #keys: KeySpace;
-  readonly #restarted: boolean;
-  #giveUp: (space: MemorySpace) => void;
+  readonly #retry: boolean;
   #writtenBytes = 0;
 
-  /** @param options `restarted`: whether it has had to wait for an order before. */
-  constructor(keys: KeySpace, { restarted }: { restarted: boolean }) {
+  /** @param options `retry`: whether an earlier run found an unsorted space. */
+  constructor(keys: KeySpace, { retry }: { retry: boolean }) {
     this.#keys = keys;
-    this.#restarted = restarted;
-    ({ promise: this.unsorted, resolve: this.#giveUp } = Promise.withResolvers<MemorySpace>());
+    this.#retry = retry;
   }
 
   async get(number: number, key: Key): Promise<Entry | undefined> {
     return await this.#look(this.#keys.space(number), key);
   }
 
-  // deno-lint-ignore require-await -- what it throws has to reject
+  // deno-lint-ignore require-await -- an error must reject, not throw
   async put(number: number, key: Key, value: Value, expiresAtMs: number): Promise<void> {
     this.#writtenBytes += value.length;
     this.#keys.checkWritten(this.#writtenBytes);
@@ -105,17 +112,19 @@ export class WholeTransaction implements SpaceTransaction {
     return Promise.resolve({ keys: items.size - expired, expiring: expiry.size - expired });
   }
 
+  // deno-lint-ignore require-await -- an error must reject, not throw
   async scan(number: number, range: ScanRange): Promise<[Key, Entry][]> {
     const space = this.#keys.space(number);
-    if (space.order === undefined) return await this.#restart(space);
+    this.#orderOf(space);
     return this.#keys.page(space, range, this.nowMs);
   }
 
+  // deno-lint-ignore require-await -- an error must reject, not throw
   async randomKey(number: number): Promise<Key | undefined> {
     const space = this.#keys.space(number);
-    if (space.order === undefined) return await this.#restart(space);
+    const order = this.#orderOf(space);
     for (let tries = 0; tries < RANDOM_KEY_TRIES; tries++) {
-      const key = space.order.random();
+      const key = order.random();
       if (key === undefined) return undefined;
       if (this.#look(space, key) !== undefined) return key;
     }
@@ -124,8 +133,8 @@ export class WholeTransaction implements SpaceTransaction {
 
   clear(number: number): Promise<void> {
     const space = this.#keys.clear(this.changes, number);
-    // A space of its own cannot be put in order before the next try, which makes another one.
-    if (this.#restarted) void space.sort();
+    // Each retry creates a new empty space; sort it now, or the retry will ask again.
+    if (this.#retry) void space.sort();
     return Promise.resolve();
   }
 
@@ -139,8 +148,9 @@ export class WholeTransaction implements SpaceTransaction {
     return item === undefined || item.expired(this.nowMs) ? undefined : item;
   }
 
-  #restart(space: MemorySpace): Promise<never> {
-    this.#giveUp(space);
-    return new Promise(() => {});
+  #orderOf(space: MemorySpace): SortedKeys {
+    if (space.order !== undefined) return space.order;
+    this.unsorted ??= space;
+    throw new UnsortedSpaceError("Cannot read keys in order: the space is not sorted yet");
   }
 }

@@ -131,3 +131,41 @@ Deno.test("MemoryStore: the first scan of a large space lets others go on", asyn
     assert.equal(text((await store.get(0, after!))?.value), "1");
   });
 });
+
+/** More keys than a space sorts at once. */
+const MANY_KEYS = 5_000;
+
+function numbered(number: number): string {
+  return `${number}`.padStart(6, "0");
+}
+
+Deno.test("MemoryStore.transactSpaces: runs again once a large space is sorted, even if its function caught the error", async () => {
+  await withStore(Infinity, async (store) => {
+    for (let key = 0; key < MANY_KEYS; key++) store.put(0, numbered(key), bytes("1"), 0);
+    let runs = 0;
+    const page = await store.transactSpaces(async (tx) => {
+      runs++;
+      await tx.put(1, `run ${runs}`, bytes("1"), 0);
+      return await tx.scan(0, { limit: 1 }).catch(() => []);
+    });
+    assert.deepEqual(page.map(([key]) => key), ["000000"]);
+    assert.equal(runs, 2);
+    assert.equal(await store.get(1, "run 1"), undefined);
+    assert.equal(text((await store.get(1, "run 2"))?.value), "1");
+  });
+});
+
+Deno.test("MemoryStore.transactSpaces: a space that it cleared and filled can be read in order", async () => {
+  await withStore(Infinity, async (store) => {
+    let runs = 0;
+    const page = await store.transactSpaces(async (tx) => {
+      // Without a bound a mistake here would be an endless loop.
+      assert.ok(++runs <= 2, "it runs again and again");
+      await tx.clear(0);
+      for (let key = 0; key < MANY_KEYS; key++) await tx.put(0, numbered(key), bytes("1"), 0);
+      return await tx.scan(0, { limit: 2 });
+    });
+    assert.deepEqual(page.map(([key]) => key), ["000000", "000001"]);
+    assert.equal(store.metrics().keys, MANY_KEYS);
+  });
+});
