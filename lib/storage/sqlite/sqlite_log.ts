@@ -24,6 +24,9 @@ export const SCHEMA_VERSION = 1;
 /** "qrtt": marks a SQLite file as ours. */
 const APPLICATION_ID = 0x71727474;
 
+/** The value of SQLite's `PRAGMA synchronous` at which every commit in WAL mode is synced. */
+const SYNCHRONOUS_FULL = 2;
+
 /** How long a write waits for a lock that another process has on the file. */
 const BUSY_TIMEOUT_MS = 2_000;
 
@@ -119,6 +122,9 @@ export class SqliteLog implements CommitLog {
         },
       });
       if (reply.kind !== "opened") throw new Error(`Unexpected answer "${reply.kind}"`);
+      if (reply.synchronous !== SYNCHRONOUS_FULL) {
+        throw new Error("SQLite does not wait for the disk on every commit");
+      }
       return new SqliteLog(path, log, { thread, lock, committed: reply.committed });
     } catch (error) {
       thread.end();

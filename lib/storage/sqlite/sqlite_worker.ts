@@ -36,7 +36,8 @@ export interface SqliteOptions {
 
 /** What it answers. */
 export type SqliteReply =
-  | { kind: "opened"; committed: number }
+  /** `committed` is the number of the last group; `synchronous` is SQLite's setting as a number. */
+  | { kind: "opened"; committed: number; synchronous: number }
   | { kind: "done" }
   /** Each record as two lengths (u32, little-endian), key and record; empty after the last one. */
   | { kind: "page"; bytes: Uint8Array<ArrayBuffer> }
@@ -229,7 +230,7 @@ function sqliteWorker(Database: typeof DatabaseSync): void {
       case "open":
         options = request.options;
         committed = open();
-        return { kind: "opened", committed };
+        return { kind: "opened", committed, synchronous: number("PRAGMA synchronous") };
       case "table":
         if (!/^[a-z][a-z0-9_]*$/.test(request.name)) {
           throw new Error(`"${request.name}" cannot be the name of a table`);
