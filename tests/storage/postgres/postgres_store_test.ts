@@ -8,13 +8,14 @@ import { until, within } from "../../support/within.ts";
 import { bytes, testStore, text } from "../store_suite.ts";
 
 /** How long a test may take. */
-const TEST_DEADLINE_MS = 60_000;
+const TEST_DEADLINE_MS = 120_000;
 
 const server = usePostgres();
 
 const { log } = new TestLog();
 
-async function openStore(url: string, statementMs = 5_000): Promise<PostgresStore> {
+/** Opens a store. The limit on statements is far away, since the machine may be busy. */
+async function openStore(url: string, statementMs = 60_000): Promise<PostgresStore> {
   const database = await PostgresDatabase.open(url, { log, connectMs: statementMs, statementMs });
   return await PostgresStore.open(database, { log });
 }
@@ -86,7 +87,6 @@ Deno.test("PostgresStore: what one daemon acknowledged, the other one sees", asy
 Deno.test("PostgresStore: work on the same keys in any order never ends in a circle of locks", async () => {
   await withTwoStores(async (a, b, url) => {
     const keys = Array.from({ length: 12 }, (_, number) => `k${number}`);
-    const started = performance.now();
     const clients = Array.from({ length: 16 }, async (_, client) => {
       const store = client % 2 === 0 ? a : b;
       for (let round = 0; round < 20; round++) {
@@ -112,13 +112,19 @@ Deno.test("PostgresStore: work on the same keys in any order never ends in a cir
       }
     });
     await Promise.all(clients);
-    // A circle would cost the server's deadlock_timeout of a second to break.
-    const ms = performance.now() - started;
-    assert.ok(ms < 20_000, `${ms} ms`);
+    // A server process adds its numbers to the statistics when it ends, if not before.
+    await Promise.all([a.close(), b.close()]);
+    await until("the connections are gone", async () => {
+      const [row] = await execute(url, CONNECTIONS);
+      return row!.n === 0;
+    });
     const [stats] = await execute(url, DEADLOCKS);
     assert.equal(stats!.deadlocks, 0);
   });
 });
+
+const CONNECTIONS = "SELECT count(*)::int AS n FROM pg_stat_activity " +
+  "WHERE datname = current_database() AND application_name ~ '^quartet'";
 
 const DEADLOCKS = "SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()";
 
@@ -182,7 +188,7 @@ Deno.test("PostgresStore: a transaction that only reads may not write", async ()
 
 Deno.test("PostgresStore: a database that does not answer fails everything in time, and comes back", async () => {
   await using own = await PostgresServer.start();
-  const store = await openStore(own.url(), 400);
+  const store = await openStore(own.url(), 2_000);
   try {
     await store.put(0, "a", "1", 0);
     await own.pause();
@@ -197,7 +203,8 @@ Deno.test("PostgresStore: a database that does not answer fails everything in ti
       store.transactSpaces((tx) => tx.count(0)),
     ]);
     const ms = performance.now() - started;
-    assert.ok(ms < 5_000, `${ms} ms`);
+    // A statement may take the 4 s of both limits; without them these would wait forever.
+    assert.ok(ms < 30_000, `${ms} ms`);
     for (const outcome of work) {
       assert.ok(outcome.status === "rejected");
       assert.ok(outcome.reason instanceof StorageUnavailableError, String(outcome.reason));
@@ -205,7 +212,7 @@ Deno.test("PostgresStore: a database that does not answer fails everything in ti
     }
     assert.ok(store.problem() !== undefined);
     await own.resume();
-    await until("it is back", () => store.problem() === undefined, 20_000);
+    await until("it is back", () => store.problem() === undefined);
     await store.put(0, "a", "3", 0);
     assert.equal(text((await store.get(0, "a"))?.value), "3");
   } finally {
@@ -253,7 +260,7 @@ Deno.test("PostgresStore: estimates its keys without counting them, and tells no
         );
         return Number(row!.n) === 1000;
       },
-      30_000,
+      60_000,
       100,
     );
     assert.equal(store.metrics().estimatedKeys, undefined, "it was not asked before");
@@ -268,7 +275,7 @@ Deno.test("PostgresStore: estimates its keys without counting them, and tells no
     await assert.rejects(store.put(0, "a", "b", 0), StorageUnavailableError);
     assert.equal(store.metrics().commitFailures, 1);
     await own.restart();
-    await until("it is back", () => store.metrics().database?.up === true, 20_000);
+    await until("it is back", () => store.metrics().database?.up === true);
     assert.deepEqual(store.metrics().database?.reconnects, 1);
   } finally {
     await store.close();

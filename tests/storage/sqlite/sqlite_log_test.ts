@@ -10,7 +10,7 @@ import { until, within } from "../../support/within.ts";
 import { bytes, testStore, text } from "../store_suite.ts";
 
 /** How long a test may take. */
-const TEST_DEADLINE_MS = 30_000;
+const TEST_DEADLINE_MS = 120_000;
 
 const quiet = createLog("test", { level: "error", format: "text", sink: () => {} });
 
