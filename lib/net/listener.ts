@@ -1,5 +1,6 @@
 import { delay } from "@std/async/delay";
 import type { Log } from "../log.ts";
+import { acceptLoop } from "./accept_loop.ts";
 import { type Address, addressOf, formatAddress } from "./address.ts";
 import { bind, removeSocketFile } from "./bind.ts";
 import { ClientCertificateError } from "./client_certificates.ts";
@@ -8,11 +9,8 @@ import type { ListenerStats } from "./listener_stats.ts";
 import { pipe, type Socket } from "./pipe.ts";
 import { TimeLimit } from "./time_limit.ts";
 import type { TlsFiles } from "./tls.ts";
+import type { TlsConn } from "./tls_conn.ts";
 import { TlsListener } from "./tls_listener.ts";
-
-/** How long the accept loop waits after an error, at first and at most (it doubles). */
-const ACCEPT_BACKOFF_MIN_MS = 10;
-const ACCEPT_BACKOFF_MAX_MS = 1000;
 
 /** How long a client may take for the handshake of TLS. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
@@ -199,24 +197,17 @@ export class Listener {
     await this.#accepting;
   }
 
-  async #accept(): Promise<void> {
-    let backoffMs = ACCEPT_BACKOFF_MIN_MS;
-    while (!this.#stopped) {
-      try {
-        const conn = await this.#socket.accept();
-        backoffMs = ACCEPT_BACKOFF_MIN_MS;
-        this.#serve(conn, remoteName(conn));
-      } catch (error) {
-        if (this.#stopped) return;
-        // There is one less of these with each try, so nobody has to wait for them.
-        if (isGone(error)) continue;
-        // Such as no descriptor left (EMFILE): to try again at once would only spin.
-        const fields = { address: formatAddress(this.address), error: String(error), backoffMs };
+  #accept(): Promise<void> {
+    const address = formatAddress(this.address);
+    return acceptLoop<Deno.Conn | TlsConn>({
+      accept: () => this.#socket.accept(),
+      onAccepted: (conn) => this.#serve(conn, remoteName(conn)),
+      onError: (error, backoffMs) => {
+        const fields = { address, error: String(error), backoffMs };
         this.#options.log.warn("Cannot accept a connection", fields);
-        await delay(backoffMs);
-        backoffMs = Math.min(2 * backoffMs, ACCEPT_BACKOFF_MAX_MS);
-      }
-    }
+      },
+      isStopped: () => this.#stopped,
+    });
   }
 
   #serve(socket: Socket, remote: string): void {
@@ -322,12 +313,6 @@ export class Listener {
       }),
     ];
   }
-}
-
-/** Whether a client has reset its connection before that was accepted. */
-function isGone(error: unknown): boolean {
-  return error instanceof Deno.errors.NotConnected ||
-    error instanceof Deno.errors.ConnectionAborted || error instanceof Deno.errors.ConnectionReset;
 }
 
 function remoteName(conn: Pick<Deno.Conn, "remoteAddr">): string {

@@ -45,10 +45,13 @@ export class Confirmer {
       for (let batch = await reader.read(); batch !== null; batch = await reader.read()) {
         const readMs = performance.now();
         logMessages(this.#log, batch, fields);
-        this.#messages += batch.count;
-        await connection.write(this.#repliesTo(batch));
-        this.#delivered += batch.count;
-        this.duration.observe((performance.now() - readMs) / 1000, batch.count);
+        const longLines = countLongLines(batch);
+        const messages = batch.count - longLines;
+        this.#longLines += longLines;
+        this.#messages += messages;
+        await connection.write(this.#repliesTo(batch, longLines));
+        this.#delivered += messages;
+        this.duration.observe((performance.now() - readMs) / 1000, messages);
       }
     } finally {
       this.#clients--;
@@ -68,10 +71,8 @@ export class Confirmer {
   }
 
   /** The replies to all lines of a batch; shared, so not to be changed. */
-  #repliesTo(batch: LineBatch): Uint8Array {
-    for (let i = 0; i < batch.count; i++) {
-      if (batch.isTooLong(i)) return this.#mixedRepliesTo(batch);
-    }
+  #repliesTo(batch: LineBatch, longLines: number): Uint8Array {
+    if (longLines > 0) return this.#mixedRepliesTo(batch);
     const length = batch.count * this.#reply.length;
     if (length > this.#replies.length) {
       const replies = new Uint8Array(2 * length - length % this.#reply.length);
@@ -86,9 +87,14 @@ export class Confirmer {
   #mixedRepliesTo(batch: LineBatch): Uint8Array {
     const replies: number[] = [];
     for (let i = 0; i < batch.count; i++) {
-      if (batch.isTooLong(i)) this.#longLines++;
       replies.push(...(batch.isTooLong(i) ? this.#tooLong : this.#reply));
     }
     return new Uint8Array(replies);
   }
+}
+
+function countLongLines(batch: LineBatch): number {
+  let count = 0;
+  for (let i = 0; i < batch.count; i++) if (batch.isTooLong(i)) count++;
+  return count;
 }
