@@ -1,35 +1,35 @@
 /**
- * What a part of the daemon can be asked about itself. Parts count in plain fields of their own
- * and hand out the figures when they are asked, so counting costs an addition and nothing else.
+ * What a part of the daemon reports about itself. Each part counts in plain fields of its own and
+ * builds its metrics when they are asked for, so counting costs one addition.
  *
  * @module
  */
 
-/** One figure of a metric, told apart from its others by labels. */
+/** One value of a metric, told apart from the others by its labels. */
 export interface Sample {
   labels?: Record<string, string>;
   value: number;
 }
 
-/** A counter only grows; a gauge goes up and down. */
-export interface Figures {
+/** A metric whose samples are numbers. A counter only grows; a gauge goes up and down. */
+export interface NumberMetric {
   type: "counter" | "gauge";
-  /** In Prometheus' words: base units, `_total` at the end of a counter, no prefix. */
+  /** By the conventions of Prometheus: base units, `_total` at the end of a counter, no prefix. */
   name: string;
   help: string;
   samples: Sample[];
 }
 
-/** A distribution; see {@linkcode Histogram}. */
-export interface Distribution {
+/** A metric whose samples are distributions; see {@linkcode Histogram}. */
+export interface HistogramMetric {
   type: "histogram";
   name: string;
   help: string;
   samples: { labels?: Record<string, string>; histogram: Histogram }[];
 }
 
-/** A family of figures with one name. */
-export type Metric = Figures | Distribution;
+/** All samples under one name. */
+export type Metric = NumberMetric | HistogramMetric;
 
 /** Upper bounds for latencies, in seconds: 50 µs to 10 s. */
 export const LATENCY_BOUNDS_S: readonly number[] = [
@@ -52,18 +52,18 @@ export const LATENCY_BOUNDS_S: readonly number[] = [
   10,
 ];
 
-/** Counts observations by upper bound, as a Prometheus histogram does. */
+/** Counts observations in buckets, as a Prometheus histogram does. */
 export class Histogram {
-  /** Upper bounds, ascending; observations above the last are in a bucket of their own. */
+  /** Upper bounds of the buckets, ascending. One more bucket holds what is above the last bound. */
   readonly bounds: readonly number[];
-  /** Observations by bucket, not cumulated; one longer than `bounds`. */
+  /** Observations by bucket, not cumulative; one longer than `bounds`. */
   readonly counts: Float64Array;
   /** The sum of all observations. */
   sum = 0;
   /** How many observations there were. */
   count = 0;
 
-  /** @param bounds Upper bounds, ascending. */
+  /** @param bounds Upper bounds of the buckets, ascending. */
   constructor(bounds: readonly number[] = LATENCY_BOUNDS_S) {
     this.bounds = bounds;
     this.counts = new Float64Array(bounds.length + 1);
@@ -72,8 +72,8 @@ export class Histogram {
   /**
    * Counts an observation.
    *
-   * @param value What was observed, in the unit of the bounds.
-   * @param times How often it was.
+   * @param value The value observed, in the unit of the bounds.
+   * @param times How many times to count it.
    */
   observe(value: number, times = 1): void {
     let bucket = 0;

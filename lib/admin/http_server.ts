@@ -13,7 +13,7 @@ import type { Log } from "../log.ts";
 import type { Address } from "../net/address.ts";
 import { listenError, removeDeadSocket, removeSocketFile } from "../net/bind.ts";
 import { ClientCertificates } from "../net/client_certificates.ts";
-import type { ListenerStats } from "../net/listener_stats.ts";
+import type { ListenerMetrics } from "../net/listener_metrics.ts";
 import { readTlsFiles, type TlsFiles } from "../net/tls.ts";
 import { EventStream } from "./event_stream.ts";
 
@@ -162,7 +162,7 @@ export class HttpServer {
   }
 
   /** What has been counted so far. */
-  stats(): ListenerStats {
+  metrics(): ListenerMetrics {
     const stats = { ...this.#stats, connections: this.#sockets.size };
     for (const socket of this.#sockets) {
       stats.receivedBytes += socket.bytesRead;

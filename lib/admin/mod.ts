@@ -7,7 +7,7 @@
 
 import { listenerOptions } from "../config/service_keys.ts";
 import type { Metric } from "../metrics.ts";
-import { connectionMetrics } from "../net/listener_stats.ts";
+import { connectionMetrics } from "../net/listener_metrics.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
 import { Access } from "./access.ts";
 import { type AdminConfig, adminConfigSchema } from "./config.ts";
@@ -62,7 +62,7 @@ async function start(config: AdminConfig, context: ServiceContext): Promise<Runn
       addresses: [server.address],
       problems: () => [],
       reread: () => server.reloadTls(),
-      metrics: () => [...connectionMetrics("admin", server.stats()), answersMetric(server.answers)],
+      metrics: () => [...connectionMetrics("admin", server.metrics()), answersMetric(server.answers)],
       drain: async (deadline) => {
         await server.drain(AbortSignal.any([deadline, AbortSignal.timeout(DRAIN_MS)]));
         probe[Symbol.dispose]();

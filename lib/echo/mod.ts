@@ -10,13 +10,13 @@ import type { Histogram, Metric } from "../metrics.ts";
 import type { Connection } from "../net/connection.ts";
 import { LINE_REPLIES } from "../net/line_replies.ts";
 import { Listener } from "../net/listener.ts";
-import { connectionMetrics } from "../net/listener_stats.ts";
+import { connectionMetrics } from "../net/listener_metrics.ts";
 import { beginLogin } from "../net/login.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
 import { serveBroadcast } from "./lines/broadcast.ts";
 import { type EchoConfig, echoConfigSchema } from "./config.ts";
 import { Confirmer } from "./lines/confirm.ts";
-import { Room, type RoomStats } from "./room.ts";
+import { Room, type RoomMetrics } from "./room.ts";
 
 /** The echo service, as the table of services lists it. */
 export const echo: Service<EchoConfig> = {
@@ -55,17 +55,17 @@ async function start(config: EchoConfig, context: ServiceContext): Promise<Runni
     problems: () => [],
     reread: () => listener.reloadTls(),
     metrics: () => [
-      ...connectionMetrics("echo", listener.stats()),
-      ...echoMetrics(counted.stats(), counted.duration),
+      ...connectionMetrics("echo", listener.metrics()),
+      ...echoMetrics(counted.metrics(), counted.duration),
     ],
     drain: async (deadline) => {
       await listener.drain(deadline);
-      log.info("Echo stopped", { ...counted.stats(), ...listener.stats() });
+      log.info("Echo stopped", { ...counted.metrics(), ...listener.metrics() });
     },
   };
 }
 
-function echoMetrics(stats: RoomStats, duration: Histogram): Metric[] {
+function echoMetrics(stats: RoomMetrics, duration: Histogram): Metric[] {
   const counter = (name: string, help: string, value: number): Metric => (
     { type: "counter", name, help, samples: [{ value }] }
   );

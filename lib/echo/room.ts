@@ -8,7 +8,7 @@ import type { EchoConfig } from "./config.ts";
 export type RoomOptions = Pick<EchoConfig, "queue" | "queue_bytes" | "slow_after" | "on_full">;
 
 /** What a room has counted. */
-export interface RoomStats {
+export interface RoomMetrics {
   clients: number;
   slowClients: number;
   /** Messages that came in. */
@@ -129,7 +129,7 @@ export class Room {
   }
 
   /** What has been counted so far. */
-  stats(): RoomStats {
+  metrics(): RoomMetrics {
     const stats = { ...this.#stats, clients: this.#members.size, slowClients: 0 };
     for (const { outbox, dropped } of [...this.#members, ...this.#leaving]) {
       if (outbox.slow || outbox.isOverdue()) stats.slowClients++;

@@ -9,7 +9,7 @@ import { listenerOptions } from "../config/service_keys.ts";
 import type { Connection } from "../net/connection.ts";
 import { formatAddress } from "../net/address.ts";
 import { Listener } from "../net/listener.ts";
-import { connectionMetrics } from "../net/listener_stats.ts";
+import { connectionMetrics } from "../net/listener_metrics.ts";
 import { LOGIN_REPLIES } from "../net/line_login.ts";
 import { LINE_REPLIES } from "../net/line_replies.ts";
 import { beginLogin, type Login } from "../net/login.ts";
@@ -96,7 +96,7 @@ async function listen(
     },
     startedMs: Date.now(),
     runId: crypto.randomUUID().replaceAll("-", "").padEnd(40, "0"),
-    accepted: () => listener.stats().accepted,
+    accepted: () => listener.metrics().accepted,
   };
   const listener = await Listener.listen(config.listen, {
     maxClients: config.max_clients,
@@ -117,7 +117,7 @@ async function listen(
       const problem = store.problem();
       return problem === undefined ? [] : [problem];
     },
-    metrics: () => [...connectionMetrics("kv", listener.stats()), ...kvMetrics(server)],
+    metrics: () => [...connectionMetrics("kv", listener.metrics()), ...kvMetrics(server)],
     drain: async (deadline) => {
       await listener.drain(deadline);
       await store.close();

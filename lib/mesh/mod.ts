@@ -12,7 +12,7 @@ import { loginByLine } from "../net/line_login.ts";
 import { LineReader } from "../net/line_reader.ts";
 import { LINE_REPLIES } from "../net/line_replies.ts";
 import { Listener } from "../net/listener.ts";
-import { connectionMetrics } from "../net/listener_stats.ts";
+import { connectionMetrics } from "../net/listener_metrics.ts";
 import { beginLogin, type Login } from "../net/login.ts";
 import { ReadBuffer } from "../net/read_buffer.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
@@ -99,7 +99,7 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
       trust = next;
     },
     metrics: () => [
-      ...connectionMetrics("mesh", listener.stats()),
+      ...connectionMetrics("mesh", listener.metrics()),
       ...consoleMetrics.metrics(),
       ...node.metrics(),
     ],

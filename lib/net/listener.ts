@@ -5,7 +5,7 @@ import { type Address, addressOf, formatAddress } from "./address.ts";
 import { bind, removeSocketFile } from "./bind.ts";
 import { ClientCertificateError } from "./client_certificates.ts";
 import { Connection, ConnectionClosedError } from "./connection.ts";
-import type { ListenerStats } from "./listener_stats.ts";
+import type { ListenerMetrics } from "./listener_metrics.ts";
 import { pipe, type Socket } from "./pipe.ts";
 import { TimeLimit } from "./time_limit.ts";
 import type { TlsFiles } from "./tls.ts";
@@ -135,7 +135,7 @@ export class Listener {
   }
 
   /** What has been counted so far, the open connections included. */
-  stats(): ListenerStats {
+  metrics(): ListenerMetrics {
     const stats = { ...this.#stats, connections: this.#connections.size };
     for (const connection of this.#connections.keys()) {
       stats.receivedBytes += connection.bytesReceived;
@@ -175,7 +175,7 @@ export class Listener {
   async #inputQuiet(): Promise<void> {
     let received = -1;
     for (let waitedMs = 0; waitedMs < DRAIN_INPUT_MAX_MS; waitedMs += DRAIN_QUIET_MS) {
-      const total = this.stats().receivedBytes;
+      const total = this.metrics().receivedBytes;
       const waiting = this.#connections.keys().every((connection) => connection.reading);
       if (waiting && (total === received || this.#connections.size === 0)) return;
       received = total;

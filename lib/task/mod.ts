@@ -8,7 +8,7 @@
 import { listenerOptions } from "../config/service_keys.ts";
 import { LINE_REPLIES } from "../net/line_replies.ts";
 import { Listener } from "../net/listener.ts";
-import { connectionMetrics, sumStats } from "../net/listener_stats.ts";
+import { connectionMetrics, sumMetrics } from "../net/listener_metrics.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
 import { VERSION } from "../version.ts";
 import { taskActions } from "./actions.ts";
@@ -80,7 +80,7 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
       },
       problems: () => [queue.problem() ?? []].flat(),
       metrics: () => [
-        ...connectionMetrics("task", sumStats([pushListener.stats(), beanstalkListener.stats()])),
+        ...connectionMetrics("task", sumMetrics([pushListener.metrics(), beanstalkListener.metrics()])),
         ...taskMetrics(queue, { push, beanstalk }),
       ],
       actions: taskActions(queue),

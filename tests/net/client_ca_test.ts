@@ -140,7 +140,7 @@ Deno.test("client_ca: a client that does not read is made to wait, and costs no 
   });
   const conn = await dial(files, server.port);
   await conn.handshake();
-  const last = await untilAtRest("what is taken", () => server.listener.stats().sentBytes);
+  const last = await untilAtRest("what is taken", () => server.listener.metrics().sentBytes);
   assert.ok(last < 32 * 1024 * 1024, `${last} bytes were taken`);
   const scratch = new Uint8Array(65_536);
   for (let received = 0; received < 2 * last;) {
@@ -176,7 +176,7 @@ Deno.test("client_ca: who speaks no TLS, or never goes on with it, disturbs nobo
   const silent = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
   assert.equal(await exchange(files, server.port, CLIENT), "hello bye");
   assert.equal(await within(10_000, "the end", silent.read(new Uint8Array(1))), null);
-  await until("both are gone", () => server.listener.stats().connections === 0);
+  await until("both are gone", () => server.listener.metrics().connections === 0);
   assert.ok(server.log.matching(REFUSED).length === 0);
   plain.close();
   silent.close();

@@ -27,11 +27,11 @@ Deno.test("Listener: clients beyond the limit are told so, and there is room aga
   using third = await TestClient.connect(server.listener.address);
   assert.equal(await third.rest(), "FULL\n");
   first.close();
-  await until("the first is gone", () => server.listener.stats().connections === 1);
+  await until("the first is gone", () => server.listener.metrics().connections === 1);
   using fourth = await TestClient.connect(server.listener.address);
   await fourth.send("b\n");
   assert.equal(await fourth.line(), "b\n");
-  const { accepted, serverFull, addressFull } = server.listener.stats();
+  const { accepted, serverFull, addressFull } = server.listener.metrics();
   assert.deepEqual([accepted, serverFull, addressFull], [3, 1, 0]);
 });
 
@@ -43,13 +43,13 @@ Deno.test("Listener: a connection from inside is a client like any other", async
   const reader = new LineReader(inside, { maxLineBytes: 100 });
   const decode = (line: Uint8Array | null | undefined) => new TextDecoder().decode(line!);
   assert.equal(decode(await within(10_000, "the echo", reader.readLine())), "hello");
-  assert.equal(listener.stats().connections, 1);
+  assert.equal(listener.metrics().connections, 1);
   using outside = await TestClient.connect(listener.address);
   assert.equal(await outside.rest(), "FULL\n");
   const refused = new LineReader(listener.connect("inside"), { maxLineBytes: 100 });
   assert.equal(decode(await within(10_000, "the refusal", refused.readLine())), "FULL");
   inside.close();
-  await until("it has left", () => listener.stats().connections === 0);
+  await until("it has left", () => listener.metrics().connections === 0);
   assert.ok(log.matching("address=inside").length > 0);
   const late = listener.connect("inside");
   await listener.close();
@@ -68,11 +68,11 @@ Deno.test("Listener: an address has a limit of its own, and gets its places back
   using third = await TestClient.connect(server.listener.address);
   assert.equal(await third.rest(), "FULL\n");
   for (const { client } of visits) client.close();
-  await until("they are gone", () => server.listener.stats().connections === 0);
+  await until("they are gone", () => server.listener.metrics().connections === 0);
   const again = await visit();
   assert.equal(again.line, "a\n");
   again.client.close();
-  const { accepted, serverFull, addressFull } = server.listener.stats();
+  const { accepted, serverFull, addressFull } = server.listener.metrics();
   assert.deepEqual([accepted, serverFull, addressFull], [3, 0, 1]);
 });
 
@@ -115,14 +115,14 @@ Deno.test("Listener.drain(): what was sent is answered, then everybody is let go
   const clients = await Promise.all(
     Array.from({ length: 20 }, () => TestClient.connect(server.listener.address)),
   );
-  await until("all are accepted", () => server.listener.stats().accepted === 20);
+  await until("all are accepted", () => server.listener.metrics().accepted === 20);
   const lines = "line\n".repeat(1000);
   await Promise.all(clients.map((client) => client.send(lines)));
   const drained = server.listener.drain(new AbortController().signal);
   for (const client of clients) assert.ok(await client.rest() === lines);
   clients.forEach((client) => client.close());
   await within(5000, "the drain", drained);
-  assert.equal(server.listener.stats().connections, 0);
+  assert.equal(server.listener.metrics().connections, 0);
   await assert.rejects(TestClient.connect(server.listener.address), Deno.errors.ConnectionRefused);
 });
 
@@ -146,9 +146,9 @@ Deno.test("Listener: half a line is no line when its end was not awaited", async
     await half.send("whole\nPUT balance 10");
     using skipped = await TestClient.connect(server.listener.address);
     await skipped.send("whole\n" + "x".repeat(2000));
-    await until("it was read", () => server.listener.stats().receivedBytes === 2026);
+    await until("it was read", () => server.listener.metrics().receivedBytes === 2026);
     if (cut === "drain") await server.listener.drain(AbortSignal.timeout(5000));
-    else await until("both are gone", () => server.listener.stats().connections === 0);
+    else await until("both are gone", () => server.listener.metrics().connections === 0);
     assert.deepEqual(received, ["whole", "whole"]);
   }
 });
@@ -160,7 +160,7 @@ Deno.test("Listener.drain(): the deadline cuts a client that never reads", async
     },
   });
   using _client = await TestClient.connect(server.listener.address);
-  await until("it is accepted", () => server.listener.stats().connections === 1);
+  await until("it is accepted", () => server.listener.metrics().connections === 1);
   await within(5000, "the drain", server.listener.drain(AbortSignal.timeout(100)));
 });
 
@@ -212,8 +212,8 @@ Deno.test("Listener: a thousand clients that come and go at once leave nothing b
     assert.equal(await client.line(), "a\n");
   };
   await Promise.all(Array.from({ length: 1000 }, visit));
-  await until("all are gone", () => server.listener.stats().connections === 0);
-  const { accepted, receivedBytes, sentBytes } = server.listener.stats();
+  await until("all are gone", () => server.listener.metrics().connections === 0);
+  const { accepted, receivedBytes, sentBytes } = server.listener.metrics();
   assert.deepEqual({ accepted, receivedBytes, sentBytes }, {
     accepted: 1000,
     receivedBytes: 2000,

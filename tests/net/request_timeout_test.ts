@@ -120,7 +120,7 @@ Deno.test("request timeout: a pause of the process costs a client nothing", asyn
   await using server = await listen();
   using client = await server.connect();
   await client.send("hal");
-  await until("it was read", () => server.listener.stats().receivedBytes === 3);
+  await until("it was read", () => server.listener.metrics().receivedBytes === 3);
   await client.send("f\n");
   const endMs = performance.now() + 3 * TIMEOUT_MS;
   while (performance.now() < endMs);

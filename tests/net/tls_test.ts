@@ -78,7 +78,7 @@ Deno.test("Listener: who speaks no TLS to a TLS port disturbs nobody", async () 
   const plain = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
   await plain.write(new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n"));
   assert.equal((await exchange(server.port, "a\n", { ca: files.ca })).text, "a\n");
-  await until("both are gone", () => server.listener.stats().connections === 0);
+  await until("both are gone", () => server.listener.metrics().connections === 0);
   plain.close();
   const [left, ...more] = server.log.matching("Client left").filter((line) => /shake/.test(line));
   assert.match(left!, /level=debug .*reason="No TLS handshake with 127.0.0.1:\d+: [^"\n]+"\n$/);
@@ -102,8 +102,8 @@ Deno.test("Listener: who never begins a handshake loses its place", async () => 
   using _silent = await Deno.connect(address);
   using half = await Deno.connect(address);
   await half.write(new Uint8Array([0x16, 3, 1, 1, 0, 1]));
-  await until("both are there", () => server.listener.stats().connections === 2);
-  await until("both are cut", () => server.listener.stats().connections === 0);
+  await until("both are there", () => server.listener.metrics().connections === 2);
+  await until("both are cut", () => server.listener.metrics().connections === 0);
   assert.equal(served, 0);
   assert.equal(server.log.matching("it took longer than 0.2 s").length, 2);
   // The socket is gone as well, though this side is still open.
@@ -122,8 +122,8 @@ Deno.test("Listener: the limit is for the handshake alone", async () => {
   await (quiet.conn as Deno.TlsConn).handshake();
   // Somebody else is cut meanwhile, so the limit has passed.
   using _silent = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
-  await until("the other one is there", () => server.listener.stats().connections === 2);
-  await until("the other one is cut", () => server.listener.stats().connections === 1);
+  await until("the other one is there", () => server.listener.metrics().connections === 2);
+  await until("the other one is cut", () => server.listener.metrics().connections === 1);
   await quiet.send("a\n");
   assert.equal(await quiet.line(), "a\n");
 });
@@ -135,7 +135,7 @@ Deno.test("Listener: those who are refused and never shake hands stand in nobody
   const silent = await Promise.all(
     Array.from({ length: 64 }, () => Deno.connect({ hostname: "127.0.0.1", port: server.port })),
   );
-  await until("they are refused", () => server.listener.stats().serverFull === 64);
+  await until("they are refused", () => server.listener.metrics().serverFull === 64);
   await until(
     "another one is told",
     () =>
@@ -151,7 +151,7 @@ Deno.test("Listener.drain(): does not wait for a handshake", async () => {
   await using files = await makeCertificates();
   const server = await listen(files.server);
   using _silent = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
-  await until("it is there", () => server.listener.stats().connections === 1);
+  await until("it is there", () => server.listener.metrics().connections === 1);
   await within(5000, "the drain", server.listener.drain(new AbortController().signal));
 });
 

@@ -8,7 +8,7 @@ import type { Login } from "../../net/login.ts";
 import { tooLongReply } from "./broadcast.ts";
 import type { EchoConfig } from "../config.ts";
 import { logMessages } from "./message_log.ts";
-import type { RoomStats } from "../room.ts";
+import type { RoomMetrics } from "../room.ts";
 
 const encoder = new TextEncoder();
 
@@ -59,7 +59,7 @@ export class Confirmer {
   }
 
   /** What has been counted so far; a reply is a delivery here. */
-  stats(): RoomStats {
+  metrics(): RoomMetrics {
     return {
       clients: this.#clients,
       slowClients: 0,

@@ -14,7 +14,7 @@
  * @module
  */
 
-import { AskedFigure } from "../../asked_figure.ts";
+import { CachedValue } from "../../cached_value.ts";
 import type { Log } from "../../log.ts";
 import { type AddOperation, KeyScheduler, type Operation } from "./key_scheduler.ts";
 import type { PostgresDatabase } from "./postgres_database.ts";
@@ -89,7 +89,7 @@ export class PostgresStore implements Store {
   readonly #read: AddOperation<Read>;
   readonly #write: AddOperation<Write>;
   readonly #work: AddOperation<Work>;
-  readonly #estimate: AskedFigure<number>;
+  readonly #estimate: CachedValue<number>;
   /** Set while a transaction over spaces begins or runs; resolves when others may go on. */
   #gate: Promise<void> | undefined;
   #expiryTimer: ReturnType<typeof setTimeout> | undefined;
@@ -97,8 +97,8 @@ export class PostgresStore implements Store {
 
   private constructor(table: PostgresTable) {
     this.#table = table;
-    this.#estimate = new AskedFigure({
-      ask: () => this.#table.estimateRows(),
+    this.#estimate = new CachedValue({
+      load: () => this.#table.estimateRows(),
       maxAgeMs: ESTIMATE_MAX_AGE_MS,
       // It is in the log, or in `problem`.
       onError: () => {},

@@ -1,4 +1,4 @@
-import { AskedFigure } from "../../asked_figure.ts";
+import { CachedValue } from "../../cached_value.ts";
 import type { Log } from "../../log.ts";
 import type { PostgresDatabase } from "../../storage/postgres/postgres_database.ts";
 import { SYSTEM_CLOCK } from "../clock.ts";
@@ -27,12 +27,12 @@ export class PostgresQueue implements Queue {
   readonly #clients = new Set<SharedClient>();
   #lastClient = 0;
   #closed = false;
-  readonly #counted: AskedFigure<{ total: Partial<QueueStats>; tubes: TubeMetrics[] }>;
+  readonly #counted: CachedValue<{ total: Partial<QueueStats>; tubes: TubeMetrics[] }>;
 
   private constructor(scheduler: SharedScheduler, log: Log) {
     this.#scheduler = scheduler;
-    this.#counted = new AskedFigure({
-      ask: () => this.#countAll(),
+    this.#counted = new CachedValue({
+      load: () => this.#countAll(),
       maxAgeMs: COUNT_MAX_AGE_MS,
       onError: (error) => log.debug("Cannot count jobs", { error: String(error) }),
     });

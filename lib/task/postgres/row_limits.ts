@@ -1,5 +1,5 @@
 import type postgres from "postgres";
-import { AskedFigure } from "../../asked_figure.ts";
+import { CachedValue } from "../../cached_value.ts";
 import type { Log } from "../../log.ts";
 import { query } from "./statements.ts";
 
@@ -40,13 +40,13 @@ export interface RowLimitsOptions {
  */
 export class RowLimits {
   readonly #options: RowLimitsOptions;
-  readonly #rows: AskedFigure<{ jobs: number; results: number }>;
+  readonly #rows: CachedValue<{ jobs: number; results: number }>;
   #droppedMs = -Infinity;
 
   constructor(options: RowLimitsOptions) {
     this.#options = options;
-    this.#rows = new AskedFigure({
-      ask: async () => {
+    this.#rows = new CachedValue({
+      load: async () => {
         const [row] = await options.ask((sql) =>
           query<{ jobs: number; results: number }>(sql, ESTIMATE, [])
         );

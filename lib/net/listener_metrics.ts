@@ -1,0 +1,53 @@
+import type { Metric } from "../metrics.ts";
+
+/** What a listener has counted. */
+export interface ListenerMetrics {
+  /** Open connections. */
+  connections: number;
+  accepted: number;
+  /** Connections refused because the server had its maximum. */
+  serverFull: number;
+  /** Connections refused because their address had its maximum. */
+  addressFull: number;
+  receivedBytes: number;
+  sentBytes: number;
+}
+
+/** Adds up what several listeners have counted. */
+export function sumMetrics(
+  [first, ...others]: readonly [ListenerMetrics, ...ListenerMetrics[]],
+): ListenerMetrics {
+  const sum = { ...first };
+  for (const metrics of others) {
+    for (const key of Object.keys(sum) as (keyof ListenerMetrics)[]) sum[key] += metrics[key];
+  }
+  return sum;
+}
+
+/**
+ * The metrics of a listener in the form that all services report.
+ *
+ * @param service The service that owns the listener; a label of every sample.
+ * @param counted What the listener has counted.
+ */
+export function connectionMetrics(service: string, counted: ListenerMetrics): Metric[] {
+  const sample = (value: number, labels = {}) => ({ labels: { service, ...labels }, value });
+  const metric = (type: "counter" | "gauge", name: string, help: string, value: number): Metric => (
+    { type, name, help, samples: [sample(value)] }
+  );
+  return [
+    metric("gauge", "connections", "Open connections.", counted.connections),
+    metric("counter", "connections_accepted_total", "Accepted connections.", counted.accepted),
+    {
+      type: "counter",
+      name: "connections_rejected_total",
+      help: "Refused connections, by the limit that was reached.",
+      samples: [
+        sample(counted.serverFull, { reason: "server_full" }),
+        sample(counted.addressFull, { reason: "address_full" }),
+      ],
+    },
+    metric("counter", "received_bytes_total", "Bytes read from clients.", counted.receivedBytes),
+    metric("counter", "sent_bytes_total", "Bytes written to clients.", counted.sentBytes),
+  ];
+}
