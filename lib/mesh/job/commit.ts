@@ -1,6 +1,6 @@
 /**
- * The last phase of a job, a two-phase commit that node 0 leads: only when everything is on the
- * disk of every node do the outputs get their names.
+ * The last phase of a job, a two-phase commit led by node 0: the outputs get their names only when
+ * the output of every node is complete and on disk.
  *
  * @module
  */
@@ -10,23 +10,24 @@ import { decodeTallies, encodeTallies, FRAME } from "../link/frame.ts";
 import type { OutputFile } from "./output_file.ts";
 import type { PeerGroup } from "./peer_group.ts";
 
-/** What a node has to commit. */
+/** Options for {@linkcode commit}. */
 export interface CommitOptions {
   node: number;
   nodes: number;
   file: OutputFile;
-  /** What this node has read and written. */
+  /** The records that this node has read and written. */
   input: Tally;
   output: Tally;
-  /** Told when outputs may get their names, so that it is too late to go back. */
+  /** Called when the first output may get its name: from here on the job cannot be cancelled. */
   onDecided: () => void;
 }
 
 /**
- * Agrees with all that everything is there, and names the output.
+ * Agrees with all nodes that the outputs are complete, and gives this node's output its name.
  *
- * @returns What all nodes have written together; `undefined` but on node 0.
- * @throws {Error} If all together have not written what they have read.
+ * @returns On node 0, the records of all nodes; `undefined` on the others.
+ * @throws {Error} If the nodes together have not written exactly what they have read.
+ * @throws {SortFailedError | SortEndedError} If a peer fails or the job ends.
  */
 export async function commit(peers: PeerGroup, options: CommitOptions): Promise<Tally | undefined> {
   const { node, nodes, file, input, output, onDecided } = options;

@@ -2,9 +2,10 @@ import type { RecordFormat } from "../records/record_format.ts";
 import { MAX_INPUT_BYTES } from "../sort/splitters.ts";
 
 /**
- * The size of an input in bytes; it has to consist of whole records.
+ * The size of an input in bytes.
  *
- * @throws {Error} If it cannot be sorted; the message names it.
+ * @throws {Error} If it cannot be read, is not a file, is too large, or ends within a record; the
+ * message names it.
  */
 export async function measureInput(path: string, format: RecordFormat): Promise<number> {
   let info: Deno.FileInfo;

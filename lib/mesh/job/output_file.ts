@@ -1,23 +1,23 @@
 import { basename, dirname, join } from "node:path";
 
 /**
- * Where an output is until it is complete.
+ * The path of an output until it is complete.
  *
- * @param path The name that it will have.
- * @param random Unlike that of any other output.
+ * @param path The final name of the output.
+ * @param random A part that makes the name unique.
  */
 export function temporaryPathOf(path: string, random: string): string {
   return join(dirname(path), `.${basename(path)}.${random}.part`);
 }
 
 /**
- * An output that takes its name only when it is complete: until then it is a temporary file
- * beside it, and what had the name before stays as it was.
+ * An output that gets its name only when it is complete. Until then it is a temporary file in the
+ * same directory, and a file that already has the name is left alone.
  */
 export class OutputFile {
-  /** The name that it will have. */
+  /** The final name. */
   readonly path: string;
-  /** Where it is until then. */
+  /** The name until `commit`. */
   readonly temporaryPath: string;
   #committed = false;
 
@@ -27,11 +27,11 @@ export class OutputFile {
   }
 
   /**
-   * Makes the temporary file.
+   * Creates the temporary file.
    *
-   * @param path The name that the output will have.
-   * @param temporaryPath Where it is until then, in the same directory.
-   * @throws {Error} If it cannot be made.
+   * @param path The final name of the output.
+   * @param temporaryPath Its name until then, in the same directory.
+   * @throws {Error} If it cannot be created, or the final name belongs to something but a file.
    */
   static async create(
     path: string,
@@ -40,7 +40,7 @@ export class OutputFile {
     const output = new OutputFile(path, temporaryPath);
     try {
       const { isFile, isDirectory } = await Deno.stat(path);
-      // What takes its name would take the place of a device or a pipe, too.
+      // The rename at the end would replace a device or a pipe as well.
       if (!isFile) throw new Error(isDirectory ? "it is a directory" : "it is not a file");
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw cannotWrite(path, error);
@@ -53,22 +53,22 @@ export class OutputFile {
     return output;
   }
 
-  /** Waits until everything that was written is on the disk. */
+  /** Waits until everything written is on disk. */
   async sync(): Promise<void> {
     using file = await Deno.open(this.temporaryPath, { write: true });
     await file.sync();
   }
 
-  /** Gives it its name, in the place of what had it. */
+  /** Gives the output its name, and replaces the file that had it. */
   async commit(): Promise<void> {
     await Deno.rename(this.temporaryPath, this.path);
     this.#committed = true;
-    // The name is on the disk when the directory is.
+    // The rename is on disk once the directory is.
     using directory = await Deno.open(dirname(this.path));
     await directory.sync();
   }
 
-  /** Removes it, unless it has its name. */
+  /** Removes the temporary file, unless the output has been committed. */
   discard(): void {
     if (this.#committed) return;
     try {

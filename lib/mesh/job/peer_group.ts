@@ -1,9 +1,3 @@
-/**
- * The peers of one job: what they send is handed to whom it is for, and frames are sent to them.
- *
- * @module
- */
-
 import { emptyTally, type Tally } from "../records/checksum.ts";
 import {
   decodeAbort,
@@ -16,117 +10,137 @@ import {
 } from "../link/frame.ts";
 import type { PeerLink } from "../link/peer_link.ts";
 import { SortFailedError } from "../link/sort_failure.ts";
+import { SortEndedError } from "../sort/sort_ended.ts";
 import type { Phase } from "./sort_progress.ts";
 
-/** How long a failing node waits for its peers to take the reason. */
+/** How long a failing node waits for its peers to take the abort frames. */
 const ABORT_GRACE_MS = 1000;
 
-/** What node 0 alone sends, */
+/** Frames that only node 0 sends, */
 const FROM_NODE_0: readonly FrameType[] = [FRAME.PLAN, FRAME.COMMIT, FRAME.FINISH];
-/** and what it alone is sent. */
+/** and frames that only node 0 receives. */
 const TO_NODE_0: readonly FrameType[] = [FRAME.SAMPLE, FRAME.COMPLETE, FRAME.DONE];
 
-/** How a peer is doing. */
+/** One of the other nodes, and what was exchanged with it. */
 export interface Peer {
   readonly link: PeerLink;
-  /** What was sent to it and what came from it. */
+  /** The records sent to it and received from it. */
   readonly sent: Tally;
   readonly received: Tally;
   sentBytes: number;
   receivedBytes: number;
+  /** Resolves when its reader has ended, with the reason if the peer is at fault. */
+  ended: Promise<SortFailedError | undefined>;
 }
 
 /** Options for {@linkcode PeerGroup}. */
 export interface PeerGroupOptions {
-  /** Which node this is. */
+  /** The number of this node. */
   node: number;
-  /** The links to all others. */
+  /** The links to all other nodes. */
   links: PeerLink[];
-  /** What the job is doing. */
+  /** The current phase, for messages. */
   phase: () => Phase;
-  /** Told why the job cannot go on. */
-  onFailure: (error: unknown) => void;
-  /** Takes a frame of data; the next is read when it has. */
+  /** Called when the job cannot go on because of a peer. */
+  onFailure: (error: SortFailedError) => void;
+  /** Takes a data frame. The next frame of the peer is read when the promise has resolved. */
   onData: (peer: Peer, payload: Uint8Array) => Promise<void>;
-  /** Told that a peer has sent all its data. */
+  /** Called when a peer has sent all its data, with the tallies of it. */
   onEnd: (peer: Peer, payload: Uint8Array) => void;
 }
 
-/** A frame and the node that has sent it. */
+/** A frame and the node that sent it. */
 export interface FrameFrom {
   frame: Frame;
   from: number;
 }
 
-/** The peers of one job. */
+/**
+ * The peers of one job. One reader for each link passes data on and keeps other frames until they
+ * are collected; writers share the links.
+ *
+ * Only the reader of a link judges what happened to it. A write that fails waits for the verdict of
+ * the reader: if the peer is at fault, the write throws the reason; if the peer may leave, as it has
+ * said everything, what it no longer takes does not matter.
+ */
 export class PeerGroup {
   readonly #options: PeerGroupOptions;
   readonly #peers = new Map<number, Peer>();
   readonly #frames = new Map<FrameType, FrameFrom[]>();
-  #onFrame: () => void = () => {};
+  /** Resolves when the next frame arrives; rejects when the group ends. */
+  #arrival = newArrival();
   #ended = false;
 
   constructor(options: PeerGroupOptions) {
     this.#options = options;
     for (const link of options.links) {
       const [sent, received] = [emptyTally(), emptyTally()];
-      this.#peers.set(link.node, { link, sent, received, sentBytes: 0, receivedBytes: 0 });
+      const ended = Promise.resolve(undefined);
+      this.#peers.set(link.node, { link, sent, received, sentBytes: 0, receivedBytes: 0, ended });
     }
   }
 
-  /** All of them. */
+  /** All peers. */
   get all(): Peer[] {
     return [...this.#peers.values()];
   }
 
-  /** The peer with that number, which there is. */
+  /** The peer with this number, which must exist. */
   peer(node: number): Peer {
     return this.#peers.get(node)!;
   }
 
-  /** Takes what they send; resolves when all links have ended. */
+  /** Reads from all links; resolves when all readers have ended. */
   async listen(): Promise<void> {
-    await Promise.all(this.all.map((peer) => this.#listen(peer)));
+    for (const peer of this.#peers.values()) peer.ended = this.#listen(peer);
+    await Promise.all(this.all.map(({ ended }) => ended));
   }
 
-  /** Waits for a frame of this type from `count` nodes. */
+  /**
+   * Waits for a frame of this type from `count` nodes.
+   *
+   * @throws {SortEndedError} If the group ends before.
+   */
   async collect(type: FrameType, count: number): Promise<FrameFrom[]> {
-    while ((this.#frames.get(type)?.length ?? 0) < count) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const others = this.#onFrame;
-      this.#onFrame = () => {
-        others();
-        resolve();
-      };
-      await promise;
+    for (;;) {
+      if (this.#ended) throw new SortEndedError();
+      const frames = this.#frames.get(type) ?? [];
+      if (frames.length >= count) return frames;
+      await this.#arrival.promise;
     }
-    return this.#frames.get(type) ?? [];
   }
 
-  /** Sends a frame to one of them. */
-  send(to: number, type: FrameType, payload?: Uint8Array): Promise<void> {
+  /**
+   * Sends a frame to one peer.
+   *
+   * @throws {SortFailedError} If the peer is gone before it may leave.
+   * @throws {SortEndedError} If the group has ended.
+   */
+  async send(to: number, type: FrameType, payload?: Uint8Array): Promise<void> {
     const peer = this.#peers.get(to)!;
     peer.sentBytes += FRAME_HEADER_BYTES + (payload?.length ?? 0);
-    return this.#guard(peer.link.send(type, payload));
+    await this.#complete(peer, peer.link.send(type, payload));
   }
 
-  /** Sends a frame to all of them. */
+  /** Sends a frame to all peers; throws as `send` does. */
   async sendAll(type: FrameType, payload?: Uint8Array): Promise<void> {
     await Promise.all([...this.#peers.keys()].map((to) => this.send(to, type, payload)));
   }
 
-  /** Sends encoded frames; they must not change meanwhile. */
-  write(peer: Peer, frames: Uint8Array): Promise<void> {
+  /** Writes encoded frames, which must not change meanwhile; throws as `send` does. */
+  async write(peer: Peer, frames: Uint8Array): Promise<void> {
     peer.sentBytes += frames.length;
-    return this.#guard(peer.link.write(frames));
+    await this.#complete(peer, peer.link.write(frames));
   }
 
-  /** Takes nothing more from them. */
+  /** Ends the group: ignores further frames, and rejects what waits for one. */
   end(): void {
+    if (this.#ended) return;
     this.#ended = true;
+    this.#arrival.reject(new SortEndedError());
   }
 
-  /** Tells them why the job has failed, as far as they listen. */
+  /** Tells the peers why the job has failed, as far as they still read. */
   async abort({ node, message }: SortFailedError): Promise<void> {
     const notice = encodeAbort({ node, reason: message });
     const telling = this.all.map(async ({ link }) => {
@@ -134,7 +148,7 @@ export class PeerGroup {
         await link.send(FRAME.ABORT, notice);
         await link.connection.finish();
       } catch {
-        // It is gone; then it needs no reason.
+        // The peer is gone and needs no reason.
       }
     });
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -148,16 +162,16 @@ export class PeerGroup {
     for (const { link } of this.#peers.values()) link.close();
   }
 
-  /** Takes what a peer sends until it closes. */
-  async #listen(peer: Peer): Promise<void> {
+  /** Reads from a peer until it closes; returns the failure if the peer is at fault. */
+  async #listen(peer: Peer): Promise<SortFailedError | undefined> {
     const { link } = peer;
     const { phase, onFailure, onData, onEnd } = this.#options;
     try {
       for (;;) {
         const frame = await link.receive();
-        if (this.#ended) return;
+        if (this.#ended) return undefined;
         if (frame === null) {
-          if (this.#mayLeave(link.node)) return;
+          if (this.#mayLeave(link.node)) return undefined;
           throw new SortFailedError({
             node: link.node,
             reason: `${link.name} closed the connection during ${phase()}`,
@@ -172,21 +186,19 @@ export class PeerGroup {
         }
       }
     } catch (error) {
-      if (this.#ended) return;
-      if (error instanceof SortFailedError) return onFailure(error);
-      const message = error instanceof Error ? error.message : String(error);
-      const what = error instanceof FrameError ? `sent ${message}` : message;
-      const reason = `${link.name}: ${what} during ${phase()}`;
-      onFailure(new SortFailedError({ node: link.node, reason }, { cause: error }));
+      if (this.#ended) return undefined;
+      const failure = error instanceof SortFailedError ? error : blame(link, error, phase());
+      onFailure(failure);
+      return failure;
     }
   }
 
-  /** Whether a peer has said all that we need from it. */
+  /** Whether a peer may close its link, as it has sent everything that this node needs. */
   #mayLeave(node: number): boolean {
     if (this.#options.node === 0) {
       return this.#frames.get(FRAME.DONE)?.some(({ from }) => from === node) ?? false;
     }
-    // After that the others wait for node 0 alone, and may hear from it before we do.
+    // After COMMIT the others only wait for node 0, whose FINISH may reach them first.
     return this.#frames.has(node === 0 ? FRAME.FINISH : FRAME.COMMIT);
   }
 
@@ -202,11 +214,34 @@ export class PeerGroup {
       throw new FrameError(`a second frame of type ${frame.type}`);
     }
     frames.push({ frame, from });
-    this.#onFrame();
+    const { resolve } = this.#arrival;
+    this.#arrival = newArrival();
+    resolve();
   }
 
-  /** A write that fails is no reason: who reads from the same peer knows what happened to it. */
-  #guard(write: Promise<void>): Promise<void> {
-    return write.catch(() => new Promise<void>(() => {}));
+  /** Waits for a write. If it fails, the reader of the link decides what that means. */
+  async #complete(peer: Peer, write: Promise<void>): Promise<void> {
+    try {
+      await write;
+    } catch {
+      const failure = await peer.ended;
+      if (failure) throw failure;
+    }
+    if (this.#ended) throw new SortEndedError();
   }
+}
+
+function newArrival(): PromiseWithResolvers<void> {
+  const arrival = Promise.withResolvers<void>();
+  // It rejects at the end, when perhaps nobody waits for it.
+  arrival.promise.catch(() => {});
+  return arrival;
+}
+
+/** The failure of a job because of something that went wrong on the link to a peer. */
+function blame(link: PeerLink, error: unknown, phase: Phase): SortFailedError {
+  const message = error instanceof Error ? error.message : String(error);
+  const what = error instanceof FrameError ? `sent ${message}` : message;
+  const reason = `${link.name}: ${what} during ${phase}`;
+  return new SortFailedError({ node: link.node, reason }, { cause: error });
 }

@@ -1,6 +1,6 @@
 /**
  * The first phase of a job: every node samples its input, and node 0 cuts the key space into
- * buckets by what all have found.
+ * buckets according to all samples.
  *
  * @module
  */
@@ -21,10 +21,10 @@ import type { RecordFormat } from "../records/record_format.ts";
 import type { SortThread } from "../sort/sort_pool.ts";
 import { chooseSplitters, type Partition } from "../sort/splitters.ts";
 
-/** A line is taken to have at least this many bytes when buckets are planned. */
+/** The assumed length of a line when buckets are planned, as lines are not counted before. */
 const PLANNED_LINE_BYTES = 16;
 
-/** What all nodes of a job agree on before. */
+/** The parts of a job that all nodes know beforehand. */
 export interface PlanOptions {
   node: number;
   nodes: number;
@@ -32,7 +32,12 @@ export interface PlanOptions {
   partition: Partition;
 }
 
-/** Samples an input of that many bytes. */
+/**
+ * Samples the input of this node.
+ *
+ * @param bytes The size of the input.
+ * @param maxBuckets How many buckets this node has the memory to deal out to.
+ */
 export async function sampleInput(
   thread: SortThread,
   { path, bytes, node, maxBuckets }: {
@@ -49,10 +54,11 @@ export async function sampleInput(
 }
 
 /**
- * Agrees with all others on where the key space is cut.
+ * Agrees with all nodes on the cuts between buckets: node 0 collects the samples and sends the plan.
  *
- * @param sample That of this node's input.
- * @throws {FrameError} If what node 0 says makes no sense.
+ * @param sample The sample of this node.
+ * @throws {FrameError} If a sample or the plan is malformed.
+ * @throws {SortEndedError} If the job ends before.
  */
 export async function agreeOnPlan(
   peers: PeerGroup,

@@ -1,6 +1,6 @@
 /**
- * The second phase of a job, in which data changes places: all nodes deal out their inputs, and an
- * entry goes to the end of its bucket, on this node or on the one that has it.
+ * The second phase of a job: all nodes deal out their inputs, and each entry is appended to its
+ * bucket, on this node or on the node that has the bucket.
  *
  * @module
  */
@@ -21,10 +21,10 @@ import {
 import { type Piece, SLOT_BYTES } from "../sort/partitioner.ts";
 import type { Peer, PeerGroup } from "./peer_group.ts";
 import { fileBytes, type RecordFormat } from "../records/record_format.ts";
-import type { SlotBudget } from "../sort/slot_budget.ts";
-import type { SortThread } from "../sort/sort_pool.ts";
+import type { DealingThread, SlotBudget } from "../sort/slot_budget.ts";
+import { SortEndedError } from "../sort/sort_ended.ts";
 
-/** So many data frames are sent in one write. */
+/** Data frames per write. */
 const FRAMES_PER_WRITE = 4;
 
 /** Options for {@linkcode Shuffle}. */
@@ -33,15 +33,15 @@ export interface ShuffleOptions {
   format: RecordFormat;
   store: BucketStore;
   budget: SlotBudget;
-  /** Told how many bytes of the input have been dealt out. */
+  /** Called with the number of input bytes dealt out since the last call. */
   onProgress: (bytes: number) => void;
 }
 
-/** What waits to be sent to a peer. */
+/** The pieces that wait to be sent to a peer. */
 interface Outbound {
   peer: Peer;
   queue: Piece[];
-  /** Tells the one who sends that there is something. */
+  /** Wakes the sender when a piece is queued. */
   wake: () => void;
 }
 
@@ -49,94 +49,100 @@ interface Outbound {
 export class Shuffle {
   readonly #options: ShuffleOptions;
   readonly #outbound = new Map<number, Outbound>();
-  /** What stays on this node. */
+  /** The entries that stay on this node. */
   readonly #own = emptyTally();
   #plan: Plan = { bucketsPerNode: 1, splitters: [] };
-  /** Resolves when there are buckets to put data into. */
+  /** Resolves when there are buckets for data; rejects if the sort ends before. */
   readonly #planned = Promise.withResolvers<void>();
-  readonly #ended = Promise.withResolvers<undefined>();
-  #over = false;
 
   constructor(options: ShuffleOptions) {
     this.#options = options;
+    this.#planned.promise.catch(() => {});
   }
 
-  /** What has been read here so far; the whole input at the end. */
+  /** The entries read here so far; at the end, the whole input. */
   input(peers: PeerGroup): Tally {
     const input = { ...this.#own };
     for (const { sent } of peers.all) addTally(input, sent);
     return input;
   }
 
-  /** What this node has to write. */
+  /** The entries that this node has to write. */
   expectedOutput(peers: PeerGroup): Tally {
     const expected = { ...this.#own };
     for (const { received } of peers.all) addTally(expected, received);
     return expected;
   }
 
-  /** Makes the buckets; from now on data is taken. */
+  /** Creates the buckets; from now on `takeData` stores data. */
   begin(plan: Plan): void {
     this.#plan = plan;
     this.#options.store.addBuckets(plan.bucketsPerNode);
     this.#planned.resolve();
   }
 
-  /** Deals out an input of that many bytes, and waits for what others send. */
+  /**
+   * Deals out an input, and waits until all peers have sent their data.
+   *
+   * @throws {Error} If a thread cannot read the input, a peer is at fault, or the sort ends.
+   */
   async run(
     peers: PeerGroup,
-    threads: readonly SortThread[],
+    threads: readonly DealingThread[],
     { path, bytes: size }: { path: string; bytes: number },
   ): Promise<void> {
     const { node, format, budget } = this.#options;
     const { splitters } = this.#plan;
     const unit = format.recordBytes || 1;
     budget.plan(splitters.length + 1);
-    const dealing = Promise.withResolvers<void>();
-    const sending = peers.all.map((peer) => this.#send(peers, peer, dealing.promise));
-    const ends = peers.collect(FRAME.END, peers.all.length);
-    await Promise.all(threads.map((thread, i) => {
+    for (const peer of peers.all) {
+      this.#outbound.set(peer.link.node, { peer, queue: [], wake: () => {} });
+    }
+    const dealing = Promise.all(threads.map(async (thread, i) => {
       const at = (part: number) => Math.floor(part * (size / unit) / threads.length) * unit;
       const part = { path, size, start: at(i), end: at(i + 1) };
       if (part.start === part.end) return;
-      thread.onPieces = (pieces, bytes) => this.#dealt(thread, pieces, bytes);
-      budget.begin(thread);
-      return thread.deal({ kind: "deal-file", part, splitters, node }).then(() => {
-        budget.end(thread);
-      });
+      const task = { kind: "deal-file", part, splitters, node } as const;
+      await budget.deal(thread, task, (pieces, bytes) => this.#dealt(pieces, bytes));
     }));
-    dealing.resolve();
-    await Promise.all([...sending, ends]);
+    const sending = this.#outbound.values().map((outbound) => this.#send(peers, outbound, dealing));
+    const ends = peers.collect(FRAME.END, peers.all.length);
+    await Promise.all([dealing, ...sending, ends]);
   }
 
-  /** Takes no more; who waits for room goes away. */
+  /** Rejects what waits for the plan. */
   end(): void {
-    this.#over = true;
-    this.#ended.resolve(undefined);
+    this.#planned.reject(new SortEndedError());
   }
 
-  /** Puts the data of a frame into its bucket. */
+  /**
+   * Puts the data of a frame into its bucket.
+   *
+   * @throws {FrameError} If the frame does not fit the plan.
+   * @throws {SortEndedError} If the sort ends before there is a slot.
+   */
   async takeData(peer: Peer, payload: Uint8Array): Promise<void> {
-    // A peer may have the plan, and data for us, before we have it.
-    await Promise.race([this.#planned.promise, this.#ended.promise]);
-    if (this.#over) return;
+    // A peer may get the plan first, and send data before this node has it.
+    await this.#planned.promise;
     const { node, format, store } = this.#options;
     const { piece, entries } = readDataFrame(payload);
     const index = piece.bucket - node * this.#plan.bucketsPerNode;
     const { recordBytes } = format;
     const records = recordBytes ? entries.length / recordBytes : piece.records;
-    if (!store.buckets[index] || records !== piece.records) {
+    if (!store.buckets[index] || records !== piece.records || records === 0) {
       throw new FrameError("a data frame of nonsense");
     }
     addTally(peer.received, tallyOf(piece, format));
-    const slot = await Promise.race([store.slot(), this.#ended.promise]);
-    if (slot === undefined) return;
-    piece.slot = slot;
+    piece.slot = await store.slot();
     store.bytes.set(entries, piece.slot * SLOT_BYTES);
     store.add(index, piece);
   }
 
-  /** Compares what a peer says that it has sent with what has come. */
+  /**
+   * Compares what a peer says that it has sent with what has arrived.
+   *
+   * @throws {FrameError} If they differ.
+   */
   takeEnd(peer: Peer, payload: Uint8Array): void {
     const [sent] = decodeTallies(payload, 1);
     if (!sameTally(sent!, peer.received)) {
@@ -147,11 +153,10 @@ export class Shuffle {
     }
   }
 
-  #dealt(thread: SortThread, pieces: Piece[], bytes: number): void {
+  #dealt(pieces: Piece[], bytes: number): void {
     const { node, format, store, budget, onProgress } = this.#options;
     const { bucketsPerNode } = this.#plan;
     onProgress(bytes);
-    budget.handedOn(thread, pieces.length);
     for (const piece of pieces) {
       const owner = Math.floor(piece.bucket / bucketsPerNode);
       const tally = tallyOf(piece, format);
@@ -166,19 +171,20 @@ export class Shuffle {
       budget.queue();
       outbound.wake();
     }
-    budget.grant();
   }
 
-  async #send(peers: PeerGroup, peer: Peer, dealing: Promise<void>): Promise<void> {
+  /** Sends the pieces for a peer until everything is dealt out, and then the end. */
+  async #send(peers: PeerGroup, outbound: Outbound, dealing: Promise<unknown>): Promise<void> {
     const { store, budget } = this.#options;
-    const outbound: Outbound = { peer, queue: [], wake: () => {} };
-    this.#outbound.set(peer.link.node, outbound);
+    const { peer } = outbound;
     const block = new Uint8Array(FRAMES_PER_WRITE * (FRAME_HEADER_BYTES + MAX_DATA_BYTES));
     let dealt = false;
-    dealing.then(() => {
+    const stop = () => {
       dealt = true;
       outbound.wake();
-    });
+    };
+    // If dealing fails, the job fails for that reason, and the queue does not matter.
+    dealing.then(stop, stop);
     for (;;) {
       const pieces = outbound.queue.splice(0, FRAMES_PER_WRITE);
       if (pieces.length === 0) {

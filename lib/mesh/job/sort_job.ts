@@ -1,15 +1,14 @@
 /**
  * One node's part in one sort.
  *
- * Every node samples its input; node 0 cuts the key space into buckets, some for each node. Then
- * all deal out their inputs: an entry goes to the end of its bucket, on this node or on the one
- * that has it. When everything has arrived, buckets are sorted one by one and written to their
- * places in the output. What was written is compared with what was sent, and only when that
- * agrees on every node do the outputs get their names. Each phase has a file: sampling.ts,
- * shuffle.ts, sort_phase.ts, commit.ts.
+ * Every node samples its input, and node 0 cuts the key space into buckets, several for each node
+ * (sampling.ts). Then all nodes deal out their inputs: each entry is appended to its bucket, on this
+ * node or on another one (shuffle.ts). When everything has arrived, the buckets are sorted and
+ * written to their places in the output (sort_phase.ts). The records written are compared with the
+ * records sent, and the outputs get their names only when these agree on every node (commit.ts).
  *
- * So data is read once, sent once and written once, or twice where memory does not hold it. The
- * main thread moves bytes between sockets and shared memory; the rest is done by workers.
+ * So data is read once, sent once, and written once, or twice if memory does not hold it. The main
+ * thread moves bytes between sockets and shared memory; worker threads do the rest.
  *
  * @module
  */
@@ -27,25 +26,26 @@ import { Shuffle } from "./shuffle.ts";
 import { maxOpenBuckets, slabBytes, SlotBudget } from "../sort/slot_budget.ts";
 import { SortFailedError } from "../link/sort_failure.ts";
 import { sortBuckets } from "./sort_phase.ts";
+import { StallWatch } from "./stall_watch.ts";
 import { defaultWorkers, SortThread } from "../sort/sort_pool.ts";
 import { type Phase, PhaseClock, type SortProgress } from "./sort_progress.ts";
 import type { Partition } from "../sort/splitters.ts";
 
-/** What a job has done. */
+/** The result of a job. */
 export interface SortSummary {
   node: number;
   nodes: number;
-  /** The input of this node and its output. */
+  /** The input and the output of this node. */
   input: Tally;
   output: Tally;
-  /** Of all nodes together; known to node 0. */
+  /** All nodes together; only node 0 knows. */
   total?: Tally;
   seconds: Record<Phase, number>;
   spilledBytes: number;
   peers: { node: number; sentBytes: number; receivedBytes: number }[];
 }
 
-/** What a node is to sort, and how. */
+/** Options for {@linkcode SortJob}. */
 export interface SortJobOptions {
   node: number;
   nodes: number;
@@ -53,16 +53,18 @@ export interface SortJobOptions {
   links: PeerLink[];
   input: string;
   output: string;
-  /** Where the output is until it is complete. @default {a new name beside it} */
+  /** The path of the output until it is complete. @default {a new name beside it} */
   temporaryPath?: string;
   format: RecordFormat;
   partition: Partition;
-  /** How much memory to use. */
+  /** Memory for slots, tables and blocks. */
   memoryBytes: number;
-  /** The directory for what does not fit into it. */
+  /** The directory for the spill file. */
   spillDir: string;
-  /** How many worker threads. @default {defaultWorkers()} */
+  /** The number of worker threads. @default {defaultWorkers()} */
   workers?: number;
+  /** How long the job may be blocked before it fails; silent peers have the same limit. */
+  stallTimeoutMs: number;
   /** Cancels the job. */
   signal?: AbortSignal;
 }
@@ -79,7 +81,7 @@ export class SortJob {
   readonly #peers: PeerGroup;
   readonly #threads: SortThread[] = [];
   #output: Promise<OutputFile> | undefined;
-  /** Whether outputs may have got their names, so that it is too late to cancel. */
+  /** Whether outputs may have their names already, so that the job cannot be cancelled. */
   #decided = false;
   #finished = false;
 
@@ -106,7 +108,7 @@ export class SortJob {
     });
   }
 
-  /** How far it is. */
+  /** The progress so far. */
   progress(): SortProgress {
     const { phase, doneBytes, totalBytes } = this.#clock;
     const { records } = this.#shuffle.input(this.#peers);
@@ -120,9 +122,9 @@ export class SortJob {
   }
 
   /**
-   * Does all of it. The links are closed when it ends, however it ends.
+   * Runs the job. The links are closed at the end in any case.
    *
-   * @throws {SortFailedError} If it failed, here or on another node; the output is as it was.
+   * @throws {SortFailedError} If it failed, here or on another node; the output was not touched.
    */
   async run(): Promise<SortSummary> {
     const { signal } = this.#options;
@@ -132,8 +134,10 @@ export class SortJob {
     signal?.addEventListener("abort", cancel, { once: true });
     if (signal?.aborted) cancel();
     const listening = this.#peers.listen();
+    const running = this.#run();
+    using _watch = this.#watch();
     try {
-      return await Promise.race([this.#failure.promise, this.#run()]);
+      return await Promise.race([this.#failure.promise, running]);
     } catch (error) {
       this.#fail(error);
       throw this.#failed!;
@@ -144,11 +148,12 @@ export class SortJob {
       signal?.removeEventListener("abort", cancel);
       for (const thread of this.#threads) thread.end();
       await this.#store.close();
-      // It may be about to be made.
-      await this.#output?.then((file) => file.discard(), () => {});
       if (this.#failed) await this.#peers.abort(this.#failed);
       this.#peers.close();
+      // Everything that it may wait for has ended, and the output may be about to get its name.
+      await running.catch(() => {});
       await listening;
+      await this.#output?.then((file) => file.discard(), () => {});
     }
   }
 
@@ -168,6 +173,7 @@ export class SortJob {
     const expected = this.#shuffle.expectedOutput(this.#peers);
     this.#clock.enter("sort", expected.bytes);
     const written = await this.#sort(file, expected);
+    this.#budget.assertAllFree();
 
     this.#clock.enter("commit", expected.bytes);
     await file.sync();
@@ -222,11 +228,31 @@ export class SortJob {
     );
   }
 
+  /** Fails the job if it waits for a slot that nothing can release. */
+  #watch(): StallWatch {
+    return new StallWatch({
+      timeoutMs: this.#options.stallTimeoutMs,
+      turnover: () => this.#store.turnover,
+      blockedOn: () => this.#blockedOn(),
+      onStall: (error) => this.#fail(error),
+    });
+  }
+
+  /** What waits for a slot although no thread, no peer and no spill is about to release one. */
+  #blockedOn(): string | undefined {
+    const starved = this.#threads.filter((thread) => thread.starved).length;
+    const { waiting } = this.#store;
+    const busy = this.#threads.some((thread) => thread.working) || this.#store.spilling ||
+      this.#budget.queued > 0;
+    if (busy || starved + waiting === 0) return undefined;
+    return `slots for ${starved} threads and ${waiting} other waits; ${this.#budget.describe()}`;
+  }
+
   #progressed(bytes: number): void {
     this.#clock.doneBytes += bytes;
   }
 
-  /** The first failure is the one that counts. */
+  /** Ends the job with a failure; only the first one counts. */
   #fail(error: unknown): void {
     if (this.#failed || this.#finished) return;
     const { node, nodes } = this.#options;

@@ -1,6 +1,6 @@
 /**
- * The third phase of a job: buckets are sorted one by one, each by one thread, and written to their
- * places in the output.
+ * The third phase of a job: the threads sort the buckets, each one at a time, and write them to their
+ * places in the output. Buckets that are too large are split first.
  *
  * @module
  */
@@ -13,22 +13,22 @@ import { maxOpenBuckets, type SlotBudget } from "../sort/slot_budget.ts";
 import type { SortThread } from "../sort/sort_pool.ts";
 import { chooseSplitters } from "../sort/splitters.ts";
 
-/** What buckets are sorted with. */
+/** Options for {@linkcode sortBuckets}. */
 export interface SortPhaseOptions {
   store: BucketStore;
   budget: SlotBudget;
   threads: readonly SortThread[];
   format: RecordFormat;
-  /** Told how many bytes of the output have been written. */
+  /** Called with the number of output bytes written since the last call. */
   onProgress: (bytes: number) => void;
 }
 
 /**
  * Sorts all buckets and writes them.
  *
- * @param outputPath The file, which is there.
- * @returns What was written.
- * @throws {Error} If a bucket is not what was stored, or a thread cannot go on.
+ * @param outputPath The output file, which exists.
+ * @returns The tally of everything written.
+ * @throws {Error} If a bucket read back differs from what was stored, or a thread fails.
  */
 export async function sortBuckets(outputPath: string, options: SortPhaseOptions): Promise<Tally> {
   const { store, format, onProgress } = options;
@@ -64,7 +64,7 @@ export async function sortBuckets(outputPath: string, options: SortPhaseOptions)
       busy.delete(sorted);
       idle.push(thread);
     });
-    // Its failure is seen where it is waited for.
+    // The loop may be waiting for something else; the failure is rethrown by a later wait.
     sorted.catch(() => {});
     busy.add(sorted);
     offset += bytes;
@@ -73,7 +73,7 @@ export async function sortBuckets(outputPath: string, options: SortPhaseOptions)
   return written;
 }
 
-/** Deals a bucket out to smaller ones, which take its place. */
+/** Replaces a bucket by smaller ones: spills it and deals its entries out again. */
 async function splitBucket(
   index: number,
   thread: SortThread,
@@ -89,12 +89,7 @@ async function splitBucket(
   const splitters = chooseSplitters(sample, options);
   store.split(index, splitters.length + 1);
   budget.plan(splitters.length + 1);
-  thread.onPieces = (pieces) => {
-    budget.handedOn(thread, pieces.length);
+  await budget.deal(thread, { kind: "deal-spilled", entries, splitters }, (pieces) => {
     for (const piece of pieces) store.add(index + piece.bucket, piece);
-    budget.grant();
-  };
-  budget.begin(thread);
-  await thread.deal({ kind: "deal-spilled", entries, splitters });
-  budget.end(thread);
+  });
 }

@@ -1,13 +1,13 @@
-/** The phases of a job, in their order. */
+/** The phases of a job, in order. */
 export const PHASES = ["sample", "shuffle", "sort", "commit"] as const;
 
-/** What a job is doing. */
+/** A phase of a job. */
 export type Phase = typeof PHASES[number];
 
-/** How far a job is. */
+/** The progress of a job on one node. */
 export interface SortProgress {
   phase: Phase;
-  /** Bytes of the phase that are done, and how many there are. */
+  /** Bytes done in the current phase, and in total. */
   doneBytes: number;
   totalBytes: number;
   records: number;
@@ -16,7 +16,7 @@ export interface SortProgress {
   spilledBytes: number;
 }
 
-/** In which phase a job is, how far that is, and how long those before it took. */
+/** Tracks the current phase, its progress, and the durations of the phases before it. */
 export class PhaseClock {
   doneBytes = 0;
   #phase: Phase = "sample";
@@ -28,17 +28,17 @@ export class PhaseClock {
     return this.#phase;
   }
 
-  /** How many bytes the phase has to go through. */
+  /** Bytes to process in the current phase. */
   get totalBytes(): number {
     return this.#totalBytes;
   }
 
-  /** How long each phase took that is over. */
+  /** The duration of each finished phase. */
   get seconds(): Record<Phase, number> {
     return { ...this.#seconds };
   }
 
-  /** Ends a phase and begins the next. */
+  /** Ends the current phase and begins another. */
   enter(phase: Phase, totalBytes: number): void {
     this.end();
     this.#phase = phase;
@@ -46,7 +46,7 @@ export class PhaseClock {
     this.doneBytes = 0;
   }
 
-  /** Ends the phase; its time is counted. */
+  /** Ends the current phase and records its duration. */
   end(): void {
     const nowMs = performance.now();
     this.#seconds[this.#phase] += (nowMs - this.#startMs) / 1000;

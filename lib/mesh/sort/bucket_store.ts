@@ -1,34 +1,23 @@
-/**
- * The entries that a node has received, by bucket: in the slots of a slab of shared memory, and
- * beyond that in a spill file.
- *
- * Slots are the only memory that entries are held in while they are on their way. They are handed
- * to workers that fill them, wait to be sent, or belong to a bucket; and as only the last can be
- * spilled, the others may never take more than half of them. So there is always a slot to be had
- * for what a peer sends, and a mesh in which everybody writes at once does not lock up.
- *
- * @module
- */
-
 import type { Stretch } from "./bucket_sorter.ts";
 import { type Piece, SLOT_BYTES } from "./partitioner.ts";
 import type { Extent } from "./sampler.ts";
+import { SortEndedError } from "./sort_ended.ts";
 
-/** Spilling begins when fewer than this part of the slots is free, */
+/** Spilling begins when less than this part of the slots is free, */
 const SPILL_BELOW = 1 / 16;
 /** and goes on until this part is. */
 const SPILL_UNTIL = 1 / 8;
 
-/** A piece that is in memory or spilled. */
+/** A piece of a bucket, in memory or spilled. */
 interface StoredPiece {
   order: number;
   bytes: number;
   slot: number;
-  /** Where in the spill file; `undefined` while it is in its slot. */
+  /** Its offset in the spill file; `undefined` while it is in its slot. */
   spilledAt?: number;
 }
 
-/** What a bucket holds. */
+/** The entries of one bucket that have arrived at this node. */
 export interface Bucket {
   pieces: StoredPiece[];
   bytes: number;
@@ -36,38 +25,61 @@ export interface Bucket {
   sum: bigint;
   /** How many of its pieces are in memory. */
   inMemory: number;
-  /** Whether it is being sorted, so that it has to stay where it is. */
+  /** Set while it is being sorted, when its pieces must not move. */
   pinned: boolean;
 }
 
-/** Holds the buckets of one node. */
+/**
+ * Holds the entries that a node has received, by bucket: in the slots of a slab of shared memory
+ * while there are enough, and otherwise in a spill file.
+ *
+ * While entries move, slots are the only memory that holds them. Anybody who has entries to put down
+ * takes a free slot: the budget for the threads (slot_budget.ts), `slot()` for the data of peers and
+ * for reading spilled pieces back. A slot that is full either becomes a piece of a bucket here or
+ * waits to be sent. It is free again when its piece was sent, spilled, or sorted and written.
+ *
+ * Spilling keeps that going. It begins when less than 1/16 of the slots is free, and writes the
+ * bucket that has the most pieces in memory, so that what is later read together is written
+ * together. The pieces stay listed in the bucket with their offset in the file. It stops
+ *
+ * - when 1/8 of the slots is free again, so that it does not start anew with every slot taken;
+ * - when no bucket has a piece in memory that may move: buckets being sorted are pinned;
+ * - when the store is closed, because the sort has failed or is complete;
+ * - when a write fails. That fails the job; the pieces written so far stay spilled.
+ *
+ * `slot()` waits without a limit of its own. It can rely on a slot becoming free because slots that
+ * cannot be spilled are bounded: outbound ones to half of all by the budget, and pinned ones by the
+ * greatest size of a bucket times the number of threads. If it waits in vain all the same, that is an
+ * error in this program, and stall_watch.ts fails the job.
+ */
 export class BucketStore {
-  /** The slots. */
+  /** The memory with the slots, shared with the threads. */
   readonly slab: SharedArrayBuffer;
-  /** The slots, as bytes. */
+  /** The same memory as bytes. */
   readonly bytes: Uint8Array;
-  /** The buckets, in key order. A bucket that is too large is replaced by its parts. */
+  /** The buckets, in key order. A bucket that is too large is replaced by smaller ones. */
   readonly buckets: Bucket[] = [];
-  /** How much was spilled, in bytes. */
+  /** Bytes in the spill file. */
   spilledBytes = 0;
-  /** The file for what does not fit. */
+  /** The spill file. It exists once something was spilled. */
   readonly spillPath: string;
-  /** How many slots there are. */
+  /** The number of slots. */
   readonly slots: number;
 
   readonly #free: number[] = [];
-  readonly #waiting: ((slot: number) => void)[] = [];
+  readonly #waiting: { resolve: (slot: number) => void; reject: (error: Error) => void }[] = [];
   readonly #onFree: () => void;
   readonly #onFailure: (error: unknown) => void;
   #spill: Deno.FsFile | undefined;
   #spilling: Promise<void> | undefined;
+  #turnover = 0;
   #closed = false;
 
   /**
-   * @param memoryBytes How much memory to use.
-   * @param spillPath The file for what does not fit; made when it is needed.
-   * @param onFree Told when a slot has become free.
-   * @param onFailure Told when spilling fails; nothing can be stored from then on.
+   * @param memoryBytes Size of the slab.
+   * @param spillPath The spill file; it is created when it is needed, and must not exist before.
+   * @param onFree Called when a slot has become free that nobody was waiting for.
+   * @param onFailure Called when spilling fails; the store is of no use after that.
    */
   constructor(
     { memoryBytes, spillPath, onFree, onFailure }: {
@@ -86,45 +98,68 @@ export class BucketStore {
     for (let slot = this.slots - 1; slot >= 0; slot--) this.#free.push(slot);
   }
 
-  /** How many slots are free. */
+  /** The number of free slots. */
   get freeSlots(): number {
     return this.#free.length;
   }
 
-  /** Makes room for so many more buckets at the end. */
+  /** The number of calls of `slot()` that wait. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /** Whether pieces are being spilled. */
+  get spilling(): boolean {
+    return this.#spilling !== undefined;
+  }
+
+  /** How often a slot was taken or released. It tells whether anything moves. */
+  get turnover(): number {
+    return this.#turnover;
+  }
+
+  /** Appends empty buckets. */
   addBuckets(count: number): void {
     for (let i = 0; i < count; i++) this.buckets.push(newBucket());
   }
 
-  /** Replaces a bucket by `count` empty ones; what the bucket holds is gone from here. */
+  /** Replaces a bucket, whose pieces must all be spilled, by `count` empty ones. */
   split(index: number, count: number): void {
     this.buckets.splice(index, 1, ...Array.from({ length: count }, newBucket));
   }
 
-  /** A free slot; waits for one if there is none. */
-  slot(): Promise<number> {
+  /**
+   * Takes a free slot, or waits until there is one.
+   *
+   * @throws {SortEndedError} If the store is closed before.
+   */
+  async slot(): Promise<number> {
+    if (this.#closed) throw new SortEndedError();
     const slot = this.#free.pop();
+    this.#turnover++;
     this.#spillIfLow();
-    if (slot !== undefined) return Promise.resolve(slot);
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    if (slot !== undefined) return slot;
+    return await new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
   }
 
-  /** Up to `count` free slots, without waiting. */
+  /** Takes up to `count` free slots, without waiting. */
   takeSlots(count: number): number[] {
-    const taken = this.#free.splice(Math.max(0, this.#free.length - count));
+    const taken = this.#free.splice(Math.max(0, this.#free.length - Math.max(0, count)));
+    this.#turnover += taken.length;
     this.#spillIfLow();
     return taken;
   }
 
-  /** Gives a slot back. */
+  /** Makes a slot free. */
   release(slot: number): void {
+    this.#turnover++;
     const waiting = this.#waiting.shift();
-    if (waiting) return waiting(slot);
+    if (waiting) return waiting.resolve(slot);
     this.#free.push(slot);
     this.#onFree();
   }
 
-  /** Puts a piece into the bucket of that index. */
+  /** Adds a piece to a bucket, which now owns its slot. */
   add(index: number, piece: Piece): void {
     const bucket = this.buckets[index]!;
     bucket.pieces.push({ order: piece.order, bytes: piece.bytes, slot: piece.slot });
@@ -136,9 +171,11 @@ export class BucketStore {
   }
 
   /**
-   * Prepares a bucket to be sorted: it stays where it is until `drop`.
+   * Prepares a bucket to be sorted. It is pinned until `drop`.
    *
-   * @returns Its pieces in the order of input, with room in memory for those that were spilled.
+   * @returns Its pieces in input order, with space reserved in memory for the spilled ones, and the
+   * slots that all of that takes.
+   * @throws {SortEndedError} If the store is closed before.
    */
   async stretches(bucket: Bucket): Promise<{ stretches: Stretch[]; slots: number[] }> {
     bucket.pinned = true;
@@ -160,20 +197,20 @@ export class BucketStore {
         fill = 0;
       }
       stretches.push({ address: slot * SLOT_BYTES + fill, bytes, spilledAt });
-      // Records are copied by words, so each piece begins at one.
+      // Records are copied word by word, so each piece has to begin at a word.
       fill += Math.ceil(bytes / 4) * 4;
     }
     return { stretches, slots };
   }
 
-  /** Forgets a bucket that is sorted, and frees its slots. */
+  /** Empties a bucket that is sorted and written, and releases its slots. */
   drop(bucket: Bucket, slots: number[]): void {
     bucket.pieces = [];
     bucket.inMemory = 0;
     for (const slot of slots) this.release(slot);
   }
 
-  /** Spills all of a bucket; where its pieces are, in the order of input. */
+  /** Spills all pieces of a bucket; returns where they are, in input order. */
   async spillAll(bucket: Bucket): Promise<Extent[]> {
     await this.#spilling;
     bucket.pinned = true;
@@ -183,10 +220,11 @@ export class BucketStore {
     return inOrder(bucket).map(({ spilledAt, bytes }) => ({ offset: spilledAt!, bytes }));
   }
 
-  /** Closes and removes the spill file. */
+  /** Removes the spill file. Calls of `slot()` that wait are rejected. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    for (const { reject } of this.#waiting.splice(0)) reject(new SortEndedError());
     await this.#spilling;
     this.#removeSpill();
   }
@@ -207,7 +245,6 @@ export class BucketStore {
 
   async #spillSome(): Promise<void> {
     while (this.#free.length < this.slots * SPILL_UNTIL && !this.#closed) {
-      // The largest one, so that what belongs together is written together.
       let largest: Bucket | undefined;
       for (const bucket of this.buckets) {
         if (!bucket.pinned && bucket.inMemory > (largest?.inMemory ?? 0)) largest = bucket;
@@ -230,11 +267,11 @@ export class BucketStore {
     if (!this.#spill) {
       const spill = await Deno.open(this.spillPath, { write: true, createNew: true });
       this.#spill = spill;
-      // As long as it is locked, it is not stale; see stale_files.ts.
+      // The lock tells other daemons that the file is in use; see node/stale_files.ts.
       await spill.lock(true);
       if (this.#closed) return this.#removeSpill();
     }
-    // More may come while it is written.
+    // Others may be added meanwhile; they stay in memory.
     const pieces = bucket.pieces.filter(({ spilledAt }) => spilledAt === undefined);
     for (const piece of pieces) {
       const from = piece.slot * SLOT_BYTES;

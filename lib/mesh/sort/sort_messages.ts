@@ -1,5 +1,5 @@
 /**
- * What the main thread and its sort workers say to each other.
+ * The messages between the main thread and its sort workers.
  *
  * @module
  */
@@ -11,41 +11,56 @@ import type { RecordFormat } from "../records/record_format.ts";
 import type { Extent } from "./sampler.ts";
 import type { SampledKey, Splitter } from "./splitters.ts";
 
-/** A part of an input file. */
+/** Part of an input file. */
 export interface FilePart {
   path: string;
-  /** The size of the whole file. */
+  /** Size of the whole file, in bytes. */
   size: number;
-  /** Entries that begin from here on, */
+  /** The part has the entries that begin at or after this byte, */
   start: number;
-  /** and before here. */
+  /** and before this one. */
   end: number;
 }
 
-/** Entries that were spilled; each extent holds whole ones. */
+/** Spilled entries; each extent holds whole ones. */
 export interface SpilledEntries {
   path: string;
   extents: Extent[];
 }
 
-/** What a worker can be asked to do; it does one thing at a time. */
-export type SortTask =
+/** Samples the keys of a file or of spilled entries. */
+export type SampleTask =
   | { kind: "sample-file"; path: string; size: number; node: number }
-  | { kind: "sample-spilled"; entries: SpilledEntries }
+  | { kind: "sample-spilled"; entries: SpilledEntries };
+
+/** Deals entries out to buckets. */
+export type DealTask =
   | { kind: "deal-file"; part: FilePart; splitters: Splitter[]; node: number }
-  | { kind: "deal-spilled"; entries: SpilledEntries; splitters: Splitter[] }
+  | { kind: "deal-spilled"; entries: SpilledEntries; splitters: Splitter[] };
+
+/** A task for a worker, which runs one at a time. */
+export type SortTask =
+  | SampleTask
+  | DealTask
+  | { kind: "return-slots" }
   | { kind: "sort"; bucket: BucketToSort; outputPath: string; spillPath: string };
 
-/** What a worker is sent. */
+/** A message to a worker. */
 export type ToSortWorker =
   | { kind: "start"; slab: SharedArrayBuffer; format: RecordFormat }
   | { kind: "slots"; slots: number[] }
   | SortTask;
 
-/** What it says: pieces while it deals, and at the end of every task one of the others. */
+/**
+ * A message from a worker. While it deals, it sends `pieces`, and `starved` when it has to wait for
+ * slots. Each task ends with one of the others.
+ */
 export type FromSortWorker =
   | { kind: "pieces"; pieces: Piece[]; bytes: number }
+  /** `received` counts the slots that arrived since the last `returned`. */
+  | { kind: "starved"; received: number }
   | { kind: "sampled"; sample: SampledKey[] }
   | { kind: "dealt" }
+  | { kind: "returned"; slots: number[] }
   | { kind: "sorted"; tally: Tally }
   | { kind: "failed"; message: string };

@@ -1,5 +1,5 @@
 /**
- * The worker threads of one sort, seen from the main thread.
+ * The worker threads of one sort, as the main thread sees them.
  *
  * @module
  */
@@ -8,87 +8,148 @@ import { startWorker } from "../../worker.ts";
 import type { Tally } from "../records/checksum.ts";
 import type { Piece } from "./partitioner.ts";
 import type { RecordFormat } from "../records/record_format.ts";
-import type { FromSortWorker, SortTask, ToSortWorker } from "./sort_messages.ts";
+import type { DealingThread } from "./slot_budget.ts";
+import { SortEndedError } from "./sort_ended.ts";
+import type {
+  DealTask,
+  FromSortWorker,
+  SampleTask,
+  SortTask,
+  ToSortWorker,
+} from "./sort_messages.ts";
 import { SORT_WORKER_NAME } from "./sort_worker.ts";
 import type { SampledKey } from "./splitters.ts";
 
-/** The most threads that a sort uses: beyond that the disk and the network are what it waits for. */
+/** The most threads that a sort uses; with more, it would wait for the disk and the network. */
 const MAX_WORKERS = 8;
 
-/** How many threads a sort uses that has the machine for itself. */
+/** How many threads a sort uses that has the machine to itself. */
 export function defaultWorkers(): number {
   return Math.max(1, Math.min(navigator.hardwareConcurrency, MAX_WORKERS));
 }
 
-/** How many threads a sort uses beside other services: one processor is left to them. */
+/** How many threads a sort uses next to other services, which keep one processor. */
 export function workersBesideOthers(): number {
   return Math.max(1, defaultWorkers() - 1);
 }
 
-/** One worker thread. It does one task at a time. */
-export class SortThread {
-  readonly #worker: Worker;
-  #settle:
-    | { resolve: (answer: FromSortWorker) => void; reject: (error: Error) => void }
-    | undefined;
-  /** Takes the pieces that come while entries are dealt out. */
-  onPieces: (pieces: Piece[], bytes: number) => void = () => {};
+/** The answer that ends a task. */
+type TaskEnd = Exclude<FromSortWorker, { kind: "pieces" | "starved" | "failed" }>;
 
-  /** @param slab The memory that is shared with it. */
+/** One worker thread. It runs one task at a time. */
+export class SortThread implements DealingThread {
+  readonly #worker: Worker;
+  #task: { resolve: (end: TaskEnd) => void; reject: (error: Error) => void } | undefined;
+  #onPieces: (pieces: Piece[], bytes: number) => void = () => {};
+  /** Slots that were granted since the last `takeBack`. */
+  #granted = 0;
+  #starved = false;
+  #ended = false;
+
+  /** @param slab The memory that it shares with the main thread. */
   constructor(slab: SharedArrayBuffer, format: RecordFormat) {
     this.#worker = startWorker(SORT_WORKER_NAME, "mesh/sort/sort_worker.ts");
-    this.#worker.onmessage = ({ data }: MessageEvent<FromSortWorker>) => {
-      if (data.kind === "pieces") return this.onPieces(data.pieces, data.bytes);
-      const settle = this.#settle;
-      this.#settle = undefined;
-      if (data.kind === "failed") settle?.reject(new Error(data.message));
-      else settle?.resolve(data);
-    };
+    this.#worker.onmessage = ({ data }: MessageEvent<FromSortWorker>) => this.#take(data);
     this.#worker.onerror = (event) => {
-      // Handled here: it is the end of this sort, not of the program.
+      // An unhandled error in a worker would end the whole program; it ends this sort only.
       event.preventDefault();
-      this.#settle?.reject(new Error(`Cannot go on sorting: ${event.message}`));
-      this.#settle = undefined;
+      this.#settle()?.reject(new Error(`Cannot go on sorting: ${event.message}`));
     };
     this.#post({ kind: "start", slab, format });
   }
 
+  /** Whether it has a task and waits for slots. */
+  get starved(): boolean {
+    return this.#starved && this.#task !== undefined;
+  }
+
+  /** Whether it has a task and does not wait for slots. */
+  get working(): boolean {
+    return !this.#starved && this.#task !== undefined;
+  }
+
   /** Hands over slots to put entries into. */
   grant(slots: number[]): void {
+    this.#granted += slots.length;
+    this.#starved = false;
     this.#post({ kind: "slots", slots });
   }
 
-  async sample(task: SortTask & { kind: "sample-file" | "sample-spilled" }): Promise<SampledKey[]> {
-    const answer = await this.#run(task);
-    return answer.kind === "sampled" ? answer.sample : [];
+  /** Samples keys. */
+  async sample(task: SampleTask): Promise<SampledKey[]> {
+    const end = await this.#run(task);
+    if (end.kind !== "sampled") throw unexpected(task, end);
+    return end.sample;
   }
 
-  async deal(task: SortTask & { kind: "deal-file" | "deal-spilled" }): Promise<void> {
-    await this.#run(task);
+  /** Deals out entries, into slots that have to be granted meanwhile. */
+  async deal(
+    task: DealTask,
+    onPieces: (pieces: Piece[], bytes: number) => void,
+  ): Promise<void> {
+    this.#onPieces = onPieces;
+    const end = await this.#run(task);
+    if (end.kind !== "dealt") throw unexpected(task, end);
   }
 
-  /** Sorts and writes a bucket; what was written. */
+  /** Takes back all slots that were granted and not handed on in pieces. */
+  async takeBack(): Promise<number[]> {
+    const task = { kind: "return-slots" } as const;
+    const end = await this.#run(task);
+    if (end.kind !== "returned") throw unexpected(task, end);
+    this.#granted = 0;
+    return end.slots;
+  }
+
+  /** Sorts a bucket and writes it; returns the tally of what was written. */
   async sort(task: SortTask & { kind: "sort" }): Promise<Tally> {
-    const answer = await this.#run(task);
-    if (answer.kind !== "sorted") {
-      throw new Error(`Cannot sort a bucket: answered "${answer.kind}"`);
-    }
-    return answer.tally;
+    const end = await this.#run(task);
+    if (end.kind !== "sorted") throw unexpected(task, end);
+    return end.tally;
   }
 
-  /** Ends the thread, in the middle of its work too. What it is asked to do never resolves. */
+  /** Ends the thread at once. A task that it has rejects with a {@linkcode SortEndedError}. */
   end(): void {
+    this.#ended = true;
     this.#worker.terminate();
+    this.#settle()?.reject(new SortEndedError());
   }
 
-  #run(task: SortTask): Promise<FromSortWorker> {
+  #run(task: SortTask): Promise<TaskEnd> {
+    if (this.#ended) return Promise.reject(new SortEndedError());
     return new Promise((resolve, reject) => {
-      this.#settle = { resolve, reject };
+      this.#task = { resolve, reject };
       this.#post(task);
     });
+  }
+
+  #take(message: FromSortWorker): void {
+    switch (message.kind) {
+      case "pieces":
+        return this.#onPieces(message.pieces, message.bytes);
+      case "starved":
+        // A grant may have been sent before this message arrived; then it is outdated.
+        this.#starved = message.received === this.#granted;
+        return;
+      case "failed":
+        return this.#settle()?.reject(new Error(message.message));
+      default:
+        return this.#settle()?.resolve(message);
+    }
+  }
+
+  #settle() {
+    const task = this.#task;
+    this.#task = undefined;
+    this.#starved = false;
+    return task;
   }
 
   #post(message: ToSortWorker): void {
     this.#worker.postMessage(message);
   }
+}
+
+function unexpected(task: SortTask, end: TaskEnd): Error {
+  return new Error(`Cannot go on sorting: a worker answered "${task.kind}" with "${end.kind}"`);
 }

@@ -1,8 +1,8 @@
 /**
  * The worker thread of a sort: it samples, deals out and sorts on request.
  *
- * This module is the worker's entry point. In the bundled program it is a part of the one file,
- * which is then the entry point; either way the name of the worker says what it is for.
+ * This module is the entry point of the worker. A bundled program has one file, which is then the
+ * entry point of all workers; the name of the worker tells what it is for.
  *
  * @module
  */
@@ -19,10 +19,10 @@ import type {
   ToSortWorker,
 } from "./sort_messages.ts";
 
-/** The name by which a worker of this kind is known to itself. */
+/** The name of workers of this kind. */
 export const SORT_WORKER_NAME = "quartet-sort";
 
-/** The part of the global scope of a worker that is used here. */
+/** The part of a worker's global scope that is used here. */
 interface WorkerScope {
   name: string;
   onmessage: ((event: MessageEvent<ToSortWorker>) => void) | null;
@@ -30,7 +30,7 @@ interface WorkerScope {
 }
 
 const CHUNK_BYTES = 1024 * 1024;
-/** So many pieces are reported in one message: to wake another thread costs as much as a chunk. */
+/** Pieces per report: waking another thread takes as long as dealing out a chunk. */
 const PIECES_PER_REPORT = 32;
 const NEWLINE = 0x0a;
 
@@ -41,8 +41,10 @@ class SortWorker {
   readonly #files = new Map<string, Deno.FsFile>();
   #sorter: BucketSorter | undefined;
   #unreportedBytes = 0;
-  /** Slots that came and are not yet with the partitioner. */
+  /** Slots that the partitioner has not taken yet, and those that it left over. */
   #granted: number[] = [];
+  /** Slots that have arrived since the last time all were returned. */
+  #received = 0;
   #onGrant: (() => void) | undefined;
 
   constructor(scope: WorkerScope, slab: SharedArrayBuffer, format: RecordFormat) {
@@ -52,6 +54,7 @@ class SortWorker {
   }
 
   grant(slots: number[]): void {
+    this.#received += slots.length;
     this.#granted.push(...slots);
     this.#onGrant?.();
   }
@@ -80,6 +83,9 @@ class SortWorker {
         await this.#dealSpilled(partitioner, task.entries);
         return this.#dealt(partitioner);
       }
+      case "return-slots":
+        this.#received = 0;
+        return { kind: "returned", slots: this.#granted.splice(0) };
       case "sort": {
         const output = this.#open(task.outputPath, { write: true });
         const spilled = task.bucket.stretches.some(({ spilledAt }) => spilledAt !== undefined);
@@ -103,10 +109,11 @@ class SortWorker {
   #dealt(partitioner: Partitioner): FromSortWorker {
     partitioner.finish();
     this.#report(partitioner);
+    this.#granted.push(...partitioner.spare.splice(0));
     return { kind: "dealt" };
   }
 
-  /** Says that so many bytes have been dealt out, now or together with the next. */
+  /** Counts dealt bytes, and reports them if there are enough pieces to go with them. */
   #count(partitioner: Partitioner, bytes: number): void {
     this.#unreportedBytes += bytes;
     if (partitioner.pieces.length >= PIECES_PER_REPORT) this.#report(partitioner);
@@ -120,7 +127,12 @@ class SortWorker {
     this.#scope.postMessage({ kind: "pieces", pieces, bytes });
   }
 
-  /** Deals out a chunk, waiting for slots where there are none; where it stopped. */
+  /**
+   * Deals out a chunk and waits for slots when there are none left.
+   *
+   * @param deal Deals out from a position on and returns where it stopped.
+   * @returns Where the last call of `deal` stopped.
+   */
   async #deal(partitioner: Partitioner, from: number, to: number, deal: (from: number) => number) {
     for (let at = from;;) {
       partitioner.spare.push(...this.#granted.splice(0));
@@ -128,6 +140,7 @@ class SortWorker {
       if (at >= to || partitioner.spare.length > 0) return at;
       if (partitioner.pieces.length > 0) this.#report(partitioner);
       if (this.#granted.length > 0) continue;
+      this.#scope.postMessage({ kind: "starved", received: this.#received });
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#onGrant = resolve;
       await promise;
@@ -151,7 +164,7 @@ class SortWorker {
 
   async #dealLines(partitioner: Partitioner, part: FilePart): Promise<void> {
     using file = Deno.openSync(part.path);
-    // A line belongs to the part that it begins in: so look for the newline before it.
+    // A line belongs to the part in which it begins, so start at the newline before it.
     let position = Math.max(0, part.start - 1);
     file.seekSync(position, Deno.SeekMode.Start);
     const chunk = new Uint8Array(CHUNK_BYTES + 1);
@@ -166,7 +179,7 @@ class SortWorker {
       let at = 0;
       if (skipping) {
         at = chunk.subarray(0, filled).indexOf(NEWLINE) + 1;
-        // The line before is longer than a chunk: who has its beginning says so.
+        // The line is longer than a chunk. The part in which it begins reports it.
         if (at === 0) return;
         skipping = false;
       }
@@ -200,7 +213,7 @@ class SortWorker {
   }
 }
 
-/** Serves the thread that started this worker. */
+/** Serves the thread that started this worker, until it is terminated. */
 export function serveSortWorker(scope: WorkerScope): void {
   let worker: SortWorker | undefined;
   scope.onmessage = async ({ data }) => {
