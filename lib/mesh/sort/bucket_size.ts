@@ -1,5 +1,5 @@
 /**
- * How large buckets are meant to be, and how large they may be.
+ * The intended size of buckets, and the limits beyond which they are split.
  *
  * @module
  */
@@ -7,24 +7,24 @@
 import type { Bucket } from "./bucket_store.ts";
 import { SLOT_BYTES } from "./partitioner.ts";
 
-/** Buckets have about this size, so that what is being sorted stays in the caches. */
+/** Intended size of a bucket: small enough to be sorted within the processor caches. */
 const BUCKET_BYTES = 1024 * 1024;
-/** Of short entries, a bucket has about this many, */
+/** Intended number of entries, for short ones, */
 const BUCKET_RECORDS = 256 * 1024;
-/** and never more than this: it bounds the tables that they are sorted with. */
+/** and the most that a bucket may have: this bounds the tables of the sort. */
 const MAX_BUCKET_RECORDS = 1024 * 1024;
-/** A bucket that takes more than this part of the slots is cut into smaller ones. */
+/** A bucket that takes more than this part of the slots is split. */
 const MAX_BUCKET_PART = 1 / 8;
 
-/** Into how many buckets so much is best cut; not a whole number. */
+/** The best number of buckets for this much data; not rounded. */
 export function bucketsFor({ bytes, records }: { bytes: number; records: number }): number {
   return Math.max(bytes / BUCKET_BYTES, records / BUCKET_RECORDS);
 }
 
 /**
- * Whether a bucket has to be cut into smaller ones.
+ * Whether a bucket has to be split.
  *
- * @param slots How many slots there are.
+ * @param slots The number of slots of the store.
  */
 export function isTooLarge({ bytes, records }: Bucket, slots: number): boolean {
   return records > 1 &&

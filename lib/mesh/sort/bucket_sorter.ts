@@ -8,27 +8,27 @@ import { copyWithCrc32, CrcSum, type Tally } from "../records/checksum.ts";
 import { LINE_PREFIX_BYTES, type RecordFormat } from "../records/record_format.ts";
 import { SortKernel } from "./sort_kernel.ts";
 
-/** Entries that lie in a row in the slab. */
+/** Consecutive entries in the slab. */
 export interface Stretch {
-  /** Where in the slab they are, or are to be put. */
+  /** Their address in the slab; spilled ones are read to it first. */
   address: number;
   bytes: number;
-  /** Where in the spill file they are; `undefined` if they are in the slab already. */
+  /** Their offset in the spill file; `undefined` if they are in the slab already. */
   spilledAt?: number;
 }
 
-/** A bucket that is to be sorted and written. */
+/** A bucket to be sorted and written. */
 export interface BucketToSort {
-  /** What it consists of, in the order of input. */
+  /** Its entries, in input order. */
   stretches: Stretch[];
   records: number;
-  /** Where in the output it begins. */
+  /** Its offset in the output. */
   offset: number;
 }
 
 const NEWLINE = 0x0a;
 const OUTPUT_BLOCK_BYTES = 1024 * 1024;
-/** Up to here a loop over words or bytes is faster than a call that copies. */
+/** Up to these lengths a loop copies faster than `set`. */
 const SHORT_COPY_BYTES = 256;
 const SHORT_LINE_BYTES = 48;
 
@@ -41,7 +41,7 @@ export class BucketSorter {
   readonly #block = new Uint8Array(OUTPUT_BLOCK_BYTES);
   readonly #blockWords = new Uint32Array(this.#block.buffer);
 
-  /** @param slab The memory that buckets are in. */
+  /** @param slab The memory that holds the buckets. */
   constructor(slab: SharedArrayBuffer, format: RecordFormat) {
     this.#format = format;
     this.#slab = new Uint8Array(slab);
@@ -52,9 +52,10 @@ export class BucketSorter {
   /**
    * Sorts a bucket and writes it.
    *
-   * @param output Where to; only its own range of it is written.
-   * @param spill What the spilled stretches are read from.
-   * @returns What was written.
+   * @param output The output file; only the range of this bucket is written.
+   * @param spill The spill file, if a stretch is spilled.
+   * @returns The tally of what was written.
+   * @throws {Error} If a file cannot be read or written, or the bucket has too many records.
    */
   sort(bucket: BucketToSort, output: Deno.FsFile, spill: Deno.FsFile | undefined): Tally {
     for (const { address, bytes, spilledAt } of bucket.stretches) {
@@ -73,7 +74,7 @@ export class BucketSorter {
       : this.#writeLines(entries, output);
   }
 
-  /** Lists the addresses of all entries; how many there are. */
+  /** Collects the addresses of all entries; returns their number. */
   #list({ stretches, records }: BucketToSort): number {
     const { addresses } = this.#kernel;
     const { recordBytes } = this.#format;
@@ -146,7 +147,11 @@ export class BucketSorter {
   }
 }
 
-/** Fills `into`; throws if the file ends before. */
+/**
+ * Fills `into` from the current position of a file.
+ *
+ * @throws {Error} If the file ends before.
+ */
 export function readFull(file: Deno.FsFile, into: Uint8Array): void {
   for (let filled = 0; filled < into.length;) {
     const n = file.readSync(into.subarray(filled));
@@ -155,7 +160,7 @@ export function readFull(file: Deno.FsFile, into: Uint8Array): void {
   }
 }
 
-/** Writes all of `bytes`; what is wrong says where, as the error of the operating system does not. */
+/** Writes all of `bytes`. The error of the operating system does not say to where, so this adds it. */
 function writeOutput(file: Deno.FsFile, bytes: Uint8Array): void {
   try {
     for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));

@@ -1,6 +1,6 @@
 /**
- * Deals entries out to buckets: each goes to the end of a slot that is open for its bucket, and a
- * slot that is full is handed on as a piece.
+ * Deals entries out to buckets. An entry is appended to the slot that is open for its bucket; a full
+ * slot becomes a piece.
  *
  * @module
  */
@@ -15,38 +15,38 @@ import {
 } from "../records/record_format.ts";
 import { orderOf, type Splitter, SplitterTable } from "./splitters.ts";
 
-/** Bytes of a slot, the unit in which entries are kept, sent and spilled. */
+/** Size of a slot, the unit in which entries are kept, sent and spilled. */
 export const SLOT_BYTES = MAX_ENTRY_BYTES;
 
-/** Entries of one bucket that are in a slot, in the order of their input. */
+/** Entries of one bucket in one slot, in input order. */
 export interface Piece {
   bucket: number;
   slot: number;
   bytes: number;
   records: number;
-  /** The sum of the CRC-32 of its records; a slot has too few for it to lose precision. */
+  /** The sum of the CRC-32 of its records; a slot has few enough for it to be exact. */
   sum: number;
-  /** Of its first entry, see {@linkcode orderOf}. */
+  /** The order of its first entry, see {@linkcode orderOf}. */
   order: number;
 }
 
 const NEWLINE = 0x0a;
 const NOT_OPEN = -1;
-/** Up to here a loop over words is faster than a call that copies. */
+/** Up to this length a loop copies faster than `set`. */
 const SHORT_COPY_BYTES = 256;
 
-/** Says that a line is too long. */
+/** The error for a line that does not fit in a slot. */
 export function lineTooLong(position: number): Error {
   return new Error(
     `Cannot sort the line at byte ${position}: it has more than ${MAX_LINE_BYTES} bytes`,
   );
 }
 
-/** Deals out the entries of one input. */
+/** Deals out the entries of one input, or of one part of it. */
 export class Partitioner {
-  /** Slots that may be opened. When there are none left, dealing stops. */
+  /** Empty slots to open. Dealing stops when there are none left. */
   readonly spare: number[] = [];
-  /** The pieces that were finished; the caller takes them. */
+  /** Finished pieces; the caller takes them out. */
   pieces: Piece[] = [];
 
   readonly #format: RecordFormat;
@@ -62,8 +62,8 @@ export class Partitioner {
 
   /**
    * @param slab The memory with the slots.
-   * @param splitters Where the buckets are cut.
-   * @param node Whose input it is.
+   * @param splitters The cuts between the buckets.
+   * @param node The node that has the input.
    */
   constructor(
     slab: SharedArrayBuffer,
@@ -85,11 +85,11 @@ export class Partitioner {
   /**
    * Deals out records.
    *
-   * @param chunk What they are in; it begins at a multiple of four of its buffer.
-   * @param from Where the first of them begins.
-   * @param to Where the last one ends.
+   * @param chunk Contains the records; its offset in its buffer is a multiple of four.
+   * @param from Start of the first record.
+   * @param to End of the last record.
    * @param position Position of `chunk` in the input.
-   * @returns Where it stopped: at `to`, or before as there are no spare slots.
+   * @returns Where it stopped: at `to`, or at a record for which there was no spare slot.
    */
   dealRecords(chunk: Uint8Array, from: number, to: number, position: number): number {
     const { recordBytes, keyStart, keyEnd } = this.#format;
@@ -116,11 +116,11 @@ export class Partitioner {
   }
 
   /**
-   * Deals out lines that begin before `to`. Each of them ends with a newline in `chunk`, but the
-   * last one may not.
+   * Deals out the lines that begin before `to`.
    *
    * @returns Where the first line begins that was not dealt out: it begins at or after `to`, does
-   * not end in the chunk, or finds no spare slot.
+   * not end in the chunk, or there was no spare slot for it.
+   * @throws {Error} If a line is too long.
    */
   dealLines(chunk: Uint8Array, from: number, to: number, position: number): number {
     const { keyStart, keyEnd } = this.#format;
@@ -146,7 +146,7 @@ export class Partitioner {
     return to;
   }
 
-  /** As `dealLines`, for lines that have their length in front as they have it in slots. */
+  /** Deals out lines in the form that they have in slots, with their length in front. */
   dealEntries(chunk: Uint8Array, from: number, to: number, position: number): number {
     const { keyStart, keyEnd } = this.#format;
     const base = orderOf(this.#node, position);
@@ -167,14 +167,14 @@ export class Partitioner {
     return to;
   }
 
-  /** Closes all slots. */
+  /** Closes all open slots. */
   finish(): void {
     for (let bucket = 0; bucket < this.#slots.length; bucket++) {
       if (this.#slots[bucket] !== NOT_OPEN) this.#close(bucket);
     }
   }
 
-  /** Makes room for an entry; -1 if there is no spare slot. */
+  /** Reserves space for an entry; returns its address, or -1 if there is no spare slot. */
   #place(bucket: number, bytes: number, order: number): number {
     let slot = this.#slots[bucket]!;
     let fill = this.#fills[bucket]!;

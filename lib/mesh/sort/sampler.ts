@@ -1,8 +1,8 @@
 /**
  * Picks keys from an input without reading all of it.
  *
- * The input is cut into stretches of equal length and one entry is picked at random from each, so
- * that a presorted input gives its exact quantiles and a periodic one does not mislead.
+ * The input is divided into sections of equal length, and one entry is picked at random from each.
+ * So a presorted input yields its exact quantiles, and a periodic one cannot mislead the sample.
  *
  * @module
  */
@@ -15,15 +15,15 @@ import {
 } from "../records/record_format.ts";
 import { orderOf, type SampledKey } from "./splitters.ts";
 
-/** How many keys a node samples: with as few as these, its share is even to within 1 %. */
+/** The number of keys that a node samples; this many make the shares equal to within 1 %. */
 export const SAMPLE_KEYS = 16_384;
-/** All keys of a sample together have at most so many bytes. */
+/** The most bytes that all keys of a sample may have together. */
 export const SAMPLE_BYTES = 1024 * 1024;
 
 const NEWLINE = 0x0a;
-/** A line is looked for in windows of this size at first, and of up to two longest lines. */
+/** The first window in which a line is searched; it doubles, up to two lines of maximal length. */
 const LINE_WINDOW_BYTES = 1024;
-/** Long lines take much reading: this part of the input at most, */
+/** Sampling long lines reads much of the input: at most this part, */
 const MAX_READ_PART = 1 / 8;
 /** but no more than this, */
 const MAX_READ_BYTES = 256 * 1024 * 1024;
@@ -33,9 +33,9 @@ const MIN_READ_BYTES = 4 * 1024 * 1024;
 /**
  * Samples a file.
  *
- * @param file The open file.
- * @param size Its size, a multiple of the record size where there is one.
- * @param node Whose input it is.
+ * @param size Its size in bytes; a multiple of the record size unless it has lines.
+ * @param node The node that has the input.
+ * @throws {Error} If it cannot be read, or has become shorter.
  */
 export function sampleFile(
   file: Deno.FsFile,
@@ -45,9 +45,9 @@ export function sampleFile(
   const sample = new BoundedSample();
   if (format.recordBytes) {
     const records = size / format.recordBytes;
-    const stretches = Math.min(records, SAMPLE_KEYS);
-    for (let i = 0; i < stretches; i++) {
-      const position = pickFrom(i, stretches, records) * format.recordBytes;
+    const sections = Math.min(records, SAMPLE_KEYS);
+    for (let i = 0; i < sections; i++) {
+      const position = pickFrom(i, sections, records) * format.recordBytes;
       const entry = readAt(file, position, format.recordBytes);
       sample.add(keyOf(format, entry), orderOf(node, position));
     }
@@ -55,24 +55,24 @@ export function sampleFile(
   }
   const lines = new LinePicker(file, size);
   const mostBytes = Math.min(MAX_READ_BYTES, Math.max(MIN_READ_BYTES, size * MAX_READ_PART));
-  const stretches = Math.min(size, SAMPLE_KEYS);
-  const step = coprimeStep(stretches);
-  for (let i = 0; i < stretches && lines.readBytes < mostBytes; i++) {
-    // Not in their order: if it ends early, the whole input has been visited evenly all the same.
-    const found = lines.after(pickFrom(i * step % stretches, stretches, size));
+  const sections = Math.min(size, SAMPLE_KEYS);
+  const step = coprimeStep(sections);
+  for (let i = 0; i < sections && lines.readBytes < mostBytes; i++) {
+    // The sections are visited in an order that covers the input evenly even if it ends early.
+    const found = lines.after(pickFrom(i * step % sections, sections, size));
     if (found) sample.add(keyOf(format, found.entry), orderOf(node, found.position));
   }
   return sample.keys(size);
 }
 
-/** A number from one of several stretches of `total`. */
-function pickFrom(stretch: number, stretches: number, total: number): number {
-  const from = Math.floor(stretch * total / stretches);
-  const to = Math.floor((stretch + 1) * total / stretches);
+/** A random number from one of several equal sections of `total`. */
+function pickFrom(section: number, sections: number, total: number): number {
+  const from = Math.floor(section * total / sections);
+  const to = Math.floor((section + 1) * total / sections);
   return from + Math.floor(Math.random() * (to - from));
 }
 
-/** A step that visits all of `count` places in turn, and is far from where it was every time. */
+/** A step, modulo `count`, that visits all numbers below `count` and always goes far. */
 function coprimeStep(count: number): number {
   const gcd = (a: number, b: number): number => b === 0 ? a : gcd(b, a % b);
   let step = Math.max(1, Math.floor(count * (Math.sqrt(5) - 1) / 2));
@@ -80,17 +80,17 @@ function coprimeStep(count: number): number {
   return step;
 }
 
-/** Where a piece of a bucket is in the spill file. */
+/** The place of a spilled piece in the spill file. */
 export interface Extent {
   offset: number;
   bytes: number;
 }
 
 /**
- * Samples entries that were spilled.
+ * Samples spilled entries. Their order is the number of bytes before them, as if the extents were
+ * one file.
  *
- * @param extents What the entries are in; each holds whole entries. They are numbered by the bytes
- * in front of them, as if the extents were one file.
+ * @param extents The places of the entries; each has whole entries.
  */
 export function sampleExtents(
   file: Deno.FsFile,
@@ -121,14 +121,14 @@ export function sampleExtents(
   return sample.keys(size);
 }
 
-/** Keeps every entry at first; when they get too many, every second, every fourth, and so on. */
+/** Keeps every entry at first, then every second, every fourth and so on, to stay within bounds. */
 class BoundedSample {
   #kept: { key: Uint8Array; order: number }[] = [];
   #bytes = 0;
   #seen = 0;
   #stride = 1;
 
-  /** Takes a copy of the key. */
+  /** Adds a copy of a key. */
   add(key: Uint8Array, order: number): void {
     if (this.#seen++ % this.#stride !== 0) return;
     this.#kept.push({ key: key.slice(), order });
@@ -140,7 +140,7 @@ class BoundedSample {
     }
   }
 
-  /** What was kept, standing for `size` bytes together. */
+  /** The kept keys, which together represent `size` bytes. */
   keys(size: number): SampledKey[] {
     const weight = size / this.#kept.length;
     return this.#kept.map(({ key, order }) => ({ key, order, weight }));
@@ -161,13 +161,13 @@ function readAt(file: Deno.FsFile, position: number, bytes: number): Uint8Array 
   return block;
 }
 
-/** Finds lines anywhere in a file. */
+/** Finds lines at any position of a file. */
 class LinePicker {
-  /** How much it has read so far. */
+  /** Bytes read so far. */
   readBytes = 0;
   readonly #file: Deno.FsFile;
   readonly #size: number;
-  /** As much as it took last time: lines of one file are often of one length. */
+  /** The window that sufficed last time: the lines of a file often have similar lengths. */
   #windowBytes = LINE_WINDOW_BYTES;
 
   constructor(file: Deno.FsFile, size: number) {
@@ -175,7 +175,7 @@ class LinePicker {
     this.#size = size;
   }
 
-  /** The first line that begins at or after `position`, if there is one of the allowed length. */
+  /** The first line at or after `position`; `undefined` if there is none, or it is too long. */
   after(position: number): { entry: Uint8Array; position: number } | undefined {
     const from = Math.max(0, position - 1);
     for (let window = this.#windowBytes;; window *= 2) {

@@ -1,30 +1,30 @@
 /**
- * Sorts entries in memory by their keys, without moving them: what is moved are pairs of a word
- * of the key and the address of the entry.
+ * Sorts entries in memory by their keys. The entries stay where they are; the sort moves pairs of a
+ * word of the key and the address of the entry.
  *
- * The first word of every key is sorted by a radix sort of its significant bits, in two passes at
- * most. Entries that this leaves together are few: small groups are finished by insertion, larger
- * ones by the bits or the word that follow. Every step is stable.
+ * A radix sort of at most two passes orders the entries by the significant bits of the first word of
+ * their keys. This leaves few groups of entries with equal bits: small groups are finished by
+ * insertion sort, larger ones by the bits or the word that follows. Every step is stable.
  *
  * @module
  */
 
 import { LINE_PREFIX_BYTES, type RecordFormat } from "../records/record_format.ts";
 
-/** Groups up to this size are sorted by insertion. Measured: 16 to 32 are equal. */
+/** Groups up to this size are sorted by insertion. By measurement, 16 to 32 are equally good. */
 const INSERTION_ENTRIES = 24;
-/** A radix pass sorts by this many bits at most: its counters fit into the first level cache. */
+/** The most bits of a radix pass, so that its counters fit in the first-level cache. */
 const MAX_DIGIT_BITS = 11;
 /**
- * A word of a line holds three bytes of the key and how many there were, so that a key which ends
- * comes before one that goes on with zeros.
+ * A word of a line has three bytes of the key and the number of bytes there were, so that a key
+ * that ends sorts before one that continues with zeros.
  */
 const LINE_WORD_BYTES = 3;
 const RECORD_WORD_BYTES = 4;
 
-/** Sorts; keeps its tables between calls. */
+/** The sort. It keeps its tables between calls. */
 export class SortKernel {
-  /** Addresses of the entries; the caller writes them, `sort` puts them in order. */
+  /** Addresses of the entries. The caller fills them in, and `sort` puts them in order. */
   addresses = new Uint32Array(0);
   #words = new Uint32Array(0);
   #otherAddresses = new Uint32Array(0);
@@ -36,8 +36,8 @@ export class SortKernel {
   readonly #wordBytes: number;
 
   /**
-   * @param bytes The memory that entries are in.
-   * @param format Their format; lines have their length in front.
+   * @param bytes The memory that holds the entries.
+   * @param format The format of the entries; lines have their length in front.
    */
   constructor(bytes: Uint8Array, format: RecordFormat) {
     this.#bytes = bytes;
@@ -46,10 +46,10 @@ export class SortKernel {
     this.#wordBytes = format.recordBytes === 0 ? LINE_WORD_BYTES : RECORD_WORD_BYTES;
   }
 
-  /** Makes room for so many entries. */
+  /** Makes the tables large enough for this many entries. */
   reserve(entries: number): void {
     if (this.addresses.length >= entries) return;
-    // Released first, so that old and new are not held together.
+    // Release the old tables first, so that both are never in memory together.
     this.addresses =
       this.#words =
       this.#otherAddresses =
@@ -62,11 +62,11 @@ export class SortKernel {
     this.#otherWords = new Uint32Array(capacity);
   }
 
-  /** Puts the first `entries` addresses in the order of their keys. */
+  /** Sorts the first `entries` addresses by key. */
   sort(entries: number): void {
     if (entries < 2) return;
     this.#loadWords(0, entries, 0);
-    // Ranges to sort and how many bytes of their keys are known to be equal.
+    // A stack of ranges to sort: from, to, and how many bytes of their keys are known to be equal.
     const todo = [0, entries, 0];
     while (todo.length > 0) {
       const depth = todo.pop()!;
@@ -93,7 +93,7 @@ export class SortKernel {
       todo.push(from, to, next);
       return;
     }
-    // A few bits more than it takes to number the entries: most get a value of their own.
+    // With a few bits more than it takes to number the entries, most of them get distinct values.
     const entries = to - from;
     const digitBits = Math.min(MAX_DIGIT_BITS, (36 - Math.clz32(entries) + 1) >>> 1);
     const bits = 32 - Math.clz32(most - least);
@@ -104,7 +104,7 @@ export class SortKernel {
       this.#pass(from, to, least, shift + digitBits, digitBits);
       this.#swap();
     } else {
-      // The result has to be in the tables that the other ranges are in.
+      // The result has to end up in the same tables as the other ranges.
       this.#otherWords.set(this.#words.subarray(from, to), from);
       this.#otherAddresses.set(this.addresses.subarray(from, to), from);
       this.#swap();
@@ -120,7 +120,7 @@ export class SortKernel {
     }
   }
 
-  /** One stable pass by the digit at `shift`, from the tables into the other tables. */
+  /** One stable pass over the digit at `shift`, from the current tables to the other ones. */
   #pass(from: number, to: number, least: number, shift: number, digitBits: number): void {
     const words = this.#words;
     const addresses = this.addresses;
@@ -170,14 +170,14 @@ export class SortKernel {
     }
   }
 
-  /** Whether keys with this word at this depth have no more bytes. */
+  /** Whether keys with this word at this depth end there. */
   #endsAt(word: number, depth: number): boolean {
     return this.#format.recordBytes === 0
       ? (word & 0xff) < LINE_WORD_BYTES
       : depth + RECORD_WORD_BYTES >= this.#keyBytes;
   }
 
-  /** Compares what follows the word at `depth`, which both keys share. */
+  /** Compares two keys from the end of the word at `depth` on, which they share. */
   #compareAfter(a: number, b: number, word: number, depth: number): number {
     if (this.#endsAt(word, depth)) return 0;
     const bytes = this.#bytes;
@@ -205,7 +205,7 @@ export class SortKernel {
     return Math.max(0, Math.min(length, this.#format.keyEnd) - this.#format.keyStart);
   }
 
-  /** Loads the word that begins `depth` bytes into the keys. */
+  /** Loads the word at `depth` of each key. */
   #loadWords(from: number, to: number, depth: number): void {
     const bytes = this.#bytes;
     const words = this.#words;

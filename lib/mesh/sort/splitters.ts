@@ -1,57 +1,60 @@
 /**
- * Where the key space is cut into buckets, and which bucket an entry belongs to.
+ * The cuts between buckets, and which bucket an entry belongs to.
  *
- * Entries are ordered by key, then by the node whose input they are from, then by their position
- * in it. As no two entries are equal in this order, a cut can go right through the entries of one
- * key: a key that half of all records have is spread like any other, and stays stable.
+ * Entries are ordered by key, then by the node that has them in its input, then by their position
+ * there. No two entries are equal in this order, so a cut may separate entries with the same key:
+ * a key that half of all records have is spread over buckets like any other, and the sort is
+ * stable.
  *
  * @module
  */
 
 import { compareKeys } from "../records/record_format.ts";
 
-/** Bytes of input that one node can have: 16 TiB. */
+/** The largest input of one node: 16 TiB. */
 export const MAX_INPUT_BYTES = 2 ** 44;
 
-/** The most nodes that a mesh can have, so that an {@linkcode orderOf} is exact in a double. */
+/** The most nodes of a mesh. 256 inputs of 2^44 bytes are numbered below 2^52, exact in a double. */
 export const MAX_NODES = 256;
 
-/** Where an entry comes from as one number, in the order of nodes and then positions. */
+/** The origin of an entry as one number that grows by node, then by position in the input. */
 export function orderOf(node: number, position: number): number {
   return node * MAX_INPUT_BYTES + position;
 }
 
-/** An entry that is picked from the input of a node. */
+/** The key of an entry that a node has sampled. */
 export interface SampledKey {
   key: Uint8Array;
   /** See {@linkcode orderOf}. */
   order: number;
-  /** How many bytes of input it stands for. */
+  /** The bytes of input that it represents. */
   weight: number;
 }
 
-/** A cut: entries from it on are in the next bucket. */
+/** A cut: this entry and those above it are in the next bucket. */
 export interface Splitter {
   key: Uint8Array;
   order: number;
 }
 
-/** What `chooseSplitters` is to do. */
+/** Options for {@linkcode chooseSplitters}. */
 export interface SplitterOptions {
   nodes: number;
   bucketsPerNode: number;
-  /** `sample` gives nodes equal shares; `bits` gives node i the keys whose top bits are i. */
   partition: Partition;
 }
 
-/** How the key space is shared out. */
+/**
+ * How the key space is divided among the nodes: `sample` gives them equal shares of the data, `bits`
+ * gives node i the keys whose top bits are i.
+ */
 export type Partition = "sample" | "bits";
 
 /**
  * Chooses the cuts between the buckets of all nodes.
  *
- * @param sample Keys of all nodes, in any order; they are sorted.
- * @returns One cut less than there are buckets, ascending.
+ * @param sample Keys of all nodes, in any order; this function sorts them in place.
+ * @returns The cuts in ascending order, one fewer than there are buckets.
  */
 export function chooseSplitters(sample: SampledKey[], options: SplitterOptions): Splitter[] {
   const { nodes, bucketsPerNode } = options;
@@ -67,25 +70,25 @@ export function chooseSplitters(sample: SampledKey[], options: SplitterOptions):
     splitters.push(
       ...cutEvenly(sample.slice(start, stop), bucketsPerNode, splitters.at(-1) ?? lowest),
     );
-    // Below any entry of this key.
+    // Order -1 puts the cut before all entries with this key.
     if (end) splitters.push({ key: end, order: -1 });
     start = stop;
   }
   return splitters;
 }
 
-/** The least key whose top bits are `node` of `nodes`, a power of two up to 256. */
+/** The lowest key with the top bits of this node. The number of nodes is a power of two. */
 function topBits(node: number, nodes: number): Uint8Array {
   return Uint8Array.of(node * 256 / nodes);
 }
 
-/** Cuts sorted samples, all of which are above `lowest`, into parts of the same weight. */
+/** Cuts sorted samples, all of them above `lowest`, into parts of equal weight. */
 function cutEvenly(sample: SampledKey[], parts: number, lowest: Splitter): Splitter[] {
   const total = sample.reduce((sum, { weight }) => sum + weight, 0);
   const splitters: Splitter[] = [];
   let passed = 0;
   for (const { key, order, weight } of sample) {
-    // The entry stands in the middle of the weight it stands for.
+    // A sampled key stands in the middle of the data that it represents.
     while (
       splitters.length + 1 < parts && passed + weight / 2 >= total * (splitters.length + 1) / parts
     ) {
@@ -101,15 +104,15 @@ function cutEvenly(sample: SampledKey[], parts: number, lowest: Splitter): Split
 const TABLE_BITS = 12;
 const TABLE_SHIFT = 32 - TABLE_BITS;
 
-/** Finds the bucket of an entry. */
+/** Looks up the bucket of an entry. */
 export class SplitterTable {
   readonly #splitters: readonly Splitter[];
-  /** What all splitters' keys begin with. */
+  /** The bytes that the keys of all splitters begin with. */
   readonly #prefix: Uint8Array;
   /** The eight bytes after the prefix, as two words. */
   readonly #upper: Uint32Array;
   readonly #lower: Uint32Array;
-  /** By the top bits of the upper word: how many splitters are below those bits. */
+  /** By the top bits of the upper word: the number of splitters below them. */
   readonly #first = new Uint32Array((1 << TABLE_BITS) + 1);
 
   /** @param splitters In ascending order. */
@@ -130,15 +133,15 @@ export class SplitterTable {
   /**
    * The bucket of an entry: the number of splitters that are not above it.
    *
-   * @param bytes What the key is in.
-   * @param start Where it begins.
-   * @param end Where it ends.
-   * @param order Where the entry comes from, see {@linkcode orderOf}.
+   * @param bytes Contains the key.
+   * @param start Start of the key.
+   * @param end End of the key.
+   * @param order The origin of the entry, see {@linkcode orderOf}.
    */
   find(bytes: Uint8Array, start: number, end: number, order: number): number {
     const prefix = this.#prefix;
     for (let i = 0; i < prefix.length; i++) {
-      // Missing bytes are below all others.
+      // A missing byte is below all others.
       const byte = start + i < end ? bytes[start + i]! : -1;
       if (byte !== prefix[i]!) return byte < prefix[i]! ? 0 : this.#splitters.length;
     }
@@ -171,7 +174,7 @@ export class SplitterTable {
   ): number {
     const { key } = splitter;
     const length = Math.min(end - start, key.length);
-    // From the prefix on: words are padded, so their bytes may be equal where keys have ended.
+    // From the prefix on: words are padded with zeros, so equal words do not imply equal keys.
     for (let i = this.#prefix.length; i < length; i++) {
       const difference = bytes[start + i]! - key[i]!;
       if (difference !== 0) return difference;
@@ -180,7 +183,7 @@ export class SplitterTable {
   }
 }
 
-/** Four bytes as a number, the first one highest; bytes from `end` on count as zeros. */
+/** Four bytes as a big-endian number; bytes from `end` on count as zero. */
 function wordAt(bytes: Uint8Array, at: number, end: number): number {
   if (at + 4 <= end) {
     return (bytes[at]! << 24 | bytes[at + 1]! << 16 | bytes[at + 2]! << 8 | bytes[at + 3]!) >>> 0;
