@@ -4,6 +4,7 @@
  * @module
  */
 
+import assert from "node:assert/strict";
 import * as v from "valibot";
 import type { Guard } from "../../lib/auth.ts";
 import { kv } from "../../lib/kv/mod.ts";
@@ -63,6 +64,20 @@ export class TestKv implements AsyncDisposable {
     await this.running.drain(AbortSignal.timeout(500));
     await Deno.remove(this.#dataDir, { recursive: true });
   }
+}
+
+/**
+ * Checks the time to live of a key that was set to expire at some point after `startMs`. Redis
+ * rounds the time left to the nearest second, so the value is exact unless the test was delayed.
+ *
+ * @param ttl The time to live in seconds.
+ * @param options `seconds`: the time to live when it was set; `startMs`: a time before that, as
+ * `performance.now()` has it.
+ */
+export function assertTimeLeft(ttl: number, options: { seconds: number; startMs: number }): void {
+  const { seconds, startMs } = options;
+  const least = Math.round(seconds - (performance.now() - startMs) / 1000);
+  assert.ok(ttl <= seconds && ttl >= least, `${ttl} is not between ${least} and ${seconds}`);
 }
 
 /** The bytes of a request: an array of bulk strings of one character a byte. */

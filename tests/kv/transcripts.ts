@@ -1,30 +1,43 @@
 /**
- * What is asked in Redis' protocol, and what comes back to the byte.
+ * Conversations in the Redis protocol, with the exact bytes of each reply.
  *
  * @module
  */
 
 import assert from "node:assert/strict";
-import type { RawClient } from "./support.ts";
+import { assertTimeLeft, type RawClient } from "./support.ts";
+
+/** The reply to TTL: this many seconds, less the time since the conversation started. */
+class SecondsLeft {
+  constructor(readonly seconds: number) {}
+}
 
 /** A request as words, and its reply without the last line end. */
-export type Exchange = [request: string, reply: string];
+export type Exchange = [request: string, reply: string | SecondsLeft];
 
-/** Asks for each thing in turn. Words are separated by blanks; `''` stands for an empty one. */
+/** Sends requests and checks their replies. Blanks separate words; `''` is an empty word. */
 export async function converse(client: RawClient, exchanges: readonly Exchange[]): Promise<void> {
-  for (const [request, reply] of exchanges) {
+  const startMs = performance.now();
+  for (const [request, expected] of exchanges) {
     const words = request.split(" ").map((word) => word === "''" ? "" : word);
-    assert.equal(await client.ask(...words), `${reply}\r\n`, request);
+    const reply = await client.ask(...words);
+    if (typeof expected === "string") {
+      assert.equal(reply, `${expected}\r\n`, request);
+    } else {
+      assert.match(reply, /^:\d+\r\n$/, request);
+      assertTimeLeft(Number(reply.slice(1)), { seconds: expected.seconds, startMs });
+    }
   }
 }
 
+/** A bulk string. */
 export const bulk = (text: string) => `$${text.length}\r\n${text}`;
 export const OK = "+OK", ZERO = ":0";
 const NIL = "$-1", ONE = ":1";
 const SYNTAX = "-ERR syntax error";
 const NOT_INTEGER = "-ERR value is not an integer or out of range";
 
-/** Conversations by what they are about; each begins with an empty store. */
+/** Conversations by topic; each starts with an empty store. */
 export const TRANSCRIPTS: Record<string, Exchange[]> = {
   "SET and GET": [
     ["GET a", NIL],
@@ -45,9 +58,9 @@ export const TRANSCRIPTS: Record<string, Exchange[]> = {
     ["SET a v PX -1", "-ERR invalid expire time in 'set' command"],
     ["SET a v EX 9223372036854775807", "-ERR invalid expire time in 'set' command"],
     ["SET a v ex 100", OK],
-    ["TTL a", ":100"],
+    ["TTL a", new SecondsLeft(100)],
     ["SET a w KEEPTTL", OK],
-    ["TTL a", ":100"],
+    ["TTL a", new SecondsLeft(100)],
     ["SET a w", OK],
     ["TTL a", ":-1"],
   ],
@@ -70,18 +83,18 @@ export const TRANSCRIPTS: Record<string, Exchange[]> = {
     ["SETNX a 1", ONE],
     ["SETNX a 2", ZERO],
     ["SETEX a 50 x", OK],
-    ["TTL a", ":50"],
+    ["TTL a", new SecondsLeft(50)],
     ["SETEX a 0 x", "-ERR invalid expire time in 'setex' command"],
     ["PSETEX a 50000 y", OK],
-    ["TTL a", ":50"],
+    ["TTL a", new SecondsLeft(50)],
     ["PSETEX a -1 y", "-ERR invalid expire time in 'psetex' command"],
     ["GETSET a z", bulk("y")],
     ["TTL a", ":-1"],
     ["GETSET b z", NIL],
     ["GETEX a EX 100", bulk("z")],
-    ["TTL a", ":100"],
+    ["TTL a", new SecondsLeft(100)],
     ["GETEX a", bulk("z")],
-    ["TTL a", ":100"],
+    ["TTL a", new SecondsLeft(100)],
     ["GETEX a PERSIST", bulk("z")],
     ["TTL a", ":-1"],
     ["GETEX a EXAT 1", bulk("z")],
@@ -101,7 +114,7 @@ export const TRANSCRIPTS: Record<string, Exchange[]> = {
     ["MSETNX c 1 d 2 c 3", ONE],
     ["MGET c d", "*2\r\n$1\r\n3\r\n$1\r\n2"],
   ],
-  "INCR and its kin": [
+  "INCR and its variants": [
     ["INCR n", ONE],
     ["INCRBY n 41", ":42"],
     ["DECR n", ":41"],
@@ -116,7 +129,7 @@ export const TRANSCRIPTS: Record<string, Exchange[]> = {
     ["INCR n", NOT_INTEGER],
     ["SETEX n 100 5", OK],
     ["INCR n", ":6"],
-    ["TTL n", ":100"],
+    ["TTL n", new SecondsLeft(100)],
     ["INCRBYFLOAT f 10.5", bulk("10.5")],
     ["INCRBYFLOAT f 0.1", bulk("10.6")],
     ["INCRBYFLOAT f 5.0e3", bulk("5010.60000000000000009")],
@@ -155,7 +168,7 @@ export const TRANSCRIPTS: Record<string, Exchange[]> = {
     ],
     ["LCS x y IDX LEN", "-ERR If you want both the length and indexes, please just use IDX."],
   ],
-  "keys come and go": [
+  "commands on keys": [
     ["MSET a 1 b 2", OK],
     ["EXISTS a b c a", ":3"],
     ["TOUCH a c", ONE],
@@ -220,7 +233,7 @@ export const TRANSCRIPTS: Record<string, Exchange[]> = {
     ["EXPIRE a 200 GT", ONE],
     ["EXPIRE a 300 LT", ZERO],
     ["EXPIRE a 100 LT", ONE],
-    ["TTL a", ":100"],
+    ["TTL a", new SecondsLeft(100)],
     ["EXPIRE a 100 AB", "-ERR Unsupported option AB"],
     ["EXPIRE a 1 GT LT", "-ERR GT and LT options at the same time are not compatible"],
     ["EXPIRE a 1 NX GT", "-ERR NX and XX, GT or LT options at the same time are not compatible"],
@@ -300,6 +313,61 @@ export const TRANSCRIPTS: Record<string, Exchange[]> = {
     ["DBSIZE", "+QUEUED"],
     ["EXEC", "*7\r\n+OK\r\n:2\r\n:2\r\n*2\r\n$1\r\nb\r\n$1\r\nc\r\n:1\r\n+OK\r\n:0"],
   ],
+  "WATCH and EXEC over whole databases": [
+    ["SET a 1", OK],
+    ...["FLUSHALL", "SWAPDB 0 1", "DBSIZE", "RANDOMKEY", "SCAN 0", "KEYS *"].flatMap(
+      (command): Exchange[] => [
+        ["WATCH a b", OK],
+        ["SET a 2", OK],
+        ["MULTI", OK],
+        ["SET b 1", "+QUEUED"],
+        [command, "+QUEUED"],
+        ["EXEC", "*-1"],
+        ["MGET a b", "*2\r\n$1\r\n2\r\n$-1"],
+      ],
+    ),
+    ["WATCH a b", OK],
+    ["MULTI", OK],
+    ["SET b 1", "+QUEUED"],
+    ["DBSIZE", "+QUEUED"],
+    ["EXEC", "*2\r\n+OK\r\n:2"],
+    ["WATCH c", OK],
+    ["SET c 1", OK],
+    ["MULTI", OK],
+    ["FLUSHDB", "+QUEUED"],
+    ["EXEC", "*-1"],
+    ["DBSIZE", ":3"],
+    ["WATCH c", OK],
+    ["FLUSHALL", OK],
+    ["MULTI", OK],
+    ["DBSIZE", "+QUEUED"],
+    ["EXEC", "*-1"],
+  ],
+  // PING leaves EXEC a transaction over keys; DBSIZE makes it one over whole databases.
+  "MULTI with values that have expired": ["PING", "DBSIZE"].flatMap((also): Exchange[] => [
+    ["MSET a old b old c old", OK],
+    ["MULTI", OK],
+    [also, "+QUEUED"],
+    ["SET a v PXAT 1", "+QUEUED"],
+    ["GET a", "+QUEUED"],
+    ["EXISTS a", "+QUEUED"],
+    ["INCR a", "+QUEUED"],
+    ["SET b v EXAT 1", "+QUEUED"],
+    ["SETNX b new", "+QUEUED"],
+    ["GET b", "+QUEUED"],
+    ["PEXPIREAT c 1", "+QUEUED"],
+    ["APPEND c x", "+QUEUED"],
+    ["SET d v PXAT 1", "+QUEUED"],
+    ["DEL d", "+QUEUED"],
+    ["RENAME d e", "+QUEUED"],
+    [
+      "EXEC",
+      `*13\r\n${also === "PING" ? "+PONG" : ":3"}\r\n+OK\r\n$-1\r\n:0\r\n:1\r\n+OK\r\n:1\r\n` +
+      "$3\r\nnew\r\n:1\r\n:1\r\n+OK\r\n:0\r\n-ERR no such key",
+    ],
+    ["MGET a b c d", "*4\r\n$1\r\n1\r\n$3\r\nnew\r\n$1\r\nx\r\n$-1"],
+    ["FLUSHALL", OK],
+  ]),
   "the connection": [
     ["PING", "+PONG"],
     ["PING hello", bulk("hello")],

@@ -1,18 +1,19 @@
 /**
- * What EXEC does with commands that fail half-way, and with those that change the connection.
+ * EXEC with commands that fail half-way, that change the connection, and on keys that expire.
  *
  * @module
  */
 
 import assert from "node:assert/strict";
+import { until } from "../../support/within.ts";
 import { encodeRequest, type RawClient, TestKv } from "../support.ts";
 
-/** Engines that answer at once, and when the disk has. */
+/** An engine that replies immediately, and one that waits for the disk. */
 const STORAGES = ["memory:", "sqlite:kv.db"];
 
 const OOM = "OOM command not allowed when used memory > 'maxmemory'.";
 
-/** Queues commands and does them; the reply to EXEC. */
+/** Queues commands and runs them; the reply to EXEC. */
 async function transact(client: RawClient, commands: string[][]): Promise<string> {
   assert.equal(await client.ask("MULTI"), "+OK\r\n");
   for (const command of commands) assert.equal(await client.ask(...command), "+QUEUED\r\n");
@@ -20,7 +21,7 @@ async function transact(client: RawClient, commands: string[][]): Promise<string
 }
 
 for (const storage of STORAGES) {
-  Deno.test(`kv: EXEC beyond max_memory does nothing at all, on ${storage}`, async () => {
+  Deno.test(`kv: EXEC beyond max_memory changes nothing, on ${storage}`, async () => {
     await using kv = await TestKv.start({ max_memory: "1KiB" }, storage);
     using client = await kv.connect();
     await client.ask("SET", "k", "x".repeat(1022));
@@ -36,7 +37,7 @@ for (const storage of STORAGES) {
     assert.match(await transact(client, [["DEL", "k"], ["SET", "a", long]]), /^\*2\r\n:1\r\n\+OK/);
   });
 
-  Deno.test(`kv: an error of one command is its element of the reply, on ${storage}`, async () => {
+  Deno.test(`kv: an error of one command is its element of the reply to EXEC, on ${storage}`, async () => {
     await using kv = await TestKv.start({}, storage);
     using client = await kv.connect();
     const name = ["CLIENT", "SETNAME", "two words"], kill = ["CLIENT", "KILL", "ID", "0"];
@@ -47,7 +48,7 @@ for (const storage of STORAGES) {
     );
   });
 
-  Deno.test(`kv: what stands behind EXEC sees what it did to the connection, on ${storage}`, async () => {
+  Deno.test(`kv: commands after EXEC see its changes to the connection, on ${storage}`, async () => {
     await using kv = await TestKv.start({}, storage);
     using client = await kv.connect();
     const commands = [["MULTI"], ["SET", "a", "1"], ["SELECT", "5"], ["HELLO", "3"], ["EXEC"]];
@@ -63,7 +64,7 @@ for (const storage of STORAGES) {
     }
   });
 
-  Deno.test(`kv: EXEC that ends its own connection is answered before, on ${storage}`, async () => {
+  Deno.test(`kv: EXEC that closes its own connection gets its reply first, on ${storage}`, async () => {
     await using kv = await TestKv.start({}, storage);
     using client = await kv.connect();
     const id = (await client.ask("CLIENT", "ID")).slice(1, -2);
@@ -72,7 +73,22 @@ for (const storage of STORAGES) {
     assert.equal(await client.rest(), "");
   });
 
-  Deno.test(`kv: a database that EXEC empties and fills is listed in it, on ${storage}`, async () => {
+  Deno.test(`kv: EXEC does not see a key that expired after MULTI, on ${storage}`, async () => {
+    await using kv = await TestKv.start({}, storage);
+    using client = await kv.connect();
+    using other = await kv.connect();
+    for (const also of ["PING", "DBSIZE"]) {
+      await client.ask("PSETEX", "a", "30", "v");
+      assert.equal(await client.ask("MULTI"), "+OK\r\n");
+      for (const command of [["GET", "a"], ["SETNX", "a", "new"], ["GETDEL", "a"], [also]]) {
+        assert.equal(await client.ask(...command), "+QUEUED\r\n");
+      }
+      await until("the key has expired", async () => await other.ask("EXISTS", "a") === ":0\r\n");
+      assert.match(await client.ask("EXEC"), /^\*4\r\n\$-1\r\n:1\r\n\$3\r\nnew\r\n/);
+    }
+  });
+
+  Deno.test(`kv: EXEC can list a database that it has emptied and refilled, on ${storage}`, async () => {
     await using kv = await TestKv.start({}, storage);
     using client = await kv.connect();
     const keys = Array.from({ length: 2500 }, (_, index) => `k${index}`);
