@@ -1,6 +1,7 @@
 /**
- * Who may see and who may change what. Without a token for the service, whoever reaches the address
- * may look, and people on this machine may change; with one, whoever shows it may do both.
+ * Access control of the admin service. If the service has no token, everyone who can reach its
+ * address may read, and clients on this machine may also make changes. If it has one, clients need
+ * the token for both.
  *
  * @module
  */
@@ -12,24 +13,27 @@ import type { Verdict } from "../net/login.ts";
 import type { HttpRequest } from "./http_server.ts";
 import { Sessions } from "./sessions.ts";
 
-/** Hosts that are this machine and no other. */
+/** Host names that always mean this machine. */
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/i;
 
-/** Who sends a request: anyone (there is no token), or one who has shown it, or one who has not. */
+/**
+ * The sender of a request: `anyone` if the service has no token; otherwise `token` or `session` if
+ * the request carries a valid one, and `stranger` if not.
+ */
 export type Visitor = "anyone" | "token" | "session" | "stranger";
 
 /** Options for {@linkcode Access}. */
 export interface AccessOptions {
-  /** Where the server listens, which says who can reach it. */
+  /** Where the server listens, which decides who can reach it. */
   address: Address;
-  /** Whether it speaks TLS. */
+  /** Whether the server speaks TLS. */
   secure: boolean;
-  /** Who asks for a token at this moment. */
+  /** The current guard; `undefined` while the service has no token. */
   guard: () => Guard | undefined;
   log: Log;
 }
 
-/** Decides who may see and change what. */
+/** Decides which requests may read and which may make changes. */
 export class Access {
   readonly #options: AccessOptions;
   readonly #sessions: Sessions;
@@ -39,13 +43,13 @@ export class Access {
     this.#sessions = new Sessions(options);
   }
 
-  /** Why nothing can be changed through this server; `undefined` if it can. */
+  /** Why this server accepts no changes; `undefined` if it accepts them. */
   get readOnly(): string | undefined {
     if (isLocal(this.#options.address) || this.#options.guard() !== undefined) return undefined;
-    return "Nothing can be changed here: other machines reach this address without a token.";
+    return "Nothing can be changed here: other machines can reach this address without a token.";
   }
 
-  /** Who sends a request; "blocked" if too many from there had a wrong token. */
+  /** The sender of a request; "blocked" after too many wrong tokens from its address. */
   visitor(request: HttpRequest): Visitor | "blocked" {
     const guard = this.#options.guard();
     if (guard === undefined) return "anyone";
@@ -58,10 +62,10 @@ export class Access {
   }
 
   /**
-   * Why a request may not be answered at all; `undefined` if it may. A page from elsewhere can have
-   * a name of its own lead to 127.0.0.1 and then read from there as from its own server ("DNS
-   * rebinding"); the name is in the header Host, so on loopback that has to be one of this machine.
-   * Where there are tokens it gains nothing: a browser has none for that name.
+   * Why a request must not be answered at all; `undefined` if it may be. A foreign web page can point
+   * its own host name at 127.0.0.1 and then read this server as if it were its own ("DNS rebinding").
+   * The browser sends that name in the Host header, so on loopback the header must name this machine.
+   * With tokens the attack gains nothing: the browser holds no session for the foreign name.
    */
   refuseHost(request: HttpRequest): string | undefined {
     const { address, guard } = this.#options;
@@ -70,13 +74,13 @@ export class Access {
     }
     const host = text(request.headers["host"]);
     if (host === undefined || LOOPBACK.test(hostnameOf(host))) return undefined;
-    return `This server does not know the host "${host}": use ${address.hostname} or localhost.`;
+    return `Unknown host "${host}": use ${address.hostname} or localhost.`;
   }
 
   /**
-   * Why a request may not change anything; `undefined` if it may. A page from elsewhere that a
-   * browser shows cannot send one in the name of its user: a browser says where a request comes
-   * from, and adds no `Authorization` of its own.
+   * Why a request must not change anything; `undefined` if it may. This stops a foreign web page from
+   * sending requests in its visitor's name (CSRF): browsers state the origin of a request, and they
+   * never add an `Authorization` header by themselves.
    */
   refuseChange(request: HttpRequest, visitor: Visitor): string | undefined {
     if (this.readOnly !== undefined) return this.readOnly;
@@ -88,22 +92,22 @@ export class Access {
       ? site === "same-origin"
       : origin === `${scheme}://${text(request.headers["host"])}` &&
         (site ?? "same-origin") === "same-origin";
-    return fromHere ? undefined : "Changes are taken from the page of this server only.";
+    return fromHere ? undefined : "Changes are accepted only from this server's own page.";
   }
 
   /**
-   * Begins a session for one who shows a token.
+   * Starts a session if the token is right.
    *
-   * @returns The header that gives the browser its cookie, or what is wrong with the token.
+   * @returns The Set-Cookie header for the browser, or the verdict on the token.
    */
   login(token: string, request: HttpRequest): { cookie: string } | Exclude<Verdict, "right"> {
     const guard = this.#options.guard();
     if (guard === undefined) return "wrong";
     const verdict = this.#judge(guard, token, request);
-    return verdict === "right" ? { cookie: this.#sessions.begin(guard) } : verdict;
+    return verdict === "right" ? { cookie: this.#sessions.start(guard) } : verdict;
   }
 
-  /** Ends the session of a request; returns the header that takes the cookie back. */
+  /** Ends the session of a request; returns the Set-Cookie header that clears the cookie. */
   logout(request: HttpRequest): string {
     return this.#sessions.end(request);
   }
@@ -117,7 +121,7 @@ export class Access {
   }
 }
 
-/** Whether only programs on this machine can reach an address. */
+/** Whether an address is reachable only from this machine. */
 function isLocal(address: Address): boolean {
   return address.transport === "unix" || LOOPBACK.test(address.hostname);
 }

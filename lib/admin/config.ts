@@ -13,5 +13,5 @@ export const adminConfigSchema = v.strictObject({
   max_body: v.optional(size({ min: 1024, max: 16 * MIB }), "64KiB"),
 });
 
-/** The section `[admin]`, read. Times are in milliseconds, sizes in bytes. */
+/** The parsed section `[admin]`. Times are in milliseconds, sizes in bytes. */
 export type AdminConfig = v.InferOutput<typeof adminConfigSchema>;

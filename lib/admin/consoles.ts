@@ -6,32 +6,30 @@ import type { EventStream } from "./event_stream.ts";
 import type { HttpReply } from "./http_server.ts";
 import { RequestError } from "./routes.ts";
 
-/** How many pages can talk to services at a time. */
+/** Consoles that can be open at a time, over all pages. */
 const MAX_CONSOLES = 16;
 
-/** The longest line that is shown. */
+/** Longest line that a console shows. */
 const MAX_LINE_BYTES = 64 * 1024;
 
-/** How many lines of one read are shown; nobody reads as fast as a machine writes. */
+/** Lines shown per read; nobody reads as fast as programs write. */
 const MAX_LINES_AT_ONCE = 100;
 
-/** How long a service may take to let a line in. */
-const PATIENCE_MS = 5000;
+/** How long a service may take to accept a line. */
+const WRITE_TIMEOUT_MS = 5000;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Lets pages talk to services in lines, each as a client like any other. */
+/** Consoles on the page: each connects to a service as an ordinary client of its line protocol. */
 export class Consoles {
   readonly #open = new Map<string, Connection>();
 
   /**
-   * Connects to a service and passes on what it says.
+   * Connects to a service and forwards its lines.
    *
-   * @param console That of the service.
-   * @returns A stream of events: `joined` with the id for {@linkcode say}, then `lines`, at the end
-   * `left`.
-   * @throws {RequestError} If it takes no more clients.
+   * @returns An event stream: `joined` with the id for {@linkcode say}, then `lines`, finally `left`.
+   * @throws {RequestError} If too many consoles are open, or the service refuses the connection.
    */
   join(console: ServiceConsole): HttpReply {
     if (this.#open.size >= MAX_CONSOLES) {
@@ -49,7 +47,7 @@ export class Consoles {
         events.ended.addEventListener("abort", () => connection.close(), { once: true });
         try {
           await events.send("joined", { id, address: connection.remote, asksForToken });
-          await passOn(connection, events);
+          await forward(connection, events);
           await events.send("left", {});
         } finally {
           this.#open.delete(id);
@@ -60,24 +58,25 @@ export class Consoles {
   }
 
   /**
-   * Sends a line to the service that a console is connected to.
+   * Sends a line to the service behind a console.
    *
-   * @throws {RequestError} If there is no such console, or it is no single line.
+   * @throws {RequestError} If the console is closed, `line` is not a single line, or the service does
+   * not accept it in time.
    */
   async say(id: string, line: unknown): Promise<void> {
     const connection = this.#open.get(id);
     if (connection === undefined) throw new RequestError(410, "This console is closed.");
     if (typeof line !== "string" || /[\r\n]/.test(line)) {
-      throw new RequestError(400, "What is said has to be one line.");
+      throw new RequestError(400, "A message must be a single line.");
     }
     try {
-      await deadline(connection.write(encoder.encode(`${line}\n`)), PATIENCE_MS);
+      await deadline(connection.write(encoder.encode(`${line}\n`)), WRITE_TIMEOUT_MS);
     } catch (error) {
       connection.close();
       if (error instanceof ConnectionClosedError) {
-        throw new RequestError(410, "The service has closed the connection.");
+        throw new RequestError(410, "The service closed the connection.");
       }
-      throw new RequestError(504, "The service does not take the line.");
+      throw new RequestError(504, "The service does not accept the line.");
     }
   }
 }
@@ -91,7 +90,7 @@ function connect(console: ServiceConsole): Connection {
   }
 }
 
-async function passOn(connection: Connection, events: EventStream): Promise<void> {
+async function forward(connection: Connection, events: EventStream): Promise<void> {
   const reader = new LineReader(connection, { maxLineBytes: MAX_LINE_BYTES });
   try {
     for (let batch = await reader.read(); batch !== null; batch = await reader.read()) {
@@ -99,7 +98,7 @@ async function passOn(connection: Connection, events: EventStream): Promise<void
       const lines: string[] = [];
       for (let i = first; i < batch.count; i++) {
         lines.push(
-          batch.isTooLong(i) ? "(a line that is too long)" : decoder.decode(batch.line(i)),
+          batch.isTooLong(i) ? "(line too long)" : decoder.decode(batch.line(i)),
         );
       }
       await events.send("lines", { lines, skipped: first });

@@ -1,16 +1,16 @@
 import type { ServerResponse } from "node:http";
 
-/** How often a stream without events says that it is still there; proxies cut silent ones. */
+/** Interval of comments that keep an idle stream open: proxies cut silent connections. */
 const HEARTBEAT_MS = 15_000;
 
-/** Events to a page, as `EventSource` takes them (WHATWG HTML, "Server-sent events"). */
+/** A stream of events to a page, for `EventSource` (WHATWG HTML, "Server-sent events"). */
 export class EventStream {
   readonly #response: ServerResponse;
   readonly #ended = new AbortController();
   readonly #heartbeat: ReturnType<typeof setInterval>;
   #bytesLeft: number;
 
-  /** @param maxBytes After about so many it ends; a page then asks for another one by itself. */
+  /** @param maxBytes The stream ends after about this many; `EventSource` then reconnects. */
   constructor(response: ServerResponse, maxBytes: number) {
     this.#response = response;
     this.#bytesLeft = maxBytes;
@@ -20,16 +20,16 @@ export class EventStream {
     if (response.destroyed) this.end();
   }
 
-  /** Aborts when the page has gone or the server stops. */
+  /** Aborts when the page disconnects or the server stops. */
   get ended(): AbortSignal {
     return this.#ended.signal;
   }
 
   /**
-   * Sends an event; resolves when there is room for another.
+   * Sends an event; resolves when the connection can take another.
    *
-   * @param event Its name.
-   * @param data What it says, as JSON.
+   * @param event The event's name.
+   * @param data The event's payload, sent as JSON.
    */
   async send(event: string, data: unknown): Promise<void> {
     if (this.ended.aborted) return;
@@ -43,7 +43,7 @@ export class EventStream {
     await room.promise;
   }
 
-  /** Ends it. */
+  /** Ends the stream; further calls do nothing. */
   end(): void {
     if (this.ended.aborted) return;
     this.#ended.abort();

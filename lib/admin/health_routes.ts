@@ -4,7 +4,7 @@ import { formatOpenMetrics, OPEN_METRICS_TYPE } from "./open_metrics.ts";
 import { unreadiness } from "./readiness.ts";
 import { json, type Route } from "./routes.ts";
 
-/** What other programs ask: whether the daemon lives, whether it is ready, and its figures. */
+/** The routes for other programs: liveness, readiness, and metrics. */
 export function healthRoutes(daemon: DaemonView, metrics: () => Metric[]): Route[] {
   return [
     {

@@ -1,6 +1,6 @@
 /**
- * HTTP with limits. It stands on `node:http` and not on `Deno.serve`, which waits for the headers
- * and the body of a request forever and takes any number of connections.
+ * An HTTP server with limits. It is built on `node:http` because `Deno.serve` waits forever for the
+ * headers and body of a request and accepts any number of connections.
  *
  * @module
  */
@@ -17,96 +17,96 @@ import type { ListenerMetrics } from "../net/listener_metrics.ts";
 import { readTlsFiles, type TlsFiles } from "../net/tls.ts";
 import { EventStream } from "./event_stream.ts";
 
-/** The most that the headers of a request may take. */
+/** Maximum size of a request's headers. */
 const MAX_HEADER_BYTES = 16 * 1024;
 
-/** After how long without a request a connection is closed. */
+/** An idle connection is closed after this time. */
 const KEEP_ALIVE_MS = 15_000;
 
-/** How many answers a connection may be owed: one that sends more requests than that is cut. */
-const MAX_OWED = 16;
+/** Unanswered requests that a connection may have; one that sends more is cut. */
+const MAX_PENDING = 16;
 
-/** How long a stream of events over TLS may get: so much its reader can leave unread. */
+/** Longest event stream over TLS, which bounds what a client that does not read makes us buffer. */
 const MAX_TLS_STREAM_BYTES = 16 * 1024 * 1024;
 
-/** How often connections are looked at for the time limit of a request, at most. */
+/** Longest interval between checks of the request timeout. */
 const CHECK_MS = 1000;
 
-/** A request, whole. */
+/** A complete request. */
 export interface HttpRequest {
   method: string;
-  /** The path without the query, as it was sent. */
+  /** The path without the query, as sent. */
   path: string;
   query: URLSearchParams;
   /** The address of the client, without its port. */
   remote: string;
-  /** By name in lower case. */
+  /** Values by lower-case name. */
   headers: Readonly<Record<string, string | string[] | undefined>>;
   body: string;
 }
 
-/** The answer to a request. */
+/** The reply to a request. */
 export interface HttpReply {
   status: number;
   /** The media type of the body. */
   type: string;
   headers?: Record<string, string>;
-  /** A text, or what sends events for as long as it likes. */
+  /** The text, or a function that sends events until it resolves. */
   body: string | ((events: EventStream) => Promise<void>);
 }
 
 /** Options for {@linkcode HttpServer.listen}. */
 export interface HttpServerOptions {
   maxClients: number;
-  /** How many of them may come from one address; without it, all. */
+  /** Limit on connections per client address; unlimited if absent. */
   maxClientsPerAddress?: number | undefined;
-  /** The files of a server that speaks TLS. */
+  /** Certificate and key files; without them the server speaks plain HTTP. */
   tls?: TlsFiles | undefined;
-  /** How long a request may take to arrive, headers and body. */
+  /** Time limit for receiving a request, headers and body. */
   requestTimeoutMs: number;
   maxBodyBytes: number;
-  /** What every answer has among its headers. */
+  /** Headers that every reply carries. */
   headers: Readonly<Record<string, string>>;
   log: Log;
-  /** Answers a request. What it throws is logged, and the client gets a 500. */
+  /** Answers a request. If it throws, the error is logged and the client gets status 500. */
   handle: (request: HttpRequest) => HttpReply | Promise<HttpReply>;
 }
 
-/** A request has a body that is too long. */
+/** The body of a request is too long. */
 class BodyTooLongError extends Error {
   override name = "BodyTooLongError";
 
   constructor(maxBytes: number) {
-    super(`A body may have ${maxBytes} bytes.`);
+    super(`The body is longer than ${maxBytes} bytes.`);
   }
 }
 
-/** A client has gone before its request was whole. */
+/** The client disconnected before its request was complete. */
 class ClientGoneError extends Error {
   override name = "ClientGoneError";
 }
 
 /** An HTTP server on one address. */
 export class HttpServer {
-  /** Where it listens; a port 0 has become the port that was picked. */
+  /** Where it listens; port 0 is replaced by the port that the system picked. */
   readonly address: Address;
 
   readonly #server: Server | TlsServer;
   readonly #options: HttpServerOptions;
-  /** Decides about clients where those need a certificate. */
+  /** Checks client certificates, if clients need one. */
   readonly #certificates = new ClientCertificates();
   readonly #sockets = new Set<Socket>();
   readonly #streams = new Set<EventStream>();
   readonly #answers = new Map<number, number>();
-  /** How many answers are on their way to a connection. */
-  readonly #owed = new WeakMap<Socket, number>();
+  /** Unanswered requests by connection. */
+  readonly #pending = new WeakMap<Socket, number>();
   readonly #stats = { accepted: 0, serverFull: 0, addressFull: 0, receivedBytes: 0, sentBytes: 0 };
 
   /**
-   * Listens.
+   * Starts a server.
    *
-   * @param address Where; port 0 picks a free port.
-   * @throws {Error} If the address cannot be bound, or the files of TLS cannot be used.
+   * @param address Where to listen; port 0 picks a free port.
+   * @throws {Error} If the address cannot be bound or the TLS files cannot be used.
    */
   static async listen(address: Address, options: HttpServerOptions): Promise<HttpServer> {
     const limits = {
@@ -149,9 +149,9 @@ export class HttpServer {
   }
 
   /**
-   * Reads the files of TLS again, for connections to come.
+   * Rereads the TLS files, for future connections.
    *
-   * @throws {Error} If they cannot be used; what was in force stays so.
+   * @throws {Error} If they cannot be used; the previous ones then stay in force.
    */
   reloadTls(): void {
     const { tls } = this.#options;
@@ -161,7 +161,7 @@ export class HttpServer {
     this.#certificates.trust(context.ca);
   }
 
-  /** What has been counted so far. */
+  /** Connection metrics so far. */
   metrics(): ListenerMetrics {
     const stats = { ...this.#stats, connections: this.#sockets.size };
     for (const socket of this.#sockets) {
@@ -171,15 +171,15 @@ export class HttpServer {
     return stats;
   }
 
-  /** How many answers there were, by their status. */
+  /** Number of replies by status. */
   get answers(): ReadonlyMap<number, number> {
     return this.#answers;
   }
 
   /**
-   * Takes no more connections, ends the event streams, answers what was asked, and closes.
+   * Stops accepting connections, ends the event streams, answers pending requests, and closes.
    *
-   * @param deadline When it aborts, what is still open is closed at once.
+   * @param deadline When it aborts, open connections are closed at once.
    */
   async drain(deadline: AbortSignal): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
@@ -196,10 +196,10 @@ export class HttpServer {
     deadline.removeEventListener("abort", cut);
   }
 
-  /** Sees to it that clients without a certificate that is in order get no answer. */
+  /** Disconnects clients that do not present a valid certificate. */
   #checkCertificates(server: TlsServer): void {
     const report = ({ message: reason }: Error) => {
-      // Of a handshake that has failed, Deno does not know any more whose it was.
+      // Deno no longer knows the client's address once a handshake has failed.
       this.#options.log.warn("Client has no good certificate", { reason });
     };
     server.prependListener("secureConnection", (socket: TLSSocket) => {
@@ -230,14 +230,14 @@ export class HttpServer {
       this.#stats.receivedBytes += socket.bytesRead;
       this.#stats.sentBytes += socket.bytesWritten;
     });
-    // What goes wrong with a connection ends it, and concerns nobody else.
+    // An error of one connection ends that connection only.
     socket.on("error", () => socket.destroy());
   }
 
-  /** Why there is no room for a connection, if there is none. */
+  /** The limit that a new connection would exceed, if any. */
   #refusal({ remoteAddress }: Socket): "serverFull" | "addressFull" | undefined {
     const { maxClients, maxClientsPerAddress = Infinity } = this.#options;
-    // Not left to `maxConnections`: Deno closes those beyond it, but does not tell.
+    // `maxConnections` would not do: Deno closes excess connections without reporting them.
     if (this.#sockets.size >= maxClients) return "serverFull";
     const ofAddress = [...this.#sockets].filter((one) => one.remoteAddress === remoteAddress);
     return ofAddress.length >= maxClientsPerAddress ? "addressFull" : undefined;
@@ -246,12 +246,12 @@ export class HttpServer {
   async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const { log, handle } = this.#options;
     response.on("error", () => response.destroy());
-    if (!this.#countOwed(incoming.socket, response)) return void incoming.socket.destroy();
+    if (!this.#countPending(incoming.socket, response)) return void incoming.socket.destroy();
     try {
       const body = await this.#readBody(incoming);
       const url = urlOf(incoming.url ?? "/");
       if (url === null) {
-        const body = "This is no path.\n";
+        const body = "Bad request path.\n";
         return await this.#reply(response, { status: 400, type: "text/plain", body });
       }
       const { pathname, searchParams } = url;
@@ -267,19 +267,17 @@ export class HttpServer {
       if (!tooLong) log.error("Request failed", { path: incoming.url, error: String(error) });
       if (response.headersSent) return void response.destroy();
       response.setHeader("connection", "close");
-      const body = tooLong
-        ? `${error.message}\n`
-        : "The server made a mistake; its log says more.\n";
+      const body = tooLong ? `${error.message}\n` : "Internal error; see the server's log.\n";
       await this.#reply(response, { status: tooLong ? 413 : 500, type: "text/plain", body });
     }
   }
 
-  /** Counts an answer until it is sent; `false` if there are too many already. */
-  #countOwed(socket: Socket, response: ServerResponse): boolean {
-    const owed = this.#owed.get(socket) ?? 0;
-    if (owed >= MAX_OWED) return false;
-    this.#owed.set(socket, owed + 1);
-    response.on("close", () => this.#owed.set(socket, this.#owed.get(socket)! - 1));
+  /** Counts a request until its reply is sent; `false` if the connection has too many already. */
+  #countPending(socket: Socket, response: ServerResponse): boolean {
+    const pending = this.#pending.get(socket) ?? 0;
+    if (pending >= MAX_PENDING) return false;
+    this.#pending.set(socket, pending + 1);
+    response.on("close", () => this.#pending.set(socket, this.#pending.get(socket)! - 1));
     return true;
   }
 
@@ -291,7 +289,7 @@ export class HttpServer {
     let length = 0;
     incoming.on("data", (chunk: Uint8Array) => {
       length += chunk.length;
-      // What follows is read and forgotten, so that the answer is not lost to a reset.
+      // Keep reading and discard the rest: closing now would reset the connection and lose the reply.
       if (length > maxBodyBytes) reject(new BodyTooLongError(maxBodyBytes));
       else text += decoder.decode(chunk, { stream: true });
     });
@@ -304,8 +302,8 @@ export class HttpServer {
   async #reply(response: ServerResponse, reply: HttpReply): Promise<void> {
     const { status, type, headers = {}, body } = reply;
     this.#answers.set(status, (this.#answers.get(status) ?? 0) + 1);
-    // Over TLS Deno reads on from a client that is to wait, so it would keep any number of requests
-    // and answers for one who asks and does not read.
+    // Over TLS, Deno keeps reading from a client that should be paused, so a client that sends
+    // requests and reads no replies would make it buffer without bound.
     const isTls = this.#options.tls !== undefined;
     if (!this.#server.listening || isTls) response.setHeader("connection", "close");
     const all = { ...this.#options.headers, "content-type": `${type}; charset=utf-8`, ...headers };
@@ -328,14 +326,14 @@ export class HttpServer {
   }
 }
 
-/** What `node:https` takes, of the files of TLS. */
+/** The TLS files as options for `node:https`. */
 function readContext(files: TlsFiles) {
   const { clientCa: ca, ...pems } = readTlsFiles(files);
   return { ...pems, ca, requestCert: ca !== undefined, rejectUnauthorized: ca !== undefined };
 }
 
-/** What a request asks for: a path, or a whole URL as a proxy is asked; `null` for neither. */
+/** Parses a request target: a path, or a whole URL as sent to a proxy; `null` if it is neither. */
 function urlOf(target: string): URL | null {
-  // Not left to the base of a URL: behind that, "//state" would be a host.
+  // Resolving it against a base URL would not do: "//state" would then be a host.
   return URL.parse(target.startsWith("/") ? `http://localhost${target}` : target);
 }

@@ -3,12 +3,13 @@ import type { HttpReply, HttpRequest } from "./http_server.ts";
 import html from "./page/login.html" with { type: "text" };
 import type { Route } from "./routes.ts";
 
+/** Replies to a token that was not accepted. */
 const FAILURES = {
-  wrong: { status: 403, text: "This token opens nothing here." },
-  blocked: { status: 429, text: "There were too many wrong tokens. Come back later." },
+  wrong: { status: 403, text: "This token is not valid here." },
+  blocked: { status: 429, text: "Too many wrong tokens. Try again later." },
 };
 
-/** How a browser shows a token once and is known from then on. It works without JavaScript. */
+/** The login form, which exchanges a token for a session cookie. It works without JavaScript. */
 export function loginRoutes(access: Access): Route[] {
   return [
     { method: "GET", path: /^\/login$/, open: true, answer: () => loginPage(200, "") },
@@ -32,7 +33,7 @@ export function loginRoutes(access: Access): Route[] {
   ];
 }
 
-/** Sends a browser to another page. */
+/** A reply that sends the browser to another page, with a cookie if given. */
 export function redirect(path: string, cookie?: string): HttpReply {
   const headers = { location: path, ...(cookie === undefined ? {} : { "set-cookie": cookie }) };
   return { status: 303, type: "text/plain", headers, body: "" };

@@ -1,6 +1,6 @@
 /**
- * The admin service: whether the daemon is well, its figures for other programs, and a page for
- * people. It knows the other services only through what the daemon shows of them.
+ * The admin service: health checks and metrics for other programs, and a page for people. It sees the
+ * other services only through the daemon's view of them.
  *
  * @module
  */
@@ -20,10 +20,10 @@ import { pageRoutes } from "./page_routes.ts";
 import { LoopProbe } from "./process_metrics.ts";
 import { answer } from "./routes.ts";
 
-/** How long answers may take when the daemon stops; nobody waits for a page any longer. */
+/** Time limit for pending replies when the daemon stops. */
 const DRAIN_MS = 2000;
 
-/** The admin service, as the table of services lists it. */
+/** The admin service, for the table of services. */
 export const admin: Service<AdminConfig> = {
   name: "admin",
   schema: adminConfigSchema,
@@ -78,12 +78,12 @@ function answersMetric(answers: ReadonlyMap<number, number>): Metric {
   return {
     type: "counter",
     name: "admin_answers_total",
-    help: "Requests that were answered, by HTTP status.",
+    help: "Requests answered, by HTTP status.",
     samples: [...answers].map(([status, value]) => ({ labels: { status: `${status}` }, value })),
   };
 }
 
-/** Nothing from elsewhere gets into the page, and nothing of it into other pages. */
+/** Keep foreign content out of the page, and the page out of other sites. */
 const SECURITY_HEADERS = {
   "content-security-policy":
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; " +

@@ -1,6 +1,6 @@
 /**
- * Figures in the OpenMetrics text format 1.0 (github.com/prometheus/OpenMetrics), which
- * Prometheus and its relatives read.
+ * The OpenMetrics text format 1.0 (github.com/prometheus/OpenMetrics), which Prometheus and
+ * compatible systems read.
  *
  * @module
  */
@@ -11,11 +11,11 @@ import type { Histogram, Metric } from "../metrics.ts";
 export const OPEN_METRICS_TYPE = "application/openmetrics-text; version=1.0.0";
 
 /**
- * Writes metrics. Those of one name, from several parts, become one family; the first has the say
- * about its help.
+ * Formats metrics. Metrics with the same name form one family, which takes its help text from the
+ * first of them.
  *
- * @param metrics With the names in full, prefix included.
- * @throws {TypeError} If parts do not agree on the type of a name.
+ * @param metrics Metrics under their full names, prefix included.
+ * @throws {TypeError} If metrics with the same name differ in type.
  */
 export function formatOpenMetrics(metrics: readonly Metric[]): string {
   const families = new Map<string, { type: string; help: string; lines: string[] }>();
@@ -68,9 +68,9 @@ function sampleLine(name: string, labels: Record<string, string> = {}, value: nu
 }
 
 /**
- * A number as Go writes it, which the format takes for the canonical form of a bucket's bound.
+ * Formats a number as Go does, which OpenMetrics calls the canonical form of a bucket's bound.
  *
- * @param options `decimal`: a whole number gets ".0", as a bound must have it.
+ * @param options `decimal`: append ".0" to whole numbers, as bounds require.
  */
 function formatNumber(value: number, options: { decimal?: boolean } = {}): string {
   if (value === Infinity) return "+Inf";

@@ -7,7 +7,7 @@ import { PAGE_FILES } from "./page_files.ts";
 import { json, jsonBody, RequestError, type Route } from "./routes.ts";
 import { daemonJson } from "./state.ts";
 
-/** What the routes of the page need. */
+/** Options for {@linkcode pageRoutes}. */
 export interface PageRoutesOptions {
   daemon: DaemonView;
   /** The name of the service that serves the page. */
@@ -17,13 +17,13 @@ export interface PageRoutesOptions {
   consoles: Consoles;
 }
 
-/** The page and what it asks: a GET shows something, a POST changes something. */
+/** The page and its API: GET reads, POST changes something. */
 export function pageRoutes(options: PageRoutesOptions): Route[] {
   const { daemon, self, access, metrics, consoles } = options;
 
   function running(name: string): ObservedService {
     const service = daemon.services().find((candidate) => candidate.name === name)?.running;
-    if (service === undefined) throw new RequestError(404, `"${name}" does not run.`);
+    if (service === undefined) throw new RequestError(404, `"${name}" is not running.`);
     return service;
   }
 
@@ -54,8 +54,12 @@ export function pageRoutes(options: PageRoutesOptions): Route[] {
       path: /^\/services\/([^/]+)$/,
       answer: async (request, [name]) => {
         const { enabled } = jsonBody(request);
-        if (typeof enabled !== "boolean") throw new RequestError(400, '"enabled" is missing.');
-        if (name === self) throw new RequestError(409, "This service serves the page.");
+        if (typeof enabled !== "boolean") {
+          throw new RequestError(400, '"enabled" must be true or false.');
+        }
+        if (name === self) {
+          throw new RequestError(409, "This service serves the page, so it stays on.");
+        }
         await asRequestError(daemon.setEnabled(name!, enabled));
         return json({ message: `${name} is ${enabled ? "on" : "off"} until the next reload.` });
       },
@@ -66,7 +70,7 @@ export function pageRoutes(options: PageRoutesOptions): Route[] {
       answer: async (request, [name, action]) => {
         const { actions = {} } = running(name!);
         if (!Object.hasOwn(actions, action!)) {
-          throw new RequestError(404, `${name} cannot "${action}".`);
+          throw new RequestError(404, `${name} has no action "${action}".`);
         }
         return json({ message: await asRequestError(actions[action!]!(jsonBody(request))) });
       },
@@ -92,7 +96,7 @@ export function pageRoutes(options: PageRoutesOptions): Route[] {
   ];
 }
 
-/** What a service or the daemon refuses is for the person who asked for it. */
+/** Passes the error of a service or the daemon on to the client, with a fitting status. */
 async function asRequestError<T>(promise: Promise<T>): Promise<T> {
   try {
     return await promise;

@@ -4,13 +4,14 @@ import type { DaemonView } from "../service.ts";
 import { VERSION } from "../version.ts";
 import { unreadiness } from "./readiness.ts";
 
-/** How often the event loop is asked how late it is. */
+/** Interval at which the delay of the event loop is measured. */
 const LOOP_PROBE_MS = 250;
 
 const MICROS_PER_S = 1_000_000;
 
-/** Watches how late timers run: how long a client may have waited for others, in any service. */
+/** Measures how late timers fire: the delay that clients of every service experience. */
 export class LoopProbe implements Disposable {
+  /** Delays in seconds. */
   readonly delay: Histogram = new Histogram();
   readonly #timer: ReturnType<typeof setInterval>;
 
@@ -29,43 +30,48 @@ export class LoopProbe implements Disposable {
 }
 
 /**
- * The figures of the process, named as Prometheus' own clients name them, and of its runtime.
+ * The metrics of the process, named as in Prometheus' own client libraries, and of its runtime.
  *
- * @param probe Watches the event loop.
+ * @param probe The source of the event loop's delay.
  */
 export function processMetrics(probe: LoopProbe): Metric[] {
   const memory = Deno.memoryUsage();
   const cpu = process.cpuUsage();
-  const figure = (type: "counter" | "gauge", name: string, help: string, samples: Sample[]) =>
+  const metric = (type: "counter" | "gauge", name: string, help: string, samples: Sample[]) =>
     ({ type, name, help, samples }) satisfies Metric;
   return [
-    figure("gauge", "process_start_time_seconds", "When the process started, in Unix time.", [
+    metric("gauge", "process_start_time_seconds", "Start time of the process, in Unix time.", [
       { value: performance.timeOrigin / 1000 },
     ]),
-    figure("counter", "process_cpu_seconds_total", "Time on processors, in user and system mode.", [
+    metric("counter", "process_cpu_seconds_total", "CPU time in user and system mode.", [
       { value: (cpu.user + cpu.system) / MICROS_PER_S },
     ]),
-    figure("gauge", "process_resident_memory_bytes", "Memory that the process has in RAM.", [
+    metric("gauge", "process_resident_memory_bytes", "Resident memory of the process.", [
       { value: memory.rss },
     ]),
-    figure("gauge", "quartet_heap_bytes", "Memory of the JavaScript heap of the main thread.", [
+    metric("gauge", "quartet_heap_bytes", "JavaScript heap of the main thread.", [
       { labels: { kind: "used" }, value: memory.heapUsed },
       { labels: { kind: "total" }, value: memory.heapTotal },
       { labels: { kind: "external" }, value: memory.external },
     ]),
-    figure("gauge", "quartet_build_info", "1, with what the program was built from as labels.", [
-      { labels: { version: VERSION, deno: Deno.version.deno, v8: Deno.version.v8 }, value: 1 },
-    ]),
+    metric(
+      "gauge",
+      "quartet_build_info",
+      "1, with the versions of the program and its runtime as labels.",
+      [
+        { labels: { version: VERSION, deno: Deno.version.deno, v8: Deno.version.v8 }, value: 1 },
+      ],
+    ),
     {
       type: "histogram",
       name: "quartet_event_loop_delay_seconds",
-      help: "How late a timer ran, asked a few times a second: what everybody waits for everybody.",
+      help: "How late timers fire, measured four times a second: the delay that every client sees.",
       samples: [{ histogram: probe.delay }],
     },
   ];
 }
 
-/** The figures of the daemon itself. */
+/** The metrics of the daemon itself. */
 export function daemonMetrics(daemon: DaemonView): Metric[] {
   const { successful, successMs } = daemon.lastReload;
   const gauge = (name: string, help: string, samples: Sample[]): Metric => (
@@ -75,20 +81,20 @@ export function daemonMetrics(daemon: DaemonView): Metric[] {
   return [
     gauge(
       "config_last_reload_successful",
-      "1 if the last configuration that was read was taken, 0 if it was at fault.",
+      "1 if the last configuration was applied, 0 if it was rejected.",
       [{ value: Number(successful) }],
     ),
     gauge(
       "config_last_reload_success_timestamp_seconds",
-      "When a configuration was last taken, in Unix time.",
+      "When a configuration was last applied, in Unix time.",
       [{ value: successMs / 1000 }],
     ),
-    gauge("ready", "1 if the daemon is ready for work, as /readyz says.", [
+    gauge("ready", "1 if the daemon is ready, as /readyz reports.", [
       { value: Number(unreadiness(daemon).length === 0) },
     ]),
     gauge(
       "service_up",
-      "1 if a service runs, 0 if not.",
+      "1 if the service is running, 0 if not.",
       services.map(({ name, running }) => ({
         labels: { service: name },
         value: Number(running !== undefined),
@@ -96,7 +102,7 @@ export function daemonMetrics(daemon: DaemonView): Metric[] {
     ),
     gauge(
       "service_problems",
-      "How many reasons a service has for not doing its work.",
+      "Number of problems that a service reports.",
       services.map((service) => ({
         labels: { service: service.name },
         value: service.problems().length,

@@ -1,6 +1,6 @@
 import type { DaemonView } from "../service.ts";
 
-/** Why the daemon is not ready for work; empty if it is. */
+/** Why the daemon is not ready; empty if it is. */
 export function unreadiness(daemon: DaemonView): string[] {
   const reasons = daemon.services().flatMap((service) =>
     service.problems().map((problem) => `${service.name}: ${problem}`)

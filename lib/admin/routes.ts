@@ -1,14 +1,14 @@
 import type { Access, Visitor } from "./access.ts";
 import type { HttpReply, HttpRequest } from "./http_server.ts";
 
-/** What answers one method of one path. */
+/** The handler of one method and path. */
 export interface Route {
   method: "GET" | "POST";
-  /** The whole path; its groups are passed on. */
+  /** Matches the whole path; its groups are passed to {@linkcode answer}. */
   path: RegExp;
-  /** Whether it changes anything, or connects to what others see. @default {method === "POST"} */
+  /** Whether it changes anything, or joins a conversation. @default {method === "POST"} */
   changes?: boolean;
-  /** Whether strangers get an answer too, where there is a token. @default {false} */
+  /** Whether it is open to clients without the token. @default {false} */
   open?: boolean;
   answer(
     request: HttpRequest,
@@ -17,7 +17,7 @@ export interface Route {
   ): HttpReply | Promise<HttpReply>;
 }
 
-/** A request that cannot be answered as it is; the message is for whoever sent it. */
+/** A request that is refused; the message goes to the client. */
 export class RequestError extends Error {
   override name = "RequestError";
   readonly status: number;
@@ -34,9 +34,9 @@ export function json(value: unknown, status = 200): HttpReply {
 }
 
 /**
- * Finds the route of a request and has it answered, if its sender may have that.
+ * Finds the route of a request and answers it.
  *
- * @param access Decides that.
+ * @param access Decides whether the sender may do so.
  */
 export async function answer(
   routes: readonly Route[],
@@ -48,21 +48,24 @@ export async function answer(
     const refusal = access.refuseHost(request);
     if (refusal !== undefined) throw new RequestError(421, refusal);
     const there = routes.filter(({ path }) => path.test(request.path));
-    if (there.length === 0) throw new RequestError(404, `There is no "${request.path}".`);
+    if (there.length === 0) throw new RequestError(404, `Not found: "${request.path}".`);
     const route = there.find((candidate) => candidate.method === method);
     if (route === undefined) {
       const allow = there.map((candidate) => candidate.method).join(", ");
-      return { ...json({ error: `"${request.path}" takes ${allow}.` }, 405), headers: { allow } };
+      return {
+        ...json({ error: `"${request.path}" allows only ${allow}.` }, 405),
+        headers: { allow },
+      };
     }
     const judged = access.visitor(request);
     if (judged === "blocked" && !route.open) {
-      throw new RequestError(429, "There were too many wrong tokens. Come back later.");
+      throw new RequestError(429, "Too many wrong tokens. Try again later.");
     }
-    // Somebody else's wrong tokens must not let a probe take this daemon for dead.
+    // Wrong tokens from the same address must not make a health probe take this daemon for dead.
     const visitor = judged === "blocked" ? "stranger" : judged;
     if (visitor === "stranger" && !route.open) {
       const headers = { "www-authenticate": "Bearer" };
-      return { ...json({ error: "A token is needed." }, 401), headers };
+      return { ...json({ error: "A token is required." }, 401), headers };
     }
     if (route.changes ?? method === "POST") {
       const refusal = access.refuseChange(request, visitor);
@@ -77,9 +80,9 @@ export async function answer(
 }
 
 /**
- * The object that the body of a request is.
+ * Parses the body of a request as a JSON object.
  *
- * @throws {RequestError} If it is none.
+ * @throws {RequestError} If it is anything else.
  */
 export function jsonBody(request: HttpRequest): Record<string, unknown> {
   try {
@@ -90,7 +93,7 @@ export function jsonBody(request: HttpRequest): Record<string, unknown> {
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
   }
-  throw new RequestError(400, "The body has to be an object in JSON.");
+  throw new RequestError(400, "The body must be a JSON object.");
 }
 
 function decode(text: string): string {
@@ -98,6 +101,6 @@ function decode(text: string): string {
     return decodeURIComponent(text);
   } catch (error) {
     if (!(error instanceof URIError)) throw error;
-    throw new RequestError(400, `Cannot read "${text}" as a part of a path.`);
+    throw new RequestError(400, `Cannot decode "${text}" in the path.`);
   }
 }

@@ -2,23 +2,23 @@ import type { Metric } from "../metrics.ts";
 import { formatAddress } from "../net/address.ts";
 import type { DaemonView, ServiceView } from "../service.ts";
 import { VERSION } from "../version.ts";
-import type { DaemonJson, FiguresJson, ServiceJson } from "./page/daemon_json.ts";
+import type { DaemonJson, MetricsJson, ServiceJson } from "./page/daemon_json.ts";
 import { unreadiness } from "./readiness.ts";
 
 /** Options for {@linkcode daemonJson}. */
 export interface DaemonJsonOptions {
-  /** The name of the service that cannot be switched off, for it serves the page. */
+  /** Name of the service that serves the page, which cannot be switched off. */
   self: string;
   metrics: readonly Metric[];
-  /** Why nothing can be changed; `undefined` if it can. */
+  /** Why nothing can be changed; `undefined` if changes are allowed. */
   readOnly: string | undefined;
-  /** Whether the page can be logged out. */
+  /** Whether the user can log out. */
   hasSession: boolean;
-  /** Lines of the log from this position on are part of it. */
+  /** Log position from which lines are included. */
   logAfter: number;
 }
 
-/** All that the page shows, at this moment. */
+/** Everything that the page shows, as of now. */
 export function daemonJson(daemon: DaemonView, options: DaemonJsonOptions): DaemonJson {
   return {
     nowMs: Date.now(),
@@ -51,10 +51,10 @@ function serviceJson(service: ServiceView, self: string): ServiceJson {
   };
 }
 
-function metricsJson(metrics: readonly Metric[]): FiguresJson {
-  const figures: FiguresJson = {};
+function metricsJson(metrics: readonly Metric[]): MetricsJson {
+  const byName: MetricsJson = {};
   for (const metric of metrics) {
-    const samples = figures[metric.name] ??= [];
+    const samples = byName[metric.name] ??= [];
     if (metric.type === "histogram") {
       for (const { labels = {}, histogram } of metric.samples) {
         const { bounds, counts, sum, count } = histogram;
@@ -64,5 +64,5 @@ function metricsJson(metrics: readonly Metric[]): FiguresJson {
       for (const { labels = {}, value } of metric.samples) samples.push({ labels, value });
     }
   }
-  return figures;
+  return byName;
 }

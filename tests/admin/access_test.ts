@@ -85,7 +85,7 @@ Deno.test("admin: a browser logs in once, and out", async () => {
   const { origin } = server;
   const wrong = await login(origin, "wrong");
   assert.equal(wrong.status, 403);
-  assert.match(wrong.text, /This token opens nothing here\./);
+  assert.match(wrong.text, /This token is not valid here\./);
   const { status, headers, cookie } = await login(origin);
   assert.deepEqual([status, headers.get("location")], [303, "/"]);
   assert.match(headers.get("set-cookie")!, /; Path=\/; HttpOnly; SameSite=Strict$/);

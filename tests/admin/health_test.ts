@@ -100,7 +100,7 @@ Deno.test("admin: headers and a body that are too long are refused", async () =>
   const body = "x".repeat(1025);
   const response = await fetch(`${server.origin}/healthz`, { method: "POST", body });
   assert.equal(response.status, 413);
-  assert.equal(await response.text(), "A body may have 1024 bytes.\n");
+  assert.equal(await response.text(), "The body is longer than 1024 bytes.\n");
 });
 
 Deno.test("admin: connections beyond the limit are closed, and there is room again later", async () => {

@@ -1,6 +1,6 @@
 /**
- * Makes the files in `generated/` from the modules and the style sheet beside them:
- * `deno task page`. A test says so when they are not up to date.
+ * Builds the files in `generated/` from the modules and the style sheet in this folder:
+ * `deno task page`. A test fails while they are out of date.
  *
  * @module
  */
@@ -10,13 +10,13 @@ import chartLicense from "uplot/LICENSE" with { type: "text" };
 
 const HERE = new URL("./", import.meta.url);
 
-/** What the page is served from. */
+/** The generated files by name. */
 export interface GeneratedFiles {
   "page.js": string;
   "page.css": string;
 }
 
-/** Makes the files, without writing them. */
+/** Builds the files without writing them. */
 export async function buildPage(): Promise<GeneratedFiles> {
   const notice = `/*! Contains uPlot (https://github.com/leeoniya/uPlot):\n\n${chartLicense}*/\n`;
   const style = await Deno.readTextFile(new URL("style.css", HERE));

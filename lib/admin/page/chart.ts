@@ -4,41 +4,41 @@ import { make, setText } from "./dom.ts";
 import { formatTime } from "./format.ts";
 import { History, WINDOW_S } from "./history.ts";
 
-/** A line of a chart. */
+/** One line of a chart. */
 export interface SeriesOptions {
   label: string;
-  /** The custom property of the style sheet that has its colour. */
+  /** Name of the CSS custom property that holds its colour. */
   color: string;
 }
 
-/** What a chart shows. */
+/** Options for {@linkcode Chart}. */
 export interface ChartOptions {
   title: string;
   series: SeriesOptions[];
   format: (value: number) => string;
   /**
-   * What the scale is divided by; "whole" for what has no halves, "log" for times from microseconds
-   * to seconds. @default {"decimal"}
+   * Steps of the value axis: "whole" for integers, "binary" for bytes, "log" for times from
+   * microseconds to seconds. @default {"decimal"}
    */
   scale?: "decimal" | "whole" | "binary" | "log";
 }
 
 const HEIGHT_PX = 150;
-/** The shortest time that is shown. */
+/** Shortest time span that a chart shows. */
 const MIN_SPAN_S = 60;
 
-/** Steps of a scale of bytes. */
+/** Steps of an axis of bytes. */
 const BINARY_STEPS = Array.from({ length: 50 }, (_, i) => 2 ** i);
 
-/** Steps of a scale of whole numbers. */
+/** Steps of an axis of integers. */
 const WHOLE_STEPS = Array.from({ length: 10 }, (_, i) => [1, 2, 5].map((n) => n * 10 ** i)).flat();
 
-/** Where a logarithmic scale begins. */
+/** Lower end of a logarithmic axis. */
 const LOG_MIN_S = 0.000_01;
 
 const SYNC_KEY = "quartet";
 
-/** A chart of the last minutes, with its values of this moment as text. */
+/** A chart of the last minutes, with the current values as text below. */
 export class Chart {
   readonly root: HTMLElement;
   readonly #options: ChartOptions;
@@ -46,9 +46,9 @@ export class Chart {
   readonly #plotBox = make("div", { class: "plot", "aria-hidden": "true" });
   readonly #values: HTMLElement[] = [];
   readonly #time = make("span", { class: "hint chart-time" });
-  readonly #nothing = make("li", {}, "Nothing yet.");
+  readonly #nothing = make("li", {}, "No data yet.");
   #plot: uPlot | undefined;
-  /** The moment under the pointer. */
+  /** Index of the moment under the pointer. */
   #pointed: number | null = null;
 
   constructor(options: ChartOptions) {
@@ -73,7 +73,7 @@ export class Chart {
     new ResizeObserver(() => this.#resize()).observe(this.#plotBox);
   }
 
-  /** Adds a moment and shows it. */
+  /** Adds the values of one moment; `null` where there is none. */
   add(timeS: number, values: readonly (number | null)[]): void {
     this.#history.add(timeS, values);
     if (this.#plot === undefined) return;
@@ -82,7 +82,7 @@ export class Chart {
     this.#showValues();
   }
 
-  /** Draws it anew, in the colours that are right now. */
+  /** Redraws the chart, in the colours of the current colour scheme. */
   redraw(): void {
     this.#plot?.destroy();
     this.#plot = undefined;
@@ -127,7 +127,7 @@ export class Chart {
             ...(scale === "binary" ? { incrs: BINARY_STEPS } : {}),
             ...(scale === "whole" ? { incrs: WHOLE_STEPS } : {}),
             ...(scale === "log" ? { grid: { ...axis.grid, filter: decadesOnly } } : {}),
-            // On a logarithmic scale, some have no place.
+            // `decadesOnly` leaves gaps on a logarithmic axis.
             values: (_, values) => values.map((value) => value === null ? null : format(value)),
           },
         ],
@@ -152,7 +152,7 @@ export class Chart {
     );
   }
 
-  /** The time that is shown: it grows with the data up to the whole window. */
+  /** The time span shown: it grows with the data up to the whole window. */
   #range(): { min: number; max: number } {
     const { times } = this.#history;
     const max = times.at(-1) ?? Date.now() / 1000;
@@ -169,7 +169,7 @@ export class Chart {
     const at = this.#pointed ?? times.length - 1;
     for (const [i, element] of this.#values.entries()) {
       const value = columns[i]![at] ?? null;
-      // What this daemon does not have, such as a service that is off, needs no place.
+      // Hide series without data, such as those of a service that is off.
       element.parentElement!.hidden = columns[i]!.every((one) => one === null);
       setText(element, value === null ? "–" : this.#options.format(value));
     }
@@ -179,12 +179,12 @@ export class Chart {
   }
 }
 
-/** The end of a logarithmic scale that has room for a value. */
+/** Upper end of a logarithmic axis on which a value fits. */
 function decadeAbove(max: number | null): number {
   return 10 ** Math.ceil(Math.log10(Math.max(max ?? 0, 100 * LOG_MIN_S)));
 }
 
-/** Leaves out the lines between the decades of a logarithmic scale. */
+/** Drops the grid lines between the decades of a logarithmic axis. */
 function decadesOnly(_: uPlot, splits: number[]): (number | null)[] {
   return splits.map((value) =>
     Number.isInteger(Number(Math.log10(value).toFixed(6))) ? value : null
@@ -195,7 +195,7 @@ function timeOfDay(seconds: number): string {
   return formatTime(seconds * 1000);
 }
 
-/** What a custom property comes to: on a canvas, colours have to be plain. */
+/** The computed value of a colour property: a canvas cannot resolve custom properties. */
 function colorOf(element: HTMLElement, name: string): string {
   element.style.color = `var(--${name})`;
   const { color } = getComputedStyle(element);

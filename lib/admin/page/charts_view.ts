@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 import { Chart, type ChartOptions } from "./chart.ts";
-import type { Interval, Labels } from "./figures.ts";
+import type { Interval, Labels } from "./interval.ts";
 import { formatBytes, formatCount, formatLatency } from "./format.ts";
 
 const perSecond = (value: number) => `${formatCount(value)}/s`;
@@ -8,10 +8,10 @@ const bytesPerSecond = (value: number) => `${formatBytes(value)}/s`;
 const percent = (value: number) => `${formatCount(value)} %`;
 
 const SERVICES = ["echo", "kv", "task", "mesh"] as const;
-const ofServices = SERVICES.map((name) => ({ label: name, color: name }));
+const serviceSeries = SERVICES.map((name) => ({ label: name, color: name }));
 
-/** The services that answer something, and the distribution of how long that takes. */
-const LATENCIES: { label: string; color: string; metric: string; labels?: Labels }[] = [
+/** The histograms of response times, one line of a chart each. */
+const LATENCIES: readonly { label: string; color: string; metric: string; labels?: Labels }[] = [
   { label: "echo", color: "echo", metric: "quartet_echo_message_duration_seconds" },
   ...(["kv", "task"] as const).map((service) => ({
     label: service,
@@ -32,51 +32,51 @@ const LATENCIES: { label: string; color: string; metric: string; labels?: Labels
     labels: { phase },
   })),
 ];
-const ofLatencies = LATENCIES.map(({ label, color }) => ({ label, color }));
+const latencySeries = LATENCIES.map(({ label, color }) => ({ label, color }));
 
-function latencies(figures: Interval, share: number): (number | null)[] {
-  return LATENCIES.map(({ metric, labels }) => figures.quantile(metric, share, labels));
+function latencies(interval: Interval, share: number): (number | null)[] {
+  return LATENCIES.map(({ metric, labels }) => interval.quantile(metric, share, labels));
 }
 
-/** The charts, and how their values are read from the figures. */
-const CHARTS: (ChartOptions & { read: (figures: Interval) => (number | null)[] })[] = [
+/** The charts, and how each reads its values. */
+const CHARTS: readonly (ChartOptions & { read: (interval: Interval) => (number | null)[] })[] = [
   {
     title: "Lines and commands",
     format: perSecond,
-    series: ofServices.slice(0, 3),
-    read: (figures) => [
-      figures.rate("quartet_echo_messages_total"),
-      figures.rate("quartet_commands_total", { service: "kv" }),
-      figures.rate("quartet_commands_total", { service: "task" }),
+    series: serviceSeries.slice(0, 3),
+    read: (interval) => [
+      interval.rate("quartet_echo_messages_total"),
+      interval.rate("quartet_commands_total", { service: "kv" }),
+      interval.rate("quartet_commands_total", { service: "task" }),
     ],
   },
   {
-    title: "Time to answer (median)",
+    title: "Response time (median)",
     format: formatLatency,
     scale: "log",
-    series: ofLatencies,
-    read: (figures) => latencies(figures, 0.5),
+    series: latencySeries,
+    read: (interval) => latencies(interval, 0.5),
   },
   {
-    title: "Time to answer (99th percentile)",
+    title: "Response time (99th percentile)",
     format: formatLatency,
     scale: "log",
-    series: ofLatencies,
-    read: (figures) => latencies(figures, 0.99),
+    series: latencySeries,
+    read: (interval) => latencies(interval, 0.99),
   },
   {
     title: "Commits and event loop (99th percentile)",
     format: formatLatency,
     scale: "log",
     series: [
-      { label: "commit of kv", color: "kv" },
-      { label: "commit of task", color: "task" },
+      { label: "kv commits", color: "kv" },
+      { label: "task commits", color: "task" },
       { label: "event loop", color: "neutral" },
     ],
-    read: (figures) => [
-      figures.quantile("quartet_kv_commit_seconds", 0.99),
-      figures.quantile("quartet_task_commit_seconds", 0.99),
-      figures.quantile("quartet_event_loop_delay_seconds", 0.99),
+    read: (interval) => [
+      interval.quantile("quartet_kv_commit_seconds", 0.99),
+      interval.quantile("quartet_task_commit_seconds", 0.99),
+      interval.quantile("quartet_event_loop_delay_seconds", 0.99),
     ],
   },
   {
@@ -86,17 +86,18 @@ const CHARTS: (ChartOptions & { read: (figures: Interval) => (number | null)[] }
       { label: "delivered", color: "echo" },
       { label: "dropped", color: "bad" },
     ],
-    read: (figures) => [
-      figures.rate("quartet_echo_delivered_messages_total"),
-      figures.rate("quartet_echo_dropped_messages_total"),
+    read: (interval) => [
+      interval.rate("quartet_echo_delivered_messages_total"),
+      interval.rate("quartet_echo_dropped_messages_total"),
     ],
   },
   {
     title: "Connections",
     format: formatCount,
     scale: "whole",
-    series: ofServices,
-    read: (figures) => SERVICES.map((service) => figures.gauge("quartet_connections", { service })),
+    series: serviceSeries,
+    read: (interval) =>
+      SERVICES.map((service) => interval.gauge("quartet_connections", { service })),
   },
   {
     title: "Traffic",
@@ -106,17 +107,17 @@ const CHARTS: (ChartOptions & { read: (figures: Interval) => (number | null)[] }
       { label: "received", color: "mesh" },
       { label: "sent", color: "task" },
     ],
-    read: (figures) => [
-      figures.rate("quartet_received_bytes_total"),
-      figures.rate("quartet_sent_bytes_total"),
+    read: (interval) => [
+      interval.rate("quartet_received_bytes_total"),
+      interval.rate("quartet_sent_bytes_total"),
     ],
   },
   {
-    title: "Processor",
+    title: "CPU",
     format: percent,
-    series: [{ label: "of one processor", color: "neutral" }],
-    read: (figures) => {
-      const share = figures.rate("process_cpu_seconds_total");
+    series: [{ label: "of one core", color: "neutral" }],
+    read: (interval) => {
+      const share = interval.rate("process_cpu_seconds_total");
       return [share === null ? null : share * 100];
     },
   },
@@ -126,16 +127,16 @@ const CHARTS: (ChartOptions & { read: (figures: Interval) => (number | null)[] }
     scale: "binary",
     series: [
       { label: "process", color: "neutral" },
-      { label: "JavaScript", color: "mesh" },
+      { label: "JavaScript heap", color: "mesh" },
     ],
-    read: (figures) => [
-      figures.gauge("process_resident_memory_bytes"),
-      figures.gauge("quartet_heap_bytes", { kind: "used" }),
+    read: (interval) => [
+      interval.gauge("process_resident_memory_bytes"),
+      interval.gauge("quartet_heap_bytes", { kind: "used" }),
     ],
   },
 ];
 
-/** All charts. */
+/** The charts section of the page. */
 export class ChartsView {
   readonly #charts = CHARTS.map((options) => new Chart(options));
 
@@ -146,14 +147,14 @@ export class ChartsView {
     });
   }
 
-  /** Adds the time between two moments. */
-  add(timeMs: number, figures: Interval): void {
+  /** Adds the values of an interval that ends at `timeMs` (Unix time). */
+  add(timeMs: number, interval: Interval): void {
     for (const [i, chart] of this.#charts.entries()) {
-      chart.add(timeMs / 1000, CHARTS[i]!.read(figures));
+      chart.add(timeMs / 1000, CHARTS[i]!.read(interval));
     }
   }
 
-  /** Leaves a gap: at this time nobody answered. */
+  /** Leaves a gap at `timeMs` (Unix time), when the daemon did not answer. */
   addGap(timeMs: number): void {
     for (const [i, chart] of this.#charts.entries()) {
       chart.add(timeMs / 1000, CHARTS[i]!.series.map(() => null));

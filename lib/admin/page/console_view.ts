@@ -5,19 +5,20 @@ import { byId, isAtEnd, make, setText } from "./dom.ts";
 import { formatTime } from "./format.ts";
 import type { Notices } from "./notices.ts";
 
-/** How many lines are kept. */
+/** Lines kept; older ones are dropped. */
 const MAX_LINES = 500;
 
-/** What the service says when a token was right. */
-const LET_IN = "OK";
+/** Reply of the service to a valid token. */
+const LOGIN_OK = "OK";
 
+/** The payload of the event `joined`. */
 interface JoinedJson {
   id: string;
   address: string;
   asksForToken: boolean;
 }
 
-/** Joins the room of echo as a client, shows what is said there, and says something. */
+/** A console that joins echo's room as a client, shows its messages and sends some. */
 export class ConsoleView {
   readonly #notices: Notices;
   readonly #section = byId("console-section");
@@ -27,9 +28,9 @@ export class ConsoleView {
   readonly #label = byId("console-label");
   readonly #input = byId<HTMLInputElement>("console-line");
   #source: EventSource | undefined;
-  /** What {@linkcode post} needs; there while the room is joined. */
+  /** The console's id while it is connected. */
   #id: string | undefined;
-  /** Whether the service waits for a token; then what is typed is one, and nobody is to read it. */
+  /** Whether the service is waiting for a token; the input is then one and must be masked. */
   #asksForToken = false;
 
   constructor(notices: Notices) {
@@ -41,10 +42,10 @@ export class ConsoleView {
     });
   }
 
-  /** Shows the daemon at this moment. */
+  /** Shows the daemon's current state. */
   update(daemon: DaemonJson): void {
-    const there = daemon.services.find(({ name }) => name === "echo")?.console ?? false;
-    this.#section.hidden = !there && this.#source === undefined;
+    const offered = daemon.services.find(({ name }) => name === "echo")?.console ?? false;
+    this.#section.hidden = !offered && this.#source === undefined;
     this.#button.disabled = daemon.readOnly !== null;
   }
 
@@ -57,30 +58,30 @@ export class ConsoleView {
       this.#setState(id, asksForToken);
       this.#add(
         asksForToken
-          ? `You are at the door of ${address}, which asks for a token that opens echo.`
-          : `You are in the room of ${address}.`,
+          ? `Connected to ${address}, which asks for a token.`
+          : `You are in the room at ${address}.`,
         "note",
       );
       this.#input.focus();
     });
     source.addEventListener("lines", (event) => {
       const { lines, skipped } = JSON.parse(event.data) as { lines: string[]; skipped: number };
-      if (skipped > 0) this.#add(`(${skipped} lines that came too fast to be shown)`, "note");
+      if (skipped > 0) this.#add(`(${skipped} lines skipped: they came too fast)`, "note");
       for (const line of lines) this.#add(line);
-      if (!this.#asksForToken || lines[0] !== LET_IN) return;
+      if (!this.#asksForToken || lines[0] !== LOGIN_OK) return;
       this.#setState(this.#id, false);
       this.#add("You are in the room.", "note");
     });
     source.addEventListener("left", () => {
-      this.#add("The service has closed the connection.", "note");
+      this.#add("The service closed the connection.", "note");
       this.#leave();
     });
     source.addEventListener("error", () => {
-      if (this.#id !== undefined) this.#add("The connection is lost. Trying again…", "note");
+      if (this.#id !== undefined) this.#add("Connection lost. Reconnecting…", "note");
       this.#setState(undefined);
-      // The browser tries again by itself, unless it was told that there is nothing to connect to.
+      // The browser reconnects by itself unless the server refused the request.
       if (source.readyState !== EventSource.CLOSED) return;
-      this.#notices.say("Cannot join the room at the moment.", "bad");
+      this.#notices.say("Cannot join the room right now.", "bad");
       this.#leave();
     });
   }
@@ -88,7 +89,7 @@ export class ConsoleView {
   #leave(): void {
     this.#source?.close();
     this.#source = undefined;
-    if (this.#id !== undefined) this.#add("You have left.", "note");
+    if (this.#id !== undefined) this.#add("You left the room.", "note");
     this.#setState(undefined);
     setText(this.#button, "Join");
   }
@@ -108,12 +109,12 @@ export class ConsoleView {
     this.#id = id;
     this.#asksForToken = asksForToken;
     this.#input.type = asksForToken ? "password" : "text";
-    setText(this.#label, asksForToken ? "A token that opens echo" : "A line for the room");
+    setText(this.#label, asksForToken ? "Token for echo" : "Message to the room");
     this.#input.placeholder = id === undefined
-      ? "Join to say something"
+      ? "Join to send messages"
       : asksForToken
-      ? "A token that opens echo"
-      : "Say something to all clients";
+      ? "Token for echo"
+      : "Message to the room";
     for (const control of this.#form.elements) {
       (control as HTMLInputElement).disabled = id === undefined;
     }

@@ -1,10 +1,10 @@
 /**
- * What the server tells the page, once a second.
+ * The JSON that the page reads once a second: the answer to `GET /state`.
  *
  * @module
  */
 
-/** One figure of a metric. A distribution has its count as value, and the last three fields. */
+/** One sample of a metric. That of a histogram has its count as value, and the last three fields. */
 export interface SampleJson {
   labels: Record<string, string>;
   value: number;
@@ -15,34 +15,34 @@ export interface SampleJson {
   counts?: number[];
 }
 
-/** Metrics by name. */
-export type FiguresJson = Record<string, SampleJson[]>;
+/** Samples by metric name. */
+export type MetricsJson = Record<string, SampleJson[]>;
 
 /** One service. */
 export interface ServiceJson {
   name: string;
-  /** Whether it is to run. */
+  /** Whether it is switched on. */
   enabled: boolean;
   running: boolean;
   /** Whether it is the one that serves the page. */
   self: boolean;
   addresses: string[];
-  /** Since when it has been running, in Unix time. */
+  /** When it started, in Unix time; `null` if it is not running. */
   sinceMs: number | null;
-  /** Why it does not do its work. */
+  /** Why it cannot do its work; empty if it can. */
   problems: string[];
-  /** What it can be made to do. */
+  /** Names of the actions that it offers. */
   actions: string[];
-  /** Whether one can talk to it in lines. */
+  /** Whether it offers a console. */
   console: boolean;
-  /** More of its own. */
+  /** Details that only this service has. */
   status: unknown;
 }
 
-/** The daemon at one moment. */
+/** The daemon's state at one moment. */
 export interface DaemonJson {
   nowMs: number;
-  /** When the process started. */
+  /** When the process started, in Unix time. */
   startedMs: number;
   version: string;
   state: "starting" | "ready" | "draining";
@@ -51,10 +51,10 @@ export interface DaemonJson {
   lastReload: { successful: boolean; successMs: number };
   /** Why nothing can be changed from the page; `null` if it can. */
   readOnly: string | null;
-  /** Whether one can log out. */
+  /** Whether the user can log out. */
   hasSession: boolean;
   services: ServiceJson[];
-  metrics: FiguresJson;
-  /** What was logged, and the position behind it. */
+  metrics: MetricsJson;
+  /** New log lines, and the position after them. */
   log: { lines: string[]; position: number };
 }

@@ -1,11 +1,11 @@
 /// <reference lib="dom" />
 
-/** The element with an id. */
+/** The element with this id, which must exist. */
 export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
   return document.getElementById(id) as T;
 }
 
-/** Makes an element with attributes and children. */
+/** Creates an element with attributes and children. */
 export function make<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   attributes: Record<string, string> = {},
@@ -17,33 +17,33 @@ export function make<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** Sets a text, if it is another: screen readers say what changes. */
+/** Sets an element's text if it differs: screen readers announce every change. */
 export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Sets an attribute, if it is another; `null` removes it. */
+/** Sets an attribute if it differs; `null` removes it. */
 export function setAttribute(element: Element, name: string, value: string | null): void {
   if (value === null) element.removeAttribute(name);
   else if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
 
 /**
- * Keeps one child a key, in their order. What is there stays, with its focus; what is no longer
- * named goes.
+ * Keeps one child per key, in the order of the keys. Children of keys that remain stay in the
+ * document and keep their focus.
  */
 export class KeyedChildren<View extends { root: Element }> {
   readonly #parent: Element;
   readonly #create: (key: string) => View;
   readonly #views = new Map<string, View>();
 
-  /** @param create Makes the child for a new key. */
+  /** @param create Creates the child for a new key. */
   constructor(parent: Element, create: (key: string) => View) {
     this.#parent = parent;
     this.#create = create;
   }
 
-  /** Brings the children in line with the keys. */
+  /** Adds, removes and reorders children to match the keys; returns them in that order. */
   update(keys: readonly string[]): View[] {
     for (const [key, view] of this.#views) {
       if (keys.includes(key)) continue;
@@ -53,14 +53,14 @@ export class KeyedChildren<View extends { root: Element }> {
     return keys.map((key, i) => {
       const view = this.#views.get(key) ?? this.#create(key);
       this.#views.set(key, view);
-      const there = this.#parent.children[i];
-      if (there !== view.root) this.#parent.insertBefore(view.root, there ?? null);
+      const current = this.#parent.children[i];
+      if (current !== view.root) this.#parent.insertBefore(view.root, current ?? null);
       return view;
     });
   }
 }
 
-/** Whether a box that scrolls shows its end. */
+/** Whether a scrolling box is scrolled to its end. */
 export function isAtEnd(box: Element): boolean {
   return box.scrollHeight - box.scrollTop - box.clientHeight < 8;
 }

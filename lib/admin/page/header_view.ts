@@ -2,17 +2,17 @@
 import type { DaemonJson } from "./daemon_json.ts";
 import { byId, make, setText } from "./dom.ts";
 import { formatAge, formatBytes, formatTime } from "./format.ts";
-import { total } from "./figures.ts";
+import { total } from "./interval.ts";
 
-/** How the daemon is, at the top of the page, and what is wrong with it below. */
+/** The header of the page: the daemon's state, and alerts below it. */
 export class HeaderView {
   readonly #state = byId("state");
   readonly #about = byId("about");
   readonly #alerts = byId("alerts");
-  /** What stands in the alerts, so that they are not said again and again. */
+  /** The alerts shown, so that screen readers do not announce them again. */
   #shown = "";
 
-  /** The daemon has answered. */
+  /** Shows the daemon's current state. */
   update(daemon: DaemonJson): void {
     const ready = daemon.reasons.length === 0;
     const word = daemon.state === "ready" && !ready ? "not ready" : daemon.state;
@@ -26,18 +26,18 @@ export class HeaderView {
     setText(this.#about, parts.join(" · "));
     byId("logout").hidden = !daemon.hasSession;
     const reload = daemon.lastReload.successful ? [] : [
-      `The last configuration was not taken; that of ${
+      `The last configuration was rejected; that of ${
         formatTime(daemon.lastReload.successMs)
-      } is still in force. The log says why.`,
+      } is still in force. See the log for the reason.`,
     ];
     const reasons = daemon.state === "ready" ? daemon.reasons : [];
     this.#alert([...reasons, ...reload]);
   }
 
-  /** The daemon has not answered. */
+  /** Shows that the daemon has not answered since `sinceMs` (Unix time). */
   lost(sinceMs: number): void {
     this.#setState("no answer", "bad");
-    this.#alert([`No answer from the daemon since ${formatTime(sinceMs)}. Trying again…`]);
+    this.#alert([`No answer from the daemon since ${formatTime(sinceMs)}. Retrying…`]);
   }
 
   #setState(word: string, kind: string): void {

@@ -1,21 +1,23 @@
-/** How far back charts go. */
+/** Length of the history. */
 export const WINDOW_S = 300;
 
-/** Values over time, one row a moment, as long as the window is. */
+/** The values of a chart over the last {@linkcode WINDOW_S} seconds, in columns. */
 export class History {
+  /** Unix times of the moments, ascending. */
   readonly times: number[] = [];
+  /** One column per series, as long as `times`. */
   readonly columns: (number | null)[][];
 
-  /** @param width How many values a moment has. */
+  /** @param width Number of series. */
   constructor(width: number) {
     this.columns = Array.from({ length: width }, () => []);
   }
 
   /**
-   * Adds a moment.
+   * Adds the values of one moment and drops those that are too old.
    *
-   * @param timeS Unix time; not before the last one.
-   * @param values `null` where there is none.
+   * @param timeS Unix time, not before the last one.
+   * @param values One per series; `null` where there is none.
    */
   add(timeS: number, values: readonly (number | null)[]): void {
     this.times.push(timeS);

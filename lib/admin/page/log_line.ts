@@ -1,18 +1,19 @@
-/** A line of the log, taken apart. */
+/** A parsed line of the log. */
 export interface LogLine {
-  /** Unix time; `undefined` if the line does not say. */
+  /** Unix time; `undefined` if the line has none. */
   timeMs: number | undefined;
   level: string;
+  /** The part of the daemon that logged it, such as a service. */
   part: string;
   message: string;
-  /** What else it says, as it stands there. */
+  /** The other fields, as `key=value`. */
   rest: string;
 }
 
-/** The levels, least important first. */
+/** The levels, least severe first. */
 export const LEVELS: readonly string[] = ["debug", "info", "warn", "error"];
 
-/** Reads a line in either format of the log; one that is neither is all message. */
+/** Parses a line in either format of the log. Any other line becomes the message as a whole. */
 export function parseLogLine(line: string): LogLine {
   const fields = line.startsWith("{") ? jsonFields(line) : logfmtFields(line);
   const { time, timestamp, "@timestamp": at, level, logger, msg, message, ...rest } = fields;

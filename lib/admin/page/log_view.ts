@@ -3,10 +3,10 @@ import { byId, isAtEnd, make } from "./dom.ts";
 import { formatTime } from "./format.ts";
 import { LEVELS, parseLogLine } from "./log_line.ts";
 
-/** How many lines are kept. */
+/** Lines kept; older ones are dropped. */
 const MAX_LINES = 500;
 
-/** The last lines of the log. */
+/** The log section of the page: the most recent lines, with filters. */
 export class LogView {
   readonly #box = byId("log");
   readonly #level = byId<HTMLSelectElement>("log-level");
@@ -18,7 +18,7 @@ export class LogView {
     }
   }
 
-  /** Adds lines at the end. */
+  /** Appends lines. */
   add(lines: readonly string[]): void {
     if (lines.length === 0) return;
     const follow = isAtEnd(this.#box);

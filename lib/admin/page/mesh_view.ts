@@ -3,13 +3,13 @@ import type { DaemonJson } from "./daemon_json.ts";
 import { byId, KeyedChildren, make, setAttribute, setText } from "./dom.ts";
 import { formatBytes, formatCount } from "./format.ts";
 
-/** How many jobs are listed, the last ones. */
+/** Number of jobs listed, the most recent ones. */
 const MAX_JOBS = 6;
 
-/** What mesh tells of itself. */
+/** The status that the mesh service reports. */
 interface MeshJson {
   jobs: JobJson[];
-  /** The numbers of the nodes that are there. */
+  /** Numbers of the connected nodes. */
   up: number[];
 }
 
@@ -25,7 +25,7 @@ interface JobJson {
 interface ProgressJson {
   node: number;
   phase: string;
-  /** Of the phase. */
+  /** Progress within the phase. */
   doneBytes: number;
   totalBytes: number;
   records: number;
@@ -33,7 +33,12 @@ interface ProgressJson {
   receivedBytes: number;
 }
 
-const STATE_KINDS: Record<string, string> = { running: "good", done: "good", failed: "bad" };
+/** CSS classes of job states. */
+const STATE_KINDS: Readonly<Record<string, string>> = {
+  running: "good",
+  done: "good",
+  failed: "bad",
+};
 
 class JobItem {
   readonly root = make("li", { class: "job" });
@@ -66,7 +71,7 @@ class NodeItem {
   }
 
   update(progress: ProgressJson | undefined, jobRuns: boolean): void {
-    setText(this.#phase, progress?.phase ?? (jobRuns ? "begins" : "waits for a job"));
+    setText(this.#phase, progress?.phase ?? (jobRuns ? "starting" : "idle"));
     this.#bar.hidden = progress === undefined;
     const { doneBytes = 0, totalBytes = 0, records = 0 } = progress ?? {};
     const percent = totalBytes === 0 ? (progress ? 100 : 0) : 100 * doneBytes / totalBytes;
@@ -78,13 +83,13 @@ class NodeItem {
   }
 }
 
-/** The jobs of the mesh, and how far each node is with the one that runs. */
+/** The mesh section of the page: recent jobs, and each node's progress with the running one. */
 export class MeshView {
   readonly #section = byId("mesh-section");
   readonly #jobs = new KeyedChildren(byId("mesh-jobs"), (id) => new JobItem(id));
   readonly #nodes = new KeyedChildren(byId("mesh-nodes"), (node) => new NodeItem(node));
 
-  /** Shows the daemon at this moment. */
+  /** Shows the daemon's current state. */
   update(daemon: DaemonJson): void {
     const service = daemon.services.find(({ name }) => name === "mesh");
     const status = service?.status as MeshJson | null | undefined;
@@ -100,7 +105,7 @@ export class MeshView {
     for (const [i, item] of this.#nodes.update(nodes.map(String)).entries()) {
       item.update(progress.find(({ node }) => node === nodes[i]), running !== undefined);
     }
-    const count = `${nodes.length} ${nodes.length === 1 ? "node is" : "nodes are"} there`;
-    setText(byId("mesh-hint"), running ? `${count}; job ${running.id} runs` : count);
+    const count = `${nodes.length} ${nodes.length === 1 ? "node is" : "nodes are"} up`;
+    setText(byId("mesh-hint"), running ? `${count}; job ${running.id} is running` : count);
   }
 }

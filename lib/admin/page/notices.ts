@@ -1,10 +1,10 @@
 /// <reference lib="dom" />
 import { make } from "./dom.ts";
 
-/** How long a notice stays. */
+/** How long a notice is shown. */
 const NOTICE_MS = 8000;
 
-/** Short sentences on what has happened; screen readers say them. */
+/** Short messages about the outcome of actions, which screen readers announce. */
 export class Notices {
   readonly #box: HTMLElement;
   #timer: number | undefined;
@@ -13,7 +13,7 @@ export class Notices {
     this.#box = box;
   }
 
-  /** Says something for a while. */
+  /** Shows a message for a while, in place of the last one. */
   say(text: string, kind: "good" | "bad" = "good"): void {
     this.#box.className = `notice ${kind}`;
     this.#box.replaceChildren(make("p", {}, text));
@@ -22,7 +22,7 @@ export class Notices {
     this.#timer = setTimeout(() => this.#box.hidden = true, NOTICE_MS) as unknown as number;
   }
 
-  /** Waits for something to be done, and says what it came to. */
+  /** Waits for an action and shows its outcome or its error. */
   async follow(work: Promise<string>): Promise<void> {
     try {
       this.say(await work);

@@ -3,7 +3,7 @@ import { ChartsView } from "./charts_view.ts";
 import { ConsoleView } from "./console_view.ts";
 import type { DaemonJson } from "./daemon_json.ts";
 import { byId } from "./dom.ts";
-import { Interval } from "./figures.ts";
+import { Interval } from "./interval.ts";
 import { formatTime } from "./format.ts";
 import { HeaderView } from "./header_view.ts";
 import { LogView } from "./log_view.ts";
@@ -12,7 +12,7 @@ import { Notices } from "./notices.ts";
 import { ServicesView } from "./services_view.ts";
 import { TubesView } from "./tubes_view.ts";
 
-/** All views of the page, fed with one answer of the daemon after another. */
+/** The whole page, updated with each state that the daemon reports. */
 export class Page {
   readonly #notices = new Notices(byId("notice"));
   readonly #header = new HeaderView();
@@ -39,7 +39,7 @@ export class Page {
     if (restarted) {
       this.#notices.say(`The daemon was restarted at ${formatTime(daemon.startedMs)}.`);
     } else if (this.#lostSinceMs !== undefined) {
-      this.#notices.say("The daemon answers again.");
+      this.#notices.say("The daemon is back.");
     }
     this.#lostSinceMs = undefined;
     this.#last = daemon;
@@ -54,7 +54,7 @@ export class Page {
     this.#logPosition = restarted ? 0 : daemon.log.position;
   }
 
-  /** Shows that the daemon does not answer, since the first call in a row. */
+  /** Shows that the daemon does not answer; it counts from the first of consecutive calls. */
   showLost(): void {
     this.#lostSinceMs ??= Date.now();
     this.#header.lost(this.#lostSinceMs);

@@ -2,11 +2,11 @@
 import { post } from "./api.ts";
 import type { DaemonJson, ServiceJson } from "./daemon_json.ts";
 import { byId, KeyedChildren, make, setAttribute, setText } from "./dom.ts";
-import { find, type Interval, total } from "./figures.ts";
+import { find, type Interval, total } from "./interval.ts";
 import { formatAge, formatBytes, formatCount } from "./format.ts";
 import type { Notices } from "./notices.ts";
 
-/** One service as a card. */
+/** The card of one service. */
 class ServiceCard {
   readonly root = make("li", { class: "card" });
   readonly #name: string;
@@ -33,14 +33,14 @@ class ServiceCard {
       type: "button",
       role: "switch",
       class: "switch",
-      "aria-label": `${name} is to run`,
+      "aria-label": `Run ${name}`,
     });
     this.#switch.addEventListener("click", () => void this.#toggle());
     const head = make("div", { class: "card-head" }, title, this.#state, this.#switch);
     this.root.append(head, this.#addresses, this.#problems, this.#facts);
   }
 
-  update(service: ServiceJson, daemon: DaemonJson, figures: Interval | undefined): void {
+  update(service: ServiceJson, daemon: DaemonJson, interval: Interval | undefined): void {
     this.#enabled = service.enabled;
     const [word, kind] = stateOf(service);
     setText(this.#state, word);
@@ -50,7 +50,7 @@ class ServiceCard {
     this.#switch.disabled = daemon.readOnly !== null;
     this.#shownAddresses.update(service.addresses);
     this.#shownProblems.update(service.problems);
-    this.#showFacts(service.running ? factsOf(service, daemon, figures) : []);
+    this.#showFacts(service.running ? factsOf(service, daemon, interval) : []);
   }
 
   #showFacts(facts: [string, string][]): void {
@@ -75,7 +75,7 @@ class ServiceCard {
   }
 }
 
-/** The services: what runs where, and whether all is well with it. */
+/** The services section of the page: a card for each service. */
 export class ServicesView {
   readonly #cards: KeyedChildren<ServiceCard>;
 
@@ -83,32 +83,32 @@ export class ServicesView {
     this.#cards = new KeyedChildren(byId("services"), (name) => new ServiceCard(name, notices));
   }
 
-  /** Shows the daemon at this moment. */
-  update(daemon: DaemonJson, figures: Interval | undefined): void {
+  /** Shows the daemon's current state, and rates if an interval has passed. */
+  update(daemon: DaemonJson, interval: Interval | undefined): void {
     const cards = this.#cards.update(daemon.services.map(({ name }) => name));
-    for (const [i, card] of cards.entries()) card.update(daemon.services[i]!, daemon, figures);
+    for (const [i, card] of cards.entries()) card.update(daemon.services[i]!, daemon, interval);
     setText(
       byId("services-hint"),
       daemon.readOnly ??
-        "What is switched here is not written to config.toml: it lasts until the next reload or start.",
+        "Switches do not change config.toml: they last until the next reload or restart.",
     );
   }
 }
 
 function stateOf({ enabled, running, problems }: ServiceJson): [string, string] {
-  if (running) return problems.length === 0 ? ["running", "good"] : ["in trouble", "bad"];
+  if (running) return problems.length === 0 ? ["running", "good"] : ["unhealthy", "bad"];
   return enabled ? ["not running", "bad"] : ["off", "off"];
 }
 
 function factsOf(
   { name, sinceMs }: ServiceJson,
   daemon: DaemonJson,
-  figures: Interval | undefined,
+  interval: Interval | undefined,
 ): [string, string][] {
   const labels = { service: name };
   const count = (value: number | null) => value === null ? "–" : formatCount(value);
   const rate = (metric: string) => {
-    const value = figures?.rate(metric, labels) ?? null;
+    const value = interval?.rate(metric, labels) ?? null;
     return value === null ? "–" : `${formatBytes(value)}/s`;
   };
   const refused = total(daemon, "quartet_connections_rejected_total", labels) ?? 0;
@@ -126,7 +126,7 @@ function factsOf(
   ];
 }
 
-/** What is worth knowing of one service only. */
+/** Facts that only one of the services has. */
 function ownFacts(name: string, daemon: DaemonJson): [string, string][] {
   const value = (metric: string) => total(daemon, metric) ?? 0;
   if (name === "echo") {
@@ -136,7 +136,7 @@ function ownFacts(name: string, daemon: DaemonJson): [string, string][] {
     return [["Data", formatBytes(value("quartet_kv_memory_bytes"))]];
   }
   if (name === "kv" && find(daemon, "quartet_kv_estimated_keys").length > 0) {
-    return [["Keys, about", formatCount(value("quartet_kv_estimated_keys"))]];
+    return [["Keys (estimated)", formatCount(value("quartet_kv_estimated_keys"))]];
   }
   if (name === "mesh") {
     const done = total(daemon, "quartet_mesh_jobs_total", { result: "done" }) ?? 0;
@@ -146,13 +146,13 @@ function ownFacts(name: string, daemon: DaemonJson): [string, string][] {
   return [];
 }
 
-/** Asks before clients lose their service. */
+/** Asks the user to confirm, as clients will lose the service. */
 async function confirmSwitchOff(name: string): Promise<boolean> {
   const dialog = byId<HTMLDialogElement>("confirm");
   setText(byId("confirm-title"), `Switch ${name} off?`);
   setText(
     byId("confirm-text"),
-    "It takes no more connections, answers what was asked, and disconnects its clients.",
+    "It stops accepting connections, finishes pending requests and disconnects its clients.",
   );
   dialog.returnValue = "no";
   dialog.showModal();

@@ -2,14 +2,14 @@
 import { post } from "./api.ts";
 import type { DaemonJson } from "./daemon_json.ts";
 import { byId, KeyedChildren, make, setText } from "./dom.ts";
-import { find } from "./figures.ts";
+import { find } from "./interval.ts";
 import { formatAge, formatCount } from "./format.ts";
 import type { Notices } from "./notices.ts";
 
 const STATES = ["ready", "reserved", "delayed", "buried"] as const;
 type Counts = Record<typeof STATES[number], number>;
 
-/** The most jobs that one click kicks. */
+/** Number of jobs that one click kicks, at most. */
 const KICK_MAX = 10_000;
 
 function act(action: "kick" | "bury", fields: Record<string, unknown>): Promise<string> {
@@ -21,7 +21,7 @@ function numberCell(label: string): HTMLElement {
 }
 
 class TubeRow {
-  // The roles stay when the style sheet makes blocks of rows for narrow screens.
+  // Explicit roles: on narrow screens the style sheet turns rows into blocks, which drops implied ones.
   readonly root = make("tr", { role: "row" });
   readonly #cells = STATES.map((state) => numberCell(state));
   readonly #oldest = numberCell("oldest ready");
@@ -32,12 +32,12 @@ class TubeRow {
   constructor(tube: string, notices: Notices) {
     this.#kick = make(
       "button",
-      { type: "button", "aria-label": `Kick the jobs of ${tube}` },
+      { type: "button", "aria-label": `Kick jobs in ${tube}` },
       "Kick",
     );
     this.#bury = make(
       "button",
-      { type: "button", "aria-label": `Bury next job of ${tube}` },
+      { type: "button", "aria-label": `Bury the next job in ${tube}` },
       "Bury next",
     );
     this.#kick.addEventListener("click", () => {
@@ -68,12 +68,12 @@ class TubeRow {
   }
 }
 
-/** Whether it is no tube but what is left of them together: names of tubes have no spaces. */
+/** Whether this is the sum of the remaining tubes: real tube names contain no spaces. */
 function isSum(tube: string): boolean {
   return tube.includes(" ");
 }
 
-/** The tubes of the queue with their jobs, which can be kicked and buried. */
+/** The tubes section of the page: job counts per tube, and buttons to kick and bury jobs. */
 export class TubesView {
   readonly #section = byId("tubes-section");
   readonly #form = byId<HTMLFormElement>("job-form");
@@ -89,7 +89,7 @@ export class TubesView {
     });
   }
 
-  /** Shows the daemon at this moment. */
+  /** Shows the daemon's current state. */
   update(daemon: DaemonJson): void {
     const jobs = find(daemon, "quartet_task_jobs");
     this.#section.hidden = jobs.length === 0;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { DaemonJson, FiguresJson } from "../../../lib/admin/page/daemon_json.ts";
-import { Interval } from "../../../lib/admin/page/figures.ts";
+import type { DaemonJson, MetricsJson } from "../../../lib/admin/page/daemon_json.ts";
+import { Interval } from "../../../lib/admin/page/interval.ts";
 import {
   formatAge,
   formatBytes,
@@ -11,7 +11,7 @@ import { History, WINDOW_S } from "../../../lib/admin/page/history.ts";
 import { parseLogLine } from "../../../lib/admin/page/log_line.ts";
 import { createLog, type LogFormat } from "../../../lib/log.ts";
 
-function daemonAt(nowMs: number, metrics: FiguresJson): DaemonJson {
+function daemonAt(nowMs: number, metrics: MetricsJson): DaemonJson {
   return {
     nowMs,
     startedMs: 0,
@@ -28,7 +28,7 @@ function daemonAt(nowMs: number, metrics: FiguresJson): DaemonJson {
 }
 
 Deno.test("Interval.rate(): sums what grew a second, and says nothing of a counter that fell", () => {
-  const figures = (a: number, b: number): FiguresJson => ({
+  const figures = (a: number, b: number): MetricsJson => ({
     c: [{ labels: { s: "a" }, value: a }, { labels: { s: "b" }, value: b }],
   });
   const interval = new Interval(daemonAt(1000, figures(10, 5)), daemonAt(3000, figures(30, 4)));
@@ -39,7 +39,7 @@ Deno.test("Interval.rate(): sums what grew a second, and says nothing of a count
 });
 
 Deno.test("Interval.quantile(): goes by the observations of the time between", () => {
-  const figures = (counts: number[]): FiguresJson => ({
+  const figures = (counts: number[]): MetricsJson => ({
     h: [{ labels: {}, value: 0, sum: 0, bounds: [1, 2, 4], counts }],
   });
   const of = (before: number[], after: number[]) =>

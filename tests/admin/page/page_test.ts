@@ -79,7 +79,7 @@ Deno.test({
         .locator("li", { hasText: "kv" }).locator(".value");
       await rate.filter({ hasText: /[1-9]/ }).waitFor();
       assert.equal(await page.locator("figure canvas").count(), 9);
-      const median = page.locator("figure", { hasText: "Time to answer (median)" });
+      const median = page.locator("figure", { hasText: "Response time (median)" });
       await median.locator("li", { hasText: "kv" }).locator(".value")
         .filter({ hasText: /[1-9].* (µs|ms)/ }).waitFor();
       assert.equal(await median.locator("li", { hasText: "task" }).isVisible(), false);
@@ -124,10 +124,10 @@ Deno.test({
       await tab.visit(originOf(daemon));
       const row = page.locator("#tubes tr", { hasText: "mail" });
       const buried = row.locator("td[data-label=buried]");
-      await row.getByRole("button", { name: "Bury next job of mail" }).click();
+      await row.getByRole("button", { name: "Bury the next job in mail" }).click();
       await tab.shows("#notice", "Job 1 was buried in mail.");
       await buried.filter({ hasText: "1" }).waitFor();
-      await row.getByRole("button", { name: "Kick the jobs of mail" }).click();
+      await row.getByRole("button", { name: "Kick jobs in mail" }).click();
       await tab.shows("#notice", "1 job was kicked in mail.");
       await buried.filter({ hasText: "0" }).waitFor();
       await page.fill("#job", "2");
@@ -148,7 +148,7 @@ Deno.test({
       await client.send("<b>hello</b> from nc\n");
       await tab.shows("#console-lines", "<b>hello</b> from nc");
       await page.click("#console-join");
-      await tab.shows("#console-lines", "You have left.");
+      await tab.shows("#console-lines", "You left the room.");
       assert.deepEqual(complaints, []);
     });
 
@@ -164,20 +164,20 @@ Deno.test({
         await page.click("#console-join");
         await tab.shows("#console-lines", "asks for a token");
         assert.equal(
-          await page.getByLabel("A token that opens echo").getAttribute("type"),
+          await page.getByLabel("Token for echo").getAttribute("type"),
           "password",
         );
         assert.deepEqual(await tab.violations(), []);
         await page.keyboard.type("a-bad-token");
         await page.keyboard.press("Enter");
         await tab.shows("#console-lines", "ERR wrong token");
-        await tab.shows("#console-lines", "The service has closed the connection.");
+        await tab.shows("#console-lines", "The service closed the connection.");
         await page.click("#console-join");
         await lines.filter({ hasText: /asks for a token[^]*asks for a token/ }).waitFor();
         await page.keyboard.type("a-good-token");
         await page.keyboard.press("Enter");
         await tab.shows("#console-lines", "You are in the room.");
-        await page.getByLabel("A line for the room").fill("hello");
+        await page.getByLabel("Message to the room").fill("hello");
         await page.keyboard.press("Enter");
         await tab.shows("#console-lines", "hello");
         assert.doesNotMatch(await lines.innerText(), /-token/);
@@ -189,7 +189,7 @@ Deno.test({
       await tab.visit(originOf(daemon));
       const before = await Deno.readTextFile(daemon.configFile);
       const card = page.locator("li:has(#service-echo)");
-      const control = card.getByRole("switch", { name: "echo is to run" });
+      const control = card.getByRole("switch", { name: "Run echo" });
       await control.click();
       await page.keyboard.press("Enter");
       await page.locator("#confirm[open]").waitFor({ state: "detached" });
@@ -226,7 +226,7 @@ Deno.test({
       fake.add("mesh", { status: () => ({ jobs, up: [0, 1] }) });
       await using server = await startAdmin(fake);
       await tab.visit(server.origin);
-      await tab.shows("#mesh-hint", "2 nodes are there; job 3 runs");
+      await tab.shows("#mesh-hint", "2 nodes are up; job 3 is running");
       for (const [node, value] of [[0, "25.0"], [1, "50.0"]] as const) {
         const bar = page.getByRole("progressbar", { name: `Progress of node ${node}` });
         assert.equal(await bar.getAttribute("value"), value);
@@ -264,8 +264,8 @@ Deno.test({
       const { port } = server.address as { port: number };
       await tab.visit(`http://127.0.0.1:${port}`);
       await tab.shows("#services-hint", "Nothing can be changed");
-      assert.ok(await page.getByRole("switch", { name: "kv is to run" }).isDisabled());
-      await tab.shows("#alerts", "The last configuration was not taken");
+      assert.ok(await page.getByRole("switch", { name: "Run kv" }).isDisabled());
+      await tab.shows("#alerts", "The last configuration was rejected");
       fake.state = "draining";
       await tab.shows("#state", "draining");
       fake.state = "ready";
@@ -288,7 +288,7 @@ Deno.test({
       await page.keyboard.type("secret");
       await page.keyboard.press("Enter");
       await tab.shows("#state", "ready");
-      await page.getByRole("switch", { name: "kv is to run" }).click();
+      await page.getByRole("switch", { name: "Run kv" }).click();
       await page.getByRole("button", { name: "Switch it off" }).click();
       await tab.shows("#notice", "kv is off until the next reload.");
       await page.getByRole("button", { name: "Log out" }).click();

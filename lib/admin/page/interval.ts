@@ -1,15 +1,15 @@
 /**
- * What can be read from the figures of two moments.
+ * Values that charts and cards compute from metrics.
  *
  * @module
  */
 
 import type { DaemonJson, SampleJson } from "./daemon_json.ts";
 
-/** Picks samples by their labels. */
+/** Labels that a sample must have to be selected. */
 export type Labels = Record<string, string>;
 
-/** Two moments of one process, one after the other. */
+/** The time between two states of the same process. */
 export class Interval {
   readonly #before: DaemonJson;
   readonly #after: DaemonJson;
@@ -21,24 +21,24 @@ export class Interval {
     this.#seconds = (after.nowMs - before.nowMs) / 1000;
   }
 
-  /** A gauge at the end, summed over samples; `null` if it is not there. */
+  /** The value of a gauge at the end, summed over the samples; `null` if there is none. */
   gauge(name: string, labels: Labels = {}): number | null {
     return total(this.#after, name, labels);
   }
 
-  /** How much a counter grew a second, summed over samples; `null` if one cannot tell. */
+  /** The growth of a counter per second, summed over the samples; `null` if unknown. */
   rate(name: string, labels: Labels = {}): number | null {
     const [from, to] = [total(this.#before, name, labels), total(this.#after, name, labels)];
-    // A counter that falls belongs to a service that has started again.
+    // A counter that falls belongs to a service that was restarted.
     if (to === null || this.#seconds <= 0 || to < (from ?? 0)) return null;
     return (to - (from ?? 0)) / this.#seconds;
   }
 
   /**
-   * The value that a share of the observations in this time stayed below, as good as the buckets
-   * tell; `null` if there were none.
+   * A quantile of the observations in the interval, interpolated within a bucket of the histogram;
+   * `null` if there were none.
    *
-   * @param share From 0 to 1, such as 0.99.
+   * @param share The quantile, from 0 to 1, such as 0.99.
    */
   quantile(name: string, share: number, labels: Labels = {}): number | null {
     const after = find(this.#after, name, labels)[0];
@@ -60,14 +60,14 @@ export class Interval {
   }
 }
 
-/** The samples of a metric that have these labels. */
+/** The samples of a metric with these labels. */
 export function find(daemon: DaemonJson, name: string, labels: Labels = {}): SampleJson[] {
   return (daemon.metrics[name] ?? []).filter((sample) =>
     Object.entries(labels).every(([key, value]) => sample.labels[key] === value)
   );
 }
 
-/** The sum of the samples of a metric; `null` if there is none. */
+/** The sum of the samples of a metric with these labels; `null` if there are none. */
 export function total(daemon: DaemonJson, name: string, labels: Labels = {}): number | null {
   const samples = find(daemon, name, labels);
   return samples.length === 0 ? null : samples.reduce((sum, { value }) => sum + value, 0);
