@@ -100,7 +100,14 @@ export class HttpServer {
   readonly #answers = new Map<number, number>();
   /** Unanswered requests by connection. */
   readonly #pending = new WeakMap<Socket, number>();
-  readonly #stats = { accepted: 0, serverFull: 0, addressFull: 0, receivedBytes: 0, sentBytes: 0 };
+  /** What is counted, without the bytes of open connections. */
+  readonly #metrics = {
+    accepted: 0,
+    serverFull: 0,
+    addressFull: 0,
+    receivedBytes: 0,
+    sentBytes: 0,
+  };
 
   /**
    * Starts a server.
@@ -163,12 +170,12 @@ export class HttpServer {
 
   /** Connection metrics so far. */
   metrics(): ListenerMetrics {
-    const stats = { ...this.#stats, connections: this.#sockets.size };
+    const metrics = { ...this.#metrics, connections: this.#sockets.size };
     for (const socket of this.#sockets) {
-      stats.receivedBytes += socket.bytesRead;
-      stats.sentBytes += socket.bytesWritten;
+      metrics.receivedBytes += socket.bytesRead;
+      metrics.sentBytes += socket.bytesWritten;
     }
-    return stats;
+    return metrics;
   }
 
   /** Number of replies by status. */
@@ -219,16 +226,16 @@ export class HttpServer {
   #count(socket: Socket): void {
     const refusal = this.#refusal(socket);
     if (refusal !== undefined) {
-      this.#stats[refusal]++;
+      this.#metrics[refusal]++;
       socket.destroy();
       return;
     }
-    this.#stats.accepted++;
+    this.#metrics.accepted++;
     this.#sockets.add(socket);
     socket.on("close", () => {
       this.#sockets.delete(socket);
-      this.#stats.receivedBytes += socket.bytesRead;
-      this.#stats.sentBytes += socket.bytesWritten;
+      this.#metrics.receivedBytes += socket.bytesRead;
+      this.#metrics.sentBytes += socket.bytesWritten;
     });
     // An error of one connection ends that connection only.
     socket.on("error", () => socket.destroy());

@@ -62,7 +62,8 @@ async function start(config: AdminConfig, context: ServiceContext): Promise<Runn
       addresses: [server.address],
       problems: () => [],
       reread: () => server.reloadTls(),
-      metrics: () => [...connectionMetrics("admin", server.metrics()), answersMetric(server.answers)],
+      metrics:
+        () => [...connectionMetrics("admin", server.metrics()), answersMetric(server.answers)],
       drain: async (deadline) => {
         await server.drain(AbortSignal.any([deadline, AbortSignal.timeout(DRAIN_MS)]));
         probe[Symbol.dispose]();
