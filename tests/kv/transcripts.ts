@@ -1,3 +1,4 @@
+// deno-lint-ignore-file quartet/file-length -- one list of conversations
 /**
  * Conversations in the Redis protocol, with the exact bytes of each reply.
  *
