@@ -7,7 +7,8 @@
 import assert from "node:assert/strict";
 import { PostgresServer } from "../support/postgres.ts";
 import { TestKv } from "./support.ts";
-import { bulk, converse, OK, TRANSCRIPTS, ZERO } from "./transcripts.ts";
+import { TRANSCRIPTS } from "./transcripts/all.ts";
+import { bulk, converse, OK, ZERO } from "./transcripts/exchange.ts";
 
 for (const storage of ["memory:", "sqlite:kv.db"]) {
   for (const [name, exchanges] of Object.entries(TRANSCRIPTS)) {
