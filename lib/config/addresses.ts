@@ -43,6 +43,7 @@ export function sharedAddresses(config: Config, services: readonly Service[]): F
     if (other !== undefined) {
       faults.push({
         path: listen.path,
+        otherPath: other.path,
         message: `${listen.name} and ${other.name} cannot both listen on ` +
           `${formatAddress(listen.address)}: give one of them another port, or disable it`,
       });

@@ -62,11 +62,15 @@ export function loadConfig(source: ConfigSource, services: readonly Service[]): 
   const faults: string[] = [];
   const lines = keyLines(source.text);
   const overridden = new Set<string>();
-  const report = ({ path, message }: Fault) => {
+  const placeOf = (path: KeyPath) => {
     const name = formatKeyPath(path);
+    if (overridden.has(name)) return `--set ${name}`;
     const line = lineOf(path, lines);
-    const place = `${source.file}${line === undefined ? "" : `:${line}`}: ${name}`;
-    faults.push(`${overridden.has(name) ? `--set ${name}` : place}: ${message}`);
+    return line === undefined ? undefined : `${source.file}:${line}: ${name}`;
+  };
+  const report = ({ path, otherPath = path, message }: Fault) => {
+    const place = placeOf(path) ?? placeOf(otherPath) ?? `${source.file}: ${formatKeyPath(path)}`;
+    faults.push(`${place}: ${message}`);
   };
 
   const input = parseFile(source);
@@ -126,6 +130,7 @@ function toConfig(
 const TOML_FAULTS: Record<string, string> = {
   "trying to redefine an already defined table or value":
     "this key or section is already defined above",
+  "control characters are not allowed in strings": "text must end with a quote on the same line",
   "invalid value": 'not a value; text needs quotes, as in mode = "confirm"',
 };
 

@@ -135,6 +135,17 @@ const FAULTS: [name: string, text: string, expected: string | RegExp][] = [
     /^q\.toml:3: auth\.tokens\.bus\.services\.0: found "ecko", allowed is one of "echo"/,
   ],
   [
+    "a default port that the file gives to another service",
+    '[echo]\nlisten = "127.0.0.1:8081"\n',
+    "q.toml:2: echo.listen: kv and echo cannot both listen on 127.0.0.1:8081: " +
+    "give one of them another port, or disable it",
+  ],
+  [
+    "text without a closing quote",
+    '[echo]\nmode = "confirm\n',
+    "q.toml:2:16: not TOML: text must end with a quote on the same line",
+  ],
+  [
     "two services on one port",
     '[kv]\nlisten = "127.0.0.1:8080"\n',
     "q.toml:2: kv.listen: kv and echo cannot both listen on 127.0.0.1:8080: " +
@@ -165,9 +176,10 @@ Deno.test("loadConfig() reports all faults at once", () => {
 });
 
 Deno.test("loadConfig() refuses two services on one address", () => {
+  const env = () => undefined;
   const two = [SERVICES[0]!, { ...SERVICES[0]!, name: "other" }];
   const load = (text: string) => () =>
-    loadConfig({ file: "q.toml", text, env: () => undefined, readFile: () => "" }, two);
+    loadConfig({ file: "q.toml", text, env, readFile: () => "" }, two);
   assert.throws(
     load(""),
     /q\.toml: other\.listen: other and echo cannot both listen on 127\.0\.0\.1:8080/,
@@ -175,6 +187,12 @@ Deno.test("loadConfig() refuses two services on one address", () => {
   assert.throws(load('[echo]\nlisten = "0.0.0.0:8080"'), /cannot both listen/);
   load('[echo]\nlisten = "127.0.0.1:0"\n[other]\nlisten = "127.0.0.1:0"')();
   load("[other]\nenabled = false")();
+  const set = ["other.listen=127.0.0.1:8080"];
+  const text = '[echo]\nlisten = "127.0.0.1:8080"\n';
+  assert.throws(
+    () => loadConfig({ file: "q.toml", text, overrides: set, env, readFile: () => "" }, two),
+    /^ConfigError: --set other\.listen: other and echo cannot both listen/,
+  );
 });
 
 Deno.test("loadConfig() lets the command line override the file, without quotes", () => {
