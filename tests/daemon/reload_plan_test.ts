@@ -6,9 +6,10 @@ import { SERVICES } from "../../lib/services.ts";
 const TABLE = SERVICES.filter(({ name }) => ["echo", "kv", "mesh"].includes(name));
 const PORTS = { echo: 1001, kv: 1002, mesh: 1003 };
 
-function configOf(ports: Partial<Record<keyof typeof PORTS, number | "off">> = {}) {
+/** A configuration with other ports than these; a service is disabled where its port is negative. */
+function configOf(ports: Partial<Record<keyof typeof PORTS, number>> = {}) {
   const text = Object.entries({ ...PORTS, ...ports }).map(([name, port]) =>
-    `[${name}]\n` + (port === "off" ? "enabled = false\n" : `listen = "127.0.0.1:${port}"\n`)
+    `[${name}]\nenabled = ${port > 0}\nlisten = "127.0.0.1:${Math.abs(port)}"\n`
   ).join("");
   const source = { file: "q.toml", text, env: () => undefined, readFile: () => "" };
   return loadConfig(source, TABLE).config;
@@ -54,7 +55,7 @@ Deno.test("planReload(): only the service that holds a needed address stops firs
     "echo kv",
     "kv",
   ]);
-  assert.deepEqual(plan(configOf(), configOf({ echo: PORTS.mesh, mesh: "off" })), [
+  assert.deepEqual(plan(configOf(), configOf({ echo: PORTS.mesh, mesh: -PORTS.mesh })), [
     "kv",
     "echo mesh",
     "mesh",
@@ -69,7 +70,7 @@ Deno.test("planReload(): a service that restarts on its own address need not sto
 });
 
 Deno.test("planReload(): a disabled service needs no address", () => {
-  const before = configOf({ echo: "off" });
-  const after = configOf({ echo: "off", kv: "off" });
+  const before = configOf({ echo: -PORTS.echo });
+  const after = configOf({ echo: -PORTS.kv, kv: 2 });
   assert.deepEqual(plan(before, after), ["mesh", "echo kv", ""]);
 });
