@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { request as httpsRequest } from "node:https";
+import { Sessions } from "../../lib/admin/sessions.ts";
 import { FailureCounter, Guard } from "../../lib/auth.ts";
+import type { Address } from "../../lib/net/address.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
 import { rejectedIn } from "../support/rejected.ts";
@@ -21,7 +23,7 @@ async function startGuarded(config: Record<string, unknown> = {}, maxFailures?: 
   return { ...server, daemon, reload: () => guard = newGuard() };
 }
 
-/** A request that follows no redirect; its body is read. */
+/** Sends a request without following redirects, and reads the whole reply. */
 async function send(url: string, init: RequestInit = {}) {
   const response = await fetch(url, { redirect: "manual", ...init });
   const { status, headers } = response;
@@ -32,14 +34,14 @@ function bearer(token: string): RequestInit {
   return { headers: { authorization: `Bearer ${token}` } };
 }
 
-/** Logs in as a browser does, and gives the cookie. */
+/** Logs in as a browser does; returns the cookie too. */
 async function login(origin: string, token = TOKEN) {
   const body = new URLSearchParams({ token });
   const answer = await send(`${origin}/login`, { method: "POST", body, headers: { origin } });
   return { ...answer, cookie: answer.headers.get("set-cookie")?.split(";")[0] ?? "" };
 }
 
-Deno.test("admin: with a token, strangers learn whether it is alive and ready, and no more", async () => {
+Deno.test("admin with a token tells strangers only whether it is alive and ready", async () => {
   await using server = await startGuarded();
   const { origin } = server;
   assert.equal((await send(`${origin}/healthz`)).text, "ok\n");
@@ -56,7 +58,7 @@ Deno.test("admin: with a token, strangers learn whether it is alive and ready, a
   assert.deepEqual(server.daemon.switched, []);
 });
 
-Deno.test("admin: programs show the token in a header, from any machine", async () => {
+Deno.test("admin accepts the token in a header, from any machine", async () => {
   await using server = await startGuarded({ listen: "0.0.0.0:0" });
   const { port } = server.address as { port: number };
   const origin = `http://127.0.0.1:${port}`;
@@ -69,18 +71,18 @@ Deno.test("admin: programs show the token in a header, from any machine", async 
   assert.deepEqual(server.daemon.switched, [["kv", false]]);
 });
 
-Deno.test("admin: after too many wrong tokens even the right one waits", async () => {
+Deno.test("admin blocks an address after too many wrong tokens, even with the right one", async () => {
   await using server = await startGuarded({}, 3);
   for (let i = 0; i < 3; i++) {
     assert.equal((await send(`${server.origin}/metrics`, bearer("wrong"))).status, 401);
   }
   assert.equal((await send(`${server.origin}/metrics`, bearer(TOKEN))).status, 429);
   assert.equal((await login(server.origin)).status, 429);
-  // Whether it is alive needs no token, so it does not matter that one is shown.
+  // Liveness needs no token, so a blocked client still gets an answer.
   assert.equal((await send(`${server.origin}/healthz`, bearer(TOKEN))).status, 200);
 });
 
-Deno.test("admin: a browser logs in once, and out", async () => {
+Deno.test("admin keeps a browser logged in until it logs out", async () => {
   await using server = await startGuarded();
   const { origin } = server;
   const wrong = await login(origin, "wrong");
@@ -94,7 +96,7 @@ Deno.test("admin: a browser logs in once, and out", async () => {
   const body = '{"enabled":false}';
   const post = (extra: Record<string, string>) =>
     send(`${origin}/services/kv`, { method: "POST", body, headers: { cookie, ...extra } });
-  assert.equal((await post({})).status, 403, "a cookie alone changes nothing");
+  assert.equal((await post({})).status, 403, "a cookie alone is not enough for changes");
   assert.equal((await post({ origin: "https://evil.example" })).status, 403);
   assert.equal((await post({ origin })).status, 200);
 
@@ -103,7 +105,7 @@ Deno.test("admin: a browser logs in once, and out", async () => {
   assert.equal((await send(`${origin}/state`, { headers: { cookie } })).status, 401);
 });
 
-Deno.test("admin: a login from a page elsewhere is refused", async () => {
+Deno.test("admin refuses a login from a foreign page", async () => {
   await using server = await startGuarded();
   const body = new URLSearchParams({ token: TOKEN });
   const headers = { origin: "https://evil.example" };
@@ -111,21 +113,29 @@ Deno.test("admin: a login from a page elsewhere is refused", async () => {
   assert.deepEqual([answer.status, answer.headers.get("set-cookie")], [403, null]);
 });
 
-Deno.test("admin: a new configuration ends the sessions, for the token may be gone", async () => {
+Deno.test("admin ends sessions on a reload, as the token may have changed", async () => {
   await using server = await startGuarded();
   const { cookie } = await login(server.origin);
   server.reload();
   assert.equal((await send(`${server.origin}/state`, { headers: { cookie } })).status, 401);
 });
 
-Deno.test("admin: there is a limit to sessions; the oldest makes way", async () => {
-  await using server = await startGuarded();
-  const { cookie } = await login(server.origin);
-  for (let i = 0; i < 1000; i++) await login(server.origin);
-  assert.equal((await send(`${server.origin}/state`, { headers: { cookie } })).status, 401);
+Deno.test("Sessions are limited in number; a new one ends the oldest", () => {
+  const address: Address = { transport: "tcp", hostname: "127.0.0.1", port: 8088 };
+  const sessions = new Sessions({ address, secure: false });
+  const guard = newGuard();
+  const requests = Array.from({ length: 1001 }, () => {
+    const cookie = sessions.start(guard).split(";")[0]!;
+    const query = new URLSearchParams();
+    return { method: "GET", path: "/", query, remote: "127.0.0.1", headers: { cookie }, body: "" };
+  });
+  assert.deepEqual(requests.map((request) => sessions.has(request, guard)), [
+    false,
+    ...Array(1000).fill(true),
+  ]);
 });
 
-Deno.test("admin: connections beyond the limit of an address are closed", async () => {
+Deno.test("admin closes connections beyond the limit per address", async () => {
   await using server = await startAdmin(new FakeDaemon(), { max_clients_per_address: 1 });
   using first = await TestClient.connect(server.address);
   await first.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -136,12 +146,12 @@ Deno.test("admin: connections beyond the limit of an address are closed", async 
   assert.deepEqual(rejected, { server_full: 0, address_full: 1 });
 });
 
-/** Asks over TLS; gives the answer and the serial number of the certificate. */
+/** Sends a request over TLS; returns the reply and the serial number of the certificate. */
 function ask(port: number, ca: string) {
   const { promise, resolve, reject } = Promise.withResolvers<[string, string]>();
   const options = { port, host: "127.0.0.1", servername: "localhost", path: "/healthz", ca };
   const request = httpsRequest({ ...options, agent: false }, (response) => {
-    // deno-lint-ignore no-explicit-any -- a TLS socket, whose type the request does not tell
+    // deno-lint-ignore no-explicit-any -- a TLS socket, which the type does not say
     const serial = (response.socket as any).getPeerCertificate().serialNumber as string;
     let text = "";
     response.on("data", (chunk: Uint8Array) => text += new TextDecoder().decode(chunk));
@@ -152,9 +162,9 @@ function ask(port: number, ca: string) {
   return within(10_000, "an answer over TLS", promise);
 }
 
-Deno.test("admin: speaks TLS, and takes a new certificate without a restart", async () => {
+Deno.test("admin speaks TLS, and applies a new certificate without a restart", async () => {
   await using files = await makeCertificates();
-  const config = { tls: files.server, request_timeout: "300ms" };
+  const config = { tls: files.server, request_timeout: "2s" };
   await using server = await startAdmin(new FakeDaemon(), config);
   const { port } = server.address as { port: number };
   const [text, serial] = await ask(port, files.ca);
@@ -166,7 +176,7 @@ Deno.test("admin: speaks TLS, and takes a new certificate without a restart", as
   await silent.rest();
 });
 
-Deno.test("admin: a certificate that cannot be used is named, and the one in force stays", async () => {
+Deno.test("admin keeps its certificate if the new one cannot be used", async () => {
   await using files = await makeCertificates();
   await using server = await startAdmin(new FakeDaemon(), { tls: files.server });
   await Deno.writeTextFile(files.server.cert, "none");
@@ -175,7 +185,7 @@ Deno.test("admin: a certificate that cannot be used is named, and the one in for
   assert.equal((await ask(port, files.ca))[0], "ok\n");
 });
 
-Deno.test("admin: one who asks and asks and does not read is cut, with TLS and without", async () => {
+Deno.test("admin cuts a client that sends requests and reads no replies, with TLS and without", async () => {
   await using certificates = await makeCertificates();
   for (const tls of [undefined, certificates.server]) {
     await using server = await startGuarded(tls ? { tls } : {});

@@ -19,7 +19,7 @@ async function post(url: string, body: unknown, headers: Record<string, string> 
   return { status: response.status, reply: await response.json() as Record<string, string> };
 }
 
-Deno.test("Access: changes come from the page of this server only", () => {
+Deno.test("Access.refuseChange() accepts changes only from this server's own page or with a token", () => {
   const local: Address = { transport: "tcp", hostname: "127.0.0.1", port: 8088 };
   const open: Address = { transport: "tcp", hostname: "0.0.0.0", port: 8088 };
   const guard = new Guard(["secret"], new FailureCounter(10, 1000));
@@ -65,7 +65,7 @@ Deno.test("Access: changes come from the page of this server only", () => {
   }
 });
 
-Deno.test("admin: switches a service, but not itself, and says why it cannot", async () => {
+Deno.test("admin switches services except itself, and reports errors", async () => {
   const daemon = new FakeDaemon();
   await using server = await startAdmin(daemon);
   const url = (name: string) => `${server.origin}/services/${name}`;
@@ -85,7 +85,7 @@ Deno.test("admin: switches a service, but not itself, and says why it cannot", a
   assert.equal(daemon.switched.length, 1);
 });
 
-Deno.test("admin: has a service do what it can, and nothing else", async () => {
+Deno.test("admin runs the actions that a service offers, and no others", async () => {
   const daemon = new FakeDaemon();
   daemon.add("task", {
     actions: {
@@ -105,7 +105,7 @@ Deno.test("admin: has a service do what it can, and nothing else", async () => {
   }
 });
 
-Deno.test("admin: beyond this machine nothing can be changed", async () => {
+Deno.test("admin is read-only if other machines can reach it without a token", async () => {
   const daemon = new FakeDaemon();
   await using server = await startAdmin(daemon, { listen: "0.0.0.0:0" });
   const { port } = server.address as { port: number };
@@ -116,7 +116,7 @@ Deno.test("admin: beyond this machine nothing can be changed", async () => {
   assert.deepEqual(daemon.switched, []);
 });
 
-Deno.test("/state: has the lines of the log behind a position", async () => {
+Deno.test("/state returns the log lines after a position", async () => {
   const daemon = new FakeDaemon();
   const add = (text: string) => daemon.log.add(new TextEncoder().encode(text));
   add("one\n");
@@ -129,7 +129,7 @@ Deno.test("/state: has the lines of the log behind a position", async () => {
   assert.deepEqual((await state(position)).lines, ["two"]);
 });
 
-Deno.test("admin: every answer keeps other sites out", async () => {
+Deno.test("admin sends security headers with every reply", async () => {
   await using server = await startAdmin(new FakeDaemon());
   for (const path of ["/", "/page.js", "/page.css", "/state", "/metrics", "/none"]) {
     const response = await fetch(server.origin + path);
@@ -141,7 +141,7 @@ Deno.test("admin: every answer keeps other sites out", async () => {
   }
 });
 
-/** The echo service, for consoles to talk to. */
+/** Starts the echo service for consoles. */
 async function startEcho(daemon: FakeDaemon) {
   const config = v.parse(echoConfigSchema, { listen: "127.0.0.1:0" });
   const running = await echo.start(config, {
@@ -162,7 +162,7 @@ async function startEcho(daemon: FakeDaemon) {
   };
 }
 
-/** A console as a client sees it: the id, and a reader of events. */
+/** Opens a console as the page does: returns its id and a reader of its events. */
 async function openConsole(origin: string) {
   const gone = new AbortController();
   const headers = { "sec-fetch-site": "same-origin" };
@@ -181,7 +181,7 @@ async function openConsole(origin: string) {
         return [match[1]!, JSON.parse(match[2]!)];
       }
       const { value, done } = await reader.read();
-      if (done) throw new Error("The stream has ended");
+      if (done) throw new Error("The stream ended");
       text += value;
     }
   };
@@ -198,7 +198,7 @@ async function openConsole(origin: string) {
   };
 }
 
-Deno.test("consoles: one joins the room as a client, speaks, hears, and leaves", async () => {
+Deno.test("a console joins the room as a client, sends, receives and leaves", async () => {
   const daemon = new FakeDaemon();
   const echoService = await startEcho(daemon);
   await using server = await startAdmin(daemon);
@@ -212,13 +212,13 @@ Deno.test("consoles: one joins the room as a client, speaks, hears, and leaves",
   assert.deepEqual(await event!(), ["lines", { lines: ["hi all"], skipped: 0 }]);
   assert.equal((await post(`${server.origin}/consoles/${id}`, { line: "two\nlines" })).status, 400);
   await close!();
-  await until("the console has left", () => echoService.connections() === 1);
+  await until("the console disconnects", () => echoService.connections() === 1);
   assert.equal((await post(`${server.origin}/consoles/${id}`, { line: "late" })).status, 410);
   client.close();
   await echoService.stop();
 });
 
-Deno.test("consoles: there is a limit, and none for a page from elsewhere", async () => {
+Deno.test("consoles are limited in number, and refused to foreign pages", async () => {
   const daemon = new FakeDaemon();
   const echoService = await startEcho(daemon);
   await using server = await startAdmin(daemon);
@@ -234,7 +234,7 @@ Deno.test("consoles: there is a limit, and none for a page from elsewhere", asyn
   assert.equal(consoles.filter(({ status }) => status === 503).length, 4);
   for (const { close } of consoles) await close?.();
   const tries: Awaited<ReturnType<typeof openConsole>>[] = [];
-  await until("there is room again", async () => {
+  await until("a console can be opened again", async () => {
     tries.push(await openConsole(server.origin));
     return tries.at(-1)!.status === 200;
   });
@@ -245,13 +245,13 @@ Deno.test("consoles: there is a limit, and none for a page from elsewhere", asyn
   assert.equal((await openConsole(server.origin)).status, 502);
 });
 
-Deno.test("consoles: one that is open does not hold up the end", async () => {
+Deno.test("an open console does not delay a drain", async () => {
   const daemon = new FakeDaemon();
   const echoService = await startEcho(daemon);
   const server = await startAdmin(daemon);
   const open = await openConsole(server.origin);
   await server.running.drain(AbortSignal.timeout(20_000));
   await open.close!();
-  await until("it has left", () => echoService.connections() === 0);
+  await until("the console disconnects", () => echoService.connections() === 0);
   await echoService.stop();
 });

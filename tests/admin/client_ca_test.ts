@@ -11,7 +11,7 @@ async function startAsking(files: { cert: string; key: string }, clientCa = CLIE
   return await startAdmin(new FakeDaemon(), { tls: { ...files, client_ca: clientCa } });
 }
 
-/** What a client gets for a question; 0 if it is not let in. */
+/** The status of a reply; 0 if the client is not let in. */
 async function statusOf(origin: string, ca: string, identity?: { cert: string; key: string }) {
   using client = Deno.createHttpClient({ caCerts: [ca], ...identity });
   try {
@@ -24,7 +24,7 @@ async function statusOf(origin: string, ca: string, identity?: { cert: string; k
   }
 }
 
-Deno.test("admin: with client_ca, answers only who has a certificate, also after a reload", async () => {
+Deno.test("admin with client_ca answers only clients with a certificate, also after a reload", async () => {
   await using files = await makeCertificates();
   await using directory = await makeTempDirectory();
   const clientCa = `${directory.path}/clients.crt`;
@@ -40,7 +40,7 @@ Deno.test("admin: with client_ca, answers only who has a certificate, also after
 });
 
 Deno.test({
-  name: "admin: a session that was begun elsewhere is no certificate",
+  name: "admin does not accept a TLS session of another server in place of a certificate",
   ignore: !await isInstalled("openssl", "version"),
 }, async () => {
   await using files = await makeCertificates();

@@ -13,7 +13,7 @@ async function get(url: string): Promise<{ status: number; type: string | null; 
   return { status, type: headers.get("content-type"), text: await response.text() };
 }
 
-Deno.test("/healthz: is there while the daemon starts and drains", async () => {
+Deno.test("/healthz answers while the daemon starts and drains", async () => {
   const daemon = new FakeDaemon();
   await using server = await startAdmin(daemon);
   for (const state of ["starting", "ready", "draining"] as const) {
@@ -23,7 +23,7 @@ Deno.test("/healthz: is there while the daemon starts and drains", async () => {
   }
 });
 
-Deno.test("/readyz: 503 with the reasons while it starts, drains, or a service has a problem", async () => {
+Deno.test("/readyz returns 503 with the reasons while draining or while a service has a problem", async () => {
   const daemon = new FakeDaemon();
   let problems: string[] = [];
   daemon.add("kv", { problems: () => problems });
@@ -42,7 +42,7 @@ Deno.test("/readyz: 503 with the reasons while it starts, drains, or a service h
   assert.deepEqual(await readyz(), [503, draining]);
 });
 
-Deno.test("admin: a path that is not there, and a method that it does not take", async () => {
+Deno.test("admin refuses unknown paths and methods", async () => {
   await using server = await startAdmin(new FakeDaemon());
   assert.equal((await get(`${server.origin}/none`)).status, 404);
   const response = await fetch(`${server.origin}/healthz`, { method: "POST", body: "{}" });
@@ -51,7 +51,7 @@ Deno.test("admin: a path that is not there, and a method that it does not take",
   await response.body?.cancel();
 });
 
-Deno.test("admin: what is asked for and is no path is the mistake of the client", async () => {
+Deno.test("admin blames the client for a malformed request target", async () => {
   await using server = await startAdmin(new FakeDaemon());
   for (
     const [target, status] of [
@@ -68,7 +68,7 @@ Deno.test("admin: what is asked for and is no path is the mistake of the client"
   assert.deepEqual(server.log.matching("Request failed"), []);
 });
 
-Deno.test("admin: a request for another host is refused, for a page elsewhere may have sent it", async () => {
+Deno.test("admin refuses requests for another host, against DNS rebinding", async () => {
   await using server = await startAdmin(new FakeDaemon());
   for (const [host, status] of [["evil.example", 421], ["localhost:1", 200], ["[::1]", 200]]) {
     using client = await TestClient.connect(server.address);
@@ -77,7 +77,7 @@ Deno.test("admin: a request for another host is refused, for a page elsewhere ma
   }
 });
 
-Deno.test("admin: a request that does not arrive in time is cut off, headers and body", async () => {
+Deno.test("admin cuts off a request whose headers or body do not arrive in time", async () => {
   await using server = await startAdmin(new FakeDaemon(), { request_timeout: "200ms" });
   for (
     const start of [
@@ -92,7 +92,7 @@ Deno.test("admin: a request that does not arrive in time is cut off, headers and
   }
 });
 
-Deno.test("admin: headers and a body that are too long are refused", async () => {
+Deno.test("admin refuses headers and bodies that are too long", async () => {
   await using server = await startAdmin(new FakeDaemon(), { max_body: "1KiB" });
   using client = await TestClient.connect(server.address);
   await client.send(`GET / HTTP/1.1\r\nHost: localhost\r\nX: ${"x".repeat(20_000)}`);
@@ -103,7 +103,7 @@ Deno.test("admin: headers and a body that are too long are refused", async () =>
   assert.equal(await response.text(), "The body is longer than 1024 bytes.\n");
 });
 
-Deno.test("admin: connections beyond the limit are closed, and there is room again later", async () => {
+Deno.test("admin closes connections beyond the limit, and accepts new ones once others end", async () => {
   await using server = await startAdmin(new FakeDaemon(), { max_clients: 2 });
   const first = await TestClient.connect(server.address);
   using second = await TestClient.connect(server.address);
@@ -122,7 +122,7 @@ Deno.test("admin: connections beyond the limit are closed, and there is room aga
   assert.deepEqual(rejected, { server_full: 1, address_full: 0 });
 });
 
-Deno.test("admin: drains while connections are open and idle", async () => {
+Deno.test("admin drains while connections are open and idle", async () => {
   const server = await startAdmin(new FakeDaemon());
   using client = await TestClient.connect(server.address);
   await client.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -132,7 +132,7 @@ Deno.test("admin: drains while connections are open and idle", async () => {
   await assert.rejects(TestClient.connect(server.address), Deno.errors.ConnectionRefused);
 });
 
-Deno.test("quartet health: 0 if it is alive or ready, 1 with a reason if not", async () => {
+Deno.test("quartet health exits with 0 if the daemon is alive or ready, and 1 with a reason if not", async () => {
   const daemon = new FakeDaemon();
   daemon.add("kv", { problems: () => ["the disk is full"] });
   await using server = await startAdmin(daemon);
@@ -147,7 +147,7 @@ Deno.test("quartet health: 0 if it is alive or ready, 1 with a reason if not", a
   });
 });
 
-Deno.test("quartet health: says why it cannot ask", async () => {
+Deno.test("quartet health says why it cannot ask", async () => {
   const socket = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const address = formatAddress({ ...socket.addr as Deno.NetAddr, transport: "tcp" });
   socket.close();
@@ -164,7 +164,7 @@ Deno.test("quartet health: says why it cannot ask", async () => {
   }
 });
 
-Deno.test("quartet health: asks over TLS and over a unix socket", async () => {
+Deno.test("quartet health asks over TLS and over a Unix socket", async () => {
   await using files = await makeCertificates();
   const secure = await startAdmin(new FakeDaemon(), { tls: files.server });
   await using directory = await makeTempDirectory();
@@ -186,11 +186,11 @@ Deno.test("quartet health: asks over TLS and over a unix socket", async () => {
   await assert.rejects(Deno.stat(`${directory.path}/admin`), Deno.errors.NotFound);
 });
 
-Deno.test("admin: the socket of a dead process is replaced, a taken address is named", async () => {
+Deno.test("admin replaces the socket of a dead process, and names an address that is taken", async () => {
   await using directory = await makeTempDirectory();
   const path = `${directory.path}/admin`;
   Deno.listen({ transport: "unix", path }).close();
-  // A listener that closes in good order takes its file along; this is what a dead one leaves.
+  // A listener that closes removes its file. One that exits without closing leaves it behind.
   const dead = await new Deno.Command(Deno.execPath(), {
     args: ["eval", `Deno.listen({transport:"unix",path:${JSON.stringify(path)}}); Deno.exit(0)`],
   }).output();

@@ -7,7 +7,7 @@ function counter(name: string, labels: Record<string, string>, value: number): M
   return { type: "counter", name, help: `Help of ${name}.`, samples: [{ labels, value }] };
 }
 
-Deno.test("formatOpenMetrics(): writes the families as the specification has them", () => {
+Deno.test("formatOpenMetrics() writes families as in the specification", () => {
   const histogram = new Histogram([0.000_05, 0.1, 1]);
   histogram.observe(0.05, 2);
   histogram.observe(5);
@@ -39,7 +39,7 @@ q_seconds_sum 5.1
   );
 });
 
-Deno.test("formatOpenMetrics(): what a label holds comes out of a parser as it went in", () => {
+Deno.test("formatOpenMetrics() escapes labels so that a parser restores them", () => {
   const tube = 'a"b\\c\nd{},= e';
   const text = formatOpenMetrics([counter("q_jobs_total", { tube, state: "ready" }, 7)]);
   const families: { metrics: unknown[] }[] = parsePrometheus(text.replace("# EOF\n", ""));
@@ -47,7 +47,7 @@ Deno.test("formatOpenMetrics(): what a label holds comes out of a parser as it w
   assert.deepEqual(metrics, [{ labels: { tube, state: "ready" }, value: "7" }]);
 });
 
-Deno.test("formatOpenMetrics(): parts that do not agree on the type of a name are a mistake", () => {
+Deno.test("formatOpenMetrics() refuses metrics of one name with different types", () => {
   const gauge: Metric = { type: "gauge", name: "q_jobs", help: "Jobs.", samples: [] };
   assert.throws(() => formatOpenMetrics([gauge, counter("q_jobs_total", {}, 1)]), {
     name: "TypeError",

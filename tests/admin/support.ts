@@ -7,7 +7,7 @@ import { formatAddress } from "../../lib/net/address.ts";
 import { TestLog } from "../support/log.ts";
 import * as v from "valibot";
 
-/** A daemon that is whatever a test wants it to be. */
+/** A daemon whose state the test sets. */
 export class FakeDaemon implements DaemonView {
   state: DaemonState = "ready";
   lastReload = { successful: true, successMs: 1_700_000_000_000 };
@@ -29,20 +29,20 @@ export class FakeDaemon implements DaemonView {
     return Promise.resolve();
   }
 
-  /** Adds a service that runs. */
+  /** Adds a running service. */
   add(name: string, running: Partial<NonNullable<ServiceView["running"]>> = {}): void {
-    const whole = { addresses: [], problems: () => [], metrics: () => [], ...running };
+    const complete = { addresses: [], problems: () => [], metrics: () => [], ...running };
     this.views.push({
       name,
       enabled: true,
-      running: whole,
+      running: complete,
       sinceMs: 1_700_000_000_000,
-      problems: whole.problems,
+      problems: complete.problems,
     });
   }
 }
 
-/** The admin service of a fake daemon, listening. */
+/** Starts the admin service of a fake daemon. */
 export async function startAdmin(
   daemon: FakeDaemon,
   config: Record<string, unknown> = {},

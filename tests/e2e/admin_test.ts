@@ -18,7 +18,7 @@ beanstalk = "127.0.0.1:0"
 listen = "127.0.0.1:0"
 `;
 
-/** Names that dashboards are built on, with the labels that tell their figures apart. */
+/** Metric names that dashboards rely on, each with a label that its samples must have. */
 const PROMISED = [
   "process_start_time_seconds",
   "process_cpu_seconds_total",
@@ -69,7 +69,7 @@ async function metricsOf(daemon: DaemonProcess): Promise<{ type: string | null; 
   return { type: response.headers.get("content-type"), text: await response.text() };
 }
 
-/** Has each service do something, so that every figure is there. */
+/** Uses each service once, so that every metric has a sample. */
 async function useAll(daemon: DaemonProcess): Promise<void> {
   const exchanges = [
     ["echo", 0, "hello\n", "hello\n"],
@@ -86,7 +86,7 @@ async function useAll(daemon: DaemonProcess): Promise<void> {
   await (await fetch(`${originOf(daemon)}/healthz`)).body?.cancel();
 }
 
-Deno.test("/metrics: a parser reads it, and what is promised is there", async () => {
+Deno.test("/metrics can be parsed and has the promised metrics", async () => {
   await using daemon = await startDaemon({ config: ALL });
   await useAll(daemon);
   const { type, text } = await metricsOf(daemon);
@@ -94,21 +94,21 @@ Deno.test("/metrics: a parser reads it, and what is promised is there", async ()
   assert.ok(text.endsWith("\n# EOF\n"));
 
   const families: Family[] = parsePrometheus(text.replace("# EOF\n", ""));
-  // The parser is older than OpenMetrics: it takes the samples of counters for families apart.
+  // The parser predates OpenMetrics: it lists the samples of counters as separate families.
   const named = new Map(
     families.filter(({ metrics }) => metrics.length > 0).map((f) => [f.name, f]),
   );
   for (const line of PROMISED) {
     const [name, label] = line.split(" ");
     const family = named.get(name!);
-    assert.ok(family, `${name} is not there`);
-    if (label !== undefined) assert.ok(family.metrics[0]!.labels?.[label], `${line} is not there`);
+    assert.ok(family, `${name} is missing`);
+    if (label !== undefined) assert.ok(family.metrics[0]!.labels?.[label], `${line} is missing`);
   }
   assert.match(text, /^quartet_commands_total\{service="mesh",command="quit"\} 1$/m);
   assert.match(text, /^quartet_mesh_mistakes_total 1$/m);
   assert.match(text, /^quartet_admin_answers_total\{status="200"\} 1$/m);
   const declared = [...text.matchAll(/^# TYPE (\S+) /gm)].map((match) => match[1]!);
-  assert.deepEqual(declared, [...new Set(declared)], "each family stands once");
+  assert.deepEqual(declared, [...new Set(declared)], "each family is declared once");
   const samples = families.reduce(
     (sum, { type, metrics }) => sum + (type === "HISTOGRAM" ? 0 : metrics.length),
     0,
@@ -117,14 +117,14 @@ Deno.test("/metrics: a parser reads it, and what is promised is there", async ()
   assert.equal(samples, lines.filter((line) => !/_(bucket|count|sum)[{ ]/.test(line)).length);
 });
 
-Deno.test("/metrics: on PostgreSQL it has the database's figures, and answers while that is gone", async () => {
+Deno.test("/metrics on PostgreSQL has the database's metrics, and answers while it is down", async () => {
   await using server = await PostgresServer.start();
   await using daemon = await startDaemon({ config: `[storage]\nurl = "${server.url()}"\n${ALL}` });
   await useAll(daemon);
   let text = "";
-  const value = (figure: string) => {
-    const line = text.split("\n").find((line) => line.startsWith(`${figure} `));
-    return line === undefined ? undefined : Number(line.slice(figure.length + 1));
+  const value = (metric: string) => {
+    const line = text.split("\n").find((line) => line.startsWith(`${metric} `));
+    return line === undefined ? undefined : Number(line.slice(metric.length + 1));
   };
   const shows = (what: string, condition: () => boolean) =>
     until(
@@ -151,20 +151,20 @@ Deno.test("/metrics: on PostgreSQL it has the database's figures, and answers wh
   await shows("keys are estimated", () => value("quartet_kv_estimated_keys") !== undefined);
   await server.kill();
   await shows(
-    "the loss shows",
+    "the loss is reported",
     () =>
       ["kv", "task"].every((service) => value(`quartet_postgres_up{service="${service}"}`) === 0),
   );
   const startMs = performance.now();
   await metricsOf(daemon);
-  assert.ok(performance.now() - startMs < 2000, "nobody waits for the database");
+  assert.ok(performance.now() - startMs < 2000, "the reply does not wait for the database");
   await shows(
-    "old figures are gone",
+    "stale metrics are gone",
     () => value('quartet_task_jobs{tube="default",state="ready"}') === undefined,
   );
   await server.restart();
   await shows(
-    "they come back",
+    "the metrics come back",
     () =>
       value('quartet_postgres_reconnects_total{service="kv"}') === 1 &&
       value('quartet_task_jobs{tube="default",state="ready"}') === 1,
@@ -178,7 +178,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 print(len(list(text_string_to_metric_families(sys.stdin.read()))))
 `;
 
-/** Runs a program of the reference parser, if that is installed (Debian: python3-prometheus-client). */
+/** Runs a Python program, with `input` on its standard input. */
 async function python(program: string, input: string) {
   const command = new Deno.Command(PYTHON, {
     args: ["-c", program],
@@ -201,8 +201,8 @@ async function hasPythonParser(): Promise<boolean> {
 }
 
 Deno.test({
-  name: "/metrics: Prometheus' own strict parser of OpenMetrics takes it",
-  // Only where that parser is installed: it is no npm package.
+  name: "/metrics is accepted by Prometheus' own strict OpenMetrics parser",
+  // The parser is not on npm (Debian: python3-prometheus-client).
   ignore: !await hasPythonParser(),
   fn: async () => {
     await using daemon = await startDaemon({ config: ALL });
@@ -214,7 +214,7 @@ Deno.test({
   },
 });
 
-Deno.test("/metrics: says whether the last configuration was taken", async () => {
+Deno.test("/metrics says whether the last configuration was applied", async () => {
   await using daemon = await startDaemon({ config: ADMIN });
   const successful = async () =>
     /^quartet_config_last_reload_successful (\d)$/m.exec((await metricsOf(daemon)).text)?.[1];
@@ -230,11 +230,11 @@ Deno.test("/metrics: says whether the last configuration was taken", async () =>
   assert.equal(await successful(), "1");
 });
 
-Deno.test("/readyz: fails while the daemon drains, and answers as long as another service does", async () => {
+Deno.test("/readyz fails during a drain, and answers for as long as another service does", async () => {
   await using daemon = await startDaemon({ config: `${ADMIN}${ECHO}` });
   const origin = originOf(daemon);
   using client = await TestClient.connect(daemon.address("echo"));
-  // It does not read what it is sent, so the drain waits for it.
+  // The client does not read, so the drain waits for it.
   const line = `${"x".repeat(60_000)}\n`;
   const flood = (async () => {
     for (let i = 0; i < 300; i++) await client.send(line);
@@ -265,7 +265,7 @@ async function switchService(daemon: DaemonProcess, name: string, enabled: boole
   return { status: response.status, text: await response.text() };
 }
 
-Deno.test("admin: a service that is switched off lets its clients go, until the next reload", async () => {
+Deno.test("a service that is switched off disconnects its clients and stays off until the next reload", async () => {
   await using daemon = await startDaemon({ config: `${ADMIN}${ECHO}` });
   using client = await TestClient.connect(daemon.address("echo"));
   await client.send("before\n");
@@ -273,7 +273,11 @@ Deno.test("admin: a service that is switched off lets its clients go, until the 
   assert.equal((await switchService(daemon, "echo", false)).status, 200);
   assert.equal(await client.rest(), "");
   await assert.rejects(TestClient.connect(daemon.address("echo")), Deno.errors.ConnectionRefused);
-  assert.equal((await fetch(`${originOf(daemon)}/readyz`)).status, 200, "off is no problem");
+  assert.equal(
+    (await fetch(`${originOf(daemon)}/readyz`)).status,
+    200,
+    "a service that is off is not a problem",
+  );
   daemon.signal("SIGHUP");
   await daemon.logged(/msg=Reloaded/);
   using second = await TestClient.connect(daemon.address("echo"));
@@ -281,7 +285,7 @@ Deno.test("admin: a service that is switched off lets its clients go, until the 
   assert.equal(await second.line(), "after\n");
 });
 
-Deno.test("admin: a service that cannot start is said to be so, and stays off", async () => {
+Deno.test("a service that cannot be switched on stays off, with the reason in the reply", async () => {
   await using other = await startDaemon({ config: ECHO });
   const taken = formatAddress(other.address("echo"));
   const config = `${ADMIN}[echo]\nenabled = false\nlisten = "${taken}"\n`;
@@ -294,7 +298,7 @@ Deno.test("admin: a service that cannot start is said to be so, and stays off", 
   assert.equal((await switchService(daemon, "echo", true)).status, 200);
 });
 
-Deno.test("/readyz: a service that a reload could not start is a reason", async () => {
+Deno.test("/readyz names a service that a reload could not start", async () => {
   await using other = await startDaemon({ config: ECHO });
   const taken = formatAddress(other.address("echo"));
   await using daemon = await startDaemon({ config: ADMIN });

@@ -1,6 +1,6 @@
 /**
- * Certificates of clients, as they are for those who use the program: every door of every service,
- * and the commands that connect to them.
+ * Client certificates from a user's point of view: every port of every service, and the commands
+ * that connect to them.
  *
  * @module
  */
@@ -21,7 +21,7 @@ type Identity = { cert: string; key: string } | undefined;
 
 const CLIENT = clientIdentity("client");
 
-/** All services, each asking for certificates. */
+/** Starts all services, each of which requires a client certificate. */
 function startAll({ server: { cert, key } }: Certificates): Promise<DaemonProcess> {
   const tls = `tls = { cert = "${cert}", key = "${key}", client_ca = "${CLIENT_CA.clients}" }\n`;
   const more: Record<string, string> = {
@@ -37,7 +37,7 @@ function portOf(address: Address): number {
   return address.transport === "tcp" ? address.port : 0;
 }
 
-/** What a door answers to a text; "" if it lets nobody in. */
+/** A port's reply to a text; "" if it does not let the client in. */
 async function answer(files: Certificates, address: Address, text: string, identity: Identity) {
   const port = portOf(address);
   const options = { hostname: "localhost", port, caCerts: [files.ca], ...identity };
@@ -50,7 +50,7 @@ async function answer(files: Certificates, address: Address, text: string, ident
   }
 }
 
-/** The status that admin answers with; 0 if it lets nobody in. */
+/** The status of admin's reply; 0 if it does not let the client in. */
 function status(files: Certificates, address: Address, identity: Identity): Promise<number> {
   const { promise, resolve } = Promise.withResolvers<number>();
   const place = { host: "127.0.0.1", port: portOf(address), path: "/healthz" };
@@ -64,11 +64,11 @@ function status(files: Certificates, address: Address, identity: Identity): Prom
   return within(10_000, "the status", promise);
 }
 
-Deno.test("client_ca: every door opens to a client with a certificate, and to no other", async () => {
+Deno.test("client_ca: every port admits clients with a certificate, and no others", async () => {
   await using files = await makeCertificates();
   await using daemon = await startAll(files);
   const [push, beanstalk] = daemon.addresses("task") as [Address, Address];
-  const doors: [Address, string, RegExp][] = [
+  const ports: [Address, string, RegExp][] = [
     [daemon.address("echo"), "hello\n", /^hello\n$/],
     [daemon.address("kv"), "COUNT\n", /^VALUE 0\n$/],
     [daemon.address("kv"), "*1\r\n$4\r\nPING\r\n", /^\+PONG\r\n$/],
@@ -76,19 +76,19 @@ Deno.test("client_ca: every door opens to a client with a certificate, and to no
     [beanstalk, "stats-tube default\r\n", /^(OK|NOT_FOUND)/],
     [daemon.address("mesh"), "STATUS\n", /^END\n$/],
   ];
-  for (const [address, text, expected] of doors) {
+  for (const [address, text, expected] of ports) {
     assert.match(await answer(files, address, text, CLIENT.pems), expected);
     assert.equal(await answer(files, address, text, undefined), "");
     assert.equal(await answer(files, address, text, clientIdentity("stranger").pems), "");
   }
-  await daemon.loggedTimes("Client has no good certificate", 2 * doors.length);
+  await daemon.loggedTimes("Client has no good certificate", 2 * ports.length);
   assert.equal(await status(files, daemon.address("admin"), CLIENT.pems), 200);
   assert.equal(await status(files, daemon.address("admin"), undefined), 0);
   assert.equal(await status(files, daemon.address("admin"), clientIdentity("stranger").pems), 0);
-  await daemon.loggedTimes("Client has no good certificate", 2 * doors.length + 2);
+  await daemon.loggedTimes("Client has no good certificate", 2 * ports.length + 2);
 });
 
-Deno.test("client_ca: a client of Redis that shows a certificate works as ever", async () => {
+Deno.test("client_ca: a Redis client with a certificate works as usual", async () => {
   await using files = await makeCertificates();
   await using daemon = await startAll(files);
   const redis = createClient({
@@ -114,7 +114,7 @@ Deno.test("client_ca: a client of Redis that shows a certificate works as ever",
   }
 });
 
-Deno.test("quartet client, put, health: show a certificate with --cert and --key", async () => {
+Deno.test("quartet client, put and health present a certificate with --cert and --key", async () => {
   await using files = await makeCertificates();
   await using daemon = await startAll(files);
   const at = (address: Address) => formatAddress(address).replace("127.0.0.1", "localhost");
@@ -126,7 +126,7 @@ Deno.test("quartet client, put, health: show a certificate with --cert and --key
   assert.deepEqual(client, { code: 0, stdout: "hello\n", stderr: "" });
   const refused = await runQuartet(echo, { stdin: "hello\n" });
   assert.equal(refused.stdout, "");
-  // Nothing, if what it had sent was not read before it was cut.
+  // The client prints nothing if it was cut before the server read its line.
   assert.match(
     refused.stderr,
     /^(Connection lost: the server has cut it, perhaps for want of a certificate\n)?$/,

@@ -7,8 +7,8 @@ import { until } from "../support/within.ts";
 
 /** An example of docs/protocols.md: what clients send (C) and what the server answers (S). */
 interface Transcript {
-  /** Where client 1 connects, and client 2 if that is elsewhere. */
-  doors: string[];
+  /** The port of client 1, and that of client 2 if it differs. */
+  ports: string[];
   lines: Line[];
 }
 
@@ -16,18 +16,18 @@ interface Line {
   from: "C" | "S";
   client: string;
   text: string;
-  /** Whether time passes before, until what is said here is answered as it is shown. */
+  /** Whether some time passes first: the line is repeated until the replies are as shown. */
   later: boolean;
 }
 
 const LATER = "...";
 
-/** The fenced blocks of a page whose info string is "transcript" and the names of doors. */
+/** The fenced blocks of a page whose info string is "transcript" and names of ports. */
 function transcripts(page: string): Transcript[] {
   return [...page.matchAll(/^```transcript ([\w ]+)\n([\s\S]*?)^```$/gm)].map((
-    [, doors, body],
+    [, ports, body],
   ) => ({
-    doors: doors!.split(" "),
+    ports: ports!.split(" "),
     lines: body!.replace(/\n$/, "").split("\n").flatMap((line, i, all) => {
       if (line === LATER) return [];
       const match = /^([CS])(\d?): ?(.*)$/.exec(line);
@@ -38,27 +38,27 @@ function transcripts(page: string): Transcript[] {
   }));
 }
 
-/** Says a line, as another client, until it is answered with these lines. */
-async function untilAnswered(door: Address, line: string, answer: string): Promise<void> {
+/** Sends a line from new clients until the reply is as expected. */
+async function untilAnswered(port: Address, line: string, answer: string): Promise<void> {
   await until(`"${line.trim()}" is answered with ${answer}`, async () => {
-    using client = await TestClient.connect(door);
+    using client = await TestClient.connect(port);
     await client.send(line);
     await client.closeWrite();
     return await client.rest() === answer;
   }, 20_000);
 }
 
-/** The doors whose lines end with CR LF. */
-const CRLF_DOORS = ["redis", "beanstalk"];
+/** Ports whose lines end with CR LF. */
+const CRLF_PORTS = ["redis", "beanstalk"];
 
-/** What the server says to the line at that place. */
+/** The server's reply to the line at index `at`. */
 function answerTo(lines: Line[], at: number): string {
   const after = lines.slice(at + 1);
   const next = after.findIndex(({ from }) => from === "C");
   return after.slice(0, next < 0 ? after.length : next).map(({ text }) => `${text}\n`).join("");
 }
 
-Deno.test("docs/protocols.md: every example is what the daemon does", async () => {
+Deno.test("docs/protocols.md: the daemon behaves as in every example", async () => {
   const page = await Deno.readTextFile(`${ROOT}docs/protocols.md`);
   const examples = transcripts(page);
   await using daemon = await startDaemon({
@@ -77,7 +77,7 @@ listen = "127.0.0.1:0"
 `,
   });
   await Deno.writeTextFile(`${daemon.directory}/data/sort/names`, "pear\napple\nfig\n");
-  const doors: Record<string, Address> = {
+  const ports: Record<string, Address> = {
     echo: daemon.address("echo"),
     kv: daemon.address("kv"),
     redis: daemon.address("kv"),
@@ -85,21 +85,21 @@ listen = "127.0.0.1:0"
     beanstalk: daemon.addresses("task")[1]!,
     mesh: daemon.address("mesh"),
   };
-  const shown = new Set(examples.flatMap((example) => example.doors));
-  assert.deepEqual([...shown].sort(), Object.keys(doors).sort());
+  const shown = new Set(examples.flatMap((example) => example.ports));
+  assert.deepEqual([...shown].sort(), Object.keys(ports).sort());
   for (const example of examples) {
-    const clients = new Map<string, { door: string; client: TestClient }>();
+    const clients = new Map<string, { port: string; client: TestClient }>();
     for (const { client: number } of example.lines) {
       if (clients.has(number)) continue;
-      const door = example.doors[Number(number || 1) - 1] ?? example.doors[0]!;
-      clients.set(number, { door, client: await TestClient.connect(doors[door]!) });
+      const port = example.ports[Number(number || 1) - 1] ?? example.ports[0]!;
+      clients.set(number, { port, client: await TestClient.connect(ports[port]!) });
     }
     for (const [i, { from, client: number, text, later }] of example.lines.entries()) {
-      const { door, client } = clients.get(number)!;
-      const line = text + (CRLF_DOORS.includes(door) ? "\r\n" : "\n");
-      if (later) await untilAnswered(doors[door]!, line, answerTo(example.lines, i));
+      const { port, client } = clients.get(number)!;
+      const line = text + (CRLF_PORTS.includes(port) ? "\r\n" : "\n");
+      if (later) await untilAnswered(ports[port]!, line, answerTo(example.lines, i));
       if (from === "C") await client.send(line);
-      else assert.equal(await client.line(), line, `in an example of ${door}`);
+      else assert.equal(await client.line(), line, `in an example of ${port}`);
     }
     for (const { client } of clients.values()) client.close();
   }

@@ -1,6 +1,5 @@
 /**
- * Tokens, as they are for those who use the program: in the configuration, in files, and in what
- * they get for them.
+ * Tokens from a user's point of view: in the configuration, in files, and on the wire.
  *
  * @module
  */
@@ -16,12 +15,12 @@ import { within } from "../support/within.ts";
 
 const TOKEN = "a-token-of-the-test";
 
-/** A section `[auth]` with a token that opens a service. */
+/** A section `[auth]` with a token for a service. */
 function auth(service: string, more = ""): string {
   return `[auth]\n${more}[auth.tokens.test]\nenv = "TEST_TOKEN"\nservices = ["${service}"]\n`;
 }
 
-/** A worker that runs as long as it is held. */
+/** Starts a worker, which is killed at the end of the scope. */
 function startWorker(words: string[], env: Record<string, string> = {}): AsyncDisposable {
   const child = new Deno.Command(Deno.execPath(), {
     args: [...sources().words, "work", ...words],
@@ -38,7 +37,7 @@ function startWorker(words: string[], env: Record<string, string> = {}): AsyncDi
   };
 }
 
-Deno.test("quartet put, work: with a token in a file, over TLS, jobs are done at both doors", async () => {
+Deno.test("quartet put and work run jobs on both ports, with a token from a file, over TLS", async () => {
   await using certificates = await makeCertificates();
   await using directory = await makeTempDirectory();
   const { cert, key } = certificates.server;
@@ -70,7 +69,7 @@ Deno.test("quartet put, work: with a token in a file, over TLS, jobs are done at
   assert.ok(!daemon.log.includes(TOKEN) && !daemon.log.includes("wrong-token"), daemon.log);
 });
 
-Deno.test("quartet client: shows a token first, and says when it is refused or not wanted", async () => {
+Deno.test("quartet client sends a token first, and says if it is refused or not expected", async () => {
   await using daemon = await startDaemon({
     config: `[echo]\nlisten = "127.0.0.1:0"\n${auth("echo")}`,
     env: { TEST_TOKEN: TOKEN },
@@ -95,10 +94,10 @@ Deno.test("quartet client: shows a token first, and says when it is refused or n
   assert.ok(!unwanted.stderr.includes(TOKEN));
 });
 
-Deno.test("quartet serve: who shows no token in login_timeout is disconnected", async () => {
+Deno.test("quartet serve disconnects clients that send no token within login_timeout", async () => {
   await using daemon = await startDaemon({
     config: `[storage]\nurl = "memory:"\n[kv]\nlisten = "127.0.0.1:0"\n` +
-      auth("kv", 'login_timeout = "500ms"\n'),
+      auth("kv", 'login_timeout = "3s"\n'),
     env: { TEST_TOKEN: TOKEN },
     args: ["--set", "log.level=debug"],
   });
@@ -112,7 +111,7 @@ Deno.test("quartet serve: who shows no token in login_timeout is disconnected", 
   assert.equal(await inside.line(), "VALUE 0\n");
 });
 
-Deno.test("quartet serve: a token that is new after a reload opens the door for new clients", async () => {
+Deno.test("quartet serve applies a new token to new clients after a reload", async () => {
   await using directory = await makeTempDirectory();
   const tokenFile = `${directory.path}/token`;
   await Deno.writeTextFile(tokenFile, "the-old-token\n");
@@ -133,10 +132,10 @@ Deno.test("quartet serve: a token that is new after a reload opens the door for 
   await fresh.send("AUTH the-new-token\nhello\n");
   assert.equal(await fresh.line(), "OK\n");
   assert.equal(await fresh.line(), "hello\n");
-  assert.equal(await old.line(), "hello\n", "who is in stays in");
+  assert.equal(await old.line(), "hello\n", "connected clients stay connected");
 });
 
-Deno.test("quartet serve: every service that a token opens asks for it, at each of its addresses", async () => {
+Deno.test("every service with a token asks for it, at each of its addresses", async () => {
   const names = SERVICES.map(({ name }) => name);
   const sections = names.map((name) => (
     `[${name}]\nlisten = "127.0.0.1:0"\n${name === "task" ? 'beanstalk = "127.0.0.1:0"\n' : ""}`
@@ -164,7 +163,7 @@ Deno.test("quartet serve: every service that a token opens asks for it, at each 
   }
 });
 
-/** A console of echo: the events of the page, and a way to say a line. */
+/** Opens an echo console as the page does: returns its events and a way to send a line. */
 async function openConsole(origin: string) {
   const response = await fetch(`${origin}/consoles/echo`, { headers: { origin } });
   const events = response.body!.pipeThrough(new TextDecoderStream()).getReader();
@@ -187,7 +186,7 @@ async function openConsole(origin: string) {
   return { until, say, close: () => events.cancel() };
 }
 
-Deno.test("quartet serve: the page has a console for echo, which asks it for a token too", async () => {
+Deno.test("the page's echo console has to send the token too", async () => {
   await using daemon = await startDaemon({
     config: `[admin]\nlisten = "127.0.0.1:0"\n[echo]\nlisten = "127.0.0.1:0"\n${auth("echo")}`,
     env: { TEST_TOKEN: TOKEN },
@@ -200,7 +199,7 @@ Deno.test("quartet serve: the page has a console for echo, which asks it for a t
   await stranger.close();
 });
 
-Deno.test("quartet serve: the console of an echo that speaks TLS works, also with a new certificate", async () => {
+Deno.test("the page's echo console works over TLS, also after the certificate has changed", async () => {
   await using certificates = await makeCertificates();
   const { cert, key } = certificates.server;
   await using daemon = await startDaemon({

@@ -3,23 +3,23 @@ import { makeTempDirectory } from "./quartet.ts";
 const FOLDER = new URL("./certificates/", import.meta.url);
 
 /**
- * A certificate that signs itself, and its key. `shared` is for localhost and 127.0.0.1, and so are
- * `expired`, and `authority`, which says that it may sign others; `elsewhere` is for another host.
+ * A self-signed certificate and its key, as files. `shared`, `expired` and `authority` are for
+ * localhost and 127.0.0.1; `authority` may sign other certificates; `elsewhere` is for another host.
  */
 export function selfSigned(name: "shared" | "expired" | "authority" | "elsewhere") {
   const file = (end: string) => new URL(`${name}.${end}`, FOLDER).pathname;
   return { cert: file("crt"), key: file("key") };
 }
 
-/** Two that sign certificates of clients, by the same name and with other keys. */
+/** Two authorities for client certificates, with the same name and different keys, as files. */
 export const CLIENT_CA = {
   clients: new URL("clients.crt", FOLDER).pathname,
   impostor: new URL("impostor.crt", FOLDER).pathname,
 } as const;
 
 /**
- * A certificate of a client and its key. `clients` has signed that of `client`, and that of
- * `former`, which has expired; `impostor` has signed that of `stranger`.
+ * A client certificate and its key. The authority `clients` signed `client` and `former`, which has
+ * expired; `impostor` signed `stranger`.
  */
 export function clientIdentity(name: "client" | "former" | "stranger") {
   const file = (end: string) => new URL(`${name}.${end}`, FOLDER).pathname;
@@ -30,7 +30,7 @@ export function clientIdentity(name: "client" | "former" | "stranger") {
   };
 }
 
-/** Certificates for tests alone; their keys are no secret. They were made with openssl. */
+/** Server certificates in a temporary folder. They were made with openssl for tests only. */
 export async function makeCertificates() {
   const read = (name: string) => Deno.readTextFile(new URL(name, FOLDER));
   const directory = await makeTempDirectory();
@@ -41,14 +41,14 @@ export async function makeCertificates() {
   };
   await install("server");
   return {
-    /** Files of a server's certificate and key. */
+    /** The server's certificate and key, as files. */
     server,
-    /** Puts another certificate into the files of the server. */
+    /** Replaces the server's certificate and key. */
     renew: () => install("renewed"),
-    /** The authority that has signed all of them, as PEM, and its file. */
+    /** The authority that signed them all, as PEM and as a file. */
     ca: await read("ca.crt"),
     caFile: new URL("ca.crt", FOLDER).pathname,
-    /** A key that belongs to another certificate. */
+    /** The key of another certificate. */
     otherKeyFile: new URL("renewed.key", FOLDER).pathname,
     [Symbol.asyncDispose]: () => directory[Symbol.asyncDispose](),
   };

@@ -1,5 +1,5 @@
 /**
- * Clients that go on with sessions of TLS, which Deno's own do not.
+ * TLS clients that resume sessions, which Deno's own client does not.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { createServer } from "node:tls";
 import type { makeCertificates } from "./certificates.ts";
 import { runProgram } from "./programs.ts";
 
-/** A server in this process that says hello to anybody, over TLS. */
+/** Starts a TLS server in this process that greets every client. */
 export async function serveAnybody({ server }: Awaited<ReturnType<typeof makeCertificates>>) {
   const cert = await Deno.readTextFile(server.cert);
   const key = await Deno.readTextFile(server.key);
@@ -22,10 +22,10 @@ export async function serveAnybody({ server }: Awaited<ReturnType<typeof makeCer
 }
 
 /**
- * Has `openssl s_client` connect and read until it is disconnected.
+ * Runs `openssl s_client` until the server disconnects it.
  *
- * @param words More of its command line.
- * @returns Whether it went on with a session, and whether it was told hello.
+ * @param words Further arguments.
+ * @returns Whether it resumed a session, and whether it received the greeting.
  */
 export async function opensslTalk(
   port: number,

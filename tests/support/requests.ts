@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 
-/** Has a source give pieces, and keeps the request that each was read for. */
+/** A source that yields pieces, and records the request number that each read was for. */
 export function sourceOf(pieces: readonly Uint8Array[]) {
   const requests: number[] = [];
   let next = 0;
@@ -16,7 +16,13 @@ export function sourceOf(pieces: readonly Uint8Array[]) {
   };
 }
 
-/** Whether each read was for the right one of the units that end at `ends`. */
+/**
+ * Checks that each read was made for the right request.
+ *
+ * @param requests The request number of each read; 0 between requests.
+ * @param cuts The offset of each read.
+ * @param ends The offsets at which requests end.
+ */
 export function checkRequests(
   requests: readonly number[],
   cuts: readonly number[],
@@ -34,7 +40,7 @@ export function checkRequests(
   assert.equal(new Set(names.values()).size, names.size, "two requests have two numbers");
 }
 
-/** Bytes in pieces, whose sizes come over and over, and where each of them is read. */
+/** Cuts bytes into pieces whose sizes repeat; `cuts` has the offset of each read. */
 export function piecesOf(bytes: Uint8Array, sizes: readonly number[]) {
   const pieces: Uint8Array[] = [];
   const cuts = [0];

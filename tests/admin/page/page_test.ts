@@ -24,7 +24,7 @@ function originOf(daemon: DaemonProcess): string {
   return `http://${formatAddress(daemon.address("admin"))}`;
 }
 
-/** An echo that asks for a token, and a page that does not. */
+/** Echo asks for a token, the page does not. */
 const GUARDED_ECHO = `[admin]
 listen = "127.0.0.1:0"
 [echo]
@@ -34,7 +34,7 @@ env = "BUS_TOKEN"
 services = ["echo"]
 `;
 
-/** Jobs in a tube: ready ones, and one that is delayed. */
+/** Puts two ready jobs and a delayed one into the tube "mail". */
 async function putJobs(daemon: DaemonProcess): Promise<void> {
   using client = await TestClient.connect(daemon.addresses("task")[1]!);
   await client.send(
@@ -58,7 +58,7 @@ Deno.test({
     const step = (name: string, fn: () => Promise<void>) =>
       t.step({ name, fn, sanitizeOps: false, sanitizeResources: false });
 
-    await step("shows what runs where, figures, tubes and the log", async () => {
+    await step("shows services and addresses, metrics, tubes and the log", async () => {
       await tab.visit(originOf(daemon));
       for (const service of ["echo", "kv", "task", "admin"] as const) {
         const card = `li:has(#service-${service})`;
@@ -87,7 +87,7 @@ Deno.test({
       assert.deepEqual(complaints, []);
     });
 
-    await step("has no accessibility violation: light, dark, on a phone", async () => {
+    await step("has no accessibility violations: light, dark, on a phone", async () => {
       const phone = await Tab.open(browser, {
         colorScheme: "dark",
         viewport: { width: 360, height: 740 },
@@ -136,7 +136,7 @@ Deno.test({
       assert.deepEqual(complaints, []);
     });
 
-    await step("joins the room of echo, with the keyboard alone", async () => {
+    await step("joins the echo room with the keyboard alone", async () => {
       await tab.visit(originOf(daemon));
       using client = await TestClient.connect(daemon.address("echo"));
       await page.focus("#console-join");
@@ -153,7 +153,7 @@ Deno.test({
     });
 
     await step(
-      "shows a token to an echo that asks for one, and not to those who look",
+      "sends a token to echo if it asks for one, and masks it",
       async () => {
         await using guarded = await startDaemon({
           config: GUARDED_ECHO,
@@ -185,7 +185,7 @@ Deno.test({
       },
     );
 
-    await step("switches a service off and on, after a question", async () => {
+    await step("switches a service off after asking, and on again", async () => {
       await tab.visit(originOf(daemon));
       const before = await Deno.readTextFile(daemon.configFile);
       const card = page.locator("li:has(#service-echo)");
@@ -193,7 +193,7 @@ Deno.test({
       await control.click();
       await page.keyboard.press("Enter");
       await page.locator("#confirm[open]").waitFor({ state: "detached" });
-      assert.equal(await control.getAttribute("aria-checked"), "true", "the answer was no");
+      assert.equal(await control.getAttribute("aria-checked"), "true", "the default answer is no");
       await control.click();
       await page.getByRole("button", { name: "Switch it off" }).click();
       await tab.shows("#notice", "echo is off until the next reload.");
@@ -205,7 +205,7 @@ Deno.test({
       assert.deepEqual(complaints, []);
     });
 
-    await step("shows the job of the mesh with a bar for each node", async () => {
+    await step("shows the running mesh job with a bar for each node", async () => {
       const fake = new FakeDaemon();
       const progress = (node: number, doneBytes: number) => (
         {
@@ -237,7 +237,7 @@ Deno.test({
       assert.deepEqual(complaints, []);
     });
 
-    await step("shows the rest of many tubes as one, which cannot be kicked", async () => {
+    await step("shows the remaining tubes as one row without buttons", async () => {
       const fake = new FakeDaemon();
       const samples = ["other tubes", "zoo"].map((tube) => (
         { labels: { tube, state: "buried" }, value: 3 }
@@ -256,7 +256,7 @@ Deno.test({
       assert.deepEqual(complaints, []);
     });
 
-    await step("says what is wrong, and offers no changes to other machines", async () => {
+    await step("shows problems, and is read-only if other machines can reach it", async () => {
       const fake = new FakeDaemon();
       fake.lastReload.successful = false;
       fake.add("kv");
@@ -277,7 +277,7 @@ Deno.test({
       assert.deepEqual(complaints, []);
     });
 
-    await step("asks for the token where there is one", async () => {
+    await step("asks for the token if the service has one", async () => {
       const fake = new FakeDaemon();
       fake.add("kv");
       const guard = new Guard(["secret"], new FailureCounter(10, 60_000));
@@ -296,7 +296,7 @@ Deno.test({
       assert.deepEqual(complaints, []);
     });
 
-    await step("survives a restart of the daemon, and says so", async () => {
+    await step("survives a restart of the daemon and reports it", async () => {
       const origin = originOf(daemon);
       await tab.visit(origin);
       await daemon.stop();
