@@ -1,5 +1,5 @@
 /**
- * Who may use a service: whoever knows one of its tokens, and has not tried too many others.
+ * Access to a service: a client must present one of its tokens, and may fail only so many times.
  *
  * @module
  */
@@ -7,27 +7,27 @@
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import type { LoginGuard, Verdict } from "./net/login.ts";
 
-/** How many addresses with failures are remembered; the oldest is forgotten for a new one. */
+/** How many addresses with failures are remembered; a new one displaces the oldest. */
 const REMEMBERED_ADDRESSES_MAX = 10_000;
 
-/** Of so many tokens proofs are made and looked at. */
+/** At most this many tokens take part in proofs. */
 const PROOFS_MAX = 16;
 
 const encoder = new TextEncoder();
 
-/** How long a client may take to show a token, where nothing else is said. */
+/** The default time limit for presenting a token. */
 const LOGIN_TIMEOUT_MS = 10_000;
 
-/** Asks the clients of one service for a token. */
+/** Checks the tokens of the clients of one service. */
 export class Guard implements LoginGuard {
   readonly loginTimeoutMs: number;
   readonly #digests: Uint8Array[];
   readonly #failures: FailureCounter;
 
   /**
-   * @param tokens The tokens that open the service.
-   * @param failures Shared by all guards, so that one cannot guess at several services.
-   * @param loginTimeoutMs How long a client may take to show a token.
+   * @param tokens The tokens of the service.
+   * @param failures Shared by all guards, so that a client cannot spread guesses over services.
+   * @param loginTimeoutMs How long a client may take to present a token.
    */
   constructor(
     tokens: readonly string[],
@@ -40,26 +40,27 @@ export class Guard implements LoginGuard {
   }
 
   /**
-   * Judges a token in a time that does not depend on it.
+   * Checks a token, in a time that does not depend on its contents.
    *
-   * @param token What the client has shown.
-   * @param host The address of the client, without its port. After too many failures from it, even
-   * the right token is not looked at for a while.
+   * @param token The token presented by the client.
+   * @param host The address of the client, without its port. After too many failures, no token from
+   * this address is checked for a while, not even the right one.
    */
   check(token: Uint8Array | string, host: string): Verdict {
     if (this.#failures.isBlocked(host)) return "blocked";
     const shown = digest(typeof token === "string" ? encoder.encode(token) : token);
-    // All are compared, whichever is right, and as digests, so that their length does not show.
+    // Compare all of them, as digests: the time must not tell which one matches, nor its length.
     let right = false;
     for (const known of this.#digests) right = timingSafeEqual(known, shown) || right;
     return this.#counted(right, host);
   }
 
   /**
-   * Proves that the tokens are known here, without showing them.
+   * Proves knowledge of the tokens without revealing them.
    *
-   * @param message What the proof is good for, and for nothing else.
-   * @returns An HMAC-SHA256 a token, in hexadecimal; its key is the SHA-256 of the token.
+   * @param message The message to prove it for. A proof is worth nothing for any other message.
+   * @returns One HMAC-SHA256 of the message per token, in hexadecimal; the key is the SHA-256 of the
+   * token.
    */
   prove(message: string): string[] {
     return this.#digests.slice(0, PROOFS_MAX)
@@ -79,7 +80,7 @@ export class Guard implements LoginGuard {
     return right;
   }
 
-  /** Judges proofs as {@linkcode check} does a token. */
+  /** Checks proofs as {@linkcode check} checks a token. */
   checkProof(proofs: readonly string[], message: string, host: string): Verdict {
     if (this.#failures.isBlocked(host)) return "blocked";
     return this.#counted(this.isProof(proofs, message), host);
@@ -91,7 +92,7 @@ export class Guard implements LoginGuard {
   }
 }
 
-/** Counts failures by address, over a window of time. */
+/** Counts failed logins by address within a time window. */
 export class FailureCounter {
   readonly #max: number;
   readonly #windowMs: number;
@@ -99,19 +100,21 @@ export class FailureCounter {
 
   /**
    * @param max How many failures an address may have in the window.
-   * @param windowMs How long the window is; it starts with the first failure.
+   * @param windowMs The length of the window, which starts with the first failure.
    */
   constructor(max: number, windowMs: number) {
     this.#max = max;
     this.#windowMs = windowMs;
   }
 
+  /** Whether an address has reached the maximum. */
   isBlocked(host: string, nowMs: number = Date.now()): boolean {
     const failures = this.#byHost.get(host);
     return failures !== undefined && nowMs - failures.sinceMs < this.#windowMs &&
       failures.count >= this.#max;
   }
 
+  /** Counts a failure of an address. */
   add(host: string, nowMs: number = Date.now()): void {
     const failures = this.#byHost.get(host);
     if (failures !== undefined && nowMs - failures.sinceMs < this.#windowMs) {
@@ -126,10 +129,10 @@ export class FailureCounter {
   }
 }
 
-/** What a token has to look like, for people. */
+/** The form of a token, for messages. */
 export const TOKEN_FORM = "8 to 1024 printable characters without blanks";
 
-/** Whether a text can be a token. */
+/** Whether a text has the form of a token. */
 export function isToken(text: string): boolean {
   return /^[\x21-\x7e]{8,1024}$/.test(text);
 }

@@ -1,6 +1,6 @@
 /**
- * The log: one line an event, structured, at four levels. Parts get a {@linkcode Log} passed to
- * them; nothing is global, so two daemons in one process keep their lines apart.
+ * The log: one structured line per event, at four levels. Each part is passed its {@linkcode Log};
+ * nothing is global, so two daemons in one process log separately.
  *
  * @module
  */
@@ -13,24 +13,24 @@ export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 /** How important an event is. */
 export type LogLevel = typeof LOG_LEVELS[number];
 
-/** The forms in which a log can be written. */
+/** The formats of the log. */
 export const LOG_FORMATS = ["text", "json"] as const;
 
-/** `text` is logfmt (key=value), `json` is one object a line. */
+/** `text` is logfmt (key=value), `json` is one object per line. */
 export type LogFormat = typeof LOG_FORMATS[number];
 
-/** What a part writes its events to. */
+/** Where one part of the daemon logs its events. */
 export interface Log {
-  /** Whether an event of this level would be written; ask before doing work for it. */
+  /** Whether events of this level are written; ask before preparing an expensive one. */
   enabled(level: LogLevel): boolean;
-  /** Writes an event: a sentence without a full stop, and what it is about as fields. */
+  /** Logs an event: a sentence without a full stop, with its details as fields. */
   write(level: LogLevel, message: string, fields?: Record<string, unknown>): void;
   /**
-   * What the lines of many alike events have in common, for those who write them by the thousand:
-   * a line is the head, a text with JSON's escapes, and the tail. Good until the next call.
+   * Formats the common part of many similar events. A line is the head, a text escaped as in JSON,
+   * and the tail. Valid until the next call.
    *
-   * @param fields Quickest if it is the same object every time, unchanged.
-   * @param field The name of the field that holds the text.
+   * @param fields The common fields. Fastest if each call passes the same, unchanged object.
+   * @param field The name of the field for the text.
    * @returns `undefined` if events of this level are not written.
    */
   frame(
@@ -39,7 +39,7 @@ export interface Log {
     fields: Record<string, unknown>,
     field: string,
   ): LogFrame | undefined;
-  /** Writes finished lines. */
+  /** Writes formatted lines. */
   writeLines(lines: Uint8Array): void;
   debug(message: string, fields?: Record<string, unknown>): void;
   info(message: string, fields?: Record<string, unknown>): void;
@@ -53,25 +53,25 @@ export interface LogFrame {
   tail: Uint8Array;
 }
 
-/** Options for {@linkcode createLog}; they are read at every event, so they can change. */
+/** Options for {@linkcode createLog}. They are read with every event, so they may change. */
 export interface LogOptions {
   /** The least important level that is written. */
   level: LogLevel;
   format: LogFormat;
-  /** Takes finished lines, newlines included. */
+  /** Writes formatted lines, which include their newlines. */
   sink: (lines: Uint8Array) => void;
 }
 
-/** Stands where the text of a frame goes. The blank makes every format put it into quotes. */
+/** The placeholder for the text of a frame. Its blank makes every format quote it. */
 const FRAME_TEXT = "the text";
 
 const encoder = new TextEncoder();
 
-/** A frame that is kept to be used again, with another time in it. */
+/** A cached frame, to be used again with a new time. */
 interface KeptFrame extends LogFrame {
-  /** What it was made from. */
+  /** Identifies the arguments it was made from. */
   key: string;
-  /** The time that stands in its head, and where. */
+  /** The time in its head, and the position of that time. */
   timeMs: number;
   timeAt: number;
 }
@@ -82,10 +82,10 @@ const FORMATTERS = {
 };
 
 /**
- * Makes a log of one part of the daemon.
+ * Makes the log of one part of the daemon.
  *
  * @param part The name of the part, such as "daemon" or "echo".
- * @param options Level, format and where lines go.
+ * @param options Level, format and destination.
  */
 export function createLog(part: string, options: LogOptions): Log {
   const category = [part];
@@ -130,7 +130,7 @@ export function createLog(part: string, options: LogOptions): Log {
     const at = whole.lastIndexOf(FRAME_TEXT);
     const head = encoder.encode(whole.slice(0, at));
     const tail = encoder.encode(whole.slice(at + FRAME_TEXT.length));
-    // Both forms begin with the time, so no other text that looks like it can come before.
+    // Both formats begin with the time, so the first match is the right one.
     const timeAt = whole.indexOf(new Date(nowMs).toISOString());
     if (timeAt !== -1) keptFrames.set(fields, { head, tail, key, timeMs: nowMs, timeAt });
     return { head, tail };

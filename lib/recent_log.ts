@@ -1,7 +1,7 @@
-/** Lines of a log, and the position behind them. */
+/** Lines of a log, and the position after them. */
 export interface RecentLines {
   lines: string[];
-  /** Ask for what came after this to get the lines that follow. */
+  /** Pass this to the next {@linkcode RecentLog.read} to get the lines that follow. */
   position: number;
 }
 
@@ -10,12 +10,10 @@ const CAPACITY_BYTES = 64 * 1024;
 
 const NEWLINE = 10;
 
-/**
- * The end of a log, in a ring of bytes: to keep a line costs copying it, however many there are.
- */
+/** The last lines of a log, in a ring buffer: adding a line costs one copy. */
 export class RecentLog {
   readonly #ring: Uint8Array;
-  /** How many bytes were ever added. */
+  /** The number of bytes added since the start. */
   #position = 0;
 
   /** @param capacityBytes How many bytes are kept. */
@@ -23,7 +21,7 @@ export class RecentLog {
     this.#ring = new Uint8Array(capacityBytes);
   }
 
-  /** Adds finished lines. */
+  /** Adds formatted lines. */
   add(lines: Uint8Array): void {
     const { length: capacity } = this.#ring;
     this.#position += lines.length;
@@ -35,22 +33,22 @@ export class RecentLog {
   }
 
   /**
-   * The lines that are still there, oldest first.
+   * Returns the lines that are still kept, oldest first.
    *
-   * @param after Only those that came after this position.
+   * @param after Return only lines after this position.
    */
   read(after = 0): RecentLines {
     const { length: capacity } = this.#ring;
     const end = this.#position;
     const oldest = Math.max(0, end - capacity);
-    // A position from another life of the daemon may lie ahead of this one.
+    // A position from before a restart of the daemon may be ahead of the end.
     const from = after > end ? oldest : Math.max(after, oldest);
     const bytes = new Uint8Array(end - from);
     const start = from % capacity;
     const first = this.#ring.subarray(start, Math.min(capacity, start + bytes.length));
     bytes.set(first);
     bytes.set(this.#ring.subarray(0, bytes.length - first.length), first.length);
-    // The oldest line has lost its beginning when the ring has gone over it.
+    // The ring may have overwritten the beginning of the oldest line.
     const whole = from > after && from > 0 ? bytes.subarray(bytes.indexOf(NEWLINE) + 1) : bytes;
     const text = new TextDecoder().decode(whole);
     return { lines: text.split("\n").slice(0, -1), position: end };

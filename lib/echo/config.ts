@@ -2,12 +2,12 @@ import * as v from "valibot";
 import { SERVICE_KEYS } from "../config/service_keys.ts";
 import { address, choice, count, duration, size, text } from "../config/values.ts";
 
-/** What happens to a message that meets the full queue of a slow client. */
+/** What to do with a message when the queue of a slow client is full. */
 export const ON_FULL = ["drop", "drop_oldest", "close"] as const;
 
 const MIB = 1024 * 1024;
 
-/** The schema of the section `[echo]`; config.toml explains each key. */
+/** The schema of section `[echo]`; config.toml explains each key. */
 export const echoConfigSchema = v.strictObject({
   ...SERVICE_KEYS,
   listen: v.optional(address(), "127.0.0.1:8080"),
@@ -22,5 +22,5 @@ export const echoConfigSchema = v.strictObject({
   reply: v.optional(text(), "Message received."),
 });
 
-/** The section `[echo]`, read. Times are in milliseconds, sizes in bytes. */
+/** The parsed section `[echo]`. Times are in milliseconds, sizes in bytes. */
 export type EchoConfig = v.InferOutput<typeof echoConfigSchema>;

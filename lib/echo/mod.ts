@@ -1,6 +1,6 @@
 /**
- * The echo service: a bus of lines. In broadcast mode every line goes to every client; in confirm
- * mode it goes to the log, and its sender is told so.
+ * The echo service: a bus of lines. In broadcast mode each line goes to all clients. In confirm mode
+ * it goes to the log, and its sender gets a reply.
  *
  * @module
  */
@@ -70,21 +70,25 @@ function echoMetrics(stats: RoomMetrics, duration: Histogram): Metric[] {
     { type: "counter", name, help, samples: [{ value }] }
   );
   return [
-    counter("echo_messages_total", "Messages that clients sent.", stats.messages),
-    counter("echo_delivered_messages_total", "Messages handed to clients.", stats.delivered),
-    counter("echo_dropped_messages_total", "Messages that slow clients lost.", stats.dropped),
-    counter("echo_long_lines_total", "Lines that were longer than max_line.", stats.longLines),
+    counter("echo_messages_total", "Messages received from clients.", stats.messages),
+    counter("echo_delivered_messages_total", "Messages written to clients.", stats.delivered),
+    counter(
+      "echo_dropped_messages_total",
+      "Messages dropped because a client was slow.",
+      stats.dropped,
+    ),
+    counter("echo_long_lines_total", "Lines longer than max_line.", stats.longLines),
     {
       type: "gauge",
       name: "echo_slow_clients",
-      help: "Clients that are slow at this moment.",
+      help: "Clients that are slow at present.",
       samples: [{ value: stats.slowClients }],
     },
     {
       type: "histogram",
       name: "echo_message_duration_seconds",
-      help: "How long a message took from its read until every client had it in its queue or had " +
-        "lost it; in confirm mode, until the reply was written.",
+      help: "Time from reading a message until it was queued for every client or dropped; in " +
+        "confirm mode, until the reply was written.",
       samples: [{ histogram: duration }],
     },
   ];

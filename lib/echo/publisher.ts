@@ -2,33 +2,34 @@ import type { Messages } from "../net/outbox.ts";
 import type { Room } from "./room.ts";
 
 /**
- * How many bytes of one client may wait to be published. Then its connection is not read until
- * some are; what one more read brings comes on top.
+ * The maximum number of bytes of one client that wait to be published. At the limit the client is
+ * not read until some are published; the last read may exceed it.
  */
 export const READ_AHEAD_MAX_BYTES = 1024 * 1024;
 
-/** What a waiting batch counts beyond its messages, for the objects that hold it. */
+/** What each waiting batch counts on top of its messages: the memory of the objects it needs. */
 const BATCH_OVERHEAD_BYTES = 256;
 
 /** Waiting batches are joined into batches of about this size, as large as one read brings. */
 const JOINED_BATCH_BYTES = 64 * 1024;
 
 /**
- * One client's way into a room. While a batch of its messages waits for room in the queues of
- * others, the client is read on, up to {@linkcode READ_AHEAD_MAX_BYTES}.
+ * Publishes the messages of one client to a room. While a batch waits for space in a full queue, the
+ * client is still read, up to {@linkcode READ_AHEAD_MAX_BYTES}.
  *
- * Without that, clients that publish and read in turn would deadlock: A's batch waits for B's
- * queue; B reads nothing before its own write returns; that write waits for the server to read from
- * B; and the server does not, as B's last batch waits behind A's.
+ * Without reading ahead, single-threaded clients that write a burst and then read would deadlock:
+ * A's batch waits for space in B's queue; B does not read before its own write returns; the write
+ * does not return before the server reads from B; the server does not read from B because B's last
+ * batch waits behind A's. B would be called slow, although it reads.
  */
 export class Publisher {
   readonly #room: Room;
-  /** Batches behind the one that the room works on. */
+  /** Batches queued behind the current one. */
   #waiting: WaitingBatch[] = [];
-  /** What all of these and the one that the room works on count. */
+  /** The counted size of the waiting batches and the current one. */
   #unpublishedBytes = 0;
   #publishing = false;
-  /** Resolves when the batch that the room works on is published. */
+  /** Resolves when the current batch is published; `undefined` if it did not have to wait. */
   #current: Promise<void> | undefined;
   /** Resolves when every batch so far is published. */
   #all: Promise<void> = Promise.resolve();
@@ -41,7 +42,7 @@ export class Publisher {
   /**
    * Publishes messages, once those before them are published.
    *
-   * @param messages Nobody may change them from now on.
+   * @param messages The messages, which must not change from now on.
    * @returns A promise if the client must not be read before it resolves.
    */
   publish(messages: Messages): Promise<void> | void {
@@ -67,7 +68,7 @@ export class Publisher {
     while (this.#unpublishedBytes >= READ_AHEAD_MAX_BYTES) await this.#current;
   }
 
-  /** Waits for the batch that the room works on, then publishes those that have come meanwhile. */
+  /** Waits for the current batch, then publishes those that have arrived in the meantime. */
   async #publishWaiting(currentBytes: number): Promise<void> {
     this.#publishing = true;
     await this.#current;
@@ -92,7 +93,7 @@ export class Publisher {
   }
 }
 
-/** A batch that has been read and not yet handed to the room. */
+/** A batch that is read and not yet published. */
 interface WaitingBatch {
   messages: Messages;
   /** What it counts towards {@linkcode READ_AHEAD_MAX_BYTES}. */

@@ -4,19 +4,19 @@ import type { Connection } from "../net/connection.ts";
 import { type Messages, Outbox } from "../net/outbox.ts";
 import type { EchoConfig } from "./config.ts";
 
-/** What a room needs of the configuration. */
+/** The keys of the configuration that a room needs. */
 export type RoomOptions = Pick<EchoConfig, "queue" | "queue_bytes" | "slow_after" | "on_full">;
 
 /** What a room has counted. */
 export interface RoomMetrics {
   clients: number;
   slowClients: number;
-  /** Messages that came in. */
+  /** Messages received. */
   messages: number;
-  /** Messages that went out, one for each client that got it. */
+  /** Messages sent, counted once for each client. */
   delivered: number;
   dropped: number;
-  /** Lines that were longer than allowed. */
+  /** Lines longer than the limit. */
   longLines: number;
 }
 
@@ -24,9 +24,9 @@ export interface RoomMetrics {
 export class Member {
   readonly connection: Connection;
   readonly outbox: Outbox;
-  /** How many messages it has lost. */
+  /** Messages dropped for this client. */
   dropped = 0;
-  /** How many it had lost when it last turned slow. */
+  /** The value of `dropped` when the client last became slow. */
   droppedBefore = 0;
 
   constructor(connection: Connection, options: RoomOptions, onSlow: (slow: boolean) => void) {
@@ -41,27 +41,25 @@ export class Member {
 }
 
 /**
- * All clients of a broadcast. Each batch of messages goes to every member before the next one
- * does, so all see one same order.
+ * All clients of a broadcast. Every member gets a batch of messages before any member gets the next
+ * batch, so all see the same order.
  *
- * When a queue is full, who waits for whom? If the client reads, the publisher waits for it: a
- * queue of 100 is soon full when one read brings hundreds of lines, and a reader that never paused
- * must lose nothing. If the client is slow, it loses messages instead. It turns slow when a write
- * has been pending for `slow_after`, so that is all that it costs the others, once an episode.
+ * When a member's queue is full, one side has to give way. If the member reads, the publisher waits:
+ * one read can bring hundreds of lines and fill a queue of 100 at once, and a client that keeps
+ * reading must lose nothing. If the member is slow, it loses messages. A member becomes slow when a
+ * write to it has been pending for `slow_after`; so it delays the others by at most that, once per
+ * slow episode.
  */
 export class Room {
-  /**
-   * How long messages took from their read until every client had them in its queue or had lost
-   * them, in seconds. It costs the second of two looks at the clock a batch: 0.1 µs.
-   */
+  /** Seconds from reading a message until it was queued for every member or dropped. */
   readonly duration = new Histogram();
   readonly #options: RoomOptions;
   readonly #log: Log;
   readonly #members = new Set<Member>();
-  /** Who has left and still has something in its outbox. */
+  /** Members that have left and still have messages in their outbox. */
   readonly #leaving = new Set<Member>();
   readonly #stats = { messages: 0, delivered: 0, dropped: 0, longLines: 0 };
-  /** The last of the batches that have to wait, in the order in which they came. */
+  /** The last waiting batch; each waits for the one before it. */
   #waiting: Promise<void> | undefined;
 
   constructor(options: RoomOptions, log: Log) {
@@ -80,12 +78,12 @@ export class Room {
     return member;
   }
 
-  /** Removes a client from those who get messages. What is in its outbox is still written. */
+  /** Removes a client from the broadcast. Messages in its outbox are still written. */
   leave(member: Member): void {
     if (this.#members.delete(member)) this.#leaving.add(member);
   }
 
-  /** Says that nothing more will be written to a client that has left. */
+  /** Forgets a client that has left, once nothing more will be written to it. */
   gone(member: Member): void {
     if (member.outbox.slow) this.#logDrops(member, "Slow client left");
     this.#leaving.delete(member);
@@ -94,11 +92,11 @@ export class Room {
   }
 
   /**
-   * Hands messages to every member.
+   * Queues messages for every member.
    *
-   * @param messages Nobody may change them from now on.
+   * @param messages The messages, which must not change from now on.
    * @param readMs When they were read, from `performance.now()`.
-   * @returns A promise if a full queue makes the publisher wait, and nothing otherwise.
+   * @returns A promise if a full queue makes the publisher wait; otherwise nothing.
    */
   publish(messages: Messages, readMs = performance.now()): Promise<void> | void {
     const count = messages.ends.length;
@@ -118,12 +116,12 @@ export class Room {
     this.#observe(readMs, count);
   }
 
-  /** Counts a line that was too long to be a message. */
+  /** Counts a line that was too long. */
   countLongLine(): void {
     this.#stats.longLines++;
   }
 
-  /** Resolves when every message published so far is in the outboxes. */
+  /** Resolves when every message published so far is queued or dropped. */
   async settled(): Promise<void> {
     while (this.#waiting !== undefined) await this.#waiting;
   }
@@ -150,7 +148,7 @@ export class Room {
     this.duration.observe((performance.now() - readMs) / 1000, messages);
   }
 
-  /** Gives everybody what fits; returns who did not take everything. */
+  /** Queues what fits for every member; returns the members that have not got everything. */
   #spread(messages: Messages, nowMs: number): { member: Member; from: number }[] {
     const behind: { member: Member; from: number }[] = [];
     for (const member of this.#members) {
@@ -162,17 +160,17 @@ export class Room {
 
   async #finish(behind: { member: Member; from: number }[], messages: Messages): Promise<void> {
     for (const { member, from } of behind) {
-      // Since the member could not take it all, the wait for another may have made room.
+      // While this waited for another member, this one may have got space.
       for (let next = from; next < messages.ends.length;) {
         next = member.outbox.offer(messages, next, performance.now());
         if (next === messages.ends.length) break;
         if (member.outbox.slow) next = this.#overflow(member, messages, next);
-        else await member.outbox.roomOrSlow();
+        else await member.outbox.spaceOrSlow();
       }
     }
   }
 
-  /** Does what `on_full` says with the messages from `from`; returns which is the next. */
+  /** Applies `on_full` to the messages from `from` on; returns the index of the next one to offer. */
   #overflow(member: Member, messages: Messages, from: number): number {
     const count = messages.ends.length;
     const { on_full } = this.#options;

@@ -1,5 +1,5 @@
 /**
- * Addresses that a person writes: `host:port`, `[v6]:port` and `unix:/path`.
+ * Addresses as they are written in the configuration: `host:port`, `[v6]:port`, `unix:/path`.
  *
  * @module
  */
@@ -12,10 +12,10 @@ export type Address =
 const ADDRESS_FORMS = '"host:port", "[v6 address]:port" or "unix:/path"';
 
 /**
- * Reads an address.
+ * Parses an address.
  *
  * @param text An address in one of the three forms; the port is 0 to 65535.
- * @throws {SyntaxError} If it has none of them.
+ * @throws {SyntaxError} If the text has none of these forms.
  */
 export function parseAddress(text: string): Address {
   if (text.startsWith("unix:")) {
@@ -33,14 +33,14 @@ export function parseAddress(text: string): Address {
   return { transport: "tcp", hostname: (match[1] ?? match[2])!, port };
 }
 
-/** Writes an address the way {@linkcode parseAddress} reads it. */
+/** Formats an address so that {@linkcode parseAddress} can parse it. */
 export function formatAddress(address: Address): string {
   if (address.transport === "unix") return `unix:${address.path}`;
   const { hostname, port } = address;
   return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }
 
-/** The {@linkcode Address} of a Deno address. */
+/** Converts an address of Deno. */
 export function addressOf(address: Deno.Addr): Address {
   if (address.transport === "tcp") {
     return { transport: "tcp", hostname: address.hostname, port: address.port };
@@ -57,7 +57,7 @@ export function isLoopback(address: Address): boolean {
 
 const ANY_HOST = ["0.0.0.0", "::"];
 
-/** Whether two cannot listen on these addresses at the same time. */
+/** Whether two listeners cannot have these addresses at the same time. */
 export function collide(a: Address, b: Address): boolean {
   if (a.transport === "unix" || b.transport === "unix") {
     return a.transport === "unix" && b.transport === "unix" && a.path === b.path;

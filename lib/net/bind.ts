@@ -1,5 +1,5 @@
 /**
- * What all who listen have in common: sockets with a path, and words for what can go wrong.
+ * Binding an address: leftover socket files, and errors that say what is wrong.
  *
  * @module
  */
@@ -9,8 +9,9 @@ import { type Address, formatAddress } from "./address.ts";
 /**
  * Listens on an address.
  *
- * @param address Where; port 0 picks a free port. The socket file of a dead process is replaced.
- * @throws {Error} If it cannot be bound; the message names it.
+ * @param address The address. Port 0 picks a free port. A socket file left by a dead process is
+ * replaced.
+ * @throws {Error} If the address cannot be bound; the message names it.
  */
 export async function bind(address: Address): Promise<Deno.Listener> {
   try {
@@ -24,7 +25,7 @@ export async function bind(address: Address): Promise<Deno.Listener> {
   }
 }
 
-/** Removes the file of a socket that nobody listens on any more, if a path is one. */
+/** Removes a socket file that no process listens on any more; leaves anything else alone. */
 export async function removeDeadSocket(path: string): Promise<void> {
   try {
     (await Deno.connect({ transport: "unix", path })).close();
@@ -34,7 +35,7 @@ export async function removeDeadSocket(path: string): Promise<void> {
   }
 }
 
-/** Removes the file of a socket, if it is there. */
+/** Removes a socket file, if it exists. */
 export function removeSocketFile(path: string): void {
   try {
     Deno.removeSync(path);
@@ -43,7 +44,7 @@ export function removeSocketFile(path: string): void {
   }
 }
 
-/** The error of one who cannot listen on an address; the message names it and says why. */
+/** Makes the error for an address that cannot be bound; its message names the address and why. */
 export function listenError(address: Address, cause: unknown): Error {
   const message = `Cannot listen on ${formatAddress(address)}: ${explain(cause)}`;
   return new Error(message, { cause });

@@ -1,36 +1,36 @@
 import { Duplex } from "node:stream";
 import type { Socket } from "./pipe.ts";
 
-/** How much is read at a time, at least and at most: twice what the last read brought. */
+/** The size of a read: twice what the last read brought, between these limits. */
 const READ_MIN_BYTES = 4096;
 const READ_MAX_BYTES = 64 * 1024;
 
-/** What `node:stream` wants to be told when something is done. */
+/** The callback that `node:stream` passes to its hooks. */
 type Done = (error?: Error | null) => void;
 
 /**
- * The side of `node:tls` that is turned to the network: ciphertext comes from a socket and goes to
- * it. From a socket of its own `node:tls`, as Deno has it, reads on when it is told to pause, and
- * keeps what comes. Here nothing is read but by {@linkcode CipherStream.pull}, and it is known how
- * much the operating system has taken.
+ * The network side of `node:tls`: it carries ciphertext from and to a socket. Given a socket of its
+ * own, Deno's `node:tls` keeps reading when it is told to pause, and buffers without limit. This
+ * stream reads only when {@linkcode CipherStream.pull} is called, and counts the bytes that the
+ * operating system has accepted.
  */
 export class CipherStream extends Duplex {
-  /** How many bytes the operating system has taken. */
+  /** Bytes that the operating system has accepted. */
   takenBytes = 0;
   /** Whether the peer has closed its side of the socket. */
   peerEnded = false;
-  /** Whether the operating system has yet to take something. */
+  /** Whether a write is in progress. */
   writing = false;
 
   readonly #conn: Socket;
   readonly #onChange: () => void;
   #readBytes = READ_MIN_BYTES;
-  /** Whether all that was read has been digested. */
+  /** Whether `node:tls` has consumed everything read and asks for more. */
   #hungry = false;
 
   /**
    * @param conn The socket.
-   * @param onChange Called whenever something has come, was taken, or has ended.
+   * @param onChange Called whenever bytes were read or written, or the stream has ended.
    */
   constructor(conn: Socket, onChange: () => void) {
     super();
@@ -38,7 +38,7 @@ export class CipherStream extends Duplex {
     this.#onChange = onChange;
   }
 
-  /** Reads from the socket once, unless a read is on its way or waits to be digested. */
+  /** Reads from the socket once, unless a read is pending or its bytes are not yet consumed. */
   pull(): void {
     if (!this.#hungry || this.destroyed) return;
     this.#hungry = false;
@@ -60,7 +60,7 @@ export class CipherStream extends Duplex {
   override _write(bytes: Uint8Array, _encoding: string, done: Done): void {
     this.writing = true;
     const end = (error?: Error) => {
-      // First, as the next write may begin before this returns.
+      // Set before `done` is called, which may begin the next write.
       this.writing = false;
       done(error);
       this.#onChange();

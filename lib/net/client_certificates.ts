@@ -1,12 +1,12 @@
 import type { TLSSocket } from "node:tls";
 
-/** How many certificates are remembered; then the one that was seen first is forgotten. */
+/** How many certificates are remembered; a new one displaces the oldest. */
 const REMEMBERED_MAX = 10_000;
 
-/** What is wrong where a client shows no certificate. */
+/** The fault of a client that presents no certificate. */
 const NONE = "there is none";
 
-/** What Deno finds wrong with a certificate, in words; it does not always tell more than the last. */
+/** Deno's error codes in words. Often it reports only the last of these, whatever the cause. */
 const FAULTS: Readonly<Record<string, string>> = {
   ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE: NONE,
   UNABLE_TO_GET_ISSUER_CERT: NONE,
@@ -16,35 +16,36 @@ const FAULTS: Readonly<Record<string, string>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: "it is not signed by client_ca, not in date, or not for clients",
 };
 
-/** Thrown when a client has no certificate, or none that is in order. */
+/** Thrown when a client presents no valid certificate. */
 export class ClientCertificateError extends Error {
   override name = "ClientCertificateError";
 }
 
 /**
- * Which certificates of clients open a listener.
+ * Decides which clients a listener admits by their certificates.
  *
- * That Deno calls a connection authorized is not enough: it keeps the TLS sessions of all servers
- * of the process in one place, and who goes on with a session shows no certificate. So whoever has
- * a session from a server that asked for none, or trusts others, would be let in. Here a session is
- * good only if its certificate was shown to this listener before, and was in order.
+ * It is not enough that Deno calls a connection authorized. Deno keeps the TLS sessions of all
+ * servers of the process in one cache, and a client that resumes a session presents no certificate.
+ * A session from a server that asks for no certificate, or trusts other issuers, would therefore
+ * open this listener too. So a resumed session is accepted only if its certificate was presented to
+ * this listener before, and was valid.
  */
 export class ClientCertificates {
   #issuers: string | undefined;
-  /** Until when each certificate that was in order is valid, in Unix time, by its SHA-256 digest. */
+  /** When each valid certificate expires, in Unix milliseconds, by its SHA-256 digest. */
   readonly #validUntilMs = new Map<string, number>();
 
-  /** Sets the certificates (PEM) of the issuers. If they are others, no session goes on. */
+  /** Sets the trusted issuers (PEM). If they change, sessions can no longer be resumed. */
   trust(issuers: string | undefined): void {
     if (issuers !== this.#issuers) this.#validUntilMs.clear();
     this.#issuers = issuers;
   }
 
   /**
-   * Decides about a client.
+   * Admits or rejects a client.
    *
-   * @param socket Its connection after the handshake.
-   * @throws {ClientCertificateError} If it is not let in.
+   * @param socket The client's connection after the handshake.
+   * @throws {ClientCertificateError} If the client is rejected.
    */
   check(socket: TLSSocket): void {
     const certificate = socket.getPeerX509Certificate();
@@ -59,17 +60,17 @@ export class ClientCertificates {
   }
 
   /**
-   * Tells whether a handshake has failed because of the certificate of the client.
+   * Finds out whether a handshake failed because of the client's certificate.
    *
-   * @param error What `node:tls` says.
+   * @param error The error that `node:tls` reports.
    * @param socket The connection.
-   * @returns What is wrong with it; `undefined` if it is something else.
+   * @returns What is wrong with the certificate; `undefined` if the failure has another cause.
    */
   fault(
     error: (Error & { code?: string }) | undefined,
     socket: TLSSocket,
   ): ClientCertificateError | undefined {
-    // What is declared to be an error is the code of one.
+    // Declared as an Error, but it holds the code of one.
     const code = socket.authorizationError as unknown as string | null;
     const reason = code ? FAULTS[code] ?? code : FAULTS[error?.code ?? ""];
     return reason === undefined ? undefined : new ClientCertificateError(reason);

@@ -1,33 +1,34 @@
 import { abortable } from "@std/async/abortable";
 import type { Address } from "./address.ts";
 
-/** Speaks TLS, whose certificates are taken, and what is shown in return. */
+/** Which certificates of servers are trusted, and the certificate to present in return. */
 export interface TlsTrust {
-  /** Issuers (PEM) that are trusted beside those that Deno trusts. */
+  /** Issuers (PEM) to trust beside those that Deno trusts. */
   caCerts: string[];
-  /** A certificate and its key (PEM), for servers that ask for one. */
+  /** A certificate and its key (PEM), for servers that ask for a client certificate. */
   identity?: { cert: string; key: string } | undefined;
 }
 
 /** Options for {@linkcode connectWithin}. */
 export interface ConnectOptions {
-  /** How long it may take until there is a connection; over TLS, the handshake included. */
+  /** How long connecting may take, including the TLS handshake. */
   timeoutMs: number;
-  /** Without it, it speaks plainly. Not for unix sockets. */
+  /** Makes it a TLS connection. Ignored for unix sockets. */
   tls?: TlsTrust | undefined;
 }
 
-/** Thrown when a server does not answer in time. */
+/** Thrown when connecting takes too long. */
 export class ConnectTimeoutError extends Error {
   override name = "ConnectTimeoutError";
 }
 
 /**
- * Connects, or gives up after a while.
+ * Connects within a time limit.
  *
- * @param address Where the server listens. Its certificate has to be for that host.
- * @throws {ConnectTimeoutError} If that takes too long.
- * @throws {Deno.errors.InvalidData} If its certificate is not trusted, or it does not speak TLS.
+ * @param address The address of the server. Over TLS its certificate must be for this host.
+ * @throws {ConnectTimeoutError} If it takes longer than `timeoutMs`.
+ * @throws {Deno.errors.InvalidData} If the certificate is not trusted, or the server does not speak
+ * TLS.
  */
 export async function connectWithin(
   address: Address,
@@ -57,8 +58,8 @@ async function connect(
     return plain;
   }
   const secure = await beginTls(address, tls);
-  // A server that takes the connection and says nothing would be waited for without end. (Deno
-  // lets go of the socket only when that server does; nothing of ours waits for it.)
+  // A server that accepts the connection and stays silent would make this wait for ever. (Deno
+  // keeps the socket until the server closes it, but nothing here waits for that.)
   const cut = () => secure.close();
   if (signal.aborted) cut();
   else signal.addEventListener("abort", cut, { once: true });
@@ -73,29 +74,29 @@ async function connect(
   return secure;
 }
 
-/** Connects, and leaves the handshake to be done. */
+/** Connects, and leaves the TLS handshake to the caller. */
 async function beginTls(
   { hostname, port }: Address & { transport: "tcp" },
   { caCerts, identity }: TlsTrust,
 ): Promise<Deno.TlsConn> {
-  // Deno shows a certificate in no other way, and then takes no options of TCP.
+  // The only way to present a certificate. It does not let us set TCP options.
   if (identity !== undefined) {
     return await Deno.connectTls({ hostname, port, caCerts, ...identity });
   }
   const tcp = await Deno.connect({ hostname, port });
-  // Now or never: a connection over TLS has no such options.
+  // It must be now: a TLS connection of Deno has no TCP options.
   tcp.setNoDelay(true);
   tcp.setKeepAlive(true);
   return await Deno.startTls(tcp, { hostname, caCerts });
 }
 
 /**
- * Why a connection was lost, in words.
+ * Says why a connection was lost.
  *
- * @param error What a read or a write has thrown.
+ * @param error The error of a read or a write.
  */
 export function lossReason(error: Error): string {
-  // Over TLS, without the word that ends it: so ends who does not like the certificate of a client.
+  // The peer closed without TLS's close_notify, as servers do that reject a client certificate.
   if (!(error instanceof Deno.errors.UnexpectedEof)) return error.message;
-  return "the server has cut it, perhaps for want of a certificate";
+  return "the server cut it off, and may require a client certificate";
 }

@@ -1,45 +1,44 @@
 import type { Socket } from "./pipe.ts";
 
-/** Thrown when something is written to a connection that is gone. */
+/** Thrown by a write to a connection that is closed or broken. */
 export class ConnectionClosedError extends Error {
   override name = "ConnectionClosedError";
 }
 
-/** How long a closed connection may take to read what was sent to it. */
+/** How long a client may take to read what is left, once its connection is being closed. */
 const LINGER_MS = 1000;
 
-/** The most that is read and thrown away from a peer that is still sending when we close. */
+/** How much input of a closing connection is discarded at most. */
 const LINGER_MAX_BYTES = 1024 * 1024;
 
 /**
- * One connection of a client: reads and writes of raw bytes, counted, with an end that can come
- * from either side. A read in progress can be ended from here ({@linkcode endInput}), which the
- * socket itself has no word for.
+ * The connection of one client: it reads, writes and counts raw bytes. Unlike a socket, it can end
+ * a pending read without closing ({@linkcode endInput}).
  */
 export class Connection {
-  /** A number that no other connection of this listener has had. */
+  /** A number that no other connection of the same listener has or had. */
   readonly id: number;
-  /** The peer, such as "127.0.0.1:40312", or the path of a unix socket. */
+  /** The peer, such as "127.0.0.1:40312"; "unix" for a client of a unix socket. */
   readonly remote: string;
-  /** The peer without its port: what limits that are kept by address go by. */
+  /** The peer without its port; limits per address use it. */
   get host(): string {
     return this.remote.replace(/:\d+$/, "");
   }
 
-  /** How many bytes were read. */
+  /** Bytes read. */
   bytesReceived = 0;
-  /** How many bytes the operating system has taken. */
+  /** Bytes that the operating system has accepted. */
   bytesSent = 0;
   /**
-   * The request that the client has begun and not finished, by a number that none before it had; 0
-   * between requests. Whoever reads says so, with every read.
+   * Identifies the request that the client has begun and not finished; 0 between requests. Every
+   * read sets it. No two requests of a connection have the same number.
    */
   request = 0;
-  /** What the client is told before it is closed because a request takes too long. */
+  /** Sent before the connection is closed because a request took too long. */
   timeoutReply: Uint8Array | undefined;
 
   readonly #conn: Socket;
-  /** The read that the socket is busy with; it can outlive the one who asked for it. */
+  /** The pending read of the socket; it can outlive the call of {@linkcode read}. */
   #socketRead: Promise<number | null> | undefined;
   #endRead: ((end: null) => void) | undefined;
   #inputEnded = false;
@@ -49,7 +48,7 @@ export class Connection {
   #closed = false;
 
   /**
-   * @param conn The socket, which is this connection's alone from now on.
+   * @param conn The socket; the connection owns it from now on.
    * @param id See {@linkcode Connection.id}.
    * @param remote See {@linkcode Connection.remote}.
    */
@@ -60,8 +59,8 @@ export class Connection {
   }
 
   /**
-   * Sends small writes at once, and asks the operating system to look after a silent peer.
-   * Without the first, a peer that leaves it out as well waits 40 ms for an answer.
+   * Turns on no-delay and keep-alive. Without no-delay, a client that does not set it either waits
+   * 40 ms for a reply.
    */
   setTcpOptions(): void {
     if (!("setNoDelay" in this.#conn)) return;
@@ -71,12 +70,13 @@ export class Connection {
   }
 
   /**
-   * Completes the handshake of TLS, if it is a socket that speaks TLS. A drain does not wait for it.
+   * Completes the TLS handshake, if the socket speaks TLS. A drain does not wait for it.
    *
-   * @param limitMs How long the client may take.
-   * @throws {ConnectionClosedError} If there is none in time; then the connection is closed.
+   * @param limitMs How long the handshake may take.
+   * @throws {ConnectionClosedError} If the handshake fails or takes too long. The connection is then
+   * closed.
    */
-  async shakeHands(limitMs: number): Promise<void> {
+  async completeHandshake(limitMs: number): Promise<void> {
     if (!("handshake" in this.#conn)) return;
     let late = false;
     const limit = setTimeout(() => {
@@ -96,25 +96,25 @@ export class Connection {
     }
   }
 
-  /** Whether a read waits for bytes, so that nothing is being worked on. */
+  /** Whether a read is waiting for bytes, so the service has nothing to do for this client. */
   get reading(): boolean {
     return this.#endRead !== undefined;
   }
 
-  /** The request whose rest is waited for: 0 if none is, the server being at work included. */
+  /** The request whose remainder the server is waiting for; 0 if it is not waiting for one. */
   get awaitedRequest(): number {
     return this.reading ? this.request : 0;
   }
 
   /**
-   * Whether the input ended before the peer had closed its side: the daemon drains, or the
-   * connection is closed or broken. What was read last may then be half of something.
+   * Whether the input ended before the peer closed its side: the daemon drains, or the connection is
+   * closed or broken. The last bytes read may then be half a request.
    */
   get inputCut(): boolean {
     return this.#inputCut;
   }
 
-  /** Whether the connection is closed from this side or broken. */
+  /** Whether this side has closed the connection, or it is broken. */
   get closed(): boolean {
     return this.#closed;
   }
@@ -122,10 +122,10 @@ export class Connection {
   /**
    * Reads what has arrived, or waits for it.
    *
-   * @param into Where the bytes go; it belongs to the connection until the promise resolves.
+   * @param into Where the bytes go. The caller must not touch it before the promise resolves.
    * @param request See {@linkcode Connection.request}.
-   * @returns How many bytes came, or `null` when no more will: the peer closed its side or is
-   * gone, or the daemon drains. What is owed to the peer can still be written.
+   * @returns The number of bytes read; `null` at the end of the input, when the peer has closed its
+   * side or is gone, or the daemon drains. Outstanding replies can still be written.
    */
   read(into: Uint8Array, request = 0): Promise<number | null> {
     this.request = request;
@@ -139,7 +139,7 @@ export class Connection {
         resolve(count);
         return count;
       }, () => {
-        // Reset, timed out or closed: whatever it was, nothing more comes from this peer.
+        // Reset, timed out or closed: nothing more comes from this peer.
         this.close();
         this.#peerEnded = true;
         return null;
@@ -148,13 +148,13 @@ export class Connection {
   }
 
   /**
-   * Writes all bytes; resolves when the operating system has taken them.
+   * Writes all bytes; resolves when the operating system has accepted them.
    *
-   * @param bytes They must not change before the promise resolves.
-   * @throws {ConnectionClosedError} If the connection is gone.
+   * @param bytes The bytes, which must not change before the promise resolves.
+   * @throws {ConnectionClosedError} If the connection is closed or broken.
    */
   write(bytes: Uint8Array): Promise<void> {
-    // Not an async function: nearly every write is taken whole, and a `then` is what that costs.
+    // Not an async function: nearly every write is accepted whole, and then costs one `then`.
     return this.#conn.write(bytes).then((count) => {
       this.bytesSent += count;
       if (count < bytes.length) return this.write(bytes.subarray(count));
@@ -164,37 +164,37 @@ export class Connection {
     });
   }
 
-  /** Lets reads, the pending one too, say that the input has ended. */
+  /** Ends the input: the pending read and all later ones return `null`. */
   endInput(): void {
     if (!this.#inputEnded) this.#inputEnded = this.#inputCut = true;
     this.#endRead?.(null);
     this.#endRead = undefined;
   }
 
-  /** Ends the input because a request takes too long; {@linkcode finish} tells the client so. */
+  /** Ends the input because a request takes too long; {@linkcode finish} then tells the client. */
   timeOut(): void {
     this.#timedOut = true;
     this.endInput();
   }
 
   /**
-   * Closes after what was written has had a chance to arrive. To close a socket with unread input
-   * resets it, and the peer may then lose what it has not yet read; so its input is read, within
-   * limits, until it closes as well.
+   * Closes gracefully. Closing a socket with unread input resets the connection, and the peer may
+   * then lose what it has not read yet. So this closes for writing, and discards input, within
+   * limits, until the peer closes too.
    *
-   * @param lastWords What is written before that, if anything.
+   * @param lastWords Written first.
    */
   async finish(lastWords = this.#timedOut ? this.timeoutReply : undefined): Promise<void> {
     if (this.#closed) return;
     const limit = setTimeout(() => this.close(), LINGER_MS);
     try {
       if (lastWords !== undefined && !this.#peerEnded) await this.write(lastWords);
-      // A peer that has closed its side is told as well: over TLS it could else not tell the end
-      // from a line that was cut.
+      // Even if the peer has closed its side: over TLS it could not otherwise tell the end of the
+      // stream from a truncated one.
       await this.#conn.closeWrite();
       if (!this.#peerEnded) await this.#discardInput();
     } catch (error) {
-      // The peer went first or the limit has passed; anything else is a mistake of ours.
+      // The peer closed first, or the limit has passed. Anything else is a bug.
       if (!isConnectionLoss(error)) throw error;
     } finally {
       clearTimeout(limit);
@@ -212,7 +212,7 @@ export class Connection {
     }
   }
 
-  /** Closes at once: pending reads say that the input has ended, pending writes throw. */
+  /** Closes at once: a pending read returns `null`, pending writes throw. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -221,7 +221,7 @@ export class Connection {
   }
 }
 
-/** Whether an error of a socket only says that the connection is gone. */
+/** Whether an error of a socket means only that the connection is lost. */
 function isConnectionLoss(error: unknown): boolean {
   return error instanceof ConnectionClosedError || error instanceof Deno.errors.BadResource ||
     error instanceof Deno.errors.Interrupted ||

@@ -3,27 +3,27 @@ import { READ_BUFFER_INITIAL_BYTES, ReadBuffer } from "./read_buffer.ts";
 const NEWLINE = 10;
 const CARRIAGE_RETURN = 13;
 
-/** What {@linkcode LineBatch.ends} holds for a line that was too long to be kept. */
+/** The value in {@linkcode LineBatch.ends} for a line that was too long and not kept. */
 const TOO_LONG = 0xffffffff;
 
 /**
  * Lines as ranges of one array: line `i` is `bytes[starts[i]..ends[i])`, and with its terminator
- * `bytes[starts[i]..nexts[i])`. Good until the next read; nothing is copied.
+ * `bytes[starts[i]..nexts[i])`. Nothing is copied, so a batch is valid only until the next read.
  */
 export class LineBatch {
   bytes: Uint8Array = new Uint8Array(0);
-  /** How many lines there are. */
+  /** The number of lines. */
   count = 0;
   starts = new Uint32Array(8);
   ends = new Uint32Array(8);
   nexts = new Uint32Array(8);
 
-  /** Whether line `i` was longer than the limit; then only that is known of it. */
+  /** Whether line `i` was longer than the limit. Its bytes were not kept. */
   isTooLong(i: number): boolean {
     return this.ends[i] === TOO_LONG;
   }
 
-  /** The bytes of line `i`, without its terminator; a view, not a copy. */
+  /** The bytes of line `i` without its terminator: a view, not a copy. */
   line(i: number): Uint8Array {
     return this.bytes.subarray(this.starts[i], this.ends[i]);
   }
@@ -37,7 +37,7 @@ export class LineBatch {
     this.count++;
   }
 
-  /** Adds a line of which only its place is known. */
+  /** Adds a line that was too long. */
   pushTooLong(next: number): void {
     this.push(next, TOO_LONG, next);
   }
@@ -61,53 +61,52 @@ export class LineBatch {
 
 /** Options for {@linkcode LineFramer}. */
 export interface LineFramerOptions {
-  /** The longest line that is kept, without its terminator. */
+  /** The length of the longest line that is kept, without its terminator. */
   maxLineBytes: number;
 }
 
 /**
- * Cuts bytes into lines by TextLineStream's rule: a line ends at `\n`, one `\r` before it belongs
- * to the terminator, and what is left at the end of the input is a line if it is not empty. Unlike
- * TextLineStream it has a limit: of a longer line nothing is kept, and that it was there is
- * reported when it ends.
+ * Splits bytes into lines by the rule of `TextLineStream`: a line ends at `\n`, one `\r` before it
+ * belongs to the terminator, and bytes after the last terminator form a line. Unlike
+ * `TextLineStream` it has a limit: a longer line is skipped, and reported when it ends.
  *
- * Put bytes into {@linkcode space}, then say how many with {@linkcode took}.
+ * Put bytes into {@linkcode space}, then call {@linkcode took} with their number.
  */
 export class LineFramer {
   readonly #maxLineBytes: number;
   readonly #buffer: ReadBuffer;
   readonly #batch = new LineBatch();
-  /** Where to go on looking for a newline, from the start of the unread bytes. */
+  /** How many of the unread bytes are known to hold no newline. */
   #scanned = 0;
-  /** Whether the line at the front is already known to be too long. */
+  /** Whether the line that has begun is too long, so that its bytes are skipped. */
   #skipping = false;
-  /** How many reads have completed a line. */
+  /** How many reads have completed at least one line. */
   #batches = 0;
 
   constructor(options: LineFramerOptions) {
     this.#maxLineBytes = options.maxLineBytes;
-    // A line at the limit and its terminator fit, and one byte more to see that it is too long.
+    // Room for a line at the limit, its terminator, and one byte more that shows a longer one.
     this.#buffer = new ReadBuffer({
       maxBytes: Math.max(READ_BUFFER_INITIAL_BYTES, 2 * (options.maxLineBytes + 3)),
     });
   }
 
-  /** The line that has begun and not ended, by a number that none before it had; 0 if none has. */
+  /** Identifies the line that has begun and not ended; 0 if there is none. See `Connection.request`. */
   get begun(): number {
     return this.#skipping || this.#buffer.end > this.#buffer.start ? this.#batches + 1 : 0;
   }
 
-  /** Where the next bytes go. The lines handed out before are no longer good. */
+  /** Where to put the next bytes. This invalidates the last batch. */
   space(): Uint8Array {
-    this.#buffer.makeRoom();
+    this.#buffer.makeSpace();
     return this.#buffer.bytes.subarray(this.#buffer.end);
   }
 
   /**
-   * Cuts what was put into {@linkcode space}.
+   * Splits the bytes that were put into {@linkcode space}.
    *
-   * @param count How many bytes were put there.
-   * @returns The lines that are complete now; the batch is reused.
+   * @param count The number of bytes.
+   * @returns The complete lines. The batch is reused by the next call.
    */
   took(count: number): LineBatch {
     const buffer = this.#buffer;
@@ -129,7 +128,7 @@ export class LineFramer {
       this.#skipping = false;
       from = buffer.start = newline + 1;
     }
-    // Without a newline in it, anything longer than a line and the `\r` of its end is too long.
+    // No newline yet: too long once it exceeds the limit by more than the `\r` of its terminator.
     if (buffer.end - buffer.start > this.#maxLineBytes + 1) this.#skipping = true;
     if (this.#skipping) buffer.start = buffer.end;
     this.#scanned = buffer.end - buffer.start;
@@ -137,7 +136,7 @@ export class LineFramer {
     return batch;
   }
 
-  /** Says that the input has ended: a last line that has no newline, if there is one. */
+  /** Ends the input. Returns the last line, if bytes without a newline are left. */
   end(): LineBatch {
     const { bytes, start, end } = this.#buffer;
     const batch = this.#batch;

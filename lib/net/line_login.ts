@@ -4,7 +4,7 @@ import type { Login } from "./login.ts";
 
 const encoder = new TextEncoder();
 
-/** What a client is told, by what came of its token. */
+/** The reply to a login, by its outcome. */
 export const LOGIN_REPLIES = {
   right: encoder.encode("OK\n"),
   wrong: encoder.encode("ERR wrong token\n"),
@@ -15,10 +15,10 @@ export const LOGIN_REPLIES = {
 const LOGIN_WORD = encoder.encode("AUTH ");
 
 /**
- * Takes a client of a line protocol in: its first line must be `AUTH` and a token that opens the
- * service. Whoever has none is told so.
+ * Logs in a client of a line protocol. Its first line must be `AUTH` and a token of the service; the
+ * client is sent the outcome.
  *
- * @returns Whether it may go on; if not, the connection is to be closed.
+ * @returns Whether the login succeeded. If not, the caller closes the connection.
  */
 export async function loginByLine(
   connection: Connection,

@@ -1,22 +1,22 @@
 import type { Connection } from "./connection.ts";
 import { type LineBatch, LineFramer, type LineFramerOptions } from "./line_framer.ts";
 
-/** Where lines are read from. */
+/** The part of a connection that a {@linkcode LineReader} needs. */
 export type LineSource = Pick<Connection, "read"> & Partial<Pick<Connection, "inputCut">>;
 
 /** Options for {@linkcode LineReader}. */
 export interface LineReaderOptions extends LineFramerOptions {
-  /** What was read from the connection before, and is to be read as lines as well. */
+  /** Bytes already read from the connection, to be split into lines before any others. */
   unread?: Uint8Array;
 }
 
-/** Reads the lines of a connection, all that one read brings at a time. */
+/** Reads lines from a connection, as many at a time as one read brings. */
 export class LineReader {
   readonly #connection: LineSource;
   readonly #framer: LineFramer;
   #unread: Uint8Array | undefined;
   #ended = false;
-  /** What a read has brought beyond the one line that was asked for. */
+  /** Lines that came with the one that {@linkcode readLine} returned. */
   #kept: LineBatch | undefined;
 
   constructor(connection: LineSource, options: LineReaderOptions) {
@@ -26,9 +26,9 @@ export class LineReader {
   }
 
   /**
-   * Waits for at least one line. Half a line, whose end was not awaited, is none.
+   * Waits for at least one line. If the input is cut, a line without its end is dropped.
    *
-   * @returns All lines that are complete, good until the next call; `null` at the end of the input.
+   * @returns All complete lines, valid until the next call; `null` at the end of the input.
    */
   read(): Promise<LineBatch | null> {
     const kept = this.#kept;
@@ -46,7 +46,7 @@ export class LineReader {
   }
 
   /**
-   * Waits for one line, and leaves those that came with it to the next read.
+   * Waits for one line, and keeps those that came with it for the next read.
    *
    * @returns A copy of the line; `undefined` if it was too long; `null` at the end of the input.
    */

@@ -1,6 +1,6 @@
 const encoder = new TextEncoder();
 
-/** What a {@linkcode Listener} tells the clients of a line protocol by itself. */
+/** The replies that a `Listener` itself sends to clients of a line protocol. */
 export const LINE_REPLIES = {
   fullReply: encoder.encode("ERR server full\n"),
   timeoutReply: encoder.encode("ERR request timeout\n"),

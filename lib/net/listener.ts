@@ -12,62 +12,67 @@ import type { TlsFiles } from "./tls.ts";
 import type { TlsConn } from "./tls_conn.ts";
 import { TlsListener } from "./tls_listener.ts";
 
-/** How long a client may take for the handshake of TLS. */
+/** How long a client may take for the TLS handshake. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
-/** How many connections beyond the limit are told so at a time; more are closed without a word. */
+/** How many refused clients are sent a reply at a time; any others are closed without one. */
 const REFUSALS_MAX = 64;
 
-/** A drain reads on until nothing has come from anybody for so long, */
+/** A drain keeps reading until no client has sent anything for this long. */
 const DRAIN_QUIET_MS = 50;
-/** or until so much time has passed: some never stop sending. */
+/** A drain keeps reading no longer than this, as some clients never stop sending. */
 const DRAIN_INPUT_MAX_MS = 2000;
 
-/** How long handlers may take to return when the deadline of a drain has cut their connections. */
+/** How long handlers may take to return once their connections are closed. */
 const DRAIN_CUT_MS = 1000;
 
-/** The name of every client of a unix socket: its end has none of its own. */
+/** The address shown for clients of a unix socket, which have none of their own. */
 const UNIX_PEER = "unix";
 
 /** Options for {@linkcode Listener.listen}. */
 export interface ListenerOptions {
-  /** How many connections there may be at a time. */
+  /** The maximum number of open connections. */
   maxClients: number;
-  /** How many of them an address may have; as many as there are without it. */
+  /** The maximum number of open connections from one address; no limit if left out. */
   maxClientsPerAddress?: number | undefined;
-  /** After how long without a byte in either direction a connection is closed; 0 for never. */
+  /** A connection is closed after this long without a byte in either direction; 0 for never. */
   idleTimeoutMs: number;
   /**
-   * How long a client may take over a request that it has begun, not counting what the server takes;
-   * 0 for ever. @default {0}
+   * How long a client may take to finish a request that it has begun, not counting the time that
+   * the server takes; 0 for no limit.
+   *
+   * @default {0}
    */
   requestTimeoutMs?: number;
-  /** What a client is told that takes longer; nothing without it. */
+  /** The reply to a client that takes longer; none if left out. */
   timeoutReply?: Uint8Array;
-  /** What a client beyond `maxClients` is told before it is closed. */
+  /** The reply to a client that is refused because a limit is reached. */
   fullReply: Uint8Array;
-  /** The files for TLS; without them it speaks plainly. Not for unix sockets. */
+  /** The files for TLS; without them connections are plain. Ignored for unix sockets. */
   tls?: TlsFiles | undefined;
-  /** How long a client may take for the handshake. @default {HANDSHAKE_TIMEOUT_MS} */
+  /**
+   * How long a client may take for the TLS handshake.
+   *
+   * @default {HANDSHAKE_TIMEOUT_MS}
+   */
   handshakeTimeoutMs?: number;
   log: Log;
   /**
-   * Serves a connection. When it returns, the connection is closed such that what was written
-   * arrives; when it throws, the connection is closed at once and the error logged. Nobody else
-   * notices either.
+   * Serves a connection. When it returns, the connection is closed gracefully. When it throws, the
+   * connection is closed at once and the error is logged. Other connections are not affected.
    */
   handle: (connection: Connection) => Promise<void>;
 }
 
-/** Accepts connections on one address and has each served by a handler. */
+/** Accepts connections on one address and runs a handler for each. */
 export class Listener {
-  /** Where it listens; a port 0 has become the port that was picked. */
+  /** The bound address; a port of 0 is replaced by the port that was picked. */
   readonly address: Address;
 
   readonly #socket: Deno.Listener | TlsListener;
   readonly #options: ListenerOptions;
   readonly #connections = new Map<Connection, Promise<void>>();
-  /** How many connections each address has; kept only if there is a limit to it. */
+  /** Open connections by address; kept only if `maxClientsPerAddress` is set. */
   readonly #byHost = new Map<string, number>();
   readonly #accepting: Promise<void>;
   readonly #timeLimits: readonly TimeLimit[];
@@ -79,9 +84,10 @@ export class Listener {
   /**
    * Listens.
    *
-   * @param address Where; port 0 picks a free port. The socket file of a dead process is replaced.
-   * @throws {Error} If the address cannot be bound, or a file for TLS cannot be used; the message
-   * names it.
+   * @param address The address. Port 0 picks a free port. A socket file left by a dead process is
+   * replaced.
+   * @throws {Error} If the address cannot be bound or a TLS file cannot be used; the message names
+   * it.
    */
   static async listen(address: Address, options: ListenerOptions): Promise<Listener> {
     const socket = await bind(address);
@@ -103,26 +109,25 @@ export class Listener {
     this.#accepting = this.#accept();
   }
 
-  /** The connections that are open. */
+  /** The open connections. */
   get connections(): Iterable<Connection> {
     return this.#connections.keys();
   }
 
   /**
-   * Reads the files for TLS again, if it speaks TLS. Connections that are open stay.
+   * Reads the TLS files again, if there are any. Open connections are not affected.
    *
-   * @throws {Error} If a file cannot be read or used; what was read before stays in force.
+   * @throws {Error} If a file cannot be read or used. The previous files then stay in force.
    */
   reloadTls(): void {
     if (this.#socket instanceof TlsListener) this.#socket.reload();
   }
 
   /**
-   * Connects to it from inside of the process, past its socket and so without TLS. The limits hold
-   * as for any other client.
+   * Connects from inside the process, bypassing the socket and TLS. All limits apply.
    *
-   * @param name What stands for the address of this client.
-   * @throws {Error} If it takes no more connections.
+   * @param name Shown as the address of this client.
+   * @throws {Error} If the listener is closed or draining.
    */
   connect(name: string): Connection {
     const address = formatAddress(this.address);
@@ -134,7 +139,7 @@ export class Listener {
     return new Connection(ours, 0, address);
   }
 
-  /** What has been counted so far, the open connections included. */
+  /** What has been counted so far, including the open connections. */
   metrics(): ListenerMetrics {
     const stats = { ...this.#stats, connections: this.#connections.size };
     for (const connection of this.#connections.keys()) {
@@ -145,9 +150,9 @@ export class Listener {
   }
 
   /**
-   * Stops accepting, lets every handler finish what its client has sent so far, and closes.
+   * Stops accepting, lets every handler finish what its client has already sent, then closes.
    *
-   * @param deadline When it aborts, what is still open is closed at once.
+   * @param deadline When it aborts, connections that are still open are closed at once.
    */
   async drain(deadline: AbortSignal): Promise<void> {
     await this.#stopAccepting();
@@ -171,7 +176,7 @@ export class Listener {
     await cut;
   }
 
-  /** Resolves when what the clients have sent so far has been read, as far as one can tell. */
+  /** Resolves when everything that clients have sent so far seems to have been read. */
   async #inputQuiet(): Promise<void> {
     let received = -1;
     for (let waitedMs = 0; waitedMs < DRAIN_INPUT_MAX_MS; waitedMs += DRAIN_QUIET_MS) {
@@ -224,7 +229,7 @@ export class Listener {
     this.#connections.set(connection, this.#handle(connection));
   }
 
-  /** Why there is no room for a connection, if there is none. */
+  /** The limit that a new connection would exceed, if any. */
   #refusal({ host }: Connection): "serverFull" | "addressFull" | undefined {
     const { maxClients, maxClientsPerAddress } = this.#options;
     if (this.#connections.size >= maxClients) return "serverFull";
@@ -232,7 +237,7 @@ export class Listener {
     return (this.#byHost.get(host) ?? 0) >= maxClientsPerAddress ? "addressFull" : undefined;
   }
 
-  /** Counts a connection of an address that comes (1) or goes (-1). */
+  /** Counts a connection that opens (1) or closes (-1). */
   #countHost({ host }: Connection, change: 1 | -1): void {
     if (this.#options.maxClientsPerAddress === undefined) return;
     const count = (this.#byHost.get(host) ?? 0) + change;
@@ -247,7 +252,7 @@ export class Listener {
     let reason = "done";
     try {
       connection.setTcpOptions();
-      await connection.shakeHands(handshakeTimeoutMs);
+      await connection.completeHandshake(handshakeTimeoutMs);
       await handle(connection);
       await connection.finish();
     } catch (error) {

@@ -1,27 +1,27 @@
 import type { Log } from "../log.ts";
 import type { Connection } from "./connection.ts";
 
-/** What comes of a token that a client has shown. */
+/** The outcome of a login attempt. */
 export type Verdict = "right" | "wrong" | "blocked";
 
-/** Who judges the tokens of clients. */
+/** Checks the tokens of clients. */
 export interface LoginGuard {
-  /** How long a client may take to show a token. */
+  /** How long a client may take to present a token. */
   readonly loginTimeoutMs: number;
-  /** Judges a token that a client at this address has shown. */
+  /** Checks a token presented by a client at this address. */
   check(token: Uint8Array | string, host: string): Verdict;
-  /** Judges proofs of a token. */
+  /** Checks proofs of a token; see {@linkcode prove}. */
   checkProof(proofs: readonly string[], message: string, host: string): Verdict;
-  /** Proves that the tokens are known here; what is proved is good for this message alone. */
+  /** Makes a proof for each token: it shows knowledge of the token, for this message alone. */
   prove(message: string): string[];
 }
 
-/** What a login has to know of a connection, and do to it. */
+/** The part of a connection that a login needs. */
 export type LoginPeer = Pick<Connection, "id" | "remote" | "host" | "close">;
 
 /**
- * A connection on its way past a guard: it shows a token in time or is closed. What was wrong is
- * logged, but for the tokens themselves.
+ * The login of one connection: the client presents a token in time, or the connection is closed.
+ * Failures are logged, tokens never.
  */
 export class Login implements Disposable {
   readonly #peer: LoginPeer;
@@ -32,8 +32,8 @@ export class Login implements Disposable {
 
   /**
    * @param peer The connection.
-   * @param guard Who judges its tokens, for as long as it is there.
-   * @param log Where failures go.
+   * @param guard Checks its tokens, for the whole life of the connection.
+   * @param log Where failures are logged.
    */
   constructor(peer: LoginPeer, guard: LoginGuard, log: Log) {
     this.#peer = peer;
@@ -42,12 +42,12 @@ export class Login implements Disposable {
     this.begin();
   }
 
-  /** Whether the right token has yet to be shown. */
+  /** Whether the client has not logged in yet. */
   get pending(): boolean {
     return this.#pending;
   }
 
-  /** Gives the connection the time there is to show a token, from now on. */
+  /** Requires a login from now on, and restarts its time limit. */
   begin(): void {
     this.#stop();
     this.#pending = true;
@@ -57,17 +57,17 @@ export class Login implements Disposable {
     }, this.#guard.loginTimeoutMs);
   }
 
-  /** Judges a token; if it is right, the connection has time for ever. */
+  /** Checks a token; the right one completes the login. */
   show(token: Uint8Array | string): Verdict {
     return this.#take(this.#guard.check(token, this.#peer.host));
   }
 
-  /** Judges proofs of a token, see {@linkcode LoginGuard.prove}. */
+  /** Checks proofs of a token; see {@linkcode LoginGuard.prove}. */
   showProof(proofs: readonly string[], message: string): Verdict {
     return this.#take(this.#guard.checkProof(proofs, message, this.#peer.host));
   }
 
-  /** Proves to the other side that the tokens are known here. */
+  /** Proves to the other side that this side knows the tokens. */
   prove(message: string): string[] {
     return this.#guard.prove(message);
   }
@@ -78,7 +78,7 @@ export class Login implements Disposable {
       this.#pending = false;
       this.#stop();
     } else if (verdict === "wrong") this.#log.warn("Client showed a wrong token", about);
-    // There can be any number of these, while wrong tokens are limited.
+    // Debug, as their number is unlimited; that of wrong tokens is not.
     else this.#log.debug("Client has had too many failures", about);
     return verdict;
   }
@@ -96,8 +96,8 @@ export class Login implements Disposable {
  * Begins the login of a connection.
  *
  * @param peer The connection.
- * @param context The guard of the service at this moment, and its log.
- * @returns `undefined` if nobody asks for a token.
+ * @param context The present guard of the service, and its log.
+ * @returns `undefined` if the service needs no token.
  */
 export function beginLogin(
   peer: LoginPeer,

@@ -1,11 +1,11 @@
 import { type Connection, ConnectionClosedError } from "./connection.ts";
 
-/** Queued messages are joined into writes of about this size; a message is never cut. */
+/** Queued messages are joined into writes of about this size. A message is never split. */
 const JOINED_WRITE_BYTES = 64 * 1024;
 
-/** Messages that follow each other in one array, which may be shared by many outboxes. */
+/** Consecutive messages in one array, which many outboxes may share. */
 export interface Messages {
-  /** All messages, one behind the other. Nobody may change them. */
+  /** All messages, back to back. They must not change. */
   readonly bytes: Uint8Array;
   /** Where each message ends. */
   readonly ends: ArrayLike<number>;
@@ -13,17 +13,17 @@ export interface Messages {
 
 /** Limits of an {@linkcode Outbox}. */
 export interface OutboxOptions {
-  /** How many messages may wait behind the write in progress. */
+  /** The maximum number of messages queued behind the write in progress. */
   maxMessages: number;
-  /** How many bytes may wait behind the write in progress. */
+  /** The maximum number of bytes queued behind the write in progress. */
   maxBytes: number;
-  /** A client is slow once a write of its has been pending for longer than this. */
+  /** A client is slow once a write to it has been pending for longer than this. */
   slowAfterMs: number;
-  /** Told when the client turns slow (`true`) and when it has recovered (`false`). */
+  /** Called when the client becomes slow (`true`) and when it has recovered (`false`). */
   onSlow: (slow: boolean) => void;
 }
 
-/** Some of the messages of an array: those from `from` up to and without `to`. */
+/** The messages `from` to `to` (exclusive) of an array. */
 interface Piece {
   messages: Messages;
   from: number;
@@ -31,15 +31,16 @@ interface Piece {
 }
 
 /**
- * What others have to say to a client: one write in progress and a bounded queue behind it. It
- * never waits; what does not fit is for its owner to hold back, to drop, or to close over.
+ * Messages on their way to one client: a write in progress and a bounded queue behind it. An outbox
+ * never blocks. When its queue is full, its owner decides whether to wait, to drop messages, or to
+ * close the connection.
  *
- * A client turns slow when somebody waits for room and a write has been pending for more than
- * `slowAfterMs`. It stays so until a later write was quick or nothing is left to write: a client
- * that reads a little now and then turns slow once, not again with every write.
+ * A client becomes slow when a publisher waits for space in its queue and a write has been pending
+ * for longer than `slowAfterMs`. It recovers when a later write is quick or nothing is left to
+ * write. So a client that reads a little now and then becomes slow once, not with every write.
  */
 export class Outbox {
-  /** How many messages the operating system has taken. */
+  /** Messages that the operating system has accepted. */
   delivered = 0;
 
   readonly #connection: Connection;
@@ -47,18 +48,18 @@ export class Outbox {
   #queue: Piece[] = [];
   #queuedMessages = 0;
   #queuedBytes = 0;
-  /** How many messages the write in progress carries; 0 when there is none. */
+  /** The number of messages in the write in progress; 0 if there is none. */
   #writing = 0;
   #writingSinceMs = 0;
-  /** How many writes there have been. */
+  /** The number of writes begun so far. */
   #writes = 0;
   #slow = false;
   #slowSinceMs = 0;
-  /** Resolves when anything has changed; there only while someone waits. */
+  /** Resolves on the next change; present only while a caller waits. */
   #change: PromiseWithResolvers<void> | undefined;
 
   /**
-   * @param connection The client. Nobody else writes to it.
+   * @param connection The client. Nothing else may write to it.
    * @param options See {@linkcode OutboxOptions}.
    */
   constructor(connection: Connection, options: OutboxOptions) {
@@ -66,29 +67,29 @@ export class Outbox {
     this.#options = options;
   }
 
-  /** Whether the client takes no more because it is gone. */
+  /** Whether the connection is closed. */
   get closed(): boolean {
     return this.#connection.closed;
   }
 
-  /** Whether the client has turned slow and not recovered. */
+  /** Whether the client has become slow and not yet recovered. */
   get slow(): boolean {
     return this.#slow;
   }
 
-  /** Whether a write has been pending for longer than a client may take that is not slow. */
+  /** Whether the write in progress has been pending for longer than `slowAfterMs`. */
   isOverdue(nowMs = performance.now()): boolean {
     return this.#writing > 0 && nowMs - this.#writingSinceMs > this.#options.slowAfterMs;
   }
 
   /**
-   * Takes as many messages as there is room for.
+   * Accepts as many messages as fit.
    *
-   * @param messages Where they are.
-   * @param from The first one to take.
+   * @param messages The messages.
+   * @param from The index of the first one to accept.
    * @param nowMs The time, from `performance.now()`.
-   * @returns The first one that was not taken; their number if all were. A client that is gone
-   * takes everything.
+   * @returns The index of the first message that did not fit; the number of messages if all did. If
+   * the connection is closed, all are accepted and discarded.
    */
   offer(messages: Messages, from: number, nowMs: number): number {
     const count = messages.ends.length;
@@ -114,7 +115,7 @@ export class Outbox {
   }
 
   /**
-   * Removes the message that has waited for longest.
+   * Drops the oldest queued message.
    *
    * @returns Whether there was one.
    */
@@ -129,16 +130,16 @@ export class Outbox {
   }
 
   /**
-   * Resolves when there may be room again, the client has turned slow, or it is gone. Nothing but
-   * this wait turns a client slow: only who waits for it suffers from it.
+   * Resolves when there may be space again, the client has become slow, or the connection is closed.
+   * Only this wait makes a client slow: a slow client does no harm until a publisher waits for it.
    */
-  async roomOrSlow(): Promise<void> {
+  async spaceOrSlow(): Promise<void> {
     if (this.closed || this.#writing === 0 || this.#slow) return;
     const changed = this.#changed();
     const write = this.#writes;
     const leftMs = this.#options.slowAfterMs - (performance.now() - this.#writingSinceMs);
-    // When this process itself was held up, the write may be done and we have not been told. So
-    // the verdict is put off until everything that is known by now has had its turn.
+    // If this process was held up, the write may have completed and the event still be queued. So
+    // when the time is up, let queued events run before deciding.
     let timer = setTimeout(() => {
       timer = setTimeout(() => this.#judge(write), 1);
     }, Math.max(0, leftMs));
@@ -146,7 +147,7 @@ export class Outbox {
     clearTimeout(timer);
   }
 
-  /** Turns slow if a write is still in progress. */
+  /** Makes the client slow if the write is still in progress. */
   #judge(write: number): void {
     if (this.#writes === write && this.#writing > 0) {
       this.#slow = true;
@@ -156,7 +157,7 @@ export class Outbox {
     this.#notify();
   }
 
-  /** Resolves when nothing is left to write, or the client is gone. */
+  /** Resolves when nothing is left to write, or the connection is closed. */
   async flushed(): Promise<void> {
     while (this.#writing > 0 && !this.closed) await this.#changed();
   }
@@ -194,7 +195,7 @@ export class Outbox {
     this.#queue = [];
     this.#queuedMessages = this.#queuedBytes = 0;
     this.#notify();
-    // That the client is gone shows in `closed`, and whoever reads from it is told.
+    // A closed connection shows in `closed`, and its reader learns of it as well.
     if (!(error instanceof ConnectionClosedError)) throw error;
   };
 
@@ -206,7 +207,7 @@ export class Outbox {
     this.#options.onSlow(false);
   }
 
-  /** Writes what has waited, several messages in one write. */
+  /** Writes queued messages, several at once. */
   #writeQueue(nowMs: number): void {
     let pieces = 0;
     let messages = 0;

@@ -1,16 +1,16 @@
-/** What a connection needs of a socket. */
+/** The part of a socket that a connection needs. */
 export type Socket = Pick<Deno.Conn, "read" | "write" | "closeWrite" | "close">;
 
-/** How much may be on its way in each direction, as between two sockets. */
+/** How many bytes each direction holds, like the buffers between two sockets. */
 const MAX_BYTES = 64 * 1024;
 
-/** The way from one end of a pipe to the other. */
+/** One direction of a pipe. */
 class OneWay {
   readonly #chunks: Uint8Array[] = [];
   #bytes = 0;
-  /** No more will be written. */
+  /** The writing end is closed. */
   #ended = false;
-  /** No more will be read. */
+  /** The reading end is closed. */
   #abandoned = false;
   #changed = Promise.withResolvers<void>();
 
@@ -57,7 +57,7 @@ class OneWay {
   }
 }
 
-/** Two ends inside of this process that behave as two sockets that are connected. */
+/** Makes two connected ends inside this process that behave like a pair of sockets. */
 export function pipe(): [Socket, Socket] {
   const there = new OneWay();
   const back = new OneWay();

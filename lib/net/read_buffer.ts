@@ -1,24 +1,28 @@
 import type { Connection } from "./connection.ts";
 
-/** The size of a buffer before anything asks for more. */
+/** The initial size of a buffer. */
 export const READ_BUFFER_INITIAL_BYTES = 4096;
 
-/** The most free space that is offered to one read; more does not make reads faster. */
+/** The most free space that one read is offered. More does not make reads faster. */
 export const READ_MAX_BYTES = 64 * 1024;
 
-/** After so many reads in a row that left most of the buffer empty, it is made smaller. */
+/** A buffer shrinks after this many reads in a row that left most of it empty. */
 const SMALL_READS_BEFORE_SHRINK = 16;
 
 /** Options for {@linkcode ReadBuffer}. */
 export interface ReadBufferOptions {
-  /** The size to start with. @default {READ_BUFFER_INITIAL_BYTES} */
+  /**
+   * The initial size.
+   *
+   * @default {READ_BUFFER_INITIAL_BYTES}
+   */
   initialBytes?: number;
-  /** The most that may be unread at a time. */
+  /** The maximum number of unread bytes. */
   maxBytes: number;
 }
 
 /**
- * The bytes of a connection that have been read and not yet been consumed, in one array that grows
+ * Bytes of a connection that have been received and not yet consumed ("unread"). The array grows
  * when reads fill it and shrinks when they do not.
  */
 export class ReadBuffer {
@@ -30,7 +34,7 @@ export class ReadBuffer {
   readonly #initialBytes: number;
   readonly #maxBytes: number;
   #smallReads = 0;
-  /** How many bytes were consumed before those in `bytes`. */
+  /** The position of `bytes[0]` in the input. */
   #dropped = 0;
 
   constructor(options: ReadBufferOptions) {
@@ -40,16 +44,16 @@ export class ReadBuffer {
   }
 
   /**
-   * Appends what one read brings. Positions in the buffer change: what was at `start` is at 0.
+   * Appends what one read brings. Positions in the buffer change: the byte at `start` moves to 0.
    *
-   * @param connection Where to read from.
-   * @param request See {@linkcode Connection.request}. What is unread belongs to one if nothing else
-   * is said.
-   * @returns Whether there was anything; `false` at the end of the input.
+   * @param connection The connection to read from.
+   * @param request See {@linkcode Connection.request}. By default, unread bytes are the beginning of
+   * a request.
+   * @returns `false` at the end of the input.
    * @throws {RangeError} If the buffer is full of unread bytes.
    */
   fill(connection: Pick<Connection, "read">, request = this.#unreadRequest()): Promise<boolean> {
-    this.makeRoom();
+    this.makeSpace();
     const space = this.end === 0 ? this.bytes : this.bytes.subarray(this.end);
     return connection.read(space, request).then((count) => {
       if (count === null) return false;
@@ -58,17 +62,17 @@ export class ReadBuffer {
     });
   }
 
-  /** Names the request that the unread bytes are the beginning of by where that is in the input. */
+  /** Identifies the request that the unread bytes begin, by its position in the input. */
   #unreadRequest(): number {
     return this.end === this.start ? 0 : this.#dropped + this.start + 1;
   }
 
   /**
-   * Moves the unread bytes to the front and sees to it that there is room behind them.
+   * Moves the unread bytes to the front and makes space behind them.
    *
    * @throws {RangeError} If the buffer is full of unread bytes.
    */
-  makeRoom(): void {
+  makeSpace(): void {
     const unread = this.end - this.start;
     if (unread >= this.#maxBytes) {
       throw new RangeError(`Cannot read more: ${unread} bytes are unread`);
@@ -86,7 +90,7 @@ export class ReadBuffer {
     this.end = unread;
   }
 
-  /** As much as the last reads would have wanted, and never the room of one huge value for long. */
+  /** Follows the size of recent reads, and gives back the space of one huge value soon. */
   #nextCapacity(unread: number): number {
     const capacity = this.bytes.length;
     const most = Math.min(
@@ -101,14 +105,14 @@ export class ReadBuffer {
     return wanted;
   }
 
-  /** Says that `count` bytes were put behind the unread ones. */
+  /** Records that `count` bytes were put behind the unread ones. */
   took(count: number): void {
     this.end += count;
     if (this.end - this.start < this.bytes.length >> 2) this.#smallReads++;
     else this.#smallReads = 0;
   }
 
-  /** Says that the first `count` unread bytes are done with. */
+  /** Consumes the first `count` unread bytes. */
   consume(count: number): void {
     this.start += count;
   }

@@ -1,56 +1,57 @@
 import type { Connection } from "./connection.ts";
 
-/** How often connections are looked at within a limit, and how far apart that is. */
-const LOOKS = 8;
-const LOOK_MIN_MS = 5;
-const LOOK_MAX_MS = 60_000;
+/** How many times connections are checked within a limit, and the bounds of the interval. */
+const CHECKS = 8;
+const CHECK_MIN_MS = 5;
+const CHECK_MAX_MS = 60_000;
 
 /** Options for {@linkcode TimeLimit}. */
 export interface TimeLimitOptions {
-  /** How long it may take, 0 for ever; until that is noticed takes up to a quarter longer. */
+  /** The limit; 0 for none. It takes up to a quarter longer until a connection is found over it. */
   limitMs: number;
-  /** The connections that there are. */
+  /** The open connections. */
   connections: () => Iterable<Connection>;
-  /** A number that must not stay as it is for that long, unless it is 0. */
+  /** The state of a connection. It must not stay the same for longer than the limit, unless 0. */
   stateOf: (connection: Connection) => number;
-  /** Told once of a connection for which it has. */
+  /** Called once for each connection that exceeds the limit. */
   onOver: (connection: Connection) => void;
 }
 
 /**
- * A limit to how long connections may stay in one state. It looks at them from time to time and
- * counts, so a connection that goes on costs no timer and no look at the clock. That the count goes
- * one look beyond the limit gives what has arrived a chance to be read: however long this process
- * itself was held up, that is one look.
+ * Limits how long connections may stay in one state. It checks all of them at intervals and counts
+ * the checks since the last change, so an active connection costs no timer and no clock reading.
+ *
+ * The count allows one check more than the limit. However long this process was held up, that is one
+ * check, and input that arrived meanwhile is read before the next one.
  */
 export class TimeLimit implements Disposable {
   readonly #options: TimeLimitOptions;
-  readonly #maxLooks: number;
-  readonly #seen = new WeakMap<Connection, { state: number; looks: number }>();
+  readonly #maxChecks: number;
+  readonly #seen = new WeakMap<Connection, { state: number; checks: number }>();
   readonly #timer: ReturnType<typeof setInterval> | undefined;
 
   /** @param options See {@linkcode TimeLimitOptions}. */
   constructor(options: TimeLimitOptions) {
     const { limitMs } = options;
     this.#options = options;
-    const everyMs = Math.min(Math.max(LOOK_MIN_MS, limitMs / LOOKS), LOOK_MAX_MS);
-    this.#maxLooks = Math.ceil(limitMs / everyMs) + 1;
-    if (limitMs > 0) this.#timer = setInterval(() => this.#look(), everyMs);
+    const everyMs = Math.min(Math.max(CHECK_MIN_MS, limitMs / CHECKS), CHECK_MAX_MS);
+    this.#maxChecks = Math.ceil(limitMs / everyMs) + 1;
+    if (limitMs > 0) this.#timer = setInterval(() => this.#check(), everyMs);
   }
 
-  /** Ends it. */
+  /** Stops checking. */
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
   }
 
-  #look(): void {
+  #check(): void {
     const { connections, stateOf, onOver } = this.#options;
     for (const connection of connections()) {
       const state = stateOf(connection);
       const seen = this.#seen.get(connection);
       if (seen === undefined || seen.state !== state) {
-        this.#seen.set(connection, { state, looks: 0 });
-      } else if (state !== 0 && ++seen.looks === this.#maxLooks) onOver(connection);
+        this.#seen.set(connection, { state, checks: 0 });
+      } else if (state !== 0 && ++seen.checks === this.#maxChecks) onOver(connection);
     }
   }
 }

@@ -1,16 +1,16 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 
-/** The files of a listener that speaks TLS, in PEM. */
+/** The PEM files of a TLS listener. */
 export interface TlsFiles {
-  /** The certificate, and those of its issuers that clients do not have. */
+  /** The certificate, followed by any intermediate certificates. */
   cert: string;
   /** Its private key. */
   key: string;
-  /** Who signs the certificates of clients; without it clients need none. */
+  /** The issuers of client certificates; without it clients need no certificate. */
   clientCa?: string | undefined;
 }
 
-/** What {@linkcode readTlsFiles} has read, as Deno takes it. */
+/** The contents of {@linkcode TlsFiles}. */
 export interface TlsPems {
   cert: string;
   key: string;
@@ -18,8 +18,8 @@ export interface TlsPems {
 }
 
 /**
- * Reads the files of a listener, and sees whether the certificate and its key belong together, so
- * that it is found out now and not by the first client.
+ * Reads the files of a listener. It checks that the certificate and the key belong together, so that
+ * a mistake shows now and not when the first client connects.
  *
  * @throws {Error} If a file cannot be read or used; the message names it.
  */
@@ -37,10 +37,10 @@ export function readTlsFiles(files: TlsFiles): TlsPems {
 }
 
 /**
- * Reads certificates of issuers.
+ * Reads a file of issuer certificates.
  *
- * @returns What is in the file, as Deno takes it.
- * @throws {Error} If it cannot be read or used; the message names it.
+ * @returns The contents of the file (PEM).
+ * @throws {Error} If the file cannot be read or used; the message names it.
  */
 export function readIssuers(file: string): string {
   const pem = readFile(file);

@@ -1,7 +1,7 @@
 /**
- * TLS for servers: the handshake and the ciphers are those of `node:tls`, and the socket stays one
- * of Deno. `Deno.listenTls` would be simpler, but it has no way to ask for certificates of clients
- * and none to set no-delay, and what it has closed keeps its descriptor until the peer closes too.
+ * TLS for servers. `node:tls` does the handshake and the encryption; the socket is Deno's.
+ * `Deno.listenTls` would be simpler, but it cannot request client certificates or set no-delay, and
+ * a connection that it has closed keeps its descriptor until the peer closes too.
  *
  * @module
  */
@@ -12,45 +12,45 @@ import { CipherStream } from "./cipher_stream.ts";
 import type { ClientCertificates } from "./client_certificates.ts";
 import type { Socket } from "./pipe.ts";
 
-/** How long a handshake may take at most; Deno keeps what it knows of one that has failed as long. */
+/** The limit of a handshake. Deno keeps the state of a failed handshake for as long. */
 const HANDSHAKE_MAX_MS = 15_000;
 
-/** The most that is encrypted at a time: of what is more, Deno makes two writes. */
+/** The most that is encrypted at a time. Deno splits anything larger into two writes. */
 const WRITE_MAX_BYTES = 48 * 1024;
 
 /** Options for {@linkcode TlsConn}. */
 export interface TlsConnOptions {
-  /** The certificate of the server and its key, in PEM. */
+  /** The certificate of the server and its key (PEM). */
   cert: string;
   key: string;
-  /** The certificates of those that sign the certificates of clients, in PEM. */
+  /** The issuers of client certificates (PEM). */
   clientCa?: string;
-  /** Decides about clients, by `clientCa`; without it they need no certificate. */
+  /** Admits clients by their certificates; without it they need none. */
   certificates?: ClientCertificates;
 }
 
-/** The server's end of a connection that speaks TLS. */
+/** The server side of a TLS connection. */
 export class TlsConn implements Socket {
   readonly remoteAddr: Deno.Addr;
 
   readonly #conn: Deno.TcpConn;
   readonly #certificates: ClientCertificates | undefined;
   readonly #stream: CipherStream;
-  /** There when the handshake is done. */
+  /** Set once the handshake is complete. */
   #tls: TLSSocket | undefined;
   #handshake: Promise<TLSSocket> | undefined;
-  /** What was decrypted and not yet read. */
+  /** Decrypted bytes that are not yet read. */
   readonly #plain: Uint8Array[] = [];
-  /** Whether the client has said that no more comes. */
+  /** Whether the client has ended its side of the TLS stream. */
   #ended = false;
   #failure: Error | undefined;
-  /** Resolves when any of this has changed. */
+  /** Resolves on the next change of any of this. */
   #change = Promise.withResolvers<void>();
-  /** The write that was begun last. */
+  /** The last write begun. */
   #written: Promise<unknown> = Promise.resolve();
 
   /**
-   * @param conn The socket, which is this connection's alone from now on.
+   * @param conn The socket; this connection owns it from now on.
    * @param options See {@linkcode TlsConnOptions}.
    */
   constructor(conn: Deno.TcpConn, options: TlsConnOptions) {
@@ -60,7 +60,7 @@ export class TlsConn implements Socket {
     this.#stream = new CipherStream(conn, () => this.#changed());
     this.#stream.on("error", (error) => this.#fail(error));
     const { cert, key, clientCa: ca, certificates } = options;
-    // A server for each connection, as a server does not say which stream its sockets are made of.
+    // One server for each connection, as a server does not tell which stream a socket belongs to.
     const server = createServer({
       ...{ cert, key, handshakeTimeout: HANDSHAKE_MAX_MS },
       ...(certificates === undefined ? {} : { ca, requestCert: true, rejectUnauthorized: true }),
@@ -73,13 +73,13 @@ export class TlsConn implements Socket {
   }
 
   /**
-   * Completes the handshake, which reading and writing wait for.
+   * Completes the handshake. Reads and writes wait for it.
    *
-   * @throws {ClientCertificateError} If the client has no certificate that is in order.
-   * @throws {Error} If there is no handshake for other reasons.
+   * @throws {ClientCertificateError} If the client presents no valid certificate.
+   * @throws {Error} If the handshake fails for another reason.
    */
   async handshake(): Promise<void> {
-    await this.#shakeHands();
+    await this.#completeHandshake();
   }
 
   /** See {@linkcode Deno.TcpConn.setNoDelay}. */
@@ -93,12 +93,12 @@ export class TlsConn implements Socket {
   }
 
   /**
-   * Reads what has come. To be called by one reader at a time.
+   * Reads what has arrived, or waits for it. Only one read may be pending.
    *
-   * @throws {Error} If there is no handshake, or the connection is gone.
+   * @throws {Error} If the handshake fails or the connection is lost.
    */
   async read(into: Uint8Array): Promise<number | null> {
-    await this.#shakeHands();
+    await this.#completeHandshake();
     while (true) {
       const bytes = this.#plain[0];
       if (bytes !== undefined) {
@@ -116,10 +116,10 @@ export class TlsConn implements Socket {
   }
 
   /**
-   * Writes the beginning of some bytes.
+   * Writes the first part of some bytes.
    *
-   * @returns How many, when the operating system has taken them, encrypted.
-   * @throws {Error} If there is no handshake, or the connection is gone.
+   * @returns How many were written; it resolves when the operating system has accepted them.
+   * @throws {Error} If the handshake fails or the connection is lost.
    */
   write(bytes: Uint8Array): Promise<number> {
     const begin = () => this.#write(bytes.subarray(0, WRITE_MAX_BYTES));
@@ -129,11 +129,11 @@ export class TlsConn implements Socket {
   }
 
   async #write(bytes: Uint8Array): Promise<number> {
-    const tls = await this.#shakeHands();
+    const tls = await this.#completeHandshake();
     if (bytes.length === 0) return 0;
     const stream = this.#stream;
-    // What `node:tls` says is not relied upon alone: with streams, some versions of Deno have called
-    // a write done before the stream did.
+    // The callback of `node:tls` is not enough: on a stream, some versions of Deno have called it
+    // before the stream had accepted the bytes.
     const due = stream.takenBytes + bytes.length;
     let done = false;
     tls.write(bytes, (error) => {
@@ -149,9 +149,9 @@ export class TlsConn implements Socket {
     return bytes.length;
   }
 
-  /** Says that nothing more will be written. */
+  /** Closes the writing side. */
   async closeWrite(): Promise<void> {
-    const tls = await this.#shakeHands();
+    const tls = await this.#completeHandshake();
     await this.#written;
     await new Promise<void>((resolve) => tls.end(resolve));
     await this.#settle();
@@ -166,39 +166,39 @@ export class TlsConn implements Socket {
     this.#conn.close();
   }
 
-  #shakeHands(): Promise<TLSSocket> {
+  #completeHandshake(): Promise<TLSSocket> {
     return this.#handshake ??= (async () => {
       while (this.#tls === undefined) {
         if (this.#failure !== undefined) throw this.#failure;
         if (this.#stream.destroyed) {
-          // Why it is, is told later.
+          // The reason follows as an event.
           await this.#settle();
           throw this.#failure ?? gone();
         }
         if (this.#stream.peerEnded) throw gone();
         await this.#more();
       }
-      // The tickets of the session follow on their own, and could be taken for the first write.
+      // Session tickets are sent after the handshake, and would be counted as part of the first write.
       await this.#settle();
       return this.#tls;
     })();
   }
 
-  /** Waits until something has come or changed. */
+  /** Reads from the socket if nothing is pending, and waits for a change. */
   #more(): Promise<void> {
     const { promise } = this.#change;
     this.#stream.pull();
     return promise;
   }
 
-  /** Waits until nothing has been written for a whole turn of the event loop. */
+  /** Waits until nothing was written for a whole turn of the event loop. */
   async #settle(): Promise<void> {
     const stream = this.#stream;
     let before: number;
     do {
       before = stream.takenBytes;
       await new Promise<void>((resolve) => setImmediate(resolve));
-      // Also if `node:tls` has closed the stream, as it does once both sides have ended.
+      // Even if `node:tls` has closed the stream, as it does once both sides have ended.
       while (stream.writing && this.#failure === undefined) await this.#change.promise;
     } while (stream.takenBytes !== before);
   }

@@ -2,7 +2,7 @@ import { ClientCertificates } from "./client_certificates.ts";
 import { readTlsFiles, type TlsFiles } from "./tls.ts";
 import { TlsConn, type TlsConnOptions } from "./tls_conn.ts";
 
-/** Accepts connections that speak TLS, as a listener of Deno does. */
+/** Accepts TLS connections, with the interface of a Deno listener. */
 export class TlsListener {
   readonly addr: Deno.Addr;
 
@@ -12,8 +12,8 @@ export class TlsListener {
   #options: TlsConnOptions;
 
   /**
-   * @param socket Where it listens; it belongs to this listener from now on.
-   * @param files The certificate and what goes with it.
+   * @param socket The listening socket; this listener owns it from now on.
+   * @param files The certificate, its key and, optionally, the issuers of client certificates.
    * @throws {Error} If a file cannot be read or used; the message names it.
    */
   constructor(socket: Deno.TcpListener, files: TlsFiles) {
@@ -24,20 +24,20 @@ export class TlsListener {
   }
 
   /**
-   * Reads the files again. Connections that there are stay as they are.
+   * Reads the files again. Open connections are not affected.
    *
-   * @throws {Error} If one cannot be read or used; what was read before stays in force.
+   * @throws {Error} If a file cannot be read or used. The previous files then stay in force.
    */
   reload(): void {
     this.#options = this.#read();
   }
 
-  /** Waits for the next connection, which has its handshake yet to do. */
+  /** Waits for the next connection. Its handshake is still to be done. */
   async accept(): Promise<TlsConn> {
     return new TlsConn(await this.#socket.accept(), this.#options);
   }
 
-  /** Accepts no more. */
+  /** Stops accepting. */
   close(): void {
     this.#socket.close();
   }

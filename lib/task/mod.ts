@@ -80,7 +80,10 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
       },
       problems: () => [queue.problem() ?? []].flat(),
       metrics: () => [
-        ...connectionMetrics("task", sumMetrics([pushListener.metrics(), beanstalkListener.metrics()])),
+        ...connectionMetrics(
+          "task",
+          sumMetrics([pushListener.metrics(), beanstalkListener.metrics()]),
+        ),
         ...taskMetrics(queue, { push, beanstalk }),
       ],
       actions: taskActions(queue),

@@ -12,7 +12,10 @@ const COUNTED = {
 };
 
 Deno.test("connectionMetrics() reports every reason for a refusal, even with a count of 0", () => {
-  assert.deepEqual(rejectedIn(connectionMetrics("kv", COUNTED)), { server_full: 3, address_full: 0 });
+  assert.deepEqual(rejectedIn(connectionMetrics("kv", COUNTED)), {
+    server_full: 3,
+    address_full: 0,
+  });
 });
 
 Deno.test("sumMetrics() adds up what several listeners have counted", () => {

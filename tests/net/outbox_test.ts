@@ -68,7 +68,7 @@ Deno.test("Outbox: slow once a write is pending for too long, until a later one 
   assert.equal(outbox.slow, false);
   outbox.offer(messages("b"), 0, performance.now());
   const before = performance.now();
-  await outbox.roomOrSlow();
+  await outbox.spaceOrSlow();
   assert.ok(performance.now() - before >= 19);
   assert.ok(outbox.slow && outbox.isOverdue());
   await connection.take();
@@ -86,7 +86,7 @@ Deno.test("Outbox: a client is not blamed when this process was held up", async 
   setTimeout(() => connection.take(), 0);
   const end = performance.now() + 20;
   while (performance.now() < end);
-  await outbox.roomOrSlow();
+  await outbox.spaceOrSlow();
   assert.deepEqual(slow, []);
 });
 
@@ -95,7 +95,7 @@ Deno.test("Outbox: a client that reads a little now and then turns slow once", a
   for (let i = 0; i < 5; i++) {
     outbox.offer(messages("a"), 0, performance.now());
     outbox.offer(messages("b", "c"), 0, performance.now());
-    await outbox.roomOrSlow();
+    await outbox.spaceOrSlow();
     await new Promise((resolve) => setTimeout(resolve, 5));
     await connection.take();
   }
@@ -112,9 +112,9 @@ Deno.test("Outbox: dropOldest() makes room at the front", async () => {
   assert.deepEqual(connection.written, ["now", "234"]);
 });
 
-Deno.test("Outbox.roomOrSlow(): does not wait for a write that is done already", async () => {
+Deno.test("Outbox.spaceOrSlow(): does not wait for a write that is done already", async () => {
   const { connection, outbox } = make();
   outbox.offer(messages("a"), 0, performance.now());
   await connection.take();
-  await outbox.roomOrSlow();
+  await outbox.spaceOrSlow();
 });

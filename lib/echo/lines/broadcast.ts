@@ -9,24 +9,24 @@ import type { EchoConfig } from "../config.ts";
 import { Publisher } from "../publisher.ts";
 import type { Room } from "../room.ts";
 
-/** How long a client that sends no more may take to read what it still has to get. */
+/** How long a client that has ended its input may take to read its remaining messages. */
 const FLUSH_MAX_MS = 10_000;
 
 const NEWLINE = 10;
 const encoder = new TextEncoder();
 
-/** What a client is told of a line that was too long. */
+/** The reply to a line that is too long. */
 export function tooLongReply(maxLineBytes: number): Uint8Array {
   return encoder.encode(`ERR line too long (limit ${maxLineBytes} bytes)\n`);
 }
 
 /**
- * Serves a client of a room: what it sends goes to everyone, what anyone sends comes to it.
+ * Serves a client in broadcast mode: publishes its lines, and sends it everything published.
  *
  * @param connection The client.
- * @param room The room that it joins.
- * @param config The section of the configuration.
- * @param login How it shows a token first, if it has to.
+ * @param room The room it joins.
+ * @param config The configuration.
+ * @param login The login it must complete first, if any.
  */
 export async function serveBroadcast(
   connection: Connection,
@@ -57,7 +57,7 @@ export async function serveBroadcast(
         from = to;
       }
     }
-    // When the daemon drains, others may have a batch on its way that this client is to get.
+    // When the daemon drains, other clients may still be publishing what this one must receive.
     await publisher.settled();
     await room.settled();
   } finally {
@@ -70,7 +70,7 @@ export async function serveBroadcast(
   room.gone(member);
 }
 
-/** The lines `from` up to and without `to`, byte for byte, as one array to be shared. */
+/** Copies the lines `from` to `to` (exclusive), byte for byte, into one array to be shared. */
 function messagesOf(batch: LineBatch, from: number, to: number): Messages {
   const start = batch.starts[from]!;
   const end = batch.nexts[to - 1]!;
@@ -82,7 +82,7 @@ function messagesOf(batch: LineBatch, from: number, to: number): Messages {
   return { bytes, ends };
 }
 
-/** A last line that has no newline gets one, or it would run into the next client's message. */
+/** Adds the missing newline to a last line, which would otherwise run into the next message. */
 function lastLine(line: Uint8Array): Messages {
   const bytes = new Uint8Array(line.length + 1);
   bytes.set(line);

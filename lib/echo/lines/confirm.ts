@@ -12,15 +12,15 @@ import type { RoomMetrics } from "../room.ts";
 
 const encoder = new TextEncoder();
 
-/** Confirm mode: each message is written to the log, and its sender alone gets a reply. */
+/** Confirm mode: writes each message to the log and replies to its sender alone. */
 export class Confirmer {
-  /** How long messages took from their read until the reply was written, in seconds. */
+  /** Seconds from reading a message until its reply was written. */
   readonly duration = new Histogram();
   readonly #config: EchoConfig;
   readonly #log: Log;
   readonly #reply: Uint8Array;
   readonly #tooLong: Uint8Array;
-  /** Many replies in a row, as many as any batch has needed. */
+  /** The reply, repeated as often as any batch has needed. */
   #replies: Uint8Array;
   #clients = 0;
   #messages = 0;
@@ -35,7 +35,7 @@ export class Confirmer {
     this.#tooLong = tooLongReply(config.max_line);
   }
 
-  /** Serves a client until it leaves; if there is a login, it shows a token first. */
+  /** Serves a client until it leaves. It must complete the login first, if there is one. */
   async serve(connection: Connection, login?: Login): Promise<void> {
     const reader = new LineReader(connection, { maxLineBytes: this.#config.max_line });
     if (login !== undefined && !await loginByLine(connection, reader, login)) return;
@@ -58,7 +58,7 @@ export class Confirmer {
     }
   }
 
-  /** What has been counted so far; a reply is a delivery here. */
+  /** What has been counted so far; a reply counts as a delivery. */
   metrics(): RoomMetrics {
     return {
       clients: this.#clients,
@@ -70,7 +70,7 @@ export class Confirmer {
     };
   }
 
-  /** The replies to all lines of a batch; shared, so not to be changed. */
+  /** The replies to all lines of a batch. The array is shared and must not be changed. */
   #repliesTo(batch: LineBatch, longLines: number): Uint8Array {
     if (longLines > 0) return this.#mixedRepliesTo(batch);
     const length = batch.count * this.#reply.length;

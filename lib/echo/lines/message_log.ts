@@ -1,7 +1,7 @@
 import type { Log } from "../../log.ts";
 import type { LineBatch } from "../../net/line_framer.ts";
 
-/** Bytes that stand for themselves in a quoted text: printable ASCII but `"` and `\`. */
+/** 1 for bytes that need no escape in a quoted text: printable ASCII but `"` and `\`. */
 const PLAIN = new Uint8Array(256).map((_, byte) =>
   byte >= 0x20 && byte < 0x7f && byte !== 0x22 && byte !== 0x5c ? 1 : 0
 );
@@ -10,13 +10,13 @@ const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 
 /**
- * Writes each line of a batch to the log, an event a line. All that the events of a batch have in
- * common is formatted once and the messages are copied between as bytes: formatted one by one
- * they cost more than everything else in confirm mode (docs/architecture.md has the figures).
+ * Writes each line of a batch to the log as an event. The common part of the events is formatted
+ * once, and the messages are copied in between as bytes: formatting each event cost more than all
+ * the rest of confirm mode (docs/architecture.md has the measurements).
  *
  * @param log The log.
  * @param batch The lines.
- * @param fields What else each event says.
+ * @param fields The other fields of each event.
  */
 export function logMessages(log: Log, batch: LineBatch, fields: Record<string, unknown>): void {
   const frame = log.frame("info", "Message", fields, "text");
@@ -42,7 +42,7 @@ export function logMessages(log: Log, batch: LineBatch, fields: Record<string, u
   log.writeLines(out.subarray(0, at));
 }
 
-/** A text as it stands between quotes, in logfmt and JSON alike. */
+/** Escapes a text for use between quotes, in logfmt and JSON alike. */
 function escape(line: Uint8Array): Uint8Array {
   for (let i = 0; i < line.length; i++) {
     if (PLAIN[line[i]!] === 0) {

@@ -63,7 +63,7 @@ export class PeerLink {
     const { buffer } = options;
     if (buffer) {
       const rest = buffer.bytes.subarray(buffer.start, buffer.end);
-      this.#buffer.makeRoom();
+      this.#buffer.makeSpace();
       this.#buffer.bytes.set(rest, this.#buffer.end);
       this.#buffer.took(rest.length);
     }
