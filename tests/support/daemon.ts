@@ -94,7 +94,7 @@ export class DaemonProcess implements AsyncDisposable {
     this.signal("SIGKILL");
     await this.ended();
     await Deno.remove(this.directory, { recursive: true });
-    if (this.log.includes("A bug:")) throw new Error(`The daemon found a bug:\n${this.log}`);
+    if (this.log.includes("Bug: ")) throw new Error(`The daemon found a bug:\n${this.log}`);
   }
 
   async #follow(): Promise<void> {

@@ -90,7 +90,7 @@ function plan(queue: readonly QueuedCommand[], client: ClientState): Step[] {
           }
           return { kind: "session", run: () => action.run(request, client) };
         case "control":
-          throw new Error(`A bug: "${command.name}" is never queued`);
+          throw new Error(`Cannot queue "${command.name}": it runs immediately`);
       }
     } catch (error) {
       return { kind: "error", error: asReply(error) };
