@@ -115,7 +115,7 @@ export class Access {
   #judge(guard: Guard, token: string, { remote }: HttpRequest): Verdict {
     const verdict = guard.check(token, remote);
     if (verdict === "wrong") {
-      this.#options.log.warn("Client showed a wrong token", { address: remote });
+      this.#options.log.warn("Client presented a wrong token", { address: remote });
     }
     return verdict;
   }

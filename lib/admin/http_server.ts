@@ -207,7 +207,7 @@ export class HttpServer {
   #checkCertificates(server: TlsServer): void {
     const report = ({ message: reason }: Error) => {
       // Deno no longer knows the client's address once a handshake has failed.
-      this.#options.log.warn("Client has no good certificate", { reason });
+      this.#options.log.warn("Client certificate rejected", { reason });
     };
     server.prependListener("secureConnection", (socket: TLSSocket) => {
       try {

@@ -13,7 +13,8 @@ const FAULTS: Readonly<Record<string, string>> = {
   CERT_HAS_EXPIRED: "it has expired",
   CERT_NOT_YET_VALID: "it is not valid yet",
   INVALID_PURPOSE: "it is not for clients",
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "it is not signed by client_ca, not in date, or not for clients",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    "it is not signed by client_ca, has expired or is not yet valid, or is not for clients",
 };
 
 /** Thrown when a client presents no valid certificate. */
@@ -55,7 +56,9 @@ export class ClientCertificates {
     const { fingerprint256: digest, validTo } = certificate;
     if (!socket.isSessionReused()) this.#remember(digest, Date.parse(validTo));
     else if (!(Date.now() <= (this.#validUntilMs.get(digest) ?? -Infinity))) {
-      throw new ClientCertificateError("it was not shown here when the session began");
+      throw new ClientCertificateError(
+        "it was not presented to this listener when the session began",
+      );
     }
   }
 

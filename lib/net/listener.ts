@@ -260,7 +260,7 @@ export class Listener {
         reason = error.message;
         const { cause } = error;
         if (cause instanceof ClientCertificateError) {
-          log.warn("Client has no good certificate", { ...about, reason: cause.message });
+          log.warn("Client certificate rejected", { ...about, reason: cause.message });
         }
       } else {
         reason = String(error);
@@ -312,7 +312,7 @@ export class Listener {
         connections,
         stateOf: (connection) => connection.awaitedRequest,
         onOver: (connection) => {
-          log.debug("Client took too long over a request", { client: connection.id });
+          log.debug("Client took too long to finish a request", { client: connection.id });
           connection.timeOut();
         },
       }),

@@ -52,7 +52,7 @@ export class Login implements Disposable {
     this.#stop();
     this.#pending = true;
     this.#timer = setTimeout(() => {
-      this.#log.debug("Client showed no token in time", { address: this.#peer.remote });
+      this.#log.debug("Client presented no token in time", { address: this.#peer.remote });
       this.#peer.close();
     }, this.#guard.loginTimeoutMs);
   }
@@ -77,9 +77,9 @@ export class Login implements Disposable {
     if (verdict === "right") {
       this.#pending = false;
       this.#stop();
-    } else if (verdict === "wrong") this.#log.warn("Client showed a wrong token", about);
+    } else if (verdict === "wrong") this.#log.warn("Client presented a wrong token", about);
     // Debug, as their number is unlimited; that of wrong tokens is not.
-    else this.#log.debug("Client has had too many failures", about);
+    else this.#log.debug("Client blocked after too many failures", about);
     return verdict;
   }
 

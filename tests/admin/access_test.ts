@@ -64,7 +64,7 @@ Deno.test("admin accepts the token in a header, from any machine", async () => {
   const origin = `http://127.0.0.1:${port}`;
   assert.equal((await send(`${origin}/metrics`, bearer(TOKEN))).status, 200);
   assert.equal((await send(`${origin}/metrics`, bearer("wrong"))).status, 401);
-  assert.equal(server.log.matching("Client showed a wrong token").length, 1);
+  assert.equal(server.log.matching("Client presented a wrong token").length, 1);
   assert.equal(server.log.matching(TOKEN).length, 0);
   const change = { ...bearer(TOKEN), method: "POST", body: '{"enabled":false}' };
   assert.equal((await send(`${origin}/services/kv`, change)).status, 200);

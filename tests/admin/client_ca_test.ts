@@ -5,7 +5,7 @@ import { isInstalled } from "../support/programs.ts";
 import { makeTempDirectory } from "../support/quartet.ts";
 import { FakeDaemon, startAdmin } from "./support.ts";
 
-const REFUSED = "Client has no good certificate";
+const REFUSED = "Client certificate rejected";
 
 async function startAsking(files: { cert: string; key: string }, clientCa = CLIENT_CA.clients) {
   return await startAdmin(new FakeDaemon(), { tls: { ...files, client_ca: clientCa } });

@@ -81,11 +81,11 @@ Deno.test("client_ca: every port admits clients with a certificate, and no other
     assert.equal(await answer(files, address, text, undefined), "");
     assert.equal(await answer(files, address, text, clientIdentity("stranger").pems), "");
   }
-  await daemon.loggedTimes("Client has no good certificate", 2 * ports.length);
+  await daemon.loggedTimes("Client certificate rejected", 2 * ports.length);
   assert.equal(await status(files, daemon.address("admin"), CLIENT.pems), 200);
   assert.equal(await status(files, daemon.address("admin"), undefined), 0);
   assert.equal(await status(files, daemon.address("admin"), clientIdentity("stranger").pems), 0);
-  await daemon.loggedTimes("Client has no good certificate", 2 * ports.length + 2);
+  await daemon.loggedTimes("Client certificate rejected", 2 * ports.length + 2);
 });
 
 Deno.test("client_ca: a Redis client with a certificate works as usual", async () => {

@@ -106,7 +106,7 @@ Deno.test("quartet serve disconnects clients that send no token within login_tim
   assert.equal(await inside.line(), "OK\n");
   using silent = await TestClient.connect(daemon.address("kv"));
   assert.equal(await silent.rest(), "");
-  await daemon.logged(/Client showed no token in time/);
+  await daemon.logged(/Client presented no token in time/);
   await inside.send("COUNT\n");
   assert.equal(await inside.line(), "VALUE 0\n");
 });

@@ -41,7 +41,7 @@ Deno.test("login: a Redis client may do nothing before it has shown a token", as
   assert.equal(await client.ask("GET", "a"), "$1\r\n1\r\n");
   assert.equal(await client.ask("AUTH", "wrong"), WRONGPASS);
   assert.equal(await client.ask("GET", "a"), "$1\r\n1\r\n", "it stays in");
-  assert.equal(kv.log.matching("Client showed a wrong token").length, 3);
+  assert.equal(kv.log.matching("Client presented a wrong token").length, 3);
   assert.deepEqual(kv.log.matching(TOKEN), []);
 });
 

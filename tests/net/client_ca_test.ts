@@ -17,7 +17,7 @@ import { until, untilAtRest, within } from "../support/within.ts";
 type Certificates = Awaited<ReturnType<typeof makeCertificates>>;
 
 const CLIENT = clientIdentity("client").pems;
-const REFUSED = "Client has no good certificate";
+const REFUSED = "Client certificate rejected";
 
 /** Sends everything back, and says `bye` when the client has said that it is done. */
 async function echoBytes(connection: Connection): Promise<void> {
@@ -102,7 +102,8 @@ Deno.test("client_ca: only a certificate that it has signed and that is in date 
   });
   const own = { cert: await Deno.readTextFile(files.server.cert), key: "" };
   own.key = await Deno.readTextFile(files.server.key);
-  const notGood = "it is not signed by client_ca, not in date, or not for clients";
+  const notGood =
+    "it is not signed by client_ca, has expired or is not yet valid, or is not for clients";
   const wrong: [{ cert: string; key: string } | undefined, string][] = [
     [undefined, "there is none"],
     [clientIdentity("stranger").pems, notGood],

@@ -39,7 +39,7 @@ Deno.test("Login: who shows no token in time is closed, who has shown it has tim
   assert.equal(await slow.rest(), "");
   await inside.send("still here\n");
   assert.equal(await inside.line(), "still here\n");
-  assert.equal(server.log.matching("Client showed no token in time").length, 2);
+  assert.equal(server.log.matching("Client presented no token in time").length, 2);
 });
 
 Deno.test("Login: a wrong token is logged with the address and without the token", async () => {
@@ -49,7 +49,7 @@ Deno.test("Login: a wrong token is logged with the address and without the token
     await client.send("AUTH my-secret\n");
     assert.equal(await client.rest(), `ERR ${reply}\n`);
   }
-  const [line, ...more] = server.log.matching("Client showed a wrong token");
+  const [line, ...more] = server.log.matching("Client presented a wrong token");
   assert.equal(more.length, 1, "who is blocked cannot fill the log");
   assert.match(line!, /level=warn.* address=127\.0\.0\.1:\d+/);
   assert.deepEqual(server.log.matching("my-secret"), []);

@@ -151,7 +151,7 @@ Deno.test("mesh: daemons with one secret sort together, one with another is kept
   const daemons = await Promise.all([0, 1].map((node) => start(node, TOKEN)));
   const stranger = await start(2, "the-token-of-another-mesh");
   await daemons[0]!.logged(/Cannot reach a node.*node=2.*the caller's secret is not that of/);
-  await stranger.logged(/level=warn.*msg="?Client showed a wrong token/);
+  await stranger.logged(/level=warn.*msg="?Client presented a wrong token/);
   await until("node 1 is connected", async () => (
     /node 1 \S+ up\nnode 2 \S+ down/.test(await ask(daemons[0]!, "NODES"))
   ));
