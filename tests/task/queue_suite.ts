@@ -517,6 +517,25 @@ export function queueSuite(
     client.close();
   });
 
+  test("a worker that a drain disconnects has made no failed attempt", async (queue) => {
+    const worker = queue.connect(), observer = queue.connect();
+    for (const client of [worker, observer]) {
+      client.use("strict");
+      client.watch("strict");
+    }
+    const id = await put(worker, spec("x"));
+    await reserve(worker);
+    queue.drain();
+    worker.close();
+    await soon(queue.idle());
+    await until("the job is back", async () => {
+      return (await observer.statsJob(id))!.state !== "reserved";
+    });
+    const { state, attempts, reason } = (await observer.statsJob(id))!;
+    assert.deepEqual([state, attempts, reason], ["ready", 0, ""]);
+    observer.close();
+  }, { rules: { strict: { maxAttempts: 1, backoffMs: 60_000 } } });
+
   test("counts what there is", async (queue) => {
     const client = queue.connect(), other = queue.connect();
     client.use("counted");

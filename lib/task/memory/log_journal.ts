@@ -190,6 +190,7 @@ export class LogJournal implements Journal {
       else this.#unwritten.add(write.job);
       if (write.kind === "put") this.#unwritten.delete(write.job);
     }
+    this.#scheduler!.reclaimIds();
     this.last = this.#log.committed;
   }
 }

@@ -275,6 +275,11 @@ export class Scheduler implements TubeScheduler<Job> {
     this.#usableId = this.#nextId - 1;
   }
 
+  /** Claims ids again before the next one is used: the last claim may not have been written. */
+  reclaimIds(): void {
+    this.#usableId = this.#nextId - 1;
+  }
+
   /** Its numbers for `stats` and the metrics. */
   stats(): QueueStats {
     const stats: QueueStats = {

@@ -120,6 +120,38 @@ Deno.test("MemoryQueue: refuses jobs beyond its number and its memory, and takes
   await put(small, spec("x".repeat(60_000)));
 });
 
+Deno.test("MemoryQueue: a finished job frees its place in a full queue", async () => {
+  const few = manual({ limits: { maxJobs: 2 } });
+  const client = few.queue.connect();
+  for (const body of ["a", "b"]) await put(client, spec(body));
+  assert.equal(await client.put(spec("c")), "OUT_OF_MEMORY");
+  assert.equal(await client.done((await reserve(client)).id, "result"), true);
+  await put(client, spec("c"));
+  assert.equal(await client.put(spec("d")), "OUT_OF_MEMORY");
+  assert.equal(await client.delete((await reserve(client)).id), true);
+  await put(client, spec("d"));
+  assert.equal(few.queue.stats().ready, 2);
+});
+
+Deno.test("MemoryQueue: a finished job frees its memory in a full queue", async () => {
+  const { queue } = manual({ limits: { maxBytes: 100_000 } });
+  const client = queue.connect();
+  const big = spec("x".repeat(90_000));
+  await put(client, big);
+  assert.equal(await client.put(big), "OUT_OF_MEMORY");
+  // The result takes the place of its job: that always fits if it is no longer than the job.
+  assert.equal(await client.done((await reserve(client)).id, "r".repeat(90_000)), true);
+  assert.equal(queue.stats().bytes, 90_512);
+  // A result makes way for a job.
+  await put(client, big);
+  assert.equal(queue.stats().results, 0);
+  const { id } = await reserve(client);
+  assert.equal(await client.done(id, "r".repeat(100_000)), "OUT_OF_MEMORY");
+  assert.equal((await client.statsJob(id))!.state, "reserved");
+  assert.equal(await client.done(id, ""), true);
+  await put(client, big);
+});
+
 Deno.test("MemoryQueue: old results make way for jobs, and results beyond their number go", async () => {
   const { queue } = manual({ limits: { maxBytes: 100_000, maxResults: 2 } });
   const client = queue.connect();

@@ -1,0 +1,131 @@
+/** What a queue in memory does when its log cannot write, failure by failure. */
+
+import assert from "node:assert/strict";
+import { StorageUnavailableError } from "../../../lib/storage/store.ts";
+import { LogJournal } from "../../../lib/task/memory/log_journal.ts";
+import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
+import { put, reserve, soon, spec, type SuiteOptions } from "../queue_suite.ts";
+import { ManualClock, queueOptions } from "../support.ts";
+import { ScriptedLog } from "./scripted_log.ts";
+
+/** A queue on a log that commits and fails on command. */
+async function open(log = new ScriptedLog(), options: SuiteOptions = {}) {
+  const journal = await LogJournal.open(log);
+  const queue = new MemoryQueue(new ManualClock(), queueOptions(options), journal);
+  await journal.load(queue.scheduler);
+  return { log, queue, client: queue.connect() };
+}
+
+/** The queue as it comes back after a crash: only what was committed is left. */
+function afterCrash({ log }: { log: ScriptedLog }, options: SuiteOptions = {}) {
+  return open(new ScriptedLog(log), options);
+}
+
+Deno.test("LogJournal: jobs that moved in a failed group are written when the log works again", async () => {
+  const before = await open();
+  const { client, log } = before;
+  const buried = await put(client, spec("a"));
+  const released = await put(client, spec("b"));
+  log.commit();
+  await reserve(client);
+  await reserve(client);
+  await client.bury(buried, 7);
+  await client.release(released, 3, 60_000);
+  log.fail();
+  assert.equal(log.count("task_moves"), 0);
+  // The log tries an empty group until one succeeds; then the queue writes what was lost.
+  log.commit();
+  log.commit();
+  assert.equal(log.count("task_moves"), 2);
+
+  const { client: after } = await afterCrash(before);
+  const { state, priority, buries } = (await after.statsJob(buried))!;
+  assert.deepEqual([state, priority, buries], ["buried", 7, 1]);
+  const other = (await after.statsJob(released))!;
+  assert.deepEqual([other.state, other.priority, other.releases], ["delayed", 3, 1]);
+});
+
+Deno.test("LogJournal: a job that moved in a failed group and then ended is not written again", async () => {
+  const before = await open();
+  const { client, log } = before;
+  const id = await put(client, spec("a"));
+  log.commit();
+  await reserve(client);
+  await client.release(id, 3, 0);
+  log.fail();
+  assert.equal(await client.delete(id), true);
+  log.commit();
+  log.commit();
+  assert.deepEqual([log.count("task_jobs"), log.count("task_moves")], [0, 0]);
+  assert.equal(await (await afterCrash(before)).client.statsJob(id), null);
+});
+
+Deno.test("LogJournal: a put that is taken back ends the wait for its outcome", async () => {
+  const { queue, client, log } = await open();
+  const id = await put(client, spec("a"));
+  const settled = client.settled();
+  const waiting = queue.connect().wait(id, Infinity);
+  log.fail();
+  await assert.rejects(soon(settled!), StorageUnavailableError);
+  assert.deepEqual(await soon(waiting), { state: "deleted", body: "" });
+  assert.equal(await client.statsJob(id), null);
+  assert.deepEqual([queue.stats().ready, queue.stats().bytes], [0, 0]);
+});
+
+Deno.test("LogJournal: a put that is taken back leaves the worker that reserved it", async () => {
+  const { queue, client, log } = await open();
+  const worker = queue.connect();
+  const id = await put(client, spec("a"));
+  await reserve(worker);
+  log.fail();
+  assert.equal(await worker.done(id, "result"), false);
+  assert.deepEqual([queue.stats().reserved, queue.stats().results], [0, 0]);
+  await soon(queue.idle());
+});
+
+Deno.test("LogJournal: a job whose end is taken back is ready again, and its result is gone", async () => {
+  const { queue, client, log } = await open();
+  const deleted = await put(client, spec("a")), done = await put(client, spec("b"));
+  log.commit();
+  await client.delete(deleted);
+  await client.reserveJob(done);
+  assert.equal(await client.done(done, "result"), true);
+  log.fail();
+  assert.equal((await client.statsJob(deleted))!.state, "ready");
+  assert.equal((await client.statsJob(done))!.state, "ready");
+  assert.equal(queue.stats().results, 0);
+  assert.equal((await reserve(client)).id, deleted);
+});
+
+Deno.test("LogJournal: results beyond max_results are gone after a restart too", async () => {
+  const before = await open(undefined, { limits: { maxResults: 2 } });
+  const { client, log } = before;
+  const ids: number[] = [];
+  for (const body of ["a", "b", "c"]) {
+    ids.push(await put(client, spec(body)));
+    await reserve(client);
+    await client.done(ids.at(-1)!, body);
+  }
+  log.commit();
+  assert.equal(log.count("task_results"), 2);
+  const { queue, client: after } = await afterCrash(before);
+  assert.equal(queue.stats().results, 2);
+  assert.equal(await after.result(ids[0]!), null);
+  // A limit that was lowered since holds at once.
+  const { queue: smaller } = await afterCrash(before, { limits: { maxResults: 1 } });
+  assert.equal(smaller.stats().results, 1);
+});
+
+Deno.test("LogJournal: no id is given out twice, even if the block of ids was in a failed group", async () => {
+  const before = await open();
+  const { client, log } = before;
+  await put(client, spec("lost"));
+  log.fail();
+  const id = await put(client, spec("kept"));
+  log.commit();
+  await client.delete(id);
+  log.commit();
+  const { client: after } = await afterCrash(before);
+  const next = await put(after, spec("new"));
+  assert(next > id, `${next} was given out before, up to ${id}`);
+});
