@@ -10,16 +10,16 @@ import { print, printError, writeAll } from "./terminal.ts";
 const DEFAULT_PRIORITY = 1024;
 const DEFAULT_TTR = "60s";
 
-/** Priorities and times in seconds go up to this. */
+/** The largest priority, and the largest time in seconds. */
 const MAX_U32 = 2 ** 32 - 1;
 
-/** So many lines are on their way at a time. */
+/** How many lines are in flight at a time. */
 const WINDOW = 1000;
 
 /** `quartet put`: puts jobs into a queue. */
 export const put: Command = {
   name: "put",
-  summary: "Puts jobs into a queue, and waits for the results if asked to",
+  summary: "Puts jobs into a queue, optionally waiting for the results",
   usage: "HOST:PORT [--tube T] [--wait] [--lines] [BODY|-]",
   positionals: [1, 2],
   options: [
@@ -29,18 +29,18 @@ export const put: Command = {
       value: "P",
       help: `0 is the most urgent (default ${DEFAULT_PRIORITY})`,
     },
-    { name: "delay", value: "TIME", help: "the job is not ready before that (default 0s)" },
-    { name: "ttr", value: "TIME", help: `a worker may take so long (default ${DEFAULT_TTR})` },
-    { name: "wait", help: "prints the result instead of the id" },
-    { name: "lines", help: "puts each line of standard input as a job" },
-    { name: "retry", help: "tries again for half a minute if there is no server yet" },
+    { name: "delay", value: "TIME", help: "the job becomes ready after this time (default 0s)" },
+    { name: "ttr", value: "TIME", help: `how long a worker may take (default ${DEFAULT_TTR})` },
+    { name: "wait", help: "waits for the result and prints it instead of the id" },
+    { name: "lines", help: "puts one job for each line of standard input" },
+    { name: "retry", help: "keeps trying for half a minute if there is no server yet" },
     ...SERVER_OPTIONS,
   ],
   details:
-    `Without BODY, or with "-", the body is read from standard input. One that begins with a dash
-comes behind "--".
-With --lines --wait the results come in the order of the lines. If a job is buried, its reason goes
-to standard error, the line of its result is empty, and the exit code is 1.`,
+    `Without BODY, or with "-", the body is read from standard input. Write "--" before a BODY that
+begins with a dash.
+With --lines --wait, results are printed in the order of the lines. If a job is buried, its reason
+goes to standard error, an empty line takes the place of its result, and the exit code is 1.`,
   run: async (args) => {
     const address = addressArgument(args.positionals[0]!);
     const command = putCommand(args);
@@ -79,7 +79,7 @@ function asCommandError(error: unknown): never {
   throw error;
 }
 
-/** Gives the command line for a body. */
+/** Makes the command line for a body. */
 type PutCommand = (body: Uint8Array) => string;
 
 function putCommand(args: CommandArguments): PutCommand {
@@ -121,7 +121,7 @@ async function putOne(
   return EXIT.OK;
 }
 
-/** Puts each line of standard input, and prints an id or a result for each, in their order. */
+/** Puts each line of standard input and prints its id or result, in the order of the lines. */
 async function putLines(
   { producer, waiter }: { producer: BeanstalkClient; waiter: BeanstalkClient },
   command: PutCommand,
@@ -152,7 +152,7 @@ async function putLines(
     for await (const line of linesOf(Deno.stdin)) {
       progress.more();
       const answer = putLine(line);
-      // It is looked at in its turn; until then it must not count as unhandled.
+      // It is awaited in its turn; until then a rejection must not count as unhandled.
       answer.catch(() => {});
       flying.push(answer);
       if (flying.length >= WINDOW) printNext(await flying.shift()!, ++printed);
@@ -164,7 +164,7 @@ async function putLines(
   return exitCode;
 }
 
-/** @throws {CommandError} If the job was not taken. */
+/** @throws {CommandError} If the job was refused. */
 function idOf({ words }: Reply): string {
   if (words[0] === "INSERTED") return words[1]!;
   throw new CommandError(`Cannot put a job: the server said ${words.join(" ")}`);
@@ -174,7 +174,7 @@ function waitCommand(id: string): string {
   return `wait ${id} ${MAX_U32}`;
 }
 
-/** The result of a job, or why there is none. */
+/** The result of a job; a string if there is none, saying why. */
 function resultOf({ words, body }: Reply): string | Uint8Array {
   const [word, , state] = words;
   if (word !== "RESULT") return `no result: the server said ${words.join(" ")}`;

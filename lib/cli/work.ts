@@ -10,14 +10,14 @@ import { printError } from "./terminal.ts";
 
 const MAX_JOBS = 1000;
 
-/** The pause before a lost connection is dialed again, at first and at most. */
+/** The first and the longest pause before a lost connection is dialed again. */
 const RECONNECT_MIN_MS = 100;
 const RECONNECT_MAX_MS = 10_000;
 
-/** `quartet work`: takes jobs from a queue and does them. */
+/** `quartet work`: runs jobs of a queue. */
 export const work: Command = {
   name: "work",
-  summary: "Takes jobs from a queue and does them",
+  summary: "Takes jobs from a queue and runs them",
   usage: "HOST:PORT [--tube T]… [--jobs N] [--push] [-- COMMAND ARGS…]",
   positionals: [1, 1],
   takesRest: true,
@@ -26,17 +26,18 @@ export const work: Command = {
       name: "tube",
       value: "T",
       repeatable: true,
-      help: 'takes jobs from this tube (default "default"); can be repeated',
+      help: 'takes jobs from this tube (default "default")',
     },
-    { name: "jobs", value: "N", help: "does so many jobs at a time (default 1)" },
-    { name: "push", help: "speaks to the push door: a line a task" },
+    { name: "jobs", value: "N", help: "runs up to N jobs at a time (default 1)" },
+    { name: "push", help: "speaks the protocol of the push port: one line per task" },
     ...SERVER_OPTIONS,
   ],
-  details: `Without a command a job is a whole number, and its result the square.
-With one, the command is run for each job: the body is its standard input, and QUARTET_JOB_ID,
-QUARTET_TUBE and QUARTET_ATTEMPT are in its environment. If it exits with 0, its standard output is
-the result; else the job is given back, to be tried again later, and the end of its standard error
-is the reason. Long jobs are touched meanwhile. SIGTERM or SIGINT: finishes what it has, then exits.`,
+  details: `Without COMMAND, each job is a whole number and its result is the square.
+With COMMAND, the command runs once for each job. The body of the job is its standard input, and its
+environment has QUARTET_JOB_ID, QUARTET_TUBE and QUARTET_ATTEMPT. If it exits with 0, its standard
+output is the result. Otherwise the job is given back to be tried again later, and the end of its
+standard error is the reason. A job is touched while it runs, so it may take longer than its ttr.
+On SIGTERM or SIGINT, finishes the jobs it has and exits.`,
   run: async (args) => {
     const address = addressArgument(args.positionals[0]!);
     const jobs = Number(args.text("jobs") ?? 1);
@@ -46,7 +47,7 @@ is the reason. Long jobs are touched meanwhile. SIGTERM or SIGINT: finishes what
     const tubes = args.texts("tube");
     const push = args.flag("push");
     if (push && tubes.length > 0) {
-      throw new UsageError("--tube cannot be chosen at the push door: it has one of its own");
+      throw new UsageError("--tube cannot be used with --push: the server chooses the tube");
     }
     const runner = args.rest.length > 0 ? commandRunner(args.rest) : square;
     const token = tokenOption(args);
@@ -56,9 +57,10 @@ is the reason. Long jobs are touched meanwhile. SIGTERM or SIGINT: finishes what
     for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, stop);
     try {
       const serve = push
-        ? (conn: Deno.Conn, said: Said) =>
-          serveTasks(conn, { runner, token, stopping: said.stopping })
-        : (conn: Deno.Conn, said: Said) => serveJobs(conn, { tubes, runner, token, ...said });
+        ? (conn: Deno.Conn, session: SessionOptions) =>
+          serveTasks(conn, { runner, token, stopping: session.stopping })
+        : (conn: Deno.Conn, session: SessionOptions) =>
+          serveJobs(conn, { tubes, runner, token, ...session });
       await Promise.all(
         Array.from({ length: jobs }, () => stayConnected(server, stopping.signal, serve)),
       );
@@ -69,19 +71,19 @@ is the reason. Long jobs are touched meanwhile. SIGTERM or SIGINT: finishes what
   },
 };
 
-/** What a conversation needs to know. */
-interface Said {
-  /** Aborts when no more jobs are to be taken. */
+/** What a session on a connection needs. */
+interface SessionOptions {
+  /** Aborts when no more jobs should be taken. */
   stopping: AbortSignal;
-  /** The conversation has begun well. */
+  /** Called when the server has accepted the session. */
   ready(): void;
 }
 
-/** Connects, serves, and connects again, until it is to stop. */
+/** Connects and serves, again and again, until it should stop. */
 async function stayConnected(
   { address, tls }: { address: Address; tls: Pick<DialOptions, "tls"> },
   stopping: AbortSignal,
-  serve: (conn: Deno.Conn, said: Said) => Promise<void>,
+  serve: (conn: Deno.Conn, session: SessionOptions) => Promise<void>,
 ): Promise<void> {
   let backoffMs = RECONNECT_MIN_MS;
   while (!stopping.aborted) {
@@ -101,23 +103,23 @@ async function stayConnected(
   }
 }
 
-/** Takes one job after another from the beanstalk door. */
+/** Takes one job after another from the beanstalk port. */
 async function serveJobs(
   conn: Deno.Conn,
-  { tubes, runner, token, stopping, ready }: Said & {
+  { tubes, runner, token, stopping, ready }: SessionOptions & {
     tubes: string[];
     runner: JobRunner;
     token: string | undefined;
   },
 ): Promise<void> {
   const client = new BeanstalkClient(conn);
-  // Whoever waits for a job has none to finish.
+  // A worker that waits for a job has none to finish.
   let waiting = false;
   const stop = () => waiting && client.close();
   stopping.addEventListener("abort", stop);
   try {
     await sendToken(client, token);
-    // Something is asked in any case: until it is answered, nothing has begun well.
+    // Even the default tube is watched explicitly: the reply shows that the server accepts us.
     for (const tube of tubes.length > 0 ? tubes : ["default"]) {
       const { words } = await client.ask(`watch ${tube}`);
       if (words[0] !== "WATCHING") throw new UsageError(`--tube "${tube}": ${words.join(" ")}`);
@@ -137,7 +139,7 @@ async function serveJobs(
   }
 }
 
-/** Does a job, touches it meanwhile, and says how it went. */
+/** Runs a job, touches it meanwhile, and reports the outcome. */
 async function doJob(
   client: BeanstalkClient,
   { id, body }: { id: string; body: Uint8Array },

@@ -8,10 +8,11 @@ import { ConnectionLostError } from "../task/beanstalk/client.ts";
 import type { JobRunner } from "./work_runner.ts";
 
 /**
- * Takes tasks from the push door, a line each, and answers each with a line. A task that fails is
- * given up by closing the connection: the queue gives it to another worker.
+ * Takes tasks from the push port, one line each, and answers each with one line. The protocol has no
+ * word for a failure, so a task that fails is given up by closing the connection: the queue hands it
+ * to another worker.
  *
- * @throws {ConnectionLostError} If the connection is lost, or given up.
+ * @throws {ConnectionLostError} If the connection is lost or given up.
  */
 export async function serveTasks(
   conn: Deno.Conn,
@@ -53,9 +54,9 @@ export async function serveTasks(
       if (!outcome.done) {
         const task = new TextDecoder().decode(line.subarray(0, 50));
         printError(`Task "${task}": ${outcome.reason.trimEnd()}`);
-        throw new ConnectionLostError("Connection given up: so another worker gets the task");
+        throw new ConnectionLostError("Connection closed so that another worker gets the task");
       }
-      // One character a byte, so that whatever bytes there are come out again.
+      // One character a byte, so that all bytes survive.
       const answer = latin1From(outcome.result).replace(/\r?\n$/, "");
       await send(conn, `${answer.replaceAll(/[\r\n]+/g, " ")}\n`);
       busy = false;

@@ -1,25 +1,25 @@
 import { CommandError } from "./command.ts";
 
-/** A job for a {@linkcode JobRunner}. */
-export interface Job {
+/** A job as a {@linkcode JobRunner} gets it. */
+export interface RunnableJob {
   id: string;
   tube: string;
-  /** Which run this is, from 1. */
+  /** The number of this run, from 1. */
   attempt: number;
   body: Uint8Array;
-  /** Aborts when the job was taken away: nobody wants its result any more. */
+  /** Aborts when the job is no longer reserved for this worker, so that its result is useless. */
   lost: AbortSignal;
 }
 
-/** What came of a job. */
+/** The outcome of a job. */
 export type JobOutcome =
   | { done: true; result: Uint8Array }
   | { done: false; reason: string };
 
-/** Does a job. */
-export type JobRunner = (job: Job) => Promise<JobOutcome>;
+/** Runs a job. */
+export type JobRunner = (job: RunnableJob) => Promise<JobOutcome>;
 
-/** The worker cannot go on, and to try again would not help. */
+/** Thrown when the worker cannot go on and a retry would not help. */
 export class WorkerError extends CommandError {
   override name = "WorkerError";
 }
@@ -27,13 +27,13 @@ export class WorkerError extends CommandError {
 /** The largest result of a command. */
 const MAX_RESULT_BYTES = 64 * 1024 * 1024;
 
-/** So much of the end of its standard error is the reason when a command fails. */
+/** How much of the end of a failed command's standard error becomes the reason. */
 const MAX_REASON_BYTES = 1000;
 
-/** The longest number that is squared, in digits. */
+/** The most digits of a number to square. */
 const MAX_DIGITS = 10_000;
 
-/** The built-in job: the square of a whole number. */
+/** The built-in runner: squares a whole number. */
 export const square: JobRunner = ({ body }) => {
   const text = new TextDecoder().decode(body.subarray(0, MAX_DIGITS + 1)).trim();
   if (!/^-?\d+$/.test(text) || text.length > MAX_DIGITS) {
@@ -44,7 +44,7 @@ export const square: JobRunner = ({ body }) => {
   return Promise.resolve({ done: true, result });
 };
 
-/** Runs a command for each job. */
+/** A runner that runs a command for each job. */
 export function commandRunner([command, ...args]: readonly string[]): JobRunner {
   return async ({ id, tube, attempt, body, lost }) => {
     let child: Deno.ChildProcess;
@@ -88,12 +88,12 @@ function endChild(child: Deno.ChildProcess): void {
   try {
     child.kill("SIGKILL");
   } catch (error) {
-    // It has ended by itself.
+    // It has already ended.
     if (!(error instanceof TypeError)) throw error;
   }
 }
 
-/** Writes the body; a command need not read it. */
+/** Writes the body. A command may ignore it. */
 async function writeBody(stdin: WritableStream<Uint8Array>, body: Uint8Array): Promise<void> {
   const writer = stdin.getWriter();
   try {
@@ -104,7 +104,7 @@ async function writeBody(stdin: WritableStream<Uint8Array>, body: Uint8Array): P
   }
 }
 
-/** All that a stream brings; `null` once that is more than allowed. */
+/** Reads a whole stream; `null` if it is longer than allowed. */
 async function readUpTo(
   stream: ReadableStream<Uint8Array>,
   maxBytes: number,
@@ -120,7 +120,7 @@ async function readUpTo(
   return length > maxBytes ? null : await new Blob(chunks as BlobPart[]).bytes();
 }
 
-/** The end of what a stream brings, as text. */
+/** Reads a stream and keeps its end, as text. */
 async function readEnd(stream: ReadableStream<Uint8Array>, maxBytes: number): Promise<string> {
   let end = new Uint8Array(0);
   for await (const chunk of stream) {

@@ -1,14 +1,14 @@
 import type { ServiceAction } from "../service.ts";
 import type { Queue, QueueClient } from "./queue.ts";
 
-/** The most jobs that are kicked at once. */
+/** The most jobs that one action kicks. */
 const KICK_MAX = 10_000;
 
 const REASON = "buried by hand";
 
 /**
- * What a person can have a queue do. Both take a `job` by its number, or a `tube`: then `kick`
- * takes a `count` too, and `bury` buries the job that would be given out next.
+ * The actions that an operator can run on a queue. Both take the id of a `job`, or a `tube`: then
+ * `kick` needs a `count` as well, and `bury` buries the next ready job.
  */
 export function taskActions(queue: Queue): Record<string, ServiceAction> {
   return {
@@ -16,7 +16,7 @@ export function taskActions(queue: Queue): Record<string, ServiceAction> {
       asClient(queue, async (client) => {
         if (fields["job"] !== undefined) return await kickJob(client, wholeNumber(fields, "job"));
         const count = wholeNumber(fields, "count");
-        if (count > KICK_MAX) throw new RangeError(`No more than ${KICK_MAX} jobs at once.`);
+        if (count > KICK_MAX) throw new RangeError(`"count" must be at most ${KICK_MAX}.`);
         await useTube(client, fields["tube"]);
         const kicked = await client.kick(count);
         return `${kicked} ${kicked === 1 ? "job was" : "jobs were"} kicked in ${client.used}.`;
@@ -32,7 +32,7 @@ export function taskActions(queue: Queue): Record<string, ServiceAction> {
   };
 }
 
-/** Does something as a client of its own; resolves when what it came to is durable. */
+/** Runs an action as a new client; resolves when the outcome is durable. */
 async function asClient(
   queue: Queue,
   work: (client: QueueClient) => Promise<string>,
@@ -49,21 +49,23 @@ async function asClient(
 
 async function kickJob(client: QueueClient, job: number): Promise<string> {
   if (await client.kickJob(job)) return `Job ${job} was kicked.`;
-  throw new Error(`There is no job ${job} that is buried or delayed.`);
+  throw new Error(`There is no buried or delayed job ${job}.`);
 }
 
 async function buryJob(client: QueueClient, job: number): Promise<string> {
   const stats = await client.statsJob(job);
   if (stats === null) throw new Error(`There is no job ${job}.`);
-  if (stats.state === "buried") return `Job ${job} is buried already.`;
-  // Only who has reserved a job can bury it.
+  if (stats.state === "buried") return `Job ${job} is already buried.`;
+  // Only the client that has a job reserved can bury it.
   if (await client.reserveJob(job) === null || !await client.bury(job, stats.priority, REASON)) {
-    throw new Error(`Job ${job} cannot be buried now: a worker has it, or its tube is full.`);
+    throw new Error(
+      `Job ${job} cannot be buried now: a worker has it, or its tube is at max_reserved.`,
+    );
   }
   return `Job ${job} was buried in ${stats.tube}.`;
 }
 
-/** Uses a tube that is there; to use another would make it. */
+/** Uses a tube that exists; using any other would create it. */
 async function useTube(client: QueueClient, tube: unknown): Promise<void> {
   if (typeof tube !== "string") throw new RangeError('"tube" is missing.');
   if (await client.statsTube(tube) === null || !client.use(tube)) {
@@ -74,5 +76,5 @@ async function useTube(client: QueueClient, tube: unknown): Promise<void> {
 function wholeNumber(fields: Readonly<Record<string, unknown>>, name: string): number {
   const value = fields[name];
   if (typeof value === "number" && Number.isSafeInteger(value) && value > 0) return value;
-  throw new RangeError(`"${name}" has to be a whole number above 0.`);
+  throw new RangeError(`"${name}" must be a whole number above 0.`);
 }

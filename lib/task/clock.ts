@@ -1,18 +1,18 @@
 /**
- * The clock of a queue. It is passed in, so that a test turns it by hand and waits for nothing.
+ * The clock of a queue. It is passed in, so that a test can turn it by hand instead of waiting.
  *
  * @module
  */
 
 /** A clock and the timers on it. */
 export interface Clock {
-  /** Milliseconds since the Unix epoch; never goes back, whatever is done to the system's clock. */
+  /** Milliseconds since the Unix epoch. Never goes back, even if the system's clock is changed. */
   now(): number;
-  /** Calls a function once after a delay; returns a function that takes the call back. */
+  /** Calls a function once after a delay; returns a function that cancels the call. */
   after(delayMs: number, call: () => void): () => void;
 }
 
-/** The longest delay of one timer, in milliseconds; a longer one would fire at once. */
+/** The longest delay of a system timer; a longer one would fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** The clock of this machine. */

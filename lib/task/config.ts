@@ -8,7 +8,7 @@ const TUBE = {
 };
 const YEAR_MS = 365 * 86_400_000;
 
-/** What a tube may have for itself. */
+/** The rules that a tube can have of its own. */
 const ruleEntries = {
   max_attempts: v.optional(count({ max: 1_000_000 })),
   backoff: v.optional(duration({ min: 1, max: YEAR_MS, off: true })),
@@ -16,7 +16,7 @@ const ruleEntries = {
   max_reserved: v.optional(count({ max: 1_000_000_000 })),
 };
 
-/** The schema of the section `[task]`; `config.toml` says what each key means. */
+/** The schema of the section `[task]`; `config.toml` documents each key. */
 export const taskSchema = v.strictObject({
   ...SERVICE_KEYS,
   listen: v.optional(address(), "127.0.0.1:8082"),
@@ -49,5 +49,5 @@ export const taskSchema = v.strictObject({
   ),
 });
 
-/** The section `[task]`. */
+/** The section `[task]`, as the schema returns it. */
 export type TaskConfig = v.InferOutput<typeof taskSchema>;

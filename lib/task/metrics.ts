@@ -7,7 +7,7 @@ import type { Queue } from "./queue.ts";
 
 const STATES = ["ready", "reserved", "delayed", "buried"] as const;
 
-/** The figures of a queue and its doors. */
+/** The metrics of a queue and of the servers of both its protocols. */
 export function taskMetrics(
   queue: Queue,
   { push, beanstalk }: { push: PushServer; beanstalk: BeanstalkServer },
@@ -29,46 +29,48 @@ export function taskMetrics(
     ),
     gauge(
       "task_oldest_ready_seconds",
-      "Age of the job that is to be given out next.",
+      "Age of the next job to be reserved.",
       tubes.map((tube) => ({ labels: { tube: tube.name }, value: tube.oldestReadyMs / 1000 })),
     ),
     gauge("task_tubes", "Tubes.", [{ value: total.tubes }]),
-    gauge("task_results", "Results that are kept.", [{ value: total.results }]),
-    gauge("task_memory_bytes", "Bytes that jobs and results take in memory.", [
+    gauge("task_results", "Results kept.", [{ value: total.results }]),
+    gauge("task_memory_bytes", "Memory used by jobs and results, in bytes.", [
       { value: total.bytes },
     ]),
-    gauge("task_waiting_clients", "Clients that wait for a job.", [{ value: total.waiting }]),
-    gauge("task_push_workers", "Workers at the push door.", [{ value: push.workers }]),
-    counter("task_jobs_put_total", "Jobs that were put.", [{ value: total.totalJobs }]),
-    counter("task_timeouts_total", "Jobs whose time to run was over.", [{ value: total.timeouts }]),
+    gauge("task_waiting_clients", "Clients waiting for a job.", [{ value: total.waiting }]),
+    gauge("task_push_workers", "Workers connected to the push port.", [{ value: push.workers }]),
+    counter("task_jobs_put_total", "Jobs put.", [{ value: total.totalJobs }]),
+    counter("task_timeouts_total", "Jobs whose time to run ended before their worker finished.", [{
+      value: total.timeouts,
+    }]),
     counter(
       "task_generator_answers_total",
-      "Answers to the numbers of the generator, and those that were missing.",
+      "Answers to the generator's numbers: right, wrong or late.",
       Object.entries(push.answers).map(([answer, value]) => ({ labels: { answer }, value })),
     ),
     {
       type: "histogram",
       name: "task_push_answer_seconds",
       help:
-        "How long a worker at the push door took to answer a job, or a number of the generator.",
+        "Time that a worker at the push port took to answer a job or a number of the generator.",
       samples: Object.entries(push.answerSeconds).map(([to, histogram]) => (
         { labels: { to }, histogram }
       )),
     },
     ...(commits === undefined ? [] : commitMetrics("task", commits)),
     ...(database === undefined ? [] : databaseMetrics("task", database)),
-    counter("task_mistakes_total", "Lines that were no command.", [
+    counter("task_mistakes_total", "Malformed commands.", [
       { value: beanstalk.metrics.mistakes },
     ]),
     {
       type: "histogram",
       name: "command_duration_seconds",
-      help: "How long a command took, as its part of the batch it came in.",
+      help: "Time per command: the time for a batch, divided by its commands.",
       samples: [{ labels: { service: "task" }, histogram: beanstalk.metrics.duration }],
     },
     counter(
       "commands_total",
-      "Commands that clients sent.",
+      "Commands received.",
       [...beanstalk.metrics.commands].map(([command, value]) => ({
         labels: { service: "task", command },
         value,

@@ -1,6 +1,7 @@
 /**
- * The task service: one queue with two doors. At the push door workers are sent a line a task; at
- * the other producers and workers speak the beanstalk protocol.
+ * The task service: one queue and two protocols, each on a port of its own. On the push port the
+ * server sends each worker one line per task; on the beanstalk port producers and workers speak the
+ * beanstalk protocol.
  *
  * @module
  */
@@ -23,7 +24,7 @@ import type { QueueOptions, TubeRules } from "./queue.ts";
 
 const encoder = new TextEncoder();
 
-/** The task service, as the table of services lists it. */
+/** The task service, for the table of services. */
 export const task: Service<TaskConfig> = {
   name: "task",
   schema: taskSchema,

@@ -1,7 +1,7 @@
 /**
- * What a queue is: jobs in tubes, given to one client at a time. Two engines stand behind this
- * interface: one keeps the queue in the memory of this process (and, if it is to be durable, on
- * disk), the other shares it with other daemons through a database.
+ * The interface of a queue: jobs in tubes, each reserved for one client at a time. An engine may
+ * keep its jobs in the memory of this process, or share them with other daemons; callers cannot
+ * tell.
  *
  * @module
  */
@@ -11,49 +11,49 @@ import type { DatabaseMetrics } from "../storage/database_metrics.ts";
 import type { MaybePromise } from "../storage/store.ts";
 import type { Value } from "../storage/value.ts";
 
-/** The number of a job: from 1, never given out twice, at most 2^53 - 1. */
+/** The id of a job: 1 to 2^53 - 1, never used twice. */
 export type JobId = number;
 
-/** Where a job is in its life. A job that is finished is none of these, and gone. */
+/** The states of a job. A finished job has none: it is gone. */
 export type JobState = "ready" | "reserved" | "delayed" | "buried";
 
-/** A job as a producer describes it. */
+/** A job as its producer describes it. */
 export interface JobSpec {
   /** 0 (most urgent) to 2^32 - 1. */
   priority: number;
-  /** How long it is not ready at first. */
+  /** How long it stays delayed before it becomes ready. */
   delayMs: number;
-  /** How long a worker may take. */
+  /** How long a worker may take: the time to run. */
   ttrMs: number;
-  /** Belongs to the queue from now on. */
+  /** Owned by the queue from now on. */
   body: Value;
 }
 
 /** A job as a worker sees it. */
 export interface JobBody {
   readonly id: JobId;
-  /** Nobody may change the bytes. */
+  /** Must not be changed. */
   readonly body: Value;
 }
 
-/** Why a job was not taken: the words of the protocol. */
+/** Why a job was refused, in the words of the beanstalk protocol. */
 export type Refusal = "DRAINING" | "OUT_OF_MEMORY";
 
-/** Why a reserve came back without a job. */
+/** Why a reserve returned no job. */
 export type NoJob = "TIMED_OUT" | "DEADLINE_SOON";
 
-/** What became of a job that was given back. */
+/** What became of a job that its worker gave back. */
 export type GivenBack = "RELEASED" | "BURIED" | "NOT_FOUND";
 
-/** What is known of a job that somebody asks the result of. */
+/** The outcome of a job, or its state if it has none yet. */
 export interface Outcome {
-  /** `done` and `deleted` are final, `buried` is until somebody kicks it. */
+  /** `done` and `deleted` are final; `buried` lasts until the job is kicked. */
   readonly state: JobState | "done" | "deleted";
-  /** The result of a job that is done, the reason of one that is buried; else empty. */
+  /** The result of a done job, the reason of a buried one; empty otherwise. */
   readonly body: Value;
 }
 
-/** The figures of a job, for `stats-job`. */
+/** What `stats-job` reports about a job. */
 export interface JobStats {
   id: JobId;
   tube: string;
@@ -62,24 +62,24 @@ export interface JobStats {
   ageMs: number;
   delayMs: number;
   ttrMs: number;
-  /** Until it is ready by itself; 0 unless it is reserved or delayed. */
+  /** Time until it becomes ready by itself; 0 unless it is reserved or delayed. */
   leftMs: number;
   reserves: number;
   timeouts: number;
   releases: number;
   buries: number;
   kicks: number;
-  /** Runs that came to nothing: releases, time-outs, lost workers. */
+  /** Runs that did not finish it: releases, failures, time-outs, lost workers. */
   attempts: number;
-  /** Why the last of them did, or why it was buried; one character a byte. */
+  /** Why the last of them failed, or why the job was buried; one character a byte. */
   reason: string;
   /** The key of `put-unique`; empty for none. */
   key: string;
 }
 
-/** How many jobs there are by state. */
+/** The number of jobs in each state. */
 export interface JobsByState {
-  /** Ready ones with a priority below 1024. */
+  /** Ready jobs with a priority below 1024. */
   urgent: number;
   ready: number;
   reserved: number;
@@ -87,7 +87,7 @@ export interface JobsByState {
   buried: number;
 }
 
-/** The figures of a tube, for `stats-tube`. */
+/** What `stats-tube` reports about a tube. */
 export interface TubeStats extends JobsByState {
   name: string;
   totalJobs: number;
@@ -96,118 +96,118 @@ export interface TubeStats extends JobsByState {
   waiting: number;
   deletes: number;
   pauses: number;
-  /** How long the pause that is on was to take. */
+  /** The full length of the current pause; 0 if the tube is not paused. */
   pauseMs: number;
   pauseLeftMs: number;
-  /** Since when the oldest ready job has been there; 0 for none. */
+  /** Age of the next ready job; 0 if there is none. */
   oldestReadyMs: number;
 }
 
-/** The figures of a whole queue, for `stats`. */
+/** What `stats` reports about a whole queue. */
 export interface QueueStats extends JobsByState {
   totalJobs: number;
   timeouts: number;
   tubes: number;
   waiting: number;
-  /** Results that are kept. */
+  /** Results kept. */
   results: number;
   /** Bytes of the jobs and results that this process holds. */
   bytes: number;
 }
 
-/** What the metrics say about a tube. */
+/** The metrics of a tube. */
 export interface TubeMetrics extends JobsByState {
   name: string;
-  /** Since when the ready job that is to be given out next has been there; 0 for none. */
+  /** Age of the next ready job; 0 if there is none. */
   oldestReadyMs: number;
 }
 
-/** What the metrics say about a queue. */
+/** The metrics of a queue. */
 export interface QueueMetrics {
   total: QueueStats;
-  /** If there are too many, the last is the sum of those that are left out. */
+  /** If there are too many, the last entry is the sum of those left out. */
   tubes: TubeMetrics[];
-  /** What it has made durable, where it makes anything durable. */
+  /** Its commits, if the engine is durable. */
   commits?: CommitMetrics;
-  /** The connections to the database, where there is one. */
+  /** Its connections to the database, if there is one. */
   database?: DatabaseMetrics;
 }
 
-/** How a tube treats its jobs beyond what the protocol says. */
+/** How a tube treats its jobs, beyond what the protocol says. */
 export interface TubeRules {
-  /** A job is buried after so many runs that came to nothing; 0 for never. */
+  /** A job is buried after this many failed attempts; 0 for never. */
   maxAttempts: number;
-  /** The delay after the first such run, doubled with every further one; 0 for none. */
+  /** The delay after the first failed attempt; it doubles with each further one. 0 for none. */
   backoffMs: number;
   /** The longest such delay. */
   maxBackoffMs: number;
-  /** How many jobs of the tube may run at once; 0 for any number. */
+  /** How many of its jobs may be reserved at once; 0 for any number. */
   maxReserved: number;
 }
 
-/** The bounds of a queue. */
+/** The limits of a queue. */
 export interface QueueLimits {
   maxJobs: number;
-  /** Of jobs and results together, with what the queue needs for each. */
+  /** For jobs and results together, the overhead of each included. */
   maxBytes: number;
   maxTubes: number;
   maxResults: number;
   resultTtlMs: number;
 }
 
-/** What a queue needs to be told. */
+/** Options of a queue. */
 export interface QueueOptions {
   limits: QueueLimits;
-  /** The rules of a tube; called once when the tube comes to be. */
+  /** The rules of a tube. They do not change, and engines ask for them often. */
   rulesOf(tube: string): TubeRules;
 }
 
 /**
- * One client of a queue: what it uses, watches and has reserved. Its calls come one after another,
- * but several puts, or several deletes, may be under way at once: they are done and answered in
- * their order. Only `cancel` and `close` may come while a `reserve` or `wait` is pending.
+ * A client of a queue: the tubes it uses and watches, and the jobs it has reserved. A caller awaits
+ * each call before the next, with two exceptions: several puts, or several deletes, may be pending
+ * at once and take effect in order; `cancel` and `close` may be called while a `reserve` or `wait`
+ * is pending.
  *
- * Where a call fails because the engine cannot work at present, it throws or rejects with
- * `StorageUnavailableError`.
+ * A call throws or rejects with `StorageUnavailableError` if the engine cannot work at the moment.
  */
 export interface QueueClient {
-  /** The tube that it puts into. */
+  /** The tube it puts into. */
   readonly used: string;
-  /** The tubes that it reserves from. */
+  /** The tubes it reserves from. */
   readonly watched: string[];
-  /** Whether the tube may be used; `false` if there are too many tubes. */
+  /** Puts into this tube from now on; `false` if there are too many tubes. */
   use(tube: string): boolean;
-  /** Whether the tube may be watched; `false` if there are too many tubes. */
+  /** Reserves from this tube as well; `false` if there are too many tubes. */
   watch(tube: string): boolean;
-  /** `false` if it is the last one that is watched. */
+  /** Stops watching a tube; `false` if it is the only one watched. */
   ignore(tube: string): boolean;
 
   put(spec: JobSpec): MaybePromise<JobId | Refusal>;
-  /** All of them or none. */
+  /** Puts all of these jobs or none. */
   putBatch(specs: readonly JobSpec[]): MaybePromise<JobId[] | Refusal>;
-  /** As `put`, unless the used tube has an unfinished job with this key: then the id of that. */
+  /** As `put`, unless the used tube has an unfinished job with this key: then returns its id. */
   putUnique(
     key: string,
     spec: JobSpec,
   ): MaybePromise<{ id: JobId; existed: boolean } | Refusal>;
 
   /**
-   * Reserves the first ready job of the watched tubes, and waits for one if need be.
+   * Reserves the first ready job of the watched tubes. Waits for one if there is none.
    *
-   * @param timeoutMs How long to wait; `Infinity` for as long as it takes.
+   * @param timeoutMs The longest wait; `Infinity` for no limit.
    */
   reserve(timeoutMs: number): MaybePromise<JobBody | NoJob>;
-  /** As `reserve`, and as many more jobs as are ready at that moment, `max` in all. */
+  /** As `reserve`, but takes all jobs that are ready at that moment, up to `max`. */
   reserveBatch(max: number, timeoutMs: number): MaybePromise<JobBody[] | NoJob>;
-  /** Reserves this very job, unless it is reserved already or its tube is at its limit. */
+  /** Reserves this job, unless it is already reserved or its tube is at `max_reserved`. */
   reserveJob(id: JobId): MaybePromise<JobBody | null>;
 
-  /** Whether there was such a job that this client may delete. */
+  /** Deletes a job; `false` if it does not exist or another client has it reserved. */
   delete(id: JobId): MaybePromise<boolean>;
-  /** Finishes a job that this client has reserved. */
+  /** Finishes a job that this client has reserved, and keeps its result. */
   done(id: JobId, result: Value): MaybePromise<boolean | "OUT_OF_MEMORY">;
   release(id: JobId, priority: number, delayMs: number): MaybePromise<GivenBack>;
-  /** Gives a job back that this client failed to do; its tube's rules say when it is ready again. */
+  /** Gives back a job that this client could not do; its tube's rules say when it is retried. */
   fail(id: JobId, reason: Value): MaybePromise<GivenBack>;
   bury(id: JobId, priority: number, reason?: string): MaybePromise<boolean>;
   touch(id: JobId): MaybePromise<boolean>;
@@ -219,7 +219,7 @@ export interface QueueClient {
   peekState(state: "ready" | "delayed" | "buried"): MaybePromise<JobBody | null>;
   pauseTube(tube: string, pauseMs: number): MaybePromise<boolean>;
 
-  /** What is known of a job; `null` for nothing. */
+  /** The outcome of a job so far; `null` if the queue knows nothing of it. */
   result(id: JobId): MaybePromise<Outcome | null>;
   /** As `result`, but waits until the job is done, deleted or buried. */
   wait(id: JobId, timeoutMs: number): MaybePromise<Outcome | "TIMED_OUT" | null>;
@@ -230,39 +230,39 @@ export interface QueueClient {
   stats(): MaybePromise<QueueStats>;
 
   /**
-   * Resolves when all that this client was told is durable; `undefined` if it is already. What it
-   * was told must not reach it before.
+   * Resolves when everything this client was told is durable; `undefined` if it already is. Do not
+   * send it any answer before.
    */
   settled(): Promise<void> | undefined;
-  /** Ends the `reserve` or `wait` that is pending with `TIMED_OUT`. */
+  /** Ends a pending `reserve` or `wait` with `TIMED_OUT`. */
   cancel(): void;
-  /** Gives back all that it has reserved. */
+  /** Gives back all jobs it has reserved. */
   close(): void;
 }
 
 /** A queue. */
 export interface Queue {
-  /** A new client, which uses and watches the tube "default". */
+  /** Creates a client. It uses and watches the tube "default". */
   connect(): QueueClient;
-  /** Takes no more jobs and gives none out; those that are reserved can be finished. */
+  /** Stops taking and handing out jobs. Jobs that are reserved can still be finished. */
   drain(): void;
-  /** Whether it is draining. */
+  /** Whether `drain` was called. */
   readonly draining: boolean;
   /** Resolves when no client of this process has a job reserved. */
   idle(): Promise<void>;
-  /** Why it cannot do its work at the moment; `undefined` when it can. */
+  /** Why it cannot work at the moment; `undefined` if it can. */
   problem(): string | undefined;
-  /** The figures of this moment, as far as this process knows them without asking anybody. */
+  /** Its present metrics, as far as this process knows them without asking another. */
   metrics(): QueueMetrics;
-  /** Finishes what was taken, and closes. */
+  /** Finishes pending writes and closes. */
   close(): Promise<void>;
 }
 
-/** The tube of those who did not ask for another. */
+/** The tube that clients use and watch at first. */
 export const DEFAULT_TUBE = "default";
 
-/** Ready jobs with a priority below this are urgent. */
+/** Ready jobs with a priority below this count as urgent. */
 export const URGENT_PRIORITY = 1024;
 
-/** How long before its deadline a worker is no longer made to wait for another job. */
+/** A worker does not wait for another job when one of its own is this close to its deadline. */
 export const SAFETY_MARGIN_MS = 1000;

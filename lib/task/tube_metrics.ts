@@ -1,25 +1,25 @@
 /**
- * How many tubes have figures of their own.
+ * Bounds the number of tubes in the metrics.
  *
  * @module
  */
 
 import type { JobsByState, TubeMetrics } from "./queue.ts";
 
-/** No more tubes than this have figures of their own, for each is a label; the rest have one. */
+/** How many tubes have metrics of their own. Each one is a label, so the number is bounded. */
 export const MAX_TUBE_METRICS = 100;
 
-/** Stands for all tubes that have no figures of their own. No tube can have a name with a space. */
+/** The name under which all other tubes are summed. No tube can have a space in its name. */
 export const OTHER_TUBES = "other tubes";
 
-/** How many jobs a tube has, in whatever state. */
+/** How many jobs there are, in any state. */
 export function jobsOf({ ready, reserved, delayed, buried }: JobsByState): number {
   return ready + reserved + delayed + buried;
 }
 
 /**
- * Tubes as they are shown: if there are more than {@linkcode MAX_TUBE_METRICS}, those with the most
- * jobs, and the sum of the rest as {@linkcode OTHER_TUBES}.
+ * Bounds a list of tubes: if there are more than {@linkcode MAX_TUBE_METRICS}, keeps those with the
+ * most jobs and sums the rest as {@linkcode OTHER_TUBES}.
  */
 export function boundTubes(tubes: TubeMetrics[]): TubeMetrics[] {
   if (tubes.length <= MAX_TUBE_METRICS) return tubes;

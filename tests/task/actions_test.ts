@@ -42,7 +42,7 @@ Deno.test("taskActions(): say why something cannot be done", async () => {
   await reserve(client);
   await assert.rejects(bury({ job: id }), /cannot be buried now: a worker has it/);
   await assert.rejects(bury({ job: 999 }), { message: "There is no job 999." });
-  await assert.rejects(kick({ job: id }), /no job 1 that is buried or delayed/);
+  await assert.rejects(kick({ job: id }), /no buried or delayed job 1/);
   await assert.rejects(kick({ tube: "none", count: 1 }), {
     name: "RangeError",
     message: 'There is no tube "none".',

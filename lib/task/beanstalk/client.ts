@@ -1,33 +1,33 @@
 import { lossReason } from "../../net/connect.ts";
 import { ReadBuffer } from "../../net/read_buffer.ts";
 
-/** What a server answered. */
+/** A reply of the server. */
 export interface Reply {
-  /** The line, cut at its blanks. */
+  /** The line, split at spaces. */
   readonly words: readonly string[];
-  /** What followed the line, if its first word announces a body. */
+  /** The body, if the first word of the line announces one; empty otherwise. */
   readonly body: Uint8Array;
 }
 
-/** The connection to the server is gone, and with it the answer. */
+/** Thrown when the connection ends before a reply has come. */
 export class ConnectionLostError extends Error {
   override name = "ConnectionLostError";
 }
 
-/** Replies whose last word is the length of a body. */
+/** Replies that end with the length of a body. */
 const WITH_BODY: ReadonlySet<string> = new Set(["RESERVED", "FOUND", "OK", "RESULT"]);
 
-/** The longest line of a server that is believed. */
+/** The longest line accepted from a server. */
 const MAX_LINE_BYTES = 64 * 1024;
 
-/** The largest body that is believed. */
+/** The largest body accepted from a server. */
 const MAX_BODY_BYTES = 2 ** 30;
 
 const LF = 0x0a;
 const CRLF = new Uint8Array([0x0d, LF]);
 const NO_BODY = new Uint8Array(0);
 
-/** A client of the beanstalk protocol. Commands may be sent before the answer to others is there. */
+/** A client of the beanstalk protocol. Commands can be sent before earlier replies have come. */
 export class BeanstalkClient {
   readonly #conn: Deno.Conn;
   readonly #input = new ReadBuffer({ maxBytes: MAX_BODY_BYTES + MAX_LINE_BYTES });
@@ -35,13 +35,13 @@ export class BeanstalkClient {
   #sending: Promise<void> = Promise.resolve();
   #lost: ConnectionLostError | null = null;
 
-  /** @param conn The connection, which is this client's from now on. */
+  /** @param conn The connection, which the client owns from now on. */
   constructor(conn: Deno.Conn) {
     this.#conn = conn;
     this.#read();
   }
 
-  /** How many answers are still to come. */
+  /** How many replies are outstanding. */
   get pending(): number {
     return this.#asked.length;
   }
@@ -49,9 +49,9 @@ export class BeanstalkClient {
   /**
    * Sends a command.
    *
-   * @param line The command line without its end.
-   * @param body What follows the line.
-   * @throws {ConnectionLostError} If the answer never comes.
+   * @param line The command line, without its CRLF.
+   * @param body The body, without its CRLF.
+   * @throws {ConnectionLostError} If the connection ends before the reply.
    */
   ask(line: string, body?: Uint8Array): Promise<Reply> {
     if (this.#lost !== null) return Promise.reject(this.#lost);
@@ -64,12 +64,12 @@ export class BeanstalkClient {
     return asked.promise;
   }
 
-  /** Shows a token; whether it opens the server. */
+  /** Sends a token; returns whether the server accepts it. */
   async login(token: string): Promise<boolean> {
     return (await this.ask(`auth ${token}`)).words[0] === "AUTHENTICATED";
   }
 
-  /** Closes the connection at once. */
+  /** Closes the connection. Outstanding replies reject. */
   close(): void {
     this.#lose(new Error("it was closed"));
   }

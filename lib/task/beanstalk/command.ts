@@ -2,7 +2,7 @@ import type { Value } from "../../storage/value.ts";
 import type { JobId, JobSpec } from "../queue.ts";
 import type { Mistake } from "./words.ts";
 
-/** What a client asked for. */
+/** A command of a client, or the mistake it made. */
 export type Command =
   | { kind: "put"; spec: JobSpec }
   | { kind: "put-unique"; key: string; spec: JobSpec }
@@ -24,5 +24,5 @@ export type Command =
   | { kind: "pause-tube"; tube: string; pauseMs: number }
   | { kind: "mistake"; reply: Mistake };
 
-/** The name of a command, as `stats` counts them. */
+/** The name of a command, as in the counters of `stats`. */
 export type CommandKind = Command["kind"];

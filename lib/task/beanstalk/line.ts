@@ -6,31 +6,31 @@ const NINE = 0x39;
 const HYPHEN = 0x2d;
 const MAX_U64 = 2n ** 64n - 1n;
 
-/** Which bytes a name may have. */
+/** 1 for each byte that a name may contain. */
 const NAME_BYTES = new Uint8Array(256);
 for (
   const character of "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-+/;.$_()"
 ) NAME_BYTES[character.charCodeAt(0)] = 1;
 
-/** Reads the arguments of a command line, from left to right. */
+/** Parses the arguments of a command line, from left to right. */
 export class LineArguments {
   #bytes: Uint8Array = new Uint8Array(0);
   #at = 0;
   #end = 0;
 
-  /** Starts with the bytes from `at` to `end`. */
+  /** Starts over with the bytes from `at` to `end`. */
   set(bytes: Uint8Array, at: number, end: number): void {
     this.#bytes = bytes;
     this.#at = at;
     this.#end = end;
   }
 
-  /** Whether nothing is left, not even a blank. */
+  /** Whether nothing is left, not even a space. */
   get done(): boolean {
     return this.#at === this.#end;
   }
 
-  /** A number from 0 to `max`, with blanks before it; -1 if there is none. */
+  /** Parses a number from 0 to `max`, after any spaces; -1 if there is none. */
   number(max: number): number {
     const start = this.#skipBlanks();
     let value = 0;
@@ -44,7 +44,7 @@ export class LineArguments {
     return at === start || value > max ? -1 : value;
   }
 
-  /** The id of a job, up to 2^64 - 1; -1 if there is none. Beyond 2^53 it is only about right. */
+  /** Parses a job id, up to 2^64 - 1; -1 if there is none. Above 2^53 it is only approximate. */
   id(): number {
     const start = this.#skipBlanks();
     const id = this.number(Infinity);
@@ -52,12 +52,12 @@ export class LineArguments {
     return BigInt(this.#text(start, this.#at)) > MAX_U64 ? -1 : id;
   }
 
-  /** The rest of the line as a name; `null` if it is not a valid one. */
+  /** Parses the rest of the line as a name; `null` if it is not valid. */
   nameToEnd(): string | null {
     return this.#name(this.#end);
   }
 
-  /** A name, with blanks before it and a blank or nothing after it; `null` if it is not valid. */
+  /** Parses a name, after any spaces and up to the next space; `null` if it is not valid. */
   name(): string | null {
     let end = this.#skipBlanks();
     while (end < this.#end && this.#bytes[end] !== SPACE) end++;

@@ -2,13 +2,13 @@ import type { Connection } from "../../net/connection.ts";
 import type { Login } from "../../net/login.ts";
 import type { ReadBuffer } from "../../net/read_buffer.ts";
 
-/** The longest line that shows a token: the word, the longest token, and the end of the line. */
+/** The longest login line: "auth ", the longest token, and CRLF. */
 const MAX_LINE_BYTES = 5 + 1024 + 2;
 
 const LF = 0x0a;
 const encoder = new TextEncoder();
 
-/** What a client is told, by what came of its token. */
+/** The replies to a login, by the verdict on the token. */
 const REPLIES = {
   right: encoder.encode("AUTHENTICATED\r\n"),
   wrong: encoder.encode("WRONG_TOKEN\r\n"),
@@ -17,11 +17,11 @@ const REPLIES = {
 };
 
 /**
- * Takes a client of the beanstalk door in: its first command must be `auth <token>`, with a token
- * that opens the service. Whoever has none is told so.
+ * Logs a client in. Its first command must be `auth <token>`, with a token that the service accepts.
+ * Replies in either case.
  *
- * @param input Where the client's bytes go; what follows the command stays there.
- * @returns Whether it may go on; if not, the connection is to be closed.
+ * @param input The buffer for the client's bytes; what follows the command stays in it.
+ * @returns Whether the client may go on; if not, close the connection.
  */
 export async function loginByCommand(
   connection: Connection,

@@ -12,12 +12,12 @@ export interface Input {
   consume(count: number): void;
 }
 
-/** A command line whose body is still to come. */
+/** A command line whose body has not been read yet. */
 interface Header {
   kind: "put" | "put-unique" | "put-batch" | "done" | "fail";
-  /** The bytes of the body, without the CRLF after it. */
+  /** The length of the body, without its CRLF. */
   bodyBytes: number;
-  /** The command, once the body is there. */
+  /** Makes the command from its body. */
   finish(body: Value): Command;
 }
 
@@ -25,7 +25,7 @@ const CR = 0x0d;
 const LF = 0x0a;
 const BAD_FORMAT = mistake("BAD_FORMAT");
 
-/** Command words by their first byte. Of two of which one starts the other, the longer is first. */
+/** Command words by their first byte. A word comes before any shorter word that it starts with. */
 const WORDS: { word: Uint8Array; kind: CommandKind }[][] = Array.from({ length: 256 }, () => []);
 const ALL_WORDS = [
   "put |put-unique |put-batch |peek |peek-ready|peek-delayed|peek-buried|pause-tube",
@@ -41,8 +41,8 @@ for (const text of ALL_WORDS.join("|").split("|")) {
 }
 
 /**
- * Reads the commands of one client. It touches no socket, and it does not matter how the bytes
- * are cut: what is not complete stays in the input.
+ * Parses the commands of one client. It does no I/O, and the input may be cut anywhere: an incomplete
+ * command stays in the input.
  */
 export class CommandParser {
   readonly #maxJobBytes: number;
@@ -57,12 +57,12 @@ export class CommandParser {
     this.#maxJobBytes = maxJobBytes;
   }
 
-  /** Whether a command was begun of which nothing may be left in the input. */
+  /** Whether a command has begun whose bytes so far may all be consumed. */
   get midway(): boolean {
     return this.#header !== null || this.#skipReply !== null || this.#skippingLine;
   }
 
-  /** Takes the next command out of the input; `null` if it is not complete yet. */
+  /** Consumes the next command of the input; `null` if it is not complete yet. */
   next(input: Input): Command | null {
     if (this.#skipReply !== null) return this.#skipBody(input, this.#skipReply);
     if (this.#skippingLine) return this.#skipLine(input);
@@ -110,7 +110,7 @@ export class CommandParser {
     const { bytes, start, end } = input;
     const lineEnd = findLineEnd(bytes, start, end);
     if (lineEnd === -1) {
-      // The last byte may be the CR whose LF is still to come.
+      // The last byte may be the CR of a CRLF.
       const keep = end > start && bytes[end - 1] === CR ? 1 : 0;
       input.consume(end - start - keep);
       return null;
@@ -244,7 +244,7 @@ export class CommandParser {
     });
   }
 
-  /** A header, unless the body is too long: that is told first, whatever follows on the line. */
+  /** A header, unless the body is too long: that is reported first, whatever else is on the line. */
   #withBody(
     kind: Header["kind"],
     bodyBytes: number,
@@ -257,7 +257,7 @@ export class CommandParser {
     return this.#line.done ? { kind, bodyBytes, finish } : null;
   }
 
-  /** The jobs of a batch: each a line of four numbers and a body, as in `put`. */
+  /** Parses the jobs of a batch: each is a line of four numbers and a body, as in `put`. */
   #batch(bytes: Uint8Array, count: number): Command {
     const specs: JobSpec[] = [];
     const line = new LineArguments();
@@ -278,7 +278,7 @@ export class CommandParser {
   }
 }
 
-/** Reads `<pri> <delay> <ttr> <bytes>`. */
+/** Parses `<pri> <delay> <ttr> <bytes>`. */
 function specFrom(
   line: LineArguments,
 ): { rest: Omit<JobSpec, "body">; bodyBytes: number } | null {
@@ -297,7 +297,7 @@ function mistake(reply: Mistake): Command {
   return { kind: "mistake", reply };
 }
 
-/** Where the first CRLF between `start` and `end` is; -1 if there is none. */
+/** The index of the first CRLF between `start` and `end`; -1 if there is none. */
 function findLineEnd(bytes: Uint8Array, start: number, end: number): number {
   for (let at = start; at + 1 < end; at++) {
     if (bytes[at] === CR && bytes[at + 1] === LF) return at;

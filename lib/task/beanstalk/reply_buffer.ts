@@ -3,7 +3,7 @@ import { REPLIES, type ReplyWord } from "./words.ts";
 
 const INITIAL_BYTES = 1024;
 
-/** A buffer that grew beyond this for a big reply is not kept. */
+/** A buffer that a big reply made larger than this is not kept. */
 const KEEP_BYTES = 256 * 1024;
 
 const encoder = new TextEncoder();
@@ -11,42 +11,42 @@ const WORDS = Object.fromEntries(
   REPLIES.map((word) => [word, encoder.encode(`${word}\r\n`)]),
 ) as Record<ReplyWord, Uint8Array>;
 
-/** Gathers the replies to one client, to be sent in one piece. */
+/** Collects the replies to one client, to be sent in one write. */
 export class ReplyBuffer {
   #bytes = new Uint8Array(INITIAL_BYTES);
   #length = 0;
 
-  /** How many bytes wait to be sent. */
+  /** How many bytes are waiting to be sent. */
   get length(): number {
     return this.#length;
   }
 
-  /** What waits to be sent; it stays as it is until the next `clear`. */
+  /** The bytes waiting to be sent; valid until the next `clear`. */
   get bytes(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);
   }
 
-  /** Starts over. */
+  /** Empties the buffer. */
   clear(): void {
     this.#length = 0;
     if (this.#bytes.length > KEEP_BYTES) this.#bytes = new Uint8Array(INITIAL_BYTES);
   }
 
-  /** A reply that is a word alone. */
+  /** Adds a reply of one word. */
   word(word: ReplyWord): void {
     const bytes = WORDS[word];
     this.#reserve(bytes.length);
     for (let at = 0; at < bytes.length; at++) this.#bytes[this.#length++] = bytes[at]!;
   }
 
-  /** A line of ASCII text. */
+  /** Adds a line of ASCII text. */
   line(text: string): void {
     this.#reserve(text.length + 2);
     this.#ascii(text);
     this.#crlf();
   }
 
-  /** A line of a word, an id and the length of a body, and the body. */
+  /** Adds a line "<word> <id> <bytes>" and a body. */
   body(word: string, id: number, body: Value): void {
     this.#reserve(word.length + body.length + 64);
     this.#ascii(word);
@@ -60,7 +60,7 @@ export class ReplyBuffer {
     this.#crlf();
   }
 
-  /** A line and a body, whose length ends the line. */
+  /** Adds a line "<head> <bytes>" and a body. */
   chunk(head: string, body: Value): void {
     this.#reserve(head.length + body.length + 32);
     this.#ascii(`${head} ${body.length}`);

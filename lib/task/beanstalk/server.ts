@@ -12,14 +12,14 @@ import type { BeanstalkMetrics, ProcessFacts } from "./stats.ts";
 export interface BeanstalkServerOptions {
   /** The largest body of a job, in bytes. */
   maxJobBytes: number;
-  /** The version that `stats` tells. */
+  /** The version that `stats` reports. */
   version: string;
   log: Log;
-  /** Asks clients for a token, if the service has one; asked for each connection. */
+  /** The guard of the service's token, if it has one. Called for each connection. */
   guard?: () => LoginGuard | undefined;
 }
 
-/** The door of a queue that speaks the beanstalk protocol. */
+/** Serves a queue over the beanstalk protocol. */
 export class BeanstalkServer implements BeanstalkContext {
   readonly queue: Queue;
   readonly log: Log;
@@ -50,7 +50,7 @@ export class BeanstalkServer implements BeanstalkContext {
     return beginLogin(connection, { guard: this.#guard, log: this.log });
   }
 
-  /** Serves a client until it leaves. */
+  /** Serves a client until it disconnects. */
   serve(connection: Connection): Promise<void> {
     return new BeanstalkSession(connection, this).serve();
   }
@@ -76,7 +76,7 @@ export class BeanstalkServer implements BeanstalkContext {
   }
 }
 
-/** Whether the program may ask the system for something; it runs well without. */
+/** Whether Deno permits this question to the system. The program runs well without. */
 function allowed(kind: "hostname" | "osRelease"): boolean {
   return Deno.permissions.querySync({ name: "sys", kind }).state === "granted";
 }

@@ -19,33 +19,33 @@ import {
 } from "./stats.ts";
 import { MAX_BATCH_BYTES, MAX_LINE_BYTES, type ReplyWord } from "./words.ts";
 
-/** Replies beyond this are sent before the next command is run. */
+/** When more than this is waiting to be sent, it is sent before the next command runs. */
 const FLUSH_BYTES = 64 * 1024;
 
-/** Several of these in a row are begun without waiting for the answers, which come in order. */
+/** Several of these in a row start without waiting for each other; their replies stay in order. */
 const OVERLAPPING: ReadonlySet<CommandKind> = new Set<CommandKind>(["put", "delete"]);
 
-/** While a command waits, no more than this is read ahead of it. */
+/** While a command waits, no more than this is read ahead. */
 const READ_AHEAD_BYTES = 16 * 1024;
 
-/** What the sessions of a door share. */
+/** What the sessions of a server share. */
 export interface BeanstalkContext {
   readonly queue: Queue;
   readonly log: Log;
   /** The largest body of a job, in bytes. */
   readonly maxJobBytes: number;
   readonly metrics: BeanstalkMetrics;
-  /** Begins the login of a client, if it has to show a token. */
+  /** Begins the login of a client; `undefined` if the service has no token. */
   beginLogin(connection: Connection): Login | undefined;
   /** Counts a command. */
   count(kind: CommandKind): void;
-  /** What `stats` says about this process. */
+  /** What `stats` reports about this process. */
   facts(): ProcessFacts;
 }
 
 /**
- * The conversation with one client of the beanstalk door. All commands of one read are run and
- * answered with one write; only what has to wait (for a job, or for the engine) comes between.
+ * The session of one client of the beanstalk protocol. It runs all commands of one read and answers
+ * them with one write, unless a command has to wait for a job or for the engine.
  */
 export class BeanstalkSession {
   readonly #connection: Connection;
@@ -54,13 +54,13 @@ export class BeanstalkSession {
   readonly #parser: CommandParser;
   readonly #input: ReadBuffer;
   readonly #replies = new ReplyBuffer();
-  /** The read that is under way; it goes on while a command waits, to notice a client that left. */
+  /** The pending read. It continues while a command waits, to notice that the client has left. */
   #reading: Promise<boolean> | null = null;
   #overlapping: Promise<void>[] = [];
   #overlappingKind: CommandKind | null = null;
-  /** How many commands were run. */
+  /** How many commands have run. */
   #commands = 0;
-  /** Whether one of this batch had to wait for others' doings. */
+  /** Whether a command of this batch waited for another client. */
   #waited = false;
   #ended = false;
   #quit = false;
@@ -77,7 +77,7 @@ export class BeanstalkSession {
     });
   }
 
-  /** Serves the client until it leaves. */
+  /** Serves the client until it disconnects. */
   async serve(): Promise<void> {
     const { metrics } = this.#context;
     metrics.connections++;
@@ -94,13 +94,13 @@ export class BeanstalkSession {
         await this.#runAll();
         await this.#flush();
         const seconds = (performance.now() - startMs) / 1000;
-        // To wait for a job is what the client has asked for: it says nothing about this server.
+        // The time that a client chose to wait for a job says nothing about this server.
         const count = this.#commands - before;
         if (!this.#waited && count > 0) metrics.duration.observe(seconds / count, count);
       } while (!this.#quit && await this.#read());
     } catch (error) {
       if (!(error instanceof StorageUnavailableError)) throw error;
-      // What is written in the buffer may not be true: say only that, and part.
+      // The replies in the buffer may not be true: send only the error, and disconnect.
       this.#context.log.error("Cannot answer a client", { error: error.message });
       this.#replies.clear();
       this.#replies.word("INTERNAL_ERROR");
@@ -113,7 +113,7 @@ export class BeanstalkSession {
     }
   }
 
-  /** Runs all commands that have arrived. */
+  /** Runs all complete commands of the input. */
   async #runAll(): Promise<void> {
     let command;
     while (!this.#quit && (command = this.#parser.next(this.#input)) !== null) {
@@ -134,7 +134,7 @@ export class BeanstalkSession {
     await this.#catchUp();
   }
 
-  /** Waits for the commands that were begun together. */
+  /** Waits for the overlapping commands. */
   async #catchUp(): Promise<void> {
     if (this.#overlapping.length > 0) await Promise.all(this.#overlapping.splice(0));
   }
@@ -147,7 +147,7 @@ export class BeanstalkSession {
     this.#replies.clear();
   }
 
-  /** Whether anything more has come. */
+  /** Reads more; `false` at the end of the input. */
   #read(): Promise<boolean> {
     if (this.#ended) return Promise.resolve(false);
     const { midway } = this.#parser;
@@ -159,7 +159,7 @@ export class BeanstalkSession {
     return reading;
   }
 
-  /** Waits for a job or a result, while watching whether the client is still there. */
+  /** Awaits a job or an outcome, and cancels the wait if the client leaves. */
   async #patiently<T>(pending: Promise<T>): Promise<T> {
     this.#waited = true;
     await this.#flush();
@@ -175,7 +175,7 @@ export class BeanstalkSession {
   #readAhead(over: () => boolean): void {
     if (this.#ended) return this.#client.cancel();
     if (this.#input.end - this.#input.start > READ_AHEAD_BYTES) return;
-    // What waits behind this command is not late: it would be read no sooner if it were complete.
+    // No request timeout here: the next command would have to wait even if it were complete.
     this.#reading ??= this.#input.fill(this.#connection, 0);
     this.#reading.then((more) => {
       if (!more) {
@@ -307,7 +307,7 @@ export class BeanstalkSession {
     }
   }
 
-  /** As `then`, for what may take as long as a client is willing to wait. */
+  /** As `then`, for answers that may take as long as the client is willing to wait. */
   #wait<T>(answer: MaybePromise<T>, reply: (answer: T) => void): void | Promise<void> {
     if (answer instanceof Promise) return this.#patiently(answer).then(reply);
     reply(answer);
@@ -346,7 +346,7 @@ export class BeanstalkSession {
   }
 }
 
-/** Replies to an answer, now or when it is there. */
+/** Replies to an answer, now or when it comes. */
 function then<T>(answer: MaybePromise<T>, reply: (answer: T) => void): void | Promise<void> {
   if (answer instanceof Promise) return answer.then(reply);
   reply(answer);

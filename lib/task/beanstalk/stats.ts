@@ -1,5 +1,5 @@
 /**
- * The statistics of the beanstalk protocol: dictionaries and lists in YAML.
+ * The replies to the `stats` and `list` commands of the beanstalk protocol, in YAML.
  *
  * @module
  */
@@ -9,13 +9,13 @@ import { valueBytes } from "../../storage/value.ts";
 import type { JobStats, QueueStats, TubeStats } from "../queue.ts";
 import type { CommandKind } from "./command.ts";
 
-/** What a server counts about its own clients. */
+/** What a server counts about its clients. */
 export interface BeanstalkMetrics {
-  /** How often each command came, well-formed. */
+  /** How many well-formed commands came, by name. */
   commands: Map<CommandKind, number>;
-  /** How long commands took that did not wait for a job or a result. */
+  /** Time per command, without those that waited for a job or an outcome. */
   duration: Histogram;
-  /** Lines that are no command. */
+  /** Malformed commands. */
   mistakes: number;
   connections: number;
   /** Open connections that have put a job. */
@@ -25,11 +25,11 @@ export interface BeanstalkMetrics {
   totalConnections: number;
 }
 
-/** What `stats` says about the process. */
+/** What `stats` reports about the process. */
 export interface ProcessFacts {
   pid: number;
   version: string;
-  /** Of this process, random. */
+  /** A random id of this process. */
   id: string;
   hostname: string;
   os: string;
@@ -39,7 +39,7 @@ export interface ProcessFacts {
   systemCpuMicros: number;
 }
 
-/** The commands in the order in which `stats` lists them: theirs first, then ours. */
+/** The commands in the order of `stats`: those of beanstalkd first, then quartet's own. */
 const COUNTED: readonly CommandKind[] = [
   "put",
   "peek",
@@ -74,7 +74,7 @@ const COUNTED: readonly CommandKind[] = [
   "wait",
 ];
 
-/** The answer to `stats-job`. */
+/** The reply to `stats-job`. */
 export function formatJobStats(job: JobStats): string {
   return dictionary([
     ["id", job.id],
@@ -97,7 +97,7 @@ export function formatJobStats(job: JobStats): string {
   ]);
 }
 
-/** The answer to `stats-tube`. */
+/** The reply to `stats-tube`. */
 export function formatTubeStats(tube: TubeStats): string {
   return dictionary([
     ["name", quote(tube.name)],
@@ -117,7 +117,7 @@ export function formatTubeStats(tube: TubeStats): string {
   ]);
 }
 
-/** The answer to `stats`. */
+/** The reply to `stats`. */
 export function formatStats(
   queue: QueueStats,
   server: BeanstalkMetrics,
@@ -159,7 +159,7 @@ export function formatStats(
   ]);
 }
 
-/** The answer to `list-tubes` and `list-tubes-watched`. */
+/** The reply to `list-tubes` and `list-tubes-watched`. */
 export function formatTubes(tubes: readonly string[]): string {
   return `---\n${tubes.map((tube) => `- ${tube}\n`).join("")}`;
 }
@@ -176,7 +176,7 @@ function cpuTime(micros: number): string {
   return (micros / 1e6).toFixed(6);
 }
 
-/** A text in double quotes on one line, in ASCII. */
+/** Quotes a string for YAML, on one line of ASCII. */
 function quote(text: string): string {
   return JSON.stringify(text).replace(
     /[\u007f-\uffff]/g,

@@ -1,10 +1,10 @@
 /**
- * The words of the beanstalk protocol, and its numbers.
+ * The reply words and the limits of the beanstalk protocol, and of quartet's additions to it.
  *
  * @module
  */
 
-/** Replies that are a word alone. */
+/** Replies of one word. */
 export const REPLIES = [
   "BAD_FORMAT",
   "BURIED",
@@ -26,27 +26,27 @@ export const REPLIES = [
   "UNKNOWN_COMMAND",
 ] as const;
 
-/** A reply that is a word alone. */
+/** A reply of one word. */
 export type ReplyWord = typeof REPLIES[number];
 
-/** What is wrong with what a client sent. */
+/** The replies to malformed commands. */
 export type Mistake =
   | "BAD_FORMAT"
   | "EXPECTED_CRLF"
   | "JOB_TOO_BIG"
   | "UNKNOWN_COMMAND";
 
-/** The longest command line in bytes, its CRLF included. */
+/** The longest command line in bytes, CRLF included. */
 export const MAX_LINE_BYTES = 224;
 
-/** The longest name of a tube, and the longest key of `put-unique`, in bytes. */
+/** The longest tube name, and the longest key of `put-unique`, in bytes. */
 export const MAX_NAME_BYTES = 200;
 
-/** The most jobs that `put-batch` and `reserve-batch` take. */
+/** The most jobs in one `put-batch` or `reserve-batch`. */
 export const MAX_BATCH_JOBS = 1000;
 
-/** The most bytes that the jobs of a `put-batch` may take, with their lines. */
+/** The largest body of a `put-batch`: its jobs with their lines. */
 export const MAX_BATCH_BYTES = 1024 * 1024;
 
-/** Priorities, sizes, and delays and times in seconds go up to this. */
+/** The largest priority, size, and time in seconds. */
 export const MAX_U32 = 2 ** 32 - 1;

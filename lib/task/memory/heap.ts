@@ -1,17 +1,14 @@
-/** What tells a {@linkcode Heap} the order of its items and lets it remember where each one is. */
+/** The order of a {@linkcode Heap}, and where it stores the place of each item. */
 export interface HeapOrder<T> {
   /** Whether `a` comes before `b`. */
   before(a: T, b: T): boolean;
-  /** The place that `setPlace` kept; -1 when it is in no heap. */
+  /** The place last stored by `setPlace`; -1 if the item is in no heap. */
   place(item: T): number;
-  /** Keeps the place of an item in the heap, on the item itself. */
+  /** Stores the place of an item, in the item itself. */
   setPlace(item: T, place: number): void;
 }
 
-/**
- * A binary heap whose items know their place, so that any of them can be taken out or moved in
- * logarithmic time.
- */
+/** A binary heap whose items know their place, so that any of them can be removed in O(log n). */
 export class Heap<T> {
   readonly #items: T[] = [];
   readonly #order: HeapOrder<T>;
@@ -20,28 +17,28 @@ export class Heap<T> {
     this.#order = order;
   }
 
-  /** How many items it holds. */
+  /** The number of items. */
   get size(): number {
     return this.#items.length;
   }
 
-  /** The item that comes before all others. */
+  /** The first item. */
   get first(): T | undefined {
     return this.#items[0];
   }
 
-  /** Whether it holds this item, which must be of this heap or of none. */
+  /** Whether it holds this item. The item must not be in another heap. */
   has(item: T): boolean {
     return this.#items[this.#order.place(item)] === item;
   }
 
-  /** Puts an item in, which must not be in it. */
+  /** Adds an item. It must not be in the heap. */
   push(item: T): void {
     this.#items.push(item);
     this.#rise(item, this.#items.length - 1);
   }
 
-  /** Takes an item out, which must be in it. */
+  /** Removes an item. It must be in the heap. */
   remove(item: T): void {
     const place = this.#order.place(item);
     this.#order.setPlace(item, -1);
@@ -49,7 +46,7 @@ export class Heap<T> {
     if (last !== item) this.#settle(last, place);
   }
 
-  /** Mends the order after the key of an item has changed. */
+  /** Restores the order after the key of an item has changed. */
   update(item: T): void {
     this.#settle(item, this.#order.place(item));
   }

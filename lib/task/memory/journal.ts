@@ -3,35 +3,35 @@ import type { Job } from "./job.ts";
 import type { Result } from "./results.ts";
 
 /**
- * Where a queue in memory writes what has to outlive the process. A write gives back a ticket;
- * tickets grow, and all that was written up to one becomes durable together.
+ * Where a queue in memory writes what must outlive the process. Each write returns a ticket.
+ * Tickets only grow, and once one is durable, so is every write up to it.
  */
 export interface Journal {
   /** The ticket of the last write. */
   readonly last: number;
-  /** Ids up to this one are about to be given out; they must not be given out again. */
+  /** Claims all ids up to this one: after a restart they must not be used again. */
   useIds(upTo: number): void;
-  /** A new job. */
+  /** Writes a new job. */
   put(job: Job): number;
-  /** A job whose state, priority or counters have changed. */
+  /** Writes the state, priority and counters of a job that has changed. */
   move(job: Job): number;
-  /** A job that is gone. */
+  /** Removes a job. */
   remove(job: Job): number;
-  /** A result to keep. */
+  /** Writes a result. */
   keep(result: Result): number;
-  /** A result that is kept no longer. */
+  /** Removes a result. */
   forget(result: Result): void;
-  /** Resolves when a ticket is durable; `undefined` if it is. */
+  /** Resolves when a ticket is durable; `undefined` if it already is. */
   settled(ticket: number): Promise<void> | undefined;
-  /** Why it cannot write at the moment. */
+  /** Why it cannot write at the moment; `undefined` if it can. */
   problem(): string | undefined;
-  /** What has become durable; `undefined` where nothing does. */
+  /** Metrics of its commits; `undefined` if it is not durable. */
   commits(): CommitMetrics | undefined;
-  /** Finishes what was written, and closes. */
+  /** Waits until all writes are durable and closes. */
   close(): Promise<void>;
 }
 
-/** The journal of a queue that does not outlive the process. */
+/** The journal of a queue that is lost with the process. */
 export const NO_JOURNAL: Journal = {
   last: 0,
   useIds: () => {},

@@ -1,26 +1,26 @@
-/** A member of a {@linkcode List}; it carries its own links, and is in one list at most. */
+/** A member of a {@linkcode List}. It carries its own links, so it is in one list at most. */
 export interface Linked<T> {
   previous: T | null;
   next: T | null;
 }
 
-/** A first-in-first-out list from whose middle any member can be taken at once. */
+/** A first-in, first-out list from which any member can be removed in O(1). */
 export class List<T extends Linked<T>> {
   #first: T | null = null;
   #last: T | null = null;
   #size = 0;
 
-  /** How many members it has. */
+  /** The number of members. */
   get size(): number {
     return this.#size;
   }
 
-  /** The member that has been in it longest. */
+  /** The oldest member. */
   get first(): T | null {
     return this.#first;
   }
 
-  /** Adds a member at the end, which must be in no list. */
+  /** Adds a member at the end. It must not be in a list. */
   push(item: T): void {
     item.previous = this.#last;
     item.next = null;
@@ -30,7 +30,7 @@ export class List<T extends Linked<T>> {
     this.#size++;
   }
 
-  /** Takes a member out, which must be in this list. */
+  /** Removes a member. It must be in this list. */
   remove(item: T): void {
     if (item.previous === null) this.#first = item.next;
     else item.previous.next = item.next;

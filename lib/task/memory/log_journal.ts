@@ -1,12 +1,12 @@
 /**
- * The journal of a queue in a commit log. Three tables hold what there is to know:
+ * The journal of a queue in a commit log. It has four tables:
  *
- * - `task_jobs`: a record a job, written when it is put and removed when it is gone;
- * - `task_moves`: where a job is by now, for those that have moved since, without the body;
- * - `task_results`: the results that are kept;
+ * - `task_jobs`: one record per job, written when it is put and removed when it is gone;
+ * - `task_moves`: the present state of each job that has changed since, without the body;
+ * - `task_results`: the results kept;
+ * - `task_meta`: the end of the claimed ids.
  *
- * and `task_meta` holds up to where ids are used up. That a job is reserved is written nowhere:
- * its worker is gone when the queue starts again.
+ * Reservations are not written: after a restart no worker holds a job.
  *
  * @module
  */
@@ -41,7 +41,7 @@ interface Tables {
   meta: LogTable;
 }
 
-/** A write that is not durable yet, and how to take it back. */
+/** A write that is not durable yet, with what is needed to undo it. */
 type Pending =
   | { group: number; kind: "put" | "move" | "remove"; job: Job }
   | { group: number; kind: "keep"; result: Result };
@@ -54,7 +54,7 @@ export class LogJournal implements Journal {
   readonly #stopListening: () => void;
   #scheduler: Scheduler | null = null;
   #pending: Pending[] = [];
-  /** Jobs that have moved, which a failed group did not write. */
+  /** Jobs whose last move was in a group that failed. */
   readonly #unwritten = new Set<Job>();
 
   private constructor(log: CommitLog, tables: Tables) {
@@ -67,7 +67,7 @@ export class LogJournal implements Journal {
   }
 
   /**
-   * Opens the journal in a log.
+   * Opens the journal of a log.
    *
    * @throws {StorageUnavailableError}
    */
@@ -80,7 +80,7 @@ export class LogJournal implements Journal {
     });
   }
 
-  /** Fills an empty scheduler, whose journal this is, with what is in the log. */
+  /** Loads the log into the empty scheduler that this journal belongs to. */
   async load(scheduler: Scheduler): Promise<void> {
     this.#scheduler = scheduler;
     const moves = new Map<JobId, Uint8Array>();
@@ -176,9 +176,9 @@ export class LogJournal implements Journal {
   }
 
   /**
-   * Takes back what a failed group did not write: new jobs are gone, deleted ones are back. Jobs
-   * that moved stay where they are, for nothing is lost with that, and are written when the log
-   * works again. Whoever asked for any of it is told that it failed.
+   * Undoes the writes of a failed group, newest first: new jobs are removed, deleted ones come back.
+   * Jobs that moved keep their new state, since that loses nothing; they are written when the log
+   * works again. Clients that await any of these writes get the error from `settled`.
    */
   #failed(): void {
     const pending = this.#pending;

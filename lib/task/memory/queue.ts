@@ -6,11 +6,11 @@ import { type Journal, NO_JOURNAL } from "./journal.ts";
 import { Scheduler } from "./scheduler.ts";
 
 /**
- * A queue in the memory of this process. Its calls are done when they return; a journal can make
- * them durable, and each client can ask when that is so.
+ * A queue in the memory of this process. Calls take effect before they return. A journal can make
+ * them durable; `settled` tells each client when that is so.
  */
 export class MemoryQueue implements Queue {
-  /** Its jobs; for the journal to fill. */
+  /** Its scheduler, for the journal to load. */
   readonly scheduler: Scheduler;
 
   constructor(clock: Clock, options: QueueOptions, journal: Journal = NO_JOURNAL) {
@@ -37,7 +37,7 @@ export class MemoryQueue implements Queue {
     return this.scheduler.journal.problem();
   }
 
-  /** Its figures. */
+  /** What `stats` reports. */
   stats(): QueueStats {
     return this.scheduler.stats();
   }

@@ -1,6 +1,6 @@
 /**
- * How jobs and results are written to a commit log. Numbers are little-endian; the first byte of
- * each record is the version of its form.
+ * The format of jobs and results in a commit log. Numbers are little-endian. The first byte of each
+ * record is the version of the format.
  *
  * ```
  * job     version u8 · priority u32 · delay f64 · ttr f64 · created f64 · due f64
@@ -10,9 +10,9 @@
  * result  version u8 · expires f64 · body
  * ```
  *
- * Times are milliseconds since the Unix epoch, "due" is when a delayed job is ready or when a buried
- * one was buried, or 0. The key of a record is the id of the job in eight bytes, the highest first,
- * so that a table is in the order of the ids.
+ * Times are milliseconds since the Unix epoch. "due" is when a delayed job becomes ready or when a
+ * buried one was buried, otherwise 0. The key of a record is the id of the job, eight bytes
+ * big-endian, so that a table is sorted by id.
  *
  * @module
  */
@@ -32,7 +32,7 @@ const STATES: readonly JobState[] = ["ready", "delayed", "buried"];
 const scratch = new Uint8Array(JOB_HEAD_BYTES + MAX_NAMES_BYTES);
 const view = new DataView(scratch.buffer);
 
-/** The key of a job's record. */
+/** The key of the records of a job. */
 export function idKey(id: JobId): string {
   const high = Math.floor(id / 2 ** 32);
   const low = id >>> 0;
@@ -48,19 +48,19 @@ export function idKey(id: JobId): string {
   );
 }
 
-/** The id of the job with this key. */
+/** The id in a key. */
 export function decodeId(key: string): JobId {
   let id = 0;
   for (let at = 0; at < key.length; at++) id = id * 256 + key.charCodeAt(at);
   return id;
 }
 
-/** An id as a record of its own. */
+/** Encodes an id as a record. */
 export function encodeId(id: JobId): Uint8Array {
   return Uint8Array.from(idKey(id), (character) => character.charCodeAt(0));
 }
 
-/** What comes before the body of a job; good until the next record is encoded. */
+/** Encodes what precedes the body of a job; valid until the next record is encoded. */
 export function encodeJobHead(job: Job): Uint8Array {
   const { name } = job.tube;
   view.setUint8(0, VERSION);
@@ -76,7 +76,11 @@ export function encodeJobHead(job: Job): Uint8Array {
   return scratch.subarray(0, JOB_HEAD_BYTES + name.length + job.key.length);
 }
 
-/** Reads a job. */
+/**
+ * Decodes a job.
+ *
+ * @throws {Error} If a newer version wrote the record.
+ */
 export function decodeJob(id: JobId, record: Uint8Array, tubeOf: (name: string) => JobTube): Job {
   const view = viewOf(record);
   const tubeEnd = JOB_HEAD_BYTES + view.getUint8(37);
@@ -94,7 +98,7 @@ export function decodeJob(id: JobId, record: Uint8Array, tubeOf: (name: string) 
   return job;
 }
 
-/** What comes before the reason in the record of where a job is. */
+/** Encodes what precedes the reason in a move; valid until the next record is encoded. */
 export function encodeMove(job: Job): Uint8Array {
   view.setUint8(0, VERSION);
   view.setUint8(1, STATES.indexOf(job.state));
@@ -110,7 +114,11 @@ export function encodeMove(job: Job): Uint8Array {
   return scratch.subarray(0, MOVE_HEAD_BYTES);
 }
 
-/** Brings a job to where its record says that it is. */
+/**
+ * Applies a move to its job.
+ *
+ * @throws {Error} If a newer version wrote the record.
+ */
 export function decodeMove(job: Job, record: Uint8Array): void {
   const view = viewOf(record);
   job.moved = true;
@@ -127,22 +135,27 @@ export function decodeMove(job: Job, record: Uint8Array): void {
   job.reason = latin1From(record, MOVE_HEAD_BYTES);
 }
 
-/** What comes before the body of a result. */
+/** Encodes what precedes the body of a result; valid until the next record is encoded. */
 export function encodeResultHead(result: Result): Uint8Array {
   view.setUint8(0, VERSION);
   view.setFloat64(1, result.expiresAt, true);
   return scratch.subarray(0, RESULT_HEAD_BYTES);
 }
 
-/** Reads a result. */
+/**
+ * Decodes a result.
+ *
+ * @throws {Error} If a newer version wrote the record.
+ */
 export function decodeResult(id: JobId, record: Uint8Array): Result {
   return new Result(id, valueFrom(record, RESULT_HEAD_BYTES), viewOf(record).getFloat64(1, true));
 }
 
-/** @throws {Error} If the record was written by a version that this one does not know. */
 function viewOf(record: Uint8Array): DataView {
   if (record[0] !== VERSION) {
-    throw new Error(`Cannot read a record of version ${record[0]}: known is ${VERSION}`);
+    throw new Error(
+      `Cannot read a record of version ${record[0]}: only version ${VERSION} is known`,
+    );
   }
   return new DataView(record.buffer, record.byteOffset, record.byteLength);
 }

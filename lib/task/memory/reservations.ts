@@ -2,18 +2,18 @@ import { SAFETY_MARGIN_MS } from "../queue.ts";
 import type { Job } from "./job.ts";
 import { List } from "./list.ts";
 
-/** The jobs that a client has reserved, and when the first of them is due. */
+/** The jobs that a client has reserved, and the first of their deadlines. */
 export class MemoryReservations {
   readonly #jobs = new List<Job>();
-  /** The one that is due first; `undefined` if that is to be found out. */
+  /** The job with the first deadline; `undefined` if it must be searched for. */
   #soonest: Job | null | undefined = null;
 
-  /** One of them. */
+  /** Any of the jobs. */
   get first(): Job | null {
     return this.#jobs.first;
   }
 
-  /** Adds a job, whose deadline is set. */
+  /** Adds a job. Its deadline must be set. */
   add(job: Job): void {
     this.#jobs.push(job);
     if (this.#soonest === null || (this.#soonest && job.dueAt < this.#soonest.dueAt)) {
@@ -21,20 +21,20 @@ export class MemoryReservations {
     }
   }
 
-  /** Takes a job out. */
+  /** Removes a job. */
   remove(job: Job): void {
     this.#jobs.remove(job);
     if (job === this.#soonest) this.#soonest = this.#jobs.size === 0 ? null : undefined;
   }
 
-  /** The deadline of a job was put off. */
+  /** Notes that the deadline of a job was moved to a later time. */
   putOff(job: Job): void {
     if (job === this.#soonest) this.#soonest = undefined;
   }
 
   /**
-   * When the safety margin before the first of their deadlines begins, in milliseconds of the
-   * queue's clock; `Infinity` if there are none.
+   * When the safety margin before the first deadline begins, by the queue's clock; `Infinity` if
+   * there are no jobs.
    */
   get marginAt(): number {
     if (this.#soonest === undefined) {

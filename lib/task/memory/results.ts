@@ -3,13 +3,13 @@ import type { JobId } from "../queue.ts";
 import { type Linked, List } from "./list.ts";
 import type { Timed, Timers } from "./timers.ts";
 
-/** The result of a job that is done. */
+/** The result of a done job. */
 export class Result implements Linked<Result> {
   readonly id: JobId;
   readonly body: Value;
-  /** Until when it is kept, in milliseconds of the queue's clock. */
+  /** When it expires, by the queue's clock. */
   readonly expiresAt: number;
-  /** The commit that makes it durable. */
+  /** The ticket of the journal's write. */
   ticket = 0;
   previous: Result | null = null;
   next: Result | null = null;
@@ -21,7 +21,7 @@ export class Result implements Linked<Result> {
   }
 }
 
-/** The results that are kept, oldest first; the oldest go when their time or the room is over. */
+/** The results kept, oldest first. The oldest are dropped when they expire or space runs out. */
 export class Results implements Timed {
   readonly #results = new Map<JobId, Result>();
   readonly #order = new List<Result>();
@@ -34,7 +34,7 @@ export class Results implements Timed {
 
   /**
    * @param timers The timers of the queue.
-   * @param options `maxResults`: how many are kept; `dropped`: told of each that goes.
+   * @param options `maxResults`: how many to keep; `dropped`: called for each one dropped.
    */
   constructor(
     timers: Timers,
@@ -45,22 +45,22 @@ export class Results implements Timed {
     this.#dropped = options.dropped;
   }
 
-  /** How many are kept. */
+  /** The number of results. */
   get size(): number {
     return this.#results.size;
   }
 
-  /** How many bytes they are together. */
+  /** The bytes of all bodies. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** The result of a job, if it is kept. */
+  /** The result of a job, if there is one. */
   get(id: JobId): Result | undefined {
     return this.#results.get(id);
   }
 
-  /** Keeps a result. */
+  /** Adds a result; drops the oldest ones beyond the limit. */
   add(result: Result): void {
     this.#results.set(result.id, result);
     this.#order.push(result);
@@ -69,12 +69,12 @@ export class Results implements Timed {
     this.#schedule();
   }
 
-  /** Takes a new result back, which could not be written. */
+  /** Removes a new result that could not be written. */
   takeBack(result: Result): void {
     if (this.#results.get(result.id) === result) this.#drop(result);
   }
 
-  /** Lets the oldest result go; whether there was one. */
+  /** Drops the oldest result; `false` if there is none. */
   dropOldest(): boolean {
     const oldest = this.#order.first;
     if (oldest === null) return false;
@@ -82,7 +82,7 @@ export class Results implements Timed {
     return true;
   }
 
-  /** The time of the oldest is over. */
+  /** Drops what has expired. */
   due(now: number): void {
     let oldest;
     while ((oldest = this.#order.first) !== null && oldest.expiresAt <= now) this.#drop(oldest);

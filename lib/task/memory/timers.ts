@@ -1,23 +1,23 @@
 import type { Clock } from "../clock.ts";
 import { Heap } from "./heap.ts";
 
-/** Something that is due at a time. */
+/** An object with a deadline. */
 export interface Timed {
-  /** When it is due, in milliseconds of the clock. Change it through {@linkcode Timers} only. */
+  /** The deadline, by the clock of the timers. While one is set, only {@linkcode Timers} changes it. */
   dueAt: number;
-  /** Its place among the timers; -1 when it is not among them. */
+  /** Its index in the heap of timers; -1 if no deadline is set. */
   timerPlace: number;
-  /** Called once when it is due; it is no longer among the timers then. */
+  /** Called once when the deadline has come; it is no longer set then. */
   due(now: number): void;
 }
 
-/** How many deadlines are worked off before others get their turn. */
+/** How many deadlines are handled before other work gets its turn. */
 const MAX_DUE_IN_ONE_TURN = 4096;
 
 /**
- * All deadlines of a queue in one heap, behind one timer of the system: a million of them cost a
- * million places in an array. A deadline that is taken back or put off leaves the timer as it is;
- * when that fires too early, it is set again.
+ * All deadlines of a queue in one heap behind one system timer, so that a million deadlines cost a
+ * million array slots and no more. Clearing or postponing a deadline leaves the system timer alone:
+ * if it then fires too early, it is set again.
  */
 export class Timers {
   readonly #clock: Clock;
@@ -33,12 +33,12 @@ export class Timers {
     this.#clock = clock;
   }
 
-  /** How many deadlines there are. */
+  /** The number of deadlines. */
   get size(): number {
     return this.#heap.size;
   }
 
-  /** Sets or changes the deadline of an item. */
+  /** Sets or changes a deadline. */
   set(item: Timed, dueAt: number): void {
     item.dueAt = dueAt;
     if (item.timerPlace === -1) this.#heap.push(item);
@@ -46,12 +46,12 @@ export class Timers {
     if (dueAt < this.#armedFor) this.#arm(dueAt);
   }
 
-  /** Takes the deadline of an item back, if it has one. */
+  /** Clears a deadline, if one is set. */
   clear(item: Timed): void {
     if (item.timerPlace !== -1) this.#heap.remove(item);
   }
 
-  /** Calls what is due by now, so much as one turn may take. */
+  /** Handles the deadlines that have come, up to the limit of one turn. */
   #run(): void {
     const now = this.#clock.now();
     for (let left = MAX_DUE_IN_ONE_TURN; left > 0; left--) {
@@ -62,7 +62,7 @@ export class Timers {
     }
   }
 
-  /** Stops the timer. */
+  /** Stops the system timer for good. */
   close(): void {
     this.#disarm?.();
     this.#disarm = null;

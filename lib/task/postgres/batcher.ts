@@ -1,20 +1,20 @@
 /** Options for {@linkcode Batcher}. */
 export interface BatcherOptions<T> {
-  /** How many batches may be on their way at once. */
+  /** How many batches may be in flight at once. */
   maxFlying: number;
-  /** How many items a batch has at most. */
+  /** The most items in a batch. */
   maxItems: number;
-  /** No item is added to a batch of so many bytes. @default {Infinity} */
+  /** A batch with more bytes than this takes no further item. @default {Infinity} */
   maxBytes?: number;
-  /** How many bytes an item has. */
+  /** The size of an item in bytes. */
   bytesOf?: (item: T) => number;
-  /** Does the work of a batch. It tells the owners of the items, and never throws. */
+  /** Executes a batch and reports to the owners of its items. Never rejects. */
   execute(items: T[]): Promise<void>;
 }
 
 /**
- * Gathers what is asked for at the same moment into batches: what comes while all batches are on
- * their way waits for the next one. So a batch is as large as the work is slow.
+ * Combines items that arrive at the same moment into batches. Items that arrive while `maxFlying`
+ * batches are in flight wait for the next one, so batches grow with the latency of the work.
  */
 export class Batcher<T> {
   readonly #options: BatcherOptions<T>;
@@ -26,7 +26,7 @@ export class Batcher<T> {
     this.#options = options;
   }
 
-  /** Adds an item to the batch that leaves next. */
+  /** Adds an item to the next batch. */
   add(item: T): void {
     this.#waiting.push(item);
     if (this.#scheduled || this.#flying === this.#options.maxFlying) return;

@@ -38,15 +38,15 @@ import {
 } from "./job_queries.ts";
 import { KICKABLE } from "./statements.ts";
 
-/** How many jobs are kicked in one transaction. */
+/** The most jobs kicked in one transaction. */
 const KICK_STEP = 1000;
 
-/** How many of those who wait are told when a pause ends. */
+/** How many waiting clients are woken when a pause ends. */
 const MAX_WOKEN = 1000;
 
-/** A client of a queue that daemons share. */
+/** A client of a queue that several daemons share. */
 export class SharedClient implements QueueClient {
-  /** Resolves when it has left, and what it had reserved is given back. */
+  /** After `close`: resolves when all jobs it had reserved are given back. */
   gone: Promise<void> = Promise.resolve();
   readonly #scheduler: SharedScheduler;
   readonly #number: number;
@@ -58,8 +58,8 @@ export class SharedClient implements QueueClient {
   #closed = false;
 
   /**
-   * @param scheduler Where the jobs come from.
-   * @param options Its number at this daemon; `left`: called when `gone` resolves.
+   * @param scheduler The source of the jobs.
+   * @param options `number`: its number within this daemon; `left`: called when `gone` resolves.
    */
   constructor(scheduler: SharedScheduler, options: { number: number; left: () => void }) {
     this.#scheduler = scheduler;
@@ -72,7 +72,7 @@ export class SharedClient implements QueueClient {
     this.#wait = new SharedWait(scheduler);
   }
 
-  /** How many jobs it has reserved, as far as this daemon can tell. */
+  /** How many jobs it has reserved, as far as this daemon knows. */
   get reserved(): number {
     return this.#reserved.size;
   }
@@ -176,7 +176,7 @@ export class SharedClient implements QueueClient {
       if (this.#watches.some(({ wakes }) => wakes > events)) continue;
       const how = await this.#wait.sleep(this.#watches, Math.min(endMs - now, soonMs));
       if (how === "woken" && !this.#wait.cancelled) continue;
-      // Which of the two it waited for is what it says; a timer may be a little early.
+      // A timer can fire a little early, so do not compare times again.
       return how === "late" && soonMs < endMs - now ? "DEADLINE_SOON" : "TIMED_OUT";
     }
   }
@@ -231,7 +231,7 @@ export class SharedClient implements QueueClient {
     return true;
   }
 
-  // Looking after
+  // Inspecting and repairing
 
   async kick(bound: number): Promise<number> {
     for (const state of ["buried", "delayed"] as const) {
@@ -332,7 +332,7 @@ export class SharedClient implements QueueClient {
     this.gone = this.#giveAllBack().finally(this.#left);
   }
 
-  // What several of the above need
+  // Shared by the above
 
   async #reserveNow(max: number): Promise<JobBody[]> {
     if (this.#scheduler.draining || this.#closed) return [];
@@ -357,7 +357,7 @@ export class SharedClient implements QueueClient {
     return this.#workOnOwn(id, (job) => job.apply(event));
   }
 
-  /** Decides about a job that this client has reserved; `null` if it has not, or no longer. */
+  /** Works on a job that this client has reserved; `null` if it has not, or not any more. */
   async #workOnOwn<T>(id: JobId, decide: (job: LockedJob) => T): Promise<T | null> {
     if (!this.#reserved.has(id)) return null;
     const answer = await this.#scheduler.work(id, (job) => {
@@ -378,7 +378,7 @@ export class SharedClient implements QueueClient {
   }
 }
 
-/** Whether a job can have this id; what is larger does not fit into the table. */
+/** Whether this can be the id of a job; a larger number does not fit into the table. */
 function isId(id: JobId): boolean {
   return Number.isSafeInteger(id);
 }

@@ -13,7 +13,7 @@ const COUNTS = `
 
 const RESULTS = `SELECT count(*) AS results FROM quartet.task_results WHERE expires_at > ${NOW}`;
 
-/** Counts all jobs, and the results that are kept. */
+/** Counts all jobs by state, the tubes that have jobs, and the results. */
 export async function countJobs(
   sql: postgres.Sql,
 ): Promise<JobsByState & { results: number; tubes: number }> {
@@ -25,8 +25,8 @@ export async function countJobs(
 }
 
 /**
- * Counts all jobs by tube. It reads the two indexes that have all jobs by tube and state between
- * them, not the jobs, and gives back a bounded number of rows, as `boundTubes` does.
+ * Counts all jobs by tube. Between them, two indexes hold every job by tube and state, so the table
+ * is not read. The number of rows is bounded as `boundTubes` does it.
  */
 const COUNT_TUBES = `
   WITH parts AS (
@@ -58,7 +58,7 @@ const COUNT_TUBES = `
     ) END), 0) AS "oldestReadyMs"
   FROM ranked GROUP BY 1 ORDER BY 1`;
 
-/** Counts all jobs by tube, and the results that are kept. */
+/** Counts all jobs by tube and state, and the results. */
 export async function countTubes(sql: postgres.Sql): Promise<{
   tubes: (TubeMetrics & { tubes: number })[];
   results: number;
@@ -68,7 +68,7 @@ export async function countTubes(sql: postgres.Sql): Promise<{
   return { tubes, results: row!.results };
 }
 
-/** Counts the jobs of a tube; what only a daemon knows is that of this one. */
+/** Counts the jobs of a tube. Numbers that no table holds are those of this daemon alone. */
 export async function countTube(
   sql: postgres.Sql,
   name: string,

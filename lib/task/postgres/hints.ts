@@ -4,24 +4,25 @@ import { SYSTEM_CLOCK } from "../clock.ts";
 
 const CHANNEL = "quartet_task";
 
-/** Hints are gathered for so long: a NOTIFY costs all daemons a lock. */
+/** How long hints are collected before one NOTIFY, which takes a lock that all daemons share. */
 const GATHER_MS = 10;
 
-/** The longest payload of a NOTIFY, in bytes, a little less than PostgreSQL's limit. */
+/** The longest payload of a NOTIFY. PostgreSQL's limit is 8000 bytes. */
 const MAX_PAYLOAD_BYTES = 7_900;
 
-/** What a daemon hears from others. */
+/** Receives the hints of other daemons. */
 export interface HintListener {
-  /** So many jobs of a tube may be available. */
+  /** About this many jobs of a tube have become ready. */
   ready(tube: string, count: number): void;
   /** Some jobs are finished. */
   finished(): void;
 }
 
 /**
- * Tells other daemons that there may be something for their clients, and hears it from them. A
- * hint is "<daemon>" and then, after blanks, "<tube>=<count>" for each tube with new ready jobs
- * and "*" if jobs are finished. What gets lost costs somebody a moment, nothing else.
+ * Exchanges hints with the other daemons, so that their waiting clients look for jobs at once. A
+ * hint is "<daemon>" followed by space-separated words: "*" if jobs have finished, and
+ * "<tube>=<count>" for each tube with newly ready jobs. A lost hint only costs time: every daemon
+ * also polls.
  */
 export class Hints {
   readonly #database: PostgresClient;
@@ -31,7 +32,7 @@ export class Hints {
   #finished = false;
   #stopTimer: (() => void) | null = null;
   #sending: Promise<void> = Promise.resolve();
-  /** The connections that listen; they are others after they were lost. */
+  /** The connection pool that listens; a new one after the old one was lost. */
   #listening: postgres.Sql | undefined;
   #closed = false;
 
@@ -41,7 +42,7 @@ export class Hints {
     this.#listener = listener;
   }
 
-  /** Sees to it that hints are heard; call it from time to time. */
+  /** Starts listening, also on a new pool. Call it from time to time. */
   async listen(): Promise<void> {
     await this.#database.run(async (sql) => {
       if (sql === this.#listening) return;
@@ -55,19 +56,19 @@ export class Hints {
     });
   }
 
-  /** So many jobs of a tube may be available. */
+  /** Tells that this many jobs of a tube have become ready. */
   ready(tube: string, count: number): void {
     this.#ready.set(tube, (this.#ready.get(tube) ?? 0) + count);
     this.#sendSoon();
   }
 
-  /** A job is finished. */
+  /** Tells that a job is finished. */
   finished(): void {
     this.#finished = true;
     this.#sendSoon();
   }
 
-  /** Sends no more. */
+  /** Stops sending. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#stopTimer?.();
@@ -90,7 +91,7 @@ export class Hints {
     try {
       await this.#database.run(async (sql) => await sql`SELECT pg_notify(${CHANNEL}, ${payload})`);
     } catch {
-      // Whatever it was, it only cost a hint: who misses it looks by itself.
+      // Only a hint is lost, and the other daemons poll anyway.
     }
     this.#stopTimer = null;
     if (this.#ready.size > 0 || this.#finished) this.#sendSoon();

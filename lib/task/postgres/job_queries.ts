@@ -1,5 +1,5 @@
 /**
- * What is asked of the database for one job or tube alone: it is asked seldom, and so not gathered.
+ * Queries for a single job or tube. They are rare, so they are not batched.
  *
  * @module
  */
@@ -22,7 +22,7 @@ import {
   STATES,
 } from "./statements.ts";
 
-/** How often a unique put is tried while others put and finish jobs with its key. */
+/** How often a unique put is tried while other clients put and finish jobs with the same key. */
 const MAX_UNIQUE_TRIES = 10;
 
 /** A job by its id. */
@@ -42,7 +42,7 @@ export async function readFirst(
   return row === undefined ? null : { id: row.id, body: valueFrom(row.body) };
 }
 
-/** What is known of a job. */
+/** The outcome of a job so far; `null` if there is neither a job nor a result. */
 export async function readOutcome(sql: postgres.Sql, id: JobId): Promise<Outcome | null> {
   const [row] = await sql<{ state: number | null; body: Uint8Array }[]>`
     SELECT NULL::int AS state, body FROM quartet.task_results
@@ -54,7 +54,7 @@ export async function readOutcome(sql: postgres.Sql, id: JobId): Promise<Outcome
   return { state: row.state === null ? "done" : STATES[row.state]!, body: valueFrom(row.body) };
 }
 
-/** The figures of a job. */
+/** What `stats-job` reports about a job. */
 export async function readJobStats(sql: postgres.Sql, id: JobId): Promise<JobStats | null> {
   const [row] = await sql`
     SELECT ${sql.unsafe(LOCKED_COLUMNS)}, key, created_at
@@ -95,7 +95,7 @@ export async function hasJobs(sql: postgres.Sql, tube: string): Promise<boolean>
   return rows.length > 0;
 }
 
-/** Pauses a tube; 0 ends that. */
+/** Pauses a tube; 0 resumes it. */
 export async function writePause(
   sql: postgres.Sql,
   tube: string,
@@ -108,7 +108,7 @@ export async function writePause(
     SET paused_until = excluded.paused_until, pause_ms = excluded.pause_ms`;
 }
 
-/** Reserves a job by its id; `null` if that cannot be done. */
+/** Reserves a job by its id; `null` if it cannot be reserved now. */
 export async function reserveOne(
   sql: postgres.Sql,
   id: JobId,
@@ -136,9 +136,9 @@ export async function findKey(sql: postgres.Sql, tube: string, key: string): Pro
 }
 
 /**
- * Puts a job, unless its tube has one with its key.
+ * Puts a job, unless its tube has an unfinished one with the same key.
  *
- * @throws {Error} If others keep putting and finishing jobs with this key all the time.
+ * @throws {StorageUnavailableError} If other clients keep putting and finishing jobs with this key.
  */
 export async function putUnlessThere(
   sql: postgres.Sql,

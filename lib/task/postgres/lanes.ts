@@ -1,8 +1,8 @@
 /**
- * How the queue talks to its database. What is asked for at the same moment goes there together,
- * in a lane for each kind: puts, reserves and deletes are one statement for all; whatever has to
- * look at a job before it decides is a transaction that locks the jobs of all, decides here, and
- * writes what has become of them.
+ * The queue's requests to its database. There is a lane for each kind of request, and requests of
+ * the same moment share a batch. Puts, reserves and deletes take one statement per batch. Anything
+ * that must look at a job first is a transaction: it locks the jobs of the batch, decides here, and
+ * writes the outcome.
  *
  * @module
  */
@@ -34,20 +34,20 @@ import {
 } from "./statements.ts";
 
 /**
- * Batches of each kind that may be on their way at once. One of each is enough: with two, batches
- * are half as large, and the order of one client's puts would be left to chance.
+ * How many batches of each kind may be in flight. One is enough: with two, batches would be half as
+ * large, and the order of one client's puts would be undefined.
  */
 const FLYING = { puts: 1, reserves: 1, deletes: 1, works: 1 } as const;
 
-/** Connections: those, and three for everything else. */
+/** One connection for each batch in flight, and three for everything else. */
 const CONNECTIONS = FLYING.puts + FLYING.deletes + FLYING.works + 3;
 
 const MAX_BATCH_ITEMS = 1000;
 const MAX_BATCH_BYTES = 4 * 1024 * 1024;
 
 /**
- * Plans are made once, and look things up in indexes. What the planner knows of a queue is out of
- * date within a second, and a plan for an empty table reads all of a full one.
+ * Forces plans that are made once and use indexes. The planner's statistics about a queue are stale
+ * within a second, and a plan made for an empty table scans all of a full one.
  */
 const FIXED_PLANS = {
   plan_cache_mode: "force_generic_plan",
@@ -56,7 +56,7 @@ const FIXED_PLANS = {
   enable_mergejoin: "off",
 };
 
-/** A job that was reserved. */
+/** A reserved job, as the database returns it. */
 export interface ReservedRow {
   id: JobId;
   priority: number;
@@ -65,7 +65,7 @@ export interface ReservedRow {
   body: Uint8Array;
 }
 
-/** An item of a batch: it is told what came of it, or why nothing did. */
+/** A request in a batch, with the callbacks for its answer or its error. */
 interface Item<Answer> {
   done(answer: Answer): void;
   fail(error: unknown): void;
@@ -98,7 +98,7 @@ export interface LanesOptions {
   resultTtlMs: number;
   /** The rules of a tube. */
   rulesOf(tube: string): TubeRules;
-  /** Told what has become of jobs that were decided about, once it is durable. */
+  /** Called with locked jobs once the decisions about them are durable. */
   written(jobs: readonly LockedJob[]): void;
 }
 
@@ -107,9 +107,9 @@ export class Lanes {
   /** The number of this daemon. */
   readonly daemon: number;
   readonly database: PostgresClient;
-  /** What was made durable: everything but reservations. */
+  /** Metrics of everything that is made durable, which reservations are not. */
   readonly commits = new CommitCounter();
-  /** Connections that do not wait for the disk: after a crash of the server a job is ready again. */
+  /** Does not wait for the disk: a reservation lost in a crash only makes its job ready again. */
   readonly #reserving: PostgresClient;
   readonly #options: LanesOptions;
   readonly #puts: Batcher<PutItem>;
@@ -152,7 +152,7 @@ export class Lanes {
   }
 
   /**
-   * Connects.
+   * Connects to the database and takes a number for this daemon.
    *
    * @throws {Error} If the database cannot be used.
    */
@@ -179,7 +179,7 @@ export class Lanes {
     }
   }
 
-  /** Why the database cannot be used at the moment. */
+  /** Why the database cannot be used at the moment; `undefined` if it can. */
   problem(): string | undefined {
     return this.database.problem() ?? this.#reserving.problem();
   }
@@ -194,12 +194,12 @@ export class Lanes {
     await this.database.close();
   }
 
-  /** Puts jobs, all or none; gives back their ids. */
+  /** Puts all of these jobs or none; returns their ids. */
   put(tube: string, specs: readonly JobSpec[]): Promise<JobId[]> {
     return new Promise((done, fail) => this.#puts.add({ tube, specs, done, fail }));
   }
 
-  /** Reserves jobs that are ready, `max` at most. */
+  /** Reserves up to `max` ready jobs. */
   reserve(
     client: number,
     tubes: readonly RuledTube[],
@@ -208,12 +208,20 @@ export class Lanes {
     return new Promise((done, fail) => this.#reserves.add({ client, tubes, max, done, fail }));
   }
 
-  /** Deletes a job, unless another client has it reserved; gives back its tube. */
+  /**
+   * Deletes a job, unless another client has it reserved.
+   *
+   * @returns Its tube, or `null` if nothing was deleted.
+   */
   delete(client: number, id: JobId): Promise<string | null> {
     return new Promise((done, fail) => this.#deletes.add({ id, client, done, fail }));
   }
 
-  /** Locks a job, has it decided what becomes of it, and writes that. */
+  /**
+   * Locks a job, lets `decide` change it, and writes the outcome.
+   *
+   * @param decide Gets `null` if there is no such job. May run again if the transaction is retried.
+   */
   async work<T>(id: JobId, decide: (job: LockedJob | null) => T): Promise<T> {
     let answer: T;
     await new Promise<void>((done, fail) => {
@@ -223,7 +231,7 @@ export class Lanes {
   }
 
   /**
-   * Works on all jobs that a statement locks, in a transaction.
+   * As `work`, for all jobs that a statement locks.
    *
    * @returns How many there were.
    */
@@ -246,7 +254,7 @@ export class Lanes {
     return jobs.length;
   }
 
-  /** Asks the database something. */
+  /** Runs a query. */
   ask<T>(work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
     return retry(() => this.database.run(work));
   }
@@ -302,7 +310,7 @@ export class Lanes {
   }
 
   async #executeDeletes(items: DeleteItem[]): Promise<void> {
-    // In the order of the ids, as everybody locks them, so that nobody waits in a circle.
+    // All statements lock jobs in the order of their ids, so that no deadlock can occur.
     const sorted = items.toSorted((a, b) => a.id - b.id);
     const startMs = performance.now();
     const rows = await this.ask((sql) =>
@@ -316,7 +324,7 @@ export class Lanes {
     const tubes = new Map(rows.map(({ id, tube }) => [id, tube]));
     for (const { id, done } of items) {
       const tube = tubes.get(id) ?? null;
-      // If two clients delete one job, it was the first that did.
+      // If two clients delete the same job, the first one did it.
       tubes.delete(id);
       done(tube);
     }
@@ -345,7 +353,7 @@ export class Lanes {
     return new LockedJob(row, this.#options.rulesOf(row.tube));
   }
 
-  /** Counts what was decided about jobs and is durable now, and tells of it. */
+  /** Counts and reports decisions that are durable now. */
   #written(jobs: readonly LockedJob[], startMs: number): void {
     this.#count(jobs.filter(({ changed, removed }) => changed || removed).length, startMs);
     this.#options.written(jobs);
@@ -355,7 +363,7 @@ export class Lanes {
     if (writes > 0) this.commits.count(writes, startMs);
   }
 
-  /** Writes what was decided about jobs. */
+  /** Writes the decisions about jobs. */
   async #write(sql: postgres.ISql, jobs: readonly LockedJob[]): Promise<void> {
     const removed = jobs.filter((job) => job.removed);
     const changed = jobs.filter((job) => job.changed && !job.removed);

@@ -1,23 +1,23 @@
 import type { TubeRules } from "../queue.ts";
 
-/** Somebody who waits for a job. */
+/** A client that waits for a job. */
 export interface Waiter {
-  /** There may be a job now. */
+  /** Makes the client look again: there may be a job now. */
   wake(): void;
 }
 
-/** What a daemon knows by itself of a tube that its clients use, watch or have put into. */
+/** What one daemon knows about a tube that its clients use or watch. */
 export class LocalTube {
   readonly name: string;
   readonly rules: TubeRules;
   using = 0;
   watching = 0;
-  /** Those who wait for a job of it, in turn. */
+  /** Clients that wait for one of its jobs, first come first. */
   readonly waiting = new Set<Waiter>();
   totalJobs = 0;
   deletes = 0;
   pauses = 0;
-  /** The number of the last event that may have made a job of it available. */
+  /** The number of the last event that may have made one of its jobs ready. */
   wakes = 0;
 
   constructor(name: string, rules: TubeRules) {
@@ -25,7 +25,7 @@ export class LocalTube {
     this.rules = rules;
   }
 
-  /** Tells so many of those who wait that there may be a job. */
+  /** Wakes this many of the waiting clients. */
   wake(count: number): void {
     for (const waiter of [...this.waiting].slice(0, count)) waiter.wake();
   }

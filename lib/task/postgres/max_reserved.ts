@@ -9,9 +9,11 @@ export interface RuledTube {
 }
 
 /**
- * How many more jobs of some tubes may run. Nobody else starts one before the transaction ends.
+ * Locks tubes and counts how many more of their jobs `max_reserved` allows to run. No other
+ * transaction can reserve one of their jobs until this one ends.
  *
- * @param tubes Tubes with a limit.
+ * @param tubes Tubes that have a limit.
+ * @returns The number of jobs by the name of the tube.
  */
 export async function lockRoom(
   sql: postgres.ISql,
@@ -44,7 +46,7 @@ export async function lockRoom(
   );
 }
 
-/** Whether another job of a tube may run; nobody else starts one before the transaction ends. */
+/** As {@linkcode lockRoom} for one tube, with or without a limit: whether one more job may run. */
 export async function lockHasRoom(sql: postgres.ISql, tube: RuledTube): Promise<boolean> {
   if (tube.rules.maxReserved === 0) return true;
   return (await lockRoom(sql, [tube])).get(tube.name)! > 0;

@@ -16,12 +16,12 @@ import { SharedClient } from "./client.ts";
 import { countTubes } from "./count_jobs.ts";
 import { SharedScheduler } from "./scheduler.ts";
 
-/** How old figures may be: to count all jobs takes the database a while. */
+/** How old the counts may be. Counting all jobs takes the database a while. */
 const COUNT_MAX_AGE_MS = 5000;
 
 const NO_JOBS: JobsByState = { urgent: 0, ready: 0, reserved: 0, delayed: 0, buried: 0 };
 
-/** A queue in PostgreSQL, which several daemons share. */
+/** A queue in PostgreSQL that several daemons can share. */
 export class PostgresQueue implements Queue {
   readonly #scheduler: SharedScheduler;
   readonly #clients = new Set<SharedClient>();
@@ -78,7 +78,7 @@ export class PostgresQueue implements Queue {
   }
 
   async close(): Promise<void> {
-    // What clients give back when they leave is still on its way.
+    // Clients that have left may still be giving jobs back.
     await Promise.allSettled([...this.#clients].map((client) => client.gone));
     this.#closed = true;
     await this.#scheduler.close();
@@ -105,7 +105,7 @@ export class PostgresQueue implements Queue {
     }
     const names = new Set(rows.map(({ name }) => name));
     if (names.has(OTHER_TUBES)) return { total, tubes: rows };
-    // Tubes that somebody here uses and that have no jobs are shown too, if there is room.
+    // Show empty tubes that clients of this daemon use, as far as the limit allows.
     const empty = [...this.#scheduler.tubes.keys()].filter((name) => !names.has(name))
       .map((name) => ({ ...NO_JOBS, name, oldestReadyMs: 0 }));
     return { total, tubes: boundTubes([...rows, ...empty]) };

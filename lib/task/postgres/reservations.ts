@@ -1,11 +1,11 @@
 import type { JobId } from "../queue.ts";
 
-/** The jobs that a client has reserved, as far as this daemon can tell. */
+/** The jobs that a client has reserved, as far as this daemon knows. */
 export class SharedReservations {
-  /** When the time to run of each is over, by `performance.now()`. */
+  /** When the time to run of each job ends, by `performance.now()`. */
   readonly #deadlines = new Map<JobId, number>();
 
-  /** How many there are whose time to run is not over. */
+  /** How many have time to run left. */
   get size(): number {
     const now = performance.now();
     for (const [id, deadline] of this.#deadlines) {
@@ -19,7 +19,7 @@ export class SharedReservations {
     return [...this.#deadlines.keys()];
   }
 
-  /** When the time to run of the first of them is over; `Infinity` if there are none. */
+  /** The first of their deadlines, by `performance.now()`; `Infinity` if there are no jobs. */
   get deadlineAt(): number {
     let first = Infinity;
     for (const deadline of this.#deadlines.values()) first = Math.min(first, deadline);
@@ -31,12 +31,12 @@ export class SharedReservations {
     return this.#deadlines.has(id);
   }
 
-  /** Adds a job, or sets its time to run anew. */
+  /** Adds a job, or restarts its time to run. */
   set(id: JobId, ttrMs: number): void {
     this.#deadlines.set(id, performance.now() + ttrMs);
   }
 
-  /** Takes a job out. */
+  /** Removes a job. */
   delete(id: JobId): void {
     this.#deadlines.delete(id);
   }

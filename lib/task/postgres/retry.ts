@@ -1,10 +1,13 @@
-/** How often a batch is tried that the server has broken off to solve a conflict. */
+/** How often work is tried that the server aborts because of a conflict. */
 const MAX_TRIES = 5;
 
-/** The states of errors after which a transaction has only to be tried again. */
+/** SQLSTATE codes of aborts that call for a retry: serialization failure and deadlock. */
 const CONFLICTS: ReadonlySet<string> = new Set(["40001", "40P01"]);
 
-/** Does something again that the server has broken off, and so certainly not done. */
+/**
+ * Runs a transaction, again if the server aborts it because of a conflict: then nothing of it was
+ * done.
+ */
 export async function retry<T>(run: () => Promise<T>): Promise<T> {
   for (let tries = 1;; tries++) {
     try {

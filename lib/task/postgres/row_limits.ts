@@ -3,21 +3,21 @@ import { CachedValue } from "../../cached_value.ts";
 import type { Log } from "../../log.ts";
 import { query } from "./statements.ts";
 
-/** How old the estimates may be; those of PostgreSQL themselves are some seconds behind. */
+/** How old the estimates may be. PostgreSQL's own statistics lag some seconds behind anyway. */
 const ESTIMATE_MAX_AGE_MS = 1000;
 
-/** How often results beyond their number are dropped, at most: to find them is to read an index. */
+/** The shortest time between two runs that drop results. Finding them reads an index. */
 const DROP_INTERVAL_MS = 5000;
 
-/** How many results are dropped in one statement. */
+/** The most results dropped in one statement. */
 const DROP_STEP = 20_000;
 
-/** How many rows there are, as PostgreSQL's own statistics have it: it counts nothing for that. */
+/** The number of rows by PostgreSQL's statistics, which takes no counting. */
 const ESTIMATE = `
   SELECT pg_stat_get_live_tuples('quartet.task_jobs'::regclass) AS jobs,
     pg_stat_get_live_tuples('quartet.task_results'::regclass) AS results`;
 
-/** Drops the oldest results, so many ($2) of those beyond a number ($1). */
+/** Drops the oldest of the results beyond a number ($1), at most $2 of them. */
 const DROP = `
   DELETE FROM quartet.task_results WHERE id IN (
     SELECT id FROM quartet.task_results ORDER BY expires_at DESC
@@ -28,15 +28,15 @@ const DROP = `
 export interface RowLimitsOptions {
   maxJobs: number;
   maxResults: number;
-  /** Asks the database something. */
+  /** Runs a query. */
   ask<T>(work: (sql: postgres.Sql) => Promise<T>): Promise<T>;
   log: Log;
 }
 
 /**
- * Keeps the tables of a queue about within their limits. To count them for each put would cost more
- * than the put, so it goes by estimates: a limit is noticed some seconds late, and after a crash of
- * PostgreSQL, which then begins its statistics anew, only when they have caught up.
+ * Keeps the tables of a queue roughly within their limits. Counting the rows at each put would cost
+ * more than the put, so this uses estimates. A limit therefore takes effect some seconds late, and
+ * after a crash of PostgreSQL, which resets its statistics, only once they have caught up.
  */
 export class RowLimits {
   readonly #options: RowLimitsOptions;
@@ -57,12 +57,12 @@ export class RowLimits {
     });
   }
 
-  /** Whether there are about as many jobs as there may be. */
+  /** Whether the number of jobs is at the limit. */
   get full(): boolean {
     return (this.#rows.value?.jobs ?? 0) >= this.#options.maxJobs;
   }
 
-  /** Drops the oldest results if there are about too many; call it from time to time. */
+  /** Drops the oldest results beyond the limit. Call it from time to time. */
   async dropResults(): Promise<void> {
     const { maxResults, ask } = this.#options;
     const nowMs = performance.now();

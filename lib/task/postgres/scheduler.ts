@@ -1,10 +1,11 @@
 /**
- * The part of a shared queue that one daemon has. The database holds all jobs; a daemon knows the
- * tubes of its own clients, and who of them waits.
+ * One daemon's part of a shared queue. The database holds all jobs; the daemon knows the tubes of
+ * its own clients and which clients are waiting.
  *
- * Who waits for a job is told when one is put through this daemon, and by NOTIFY when it came
- * through another. That is only a hint: what it misses, a look from time to time finds. The same
- * look finds jobs whose delay or time to run is over, whichever daemon they came through.
+ * A job that is put through this daemon wakes its waiting clients directly. A job that is put
+ * through another one wakes them by NOTIFY, which is only a hint: regular polling finds what it
+ * missed. Polling also finds jobs whose delay or time to run is over, whichever daemon they came
+ * through.
  *
  * @module
  */
@@ -31,34 +32,34 @@ import type { LockedJob } from "./locked_job.ts";
 import { RowLimits } from "./row_limits.ts";
 import { EXPIRED, FORGET, NEXT_DUE, query, TASK_MIGRATIONS } from "./statements.ts";
 
-/** How often to look for what no hint told of, and for jobs whose time has come. */
+/** The longest time between two polls. */
 const POLL_INTERVAL_MS = 1000;
 
-/** How soon to look again at the earliest. */
+/** The shortest time between two polls. */
 const MIN_POLL_INTERVAL_MS = 5;
 
-/** How many of those who wait for a tube look for a job when there was no hint. */
+/** How many waiting clients of each tube a poll wakes. */
 const POLLING_WAITERS = 20;
 
-/** How many jobs whose time has come are worked off at once. */
+/** How many expired jobs are handled in one transaction. */
 const EXPIRED_STEP = 500;
 
-/** Who is told of a job that it has watched. */
+/** A client that waits for the outcome of a job. */
 export interface JobWatcher {
   /** The job is finished. */
   finished(outcome: Outcome): void;
-  /** Some job is finished, perhaps this one. */
+  /** Some job is finished, perhaps the one waited for. */
   askAgain(): void;
 }
 
-/** Has the jobs of a daemon's clients put, given out and worked on, and tells who waits for them. */
+/** Puts, reserves and changes jobs for the clients of one daemon, and wakes those that wait. */
 export class SharedScheduler {
   readonly tubes = new Map<string, LocalTube>();
   readonly options: QueueOptions;
   draining = false;
-  /** Grows with every event that may have made a job available. */
+  /** Counts the events that may have made a job ready. */
   events = 0;
-  /** Clients that wait for a job. */
+  /** How many clients wait for a job. */
   waiting = 0;
 
   readonly #log: Log;
@@ -114,7 +115,7 @@ export class SharedScheduler {
     return this.#lanes;
   }
 
-  /** Looks no more for jobs whose time has come, and closes the connections. */
+  /** Stops polling and closes the connections. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#stopTimer();
@@ -125,13 +126,13 @@ export class SharedScheduler {
 
   // For clients
 
-  /** Why no more jobs are taken now, or `undefined`. */
+  /** Why the queue refuses jobs; `undefined` if it takes them. */
   refusal(): Refusal | undefined {
     if (this.draining) return "DRAINING";
     return this.#rowLimits.full ? "OUT_OF_MEMORY" : undefined;
   }
 
-  /** The tube of a name, made if need be; `undefined` if there are too many. */
+  /** The tube of this name, created if needed; `undefined` at `max_tubes`. */
   openTube(name: string): LocalTube | undefined {
     let tube = this.tubes.get(name);
     if (tube === undefined && this.tubes.size < this.options.limits.maxTubes) {
@@ -141,20 +142,20 @@ export class SharedScheduler {
     return tube;
   }
 
-  /** Forgets a tube that no client of this daemon refers to. */
+  /** Drops a tube that no client of this daemon uses or watches. */
   leaveTube(tube: LocalTube): void {
     if (tube.using + tube.watching > 0 || tube.name === DEFAULT_TUBE) return;
     this.tubes.delete(tube.name);
   }
 
-  /** Puts jobs, all or none. */
+  /** Puts all of these jobs or none. */
   async put(tube: LocalTube, specs: readonly JobSpec[]): Promise<JobId[]> {
     const ids = await this.#lanes.put(tube.name, specs);
     this.counted(tube, specs);
     return ids;
   }
 
-  /** Notes that jobs were put. */
+  /** Counts jobs that were put, and wakes clients for them. */
   counted(tube: LocalTube, specs: readonly JobSpec[]): void {
     this.#totalJobs += specs.length;
     tube.totalJobs += specs.length;
@@ -166,7 +167,7 @@ export class SharedScheduler {
     if (ready > 0) this.tellReady(tube.name, ready);
   }
 
-  /** Reserves jobs that are ready. */
+  /** Reserves up to `max` ready jobs. */
   async reserve(
     client: number,
     tubes: readonly LocalTube[],
@@ -177,7 +178,7 @@ export class SharedScheduler {
     return rows;
   }
 
-  /** Deletes a job, unless another client has it reserved. */
+  /** Deletes a job; `false` if it does not exist or another client has it reserved. */
   async delete(client: number, id: JobId): Promise<boolean> {
     const name = await this.#lanes.delete(client, id);
     if (name === null) return false;
@@ -188,12 +189,12 @@ export class SharedScheduler {
     return true;
   }
 
-  /** Locks a job, has it decided what becomes of it, and writes that. */
+  /** As {@linkcode Lanes.work}. */
   work<T>(id: JobId, decide: (job: LockedJob | null) => T): Promise<T> {
     return this.#lanes.work(id, decide);
   }
 
-  /** As `work`, for all jobs that a statement locks; gives back how many there were. */
+  /** As {@linkcode Lanes.workOn}. */
   workOn(
     statement: string,
     parameters: string[],
@@ -202,31 +203,31 @@ export class SharedScheduler {
     return this.#lanes.workOn(statement, parameters, decide);
   }
 
-  /** Asks the database something. */
+  /** Runs a query. */
   ask<T>(work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
     return this.#lanes.ask(work);
   }
 
-  /** Jobs of a tube may be available: tells those who wait, here and at other daemons. */
+  /** Wakes clients of this and the other daemons: this many jobs of a tube may be ready. */
   tellReady(tube: string, count: number): void {
     this.#wake(tube, count);
     this.#hints.ready(tube, count);
   }
 
-  /** Has somebody told when a job is finished. */
+  /** Has a watcher called when a job is finished. */
   watchJob(id: JobId, watcher: JobWatcher): void {
     const watchers = this.#watched.get(id) ?? new Set();
     this.#watched.set(id, watchers.add(watcher));
   }
 
-  /** Takes that back. */
+  /** Removes a watcher. */
   unwatchJob(id: JobId, watcher: JobWatcher): void {
     const watchers = this.#watched.get(id);
     watchers?.delete(watcher);
     if (watchers?.size === 0) this.#watched.delete(id);
   }
 
-  /** What this daemon can say without asking. */
+  /** What this daemon knows without a query. */
   localStats(): QueueStats {
     return {
       urgent: 0,
@@ -243,7 +244,7 @@ export class SharedScheduler {
     };
   }
 
-  /** Looks for jobs whose time has come in so many milliseconds, or before. */
+  /** Polls after this delay, or sooner. */
   lookIn(ms: number): void {
     if (this.#closed) return;
     const delayMs = Math.min(POLL_INTERVAL_MS, Math.max(MIN_POLL_INTERVAL_MS, ms));
@@ -256,9 +257,9 @@ export class SharedScheduler {
     });
   }
 
-  // What becomes of jobs
+  // Outcomes
 
-  /** Tells everybody who has to know what was decided about jobs. */
+  /** Wakes the clients that durable decisions about jobs concern. */
   #written(jobs: readonly LockedJob[]): void {
     for (const job of jobs) {
       const { id, tube, now, facts } = job;
@@ -271,7 +272,7 @@ export class SharedScheduler {
     }
   }
 
-  /** A job of a tube is no longer reserved: where there is a limit, another may run. */
+  /** A job is no longer reserved: if its tube has a limit, another one may run. */
   #freed(tube: string): void {
     if (this.options.rulesOf(tube).maxReserved > 0) this.tellReady(tube, 1);
   }
@@ -296,11 +297,11 @@ export class SharedScheduler {
     tube.wake(count);
   }
 
-  // Looking after time
+  // Polling
 
   async #poll(): Promise<void> {
     let nextMs = POLL_INTERVAL_MS;
-    // A job that is put or reserved meanwhile may be due before the next look.
+    // A job that is put or reserved meanwhile may be due before the next regular poll.
     this.#pollAt = Infinity;
     try {
       await this.#hints.listen();
@@ -314,7 +315,7 @@ export class SharedScheduler {
     } catch (error) {
       const isStatement = error instanceof Error && error.name === "PostgresError";
       if (!(error instanceof StorageUnavailableError) && !isStatement) throw error;
-      this.#log.debug("Cannot look for jobs that are due", { error: String(error) });
+      this.#log.debug("Cannot poll for jobs that are due", { error: String(error) });
     }
     this.lookIn(nextMs);
   }

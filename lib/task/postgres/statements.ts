@@ -1,9 +1,8 @@
 /**
- * The tables of the queue in PostgreSQL, and its statements. All times are milliseconds since the
- * Unix epoch by the clock of the database, which is the only one that all daemons have in common.
+ * The tables of the queue in PostgreSQL, and the statements on them. All times are milliseconds
+ * since the Unix epoch by the clock of the database, the only clock that all daemons share.
  *
- * What `due_at` means depends on the state: when the time to run is over, when a delayed job is
- * ready, or when a job was buried.
+ * `due_at` is `JobFacts.dueAt`, with NULL for ready jobs.
  *
  * @module
  */
@@ -11,16 +10,16 @@
 import type postgres from "postgres";
 import type { JobState } from "../queue.ts";
 
-/** The states of jobs by their numbers in the table. */
+/** The states of jobs, indexed by their numbers in the table. */
 export const STATES: readonly JobState[] = ["ready", "reserved", "delayed", "buried"];
 
-/** The numbers of the states in the table. */
+/** The number of each state in the table. */
 export const STATE = { ready: 0, reserved: 1, delayed: 2, buried: 3 } as const;
 
-/** The version 1 of the tables, and all later ones; see `PostgresDatabase.migrate`. */
+/** The schema: version 1 first, then the step to each later one; see `PostgresDatabase.migrate`. */
 export const TASK_MIGRATIONS: readonly string[] = [
   `CREATE SEQUENCE quartet.task_ids;
-   -- Daemons have a number, so that each knows which jobs its clients have reserved.
+   -- Each daemon takes a number, so that it knows which jobs its clients have reserved.
    CREATE SEQUENCE quartet.task_daemons;
    CREATE TABLE quartet.task_jobs (
      id bigint PRIMARY KEY,
@@ -61,10 +60,10 @@ export const TASK_MIGRATIONS: readonly string[] = [
    );`,
 ];
 
-/** The time of the statement. It is the same for all rows, so that an index can be asked for it. */
+/** The time of the statement: the same for all rows, so that an index can be used with it. */
 export const NOW = "(extract(epoch FROM statement_timestamp()) * 1000)::bigint";
 
-/** Puts jobs, and gives back their ids, ascending in the order of the jobs. */
+/** Puts jobs; returns their ids, which ascend in the order of the jobs. */
 export const PUT = `
   INSERT INTO quartet.task_jobs
     (id, tube, state, priority, due_at, delay_ms, ttr_ms, created_at, body)
@@ -75,7 +74,7 @@ export const PUT = `
     $5::text::int4[], $6::text::int4[]) AS p (tube, priority, delay, ttr, start, length)
   RETURNING id`;
 
-/** Puts a job unless there is one with its key; gives back its id, or nothing. */
+/** Puts a job unless there is one with its key; returns its id or nothing. */
 export const PUT_UNIQUE = `
   INSERT INTO quartet.task_jobs
     (id, tube, key, state, priority, due_at, delay_ms, ttr_ms, created_at, body)
@@ -87,9 +86,9 @@ export const PUT_UNIQUE = `
   RETURNING id`;
 
 /**
- * Reserves the first ready jobs of some tubes, as many as there are clients: $1 tubes, $2 how many
- * of each at most, $3 the clients in their order, $4 the daemon. Gives them back with the clients
- * that have got them.
+ * Reserves the first ready jobs of some tubes, one for each client. $1: the tubes, $2: the most jobs
+ * of each, $3: the clients in order, $4: the daemon. Returns the jobs and the clients they are
+ * reserved for.
  */
 export const RESERVE = `
   WITH picked AS MATERIALIZED (
@@ -113,33 +112,33 @@ export const RESERVE = `
   FROM given WHERE j.id = given.id
   RETURNING j.id, j.priority, j.client, j.ttr_ms, j.body`;
 
-/** Deletes jobs ($1) that are their clients' ($2) of this daemon ($3), or nobody's. */
+/** Deletes jobs ($1) unless they are reserved by others than these clients ($2) of a daemon ($3). */
 export const DELETE = `
   DELETE FROM quartet.task_jobs AS j
   USING unnest($1::text::int8[], $2::text::int8[]) AS d (id, client)
   WHERE j.id = d.id AND (j.state <> 1 OR (j.client = d.client AND j.daemon = $3::text::int8))
   RETURNING j.id, j.tube`;
 
-/** What {@linkcode LOCK} and {@linkcode EXPIRED} give back of a job. */
+/** The columns that {@linkcode LOCK} and {@linkcode EXPIRED} return. */
 export const LOCKED_COLUMNS = `id, tube, state, priority, due_at, daemon, client, delay_ms,
   ttr_ms, reserves, timeouts, releases, buries, kicks, attempts, reason, ${NOW} AS now`;
 
-/** Locks jobs, always in the same order, so that nobody waits in a circle. */
+/** Locks jobs, always in the same order, so that no deadlock can occur. */
 export const LOCK = `
   SELECT ${LOCKED_COLUMNS} FROM quartet.task_jobs
   WHERE id = ANY ($1::text::int8[]) ORDER BY id FOR UPDATE`;
 
-/** Locks jobs whose time has come. */
+/** Locks jobs whose delay or time to run is over. */
 export const EXPIRED = `
   SELECT ${LOCKED_COLUMNS} FROM quartet.task_jobs
   WHERE state IN (1, 2) AND due_at <= ${NOW}
   ORDER BY due_at LIMIT $1::text::int8 FOR UPDATE SKIP LOCKED`;
 
-/** How long until the next job's time comes. */
+/** The time until the next delay or time to run ends. */
 export const NEXT_DUE = `
   SELECT min(due_at) - ${NOW} AS ms FROM quartet.task_jobs WHERE state IN (1, 2)`;
 
-/** Writes what has become of locked jobs. */
+/** Writes the new facts about locked jobs. */
 export const UPDATE = `
   UPDATE quartet.task_jobs AS j
   SET state = u.state, priority = u.priority, due_at = u.due_at, daemon = u.daemon,
@@ -157,26 +156,26 @@ export const UPDATE = `
 /** Deletes locked jobs. */
 export const REMOVE = `DELETE FROM quartet.task_jobs WHERE id = ANY ($1::text::int8[])`;
 
-/** Keeps results: $1 ids, $2 and $3 where their bytes are in $4, $5 how long they are kept. */
+/** Keeps results. $1: ids, $2 and $3: start and length of each in the bytes of $4, $5: the TTL. */
 export const KEEP = `
   INSERT INTO quartet.task_results (id, expires_at, body)
   SELECT r.id, ${NOW} + $5::text::int8, substring($4::bytea FROM r.start FOR r.length)
   FROM unnest($1::text::int8[], $2::text::int4[], $3::text::int4[]) AS r (id, start, length)`;
 
-/** Removes results whose time is over. */
+/** Removes expired results. */
 export const FORGET = `
   DELETE FROM quartet.task_results WHERE id IN (
     SELECT id FROM quartet.task_results WHERE expires_at <= ${NOW} ORDER BY expires_at LIMIT 1000
   )`;
 
-/** The jobs of a tube in a state, the first of them. */
+/** The first job of a tube in each state. */
 export const FIRST_IN_STATE: Readonly<Record<"ready" | "delayed" | "buried", string>> = {
   ready: firstInState("state = 0", "priority, id"),
   delayed: firstInState("state = 2", "due_at, id"),
   buried: firstInState("state = 3", "due_at, id"),
 };
 
-/** Locks jobs of a tube ($1) to be kicked, so many ($2). */
+/** Locks up to $2 jobs of a tube ($1) that can be kicked. */
 export const KICKABLE: Readonly<Record<"buried" | "delayed", string>> = {
   buried: kickable("state = 3"),
   delayed: kickable("state = 2"),
@@ -196,7 +195,7 @@ function kickable(state: string): string {
 /** A parameter of one of these statements. */
 export type Parameter = string | Uint8Array;
 
-/** Runs a statement that is prepared once for each connection. */
+/** Runs a statement, which each connection prepares once. */
 export async function query<Row extends object>(
   sql: postgres.ISql,
   statement: string,
@@ -205,12 +204,12 @@ export async function query<Row extends object>(
   return await sql.unsafe<Row[]>(statement, parameters as string[], { prepare: true });
 }
 
-/** Numbers as an array of SQL; `null` is NULL. */
+/** Formats numbers as an SQL array; `null` is NULL. */
 export function numbers(list: readonly (number | null)[]): string {
   return `{${list.map((number) => number === null ? "NULL" : String(number)).join()}}`;
 }
 
-/** Names of tubes as an array of SQL; no name needs an escape. */
+/** Formats names of tubes as an SQL array. No valid name needs escaping. */
 export function names(list: readonly string[]): string {
   return `{${list.map((name) => `"${name}"`).join()}}`;
 }

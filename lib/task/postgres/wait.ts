@@ -4,11 +4,11 @@ import type { LocalTube, Waiter } from "./local_tube.ts";
 import type { JobWatcher, SharedScheduler } from "./scheduler.ts";
 
 /**
- * A client's wait for a job, or for what becomes of one. It is told when to look again; what it
- * finds then may well be nothing.
+ * A client's wait for a job, or for the outcome of one. Being woken only means that it is worth
+ * looking again.
  */
 export class SharedWait implements Waiter, JobWatcher {
-  /** What became of the job, as soon as somebody has told. */
+  /** The outcome of the job, once it is known. */
   outcome: Outcome | null = null;
   /** Whether it was cancelled. */
   cancelled = false;
@@ -19,13 +19,13 @@ export class SharedWait implements Waiter, JobWatcher {
     this.#scheduler = scheduler;
   }
 
-  /** A new wait begins. */
+  /** Starts a new wait. */
   begin(): void {
     this.cancelled = false;
     this.outcome = null;
   }
 
-  /** Waits until it is told something, among others of these tubes, or until it is late. */
+  /** Sleeps until it is woken, for example by one of these tubes, or until the time is up. */
   sleep(tubes: readonly LocalTube[], ms: number): Promise<"woken" | "late"> {
     return new Promise((resolve) => {
       const stopTimer = Number.isFinite(ms)
@@ -43,7 +43,7 @@ export class SharedWait implements Waiter, JobWatcher {
     });
   }
 
-  /** Ends it. */
+  /** Ends the wait. */
   cancel(): void {
     this.cancelled = true;
     this.wake();

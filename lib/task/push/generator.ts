@@ -2,12 +2,11 @@ import type { Clock } from "../clock.ts";
 import type { PushServer } from "./server.ts";
 
 /**
- * Gives all workers of the push server the same number from time to time: Unix time modulo 100, for
- * them to square.
+ * Regularly asks all workers at the push port to square the same number: Unix time modulo 100.
  *
- * @param server The server whose workers get it.
- * @param options How often, and by which clock.
- * @returns A function that ends it.
+ * @param server The server whose workers are asked.
+ * @param options The interval, and the clock to go by.
+ * @returns A function that stops the generator.
  */
 export function startGenerator(
   server: PushServer,

@@ -14,20 +14,20 @@ export interface PushServerOptions {
   /** The longest answer, without its line end. */
   maxLineBytes: number;
   log: Log;
-  /** Asks workers for a token, if the service has one; asked for each connection. */
+  /** The guard of the service's token, if it has one. Called for each connection. */
   guard?: () => LoginGuard | undefined;
 }
 
-/** Upper bounds for the time that work takes, in seconds: 1 ms to an hour. */
+/** Upper bounds of the histograms of working time, in seconds: 1 ms to an hour. */
 const WORK_BOUNDS_S = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 600, 1800, 3600];
 
-/** The door at which workers are pushed a line a task and answer with a line. */
+/** Serves the push protocol: each worker is sent one line per task and answers with one line. */
 export class PushServer implements PushContext {
   readonly queue: Queue;
   readonly tube: string;
   readonly maxLineBytes: number;
   readonly log: Log;
-  /** What the generator's numbers came to. */
+  /** How workers answered the generator's numbers. */
   readonly answers = { right: 0, wrong: 0, late: 0 };
   readonly answerSeconds = {
     job: new Histogram(WORK_BOUNDS_S),
@@ -49,7 +49,7 @@ export class PushServer implements PushContext {
     return this.#sessions.size;
   }
 
-  /** Serves a worker until it leaves. */
+  /** Serves a worker until it disconnects. */
   async serve(connection: Connection): Promise<void> {
     const reader = new LineReader(connection, { maxLineBytes: this.maxLineBytes });
     using login = beginLogin(connection, { guard: this.#guard, log: this.log });
@@ -65,7 +65,7 @@ export class PushServer implements PushContext {
     }
   }
 
-  /** Has every worker that is connected square a number. */
+  /** Asks every connected worker to square a number. */
   assign(number: number): void {
     for (const session of this.#sessions) session.assign(number);
   }

@@ -8,7 +8,7 @@ import type { JobBody, Queue, QueueClient } from "../queue.ts";
 const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 
-/** What a worker said; `null` for a line that was too long to be kept. */
+/** A worker's line; `null` if it was too long to be kept. */
 type Answer = string | null;
 
 /** A worker's answer to a number. */
@@ -18,21 +18,21 @@ export interface Square {
   tookMs: number;
 }
 
-/** What the sessions of a door share. */
+/** What the sessions of a server share. */
 export interface PushContext {
   readonly queue: Queue;
   /** The tube whose jobs are pushed. */
   readonly tube: string;
   readonly log: Log;
-  /** How long workers took to answer, in seconds, by what they were sent. */
+  /** The time that workers took to answer jobs and numbers, in seconds. */
   readonly answerSeconds: { readonly job: Histogram; readonly number: Histogram };
-  /** A worker has answered a number. */
+  /** Called when a worker has answered a number. */
   tellSquare(worker: string, square: Square): void;
-  /** A worker has not answered a number before the next one came. */
+  /** Called when a worker has not answered a number before the next one. */
   tellLate(worker: string, number: number): void;
 }
 
-/** A number of the generator that a worker was sent. */
+/** A number of the generator, sent to a worker. */
 interface Assignment {
   number: number;
   sentMs: number;
@@ -40,16 +40,16 @@ interface Assignment {
 }
 
 /**
- * One worker at the push door. It is sent one task at a time, as a line, and owes one line for it:
- * the result. Until it has said that, it is sent nothing else, even when the task has long been
- * given to another.
+ * The session of one worker. It is sent one task at a time, as a line, and must answer with one
+ * line: the result. Until then it is sent nothing else, even if its time to run has ended and the
+ * task has gone to another worker.
  */
 export class PushSession {
   readonly #connection: Connection;
   readonly #reader: LineReader;
   readonly #context: PushContext;
   readonly #client: QueueClient;
-  /** The number to send when the worker is idle next. */
+  /** The number to send when the worker is next idle. */
   #nextNumber: number | null = null;
   #assignment: Assignment | null = null;
   #answered: ((answer: Answer | undefined) => void) | null = null;
@@ -69,7 +69,7 @@ export class PushSession {
     return this.#connection.remote;
   }
 
-  /** Serves the worker until it leaves. */
+  /** Serves the worker until it disconnects. */
   async serve(): Promise<void> {
     const reading = this.#readAnswers();
     try {
@@ -89,8 +89,8 @@ export class PushSession {
   }
 
   /**
-   * Has the worker square a number as soon as it is idle. One that still owes the last answer is
-   * late, and gets no other number.
+   * Asks the worker to square a number as soon as it is idle. A worker that still owes the previous
+   * answer is late and gets no new number.
    */
   assign(number: number): void {
     if (this.#assignment !== null) {
@@ -127,23 +127,23 @@ export class PushSession {
     if (answer === undefined) return;
     this.#context.answerSeconds.job.observe(tookMs / 1000);
     if (answer === null) {
-      await this.#client.fail(job.id, "the answer was too long a line");
-      this.#context.log.warn("Worker gave too long an answer", about);
+      await this.#client.fail(job.id, "the answer was longer than max_line");
+      this.#context.log.warn("Worker sent too long an answer", about);
       return;
     }
     const done = await this.#client.done(job.id, answer);
     if (done === true) {
-      this.#context.log.debug("Worker did a task", about);
+      this.#context.log.debug("Worker finished a task", about);
     } else if (done === "OUT_OF_MEMORY") {
       await this.#client.fail(job.id, "there was no room for the result");
       this.#context.log.error("No room for a result", about);
     } else {
-      // Its time was over before, and the task is somebody else's now.
+      // Its time to run has ended, so the task belongs to another worker now.
       this.#context.log.warn("Worker answered too late", about);
     }
   }
 
-  /** Sends a line and waits for the answer; `undefined` if the worker leaves instead. */
+  /** Sends a line and waits for the answer; `undefined` if the worker disconnects instead. */
   async #ask(line: JobBody["body"]): Promise<Answer | undefined> {
     if (this.#ended) return undefined;
     const answered = new Promise<Answer | undefined>((resolve) => this.#answered = resolve);
@@ -160,8 +160,8 @@ export class PushSession {
         const answered = this.#answered;
         this.#answered = null;
         if (answered === null) {
-          // It is no answer to what will be asked next.
-          this.#context.log.debug("Worker said what nobody asked for", { worker: this.worker });
+          // It must not count as the answer to the next question.
+          this.#context.log.debug("Worker sent a line without a task", { worker: this.worker });
         } else {
           answered(batch.isTooLong(index) ? null : latin1From(batch.line(index)));
         }

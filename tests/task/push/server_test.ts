@@ -87,7 +87,7 @@ Deno.test("push server: a worker has one task at a time, and what it says unaske
   await using open = await startPushServer();
   const worker = await open.worker();
   await worker.send("unasked\nand again\n");
-  await until("it was read", () => open.logged("nobody asked for").length === 2);
+  await until("it was read", () => open.logged("without a task").length === 2);
   const ids = [];
   for (const body of ["1", "2", "3"]) ids.push(await put(open.producer, spec(body)));
   await worker.expect("1\n");
