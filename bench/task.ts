@@ -1,7 +1,7 @@
 /**
- * `deno task bench task`: the queue beside beanstalkd, and on PostgreSQL beside one statement at a
- * time, in one run. Each server is a process of its own and is measured several times in turn with
- * the others; the tables have the medians.
+ * `deno task bench task`: compares the queue with beanstalkd, and on PostgreSQL with one statement at
+ * a time, in one run. Each server is a separate process, measured several times in turn with the
+ * others. The tables show the medians.
  *
  * @module
  */
@@ -24,7 +24,7 @@ const CONNECTIONS = 50;
 const BODY_BYTES = 64;
 const QUEUE_SIZES = [1_000, 100_000, 1_000_000];
 
-/** What can be measured by itself. */
+/** The parts of the benchmark. */
 const PARTS = ["memory", "sqlite", "postgres", "size"];
 
 const USAGE = `deno task bench task [--seconds 2] [--rounds 3] [--only ${PARTS.join(",")}]
@@ -64,7 +64,7 @@ async function compare({ name, own, other, wanted }: Match, options: Options): P
   ];
 }
 
-/** How a put and the memory fare as the queue grows. */
+/** Measures puts and memory as the queue grows. */
 async function sizeTable(options: Options): Promise<string> {
   const rows: string[][] = [];
   await using server = await startServer(quartet("memory:"));
@@ -95,7 +95,7 @@ async function sizeTable(options: Options): Promise<string> {
     formatTable(["ready jobs", "puts/s", "CPU s/M", "memory", "a job"], rows);
 }
 
-/** What the command line says. */
+/** The options of the command line. */
 interface Options {
   seconds: number;
   rounds: number;

@@ -22,7 +22,7 @@ export async function measureCycles(
   const put = putCommand(load.bodyBytes);
   const remove = new Uint8Array(40);
   remove.set(encoder.encode("delete "));
-  // What each connection waits for: 0 for the answer to a put, 1 to a reserve, 2 to a delete.
+  // The reply that each connection waits for: 0 to a put, 1 to a reserve, 2 to a delete.
   const phase = new Uint8Array(load.connections);
   const linesLeft = new Uint8Array(load.connections).fill(1);
   let cycles = 0;
@@ -76,7 +76,7 @@ export async function measurePuts(
   return await measure(server, { seconds: load.seconds, round });
 }
 
-/** Puts so many jobs, in batches. */
+/** Puts this many jobs, in batches. */
 export function fill(server: ServerProcess, count: number, bodyBytes: number): void {
   using sockets = new LoadSockets();
   sockets.connect(server.port, 1);

@@ -4,7 +4,7 @@ import type { ServerCommand } from "../support/servers.ts";
 const ROOT = new URL("../../", import.meta.url).pathname;
 const CONFIG = `--config=${ROOT}deno.json`;
 
-/** quartet with task alone, which keeps its queue in a storage. */
+/** quartet with only task enabled. */
 export function quartet(storage: string): ServerCommand {
   return async (port, directory) => {
     const task = '[task]\nlisten = "127.0.0.1:0"\n' +
@@ -28,7 +28,7 @@ export const durableBeanstalkd: ServerCommand = (port, directory) =>
     args: ["-l", "127.0.0.1", "-p", String(port), "-b", directory, "-f", "0"],
   });
 
-/** What a mutex around PostgreSQL gives: one statement at a time. */
+/** The baseline for PostgreSQL: one statement at a time. */
 export function oneStatementAtATime(url: string): ServerCommand {
   const file = `${ROOT}bench/task/baseline_server.ts`;
   return (port) => Promise.resolve(denoRun(["-A", file, String(port), url]));

@@ -3,11 +3,11 @@ import { writeAll } from "./terminal.ts";
 
 const WIPE_LINE = new TextEncoder().encode("\r\x1b[K");
 
-/** How far the lines of a `put --lines` are: a bar on a terminal, nothing anywhere else. */
+/** The progress of `put --lines`: a bar on a terminal, nothing elsewhere. */
 export class LinesProgress {
   #bar: ProgressBar | undefined;
 
-  /** There is another line. */
+  /** Counts another line. */
   more(): void {
     if (!Deno.stderr.isTerminal()) return;
     this.#bar ??= new ProgressBar({
@@ -18,17 +18,17 @@ export class LinesProgress {
     this.#bar.max++;
   }
 
-  /** A line is through. */
+  /** Counts a finished line. */
   done(): void {
     if (this.#bar !== undefined) this.#bar.value++;
   }
 
-  /** Makes room for a line on the same terminal; the bar is drawn again below it. */
+  /** Clears the bar before a line is printed on the same terminal; it is drawn again below. */
   makeWay(): void {
     if (this.#bar !== undefined && Deno.stdout.isTerminal()) writeAll(Deno.stderr, WIPE_LINE);
   }
 
-  /** Wipes it away. */
+  /** Removes the bar. */
   stop(): void {
     this.#bar?.stop();
   }

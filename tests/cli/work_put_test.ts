@@ -85,7 +85,7 @@ function at(server: TestServer): string {
   return `127.0.0.1:${server.port}`;
 }
 
-Deno.test("quartet put: three workers square the lines, and the results come in their order", async () => {
+Deno.test("quartet put: three workers square the lines, and the results keep the order", async () => {
   await using server = await startServer();
   await using _a = new Run(["work", at(server), "--tube", "numbers"]);
   await using _b = new Run(["work", at(server), "--tube", "numbers", "--jobs", "3"]);
@@ -101,7 +101,7 @@ Deno.test("quartet put: three workers square the lines, and the results come in 
   assert.equal(stdout, numbers.map((number) => `${number * number}\n`).join(""));
 });
 
-Deno.test("quartet work: runs a command a job, with the body and the environment it needs", async () => {
+Deno.test("quartet work: runs a command for each job, with its body and environment", async () => {
   await using server = await startServer();
   const script = 'echo "$QUARTET_JOB_ID $QUARTET_TUBE $QUARTET_ATTEMPT $(cat)"';
   await using _worker = new Run(["work", at(server), "--", "sh", "-c", script]);
@@ -109,7 +109,7 @@ Deno.test("quartet work: runs a command a job, with the body and the environment
   assert.deepEqual(await producer.result, { code: 0, stdout: "1 default 1 hello\n", stderr: "" });
 });
 
-Deno.test("quartet put: takes lines of any bytes, and a body that begins with a dash", async () => {
+Deno.test("quartet put: takes lines of any bytes and a body that begins with a dash", async () => {
   await using server = await startServer();
   const bytes = Uint8Array.of(0xef, 0xbb, 0xbf, 0, 0xff, 13, 10, 0x80, 10);
   await using lines = new Run(["put", at(server), "--lines"], bytes);
@@ -122,7 +122,7 @@ Deno.test("quartet put: takes lines of any bytes, and a body that begins with a 
   assert.deepEqual(bodies, ["\xef\xbb\xbf\0\xff", "\x80", "-5"]);
 });
 
-Deno.test("quartet put: a job that fails for good says why", async () => {
+Deno.test("quartet put: gives the reason of a job that is buried", async () => {
   const rules = { default: { maxAttempts: 1 } };
   await using server = await startServer({
     queue: new MemoryQueue(SYSTEM_CLOCK, queueOptions({ rules })),
@@ -170,7 +170,7 @@ Deno.test("quartet work: on SIGTERM finishes its job, touching it, and exits wit
   }
 });
 
-Deno.test("quartet work: comes back when the connection is lost", async () => {
+Deno.test("quartet work: reconnects when the connection is lost", async () => {
   const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions());
   await using server = await startServer({ queue });
   await using _worker = new Run(["work", at(server)]);
@@ -187,7 +187,7 @@ Deno.test("quartet work: comes back when the connection is lost", async () => {
   assert.deepEqual(outcome, { state: "done", body: "16" });
 });
 
-Deno.test("quartet work --push: answers the push server", async () => {
+Deno.test("quartet work --push: answers on the push port", async () => {
   const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions());
   const server = new PushServer(queue, { tube: "square", maxLineBytes: 1000, log: SILENT_LOG });
   const listener = await Listener.listen({ transport: "tcp", hostname: "127.0.0.1", port: 0 }, {
@@ -220,13 +220,13 @@ Deno.test("quartet work --push: answers the push server", async () => {
   }
 });
 
-Deno.test("quartet put and work: a command line that makes no sense is told so", async () => {
+Deno.test("quartet put and work: explain what is wrong with a command line", async () => {
   const faults: [string[], RegExp][] = [
     [["put", "127.0.0.1:1", "--priority=x", "y"], /--priority/],
     [["put", "127.0.0.1:1", "--ttr", "soon", "x"], /--ttr "soon" is not a time/],
     [["put", "127.0.0.1:1", "--lines", "x"], /--lines takes no BODY/],
     [["work", "127.0.0.1:1", "--jobs", "0"], /--jobs must be/],
-    [["work", "127.0.0.1:1", "--push", "--tube", "a"], /--tube cannot be chosen/],
+    [["work", "127.0.0.1:1", "--push", "--tube", "a"], /--tube cannot be used with --push/],
     [["work", "nowhere"], /Cannot read "nowhere" as an address/],
   ];
   await Promise.all(faults.map(async ([args, message]) => {
@@ -237,7 +237,7 @@ Deno.test("quartet put and work: a command line that makes no sense is told so",
   }));
 });
 
-Deno.test("quartet work: a command that cannot be run ends it, and the job is for others", async () => {
+Deno.test("quartet work: exits if its command cannot be run, and gives the job back", async () => {
   await using server = await startServer();
   await using worker = new Run(["work", at(server), "--", "/no/such/command"]);
   const client = server.queue.connect();

@@ -13,7 +13,7 @@ function config(more = ""): string {
     ${more}`;
 }
 
-/** The ports of the push door and of the beanstalk door. */
+/** The push port and the beanstalk port. */
 function ports(daemon: DaemonProcess): [push: number, beanstalk: number] {
   const listening = /msg=Listening service=task address=127\.0\.0\.1:(\d+)/g;
   const [push, beanstalk] = [...daemon.log.matchAll(listening)].map((match) => Number(match[1]));
@@ -25,7 +25,7 @@ async function connect(daemon: DaemonProcess): Promise<BeanstalkClient> {
   return new BeanstalkClient(await Deno.connect({ hostname: "127.0.0.1", port }));
 }
 
-Deno.test("task: the generator asks workers for squares, and the log tells what they say", async () => {
+Deno.test("task: the generator asks workers for squares and logs their answers", async () => {
   await using daemon = await startDaemon({ config: config('generator = { every = "100ms" }') });
   const [port] = ports(daemon);
   using good = await TestClient.connect({ transport: "tcp", hostname: "127.0.0.1", port });
@@ -44,7 +44,7 @@ Deno.test("task: the generator asks workers for squares, and the log tells what 
   await daemon.logged(/msg="Worker answered wrong" worker=\S+ number=\d+ result=seven/);
 });
 
-Deno.test("task: on SIGTERM it takes no jobs, lets workers finish, and exits with 0", async () => {
+Deno.test("task: on SIGTERM refuses jobs, lets workers finish and exits with 0", async () => {
   await using daemon = await startDaemon({ config: config("generator = { enabled = false }") });
   const worker = await connect(daemon), producer = await connect(daemon);
   const body = new TextEncoder().encode("x");

@@ -14,7 +14,7 @@ function start() {
   return { client, kick: kick!, bury: bury!, stateOf };
 }
 
-Deno.test("taskActions(): bury takes a job by its number, or the next of a tube", async () => {
+Deno.test("taskActions(): bury takes the id of a job, or the next job of a tube", async () => {
   const { client, bury, stateOf } = start();
   const first = await put(client, spec("a"));
   const second = await put(client, spec("b"));
@@ -26,7 +26,7 @@ Deno.test("taskActions(): bury takes a job by its number, or the next of a tube"
   await assert.rejects(bury({ tube: "mail" }), { message: "There is no ready job in mail." });
 });
 
-Deno.test("taskActions(): kick takes a job by its number, or many of a tube", async () => {
+Deno.test("taskActions(): kick takes the id of a job, or several jobs of a tube", async () => {
   const { client, kick, bury, stateOf } = start();
   const ids = [await put(client, spec("a")), await put(client, spec("b"))];
   for (const job of ids) await bury({ job });
@@ -36,7 +36,7 @@ Deno.test("taskActions(): kick takes a job by its number, or many of a tube", as
   assert.equal(await stateOf(ids[0]!), "ready");
 });
 
-Deno.test("taskActions(): say why something cannot be done", async () => {
+Deno.test("taskActions(): say why an action is impossible", async () => {
   const { client, kick, bury } = start();
   const id = await put(client, spec("a"));
   await reserve(client);
@@ -53,7 +53,7 @@ Deno.test("taskActions(): say why something cannot be done", async () => {
   await assert.rejects(kick({ tube: "mail", count: 10_001 }), RangeError);
 });
 
-Deno.test("taskActions(): a tube that is asked for does not come to be by that", async () => {
+Deno.test("taskActions(): asking for a tube does not create it", async () => {
   const { client, kick } = start();
   await assert.rejects(kick({ tube: "none", count: 1 }));
   assert.ok(!(await client.listTubes()).includes("none"));

@@ -1,6 +1,6 @@
 /**
- * What the tests of the queue share: a clock that is turned by hand, doors on free ports, and a
- * client with two verbs.
+ * Shared by the tests of the queue: a clock that the test turns, servers on free ports, and a client
+ * with two verbs.
  *
  * @module
  */
@@ -14,14 +14,14 @@ import { type Clock, SYSTEM_CLOCK } from "../../lib/task/clock.ts";
 import { MemoryQueue } from "../../lib/task/memory/queue.ts";
 import type { Queue, QueueLimits, QueueOptions, TubeRules } from "../../lib/task/queue.ts";
 
-/** The longest wait for anything that a test expects. */
-export const DEADLINE_MS = 10_000;
+/** The limit for every wait; only a failure takes that long. */
+export const DEADLINE_MS = 60_000;
 
-/** A clock that stands still until it is told otherwise. */
+/** A clock that stands still until the test turns it. */
 export class ManualClock implements Clock {
   #now = 1_700_000_000_000;
   #timers: { at: number; call: () => void }[] = [];
-  /** How many timers were set in all. */
+  /** How many timers have been set so far. */
   timersSet = 0;
 
   now(): number {
@@ -35,7 +35,7 @@ export class ManualClock implements Clock {
     return () => this.#timers = this.#timers.filter((other) => other !== timer);
   }
 
-  /** Lets time pass, and fires what is due on the way. */
+  /** Lets time pass and fires the timers that become due. */
   advance(ms: number): void {
     const end = this.#now + ms;
     while (true) {
@@ -49,7 +49,7 @@ export class ManualClock implements Clock {
   }
 }
 
-/** Rules and limits that change nothing of what the protocol says. */
+/** Rules and limits that leave the protocol as it is. */
 export const PLAIN_RULES: TubeRules = {
   maxAttempts: 0,
   backoffMs: 0,
@@ -64,7 +64,7 @@ export const WIDE_LIMITS: QueueLimits = {
   resultTtlMs: 3_600_000,
 };
 
-/** Options of a queue, the given ones over plain ones. */
+/** The options of a queue: the plain ones, with some changes. */
 export function queueOptions(
   changes: { limits?: Partial<QueueLimits>; rules?: Record<string, Partial<TubeRules>> } = {},
 ): QueueOptions {
@@ -74,10 +74,10 @@ export function queueOptions(
   };
 }
 
-/** A log that nobody reads. */
+/** A log that discards everything. */
 export const SILENT_LOG = createLog("test", { level: "error", format: "text", sink: () => {} });
 
-/** A beanstalk server on a free port. */
+/** Starts a beanstalk server on a free port. */
 export async function startServer(
   options: {
     queue?: Queue;
@@ -107,7 +107,7 @@ export async function startServer(
   return new TestServer(queue, listener);
 }
 
-/** A server that is open, and the clients that a test made of it. */
+/** A running server and the clients that the test has connected to it. */
 export class TestServer {
   readonly queue: Queue;
   readonly listener: Listener;
@@ -135,7 +135,7 @@ export class TestServer {
   }
 }
 
-/** A client that sends text and expects text. */
+/** A client that sends and expects text. */
 export class WireClient {
   readonly #conn: Deno.Conn;
   #unread = "";
@@ -145,20 +145,20 @@ export class WireClient {
     this.#conn = conn;
   }
 
-  /** Connects to a port of this machine. */
+  /** Connects to a port on loopback. */
   static async connect(port: number): Promise<WireClient> {
     const conn = await Deno.connect({ hostname: "127.0.0.1", port });
     conn.setNoDelay(true);
     return new WireClient(conn);
   }
 
-  /** Sends a text, one byte a character. */
+  /** Sends a text, one byte per character. */
   async send(text: string): Promise<void> {
     let bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
     while (bytes.length > 0) bytes = bytes.subarray(await this.#conn.write(bytes));
   }
 
-  /** Expects exactly this text next. */
+  /** Reads exactly this text next. */
   async expect(text: string): Promise<void> {
     while (this.#unread.length < text.length) {
       if (!text.startsWith(this.#unread)) break;
@@ -168,13 +168,13 @@ export class WireClient {
     this.#unread = this.#unread.slice(text.length);
   }
 
-  /** Sends a text and expects another. */
+  /** Sends a text and expects this reply. */
   async ask(text: string, reply: string): Promise<void> {
     await this.send(text);
     await this.expect(reply);
   }
 
-  /** The next line, without its end. */
+  /** Reads the next line, without its CRLF. */
   async line(): Promise<string> {
     while (!this.#unread.includes("\r\n")) {
       if (!await this.#read()) throw new Error(`Cannot read a line: got "${this.#unread}"`);
@@ -185,7 +185,7 @@ export class WireClient {
     return line;
   }
 
-  /** The next `count` bytes. */
+  /** Reads the next `count` bytes. */
   async bytes(count: number): Promise<string> {
     while (this.#unread.length < count) {
       if (!await this.#read()) throw new Error(`Cannot read ${count} bytes: the end came first`);
@@ -195,7 +195,7 @@ export class WireClient {
     return bytes;
   }
 
-  /** The body of a reply "OK <bytes>", or of another that ends in the length of its body. */
+  /** Sends a command and reads the body of its reply, such as "OK <bytes>". */
   async chunk(command: string): Promise<string> {
     await this.send(command);
     const head = await this.line();
@@ -204,13 +204,13 @@ export class WireClient {
     return body;
   }
 
-  /** Expects that the server closes and says nothing more. */
+  /** Expects that the server closes without sending anything more. */
   async expectEnd(): Promise<void> {
     while (await this.#read());
     assert.equal(this.#unread, "");
   }
 
-  /** Says that nothing more comes from here, and reads on. */
+  /** Closes the sending half of the connection. */
   async endInput(): Promise<void> {
     await this.#conn.closeWrite();
   }

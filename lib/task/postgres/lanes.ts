@@ -184,7 +184,7 @@ export class Lanes {
     return this.database.problem() ?? this.#reserving.problem();
   }
 
-  /** What the connections have been through. */
+  /** Metrics of the connections. */
   metrics(): DatabaseMetrics {
     return sumDatabaseMetrics([this.database.metrics(), this.#reserving.metrics()]);
   }

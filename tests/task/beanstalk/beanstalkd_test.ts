@@ -1,4 +1,4 @@
-/** The server beside beanstalkd itself: the same commands, the same replies. */
+/** Compares the server with beanstalkd itself: the same commands must get the same replies. */
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
@@ -9,10 +9,10 @@ import { startServer, WireClient } from "../support.ts";
 const CLIENTS = 3;
 const COMMANDS = 400;
 
-/** How often another port is tried when somebody else was faster. */
+/** How often to try another port when another process has taken the first. */
 const PORT_TRIES = 5;
 
-/** beanstalkd on a free port, gone at the end of the test. */
+/** Starts beanstalkd on a free port; disposing it ends it. */
 async function startBeanstalkd() {
   for (let tries = 0; tries < PORT_TRIES; tries++) {
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -50,7 +50,7 @@ const id = fc.integer({ min: 1, max: 40 });
 const priority = fc.constantFrom(0, 1, 1023, 1024, 4294967295);
 const delay = fc.constantFrom(0, 0, 0, 1000, 2000);
 
-/** Commands that never wait, and whose replies do not depend on the time of day. */
+/** Commands that never wait and whose replies do not depend on the time. */
 const command = fc.oneof(
   {
     weight: 6,
@@ -79,7 +79,7 @@ const command = fc.oneof(
   fc.tuple(tube, fc.constantFrom(0, 0, 1000)).map(([tube, delay]) => `pause-tube ${tube} ${delay}`),
 );
 
-/** What a server answers, as far as both should say the same. */
+/** The part of a reply that must be the same on both servers. */
 async function answer(client: WireClient, command: string): Promise<string> {
   await client.send(`${command}\r\n`);
   const line = await client.line();
@@ -87,9 +87,9 @@ async function answer(client: WireClient, command: string): Promise<string> {
   if (word !== "RESERVED" && word !== "FOUND" && word !== "OK") return line;
   const body = await client.bytes(Number(line.split(" ").at(-1)) + 2);
   if (word !== "OK") return `${line}\n${body}`;
-  // A list of tubes has no order.
+  // Tubes are listed in no particular order.
   if (command.startsWith("list-")) return body.split("\n").sort().join("\n");
-  // Version 1.12 has no quotes yet, what is ours it does not know, and times may differ by one.
+  // beanstalkd 1.12 has no quotes and lacks our own keys. Times may differ by one second.
   return body.split("\n").map((line) => line.replaceAll('"', "")).filter((line) =>
     !/^(attempts|key|reason|age|time-left|pause-time-left|cmd-)/.test(line)
   ).join("\n");
@@ -97,7 +97,7 @@ async function answer(client: WireClient, command: string): Promise<string> {
 
 Deno.test({
   name: "beanstalk server: answers like beanstalkd",
-  // It is a Debian package; whoever has it gets the comparison.
+  // beanstalkd is a Debian package. The comparison runs only where it is installed.
   ignore: !await isInstalled("beanstalkd", "-v"),
   fn: async () => {
     const commands = fc.array(fc.tuple(fc.nat(CLIENTS - 1), command), {

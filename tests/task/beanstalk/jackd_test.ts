@@ -1,4 +1,4 @@
-/** npm `jackd`, an outside client of beanstalkd, as it is. */
+/** The unmodified beanstalkd client `jackd` from npm. */
 
 import assert from "node:assert/strict";
 import process from "node:process";
@@ -7,7 +7,7 @@ import { startServer } from "../support.ts";
 
 const LIMIT_MS = 10_000;
 
-/** The few things of jackd that are used here. */
+/** The part of jackd that the test uses. */
 interface Jackd {
   connect(options: { host: string; port: number }): Promise<void>;
   quit(): Promise<void>;
@@ -36,7 +36,7 @@ interface Jackd {
   listTubesWatched(): Promise<string>;
 }
 
-Deno.test("jackd: all that it can do, it can do here", async () => {
+Deno.test("jackd: all of its commands work", async () => {
   const { default: module } = await import("jackd");
   const Client = (module.default ?? module) as unknown as new () => Jackd;
   await using server = await startServer();
@@ -84,6 +84,6 @@ Deno.test("jackd: all that it can do, it can do here", async () => {
     })(),
   );
   await client.quit();
-  // Its socket tells nobody when it is closed.
+  // Nothing announces that its socket is closed.
   await new Promise((resolve) => process.nextTick(resolve));
 });

@@ -8,7 +8,7 @@ function guarded() {
   return startServer({ guard: () => guard });
 }
 
-Deno.test("beanstalk server: with a token it is open, for what follows in the same packet too", async () => {
+Deno.test("beanstalk server: accepts the right token, and commands in the same packet after it", async () => {
   await using server = await guarded();
   const client = await server.client();
   await client.ask(`auth ${TOKEN}\r\nuse a\r\n`, "AUTHENTICATED\r\nUSING a\r\n");
@@ -19,7 +19,7 @@ Deno.test("beanstalk server: with a token it is open, for what follows in the sa
   await slow.ask("\nuse b\r\n", "AUTHENTICATED\r\nUSING b\r\n");
 });
 
-Deno.test("beanstalk server: without the right token nothing is done", async () => {
+Deno.test("beanstalk server: runs no command without the right token", async () => {
   await using server = await guarded();
   for (
     const [line, reply] of [

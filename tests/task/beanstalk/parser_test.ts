@@ -5,7 +5,7 @@ import { CommandParser, type Input } from "../../../lib/task/beanstalk/parser.ts
 
 const MAX_JOB_BYTES = 100;
 
-/** An input that is filled by hand. */
+/** An input that the test fills. */
 class TestInput implements Input {
   bytes = new Uint8Array(0);
   start = 0;
@@ -14,7 +14,7 @@ class TestInput implements Input {
   add(text: string): void {
     const more = Uint8Array.from(text, (character) => character.charCodeAt(0));
     const unread = this.bytes.subarray(this.start, this.end);
-    // Some stale bytes behind the end, as in a buffer that is reused.
+    // Stale bytes follow the end, as in a buffer that is reused.
     const bytes = new Uint8Array(unread.length + more.length + 3).fill(0x0d);
     bytes.set(unread);
     bytes.set(more, unread.length);
@@ -29,7 +29,7 @@ class TestInput implements Input {
   }
 }
 
-/** All commands in some pieces of input, and how much of it was left over. */
+/** Parses pieces of input; returns all commands and the number of bytes left over. */
 function parse(...pieces: string[]): { commands: Command[]; left: number } {
   const parser = new CommandParser(MAX_JOB_BYTES);
   const input = new TestInput();
@@ -41,7 +41,7 @@ function parse(...pieces: string[]): { commands: Command[]; left: number } {
   return { commands, left: input.end - input.start };
 }
 
-/** The one command in a line. */
+/** Parses a single command. */
 function one(text: string): Command {
   const { commands, left } = parse(text);
   assert.equal(commands.length, 1, JSON.stringify(commands));
@@ -112,11 +112,11 @@ const GOOD: [string, Command][] = [
   ["a lone \n and a lone \r do not end this line\r\n", UNKNOWN_COMMAND as Command],
 ];
 
-Deno.test("CommandParser: reads every command", () => {
+Deno.test("CommandParser: parses every command", () => {
   for (const [text, command] of GOOD) assert.deepEqual(one(text), command, text);
 });
 
-Deno.test("CommandParser: reads the same commands however the input is cut", () => {
+Deno.test("CommandParser: parses the same commands however the input is cut", () => {
   const all = GOOD.map(([text]) => text).join("") +
     `put 1 1 1 101\r\n${"x".repeat(101)}\r\n` + "y".repeat(500) + "\r\nput 0 0 0 1\r\nxyzuse a\r\n";
   const whole = parse(all);
@@ -127,7 +127,7 @@ Deno.test("CommandParser: reads the same commands however the input is cut", () 
   assert.deepEqual(parse(...all), whole, "byte by byte");
 });
 
-Deno.test("CommandParser: what is not well-formed is BAD_FORMAT, and only that line is lost", () => {
+Deno.test("CommandParser: a malformed line is BAD_FORMAT, and only that line is lost", () => {
   const lines = [
     ...["put 1 2 3", "put 1 2 3 4 ", "put 1 2 3 4b", "put -1 2 3 4", "put 1 -1 3 4"],
     ...["put 4294967296 2 3 4", "put 1 2 3 4294967296", "put 1\t2 3 4", "put +1 2 3 4", "put "],
@@ -167,7 +167,7 @@ Deno.test("CommandParser: what is not well-formed is BAD_FORMAT, and only that l
   }
 });
 
-Deno.test("CommandParser: what starts with no known word is UNKNOWN_COMMAND", () => {
+Deno.test("CommandParser: a line without a known word is UNKNOWN_COMMAND", () => {
   for (
     const line of ["nont10knowncommand", "", " put 1 1 1 1", "PUT 1 1 1 1", "delete", "use", "put"]
   ) {
@@ -198,21 +198,21 @@ Deno.test("CommandParser: an endless line is not kept", () => {
   }
 });
 
-Deno.test("CommandParser: a body that is too big is swallowed with its CRLF", () => {
+Deno.test("CommandParser: a body that is too big is skipped with its CRLF", () => {
   const big = `put 0 0 0 101\r\n${"d".repeat(101)}\r\n`;
   const { commands } = parse(`${big}put 0 0 0 1\r\nx\r\n`);
   assert.deepEqual(commands.map((command) => "reply" in command ? command.reply : command.kind), [
     "JOB_TOO_BIG",
     "put",
   ]);
-  // What is swallowed is counted in bytes, not looked at.
+  // The skipped bytes are counted, not parsed.
   const { commands: rest } = parse(
     "put 0 0 0 101 x\r\ndelete 9\r\n" + "-".repeat(91) + "\r\nquit\r\n",
   );
   assert.deepEqual(rest[0], { kind: "mistake", reply: "JOB_TOO_BIG" });
 });
 
-Deno.test("CommandParser: the body of a refused size does not pile up", () => {
+Deno.test("CommandParser: a body that is refused is not buffered", () => {
   const parser = new CommandParser(MAX_JOB_BYTES);
   const input = new TestInput();
   input.add("put 0 0 0 1073741825\r\n");
@@ -223,7 +223,7 @@ Deno.test("CommandParser: the body of a refused size does not pile up", () => {
   }
 });
 
-Deno.test("CommandParser: a body without CRLF behind it is EXPECTED_CRLF", () => {
+Deno.test("CommandParser: a body without a CRLF after it is EXPECTED_CRLF", () => {
   const { commands } = parse("put 0 0 0 2\r\nabcduse t\r\n");
   assert.deepEqual(commands, [
     { kind: "mistake", reply: "EXPECTED_CRLF" },
@@ -231,7 +231,7 @@ Deno.test("CommandParser: a body without CRLF behind it is EXPECTED_CRLF", () =>
   ]);
 });
 
-Deno.test("CommandParser: a batch with a fault in it is refused as a whole", () => {
+Deno.test("CommandParser: a batch with one malformed job is refused as a whole", () => {
   const batch = (count: number, body: string) => `put-batch ${count} ${body.length}\r\n${body}\r\n`;
   const job = "1 2 3 4\r\nabcd\r\n";
   assert.equal(one(batch(2, job + job)).kind, "put-batch");
@@ -246,7 +246,7 @@ Deno.test("CommandParser: a batch with a fault in it is refused as a whole", () 
   assert.deepEqual(one(batch(2, job + big)), { kind: "mistake", reply: "JOB_TOO_BIG" });
 });
 
-Deno.test("CommandParser: any bytes, cut anyhow, give the same commands and never throw", () => {
+Deno.test("CommandParser: any bytes, cut anywhere, give the same commands and never throw", () => {
   const piece = fc.oneof(
     fc.constantFrom(...GOOD.map(([text]) => text)),
     fc.constantFrom("put ", "put 1 1 1 3\r\n", "\r\n", "\r", "\n", "reserve", " ", "0", "99", "-"),

@@ -2,9 +2,15 @@ import assert from "node:assert/strict";
 import { until } from "../../support/within.ts";
 import { SYSTEM_CLOCK } from "../../../lib/task/clock.ts";
 import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
-import { queueOptions, startServer, type TestServer, type WireClient } from "../support.ts";
+import {
+  ManualClock,
+  queueOptions,
+  startServer,
+  type TestServer,
+  type WireClient,
+} from "../support.ts";
 
-/** A test with a server of its own. */
+/** Registers a test that has a server of its own. */
 function serverTest(
   name: string,
   run: (server: TestServer) => Promise<void>,
@@ -16,9 +22,14 @@ function serverTest(
   });
 }
 
-/** A server whose queue has some rules or limits. */
+/** A queue with these rules or limits. */
 function withOptions(options: Parameters<typeof queueOptions>[0]): { queue: MemoryQueue } {
   return { queue: new MemoryQueue(SYSTEM_CLOCK, queueOptions(options)) };
+}
+
+/** A queue whose time stands still. */
+function stopped(): { queue: MemoryQueue } {
+  return { queue: new MemoryQueue(new ManualClock(), queueOptions()) };
 }
 
 serverTest("put, reserve, touch, release, bury, kick, delete", async (server) => {
@@ -44,7 +55,7 @@ serverTest("put, reserve, touch, release, bury, kick, delete", async (server) =>
   await client.ask("peek-buried\r\n", "NOT_FOUND\r\n");
 });
 
-serverTest("use, watch, ignore and the lists", async (server) => {
+serverTest("use, watch, ignore and the list commands", async (server) => {
   const client = await server.client();
   await client.ask("watch w\r\n", "WATCHING 2\r\n");
   await client.ask("watch w\r\n", "WATCHING 2\r\n");
@@ -66,7 +77,7 @@ serverTest("commands in one packet are answered in order", async (server) => {
   await client.ask("\r", "EXPECTED_CRLF\r\n");
 });
 
-serverTest("what follows a reserve that waits is run after it", async (server) => {
+serverTest("commands after a waiting reserve run when it is over", async (server) => {
   const worker = await server.client(), producer = await server.client();
   await worker.send("use other\r\nreserve\r\ndelete 1\r\nlist-tube-used\r\n");
   await worker.expect("USING other\r\n");
@@ -74,7 +85,7 @@ serverTest("what follows a reserve that waits is run after it", async (server) =
   await worker.expect("RESERVED 1 1\r\na\r\nDELETED\r\nUSING other\r\n");
 });
 
-serverTest("a body that is too big is swallowed", async (server) => {
+serverTest("a body that is too big is skipped", async (server) => {
   const client = await server.client();
   await client.send("put 0 0 0 11\r\ndelete 9999\r\nput 0 0 0 1\r\nx\r\n");
   await client.expect("JOB_TOO_BIG\r\nINSERTED 1\r\n");
@@ -84,7 +95,7 @@ serverTest("a body that is too big is swallowed", async (server) => {
   await client.expectEnd();
 }, { maxJobBytes: 10 });
 
-serverTest("a body that never comes costs nobody anything", async (server) => {
+serverTest("a body that never comes does not disturb other clients", async (server) => {
   const clients = await Promise.all(Array.from({ length: 20 }, () => server.client()));
   for (const client of clients) await client.send("put 0 0 1 65535\r\nand then nothing");
   const other = await server.client();
@@ -94,7 +105,7 @@ serverTest("a body that never comes costs nobody anything", async (server) => {
 });
 
 serverTest(
-  "reserve-with-timeout gives up, and at once when the client will send no more",
+  "reserve-with-timeout times out, and at once when the client closes its side",
   async (server) => {
     const client = await server.client(), half = await server.client();
     await client.ask("reserve-with-timeout 0\r\n", "TIMED_OUT\r\n");
@@ -118,9 +129,9 @@ serverTest("DEADLINE_SOON in the last second of a job, unless another is ready",
   await client.ask("reserve\r\n", "RESERVED 2 1\r\nb\r\n");
   await client.ask("release 1 0 0\r\n", "RELEASED\r\n");
   assert.match(await client.chunk("stats-job 1\r\n"), /\nstate: ready\n/);
-});
+}, stopped());
 
-serverTest("a client that leaves gives its jobs back, also with quit", async (server) => {
+serverTest("a client that disconnects or quits gives its jobs back", async (server) => {
   const producer = await server.client();
   for (const leave of ["close", "quit"]) {
     const worker = await server.client();
@@ -138,7 +149,7 @@ serverTest("a client that leaves gives its jobs back, also with quit", async (se
   }
 });
 
-serverTest("a waiting client that leaves takes no job along", async (server) => {
+serverTest("a waiting client that disconnects takes no job with it", async (server) => {
   const lost = await server.client(), producer = await server.client();
   await lost.send("reserve\r\nreserve\r\n");
   await producer.ask("use x\r\n", "USING x\r\n");
@@ -153,7 +164,7 @@ serverTest("a waiting client that leaves takes no job along", async (server) => 
   assert.match(await worker.chunk("stats-job 1\r\n"), /\nreserves: 1\n/);
 });
 
-serverTest("pause-tube holds jobs back, 0 lets them go at once", async (server) => {
+serverTest("pause-tube holds jobs back, and 0 releases them at once", async (server) => {
   const client = await server.client(), worker = await server.client();
   await client.ask("pause-tube nowhere 1\r\n", "NOT_FOUND\r\n");
   await client.ask("put 0 0 0 0\r\n\r\n", "INSERTED 1\r\n");
@@ -164,36 +175,39 @@ serverTest("pause-tube holds jobs back, 0 lets them go at once", async (server) 
   await worker.expect("RESERVED 1 0\r\n\r\n");
 });
 
-serverTest("stats, stats-job and stats-tube have every key, strings in quotes", async (server) => {
-  const client = await server.client();
-  await client.ask("use tubea\r\n", "USING tubea\r\n");
-  await client.ask("put 3 0 4294 2\r\nhi\r\n", "INSERTED 1\r\n");
-  assert.equal(
-    await client.chunk("stats-job 1\r\n"),
-    '---\nid: 1\ntube: "tubea"\nstate: ready\npri: 3\nage: 0\ndelay: 0\nttr: 4294\ntime-left: 0\n' +
-      "file: 0\nreserves: 0\ntimeouts: 0\nreleases: 0\nburies: 0\nkicks: 0\nattempts: 0\n" +
-      'key: ""\nreason: ""\n',
-  );
-  await client.ask("delete 1\r\n", "DELETED\r\n");
-  assert.equal(
-    await client.chunk("stats-tube tubea\r\n"),
-    '---\nname: "tubea"\ncurrent-jobs-urgent: 0\ncurrent-jobs-ready: 0\ncurrent-jobs-reserved: 0\n' +
-      "current-jobs-delayed: 0\ncurrent-jobs-buried: 0\ntotal-jobs: 1\ncurrent-using: 1\n" +
-      "current-watching: 0\ncurrent-waiting: 0\ncmd-delete: 1\ncmd-pause-tube: 0\npause: 0\n" +
-      "pause-time-left: 0\n",
-  );
-  const keys = (await client.chunk("stats\r\n")).split("\n").map((line) => line.split(":")[0]);
-  const expected = "current-jobs-urgent current-jobs-ready current-jobs-reserved " +
-    "current-jobs-delayed current-jobs-buried cmd-put cmd-peek cmd-peek-ready cmd-peek-delayed " +
-    "cmd-peek-buried cmd-reserve cmd-reserve-with-timeout cmd-delete cmd-release cmd-use " +
-    "cmd-watch cmd-ignore cmd-bury cmd-kick cmd-touch cmd-stats cmd-stats-job cmd-stats-tube " +
-    "cmd-list-tubes cmd-list-tube-used cmd-list-tubes-watched cmd-pause-tube job-timeouts " +
-    "total-jobs max-job-size current-tubes current-connections current-producers " +
-    "current-workers current-waiting total-connections pid version rusage-utime rusage-stime " +
-    "uptime binlog-oldest-index binlog-current-index binlog-records-migrated " +
-    "binlog-records-written binlog-max-size draining id hostname os platform";
-  for (const key of expected.split(" ")) assert(keys.includes(key), `${key} is missing`);
-});
+serverTest(
+  "stats, stats-job and stats-tube have every key, with strings in quotes",
+  async (server) => {
+    const client = await server.client();
+    await client.ask("use tubea\r\n", "USING tubea\r\n");
+    await client.ask("put 3 0 4294 2\r\nhi\r\n", "INSERTED 1\r\n");
+    assert.equal(
+      await client.chunk("stats-job 1\r\n"),
+      '---\nid: 1\ntube: "tubea"\nstate: ready\npri: 3\nage: 0\ndelay: 0\nttr: 4294\ntime-left: 0\n' +
+        "file: 0\nreserves: 0\ntimeouts: 0\nreleases: 0\nburies: 0\nkicks: 0\nattempts: 0\n" +
+        'key: ""\nreason: ""\n',
+    );
+    await client.ask("delete 1\r\n", "DELETED\r\n");
+    assert.equal(
+      await client.chunk("stats-tube tubea\r\n"),
+      '---\nname: "tubea"\ncurrent-jobs-urgent: 0\ncurrent-jobs-ready: 0\ncurrent-jobs-reserved: 0\n' +
+        "current-jobs-delayed: 0\ncurrent-jobs-buried: 0\ntotal-jobs: 1\ncurrent-using: 1\n" +
+        "current-watching: 0\ncurrent-waiting: 0\ncmd-delete: 1\ncmd-pause-tube: 0\npause: 0\n" +
+        "pause-time-left: 0\n",
+    );
+    const keys = (await client.chunk("stats\r\n")).split("\n").map((line) => line.split(":")[0]);
+    const expected = "current-jobs-urgent current-jobs-ready current-jobs-reserved " +
+      "current-jobs-delayed current-jobs-buried cmd-put cmd-peek cmd-peek-ready cmd-peek-delayed " +
+      "cmd-peek-buried cmd-reserve cmd-reserve-with-timeout cmd-delete cmd-release cmd-use " +
+      "cmd-watch cmd-ignore cmd-bury cmd-kick cmd-touch cmd-stats cmd-stats-job cmd-stats-tube " +
+      "cmd-list-tubes cmd-list-tube-used cmd-list-tubes-watched cmd-pause-tube job-timeouts " +
+      "total-jobs max-job-size current-tubes current-connections current-producers " +
+      "current-workers current-waiting total-connections pid version rusage-utime rusage-stime " +
+      "uptime binlog-oldest-index binlog-current-index binlog-records-migrated " +
+      "binlog-records-written binlog-max-size draining id hostname os platform";
+    for (const key of expected.split(" ")) assert(keys.includes(key), `${key} is missing`);
+  },
+);
 
 serverTest("done, result and wait", async (server) => {
   const client = await server.client(), worker = await server.client();
@@ -211,21 +225,25 @@ serverTest("done, result and wait", async (server) => {
   await client.ask("wait 2 1\r\n", "NOT_FOUND\r\n");
 });
 
-serverTest("fail buries after the last attempt, and everybody learns why", async (server) => {
-  const client = await server.client();
-  await client.ask("put 0 0 10 1\r\nx\r\n", "INSERTED 1\r\n");
-  await client.ask("reserve\r\n", "RESERVED 1 1\r\nx\r\n");
-  await client.ask('fail 1 9\r\nno\n"bread"\r\n', "EXPECTED_CRLF\r\n");
-  await client.ask('"\r\n', "UNKNOWN_COMMAND\r\n");
-  await client.ask("fail 1 8\r\nno bread\r\n", "RELEASED\r\n");
-  assert.match(await client.chunk("stats-job 1\r\n"), /\nstate: delayed\n(.*\n)*delay: 0\n/);
-  await client.ask("reserve-job 1\r\n", "RESERVED 1 1\r\nx\r\n");
-  await client.ask('fail 1 9\r\n\xc3\xa4 "milk"\r\n', "BURIED\r\n");
-  const stats = await client.chunk("stats-job 1\r\n");
-  assert.match(stats, /\nattempts: 2\n/);
-  assert.match(stats, /\nreason: "\\u00e4 \\"milk\\""\n/);
-  await client.ask("wait 1 10\r\n", 'RESULT 1 buried 9\r\n\xc3\xa4 "milk"\r\n');
-}, withOptions({ rules: { default: { maxAttempts: 2 } } }));
+serverTest(
+  "fail buries after the last attempt, and stats-job and wait give the reason",
+  async (server) => {
+    const client = await server.client();
+    await client.ask("put 0 0 10 1\r\nx\r\n", "INSERTED 1\r\n");
+    await client.ask("reserve\r\n", "RESERVED 1 1\r\nx\r\n");
+    await client.ask('fail 1 9\r\nno\n"bread"\r\n', "EXPECTED_CRLF\r\n");
+    await client.ask('"\r\n', "UNKNOWN_COMMAND\r\n");
+    await client.ask("fail 1 8\r\nno bread\r\n", "RELEASED\r\n");
+    assert.match(await client.chunk("stats-job 1\r\n"), /\nstate: delayed\n(.*\n)*delay: 0\n/);
+    await client.ask("reserve-job 1\r\n", "RESERVED 1 1\r\nx\r\n");
+    await client.ask('fail 1 9\r\n\xc3\xa4 "milk"\r\n', "BURIED\r\n");
+    const stats = await client.chunk("stats-job 1\r\n");
+    assert.match(stats, /\nattempts: 2\n/);
+    assert.match(stats, /\nreason: "\\u00e4 \\"milk\\""\n/);
+    await client.ask("wait 1 10\r\n", 'RESULT 1 buried 9\r\n\xc3\xa4 "milk"\r\n');
+  },
+  withOptions({ rules: { default: { maxAttempts: 2 } } }),
+);
 
 serverTest("put-unique, put-batch and reserve-batch", async (server) => {
   const client = await server.client();
@@ -241,7 +259,7 @@ serverTest("put-unique, put-batch and reserve-batch", async (server) => {
   await client.ask("reserve-batch 9 0\r\n", "TIMED_OUT\r\n");
 });
 
-serverTest("DRAINING to a put, once its body is there", async (server) => {
+serverTest("a put gets DRAINING, once its body has come", async (server) => {
   const client = await server.client();
   server.queue.drain();
   await client.ask("put 0 0 1 1\r\nx\r\n", "DRAINING\r\n");
@@ -249,7 +267,7 @@ serverTest("DRAINING to a put, once its body is there", async (server) => {
   assert.match(await client.chunk("stats\r\n"), /\ndraining: true\n/);
 });
 
-serverTest("OUT_OF_MEMORY beyond the limits, and the connection goes on", async (server) => {
+serverTest("OUT_OF_MEMORY beyond the limits, and the connection stays open", async (server) => {
   const client = await server.client();
   await client.ask("put 0 0 1 1\r\nx\r\n", "INSERTED 1\r\n");
   await client.ask("put 0 0 1 1\r\nx\r\n", "OUT_OF_MEMORY\r\n");
@@ -258,7 +276,7 @@ serverTest("OUT_OF_MEMORY beyond the limits, and the connection goes on", async 
   await client.ask("delete 1\r\nput 0 0 1 1\r\nx\r\n", "DELETED\r\nINSERTED 2\r\n");
 }, withOptions({ limits: { maxJobs: 1, maxTubes: 2 } }));
 
-serverTest("a client that asks for much and reads nothing is made to wait", async (server) => {
+serverTest("a client that asks for much and reads nothing has to wait", async (server) => {
   const greedy = await server.client(), other = await server.client();
   const body = "x".repeat(60_000);
   await greedy.ask(`put 0 0 10 60000\r\n${body}\r\n`, "INSERTED 1\r\n");
@@ -273,7 +291,7 @@ serverTest("a client that asks for much and reads nothing is made to wait", asyn
   await sending;
 });
 
-serverTest("1 000 workers that wait are all served, and cost nothing meanwhile", async (server) => {
+serverTest("1 000 waiting workers are all served", async (server) => {
   const workers = await Promise.all(Array.from({ length: 1000 }, () => server.client()));
   for (const worker of workers) await worker.send("reserve\r\n");
   const producer = await server.client();
@@ -291,7 +309,7 @@ serverTest("1 000 workers that wait are all served, and cost nothing meanwhile",
   assert.equal(ids.size, 1000);
 });
 
-serverTest("who waits for a job is not late with what comes behind it", async (server) => {
+serverTest("the request timeout does not run while a command waits for a job", async (server) => {
   const clients: WireClient[] = [];
   for (const waiting of [1, 2]) {
     const client = await server.client();
@@ -300,7 +318,7 @@ serverTest("who waits for a job is not late with what comes behind it", async (s
     await until("it waits", () => server.queue.metrics().total.waiting === waiting);
   }
   const [patient, late] = clients as [WireClient, WireClient];
-  // Somebody whom it does concern sees the limit pass twice.
+  // Two clients that send half a command show that the limit has passed twice.
   for (let count = 0; count < 2; count++) {
     const slow = await server.client();
     await slow.send("put 0 0 60 5\r\nhel");
@@ -311,7 +329,7 @@ serverTest("who waits for a job is not late with what comes behind it", async (s
   await patient.expect("RESERVED 1 1\r\na\r\nINSERTED 2\r\n");
   await patient.ask("be\r\n", "USING tube\r\n");
   await late.expect("RESERVED 2 5\r\nhello\r\nINSERTED 3\r\n");
-  // Now nobody waits for anything but the rest of its command.
+  // From here on only the rest of a command is missing.
   await late.expectEnd();
   await patient.ask("use other\r\n", "USING other\r\n");
-}, { requestTimeoutMs: 500 });
+}, { requestTimeoutMs: 2000 });

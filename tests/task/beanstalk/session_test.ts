@@ -7,7 +7,7 @@ import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
 import { checkRequests, piecesOf, sourceOf } from "../../support/requests.ts";
 import { queueOptions, SILENT_LOG } from "../support.ts";
 
-/** Commands that are consumed in one piece and in several. */
+/** Commands that are consumed at once and in several pieces. */
 const COMMANDS = [
   "use tube\r\n",
   "put 0 0 60 5\r\nhello\r\n",
@@ -19,7 +19,7 @@ const COMMANDS = [
   "stats\r\n",
 ];
 
-Deno.test("BeanstalkSession: cut anywhere, each read names the command that it goes on with", async () => {
+Deno.test("BeanstalkSession: each read names the command that it continues, wherever the input is cut", async () => {
   const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions());
   const server = new BeanstalkServer(queue, { maxJobBytes: 10, version: "0.0.0", log: SILENT_LOG });
   await fc.assert(fc.asyncProperty(

@@ -15,7 +15,7 @@ function newHeap(): Heap<Item> {
   });
 }
 
-Deno.test("Heap: hands out in order, whatever was put in, taken out and moved", () => {
+Deno.test("Heap: stays in order after any pushes, removals and updates", () => {
   const step = fc.oneof(
     fc.record({ do: fc.constant("push" as const), key: fc.integer() }),
     fc.record({ do: fc.constant("remove" as const), key: fc.nat() }),

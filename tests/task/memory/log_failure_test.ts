@@ -1,4 +1,4 @@
-/** What a queue in memory does when its log cannot write, failure by failure. */
+/** A queue in memory whose log fails to write, one kind of failure at a time. */
 
 import assert from "node:assert/strict";
 import { StorageUnavailableError } from "../../../lib/storage/store.ts";
@@ -16,7 +16,7 @@ async function open(log = new ScriptedLog(), options: SuiteOptions = {}) {
   return { log, queue, client: queue.connect() };
 }
 
-/** The queue as it comes back after a crash: only what was committed is left. */
+/** The queue after a crash: only what was committed is left. */
 function afterCrash({ log }: { log: ScriptedLog }, options: SuiteOptions = {}) {
   return open(new ScriptedLog(log), options);
 }
@@ -116,7 +116,7 @@ Deno.test("LogJournal: results beyond max_results are gone after a restart too",
   assert.equal(smaller.stats().results, 1);
 });
 
-Deno.test("LogJournal: no id is given out twice, even if the block of ids was in a failed group", async () => {
+Deno.test("LogJournal: no id is used twice, even if the claim of the ids was in a failed group", async () => {
   const before = await open();
   const { client, log } = before;
   await put(client, spec("lost"));
@@ -127,5 +127,5 @@ Deno.test("LogJournal: no id is given out twice, even if the block of ids was in
   log.commit();
   const { client: after } = await afterCrash(before);
   const next = await put(after, spec("new"));
-  assert(next > id, `${next} was given out before, up to ${id}`);
+  assert(next > id, `${next} is not above ${id}, which was used before`);
 });

@@ -10,7 +10,7 @@ import type { Queue, QueueClient } from "../../../lib/task/queue.ts";
 import { put, queueSuite, reserve, soon, spec, type SuiteOptions } from "../queue_suite.ts";
 import { queueOptions, SILENT_LOG } from "../support.ts";
 
-/** A queue in a file, until it is closed. */
+/** Opens a queue in a file. */
 async function openIn(directory: string, options: SuiteOptions = {}) {
   const storage = await openStorage("sqlite:queue.db", { dataDir: directory, log: SILENT_LOG });
   const queue = await openQueue(storage, { ...queueOptions(options), log: SILENT_LOG });
@@ -33,7 +33,7 @@ queueSuite("sqlite", async (options) => {
   };
 });
 
-/** Runs one life of a queue after the other, on the same file. */
+/** Runs each function on a newly opened queue, all on the same file. */
 async function lives(...runs: ((client: QueueClient, queue: Queue) => Promise<void>)[]) {
   const directory = await Deno.makeTempDir();
   try {
@@ -66,7 +66,7 @@ Deno.test("LogJournal: buried jobs come back in the order of their burials", asy
   });
 });
 
-Deno.test("LogJournal: jobs come back in the state that they were in, reserved ones ready", async () => {
+Deno.test("LogJournal: jobs come back in their state, and reserved ones ready", async () => {
   const ids: Record<string, number> = {};
   await lives(async (client) => {
     client.use("tube-a");
@@ -109,7 +109,7 @@ Deno.test("LogJournal: jobs come back in the state that they were in, reserved o
       existed: true,
     });
     const next = await put(client, spec("new"));
-    assert(next > Math.max(...Object.values(ids)), "an id was given out twice");
+    assert(next > Math.max(...Object.values(ids)), "an id was used twice");
     assert.equal((await reserve(client)).id, ids["unique"]);
     const binary = await reserve(client);
     assert.equal(binary.id, ids["binary"]);
@@ -117,7 +117,7 @@ Deno.test("LogJournal: jobs come back in the state that they were in, reserved o
   });
 });
 
-Deno.test("LogJournal: results come back, and expire", async () => {
+Deno.test("LogJournal: results come back", async () => {
   let id = 0;
   await lives(async (client) => {
     id = await put(client, spec("x"));
@@ -128,7 +128,7 @@ Deno.test("LogJournal: results come back, and expire", async () => {
   });
 });
 
-Deno.test("LogJournal: ids are never given out twice, even those of jobs that are gone", async () => {
+Deno.test("LogJournal: no id is used twice, not even that of a deleted job", async () => {
   const seen = new Set<number>();
   const run = async (client: QueueClient) => {
     for (let round = 0; round < 20; round++) {
@@ -141,11 +141,11 @@ Deno.test("LogJournal: ids are never given out twice, even those of jobs that ar
   await lives(run, run, run);
 });
 
-Deno.test("LogJournal: an answer waits until it is durable", async () => {
+Deno.test("LogJournal: settled() resolves when an answer is durable", async () => {
   await lives(async (client, queue) => {
     await put(client, spec("x"));
     const settled = client.settled();
-    assert(settled instanceof Promise, "the job is said to be durable at once");
+    assert(settled instanceof Promise, "the job counts as durable at once");
     await soon(settled);
     assert.equal(client.settled(), undefined);
     const other = queue.connect();
@@ -155,7 +155,7 @@ Deno.test("LogJournal: an answer waits until it is durable", async () => {
   });
 });
 
-Deno.test("LogJournal: what cannot be written is taken back, and the queue goes on when it can", async () => {
+Deno.test("LogJournal: undoes what a full disk refuses, and goes on when there is room", async () => {
   const directory = await Deno.makeTempDir();
   try {
     const log = await SqliteLog.open(`${directory}/queue.db`, { log: SILENT_LOG, maxPages: 40 });

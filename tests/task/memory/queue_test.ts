@@ -32,7 +32,7 @@ Deno.test("MemoryQueue: deadlines are met to the millisecond", async () => {
   assert.equal((await pending as { id: number }).id, id);
 });
 
-Deno.test("MemoryQueue: a reserve that waits is told when the last second of a job begins", async () => {
+Deno.test("MemoryQueue: a waiting reserve ends when the last second of a job begins", async () => {
   const { clock, queue } = manual();
   const client = queue.connect();
   await put(client, spec("a", { ttrMs: 10_000 }));
@@ -50,7 +50,7 @@ Deno.test("MemoryQueue: a reserve that waits is told when the last second of a j
   assert.equal(queue.stats().waiting, 0);
 });
 
-Deno.test("MemoryQueue: keys and reasons count, and of a long reason only what is kept", async () => {
+Deno.test("MemoryQueue: keys and reasons count as memory, and long reasons are cut", async () => {
   const { queue } = manual({ limits: { maxBytes: 4 * 1024 ** 2 } });
   const client = queue.connect();
   const { bytes } = queue.stats();
@@ -64,7 +64,7 @@ Deno.test("MemoryQueue: keys and reasons count, and of a long reason only what i
   const { jobs } = queue.scheduler;
   assert.equal(jobs.get(1)!.reason.length, 1000);
   assert.equal(queue.stats().bytes - bytes, 2000 * (512 + 1 + 200 + 1000));
-  // All that was sent is 130 MB.
+  // 130 MB were sent.
   assert(Deno.memoryUsage().heapUsed - before < 60e6, "long reasons are kept");
   for (let refused = false; !refused;) refused = await client.put(spec("")) === "OUT_OF_MEMORY";
   assert(queue.stats().bytes <= 4 * 1024 ** 2);
@@ -72,7 +72,7 @@ Deno.test("MemoryQueue: keys and reasons count, and of a long reason only what i
   assert.equal(queue.stats().bytes, 0);
 });
 
-Deno.test("MemoryQueue: waiting clients are served in the order in which they came", async () => {
+Deno.test("MemoryQueue: waiting clients are served in the order they came", async () => {
   const { queue } = manual();
   const producer = queue.connect();
   const served: number[] = [];
@@ -86,7 +86,7 @@ Deno.test("MemoryQueue: waiting clients are served in the order in which they ca
   assert.deepEqual(served, Array.from({ length: 1000 }, (_, index) => index));
 });
 
-Deno.test("MemoryQueue: 100 000 delayed jobs come out in the order of their delays", async () => {
+Deno.test("MemoryQueue: 100 000 delayed jobs become ready in the order of their delays", async () => {
   const { clock, queue } = manual();
   const client = queue.connect();
   const count = 100_000;
@@ -100,7 +100,7 @@ Deno.test("MemoryQueue: 100 000 delayed jobs come out in the order of their dela
   assert(clock.timersSet < 3000 + count, `${clock.timersSet} timers were set`);
 });
 
-Deno.test("MemoryQueue: refuses jobs beyond its number and its memory, and takes them again", async () => {
+Deno.test("MemoryQueue: refuses jobs beyond max_jobs and max_memory until some are deleted", async () => {
   const few = manual({ limits: { maxJobs: 3 } }).queue.connect();
   const ids = await few.putBatch([spec("a"), spec("b")]);
   assert(Array.isArray(ids));
@@ -142,7 +142,7 @@ Deno.test("MemoryQueue: a finished job frees its memory in a full queue", async 
   // The result takes the place of its job: that always fits if it is no longer than the job.
   assert.equal(await client.done((await reserve(client)).id, "r".repeat(90_000)), true);
   assert.equal(queue.stats().bytes, 90_512);
-  // A result makes way for a job.
+  // A new job may push out a result.
   await put(client, big);
   assert.equal(queue.stats().results, 0);
   const { id } = await reserve(client);
@@ -152,7 +152,7 @@ Deno.test("MemoryQueue: a finished job frees its memory in a full queue", async 
   await put(client, big);
 });
 
-Deno.test("MemoryQueue: old results make way for jobs, and results beyond their number go", async () => {
+Deno.test("MemoryQueue: drops old results for new jobs, and results beyond max_results", async () => {
   const { queue } = manual({ limits: { maxBytes: 100_000, maxResults: 2 } });
   const client = queue.connect();
   const ids: number[] = [];
@@ -170,7 +170,7 @@ Deno.test("MemoryQueue: old results make way for jobs, and results beyond their 
   assert.equal(queue.stats().results, 1);
 });
 
-Deno.test("MemoryQueue: kicks any number of jobs, and lets others have their turns meanwhile", async () => {
+Deno.test("MemoryQueue: other clients get their turns while many jobs are kicked", async () => {
   const { queue } = manual();
   const client = queue.connect(), other = queue.connect();
   const count = 10_000;
@@ -184,7 +184,7 @@ Deno.test("MemoryQueue: kicks any number of jobs, and lets others have their tur
   assert.equal(await client.kick(10), 1);
 });
 
-Deno.test("MemoryQueue: leaves nothing behind when all is done", async () => {
+Deno.test("MemoryQueue: leaves nothing behind when all jobs are done", async () => {
   const { clock, queue } = manual({ limits: { resultTtlMs: 1000 } });
   const client = queue.connect(), worker = queue.connect();
   client.use("t");

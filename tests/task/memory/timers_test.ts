@@ -12,7 +12,7 @@ class Alarm implements Timed {
   }
 }
 
-Deno.test("Timers: ring once, at their time, in order", () => {
+Deno.test("Timers: fire once, at their time and in order", () => {
   const clock = new ManualClock();
   const timers = new Timers(clock);
   const start = clock.now();
@@ -29,7 +29,7 @@ Deno.test("Timers: ring once, at their time, in order", () => {
   assert.equal(timers.size, 0);
 });
 
-Deno.test("Timers: a deadline that is put off or taken back does not ring at its old time", () => {
+Deno.test("Timers: a deadline that is postponed or cleared does not fire at its old time", () => {
   const clock = new ManualClock();
   const timers = new Timers(clock);
   const start = clock.now();
@@ -45,7 +45,7 @@ Deno.test("Timers: a deadline that is put off or taken back does not ring at its
   assert.deepEqual(takenBack.rang, []);
 });
 
-Deno.test("Timers: 100 000 deadlines need a handful of timers of the system, and all ring", () => {
+Deno.test("Timers: 100 000 deadlines need only a few system timers", () => {
   const clock = new ManualClock();
   const timers = new Timers(clock);
   const alarms = Array.from({ length: 100_000 }, () => new Alarm());
@@ -56,7 +56,7 @@ Deno.test("Timers: 100 000 deadlines need a handful of timers of the system, and
   assert(clock.timersSet < 100, `${clock.timersSet} timers were set`);
 });
 
-Deno.test("Timers: ring no more once closed", () => {
+Deno.test("Timers: do not fire after close()", () => {
   const clock = new ManualClock();
   const timers = new Timers(clock);
   const alarm = new Alarm();

@@ -25,12 +25,12 @@ function start(options: Partial<BatcherOptions<string>> = {}) {
   return { batcher, sent, flying, finish };
 }
 
-/** Lets all promises that are ready go on. */
+/** Lets all settled promises continue. */
 function settle(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve));
 }
 
-Deno.test("Batcher: items of the same moment share a batch, the first alone waits for none", async () => {
+Deno.test("Batcher: items of the same moment share a batch", async () => {
   const { batcher, sent } = start();
   batcher.add("a");
   batcher.add("b");
@@ -39,7 +39,7 @@ Deno.test("Batcher: items of the same moment share a batch, the first alone wait
   assert.deepEqual(sent, [["a", "b"]]);
 });
 
-Deno.test("Batcher: items that come while a batch is under way form the next ones", async () => {
+Deno.test("Batcher: items that arrive while a batch is in flight wait for the next one", async () => {
   const { batcher, sent, finish } = start();
   batcher.add("a");
   await settle();
@@ -56,7 +56,7 @@ Deno.test("Batcher: items that come while a batch is under way form the next one
   assert.deepEqual(sent.at(-1), ["g"]);
 });
 
-Deno.test("Batcher: has at most maxFlying batches under way", async () => {
+Deno.test("Batcher: has at most maxFlying batches in flight", async () => {
   const { batcher, sent, flying, finish } = start({ maxFlying: 2, maxItems: 1 });
   for (const item of "abcd") batcher.add(item);
   await settle();
@@ -66,7 +66,7 @@ Deno.test("Batcher: has at most maxFlying batches under way", async () => {
   assert.equal(flying.length, 2);
 });
 
-Deno.test("Batcher: adds no item to a batch that is over maxBytes, but sends any item", async () => {
+Deno.test("Batcher: a batch above maxBytes takes no more items, but an item may have any size", async () => {
   const { batcher, sent, finish } = start({
     maxItems: 100,
     maxBytes: 4,
@@ -79,7 +79,7 @@ Deno.test("Batcher: adds no item to a batch that is over maxBytes, but sends any
   assert.deepEqual(sent, [["aa", "bb", "c"], ["dddddddd"], ["e"]]);
 });
 
-Deno.test("Batcher: every item is sent once and in order, whatever its size and moment", async () => {
+Deno.test("Batcher: sends every item once and in order", async () => {
   const item = fc.record({ bytes: fc.nat(10), pause: fc.boolean(), finish: fc.boolean() });
   await fc.assert(
     fc.asyncProperty(

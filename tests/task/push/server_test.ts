@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createLog } from "../../../lib/log.ts";
 import { LINE_REPLIES } from "../../../lib/net/line_replies.ts";
 import { Listener } from "../../../lib/net/listener.ts";
-import { SYSTEM_CLOCK } from "../../../lib/task/clock.ts";
+import { type Clock, SYSTEM_CLOCK } from "../../../lib/task/clock.ts";
 import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
 import { PushServer } from "../../../lib/task/push/server.ts";
 import { startGenerator } from "../../../lib/task/push/generator.ts";
@@ -11,9 +11,9 @@ import { until, within } from "../../support/within.ts";
 import { put, spec } from "../queue_suite.ts";
 import { DEADLINE_MS, ManualClock, queueOptions, WireClient } from "../support.ts";
 
-/** A push server on a free port, a producer of its tube, and the lines of its log. */
+/** Starts a push server on a free port, with a producer for its tube and access to its log. */
 async function startPushServer(
-  options: Parameters<typeof queueOptions>[0] & { requestTimeoutMs?: number } = {},
+  options: Parameters<typeof queueOptions>[0] & { requestTimeoutMs?: number; clock?: Clock } = {},
 ) {
   const lines: string[] = [];
   const log = createLog("task", {
@@ -21,7 +21,7 @@ async function startPushServer(
     format: "json",
     sink: (line) => lines.push(new TextDecoder().decode(line)),
   });
-  const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions(options));
+  const queue = new MemoryQueue(options.clock ?? SYSTEM_CLOCK, queueOptions(options));
   const server = new PushServer(queue, { tube: "square", maxLineBytes: 100, log });
   const listener = await Listener.listen({ transport: "tcp", hostname: "127.0.0.1", port: 0 }, {
     maxClients: 100,
@@ -66,7 +66,7 @@ async function resultOf(producer: QueueClient, id: number): Promise<string> {
   return `${outcome.state}: ${(outcome as Outcome).body}`;
 }
 
-Deno.test("push server: a task goes out as a line, the next line is its result", async () => {
+Deno.test("push server: sends a task as a line and takes the next line as its result", async () => {
   await using open = await startPushServer();
   const worker = await open.worker();
   const first = await put(open.producer, spec("7"));
@@ -83,7 +83,7 @@ Deno.test("push server: a task goes out as a line, the next line is its result",
   assert.ok(job.sum > 0 && job.sum < 2 * DEADLINE_MS / 1000);
 });
 
-Deno.test("push server: a worker has one task at a time, and what it says unasked is no answer", async () => {
+Deno.test("push server: a worker has one task at a time, and a line it sends without one is no answer", async () => {
   await using open = await startPushServer();
   const worker = await open.worker();
   await worker.send("unasked\nand again\n");
@@ -96,7 +96,7 @@ Deno.test("push server: a worker has one task at a time, and what it says unaske
   assert.equal(await resultOf(open.producer, ids[0]!), "done: one");
 });
 
-Deno.test("push server: a worker that leaves loses its task to another", async () => {
+Deno.test("push server: the task of a worker that disconnects goes to another", async () => {
   await using open = await startPushServer();
   const first = await open.worker();
   const id = await put(open.producer, spec("7"));
@@ -108,12 +108,14 @@ Deno.test("push server: a worker that leaves loses its task to another", async (
   assert.equal(await resultOf(open.producer, id), "done: 49");
 });
 
-Deno.test("push server: a worker that is too slow loses its task, and its late line is no answer to the next", async () => {
-  await using open = await startPushServer();
+Deno.test("push server: the task of a slow worker goes to another, and its late line is no answer to the next", async () => {
+  const clock = new ManualClock();
+  await using open = await startPushServer({ clock });
   const slow = await open.worker();
   const id = await put(open.producer, spec("7", { ttrMs: 1000 }));
   await slow.expect("7\n");
   const other = await open.worker();
+  clock.advance(1000);
   await other.ask("", "7\n");
   await other.send("49\n");
   assert.equal(await resultOf(open.producer, id), "done: 49");
@@ -125,7 +127,7 @@ Deno.test("push server: a worker that is too slow loses its task, and its late l
   assert.equal(await resultOf(open.producer, next), "done: 64");
 });
 
-Deno.test("push server: an answer that is too long is a failure, a body of several lines is buried", async () => {
+Deno.test("push server: an answer that is too long is a failure, and a body of several lines is buried", async () => {
   await using open = await startPushServer();
   const worker = await open.worker();
   const id = await put(open.producer, spec("7"));
@@ -136,7 +138,7 @@ Deno.test("push server: an answer that is too long is a failure, a body of sever
   assert.equal(await resultOf(open.producer, lines), "buried: the body is not a single line");
 });
 
-Deno.test("push server: a worker that does not finish its answer is told so, and another gets the task", async () => {
+Deno.test("push server: a worker that does not finish its line is told so, and another gets the task", async () => {
   await using open = await startPushServer({ requestTimeoutMs: 200 });
   const waiting = await open.worker();
   const id = await put(open.producer, spec("7"));
@@ -150,7 +152,7 @@ Deno.test("push server: a worker that does not finish its answer is told so, and
   assert.equal(await resultOf(open.producer, id), "done: 49");
 });
 
-Deno.test("generator: every worker gets the same number, and each answer is judged", async () => {
+Deno.test("generator: sends every worker the same number and checks each answer", async () => {
   await using open = await startPushServer();
   const clock = new ManualClock();
   const stop = startGenerator(open.server, { everyMs: 5000, clock });
@@ -161,7 +163,7 @@ Deno.test("generator: every worker gets the same number, and each answer is judg
   await right.send(`${number * number}\n`);
   await wrong.send("forty-two\n");
   await until(
-    "it is judged",
+    "it is checked",
     () => open.server.answers.right === 1 && open.server.answers.wrong === 1,
   );
   clock.advance(5000);
@@ -179,7 +181,7 @@ Deno.test("generator: every worker gets the same number, and each answer is judg
   assert.match(answer!, new RegExp(`"number":${number},"result":"${number * number}","ms":\\d+`));
 });
 
-Deno.test("generator: a worker that is busy with a task gets the number after it", async () => {
+Deno.test("generator: a busy worker gets the number after its task", async () => {
   await using open = await startPushServer();
   const worker = await open.worker();
   const id = await put(open.producer, spec("7"));
