@@ -1,6 +1,6 @@
 /**
- * `deno task bench kv`: kv beside others on this machine, in one run. Each is measured several
- * times in turn with the others; the tables have the medians.
+ * `deno task bench kv` compares kv with other servers on this machine, in one run. Measurements of the
+ * servers alternate; the tables show medians.
  *
  * @module
  */
@@ -31,18 +31,18 @@ const CONNECTIONS = 50;
 const MEMORY_KEYS = 1_000_000;
 const VALUE_BYTES = 64;
 
-/** What can be measured by itself. */
+/** The parts of the benchmark, for `--only`. */
 const PARTS = ["memory", "sqlite", "postgres", "space"] as const;
 
 const USAGE = `deno task bench kv [--seconds 1] [--rounds 3] [--only ${PARTS.join("|")}]
 
-  --seconds S  how long each measurement takes, about
-  --rounds N   how often each is taken
-  --only PART  only this part: SET and GET in memory, SET on the disk, PUT and GET on PostgreSQL,
-               or the memory that keys take
+  --seconds S  length of each measurement, about
+  --rounds N   number of measurements of each kind
+  --only PART  run one part: SET and GET in memory, SET on disk, PUT and GET on PostgreSQL, or the
+               memory per key
 `;
 
-/** Measures kv and a rival in turn. */
+/** Measures kv and another server alternately. */
 async function compare(
   own: ServerProcess,
   other: ServerProcess,
@@ -89,7 +89,7 @@ function row(name: string, wanted: string, [own, other]: Timings[]): string[] {
   ];
 }
 
-/** How many requests take about a second; redis-benchmark counts requests, not seconds. */
+/** Requests that take about a second, by pipeline: redis-benchmark takes a number, not a time. */
 const REQUESTS_PER_SECOND: Record<number, number> = { 1: 120_000, 16: 1_000_000 };
 
 type RedisRow = [load: Omit<RedisLoad, "requests">, wanted: string];
@@ -127,7 +127,7 @@ async function inMemory(options: Options): Promise<string> {
     [{ command: "set", pipeline: 16 }, "≥ 0.5×"],
     [{ command: "get", pipeline: 16 }, "≥ 0.5×"],
   ], options);
-  return `redis-benchmark -c ${CONNECTIONS}, ${KEYS} keys: kv on memory: beside Redis.\n\n${table}`;
+  return `redis-benchmark -c ${CONNECTIONS}, ${KEYS} keys: kv on memory: next to Redis.\n\n${table}`;
 }
 
 async function onDisk(options: Options): Promise<string> {
@@ -136,7 +136,7 @@ async function onDisk(options: Options): Promise<string> {
     [{ command: "set", pipeline: 16 }, ""],
     [{ command: "get", pipeline: 1 }, ""],
   ], { ...options, share: 0.25 });
-  return `The same: kv on sqlite: beside Redis with appendfsync always.\n\n${table}`;
+  return `The same: kv on sqlite: next to Redis with appendfsync always.\n\n${table}`;
 }
 
 async function onPostgres({ seconds, rounds }: Options): Promise<string> {
@@ -160,7 +160,7 @@ async function onPostgres({ seconds, rounds }: Options): Promise<string> {
     rows.push(row(`${command}, ${inFlight} in flight`, wanted, both));
   }
   return `Text protocol, ${CONNECTIONS} connections, ${KEYS} keys, values of ${VALUE_BYTES} bytes: kv on ` +
-    `PostgreSQL beside a mutex\naround the same database. Latencies are those of a batch.\n\n` +
+    `PostgreSQL next to a mutex\naround the same database. Latencies are those of a batch.\n\n` +
     formatTable(HEAD, rows);
 }
 
@@ -180,7 +180,7 @@ async function space(withRedis: boolean): Promise<string> {
     rows.push([name, mib(empty), mib(full), `${((full - empty) / MEMORY_KEYS).toFixed(0)} B`]);
   }
   return `Resident memory, ${MEMORY_KEYS} keys of 16 bytes, values of ${VALUE_BYTES}.\n\n` +
-    formatTable(["", "empty", "full", "a key and its value"], rows);
+    formatTable(["", "empty", "full", "per key and value"], rows);
 }
 
 /** Runs the benchmark. */
@@ -199,7 +199,7 @@ export async function main(args: string[]): Promise<void> {
   const wants = (name: typeof PARTS[number]) => part === undefined || part === name;
   const withRedis = await isInstalled("redis-server") && await isInstalled("redis-benchmark");
   const [load] = Deno.loadavg();
-  print(`${navigator.hardwareConcurrency} processors, load ${load!.toFixed(2)} before the run\n\n`);
+  print(`${navigator.hardwareConcurrency} cores, load ${load!.toFixed(2)} before the run\n\n`);
   if (!withRedis) print("Redis is not compared: it is not installed.\n\n");
   if (withRedis && wants("memory")) print(`${await inMemory({ seconds, rounds })}\n`);
   if (withRedis && wants("sqlite")) print(`${await onDisk({ seconds, rounds })}\n`);

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** All benchmarks. Each is loaded only when it is asked for. */
+/** All benchmarks; only the one that runs is loaded. */
 const BENCHMARKS: Record<string, () => Promise<{ main(args: string[]): Promise<void> }>> = {
   echo: () => import("./echo.ts"),
   kv: () => import("./kv.ts"),
@@ -15,7 +15,7 @@ const BENCHMARKS: Record<string, () => Promise<{ main(args: string[]): Promise<v
 const [name, ...args] = Deno.args;
 const benchmark = BENCHMARKS[name ?? ""];
 if (benchmark === undefined) {
-  const problem = name === undefined ? "" : `Cannot run "${name}": there is no such benchmark\n`;
+  const problem = name === undefined ? "" : `Cannot run "${name}": no such benchmark\n`;
   const usage = `${problem}deno task bench ${Object.keys(BENCHMARKS).join("|")} [OPTIONS]\n`;
   await Deno.stderr.write(new TextEncoder().encode(usage));
   Deno.exit(2);

@@ -1,7 +1,7 @@
 /**
- * `deno task bench mesh`: sorting beside GNU sort, on one, two and four nodes of this machine, in
- * one run. Everything is measured several times in turn; the tables have the medians. Quartet's
- * times include that the output is on the disk (fsync), GNU sort's do not.
+ * `deno task bench mesh` compares sorting on one, two and four nodes of this machine with GNU sort, in
+ * one run. Measurements alternate; the tables show medians. Quartet's times include syncing the
+ * output to disk (fsync), GNU sort's do not.
  *
  * @module
  */
@@ -21,10 +21,10 @@ const PARTS = ["rate", "spill", "kv"];
 const USAGE = `deno task bench mesh [--mb 1000] [--rounds 3] [--only rate,spill,kv] [--dir DIR]
 
   --mb N       megabytes to sort
-  --rounds N   how often each sort is measured
-  --only PARTS which parts, separated by commas: the rates; 2 GiB with a memory of 128 MiB; the
+  --rounds N   number of measurements of each sort
+  --only PARTS parts to run, separated by commas: the rates; 2 GiB with 128 MiB of memory; the
                latency of kv while the same daemon sorts
-  --dir DIR    where the files are put (a temporary directory); four times the size is needed
+  --dir DIR    folder for the files (default: a temporary one); it needs four times the size
 `;
 
 interface Options {
@@ -45,7 +45,7 @@ async function generate(path: string, records: number, first = 0, ascii = false)
   }
 }
 
-/** What is written by others is not to be written in our time. */
+/** Flushes pending writes, so that they do not slow down the next measurement. */
 async function settle(): Promise<void> {
   await new Deno.Command("sync").output();
 }

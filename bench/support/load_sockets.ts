@@ -1,7 +1,7 @@
 /**
- * TCP connections for a load generator. What is to be measured is the server, and a generator that
- * awaits a promise a read works as hard as the server does; this one calls the C library: one
- * `epoll_wait` for all connections, one `recv` or `send` each. For Linux on x86-64 and ARM64.
+ * TCP connections for a load generator. A generator that awaits a promise per read uses as much CPU as
+ * the server that it measures. This one calls the C library instead: one `epoll_wait` for all
+ * connections, and one `recv` or `send` each. For Linux on x86-64 and ARM64.
  *
  * @module
  */
@@ -15,7 +15,7 @@ const MSG_NOSIGNAL = 0x4000;
 const EPOLL_CTL_ADD = 1;
 const EPOLLIN = 1;
 
-/** `struct epoll_event` is packed on x86-64 alone. */
+/** `struct epoll_event` is packed on x86-64 only. */
 const EVENT = Deno.build.arch === "x86_64" ? { bytes: 12, data: 4 } : { bytes: 16, data: 8 };
 const EVENTS_MAX = 1024;
 
@@ -39,18 +39,18 @@ export class LoadSockets implements Disposable {
   readonly #sockets: number[] = [];
   readonly #events = new Uint8Array(EVENTS_MAX * EVENT.bytes);
   readonly #eventsView = new DataView(this.#events.buffer);
-  /** What the last `recv` has brought. */
+  /** Buffer with the data of the last `recv`. */
   readonly received: Uint8Array<ArrayBuffer>;
 
   /**
-   * @param options How much one `recv` may bring. @default {65536}
+   * @param options `receiveBytes`: size of the buffer for one `recv`. @default {65536}
    */
   constructor(options: { receiveBytes?: number } = {}) {
     this.received = new Uint8Array(options.receiveBytes ?? 65536);
     this.#epoll = this.#must("epoll_create1", this.#call.epoll_create1(0));
   }
 
-  /** How many connections there are. */
+  /** Number of connections. */
   get count(): number {
     return this.#sockets.length;
   }
@@ -58,7 +58,7 @@ export class LoadSockets implements Disposable {
   /**
    * Opens more connections.
    *
-   * @throws {Error} If one cannot be made.
+   * @throws {Error} If the system or the server refuses one.
    */
   connect(port: number, count: number): void {
     const address = new Uint8Array(16);
@@ -81,9 +81,9 @@ export class LoadSockets implements Disposable {
   }
 
   /**
-   * Sends all of something; blocks while the kernel does not take it.
+   * Sends all bytes; blocks while the kernel's buffer is full.
    *
-   * @throws {Error} If the server has closed the connection.
+   * @throws {Error} If the server closed the connection.
    */
   send(index: number, bytes: Uint8Array<ArrayBuffer>): void {
     const socket = this.#sockets[index]!;
@@ -95,24 +95,24 @@ export class LoadSockets implements Disposable {
   }
 
   /**
-   * Waits until something has come, and receives once from each connection that has something.
+   * Waits for data, and receives once from each readable connection.
    *
-   * @param onReceived Gets the connection and how many bytes came; they are in `received`.
-   * @param timeoutMs How long nothing may come. @default {10000}
-   * @throws {Error} If nothing comes, or the server closes a connection.
+   * @param onReceived Called with the connection's index and the number of bytes in `received`.
+   * @param timeoutMs Longest silence. @default {10000}
+   * @throws {Error} If nothing arrives in time, or the server closes a connection.
    */
   receive(onReceived: (index: number, bytes: number) => void, timeoutMs = 10_000): void {
     const ready = this.#must(
       "epoll_wait",
       this.#call.epoll_wait(this.#epoll, this.#events, EVENTS_MAX, timeoutMs),
     );
-    if (ready === 0) throw new Error(`Cannot go on: the server was silent for ${timeoutMs} ms`);
+    if (ready === 0) throw new Error(`Cannot continue: the server was silent for ${timeoutMs} ms`);
     const { received } = this;
     const size = BigInt(received.length);
     for (let i = 0; i < ready; i++) {
       const index = this.#eventsView.getUint32(i * EVENT.bytes + EVENT.data, true);
       const bytes = Number(this.#call.recv(this.#sockets[index]!, received, size, MSG_DONTWAIT));
-      if (bytes <= 0) throw new Error("Cannot go on: the server closed a connection");
+      if (bytes <= 0) throw new Error("Cannot continue: the server closed a connection");
       onReceived(index, bytes);
     }
   }

@@ -2,31 +2,32 @@ import process from "node:process";
 import type { ServerProcess } from "./servers.ts";
 import { cpuSeconds, median } from "./usage.ts";
 
-/** What one run has measured; what is counted is up to the load. */
+/** The result of one run; the load decides what it counts. */
 export interface Measurement {
+  /** Count per second. */
   perSecond: number;
-  /** Processor seconds that the server used for a million. */
+  /** CPU seconds of the server per million. */
   serverCpuPerMillion: number;
-  /** How much of one processor the server was using, as a part of 1. */
+  /** The server's CPU usage; 1 is one full core. */
   serverBusy: number;
-  /** The same of the load generator; near 1 it may be what limits the run. */
+  /** The load generator's CPU usage; near 1, it may be the bottleneck. */
   loadBusy: number;
 }
 
-/** How long a run goes on before it counts, as a part of what counts. */
+/** Length of the warm-up, relative to the measured time. */
 const WARM_UP = 0.5;
 
-/** What {@linkcode measure} runs. */
+/** A load for {@linkcode measure}. */
 export interface Load {
-  /** How long it counts. */
+  /** Length of the measured time. */
   seconds: number;
-  /** Does one round; returns how much came of it. */
+  /** Runs one round and returns its count. */
   round: () => number;
-  /** Called when the rounds begin to count. */
+  /** Called after the warm-up. */
   onWarm?: () => void;
 }
 
-/** Runs rounds for a while and measures them. */
+/** Runs rounds of a load for a while and measures them. */
 export async function measure(
   server: ServerProcess,
   { seconds, round, onWarm }: Load,
@@ -52,14 +53,14 @@ export async function measure(
   };
 }
 
-/** The median of each figure over several runs. */
-export function medians<Figure extends string>(
-  runs: readonly Record<Figure, number>[],
-): Record<Figure, number> {
-  const figures = Object.keys(runs[0] ?? {}) as Figure[];
-  const of = (figure: Figure) => median(runs.map((run) => run[figure]));
-  return Object.fromEntries(figures.map((figure) => [figure, of(figure)])) as Record<
-    Figure,
+/** The median of each field over several runs. */
+export function medians<Field extends string>(
+  runs: readonly Record<Field, number>[],
+): Record<Field, number> {
+  const fields = Object.keys(runs[0] ?? {}) as Field[];
+  const of = (field: Field) => median(runs.map((run) => run[field]));
+  return Object.fromEntries(fields.map((field) => [field, of(field)])) as Record<
+    Field,
     number
   >;
 }

@@ -1,5 +1,5 @@
 /**
- * Servers as processes of their own, for benchmarks.
+ * Server processes for benchmarks.
  *
  * @module
  */
@@ -7,15 +7,15 @@
 import { deadline } from "@std/async/deadline";
 import { delay } from "@std/async/delay";
 
-/** A server that runs as a process of its own. */
+/** A running server process. */
 export interface ServerProcess extends AsyncDisposable {
   readonly pid: number;
   readonly port: number;
-  /** From the start of the process to the first connection that it took, in milliseconds. */
+  /** Milliseconds from the start of the process to the first accepted connection. */
   readonly startMs: number;
 }
 
-/** How a server is started on a port. */
+/** Returns the command that starts a server on a port, with `directory` for its files. */
 export type ServerCommand = (port: number, directory: string) => Promise<{
   command: string;
   args: string[];
@@ -54,9 +54,9 @@ export async function isInstalled(program: string): Promise<boolean> {
 }
 
 /**
- * Starts a server and waits until it takes a connection.
+ * Starts a server and waits until it accepts a connection.
  *
- * @throws {Error} If it does not in time; it is gone then.
+ * @throws {Error} If it does not do so in time; the process is then killed.
  */
 export async function startServer(server: ServerCommand): Promise<ServerProcess> {
   const directory = await Deno.makeTempDir({ prefix: "quartet-bench-" });
@@ -75,7 +75,7 @@ export async function startServer(server: ServerCommand): Promise<ServerProcess>
     try {
       child.kill("SIGKILL");
     } catch (error) {
-      // It has ended by itself.
+      // The process has already ended.
       if (!(error instanceof TypeError)) throw error;
     }
     await child.status;
@@ -91,7 +91,7 @@ export async function startServer(server: ServerCommand): Promise<ServerProcess>
   return { pid: child.pid, port, startMs, [Symbol.asyncDispose]: stop };
 }
 
-/** A port that was free a moment ago: not every server says which one it has picked. */
+/** Picks a free port: not every server reports the port that it picked itself. */
 function freePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return listener.addr.port;
@@ -105,7 +105,7 @@ async function firstAccept(port: number, ended: Promise<Deno.CommandStatus>): Pr
       return (await Deno.connect({ hostname: "127.0.0.1", port })).close();
     } catch (error) {
       if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
-      if (hasEnded) throw new Error("It has ended");
+      if (hasEnded) throw new Error("The process ended");
     }
     await delay(1);
   }

@@ -1,8 +1,8 @@
 /**
- * Writes a table: the first column to the left, all others to the right.
+ * Formats a Markdown table; the first column is left-aligned, the others right-aligned.
  *
  * @param head The names of the columns.
- * @param rows As many cells each.
+ * @param rows As many cells each as `head` has.
  */
 export function formatTable(head: string[], rows: string[][]): string {
   const widths = head.map((name, i) => Math.max(name.length, ...rows.map((row) => row[i]!.length)));
@@ -16,7 +16,7 @@ export function formatTable(head: string[], rows: string[][]): string {
   return line(head) + line(rule) + rows.map(line).join("");
 }
 
-/** A number as people read it: 12, 3.4, 56.7 k, 8.9 M. */
+/** Formats a number in short form: "12", "3.4", "57 k", "8.90 M". */
 export function formatCount(count: number): string {
   if (count >= 999_500) return `${(count / 1e6).toFixed(2)} M`;
   if (count >= 9_995) return `${(count / 1e3).toFixed(0)} k`;

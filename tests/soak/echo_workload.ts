@@ -5,7 +5,7 @@ const READERS = 5;
 const BURST = 20;
 const PAUSE_MS = 10;
 
-/** A publisher and readers, who must see each of its lines once and in order. */
+/** A publisher, and readers that must receive each of its lines once and in order. */
 export function echoWorkload(targets: Targets): Workload {
   return {
     name: "echo",
@@ -19,7 +19,7 @@ export function echoWorkload(targets: Targets): Workload {
       const drained = read(publisher!, () => false);
       const end = () => over ? sent : Infinity;
       const reads = Promise.all(readers.map((reader) => follow(reader, name, end)));
-      // Whatever they find out is thrown below; the publisher stops at once.
+      // The await below throws what the readers found; until then, only stop the publisher.
       reads.catch(() => broken = true);
       while (!stop.aborted && !broken) {
         const lines = Array.from({ length: BURST }, (_, i) => `${name} ${sent + i}\n`);
@@ -43,7 +43,7 @@ export function echoWorkload(targets: Targets): Workload {
 async function connectAll(targets: Targets, count: number): Promise<TestClient[]> {
   const clients = [];
   for (let i = 0; i < count; i++) clients.push(await TestClient.connect(targets.echo));
-  // Who gets its own line back is in the room.
+  // A client has joined the room once it receives its own line.
   for (const client of clients) {
     const own = `${secretName()} here\n`;
     await client.send(own);
@@ -52,7 +52,7 @@ async function connectAll(targets: Targets, count: number): Promise<TestClient[]
   return clients;
 }
 
-/** Reads lines until one is the last, or the connection ends. */
+/** Reads lines until `isLast` is true for one, or the connection ends. */
 async function read(client: TestClient, isLast: (line: string) => boolean): Promise<void> {
   try {
     while (!isLast(await client.line()));
@@ -65,7 +65,7 @@ async function read(client: TestClient, isLast: (line: string) => boolean): Prom
   }
 }
 
-/** Checks that the lines with a name are numbered without a gap, until as many as `end` have come. */
+/** Checks that the lines of `name` are numbered without a gap, until `end()` have arrived. */
 async function follow(client: TestClient, name: string, end: () => number): Promise<void> {
   for (let next = 0; next < end(); next++) {
     let line = "";

@@ -5,7 +5,7 @@ const CLIENTS = 4;
 const KEYS = 200;
 const PIPELINE = 16;
 
-/** Clients with keys of their own, who know what each key must hold. */
+/** Clients with keys of their own, which check each reply against the value they expect. */
 export function kvWorkload(targets: Targets): Workload {
   return {
     name: "kv",
@@ -43,7 +43,7 @@ async function runClient(targets: Targets, stop: AbortSignal): Promise<number> {
   return requests + KEYS;
 }
 
-/** A request, and the reply that it must get. */
+/** A random request, and the reply that it must get. */
 function nextRequest(key: string, held: Map<string, string>, serial: number): [string, string] {
   const value = held.get(key);
   const choice = below(4);

@@ -1,10 +1,10 @@
 /**
- * All services under load for a while, with clients that behave and clients that do not.
+ * Puts all services under load, from well-behaved clients and from misbehaving ones.
  *
- *     deno task soak [--minutes 10]    a mixed load, and reloads all along
- *     deno task fuzz [--minutes 1]     as many clients that send garbage as there can be
+ *     deno task soak [--minutes 10]    a mixed load with frequent reloads
+ *     deno task fuzz [--minutes 1]     the same load next to many clients that send garbage
  *
- * It ends with 1 if anything was lost, if memory has grown, or if descriptors have leaked.
+ * Exits with 1 if anything was lost, memory has grown, descriptors leaked, or an error was logged.
  */
 
 import { parseArgs } from "@std/cli/parse-args";
@@ -21,16 +21,17 @@ import { pause, type Targets } from "./workload.ts";
 
 const RELOAD_EVERY_MS = 2000;
 const WARM_UP_MS = 3000;
+/** Number of misbehaving clients. */
 const TROUBLEMAKERS = { soak: 5, fuzz: 40 };
 
-/** The configuration; reloads change a section of a service that nobody has a connection to. */
+/** The configuration; each reload changes a setting that affects no connection. */
 function config(turn: number): string {
   return withOthersOff(`
 [daemon]
 drain_timeout = "${9 + turn % 2}s"
 [echo]
 listen = "127.0.0.1:0"
-# The readers share two processors with everything else here: a pause of theirs is no sleep.
+# The readers share their cores with everything else here, so they may pause without being slow.
 slow_after = "500ms"
 [kv]
 listen = "127.0.0.1:0"
@@ -56,7 +57,7 @@ function targetsOf(daemon: DaemonProcess): Targets {
   };
 }
 
-async function reloadAllAlong(daemon: DaemonProcess, stop: AbortSignal): Promise<string> {
+async function reloadRepeatedly(daemon: DaemonProcess, stop: AbortSignal): Promise<string> {
   let reloads = 0;
   while (!stop.aborted) {
     await pause(RELOAD_EVERY_MS);
@@ -77,10 +78,10 @@ async function run(kind: "soak" | "fuzz", minutes: number): Promise<boolean> {
     taskWorkload(targets),
     meshWorkload(targets, `${daemon.directory}/data/sort`),
   ];
-  // Threads and files that are opened on first use are no leak.
+  // Warm up first: threads and files that are opened on first use are not leaks.
   const warm = AbortSignal.timeout(WARM_UP_MS);
   await Promise.all(workloads.map((workload) => workload.run(warm)));
-  const idle = "the clients of the warm-up are gone";
+  const idle = "the clients of the warm-up have disconnected";
   let descriptorsBefore = Infinity;
   await until(
     idle,
@@ -101,7 +102,7 @@ async function run(kind: "soak" | "fuzz", minutes: number): Promise<boolean> {
     watch.run(stop),
   ];
   if (kind === "soak") {
-    all.push(reloadAllAlong(daemon, stop).then((text) => say("reload", text)));
+    all.push(reloadRepeatedly(daemon, stop).then((text) => say("reload", text)));
   }
   const failures = (await Promise.allSettled(all)).filter((end) => end.status === "rejected");
   for (const { reason } of failures) say("FAILED", String(reason?.stack ?? reason));
@@ -109,8 +110,8 @@ async function run(kind: "soak" | "fuzz", minutes: number): Promise<boolean> {
   await until("no descriptor is left open", () => watch.descriptors() <= descriptorsBefore + 2)
     .catch(() => {});
   const descriptors = watch.descriptors();
-  const { beforeMib, afterMib, mostMib, isFlat } = watch.growth();
-  say("memory", `${beforeMib} MiB early on, ${afterMib} MiB at the end, ${mostMib} MiB at most`);
+  const { beforeMib, afterMib, peakMib, isFlat } = watch.growth();
+  say("memory", `${beforeMib} MiB early on, ${afterMib} MiB at the end, ${peakMib} MiB at most`);
   say("files", `${descriptorsBefore} descriptors before, ${descriptors} after`);
   const { code } = await daemon.stop();
   say("exit", String(code));
@@ -130,6 +131,6 @@ if (!(kind === "soak" || kind === "fuzz") || !(time > 0)) {
   printError("usage: deno task soak|fuzz [--minutes N]");
   Deno.exit(2);
 }
-const well = await run(kind, time);
-print(well ? "well" : "NOT WELL");
-Deno.exit(well ? 0 : 1);
+const passed = await run(kind, time);
+print(passed ? "passed" : "FAILED");
+Deno.exit(passed ? 0 : 1);

@@ -5,7 +5,7 @@ import { pause, type Targets, type Workload } from "./workload.ts";
 const RECORDS = 20_000;
 const RECORD_BYTES = 100;
 
-/** Someone who has the same file sorted again and again. */
+/** A client that sorts the same file again and again, and checks each output. */
 export function meshWorkload(targets: Targets, directory: string): Workload {
   return {
     name: "mesh",
@@ -20,15 +20,17 @@ export function meshWorkload(targets: Targets, directory: string): Workload {
         const [reply] = await ask(targets, "SORT soak-in soak-out");
         const job = /^OK job (\d+)/.exec(reply ?? "")?.[1];
         if (job === undefined) {
-          // The queue has a limit, and others fill it.
-          if (!/^ERR .*queue/.test(reply ?? "")) throw new Error(`mesh: SORT was told "${reply}"`);
+          // The misbehaving clients may have filled the queue.
+          if (!/^ERR .*queue/.test(reply ?? "")) {
+            throw new Error(`mesh: the reply to SORT is "${reply}"`);
+          }
           await pause(50);
           continue;
         }
         await ended(targets, job);
         const output = await Deno.readFile(`${directory}/soak-out`);
         await Deno.remove(`${directory}/soak-out`);
-        if (!equal(output, expected)) throw new Error(`mesh: job ${job} has sorted wrongly`);
+        if (!equal(output, expected)) throw new Error(`mesh: the output of job ${job} is wrong`);
         jobs++;
         await pause(200);
       }
@@ -44,7 +46,7 @@ async function ask(targets: Targets, command: string): Promise<string[]> {
   return (await client.rest()).trimEnd().split("\n");
 }
 
-/** Waits until a job is neither running nor waiting; of those that are over only some are listed. */
+/** Waits until a job has ended. A job that STATUS no longer lists ended some time ago. */
 async function ended(targets: Targets, job: string): Promise<void> {
   for (let i = 0; i < 600; i++) {
     const line = (await ask(targets, "STATUS")).find((line) => line.startsWith(`job ${job} `));
@@ -52,7 +54,7 @@ async function ended(targets: Targets, job: string): Promise<void> {
     if (!/ (waiting|running)/.test(line)) throw new Error(`mesh: ${line}`);
     await pause(100);
   }
-  throw new Error(`mesh: job ${job} has not ended after a minute`);
+  throw new Error(`mesh: job ${job} is still running after a minute`);
 }
 
 function sorted(records: Uint8Array): Uint8Array {

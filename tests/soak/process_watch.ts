@@ -2,12 +2,12 @@ import { pause } from "./workload.ts";
 
 const MIB = 1024 * 1024;
 
-/** Memory may grow by so much between the second quarter of a soak and the last one: */
+/** Memory may grow by this factor between the second quarter of a soak and the last one, */
 export const GROWTH_MAX_RATIO = 1.25;
-/** and by so much more, which is what V8 lets lie between two collections. */
+/** plus this much, which V8 leaves uncollected between two garbage collections. */
 export const GROWTH_MAX_BYTES = 64 * MIB;
 
-/** Samples what a process holds, as Linux tells it. */
+/** Samples the memory and descriptors of a process, from /proc. */
 export class ProcessWatch {
   readonly #pid: number;
   readonly #residentBytes: number[] = [];
@@ -16,7 +16,7 @@ export class ProcessWatch {
     this.#pid = pid;
   }
 
-  /** Takes a sample every second until it is stopped. */
+  /** Takes a sample every second until `stop` aborts. */
   async run(stop: AbortSignal): Promise<void> {
     while (!stop.aborted) {
       this.#residentBytes.push(await this.residentBytes());
@@ -24,17 +24,19 @@ export class ProcessWatch {
     }
   }
 
+  /** The resident memory, in bytes. */
   async residentBytes(): Promise<number> {
     const status = await Deno.readTextFile(`/proc/${this.#pid}/status`);
     return Number(/VmRSS:\s+(\d+) kB/.exec(status)![1]) * 1024;
   }
 
+  /** The number of open descriptors. */
   descriptors(): number {
     return [...Deno.readDirSync(`/proc/${this.#pid}/fd`)].length;
   }
 
-  /** The median of the second quarter and of the last one, and the most there was. */
-  growth(): { beforeMib: number; afterMib: number; mostMib: number; isFlat: boolean } {
+  /** The median memory in the second and the last quarter, and the peak. */
+  growth(): { beforeMib: number; afterMib: number; peakMib: number; isFlat: boolean } {
     const samples = this.#residentBytes;
     const quarter = Math.floor(samples.length / 4);
     const before = median(samples.slice(quarter, 2 * quarter));
@@ -42,7 +44,7 @@ export class ProcessWatch {
     return {
       beforeMib: Math.round(before / MIB),
       afterMib: Math.round(after / MIB),
-      mostMib: Math.round(Math.max(...samples) / MIB),
+      peakMib: Math.round(Math.max(...samples) / MIB),
       isFlat: after <= before * GROWTH_MAX_RATIO + GROWTH_MAX_BYTES,
     };
   }

@@ -3,10 +3,10 @@ import { below, pause, secretName, type Targets, type Workload } from "./workloa
 
 const WORKERS = 4;
 const BATCH = 10;
-/** How many jobs may wait before the producer lets the workers catch up. */
+/** The producer pauses while more jobs than this are waiting. */
 const BACKLOG_MAX = 500;
 
-/** A producer and workers, some of whom die with a job in hand: each job is done once. */
+/** A producer and workers, some of which disconnect with a job reserved: each job is done once. */
 export function taskWorkload(targets: Targets): Workload {
   return {
     name: "task",
@@ -29,7 +29,7 @@ export function taskWorkload(targets: Targets): Workload {
           await client.send(`put 0 0 60 4\r\njob!\r\n`.repeat(BATCH));
           for (let i = 0; i < BATCH; i++) {
             const [word, id] = (await client.line()).trim().split(" ");
-            if (word !== "INSERTED") throw new Error(`task: a put was answered with ${word}`);
+            if (word !== "INSERTED") throw new Error(`task: the reply to put is ${word}`);
             open.add(id!);
             put++;
           }
@@ -41,7 +41,7 @@ export function taskWorkload(targets: Targets): Workload {
       async function work(): Promise<void> {
         while (producing || open.size > 0) {
           const client = await TestClient.connect(targets.beanstalk);
-          // Others put garbage into the tube that everybody watches from the start.
+          // Misbehaving clients put garbage into the default tube.
           await client.send(`watch ${tube}\r\nignore default\r\n`);
           await client.line();
           await client.line();
@@ -49,7 +49,7 @@ export function taskWorkload(targets: Targets): Workload {
             await client.send("reserve-with-timeout 1\r\n");
             const [word, id] = (await client.line()).trim().split(" ");
             if (word === "TIMED_OUT") continue;
-            if (word !== "RESERVED") throw new Error(`task: a reserve was answered with ${word}`);
+            if (word !== "RESERVED") throw new Error(`task: the reply to reserve is ${word}`);
             await client.line();
             if (below(100) === 0) {
               deaths++;
@@ -58,11 +58,11 @@ export function taskWorkload(targets: Targets): Workload {
             await client.send(`delete ${id}\r\n`);
             const reply = await client.line();
             if (reply !== "DELETED\r\n") {
-              throw new Error(`task: a delete was answered with ${reply}`);
+              throw new Error(`task: the reply to delete is ${reply}`);
             }
             // The reply to its put may still be on its way to the producer.
             while (!open.delete(id!)) {
-              if (!producing) throw new Error(`task: job ${id} was done, and it was not there`);
+              if (!producing) throw new Error(`task: job ${id} was done twice`);
               await pause(1);
             }
           }
@@ -71,7 +71,7 @@ export function taskWorkload(targets: Targets): Workload {
       }
 
       await Promise.all([produce(), ...Array.from({ length: WORKERS }, work)]);
-      return `${put} jobs, each done once, while ${deaths} workers died with one in hand`;
+      return `${put} jobs, each done once, while ${deaths} workers died with one reserved`;
     },
   };
 }

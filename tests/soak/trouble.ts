@@ -3,8 +3,8 @@ import { below, pause, type Targets } from "./workload.ts";
 
 const encoder = new TextEncoder();
 
-/** What well-behaved clients say, to be cut, repeated and mutated. Nothing in it empties a store. */
-const PHRASES = [
+/** Valid input, to be cut, repeated and mutated. No command in it empties a store. */
+const PHRASES: readonly string[] = [
   "hello\n",
   "PUT a b\r\n",
   "GET a\r\nLIST a\n",
@@ -23,13 +23,13 @@ const PHRASES = [
   "AUTH\n",
 ];
 
-/** What came of making trouble. */
+/** Counts of what the misbehaving clients did. */
 export interface TroubleReport {
   connections: number;
   bytes: number;
 }
 
-/** Clients that send garbage, stop in the middle, do not read, and vanish, until they are stopped. */
+/** Runs clients that send garbage, stop halfway, do not read and vanish, until `stop` aborts. */
 export async function makeTrouble(
   targets: Targets,
   stop: AbortSignal,
@@ -54,7 +54,7 @@ export async function makeTrouble(
         if (below(3) === 0) await Promise.race([conn.closeWrite(), pause(50)]);
         await Promise.race([reading, pause(below(50))]);
       } catch (error) {
-        // That the daemon hangs up on such a client is as it should be; that it is gone is not.
+        // The daemon may hang up on such a client, but it must keep listening.
         if (error instanceof Deno.errors.ConnectionRefused) throw error;
         await pause(1);
       }
@@ -69,7 +69,7 @@ async function discard(conn: Deno.Conn): Promise<void> {
   try {
     while (await conn.read(scratch) !== null);
   } catch {
-    // Whatever ends it, there is nothing to lose.
+    // The connection may end in any way.
   }
 }
 

@@ -1,18 +1,18 @@
 import type { Address } from "../../lib/net/address.ts";
 
-/** Clients of one service that behave, and notice when the service does not. */
+/** Well-behaved clients of one service that check its replies. */
 export interface Workload {
   readonly name: string;
   /**
-   * Works until it is told to stop, then sees to it that nothing was lost.
+   * Runs until `stop` aborts, then checks that nothing was lost.
    *
-   * @returns What it did, in words.
-   * @throws {Error} If the service has done anything wrong.
+   * @returns A summary of the work, for the report.
+   * @throws {Error} If the service did anything wrong.
    */
   run(stop: AbortSignal): Promise<string>;
 }
 
-/** Where the services of the daemon under load listen. */
+/** The addresses of the daemon under load. */
 export interface Targets {
   echo: Address;
   kv: Address;
@@ -22,17 +22,17 @@ export interface Targets {
   admin: Address;
 }
 
-/** A name that no client that sends garbage will guess. */
+/** A random name that misbehaving clients will not guess. */
 export function secretName(): string {
   return crypto.randomUUID().slice(0, 8);
 }
 
-/** A whole number from 0 up to and without `end`. */
+/** A random integer from 0 to `end - 1`. */
 export function below(end: number): number {
   return Math.floor(Math.random() * end);
 }
 
-/** Pauses, or stops to. */
+/** Resolves after `ms` milliseconds. */
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
