@@ -1,0 +1,82 @@
+/**
+ * Runs the tests: first in parallel, then one file at a time those named `*_alone_test.ts`, which
+ * measure what other tests would disturb. The last line has the totals of both runs.
+ *
+ *     deno task test [OPTION OF deno test]… [FILE OR FOLDER]…
+ *
+ * An option with a value is written as one word, such as `--filter=kv`.
+ *
+ * @module
+ */
+
+const ROOT = new URL("../", import.meta.url).pathname;
+
+/** Test files that must not run next to others. */
+const ALONE = /_alone_test\.ts$/;
+
+/** The last lines of a run's output, enough to contain its summary. */
+const TAIL_CHARS = 4096;
+
+/** How many tests passed, failed and were skipped. */
+interface Totals {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+/** The test files in a folder, or a file that was named directly. */
+function* testFiles(path: string): Generator<string> {
+  if (!Deno.statSync(path).isDirectory) return yield path;
+  for (const { name, isDirectory } of Deno.readDirSync(path)) {
+    if (isDirectory) yield* testFiles(`${path}/${name}`);
+    else if (name.endsWith("_test.ts")) yield `${path}/${name}`;
+  }
+}
+
+/** Runs `deno test`, passes its output on, and reads the totals in it. */
+async function runTests(options: string[], files: string[]): Promise<Totals> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["test", "--frozen", "-A", ...options, ...files],
+    stdin: "null",
+    stdout: "piped",
+  }).spawn();
+  const decoder = new TextDecoder();
+  let tail = "";
+  for await (const chunk of child.stdout) {
+    for (let written = 0; written < chunk.length;) {
+      written += Deno.stdout.writeSync(chunk.subarray(written));
+    }
+    tail = (tail + decoder.decode(chunk, { stream: true })).slice(-TAIL_CHARS);
+  }
+  const { success } = await child.status;
+  return readTotals(tail, success);
+}
+
+/** Reads a summary such as "ok | 75 passed (3 steps) | 0 failed | 2 ignored (1s)". */
+function readTotals(output: string, success: boolean): Totals {
+  // deno-lint-ignore no-control-regex
+  const plain = output.replace(/\x1b\[[\d;]*m/g, "");
+  const summary = [...plain.matchAll(/^(?:ok|FAILED) \| \d+ passed.*$/gm)].at(-1)?.[0] ?? "";
+  const count = (what: string) => Number(new RegExp(`(\\d+) ${what}`).exec(summary)?.[1] ?? 0);
+  const totals = { passed: count("passed"), failed: count("failed"), skipped: count("ignored") };
+  // A run that breaks off or fails outside its tests must not look like one that passed.
+  if ((!success || summary === "") && totals.failed === 0) totals.failed = 1;
+  return totals;
+}
+
+const options = Deno.args.filter((word) => word.startsWith("-"));
+const named = Deno.args.filter((word) => !word.startsWith("-"));
+Deno.chdir(ROOT);
+const files = (named.length > 0 ? named : ["tests"]).flatMap((path) => [...testFiles(path)]).sort();
+const sum: Totals = { passed: 0, failed: 0, skipped: 0 };
+for (const alone of [false, true]) {
+  const own = files.filter((file) => ALONE.test(file) === alone);
+  if (own.length === 0) continue;
+  const totals = await runTests(alone ? options : ["--parallel", ...options], own);
+  for (const key of ["passed", "failed", "skipped"] as const) sum[key] += totals[key];
+}
+const skipped = sum.skipped > 0 ? `, ${sum.skipped} skipped` : "";
+Deno.stdout.writeSync(
+  new TextEncoder().encode(`${sum.passed} passed, ${sum.failed} failed${skipped}\n`),
+);
+Deno.exitCode = sum.failed > 0 ? 1 : 0;
