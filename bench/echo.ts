@@ -1,6 +1,6 @@
 /**
- * `deno task bench echo`: echo beside others on this machine, in one run. Each server is a process
- * of its own and is measured several times in turn with the others; the table has the medians.
+ * `deno task bench echo`: compares echo with other servers on this machine. Each server is a separate
+ * process; they are measured in turn, several times, and the table shows the medians.
  *
  * @module
  */
@@ -21,8 +21,8 @@ const IDLE_CONNECTIONS = 5000;
 
 const USAGE = `deno task bench echo [--seconds 1] [--rounds 3]
 
-  --seconds S  how long each measurement takes
-  --rounds N   how often each is taken
+  --seconds S  duration of each measurement
+  --rounds N   number of rounds
 `;
 
 interface Contestant {
@@ -33,7 +33,7 @@ interface Contestant {
 const QUARTET: Contestant = { name: "quartet", command: quartet("broadcast") };
 const NATS_SERVER: Contestant = { name: "nats-server", command: nats };
 
-/** What is compared on the reply path: quartet and the web streams doing the same. */
+/** The pairs compared on the reply path: quartet, and web streams that do the same. */
 const REPLY_MATCHES: { name: string; own: ServerCommand; other: ServerCommand; wanted: boolean }[] =
   [
     {
@@ -56,7 +56,7 @@ const REPLY_MATCHES: { name: string; own: ServerCommand; other: ServerCommand; w
     },
   ];
 
-/** Measures quartet and a rival in turn. */
+/** Measures quartet and another server in turn. */
 async function compare(
   contestants: [ServerCommand, ServerCommand],
   rounds: number,
@@ -117,8 +117,8 @@ async function repliesTable(seconds: number, rounds: number): Promise<string> {
   }
   return `Replies (confirm mode), ${REPLY_CONNECTIONS} connections, lines of ${LINE_BYTES} bytes; ` +
     `the other is a TextLineStream pipeline.\n` +
-    `It writes once a line, so with more than one in flight it waits for delayed acknowledgements\n` +
-    `unless it sets no-delay. What is logged goes to /dev/null.\n\n` +
+    `It writes once per line, so with several lines in flight it waits for delayed acknowledgements\n` +
+    `unless it sets no-delay. Logs go to /dev/null.\n\n` +
     formatTable(SPEED_HEAD, rows);
 }
 
@@ -136,7 +136,7 @@ async function broadcastTable(seconds: number, rounds: number): Promise<string> 
     }
   }
   return `Broadcast, deliveries of messages of ${MESSAGE_BYTES} bytes; the other is nats-server.\n` +
-    `Neither should quartet need more CPU: that ratio, too, is wanted to be at least 1.\n\n` +
+    `quartet should not need more CPU either: the CPU ratio should be at least 1.\n\n` +
     formatTable(SPEED_HEAD, rows);
 }
 
@@ -167,7 +167,7 @@ async function restTable(contestants: Contestant[], rounds: number): Promise<str
     formatTable(head, rows);
 }
 
-/** Waits until a process holds all connections and its memory grows no more. */
+/** Waits until a process holds all connections and its memory no longer grows. */
 async function settled(pid: number): Promise<void> {
   const deadlineMs = performance.now() + 20_000;
   for (let before = -1; performance.now() < deadlineMs;) {
@@ -194,7 +194,7 @@ export async function main(args: string[]): Promise<void> {
   }
   const withNats = await hasNats();
   print(`${navigator.hardwareConcurrency} processors, load ${machineLoad()} before the run. `);
-  print(`Where others use the processors, go by the CPU ratio.\n\n`);
+  print(`If other processes are busy, go by the CPU ratio.\n\n`);
   print(`${await repliesTable(seconds, rounds)}\n`);
   if (withNats) print(`${await broadcastTable(seconds, rounds)}\n`);
   else print("Broadcast is not compared: nats-server is not installed.\n\n");

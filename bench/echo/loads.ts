@@ -1,5 +1,6 @@
 import { LoadSockets } from "../support/load_sockets.ts";
 import { measure, type Measurement } from "../support/measure.ts";
+import { measureSockets } from "../support/measure_sockets.ts";
 import type { ServerProcess } from "../support/servers.ts";
 
 const encoder = new TextEncoder();
@@ -9,14 +10,14 @@ export interface ReplyLoad {
   connections: number;
   /** The length of a line, its newline included. */
   lineBytes: number;
-  /** How many lines a connection sends before it waits for the answers to all of them. */
+  /** How many lines a connection sends before it waits for the replies to all of them. */
   inFlight: number;
-  /** What the server answers a line with, without its newline. */
+  /** The reply to a line, without its newline. */
   reply: string;
   seconds: number;
 }
 
-/** Measures how many lines a second a server answers. */
+/** Measures how many lines a server answers per second. */
 export async function measureReplies(
   server: ServerProcess,
   load: ReplyLoad,
@@ -24,41 +25,35 @@ export async function measureReplies(
   using sockets = new LoadSockets();
   sockets.connect(server.port, load.connections);
   const lines = encoder.encode(`${"x".repeat(load.lineBytes - 1)}\n`.repeat(load.inFlight));
-  const answerBytes = (load.reply.length + 1) * load.inFlight;
-  const missing = new Float64Array(load.connections).fill(answerBytes);
-  let answered = 0;
-  function onReceived(index: number, bytes: number): void {
+  const replyBytes = (load.reply.length + 1) * load.inFlight;
+  const missing = new Float64Array(load.connections).fill(replyBytes);
+  function onReceived(index: number, bytes: number): number {
     const left = missing[index]! - bytes;
-    if (left < 0) throw new Error("Cannot go on: the server answers more than it was asked");
+    if (left < 0) throw new Error("Cannot go on: the server sends more replies than requested");
     if (left > 0) {
       missing[index] = left;
-      return;
+      return 0;
     }
-    missing[index] = answerBytes;
-    answered += load.inFlight;
+    missing[index] = replyBytes;
     sockets.send(index, lines);
+    return load.inFlight;
   }
   for (let i = 0; i < load.connections; i++) sockets.send(i, lines);
-  function round(): number {
-    answered = 0;
-    sockets.receive(onReceived);
-    return answered;
-  }
-  return await measure(server, { seconds: load.seconds, round });
+  return await measureSockets(server, sockets, { seconds: load.seconds, onReceived });
 }
 
-/** How a broadcast is put on the wire. */
+/** The wire format of a broadcast. */
 export interface BroadcastProtocol {
-  /** Makes every connection a client that gets messages; returns when that is so. */
+  /** Makes every connection a receiver of messages; returns when all are. */
   join(sockets: LoadSockets): void;
   publish(message: string): string;
   deliver(message: string): string;
 }
 
-/** quartet's: a message is a line. */
+/** The protocol of quartet: a message is a line. */
 export const LINES: BroadcastProtocol = {
   join(sockets) {
-    // Connections are accepted in order: when the last one is there, all are.
+    // Connections are accepted in order: once the last one has joined, all have.
     const line = encoder.encode("joined\n");
     sockets.send(sockets.count - 1, line);
     let missing = line.length * sockets.count;
@@ -68,7 +63,7 @@ export const LINES: BroadcastProtocol = {
   deliver: (message) => `${message}\n`,
 };
 
-/** That of nats-server. */
+/** The protocol of NATS. */
 export const NATS: BroadcastProtocol = {
   join(sockets) {
     const words = encoder.encode('CONNECT {"verbose":false}\r\nSUB x 1\r\nPING\r\n');
@@ -90,14 +85,14 @@ export const NATS: BroadcastProtocol = {
 /** Options for {@linkcode measureBroadcast}. */
 export interface BroadcastLoad {
   clients: number;
-  /** How many messages are sent at once; the next ones go when everybody has got these. */
+  /** How many messages are sent at once; the next burst follows when all have received this one. */
   burst: number;
   messageBytes: number;
   protocol: BroadcastProtocol;
   seconds: number;
 }
 
-/** Measures how many messages a second a server delivers; one of the clients publishes. */
+/** Measures how many messages a server delivers per second; one of the clients publishes. */
 export async function measureBroadcast(
   server: ServerProcess,
   load: BroadcastLoad,
@@ -114,7 +109,7 @@ export async function measureBroadcast(
     missing = roundBytes;
     sockets.send(0, burst);
     while (missing > 0) sockets.receive(onReceived);
-    if (missing < 0) throw new Error("Cannot go on: more came than was sent");
+    if (missing < 0) throw new Error("Cannot go on: more was received than sent");
     return load.burst * load.clients;
   }
   return await measure(server, { seconds: load.seconds, round });

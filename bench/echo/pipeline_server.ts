@@ -1,6 +1,6 @@
 /**
- * What the line protocol costs with a web stream a connection: the server that quartet is compared
- * with. It answers every line with the line that it was started with.
+ * The server that quartet is compared with: one pipeline of web streams per connection. It answers
+ * each line with the reply given on its command line.
  *
  *     deno run --allow-net pipeline_server.ts PORT REPLY [--print] [--no-delay]
  *
@@ -9,11 +9,11 @@
 
 import { TextLineStream } from "@std/streams/text-line-stream";
 
-/** What differs from the shortest way to write it. */
+/** How it differs from the shortest way to write such a server. */
 interface Options {
-  /** Whether it prints each line. */
+  /** Print each line. */
   print: boolean;
-  /** Whether it switches Nagle's algorithm off. */
+  /** Turn off Nagle's algorithm. */
   noDelay: boolean;
 }
 
@@ -28,7 +28,7 @@ async function serve(
     .pipeThrough(new TextLineStream());
   const writer = conn.writable.getWriter();
   for await (const line of lines) {
-    // deno-lint-ignore no-console -- it is how such a server does it
+    // deno-lint-ignore no-console -- as such a server would
     if (print) console.log(line);
     await writer.write(reply);
   }
@@ -38,6 +38,6 @@ const [port, text, ...words] = Deno.args;
 const options = { print: words.includes("--print"), noDelay: words.includes("--no-delay") };
 const reply = new TextEncoder().encode(`${text}\n`);
 for await (const conn of Deno.listen({ hostname: "127.0.0.1", port: Number(port) })) {
-  // A client that goes while it is written to is no fault.
+  // A client may disconnect while it is written to.
   serve(conn, reply, options).catch(() => {});
 }

@@ -7,10 +7,10 @@ import {
   type ServerCommand,
 } from "../support/servers.ts";
 
-/** What quartet and the pipeline server answer a line with. */
+/** The reply of quartet and of the pipeline server to each line. */
 export const REPLY = "Message received.";
 
-/** quartet with echo alone, in one of its modes, with whatever else its command line sets. */
+/** quartet with echo alone, in one of its modes, with more settings from the command line. */
 export function quartet(mode: "broadcast" | "confirm", ...settings: string[]): ServerCommand {
   return async (port, directory) => {
     const echo = `[echo]\nlisten = "127.0.0.1:${port}"\nmode = "${mode}"\nreply = "${REPLY}"\n`;
@@ -26,7 +26,7 @@ export function pipeline(...options: string[]): ServerCommand {
   return (port) => Promise.resolve(denoRun(["--allow-net", file, String(port), REPLY, ...options]));
 }
 
-/** nats-server, with its defaults. */
+/** nats-server with its defaults. */
 export const nats: ServerCommand = (port) =>
   Promise.resolve({ command: "nats-server", args: ["-a", "127.0.0.1", "-p", String(port)] });
 

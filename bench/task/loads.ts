@@ -1,5 +1,6 @@
 import { LoadSockets } from "../support/load_sockets.ts";
-import { measure, type Measurement } from "../support/measure.ts";
+import type { Measurement } from "../support/measure.ts";
+import { measureSockets } from "../support/measure_sockets.ts";
 import { residentBytes } from "../support/usage.ts";
 import type { ServerProcess } from "../support/servers.ts";
 
@@ -25,11 +26,10 @@ export async function measureCycles(
   // The reply that each connection waits for: 0 to a put, 1 to a reserve, 2 to a delete.
   const phase = new Uint8Array(load.connections);
   const linesLeft = new Uint8Array(load.connections).fill(1);
-  let cycles = 0;
-  function onReceived(index: number, bytes: number): void {
+  function onReceived(index: number, bytes: number): number {
     const { received } = sockets;
     for (let at = 0; at < bytes; at++) if (received[at] === LF) linesLeft[index]!--;
-    if (linesLeft[index]! > 0) return;
+    if (linesLeft[index]! > 0) return 0;
     if (phase[index] === 0) {
       phase[index] = 1;
       linesLeft[index] = 2;
@@ -41,17 +41,13 @@ export async function measureCycles(
     } else {
       phase[index] = 0;
       linesLeft[index] = 1;
-      cycles++;
       sockets.send(index, put);
+      return 1;
     }
+    return 0;
   }
   for (let index = 0; index < load.connections; index++) sockets.send(index, put);
-  function round(): number {
-    cycles = 0;
-    sockets.receive(onReceived);
-    return cycles;
-  }
-  return await measure(server, { seconds: load.seconds, round });
+  return await measureSockets(server, sockets, { seconds: load.seconds, onReceived });
 }
 
 /** Measures puts, one at a time on each connection; the jobs stay. */
@@ -62,18 +58,12 @@ export async function measurePuts(
   using sockets = new LoadSockets();
   sockets.connect(server.port, load.connections);
   const put = putCommand(load.bodyBytes);
-  let puts = 0;
-  function onReceived(index: number): void {
-    puts++;
+  function onReceived(index: number): number {
     sockets.send(index, put);
+    return 1;
   }
   for (let index = 0; index < load.connections; index++) sockets.send(index, put);
-  function round(): number {
-    puts = 0;
-    sockets.receive(onReceived);
-    return puts;
-  }
-  return await measure(server, { seconds: load.seconds, round });
+  return await measureSockets(server, sockets, { seconds: load.seconds, onReceived });
 }
 
 /** Puts this many jobs, in batches. */
