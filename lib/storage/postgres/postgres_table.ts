@@ -26,7 +26,7 @@ import {
   type StoredRow,
   WRITE_ROWS,
 } from "./rows.ts";
-import { PostgresSpaceTransaction, readPage } from "./spaces.ts";
+import { PostgresSpaceTransaction, readPage } from "./space_transaction.ts";
 import type { DatabaseMetrics } from "../database_metrics.ts";
 import {
   type Entry,

@@ -13,9 +13,10 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
+import { joinValues, listOf } from "./packed_values.ts";
 import { type Entry, type Key, type Place, StorageUnavailableError } from "../store.ts";
-import { copyValue, type Value, valueFrom } from "../value.ts";
+import { type Value, valueFrom } from "../value.ts";
 
 /** The version 1 of the table, and all later ones; see `PostgresDatabase.migrate`. */
 export const KV_MIGRATIONS: readonly string[] = [
@@ -132,7 +133,7 @@ export function packPlaces(places: readonly Place[]): Parameter[] {
     keys.push(key);
   }
   const packed = joinValues(keys);
-  return [list(spaces), packed.starts, packed.lengths, packed.bytes];
+  return [listOf(spaces), packed.starts, packed.lengths, packed.bytes];
 }
 
 /** The parameters that read places; `alone`: nothing else is read, so long values come too. */
@@ -160,7 +161,7 @@ export function packRows(rows: readonly Row[]): Parameter[] {
     packed.bytes,
     packed.starts,
     packed.lengths,
-    list(versions),
+    listOf(versions),
     `{${expirations.slice(1)}}`,
   ];
 }
@@ -179,30 +180,4 @@ export function entryOf(row: StoredRow, nowMs: number): Entry | undefined {
   if (row.expires_at !== null && row.expires_at <= nowMs) return undefined;
   if (row.value === null) throw new LongValueError("Cannot read a long value with others");
   return { value: valueFrom(row.value), version: row.version, expiresAtMs: row.expires_at ?? 0 };
-}
-
-/** Values one after another, and where each is, from 1 as SQL counts. */
-export function joinValues(
-  values: readonly Value[],
-): { bytes: Uint8Array; starts: string; lengths: string } {
-  const starts: number[] = [];
-  const lengths: number[] = [];
-  let end = 0;
-  for (const { length } of values) {
-    starts.push(end + 1);
-    lengths.push(length);
-    end += length;
-  }
-  // What asks for bytes of any kind makes a Buffer of them anyway.
-  const bytes = Buffer.allocUnsafe(end);
-  end = 0;
-  for (const value of values) {
-    copyValue(value, bytes, end);
-    end += value.length;
-  }
-  return { bytes, starts: list(starts), lengths: list(lengths) };
-}
-
-function list(numbers: readonly number[]): string {
-  return `{${numbers.join()}}`;
 }

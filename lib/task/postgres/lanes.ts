@@ -11,7 +11,7 @@ import type postgres from "postgres";
 import { CommitCounter } from "../../storage/commit_metrics.ts";
 import type { PostgresClient } from "../../storage/postgres/postgres_client.ts";
 import type { PostgresDatabase } from "../../storage/postgres/postgres_database.ts";
-import { joinValues } from "../../storage/postgres/rows.ts";
+import { joinValues } from "../../storage/postgres/packed_values.ts";
 import { type DatabaseMetrics, sumDatabaseMetrics } from "../../storage/database_metrics.ts";
 import { storageUnavailable, StorageUnavailableError } from "../../storage/store.ts";
 import { allowedTtrMs } from "../life_cycle.ts";

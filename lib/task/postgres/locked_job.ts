@@ -1,4 +1,4 @@
-import { joinValues } from "../../storage/postgres/rows.ts";
+import { joinValues } from "../../storage/postgres/packed_values.ts";
 import { latin1From, type Value } from "../../storage/value.ts";
 import { applyEvent, isPossible, type JobEvent, type JobFacts } from "../life_cycle.ts";
 import type { JobId, JobState, TubeRules } from "../queue.ts";
