@@ -37,7 +37,7 @@ class TubeRow {
     );
     this.#bury = make(
       "button",
-      { type: "button", "aria-label": `Bury the next job in ${tube}` },
+      { type: "button", "aria-label": `Bury next job in ${tube}` },
       "Bury next",
     );
     this.#kick.addEventListener("click", () => {

@@ -124,7 +124,7 @@ Deno.test({
       await tab.visit(originOf(daemon));
       const row = page.locator("#tubes tr", { hasText: "mail" });
       const buried = row.locator("td[data-label=buried]");
-      await row.getByRole("button", { name: "Bury the next job in mail" }).click();
+      await row.getByRole("button", { name: "Bury next job in mail" }).click();
       await tab.shows("#notice", "Job 1 was buried in mail.");
       await buried.filter({ hasText: "1" }).waitFor();
       await row.getByRole("button", { name: "Kick jobs in mail" }).click();
