@@ -25,36 +25,41 @@ export function kvMetrics(server: ServerState): Metric[] {
     { type, name, help, samples: [{ value }] }
   );
   return [
-    { type: "counter", name: "commands_total", help: "Commands that were run.", samples: commands },
+    { type: "counter", name: "commands_total", help: "Commands run.", samples: commands },
     {
       type: "histogram",
       name: "command_duration_seconds",
-      help: "How long a command took, as its part of the batch it came in (one batch in 16).",
+      help: "Duration of a command: its share of its batch. One batch in 16 is timed.",
       samples: [{ labels: { service: "kv" }, histogram: metrics.duration }],
     },
     {
       type: "counter",
       name: "kv_errors_total",
-      help: "Errors that clients were told of, by their code.",
+      help: "Errors sent to clients, by code.",
       samples: [...metrics.errors].map(([code, value]) => ({ labels: { code }, value })),
     },
-    one("counter", "kv_rejected_requests_total", "Requests that made no sense.", metrics.rejected),
+    one(
+      "counter",
+      "kv_rejected_requests_total",
+      "Requests with an unknown command or the wrong number of arguments.",
+      metrics.rejected,
+    ),
     one(
       "counter",
       "kv_protocol_errors_total",
-      "Connections closed for an error in the protocol.",
+      "Connections closed because of a protocol error.",
       metrics.protocolErrors,
     ),
-    one("gauge", "kv_scan_cursors", "Cursors of SCAN that are remembered.", cursors.size),
-    one("gauge", "kv_max_memory_bytes", "The most that keys and values may take.", maxBytes),
+    one("gauge", "kv_scan_cursors", "SCAN cursors in memory.", cursors.size),
+    one("gauge", "kv_max_memory_bytes", "The maximum size of keys and values.", maxBytes),
     ...(bytes === undefined
       ? []
-      : [one("gauge", "kv_memory_bytes", "Bytes of keys and values.", bytes)]),
-    ...(keys === undefined ? [] : [one("gauge", "kv_keys", "Keys, in all databases.", keys)]),
+      : [one("gauge", "kv_memory_bytes", "The size of keys and values.", bytes)]),
+    ...(keys === undefined ? [] : [one("gauge", "kv_keys", "Keys in all databases.", keys)]),
     ...(estimatedKeys === undefined ? [] : [one(
       "gauge",
       "kv_estimated_keys",
-      "Keys as PostgreSQL's own statistics have it, expired ones that are not yet removed too.",
+      "Keys as estimated by PostgreSQL, including expired keys not yet removed.",
       estimatedKeys,
     )]),
     ...commitMetrics("kv", commits),

@@ -6,8 +6,8 @@ import { type DaemonProcess, startDaemon } from "../support/daemon.ts";
 import { PostgresServer } from "../support/postgres.ts";
 import { until, within } from "../support/within.ts";
 
-/** How long a test may take. */
-const TEST_DEADLINE_MS = 60_000;
+/** How long a test may take, even on a busy machine. */
+const TEST_DEADLINE_MS = 180_000;
 
 function config(storage: string): string {
   return `
@@ -21,16 +21,16 @@ function config(storage: string): string {
     listen = "127.0.0.1:0"`;
 }
 
-/** Whether the daemon says that it is ready, and what else it says. */
+/** Whether the daemon reports that it is ready, and the text of its report. */
 async function readiness(daemon: DaemonProcess): Promise<{ ready: boolean; text: string }> {
   const response = await fetch(`http://${formatAddress(daemon.address("admin"))}/readyz`);
   return { ready: response.ok, text: await response.text() };
 }
 
-/** Breaks the storage of a daemon and mends it again, and looks at what clients are told. */
+/** Breaks the storage of a daemon and repairs it, and checks the replies to clients. */
 async function checkFailure(
   daemon: DaemonProcess,
-  steps: { breakIt(): Promise<void>; mend(): Promise<void>; why: RegExp; readsFail: boolean },
+  steps: { breakIt(): Promise<void>; repair(): Promise<void>; why: RegExp; readsFail: boolean },
 ): Promise<void> {
   using text = await TestClient.connect(daemon.address("kv"));
   using redis = await TestClient.connect(daemon.address("kv"));
@@ -53,7 +53,7 @@ async function checkFailure(
   assert.ok(!ready);
   assert.match(said, steps.why);
 
-  await steps.mend();
+  await steps.repair();
   await until("it is ready", async () => (await readiness(daemon)).ready);
   assert.equal(await ask(text, "GET a"), "VALUE 1");
   assert.equal(await ask(text, "PUT a 3"), "OK");
@@ -61,7 +61,7 @@ async function checkFailure(
   assert.equal(await ask(text, "GET b"), "VALUE 3");
 }
 
-Deno.test("kv on sqlite: a locked file fails writes, shows in the health, and works again after", async () => {
+Deno.test("kv on sqlite: a locked file fails writes and the health check until it is unlocked", async () => {
   await using daemon = await startDaemon({ config: config("sqlite:test.db") });
   const other = new DatabaseSync(`${daemon.directory}/test.db`);
   try {
@@ -70,7 +70,7 @@ Deno.test("kv on sqlite: a locked file fails writes, shows in the health, and wo
       "the test",
       checkFailure(daemon, {
         breakIt: () => Promise.resolve(other.exec("BEGIN IMMEDIATE")),
-        mend: () => Promise.resolve(other.exec("ROLLBACK")),
+        repair: () => Promise.resolve(other.exec("ROLLBACK")),
         why: /another process has locked the file/,
         readsFail: false,
       }),
@@ -80,7 +80,7 @@ Deno.test("kv on sqlite: a locked file fails writes, shows in the health, and wo
   }
 });
 
-Deno.test("kv on postgres: a database that is gone fails requests, shows in the health, and works again after", async () => {
+Deno.test("kv on postgres: a database that is down fails requests and the health check until it is back", async () => {
   await using server = await PostgresServer.start();
   await using daemon = await startDaemon({ config: config(await server.createDatabase()) });
   await within(
@@ -88,7 +88,7 @@ Deno.test("kv on postgres: a database that is gone fails requests, shows in the 
     "the test",
     checkFailure(daemon, {
       breakIt: () => server.kill(),
-      mend: () => server.restart(),
+      repair: () => server.restart(),
       why: /ECONNREFUSED|ended by the other party|closed a connection|CONNECTION_CLOSED|ECONNRESET/,
       readsFail: true,
     }),

@@ -1,5 +1,5 @@
 /**
- * What a client can do to the service and to others: nothing that has no bound.
+ * Limits on what one client can cost the service and other clients.
  *
  * @module
  */
@@ -11,13 +11,13 @@ import { encodeRequest, RawClient, TestKv } from "./support.ts";
 
 const MIB = 1024 * 1024;
 
-/** What this thread holds, garbage included; tests of other files run beside it. */
+/** The memory of this thread, including garbage. Other test files run in threads of their own. */
 function memoryBytes(): number {
   const { heapUsed, external } = Deno.memoryUsage();
   return heapUsed + external;
 }
 
-/** Sends without waiting for the other side, until it takes no more. */
+/** Sends until the other side accepts no more for `quietMs`; the number of bytes sent. */
 async function flood(conn: Deno.Conn, bytes: Uint8Array, quietMs = 300): Promise<number> {
   let sent = 0;
   while (sent < bytes.length) {
@@ -35,7 +35,7 @@ async function flood(conn: Deno.Conn, bytes: Uint8Array, quietMs = 300): Promise
   return sent;
 }
 
-Deno.test("kv: a client that sends part of a large value and stops keeps nobody else waiting", async () => {
+Deno.test("kv: a client that stops in the middle of a large value does not block others", async () => {
   await using kv = await TestKv.start();
   using stuck = await kv.connect();
   await stuck.send(`*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$${60 * MIB}\r\n`);
@@ -46,11 +46,11 @@ Deno.test("kv: a client that sends part of a large value and stops keeps nobody 
   for (let count = 0; count < 100; count++) {
     assert.equal(await other.ask("SET", "a", String(count)), "+OK\r\n");
   }
-  // What has come and the smaller buffers before that, not what was announced.
+  // The bytes received and the smaller buffers before that, not the announced size.
   assert.ok(memoryBytes() - before < 45 * MIB);
 });
 
-Deno.test("kv: a client that announces a large value and sends nothing costs nothing", async () => {
+Deno.test("kv: a client that announces a large value and sends nothing costs no memory", async () => {
   await using kv = await TestKv.start();
   const clients: RawClient[] = [];
   const before = memoryBytes();
@@ -65,7 +65,7 @@ Deno.test("kv: a client that announces a large value and sends nothing costs not
   for (const client of clients) client.close();
 });
 
-Deno.test("kv: a client that pipelines 100 000 GETs and never reads is left to itself", async () => {
+Deno.test("kv: a client that pipelines 100 000 GETs and never reads stalls only itself", async () => {
   await using kv = await TestKv.start();
   using other = await kv.connect();
   await other.ask("SET", "k", "v".repeat(10_000));
@@ -77,7 +77,7 @@ Deno.test("kv: a client that pipelines 100 000 GETs and never reads is left to i
   for (let at = 0; at + request.length <= requests.length; at += request.length) {
     requests.set(request, at);
   }
-  // A thousand million bytes would be the answer; it does not even read all of the questions.
+  // The replies would be 1 GB. The service does not even read all of the requests.
   await flood(stuck.conn, requests);
   for (let count = 0; count < 100; count++) {
     assert.equal(await other.ask("PING"), "+PONG\r\n");
@@ -107,7 +107,7 @@ Deno.test("kv: a client that pipelines slow commands lets other clients have the
   await all;
 });
 
-Deno.test("kv: a long reply is sent as it is written, whatever it is a part of", async () => {
+Deno.test("kv: a long reply is sent while it is encoded, also inside the reply to EXEC", async () => {
   await using kv = await TestKv.start();
   using client = await kv.connect();
   const value = "v".repeat(1000);
@@ -133,7 +133,7 @@ Deno.test("kv: a long reply is sent as it is written, whatever it is a part of",
   assert.equal(await client.ask("PING"), "+PONG\r\n");
 });
 
-Deno.test("kv: the client that reads its 100 000 replies late gets them all", async () => {
+Deno.test("kv: a client that reads its 100 000 replies late gets them all", async () => {
   await using kv = await TestKv.start();
   using client = await kv.connect();
   await client.ask("SET", "k", "v".repeat(100));
@@ -151,7 +151,7 @@ Deno.test("kv: the client that reads its 100 000 replies late gets them all", as
   assert.equal(received, expected);
 });
 
-Deno.test("kv: one client more than max_clients is told so, and may come back later", async () => {
+Deno.test("kv: a client beyond max_clients is refused, and may come back later", async () => {
   await using kv = await TestKv.start({ max_clients: 2 });
   const first = await kv.connect();
   using second = await kv.connect();
@@ -199,7 +199,7 @@ Deno.test("kv: values, requests, arguments and transactions have limits", async 
   }
 });
 
-Deno.test("kv: a write beyond max_memory is refused, reads and deletes go on", async () => {
+Deno.test("kv: a write beyond max_memory is refused; reads and deletes still work", async () => {
   await using kv = await TestKv.start({ max_memory: "10KiB" });
   using client = await kv.connect();
   assert.equal(await client.ask("SET", "a", "x".repeat(9000)), "+OK\r\n");
@@ -214,7 +214,7 @@ Deno.test("kv: a write beyond max_memory is refused, reads and deletes go on", a
   assert.equal(await text.line(), "OK\n");
 });
 
-Deno.test("kv: LIST of a large store is sent as it is read", async () => {
+Deno.test("kv: LIST of a large store is sent while it is read", async () => {
   await using kv = await TestKv.start();
   using redis = await kv.connect();
   const value = "v".repeat(100_000);
@@ -227,30 +227,30 @@ Deno.test("kv: LIST of a large store is sent as it is read", async () => {
   assert.ok(memoryBytes() - before < 30 * MIB);
 });
 
-Deno.test("kv: an idle client is disconnected, a busy one is not", async () => {
-  await using kv = await TestKv.start({ idle_timeout: "150ms" });
+Deno.test("kv: an idle client is disconnected, an active one is not", async () => {
+  await using kv = await TestKv.start({ idle_timeout: "2s" });
   using idle = await kv.connect();
-  using busy = await kv.connect();
+  using active = await kv.connect();
   await idle.ask("PING");
   let closed = false;
   const end = idle.rest().then(() => closed = true);
   await until("the idle client is gone", async () => {
-    assert.equal(await busy.ask("PING"), "+PONG\r\n");
+    assert.equal(await active.ask("PING"), "+PONG\r\n");
     return closed;
   });
   await end;
 });
 
-Deno.test("kv: a drain answers what was sent and closes", async () => {
+Deno.test("kv: a drain runs what was sent, replies and closes", async () => {
   const kv = await TestKv.start({}, "sqlite:kv.db");
   using client = await kv.connect();
   await client.send("SET a 1\r\n".repeat(1000));
   const rest = client.rest();
-  await kv[Symbol.asyncDispose]();
+  await kv.stop({ drainMs: 30_000 });
   assert.equal(await rest, "+OK\r\n".repeat(1000));
 });
 
-Deno.test("kv: its figures count what was done", async () => {
+Deno.test("kv: its metrics count commands, errors and connections", async () => {
   await using kv = await TestKv.start();
   using client = await kv.connect();
   await client.ask("SET", "a", "1");

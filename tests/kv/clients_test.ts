@@ -1,5 +1,5 @@
 /**
- * Clients as the world has them, unmodified.
+ * Widely used Redis clients, unmodified.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The same commands to quartet and to Redis: the same bytes come back.
+ * Sends the same random commands to quartet and to Redis, and compares the replies.
  *
  * @module
  */
@@ -9,10 +9,10 @@ import fc from "fast-check";
 import { runProgram } from "../support/programs.ts";
 import { RawClient, TestKv } from "./support.ts";
 
-/** Whether there is a Redis to compare with: Redis 7.0 is what the texts below were seen with. */
+/** Whether Redis 7 is installed. Other versions word some replies differently. */
 const HAS_REDIS = /v=7\./.test((await runProgram("redis-server", ["--version"]))?.text ?? "");
 
-/** A Redis without a port, in a directory of its own. */
+/** A Redis server on a Unix socket, in its own directory. */
 class TestRedis implements AsyncDisposable {
   readonly path: string;
   readonly #directory: string;
@@ -107,7 +107,7 @@ const value = fc.oneof(
   fc.constantFrom("foo", "\r\n", "\x00\xff", "x".repeat(2000)),
 );
 const offset = fc.oneof(fc.integer({ min: -30, max: 30 }).map(String), someInteger);
-/** Far from now in either direction, so that a slow machine makes no difference. */
+/** Times far from now, so that a slow machine makes no difference. */
 const unixSeconds = fc.constantFrom(
   "0",
   "-1",
@@ -121,7 +121,7 @@ const unixSeconds = fc.constantFrom(
 );
 const unixMilliseconds = fc.constantFrom("0", "-5", "1", "33177117420000", "33177117420500", "1x");
 const expiry = fc.oneof(
-  // Redis counts a key that was set in the past until it comes across it, so there is none.
+  // No expiry in the past: Redis counts such a key until it notices that it has expired.
   fc.tuple(fc.constantFrom("EXAT", "exat"), unixSeconds.filter((at) => at !== "1")),
   fc.tuple(fc.constant("PXAT"), unixMilliseconds.filter((at) => at !== "1")),
   fc.tuple(fc.constantFrom("EX", "PX"), fc.constantFrom("0", "-1", "9223372036854775807", "y")),
@@ -133,7 +133,7 @@ const option = (...names: string[]) => fc.constantFrom(...names).map((name) => [
 const options = (...arbitraries: fc.Arbitrary<readonly string[]>[]) =>
   fc.array(fc.oneof(...arbitraries), { maxLength: 3 }).map((all) => all.flat());
 
-/** A command with arguments that it takes, or just does not take. */
+/** A command with arguments that are valid, or nearly so. */
 const sensible: fc.Arbitrary<readonly string[]> = fc.oneof(
   words(fc.constantFrom("GET", "get", "STRLEN", "GETDEL", "TYPE", "INCR", "DECR"), key),
   words(fc.constantFrom("EXPIRETIME", "PEXPIRETIME", "PERSIST"), key),
@@ -232,7 +232,7 @@ const sensible: fc.Arbitrary<readonly string[]> = fc.oneof(
   ),
 );
 
-/** Anything behind a name of a command. */
+/** A command name, known or not, with arbitrary arguments. */
 const nonsense: fc.Arbitrary<readonly string[]> = fc.tuple(
   fc.constantFrom("SET", "GETEX", "EXPIRE", "LCS", "COPY", "foo", "GET\n", "", "x".repeat(200)),
   fc.array(fc.oneof(value.filter(({ length }) => length < 200), fc.constant("y".repeat(150))), {
@@ -242,7 +242,7 @@ const nonsense: fc.Arbitrary<readonly string[]> = fc.tuple(
 
 const command = fc.oneof({ weight: 12, arbitrary: sensible }, { weight: 1, arbitrary: nonsense });
 
-/** What quartet says otherwise on purpose: an EXEC fails after MULTI or WATCH inside of MULTI. */
+/** Leaves out MULTI and WATCH inside MULTI. After those, EXEC deliberately fails in quartet only. */
 function tamed(commands: (readonly string[])[]): (readonly string[])[] {
   let open = false;
   return commands.filter(([name]) => {
@@ -254,7 +254,7 @@ function tamed(commands: (readonly string[])[]): (readonly string[])[] {
 }
 
 Deno.test({
-  name: "kv answers what Redis answers, whatever it is asked",
+  name: "kv sends the same replies as Redis to random commands",
   ignore: !HAS_REDIS,
   async fn() {
     await using redis = await TestRedis.start();

@@ -40,7 +40,7 @@ for (const [input, language] of CASES) {
   });
 }
 
-Deno.test("detectLanguage does not change its mind with what comes later", () => {
+Deno.test("detectLanguage does not change its decision when more bytes arrive", () => {
   for (const [input, language] of CASES) {
     for (let length = 0; length < Math.min(input.length, 200); length++) {
       const early = detect(input.slice(0, length));

@@ -1,5 +1,5 @@
 /**
- * Clients of a service that a token opens.
+ * Clients of a service that requires a token.
  *
  * @module
  */
@@ -23,7 +23,7 @@ function startGuarded({ maxFailures = 10, loginTimeoutMs = DEADLINE_MS } = {}): 
   return TestKv.start({}, "memory:", new Guard([TOKEN], failures, loginTimeoutMs));
 }
 
-Deno.test("login: a Redis client may do nothing before it has shown a token", async () => {
+Deno.test("login: a Redis client can do nothing before it has shown a token", async () => {
   await using kv = await startGuarded();
   using client = await kv.connect();
   for (const args of [["GET", "a"], ["SET", "a", "1"], ["PING"], ["MULTI"], ["CLIENT", "LIST"]]) {
@@ -40,7 +40,7 @@ Deno.test("login: a Redis client may do nothing before it has shown a token", as
   assert.equal(await client.ask("AUTH", "default", TOKEN), "+OK\r\n");
   assert.equal(await client.ask("GET", "a"), "$1\r\n1\r\n");
   assert.equal(await client.ask("AUTH", "wrong"), WRONGPASS);
-  assert.equal(await client.ask("GET", "a"), "$1\r\n1\r\n", "it stays in");
+  assert.equal(await client.ask("GET", "a"), "$1\r\n1\r\n", "it stays logged in");
   assert.equal(kv.log.matching("Client presented a wrong token").length, 3);
   assert.deepEqual(kv.log.matching(TOKEN), []);
 });
@@ -58,7 +58,7 @@ Deno.test("login: HELLO can show the token", async () => {
   assert.equal(await client.ask("GET", "a"), "_\r\n");
 });
 
-Deno.test("login: who has shown no token cannot send much", async () => {
+Deno.test("login: a client without a token can send only small requests", async () => {
   await using kv = await startGuarded();
   for (
     const [args, error] of [
@@ -78,7 +78,7 @@ Deno.test("login: who has shown no token cannot send much", async () => {
   assert.equal(await client.ask("SET", "a", "x".repeat(100_000)), "+OK\r\n");
 });
 
-Deno.test("login: a line of AUTH and a token comes before either language", async () => {
+Deno.test("login: a line with AUTH and a token may precede either protocol", async () => {
   await using kv = await startGuarded();
   using text = await TestClient.connect(kv.address);
   await text.send(`auth ${TOKEN}\r\nPUT a 1\nGET a\n`);
@@ -94,7 +94,7 @@ Deno.test("login: a line of AUTH and a token comes before either language", asyn
   assert.equal(await inline.line(), "+PONG\r\n");
 });
 
-Deno.test("login: lines without a token, or with a wrong one, end the connection", async () => {
+Deno.test("login: a line without a token, or with a wrong one, ends the connection", async () => {
   await using kv = await startGuarded();
   for (
     const [line, reply] of [
@@ -110,7 +110,7 @@ Deno.test("login: lines without a token, or with a wrong one, end the connection
   }
 });
 
-Deno.test("login: after too many failures the right token does not help either", async () => {
+Deno.test("login: after too many failures even the right token is refused", async () => {
   await using kv = await startGuarded({ maxFailures: 2 });
   using client = await kv.connect();
   await client.ask("AUTH", "wrong");
@@ -122,7 +122,7 @@ Deno.test("login: after too many failures the right token does not help either",
   assert.equal(await text.rest(), "ERR too many failures, come back later\n");
 });
 
-Deno.test("login: requests that come with AUTH in one write are served", async () => {
+Deno.test("login: requests sent in one write with AUTH are served", async () => {
   await using kv = await startGuarded();
   using client = await kv.connect();
   const mset = ["MSET", ...Array.from({ length: 20 }, (_, i) => [`k${i}`, "x".repeat(20_000)])];
@@ -135,7 +135,7 @@ Deno.test("login: requests that come with AUTH in one write are served", async (
   }
 });
 
-Deno.test("login: a line AUTH is understood however it is cut", async () => {
+Deno.test("login: a line AUTH is understood wherever it is split", async () => {
   await using kv = await startGuarded();
   const sent = `AUTH ${TOKEN}\nGET a\n`;
   for (let cut = 1; cut < sent.length; cut++) {
@@ -147,8 +147,8 @@ Deno.test("login: a line AUTH is understood however it is cut", async () => {
   }
 });
 
-Deno.test("login: who shows no token in time is closed, whatever it says meanwhile", async () => {
-  await using kv = await startGuarded({ loginTimeoutMs: 1000 });
+Deno.test("login: a client that shows no token in time is closed, even if it is active", async () => {
+  await using kv = await startGuarded({ loginTimeoutMs: 2000 });
   using inside = await kv.connect();
   assert.equal(await inside.ask("AUTH", TOKEN), "+OK\r\n");
   using line = await kv.connect();
@@ -159,14 +159,18 @@ Deno.test("login: who shows no token in time is closed, whatever it says meanwhi
   using busy = await kv.connect();
   assert.equal(await busy.ask("AUTH", "wrong"), WRONGPASS);
   for (const client of [silent, half, busy]) assert.equal(await endOf(client), "");
-  assert.equal(await inside.ask("SET", "a", "1"), "+OK\r\n", "who is in has time");
+  assert.equal(
+    await inside.ask("SET", "a", "1"),
+    "+OK\r\n",
+    "a client that is logged in has no deadline",
+  );
   await line.send("QUIT\n");
   assert.equal(await line.rest(), "OK\nVALUE 0\nOK\n");
   assert.equal(await inside.ask("RESET"), "+RESET\r\n");
-  assert.equal(await endOf(inside), "", "the time begins anew with RESET");
+  assert.equal(await endOf(inside), "", "RESET starts a new deadline");
 });
 
-Deno.test("login: ioredis and node-redis log in with a password, and are refused without", async () => {
+Deno.test("login: ioredis and node-redis log in with a password, and are refused with a wrong one", async () => {
   await using kv = await startGuarded();
   for (const protocol of [2, 3] as const) {
     const options = { port: kv.port, host: "127.0.0.1", protocol, retryStrategy: () => null };
@@ -193,7 +197,7 @@ Deno.test("login: ioredis and node-redis log in with a password, and are refused
   await assert.rejects(within(DEADLINE_MS, "refusal", stranger.connect()), /WRONGPASS/);
 });
 
-/** What a client still gets; a reset counts as an end. */
+/** Everything up to the end of the connection; a reset counts as an end. */
 async function endOf(client: RawClient): Promise<string> {
   try {
     return await client.rest();

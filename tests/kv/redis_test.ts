@@ -1,5 +1,5 @@
 /**
- * Redis' protocol over a socket, as transcripts: what is asked, and what comes back to the byte.
+ * The Redis protocol over a socket.
  *
  * @module
  */
@@ -20,7 +20,7 @@ for (const storage of ["memory:", "sqlite:kv.db"]) {
   }
 }
 
-Deno.test("redis protocol on PostgreSQL: all of it", async () => {
+Deno.test("redis protocol on PostgreSQL: all transcripts", async () => {
   await using postgres = await PostgresServer.start({ fsync: false });
   await using kv = await TestKv.start({}, await postgres.createDatabase());
   for (const exchanges of Object.values(TRANSCRIPTS)) {
@@ -29,7 +29,7 @@ Deno.test("redis protocol on PostgreSQL: all of it", async () => {
   }
 });
 
-Deno.test("redis protocol: RESP3 has nulls, maps and texts of its own", async () => {
+Deno.test("redis protocol: RESP3 has its own nulls, maps and verbatim strings", async () => {
   await using kv = await TestKv.start();
   using client = await kv.connect();
   const hello = await client.ask("HELLO", "3", "SETNAME", "me");
@@ -47,7 +47,7 @@ Deno.test("redis protocol: RESP3 has nulls, maps and texts of its own", async ()
   assert.match(await client.ask("CLIENT", "INFO"), /^=\d+\r\ntxt:id=\d+ addr=127/);
 });
 
-Deno.test("redis protocol: WATCH lets EXEC do nothing if a key has changed", async () => {
+Deno.test("redis protocol: EXEC does nothing if a watched key has changed", async () => {
   await using kv = await TestKv.start();
   using client = await kv.connect();
   using other = await kv.connect();
@@ -70,22 +70,24 @@ Deno.test("redis protocol: WATCH lets EXEC do nothing if a key has changed", asy
       ["SET c done", "+QUEUED"],
       ["EXEC", aborts ? "*-1" : "*1\r\n+OK"],
     ]);
-    // Afterwards nothing is watched any more.
+    // After EXEC, nothing is watched.
     await other.ask(...change.split(" "));
     await converse(client, [["MULTI", OK], ["EXEC", "*0"]]);
   }
 });
 
-Deno.test("redis protocol: a watched key that expires has changed, one that had expired has not", async () => {
+Deno.test("redis protocol: a watched key that expires has changed, one that expired before has not", async () => {
   await using kv = await TestKv.start();
   using client = await kv.connect();
-  await converse(client, [["PSETEX a 30 v", OK], ["WATCH a", OK]]);
+  // In one packet, so that the key cannot expire before it is watched.
+  await client.send("PSETEX a 200 v\r\nWATCH a\r\n");
+  for (let count = 0; count < 2; count++) assert.equal(await client.reply(), `${OK}\r\n`);
   while (await client.ask("EXISTS", "a") === ":1\r\n");
   await converse(client, [["MULTI", OK], ["EXEC", "*-1"]]);
   await converse(client, [["WATCH a", OK], ["MULTI", OK], ["EXEC", "*0"]]);
 });
 
-Deno.test("redis protocol: UNWATCH, DISCARD and RESET forget what is watched", async () => {
+Deno.test("redis protocol: UNWATCH, DISCARD and RESET forget the watched keys", async () => {
   await using kv = await TestKv.start();
   using client = await kv.connect();
   for (const forget of [["UNWATCH"], ["MULTI", "DISCARD"], ["RESET"]]) {
@@ -126,7 +128,7 @@ Deno.test("redis protocol: requests in one packet are answered in order", async 
   }
 });
 
-Deno.test("redis protocol: nothing behind QUIT is done", async () => {
+Deno.test("redis protocol: requests after QUIT are ignored", async () => {
   await using kv = await TestKv.start();
   using client = await kv.connect();
   await client.send("SET a 1\r\nQUIT\r\nSET a 2\r\n" + "SET b 2\r\n".repeat(10_000));
@@ -135,7 +137,7 @@ Deno.test("redis protocol: nothing behind QUIT is done", async () => {
   await converse(other, [["GET a", bulk("1")], ["EXISTS b", ZERO]]);
 });
 
-Deno.test("redis protocol: an error in the protocol is answered, and ends the connection", async () => {
+Deno.test("redis protocol: a protocol error is reported, and ends the connection", async () => {
   await using kv = await TestKv.start();
   const inputs: [input: string, reply: string][] = [
     ["*3000000000\r\n", "-ERR Protocol error: invalid multibulk length\r\n"],
@@ -151,7 +153,7 @@ Deno.test("redis protocol: an error in the protocol is answered, and ends the co
   }
 });
 
-Deno.test("redis protocol: a browser is hung up on", async () => {
+Deno.test("redis protocol: a browser is disconnected", async () => {
   await using kv = await TestKv.start();
   for (
     const input of [
@@ -167,7 +169,7 @@ Deno.test("redis protocol: a browser is hung up on", async () => {
   await converse(client, [["EXISTS a", ZERO]]);
 });
 
-Deno.test("redis protocol: CLIENT LIST and KILL know all connections", async () => {
+Deno.test("redis protocol: CLIENT LIST and KILL cover all connections", async () => {
   await using kv = await TestKv.start();
   using a = await kv.connect();
   using b = await kv.connect();
@@ -185,7 +187,7 @@ Deno.test("redis protocol: CLIENT LIST and KILL know all connections", async () 
   assert.equal(await a.rest(), "");
 });
 
-Deno.test("redis protocol: CLIENT REPLY says which replies are sent", async () => {
+Deno.test("redis protocol: CLIENT REPLY controls which replies are sent", async () => {
   await using kv = await TestKv.start();
   using client = await kv.connect();
   await client.send(
@@ -195,7 +197,7 @@ Deno.test("redis protocol: CLIENT REPLY says which replies are sent", async () =
   assert.equal(await client.reply(), "$4\r\nlast\r\n");
 });
 
-Deno.test("redis protocol: INFO has the fields that clients look at", async () => {
+Deno.test("redis protocol: INFO has the fields that clients read", async () => {
   await using kv = await TestKv.start();
   using client = await kv.connect();
   await client.ask("MSET", "a", "1", "b", "2");
@@ -220,7 +222,7 @@ Deno.test("redis protocol: INFO has the fields that clients look at", async () =
   assert.match(await client.ask("INFO", "stats"), /\r\ntotal_error_replies:0\r\n/);
 });
 
-Deno.test("redis protocol: COMMAND describes every command that there is", async () => {
+Deno.test("redis protocol: COMMAND describes every command", async () => {
   await using kv = await TestKv.start();
   using client = await kv.connect();
   const count = Number((await client.ask("COMMAND", "COUNT")).slice(1));
@@ -231,7 +233,7 @@ Deno.test("redis protocol: COMMAND describes every command that there is", async
   assert.ok(list.includes("\r\nset\r\n") && list.includes("\r\nclient|list\r\n"));
 });
 
-Deno.test("SCAN returns every key that is there all the time, while others come and go", async () => {
+Deno.test("SCAN returns every key that exists throughout exactly once, while others come and go", async () => {
   await using kv = await TestKv.start();
   using client = await kv.connect();
   const stable = Array.from({ length: 300 }, (_, index) => `stable:${index}`);
@@ -252,7 +254,7 @@ Deno.test("SCAN returns every key that is there all the time, while others come 
   for (const key of stable) assert.equal(seen.filter((other) => other === key).length, 1, key);
 });
 
-Deno.test("SCAN refuses a cursor that it does not know, and takes one twice", async () => {
+Deno.test("SCAN rejects an unknown cursor, and accepts the same cursor twice", async () => {
   await using kv = await TestKv.start();
   using client = await kv.connect();
   await client.ask("MSET", "a", "1", "b", "2", "c", "3");

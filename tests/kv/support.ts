@@ -1,5 +1,5 @@
 /**
- * What the tests of kv share: a service of their own, and a client that reads raw replies.
+ * Support for the kv tests: a service per test, and a client that reads raw replies.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { openStorage } from "../../lib/storage/open.ts";
 import { TestLog } from "../support/log.ts";
 import { within } from "../support/within.ts";
 
-/** A kv service with a port and data of its own. */
+/** A kv service with its own port and data. */
 export class TestKv implements AsyncDisposable {
   readonly running: RunningService;
   readonly log: TestLog;
@@ -26,7 +26,7 @@ export class TestKv implements AsyncDisposable {
     this.#dataDir = dataDir;
   }
 
-  /** Starts one. */
+  /** Starts a service. */
   static async start(
     config: Record<string, unknown> = {},
     storageUrl = "memory:",
@@ -40,7 +40,7 @@ export class TestKv implements AsyncDisposable {
       log: log.log,
       dataDir,
       get daemon(): never {
-        throw new Error("kv asks nothing of the daemon");
+        throw new Error("kv does not use the daemon");
       },
       storage: (url = storageUrl) => openStorage(url, { dataDir, log: log.log }),
     });
@@ -55,14 +55,19 @@ export class TestKv implements AsyncDisposable {
     return (this.address as Address & { transport: "tcp" }).port;
   }
 
-  /** Connects a client that speaks Redis' protocol. */
+  /** Connects a client that speaks the Redis protocol. */
   connect(): Promise<RawClient> {
     return RawClient.connect(this.address);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.running.drain(AbortSignal.timeout(500));
+  /** Drains the service, and removes its data. Clients that remain after `drainMs` are cut off. */
+  async stop({ drainMs }: { drainMs: number }): Promise<void> {
+    await this.running.drain(AbortSignal.timeout(drainMs));
     await Deno.remove(this.#dataDir, { recursive: true });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop({ drainMs: 500 });
   }
 }
 
@@ -71,8 +76,8 @@ export class TestKv implements AsyncDisposable {
  * rounds the time left to the nearest second, so the value is exact unless the test was delayed.
  *
  * @param ttl The time to live in seconds.
- * @param options `seconds`: the time to live when it was set; `startMs`: a time before that, as
- * `performance.now()` has it.
+ * @param options `seconds`: the time to live when it was set; `startMs`: a time before that, from
+ * `performance.now()`.
  */
 export function assertTimeLeft(ttl: number, options: { seconds: number; startMs: number }): void {
   const { seconds, startMs } = options;
@@ -80,21 +85,21 @@ export function assertTimeLeft(ttl: number, options: { seconds: number; startMs:
   assert.ok(ttl <= seconds && ttl >= least, `${ttl} is not between ${least} and ${seconds}`);
 }
 
-/** The bytes of a request: an array of bulk strings of one character a byte. */
+/** Encodes a request: an array of bulk strings, each with one character per byte. */
 export function encodeRequest(args: readonly string[]): Uint8Array {
   let text = `*${args.length}\r\n`;
   for (const arg of args) text += `$${arg.length}\r\n${arg}\r\n`;
   return latin1Bytes(text);
 }
 
-/** The bytes of a string with one character a byte. */
+/** The bytes of a string with one character per byte. */
 export function latin1Bytes(text: string): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(text.length);
   for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
   return bytes;
 }
 
-/** A string with one character a byte. */
+/** Bytes as a string with one character per byte. */
 export function latin1Text(bytes: Uint8Array): string {
   let text = "";
   for (let at = 0; at < bytes.length; at += 8192) {
@@ -103,7 +108,7 @@ export function latin1Text(bytes: Uint8Array): string {
   return text;
 }
 
-/** A client that reads replies as they stand on the wire, with a deadline on every wait. */
+/** A client that reads replies as raw text, with a deadline on every wait. */
 export class RawClient implements Disposable {
   readonly conn: Deno.Conn;
   #unread = "";
@@ -121,7 +126,7 @@ export class RawClient implements Disposable {
     );
   }
 
-  /** Sends text of one character a byte, or bytes. */
+  /** Sends bytes, or text with one character per byte. */
   async send(data: string | Uint8Array): Promise<void> {
     let bytes = typeof data === "string" ? latin1Bytes(data) : data;
     while (bytes.length > 0) bytes = bytes.subarray(await this.conn.write(bytes));
@@ -163,13 +168,13 @@ export class RawClient implements Disposable {
 
   async #fill(): Promise<boolean> {
     const chunk = new Uint8Array(65536);
-    const count = await within(10_000, "bytes from the server", this.conn.read(chunk));
+    const count = await within(30_000, "bytes from the server", this.conn.read(chunk));
     if (count !== null) this.#unread += latin1Text(chunk.subarray(0, count));
     return count !== null;
   }
 }
 
-/** How long the reply at the start of a text is; 0 if it is not all there. */
+/** The length of the reply that begins at `start`; 0 if it is incomplete. */
 export function replyLength(text: string, start: number): number {
   const newline = text.indexOf("\r\n", start);
   if (newline < 0) return 0;

@@ -1,5 +1,5 @@
 /**
- * The text protocol over a socket, as transcripts.
+ * The text protocol over a socket.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { TestClient } from "../support/client.ts";
 import { TestKv } from "./support.ts";
 
-/** Sends each request and checks the line that comes back. */
+/** Sends requests and checks their replies. */
 async function converse(
   client: TestClient,
   exchanges: [request: string, reply: string][],
@@ -20,7 +20,7 @@ async function converse(
 }
 
 for (const storage of ["memory:", "sqlite:kv.db"]) {
-  Deno.test(`text protocol on ${storage}: one line a request, one line a reply`, async () => {
+  Deno.test(`text protocol on ${storage}: one line per request, one line per reply`, async () => {
     await using kv = await TestKv.start({}, storage);
     using client = await TestClient.connect(kv.address);
     await converse(client, [
@@ -65,14 +65,14 @@ for (const storage of ["memory:", "sqlite:kv.db"]) {
   });
 }
 
-Deno.test("text protocol: HELP names every command on one line", async () => {
+Deno.test("text protocol: HELP lists every command on one line", async () => {
   await using kv = await TestKv.start();
   using client = await TestClient.connect(kv.address);
   await client.send("HELP\n");
   assert.match(await client.line(), /^COMMANDS PUT key value \| GET key \| .*QUIT\n$/);
 });
 
-Deno.test("text protocol: a line that is too long is refused, and the connection goes on", async () => {
+Deno.test("text protocol: a line that is too long is refused, and the connection stays usable", async () => {
   await using kv = await TestKv.start({ max_line: "100B" });
   using client = await TestClient.connect(kv.address);
   await converse(client, [
@@ -104,7 +104,7 @@ Deno.test("text protocol: requests in one packet are answered in order", async (
   }
 });
 
-Deno.test("text protocol: what Redis clients write is what it reads, bytes and all", async () => {
+Deno.test("text protocol: it reads exactly the bytes that Redis clients write", async () => {
   await using kv = await TestKv.start();
   using redis = await kv.connect();
   using client = await TestClient.connect(kv.address);
@@ -113,7 +113,7 @@ Deno.test("text protocol: what Redis clients write is what it reads, bytes and a
   assert.equal(await redis.ask("GET", "k"), "$3\r\na\nb\r\n");
 });
 
-Deno.test("text protocol: LIST of many pages has every pair once, in order", async () => {
+Deno.test("text protocol: LIST of many pages returns every pair once, in order", async () => {
   await using kv = await TestKv.start();
   using redis = await kv.connect();
   const keys = Array.from({ length: 5000 }, (_, index) => `k${String(index).padStart(5, "0")}`);
@@ -129,7 +129,7 @@ Deno.test("text protocol: LIST of many pages has every pair once, in order", asy
   );
 });
 
-Deno.test("text protocol: a value of many megabytes comes back whole", async () => {
+Deno.test("text protocol: a value of many megabytes comes back intact", async () => {
   await using kv = await TestKv.start({ max_line: "16MiB" });
   using client = await TestClient.connect(kv.address);
   const value = "0123456789\\\\".repeat(500_000);

@@ -79,7 +79,7 @@ export class TestClient implements Disposable {
 
   async #fill(): Promise<boolean> {
     const reading = this.conn.read(this.#chunk);
-    const count = await within(10_000, "bytes from the server", reading);
+    const count = await within(30_000, "bytes from the server", reading);
     if (count === null) return false;
     const unread = this.#unread;
     this.#unread = new Uint8Array(unread.length + count);

@@ -1,37 +1,37 @@
 /**
- * Checks that what concurrent clients saw of one key could have happened one operation after
- * another: each at one moment between its call and its reply.
+ * Checks whether the operations of concurrent clients on one key are linearizable: whether each
+ * can have taken effect at one moment between its call and its reply.
  *
  * This is the search of Wing and Gong ("Testing and verifying concurrent objects", 1993) with
- * Lowe's memory of what has been tried: take any operation that could have been the next one, that
- * is, one that was called before any other of the rest got its reply; see whether its reply is
- * right; go on with the rest; and try another one if that leads nowhere.
+ * Lowe's cache of visited states. Choose a remaining operation that may be next, which is one that
+ * was called before any other remaining operation got its reply. If its reply is right, continue
+ * with the rest; otherwise, or if that leads nowhere, choose another.
  *
  * @module
  */
 
-/** What a client asked for. */
+/** A command of a client. */
 export type Command =
   | { name: "GET" | "DELETE" }
   | { name: "PUT"; value: string }
   | { name: "CAS"; expected: string; value: string }
   | { name: "INCR"; by: number };
 
-/** A command and what came of it. */
+/** A command and its outcome. */
 export interface Event {
   command: Command;
   /** When it was sent. */
   calledMs: number;
-  /** When its reply was there. */
+  /** When its reply arrived. */
   repliedMs: number;
-  /** The reply; `undefined` when there was none, so it may have been done at any time since. */
+  /** The reply; `undefined` if there was none, so that it may take effect at any time, or never. */
   reply: string | undefined;
 }
 
-/** A value, or none. */
+/** The value of a key; `undefined` if it does not exist. */
 type State = string | undefined;
 
-/** What one store does, one command after another. */
+/** Applies a command to a sequential store. */
 export function apply(state: State, command: Command): { state: State; reply: string } {
   switch (command.name) {
     case "GET":
@@ -51,7 +51,7 @@ export function apply(state: State, command: Command): { state: State; reply: st
   }
 }
 
-/** Whether the history of a key, which was empty at first, is linearizable. */
+/** Whether the history of a key that did not exist at first is linearizable. */
 export function isLinearizable(history: readonly Event[]): boolean {
   const known = history.filter(({ reply }) => reply !== undefined)
     .sort((a, b) => a.calledMs - b.calledMs);
@@ -64,11 +64,11 @@ export function isLinearizable(history: readonly Event[]): boolean {
   const openDone = new Array<boolean>(open.length).fill(false);
   const tried = new Set<string>();
 
-  /** Whether the rest can follow on a state, when all before `first` are done. */
+  /** Whether the remaining operations can follow a state; all before `first` are done. */
   function search(first: number, state: State): boolean {
     while (knownDone[first]) first++;
     if (first === known.length) return true;
-    // Nothing can come next that was called after another one of the rest got its reply.
+    // An operation called after another remaining one got its reply cannot be next.
     let firstReplyMs = Infinity;
     let end = first;
     for (; end < known.length && known[end]!.calledMs <= firstReplyMs; end++) {
@@ -87,7 +87,7 @@ export function isLinearizable(history: readonly Event[]): boolean {
     }
     for (let index = 0; index < open.length; index++) {
       if (openDone[index] || open[index]!.calledMs > firstReplyMs) continue;
-      // Two alike that may both never have been done: it is enough to try the earlier one first.
+      // Of two equal commands without a reply, it is enough to try the earlier one first.
       const before = alikeBefore[index]!;
       if (before !== -1 && !openDone[before]) continue;
       const next = apply(state, open[index]!.command);

@@ -15,7 +15,7 @@ const get: Command = { name: "GET" };
 const incr: Command = { name: "INCR", by: 1 };
 const put = (value: string): Command => ({ name: "PUT", value });
 
-Deno.test("isLinearizable: finds what cannot have happened", () => {
+Deno.test("isLinearizable rejects histories that no store can produce", () => {
   const wrong: Record<string, Event[]> = {
     "a stale read": [
       event(0, 1, put("1"), "OK"),
@@ -51,7 +51,7 @@ Deno.test("isLinearizable: finds what cannot have happened", () => {
   }
 });
 
-Deno.test("isLinearizable: lets an operation without a reply happen at any time, or never", () => {
+Deno.test("isLinearizable lets an operation without a reply take effect at any time, or never", () => {
   const open = event(0, 1, put("open"), undefined);
   const first = event(2, 3, put("1"), "OK");
   for (const seen of ["VALUE open", "VALUE 1"]) {
@@ -63,7 +63,7 @@ Deno.test("isLinearizable: lets an operation without a reply happen at any time,
   );
 });
 
-Deno.test("isLinearizable: accepts every history that one store made", () => {
+Deno.test("isLinearizable accepts every history of a sequential store", () => {
   const command = fc.oneof(
     fc.constant<Command>(get),
     fc.constant<Command>({ name: "DELETE" }),
@@ -88,7 +88,7 @@ Deno.test("isLinearizable: accepts every history that one store made", () => {
   }));
 });
 
-Deno.test("isLinearizable: many alike operations without a reply do not take for ever", () => {
+Deno.test("isLinearizable copes with many equal operations without a reply", () => {
   const open = Array.from({ length: 40 }, (_, at) => [
     event(at, at + 1, incr, undefined),
     event(at, at + 1, put("7"), undefined),

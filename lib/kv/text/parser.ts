@@ -5,7 +5,7 @@
  */
 
 import type { Key } from "../../storage/store.ts";
-import { latin1From, type Value, valueFrom, valueOf } from "../../storage/value.ts";
+import { latin1From, type Value, valueBytes, valueFrom, valueOf } from "../../storage/value.ts";
 import { type Int64, parseInt64 } from "../int64.ts";
 import { unescapeText } from "./escapes.ts";
 
@@ -100,7 +100,7 @@ class ArgumentReader {
     const escaped = this.#bytes.subarray(start, this.#end).includes(BACKSLASH);
     if (!escaped) return valueFrom(this.#bytes, start, this.#end);
     const text = unescaped(latin1From(this.#bytes, start, this.#end));
-    return valueOf(Uint8Array.from(text, (char) => char.charCodeAt(0)));
+    return valueOf(valueBytes(text));
   }
 
   /** All remaining words. */

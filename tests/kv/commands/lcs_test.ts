@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { longestCommonSubsequence } from "../../../lib/kv/commands/lcs.ts";
 
-Deno.test("longestCommonSubsequence of what the manual shows", () => {
+Deno.test("longestCommonSubsequence returns what the Redis manual shows", () => {
   assert.deepEqual(longestCommonSubsequence("ohmytext", "mynewtext"), {
     text: "mytext",
     matches: [
@@ -12,7 +12,7 @@ Deno.test("longestCommonSubsequence of what the manual shows", () => {
   });
 });
 
-Deno.test("longestCommonSubsequence: matches are runs of both, and make up the text", () => {
+Deno.test("longestCommonSubsequence: matches are common runs, and make up the text", () => {
   const word = fc.array(fc.constantFrom("a", "b", "c"), { maxLength: 12 }).map((w) => w.join(""));
   fc.assert(fc.property(word, word, (a, b) => {
     const { text, matches } = longestCommonSubsequence(a, b);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { addDecimals, isDecimal } from "../../../lib/kv/commands/long_double.ts";
 
-// Seen with Redis 7.0 on x86-64.
+// Replies of Redis 7.0 on x86-64.
 const SUMS: [a: string, b: string, sum: string][] = [
   ["10.5", "0.1", "10.6"],
   ["0.1", "0.2", "0.3"],
@@ -18,12 +18,12 @@ const SUMS: [a: string, b: string, sum: string][] = [
 ];
 
 for (const [a, b, sum] of SUMS) {
-  Deno.test(`addDecimals: ${a} and ${b} make ${sum}`, () => {
+  Deno.test(`addDecimals: ${a} + ${b} = ${sum}`, () => {
     assert.deepEqual(addDecimals(a, b), { ok: true, sum });
   });
 }
 
-Deno.test("addDecimals refuses what is no number, and what has no end", () => {
+Deno.test("addDecimals rejects invalid numbers and infinite sums", () => {
   for (const text of ["", " 1", "1 ", "a", "1e", "nan", "0x", ".", "1_0", "1e5000", "1e-5000"]) {
     assert.ok(!isDecimal(text), text);
   }
@@ -31,7 +31,7 @@ Deno.test("addDecimals refuses what is no number, and what has no end", () => {
   assert.deepEqual(addDecimals("1e4932", "1e4932"), { ok: false, failure: "infinite" });
 });
 
-Deno.test("addDecimals: huge exponents cost nothing", () => {
+Deno.test("addDecimals rejects huge exponents quickly", () => {
   const started = performance.now();
   for (const text of ["1e999999999999", "1e-999999999999", "0x1p99999999999", "0x1p-9999999999"]) {
     assert.ok(!isDecimal(text));
@@ -39,7 +39,7 @@ Deno.test("addDecimals: huge exponents cost nothing", () => {
   assert.ok(performance.now() - started < 500);
 });
 
-Deno.test("addDecimals: a sum of doubles is as near as theirs", () => {
+Deno.test("addDecimals is at least as precise as a sum of doubles", () => {
   const number = fc.double({ noNaN: true, min: -1e15, max: 1e15 });
   fc.assert(fc.property(number, number, (a, b) => {
     const result = addDecimals(String(a), String(b));

@@ -7,7 +7,7 @@ import { encodeRequest, latin1Bytes } from "../support.ts";
 
 const LIMITS = { maxArgumentBytes: 1 << 20, maxRequestBytes: 1 << 21, maxArguments: 1000 };
 
-/** Reads everything that comes in pieces, the way a connection does: what is unread stays. */
+/** Parses input that arrives in pieces, as a connection does: unconsumed bytes are kept. */
 function parseAll(pieces: readonly Uint8Array[], limits = LIMITS): (string[] | string)[] {
   const parser = new RespParser(limits);
   const found: (string[] | string)[] = [];
@@ -39,7 +39,7 @@ function cut(bytes: Uint8Array, at: readonly number[]): Uint8Array[] {
 
 const text = fc.uint8Array({ maxLength: 40 }).map((bytes) => String.fromCharCode(...bytes));
 
-Deno.test("RespParser reads the same requests however the input is cut", () => {
+Deno.test("RespParser finds the same requests however the input is split", () => {
   fc.assert(fc.property(
     fc.array(fc.array(text, { minLength: 1, maxLength: 6 }), { maxLength: 6 }),
     fc.array(fc.nat(), { maxLength: 10 }),
@@ -52,7 +52,7 @@ Deno.test("RespParser reads the same requests however the input is cut", () => {
   ));
 });
 
-Deno.test("RespParser reads one byte at a time", () => {
+Deno.test("RespParser accepts input one byte at a time", () => {
   const input = latin1Bytes(
     "\r\n*2\r\n$3\r\nGET\r\n$2\r\n\r\n\r\n*-1\r\nset \"a b\"  'c'\r\n*0\r\nPING\n*1\r\n$0\r\n\r\n",
   );
@@ -60,7 +60,7 @@ Deno.test("RespParser reads one byte at a time", () => {
   assert.deepEqual(parseAll(pieces), [["GET", "\r\n"], ["set", "a b", "c"], ["PING"], [""]]);
 });
 
-Deno.test("RespParser takes garbage without throwing, and says the same however it is cut", () => {
+Deno.test("RespParser does not throw on garbage, and finds the same however it is split", () => {
   const token = fc.constantFrom(
     "*",
     "$",
@@ -109,7 +109,7 @@ const ERRORS: [input: string, error: string][] = [
 ];
 
 for (const [input, error] of ERRORS) {
-  Deno.test(`RespParser: ${JSON.stringify(input.slice(0, 40))} is an error: ${error}`, () => {
+  Deno.test(`RespParser: ${JSON.stringify(input.slice(0, 40))} fails with "${error}"`, () => {
     assert.deepEqual(parseAll([latin1Bytes(input)]).at(-1), `Protocol error: ${error}`);
   });
 }
@@ -140,7 +140,7 @@ Deno.test("RespParser.request.copy() outlives the bytes it was read from", () =>
   assert.equal(copy.byteLength, 9);
 });
 
-Deno.test("RespParser reads a large value that comes in small pieces in linear time", () => {
+Deno.test("RespParser reads a large value in small pieces in linear time", () => {
   const input = encodeRequest(["SET", "k", "x".repeat(1_000_000)]);
   const parser = new RespParser(LIMITS);
   const started = performance.now();
@@ -151,7 +151,7 @@ Deno.test("RespParser reads a large value that comes in small pieces in linear t
   assert.ok(performance.now() - started < 2000);
 });
 
-Deno.test("RespParser leaves a request in the buffer until it is whole, and nothing of it after", async () => {
+Deno.test("RespParser keeps a request in the buffer until it is complete, and nothing after that", async () => {
   await fc.assert(fc.asyncProperty(
     fc.array(
       fc.oneof(

@@ -12,7 +12,7 @@ import {
 import { ReplyWriter } from "../../../lib/kv/resp/writer.ts";
 import { latin1Bytes, latin1Text } from "../support.ts";
 
-/** A sink that keeps what it is given. */
+/** A sink that keeps its input. */
 class TestSink {
   readonly writes: Uint8Array[] = [];
 
@@ -47,13 +47,13 @@ const REPLIES: [name: string, reply: Reply, resp2: string, resp3?: string][] = [
   ["the largest exact number", Number.MAX_SAFE_INTEGER, ":9007199254740991\r\n"],
   ["ten", 10, ":10\r\n"],
   ["a large number", -(2n ** 63n), ":-9223372036854775808\r\n"],
-  ["nothing", null, "$-1\r\n", "_\r\n"],
-  ["no array", NULL_ARRAY, "*-1\r\n", "_\r\n"],
+  ["a missing value", null, "$-1\r\n", "_\r\n"],
+  ["a missing array", NULL_ARRAY, "*-1\r\n", "_\r\n"],
   ["an array", ["a", 1, null], "*3\r\n$1\r\na\r\n:1\r\n$-1\r\n", "*3\r\n$1\r\na\r\n:1\r\n_\r\n"],
   ["an empty array", [], "*0\r\n"],
   ["a map", new ReplyMap([["a", 1]]), "*2\r\n$1\r\na\r\n:1\r\n", "%1\r\n$1\r\na\r\n:1\r\n"],
   ["a set", new ReplySet(["a"]), "*1\r\n$1\r\na\r\n", "~1\r\n$1\r\na\r\n"],
-  ["text for people", new Verbatim("hi"), "$2\r\nhi\r\n", "=6\r\ntxt:hi\r\n"],
+  ["a verbatim string", new Verbatim("hi"), "$2\r\nhi\r\n", "=6\r\ntxt:hi\r\n"],
   ["an error", new CommandError("ERR no\r\nway\r\n"), "-ERR no  way\r\n"],
   ["no reply", NO_REPLY, ""],
 ];
@@ -75,7 +75,7 @@ Deno.test("ReplyWriter sends many replies with one write", async () => {
   assert.equal(writer.size, 0);
 });
 
-Deno.test("ReplyWriter sends a long value from where it is, in its turn", async () => {
+Deno.test("ReplyWriter sends a long value without copying it, in order", async () => {
   const writer = new ReplyWriter();
   const long = new Uint8Array(100_000).fill(0x78);
   const given: Uint8Array[] = [];

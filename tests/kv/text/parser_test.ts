@@ -74,14 +74,14 @@ for (const [line, command] of LINES) {
   });
 }
 
-Deno.test("isTextName knows its own commands alone", () => {
+Deno.test("isTextName knows only the commands of the text protocol", () => {
   assert.ok(isTextName("put") && isTextName("cas"));
   assert.ok(!isTextName("set") && !isTextName("constructor"));
 });
 
 const text = fc.uint8Array({ maxLength: 60 }).map((bytes) => String.fromCharCode(...bytes));
 
-Deno.test("the text protocol finds the same commands however its input is cut", () => {
+Deno.test("parseTextLine finds the same commands however the input is split", () => {
   const line = fc.oneof(
     text,
     fc.tuple(fc.constantFrom("PUT", "GET", "LIST", "CAS", "INCR", "PUTEX"), text)
@@ -115,7 +115,7 @@ function parseCut(input: Uint8Array, cuts: number[]): (TextCommand | string)[] {
   return found;
 }
 
-Deno.test("TextWriter escapes what unescapeText takes back, in and out of lists", async () => {
+Deno.test("TextWriter and unescapeText are inverse, inside and outside lists", async () => {
   await fc.assert(fc.asyncProperty(text, fc.boolean(), async (value, inList) => {
     const writer = new TextWriter();
     let output = "";
