@@ -1,8 +1,7 @@
 /**
- * The commit log: what makes a key space in memory durable. It holds named tables of records,
- * is read once when its owner starts, and from then on only takes writes, in groups: while one
- * group is on its way to the disk, the next one gathers, and everybody's writes of that moment
- * share it.
+ * The commit log makes data in memory durable. It holds named tables of records. The owner of a
+ * table reads it once at start; after that the log only takes writes, in groups. While one group is
+ * being written to disk, the next one collects the writes of all clients.
  *
  * @module
  */
@@ -18,71 +17,70 @@ export interface LogTable {
   readonly id: number;
 }
 
-/** A key of a table and its record, as they were committed. */
+/** A key of a table and its committed record. */
 export type LogRecord = [key: Key, record: Uint8Array];
 
-/** Hears how groups end. Both are called before anybody who waits for the group learns of it. */
+/** Callbacks for the end of a group. Both run before `flushed` settles for that group. */
 export interface LogListener {
   /** All groups up to this one are durable. */
   committed(group: number): void;
   /**
-   * The group on its way has failed, and with it all that gathered meanwhile: nothing that was
-   * written since the last `committed` is in the log. Take all of it back, newest first.
+   * The group being written has failed, and with it the one that was collecting. Nothing written
+   * since the last `committed` is in the log: undo all of it, newest first.
    */
   failed(): void;
 }
 
 /**
- * A log of commits. Writes that are made without awaiting anything in between are in the same
- * group, and a group becomes durable as a whole or not at all.
+ * A log of commits. Writes with no `await` between them are in the same group, and a group becomes
+ * durable as a whole or not at all.
  */
 export interface CommitLog {
-  /** Whether it keeps anything. Where it is false, the writes may be left out altogether. */
+  /** Whether the log keeps anything. If not, its owners may skip the writes altogether. */
   readonly durable: boolean;
-  /** The number of the group that gathers. Numbers only grow. */
+  /** The number of the collecting group. Numbers only grow. */
   readonly gathering: number;
-  /** How many bytes have gathered; whoever can wait is to add no more when they are many. */
+  /** Bytes in the collecting group. Callers that can wait should add no more once it is large. */
   readonly gatheringBytes: number;
-  /** The newest group that is durable, and with it all before that did not fail. */
+  /** The newest durable group; all groups before it are durable too, or have failed. */
   readonly committed: number;
 
   /**
-   * Opens a table, and makes it where there is none.
+   * Opens a table and creates it if necessary.
    *
    * @param name Lower-case letters, digits and underscores.
    * @throws {StorageUnavailableError}
    */
   openTable(name: string): Promise<LogTable>;
-  /** All records of a table in pages, before anything is written to it. */
+  /** Reads all records of a table in pages. Only before the first write to it. */
   load(table: LogTable): AsyncIterable<LogRecord[]>;
 
   /**
-   * Writes a record into the group that gathers. The bytes are copied before it returns
-   * (`copyValue`).
+   * Adds a record to the collecting group. Copies the bytes before it returns.
    *
-   * @param head Bytes that come before `record`, so that nobody has to join them.
+   * @param head Bytes to put before `record`, which saves the caller joining them.
    */
   put(table: LogTable, key: Key, record: Value, head?: Uint8Array): void;
-  /** Removes a record in the group that gathers. */
+  /** Removes a record, as part of the collecting group. */
   delete(table: LogTable, key: Key): void;
-  /** Removes all records of a table in the group that gathers. */
+  /** Removes all records of a table, as part of the collecting group. */
   clear(table: LogTable): void;
-  /** Exchanges the records of two tables in the group that gathers. */
+  /** Exchanges the records of two tables, as part of the collecting group. */
   swap(a: LogTable, b: LogTable): void;
 
   /**
-   * Resolves when a group is durable; the default is the one that gathers. Ask before it ends.
+   * Resolves when a group is durable. The default is the collecting group. Call before it ends.
    *
-   * @throws {StorageUnavailableError} If the group failed; then nothing of it is written.
+   * @throws {StorageUnavailableError} If the group failed; then none of it is written.
    */
   flushed(group?: number): Promise<void>;
-  /** Adds a listener; the function that is returned takes it away. */
+  /** Adds a listener and returns a function that removes it. */
   listen(listener: LogListener): () => void;
 
-  /** Why it cannot do its work at the moment; `undefined` when it can. */
+  /** Why the log cannot be written at the moment; `undefined` if it can. */
   problem(): string | undefined;
-  /** Groups and single writes that became durable. */
+  /** Groups and writes that became durable. */
   metrics(): CommitMetrics;
-  /** Finishes what was taken, and closes. */
+  /** Flushes pending writes and closes. */
   close(): Promise<void>;
 }

@@ -2,10 +2,9 @@
  * The interface of the key-value store, which every engine implements.
  *
  * A store has numbered spaces (the databases of Redis), each a map from keys to values in key
- * order. All work is done in transactions: a function that sees the keys it named and says what
- * is to change. The function is pure and synchronous, so an engine may run it at once (the key
- * space in memory), run many of them together as one group, or run it again when another daemon
- * was faster.
+ * order. All work is done in transactions: functions that read the keys they named and make changes.
+ * Such a function is pure and synchronous. So an engine may run it at once, run many of them as one
+ * group, or run it again after a conflict with another daemon.
  *
  * @module
  */
@@ -14,7 +13,7 @@ import type { CommitMetrics } from "./commit_metrics.ts";
 import type { DatabaseMetrics } from "./database_metrics.ts";
 import type { Value } from "./value.ts";
 
-/** A key: one character a byte, 0 to 255, so that string order is byte order. */
+/** A key: one character per byte, 0 to 255, so that string order is byte order. */
 export type Key = string;
 
 /** A key and the space it is in. */
@@ -23,44 +22,44 @@ export interface Place {
   readonly key: Key;
 }
 
-/** A value and what the store knows about it. Nobody may change the bytes. */
+/** A value and its metadata. The bytes must not be changed. */
 export interface Entry {
   readonly value: Value;
-  /** Changes with every write of the key, and never comes back. Compare with `===` only. */
+  /** Changes with every write of the key and never repeats. Compare with `===` only. */
   readonly version: number | bigint;
   /** When it expires, in milliseconds since the Unix epoch; 0 for never. */
   readonly expiresAtMs: number;
 }
 
-/** What a transaction's function sees: the store as of one moment, and its own changes. */
+/** A transaction as its function sees it: the store at one moment, plus its own changes. */
 export interface Transaction {
-  /** The clock that decides what has expired, in milliseconds since the Unix epoch. */
+  /** The time that decides what has expired, in milliseconds since the Unix epoch. */
   readonly nowMs: number;
-  /** The entry at a place that the transaction named, unless it is absent or has expired. */
+  /** The entry at a place that the transaction named; `undefined` if absent or expired. */
   get(space: number, key: Key): Entry | undefined;
   /**
-   * Sets a value; `expiresAtMs` is 0 for never. The store keeps the value itself, so where it is
-   * an array give it one of its own, not a view of a buffer.
+   * Sets a value; `expiresAtMs` is 0 for never. The store keeps the value itself, so pass an array
+   * that nothing else uses, not a view of a buffer.
    *
-   * @throws {OutOfMemoryError} This put is then not done; what was done before it stands, unless
-   * the function throws too.
+   * @throws {OutOfMemoryError} This put has no effect. Earlier changes stand, unless the function
+   * throws too.
    */
   put(space: number, key: Key, value: Value, expiresAtMs: number): void;
-  /** Removes a key; whether there was one. In a blind transaction the answer is not to be used. */
+  /** Removes a key. Returns whether it existed; in a blind transaction that is not known. */
   delete(space: number, key: Key): boolean;
 }
 
-/** A {@linkcode Transaction} over whole spaces; its questions may have to wait for the engine. */
+/** A {@linkcode Transaction} over whole spaces. Its reads may have to wait for the engine. */
 export interface SpaceTransaction {
   readonly nowMs: number;
   get(space: number, key: Key): Promise<Entry | undefined>;
   put(space: number, key: Key, value: Value, expiresAtMs: number): Promise<void>;
   delete(space: number, key: Key): Promise<boolean>;
-  /** How many keys a space holds, and how many of them can expire. */
+  /** The number of keys in a space, and of those that can expire. */
   count(space: number): Promise<{ keys: number; expiring: number }>;
   /** As {@linkcode Store.scan}. */
   scan(space: number, range: ScanRange): Promise<[Key, Entry][]>;
-  /** Any key of a space, each about as likely as the others. */
+  /** A random key of a space, all about equally likely. */
   randomKey(space: number): Promise<Key | undefined>;
   /** Removes all keys of a space. */
   clear(space: number): Promise<void>;
@@ -70,30 +69,30 @@ export interface SpaceTransaction {
 
 /** A page of a space in key order. */
 export interface ScanRange {
-  /** Only keys that start with this. @default {""} */
+  /** Only keys with this prefix. @default {""} */
   prefix?: Key;
   /** Only keys greater than this one. */
   after?: Key;
-  /** At most so many entries. */
+  /** Maximum number of entries. */
   limit: number;
-  /** Whether the values do not matter: then an engine that would have to fetch them does not. */
+  /** Whether the caller ignores the values, so that the engine need not fetch them. */
   keysOnly?: boolean;
 }
 
-/** What a store holds and does, for the metrics. */
+/** Metrics of a store. */
 export interface StoreMetrics extends CommitMetrics {
-  /** Bytes of keys and values; `undefined` where the engine does not keep count. */
+  /** Bytes of keys and values; `undefined` if the engine does not count them. */
   bytes?: number;
-  /** How many keys there are, in all spaces; as `bytes`. */
+  /** Keys in all spaces; `undefined` if the engine does not count them. */
   keys?: number;
-  /** About how many rows of keys there are, where it would take too long to count them. */
+  /** An estimate, from engines for which counting takes too long. */
   estimatedKeys?: number | undefined;
   maxBytes: number;
-  /** The connections to the database, where there is one. */
+  /** Metrics of the connections to the database, if there is one. */
   database?: DatabaseMetrics;
 }
 
-/** Thrown when the store cannot do its work now; the message is for the client. */
+/** Thrown while the storage cannot be used. Clients see the message. */
 export class StorageUnavailableError extends Error {
   override name = "StorageUnavailableError";
 }
@@ -106,46 +105,46 @@ export function storageUnavailable(
   return new StorageUnavailableError(`storage unavailable: ${reason}`, options);
 }
 
-/** Thrown by a write that would take the store beyond its memory limit. Nothing was written. */
+/** Thrown by a write that would exceed the memory limit. Nothing was written. */
 export class OutOfMemoryError extends Error {
   override name = "OutOfMemoryError";
 }
 
-/** Either now or later. Engines that hold the key space in memory answer now where they can. */
+/** A result now or later. Engines that hold their data in memory return it at once if they can. */
 export type MaybePromise<T> = T | Promise<T>;
 
 /**
- * A key-value store. What answers now also throws now, where a promise would be rejected.
+ * A key-value store. A method that returns its result without a promise also throws its errors
+ * directly.
  *
- * Operations on the same key take effect in the order in which they were called, so nobody has to
- * await one before the next. A scan or a transaction over spaces comes after all that were called
- * before it.
+ * Operations on the same key take effect in the order of the calls, so there is no need to await one
+ * before the next. A scan or a transaction over spaces sees all operations called before it.
  */
 export interface Store {
-  /** How long a key may be, in bytes; writing a longer one is a {@linkcode StorageUnavailableError}. */
+  /** Limit on the length of a key; writing a longer one throws {@linkcode StorageUnavailableError}. */
   readonly maxKeyBytes: number;
   /**
-   * The durable entry of a key: a transaction of one `get`, without its cost.
+   * Gets the durable entry of a key: a transaction of one `get`, but cheaper.
    *
    * @throws {StorageUnavailableError}
    */
   get(space: number, key: Key): MaybePromise<Entry | undefined>;
   /**
-   * Sets a key whatever it was: a blind transaction of one `put`, without its cost.
+   * Sets a key: a blind transaction of one `put`, but cheaper.
    *
    * @throws {StorageUnavailableError}
    * @throws {OutOfMemoryError}
    */
   put(space: number, key: Key, value: Value, expiresAtMs: number): MaybePromise<void>;
   /**
-   * Runs a transaction atomically. What it returns is handed out only when everything that the
-   * function saw and wrote is durable: no caller learns of a value that a crash could take back.
+   * Runs a transaction atomically. The result is held back until everything that the function read
+   * and wrote is durable, so no caller learns of a value that a crash could undo.
    *
    * @param places All places that the function may get, put or delete.
-   * @param run The work; it may run more than once, and must not keep anything between runs. What
-   * it throws rejects the transaction, and nothing of it is written.
-   * @param options What an engine can do it faster for. `blind`: the function calls neither `get`
-   * nor uses what `delete` returns. `readOnly`: it calls neither `put` nor `delete`.
+   * @param run The function. It may run more than once and must keep nothing between runs. If it
+   * throws, nothing is written and the transaction fails with its error.
+   * @param options Promises that let an engine work faster. `blind`: the function does not call
+   * `get` and ignores the result of `delete`. `readOnly`: it calls neither `put` nor `delete`.
    * @throws {StorageUnavailableError}
    * @throws {OutOfMemoryError}
    */
@@ -155,23 +154,24 @@ export interface Store {
     options?: { blind?: boolean; readOnly?: boolean },
   ): MaybePromise<T>;
   /**
-   * As `transact`, for work on whole spaces. It excludes every other transaction meanwhile, so it
-   * may await its transaction and nothing else. What it does may run more than once too.
+   * Like `transact`, but over whole spaces. It excludes all other transactions while it runs, so the
+   * function may await its transaction and nothing else. It too may run more than once.
    *
-   * @param options `readOnly`: it only asks. Then it need not keep others from writing.
+   * @param options `readOnly`: the function only reads, so others may write meanwhile.
    */
   transactSpaces<T>(
     run: (transaction: SpaceTransaction) => Promise<T>,
     options?: { readOnly?: boolean },
   ): Promise<T>;
   /**
-   * A page of a space in key order, as of one moment between the call and the answer; only
-   * durable entries. The first one of a large space may take a while; nobody else has to wait.
+   * Reads a page of a space in key order: the durable entries at one moment between the call and the
+   * result. The first scan of a large space may take a while, but delays no other call.
    */
   scan(space: number, range: ScanRange): MaybePromise<[Key, Entry][]>;
-  /** Why it cannot do its work at the moment; `undefined` when it can. */
+  /** Why the store cannot be used at the moment; `undefined` if it can. */
   problem(): string | undefined;
+  /** The metrics at this moment. */
   metrics(): StoreMetrics;
-  /** Finishes what was taken, and closes. */
+  /** Finishes pending operations and closes. */
   close(): Promise<void>;
 }

@@ -1,23 +1,23 @@
 /**
- * The URL that says where a service keeps its data.
+ * Storage URLs, which say where a service keeps its data.
  *
  * @module
  */
 
 import { resolve } from "node:path";
 
-/** Where data is kept. */
+/** A storage URL in parts. */
 export type StorageUrl =
   | { kind: "memory" }
   | { kind: "sqlite"; path: string }
   | { kind: "postgres"; url: string };
 
 /**
- * Reads a storage URL.
+ * Parses a storage URL.
  *
  * @param text `memory:`, `sqlite:FILE`, or `postgres://user:password@host:port/database`.
- * @param dataDir What FILE is relative to.
- * @throws {SyntaxError} If it is none of these. A password is not in the message.
+ * @param dataDir The directory that a relative FILE starts from.
+ * @throws {SyntaxError} If it is none of these. The message never contains the password.
  */
 export function parseStorageUrl(text: string, dataDir: string): StorageUrl {
   if (text === "memory:") return { kind: "memory" };
@@ -50,7 +50,7 @@ export function isStorageUrl(text: string): boolean {
   }
 }
 
-/** Whether the driver can read it: a URL, and its escapes are some. */
+/** Whether the driver can parse it: a URL with valid percent escapes. */
 function isPostgresUrl(text: string): boolean {
   try {
     const { username, password, pathname } = new URL(text);
@@ -61,14 +61,14 @@ function isPostgresUrl(text: string): boolean {
   }
 }
 
-/** A value with all that is in it, its URLs without their passwords. */
+/** A deep copy of a value in which no URL has a password. */
 export function redacted<T>(value: T): T {
   const hide = (_: string, part: unknown) =>
     typeof part === "string" && part.includes("://") ? redactUrl(part) : part;
   return JSON.parse(JSON.stringify(value), hide);
 }
 
-/** The URL without its password, for logs and messages. */
+/** A URL without its password, for logs and messages. */
 export function redactUrl(text: string): string {
   return text.replace(/:\/\/.*@/s, (credentials) => {
     const user = credentials.slice(3, -1).split(":", 1)[0]!;

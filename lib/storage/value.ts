@@ -1,29 +1,28 @@
 /**
- * Values, which come in two forms with the same meaning: a string with one character a byte, or
- * the bytes themselves.
+ * Values come in two equivalent forms: a string with one character per byte, or the bytes.
  *
- * A typed array costs most of a microsecond to make and some 200 bytes to keep, whatever its
+ * A typed array costs most of a microsecond to create and some 200 bytes of overhead, whatever its
  * length; a short string costs a tenth of both. Long values are better off as bytes, which live
- * outside of the heap of JavaScript and are sent without a conversion. Either form is right at any
- * length, so nobody but {@linkcode valueFrom} and {@linkcode valueOf} needs to know where the line is.
+ * outside the JavaScript heap and are sent without conversion. Both forms are valid at any length,
+ * so only {@linkcode valueFrom} and {@linkcode valueOf} know the threshold.
  *
  * @module
  */
 
 import { Buffer } from "node:buffer";
 
-/** A value: one character a byte (0 to 255), or bytes that nobody changes. */
+/** A value: one character per byte (0 to 255), or bytes that must not be changed. */
 export type Value = string | Uint8Array;
 
-/** Up to here {@linkcode valueFrom} makes strings. */
+/** Up to this length {@linkcode valueFrom} makes strings. */
 const MAX_STRING_BYTES = 1024;
 
-/** Up to here a loop is faster than a call out of JavaScript. */
+/** Up to this length a loop is faster than a call to a native function. */
 const MAX_LOOP_CHARS = 48;
 
 const encoder = new TextEncoder();
 
-/** The bytes of a range as a string with one character a byte. */
+/** A range of bytes as a string with one character per byte. */
 export function latin1From(bytes: Uint8Array, start = 0, end = bytes.length): string {
   if (end - start <= 4) {
     switch (end - start) {
@@ -47,26 +46,26 @@ export function latin1From(bytes: Uint8Array, start = 0, end = bytes.length): st
   return latin1Slice.call(bytes, start, end);
 }
 
-// A native function of any Uint8Array; calling it on the array itself saves making a Buffer of it.
+// The native function works on any Uint8Array; a direct call saves creating a Buffer.
 const latin1Slice =
   (Buffer.prototype as unknown as { latin1Slice(start: number, end: number): string }).latin1Slice;
 
-/** The value of a range of bytes, copied, in the form that suits its length. */
+/** Copies a range of bytes into a value, in the form that suits its length. */
 export function valueFrom(bytes: Uint8Array, start = 0, end = bytes.length): Value {
   return end - start <= MAX_STRING_BYTES ? latin1From(bytes, start, end) : bytes.slice(start, end);
 }
 
-/** The value of bytes that nobody else has, in the form that suits their length. */
+/** Turns bytes that the caller gives up into a value, in the form that suits their length. */
 export function valueOf(bytes: Uint8Array): Value {
   return bytes.length <= MAX_STRING_BYTES ? latin1From(bytes) : bytes;
 }
 
-/** A value as a string with one character a byte. */
+/** A value as a string with one character per byte. */
 export function valueText(value: Value): string {
   return typeof value === "string" ? value : latin1From(value);
 }
 
-/** A value as bytes; nobody may change them. */
+/** A value as bytes, which must not be changed. */
 export function valueBytes(value: Value): Uint8Array {
   if (typeof value !== "string") return value;
   const bytes = new Uint8Array(value.length);
@@ -75,9 +74,9 @@ export function valueBytes(value: Value): Uint8Array {
 }
 
 /**
- * Copies a value into bytes that have room for it.
+ * Copies a value into an array with enough space.
  *
- * @param at Where its first byte goes; it takes as many as its `length`.
+ * @param at The index of the first byte. The value takes `length` bytes.
  */
 export function copyValue(value: Value, into: Uint8Array, at: number): void {
   if (typeof value !== "string") {
@@ -86,14 +85,14 @@ export function copyValue(value: Value, into: Uint8Array, at: number): void {
   }
   const { length } = value;
   if (length > MAX_LOOP_CHARS) {
-    // UTF-8 is one byte a character as long as they all are ASCII; else it is done over.
+    // For ASCII, UTF-8 is one byte per character. If it was not ASCII, the loop below does it over.
     const { read, written } = encoder.encodeInto(value, into.subarray(at, at + length));
     if (read === length && written === length) return;
   }
   for (let index = 0; index < length; index++) into[at + index] = value.charCodeAt(index);
 }
 
-/** Whether two values are the same bytes. */
+/** Whether two values have the same bytes. */
 export function sameValue(a: Value, b: Value): boolean {
   if (a.length !== b.length) return false;
   if (typeof a === "string" && typeof b === "string") return a === b;

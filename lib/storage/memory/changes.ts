@@ -1,6 +1,6 @@
 /**
- * The changes of a transaction on the store in memory. They are made at once; each can be written
- * to the commit log, and each can be taken back as long as those after it have been.
+ * Changes to the store in memory. A change takes effect at once. It can be written to the commit
+ * log, and it can be undone after all later changes have been.
  *
  * @module
  */
@@ -10,17 +10,17 @@ import { recordHead } from "./record.ts";
 import type { Item, MemorySpace } from "./memory_space.ts";
 import type { Key } from "../store.ts";
 
-/** A change that has been made. */
+/** A change that has taken effect. */
 export interface Change {
   /** The commit group it was written to. */
   group: number;
-  /** Writes it to the group that gathers. */
+  /** Writes it to the collecting group. */
   write(log: CommitLog): void;
-  /** Takes it back; how many bytes of keys and values the store has more by that. */
+  /** Undoes it. Returns by how many bytes of keys and values the store grows. */
   undo(): number;
 }
 
-/** One item became another, came or went. */
+/** An item was added, replaced or removed. */
 export class ItemChange implements Change {
   group = 0;
   readonly #space: MemorySpace;
@@ -61,7 +61,7 @@ export class ItemChange implements Change {
   }
 }
 
-/** A space was emptied: another one has taken its place. */
+/** A space was cleared, that is, replaced by an empty one. */
 export class ClearChange implements Change {
   group = 0;
   readonly #spaces: MemorySpace[];
@@ -103,7 +103,7 @@ export class SwapChange implements Change {
     this.#b = b;
   }
 
-  /** Makes the change. */
+  /** Exchanges the spaces. */
   apply(): void {
     const a = this.#spaces[this.#a]!;
     const b = this.#spaces[this.#b]!;

@@ -1,30 +1,30 @@
 /**
- * The entries of a space that can expire, the next one first: a binary heap in which each entry
- * knows its place, so that one that is overwritten or deleted leaves at once.
+ * A binary heap of the entries of a space that can expire, ordered by time. Each entry knows its
+ * index, so an entry that is overwritten or deleted can be removed at once.
  *
  * @module
  */
 
 import type { Key } from "../store.ts";
 
-/** What a heap holds. */
+/** An entry of a heap. */
 export interface Expiring {
   readonly expiresAtMs: number;
-  /** Its place in the heap, which only the heap changes; -1 when it is in none. */
+  /** Its index in the heap, set by the heap only; -1 if it is in none. */
   heapIndex: number;
 }
 
-/** Entries by the time at which they expire. */
+/** Entries ordered by the time at which they expire. */
 export class ExpiryHeap<T extends Expiring> {
   #entries: T[] = [];
   #keys: Key[] = [];
 
-  /** How many entries it holds. */
+  /** The number of entries. */
   get size(): number {
     return this.#entries.length;
   }
 
-  /** When the next entry expires; infinity when there is none. */
+  /** When the next entry expires; `Infinity` if there is none. */
   get nextMs(): number {
     return this.#entries[0]?.expiresAtMs ?? Infinity;
   }
@@ -35,7 +35,7 @@ export class ExpiryHeap<T extends Expiring> {
     return entry && { key: this.#keys[0]!, entry };
   }
 
-  /** How many entries have expired at a time; only those are visited. */
+  /** Counts the entries that have expired at a time. Visits only those and their children. */
   countUntil(nowMs: number): number {
     const open = [0];
     let count = 0;
@@ -53,7 +53,7 @@ export class ExpiryHeap<T extends Expiring> {
     this.#rise(this.#entries.length, key, entry);
   }
 
-  /** Removes an entry that it holds. */
+  /** Removes an entry, which must be in the heap. */
   remove(entry: T): void {
     const index = entry.heapIndex;
     entry.heapIndex = -1;

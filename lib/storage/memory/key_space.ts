@@ -1,5 +1,5 @@
 /**
- * The key space of the store in memory: all spaces, the changes on them, and what they take.
+ * The key space of the store in memory: all spaces, their changes and their memory use.
  *
  * @module
  */
@@ -10,15 +10,15 @@ import { Item, MemorySpace } from "./memory_space.ts";
 import { type Key, OutOfMemoryError, type ScanRange } from "../store.ts";
 import type { Value } from "../value.ts";
 
-/** What a key space is made with. */
+/** Options for a {@linkcode KeySpace}. */
 export interface KeySpaceOptions {
-  /** The tables of its spaces. */
+  /** The log tables of the spaces, by number. */
   tables: readonly LogTable[];
-  /** Bytes of keys and values that it may hold. */
+  /** Limit on bytes of keys and values. */
   maxBytes: number;
-  /** The commit group that gathers. */
+  /** The number of the collecting commit group. */
   group(): number;
-  /** Called when something has come that can expire. */
+  /** Called when an entry that can expire was added. */
   onExpiring(): void;
 }
 
@@ -37,17 +37,17 @@ export class KeySpace {
     this.#spaces = options.tables.map((table) => new MemorySpace(table));
   }
 
-  /** The spaces, by their numbers. */
+  /** The spaces, by number. */
   get spaces(): readonly MemorySpace[] {
     return this.#spaces;
   }
 
-  /** The space of a number. */
+  /** The space with a number. */
   space(number: number): MemorySpace {
     return this.#spaces[number]!;
   }
 
-  /** Adds an entry that was loaded, and so is durable. */
+  /** Adds an entry loaded from the log, which is durable already. */
   load(space: MemorySpace, key: Key, value: Value, expiresAtMs: number): void {
     this.#replace(space, key, undefined, new Item(value, ++this.#lastVersion, expiresAtMs, 0));
   }
@@ -55,7 +55,7 @@ export class KeySpace {
   /**
    * Sets a value.
    *
-   * @param changes Where the change is noted, if it may have to be taken back.
+   * @param changes Receives the change, if it may have to be undone.
    * @throws {OutOfMemoryError}
    */
   put(
@@ -73,25 +73,25 @@ export class KeySpace {
   }
 
   /**
-   * Checks what a transaction has written. Until it ends, all of that is in memory, with what it
-   * has overwritten again: an APPEND to a long value that stands in it a thousand times.
+   * Checks how much a transaction has written. All of it stays in memory until the transaction
+   * ends, even values it has overwritten: think of a thousand APPENDs to one long value.
    *
-   * @throws {OutOfMemoryError} If that is more than there may be.
+   * @throws {OutOfMemoryError} If it exceeds the limit.
    */
   checkWritten(bytes: number): void {
     if (bytes <= this.maxBytes) return;
     throw new OutOfMemoryError(
-      `Cannot write ${bytes} bytes in one transaction: ${this.maxBytes} is the most there may be`,
+      `Cannot write ${bytes} bytes in one transaction: the limit is ${this.maxBytes}`,
     );
   }
 
-  /** Removes an item, and notes the change. */
+  /** Removes an item and records the change. */
   remove(changes: Change[], space: MemorySpace, key: Key, before: Item): void {
     this.#replace(space, key, before, undefined);
     changes.push(new ItemChange(space, key, before, undefined));
   }
 
-  /** Puts an empty space in place of one, which is returned, and notes the change. */
+  /** Replaces a space by an empty one, which it returns, and records the change. */
   clear(changes: Change[], number: number): MemorySpace {
     const before = this.#spaces[number]!;
     this.bytes -= before.bytes;
@@ -100,14 +100,14 @@ export class KeySpace {
     return after;
   }
 
-  /** Exchanges two spaces, and notes the change. */
+  /** Exchanges two spaces and records the change. */
   swap(changes: Change[], a: number, b: number): void {
     const change = new SwapChange(this.#spaces, a, b);
     change.apply();
     changes.push(change);
   }
 
-  /** Takes changes back, newest first. */
+  /** Undoes changes, newest first. */
   undo(changes: readonly Change[]): void {
     for (let index = changes.length - 1; index >= 0; index--) {
       this.bytes += changes[index]!.undo();
@@ -115,12 +115,12 @@ export class KeySpace {
     if (this.expiring) this.#options.onExpiring();
   }
 
-  /** Whether it holds anything that can expire. */
+  /** Whether any entry can expire. */
   get expiring(): boolean {
     return this.#spaces.some((space) => space.expiry.size > 0);
   }
 
-  /** A page of a space that is in order. */
+  /** Reads a page of a space whose keys are sorted. */
   page(space: MemorySpace, range: ScanRange, nowMs: number): [Key, Item][] {
     const { prefix = "", after, limit } = range;
     const page: [Key, Item][] = [];
@@ -143,7 +143,7 @@ export class KeySpace {
     if (after !== undefined && after.expiresAtMs !== 0) this.#options.onExpiring();
   }
 
-  /** Checks that there is memory for a value. */
+  /** Checks that a value fits into the memory limit. */
   #reserve(key: Key, before: Item | undefined, value: Value): void {
     const more = before === undefined
       ? key.length + value.length

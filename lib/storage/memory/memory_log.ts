@@ -7,7 +7,7 @@
 import type { CommitLog, LogRecord, LogTable } from "../commit_log.ts";
 import type { CommitMetrics } from "../commit_metrics.ts";
 
-/** The log of `memory:`. It drops every write and calls it flushed. */
+/** The log of `memory:`, which drops every write and calls it flushed. */
 export class MemoryLog implements CommitLog {
   readonly durable = false;
   readonly gathering = 0;

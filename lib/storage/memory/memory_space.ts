@@ -1,6 +1,6 @@
 /**
- * A space of the store in memory: its entries, which of them expire, and, once somebody has asked
- * for them in order, their order.
+ * A space of the store in memory: its entries, those that expire and, from the first ordered read
+ * on, their order.
  *
  * @module
  */
@@ -11,15 +11,15 @@ import { SortedKeys } from "./sorted_keys.ts";
 import type { Entry, Key } from "../store.ts";
 import type { Value } from "../value.ts";
 
-/** How many keys are put in order before the event loop gets its turn. */
+/** Keys to sort before yielding to the event loop. */
 const INDEX_STEP_KEYS = 2_000;
 
-/** An entry in memory. Never changed once it is in a space, but for its bookkeeping. */
+/** An entry in memory. Once in a space, only its bookkeeping changes. */
 export class Item implements Entry {
   readonly value: Value;
   readonly version: number;
   readonly expiresAtMs: number;
-  /** How long the value is: kept here, so that who replaces it need not fetch it. */
+  /** The length of the value; a copy, so that replacing the value need not touch it. */
   readonly valueBytes: number;
   /** The commit group that makes it durable. */
   group: number;
@@ -33,7 +33,7 @@ export class Item implements Entry {
     this.group = group;
   }
 
-  /** Whether nobody may see it any more. */
+  /** Whether the entry has expired. */
   expired(nowMs: number): boolean {
     return this.expiresAtMs !== 0 && this.expiresAtMs <= nowMs;
   }
@@ -43,13 +43,13 @@ export class Item implements Entry {
 export class MemorySpace {
   readonly items = new Map<Key, Item>();
   readonly expiry = new ExpiryHeap<Item>();
-  /** Where its records are in the commit log. */
+  /** The table with its records in the commit log. */
   table: LogTable;
   /** Bytes of its keys and values. */
   bytes = 0;
-  /** The commit group of the newest removal: who finds nothing has to wait for it. */
+  /** The commit group of the latest removal. A read that finds no entry waits for it. */
   deletedIn = 0;
-  /** The commit group that gave the space its number: who looks at all has to wait for it. */
+  /** The commit group that moved the space to its number. Every read waits for it. */
   movedIn = 0;
   #order: SortedKeys | undefined;
   #ordered = false;
@@ -59,7 +59,7 @@ export class MemorySpace {
     this.table = table;
   }
 
-  /** Puts an item in place of another one; `undefined` stands for none. */
+  /** Replaces an item by another one; `undefined` stands for none. */
   replace(key: Key, before: Item | undefined, after: Item | undefined): void {
     if (after !== undefined) {
       this.items.set(key, after);
@@ -80,7 +80,7 @@ export class MemorySpace {
     if (after !== undefined && after.expiresAtMs !== 0) this.expiry.add(key, after);
   }
 
-  /** The keys in order; `undefined` until {@linkcode MemorySpace.order} has been awaited. */
+  /** The keys in order; `undefined` until {@linkcode MemorySpace.sort} has finished. */
   get order(): SortedKeys | undefined {
     if (!this.#ordered && this.#order === undefined && this.items.size <= INDEX_STEP_KEYS) {
       this.#order = new SortedKeys();
@@ -91,8 +91,8 @@ export class MemorySpace {
   }
 
   /**
-   * Puts the keys in order, a few at a time so that nobody has to wait, and keeps them so from
-   * then on. A space that nobody reads in order never pays for one.
+   * Sorts the keys, in small steps so that other work goes on, and keeps them sorted from then on.
+   * A space that is never read in order never pays for one.
    */
   sort(): Promise<void> {
     return this.#ordering ??= this.#sort();
@@ -101,7 +101,7 @@ export class MemorySpace {
   async #sort(): Promise<void> {
     const order = this.#order = new SortedKeys();
     let left = INDEX_STEP_KEYS;
-    // The iterator sees what is added behind it, and `replace` keeps what is before it right.
+    // The iterator visits keys added meanwhile, and `replace` maintains those already visited.
     for (const key of this.items.keys()) {
       order.add(key);
       if (--left === 0) {

@@ -1,12 +1,11 @@
 /**
- * The store that holds the key space in memory. A commit log makes it durable; without one it is
- * the whole of `memory:`.
+ * The store that holds the key space in memory and writes all changes to a commit log.
  *
- * A change is in the key space as soon as its transaction has run, so that the next transaction
- * builds on it without waiting for the disk. Nobody outside learns of it before it is durable:
- * each item knows the commit group it is in, and whoever saw one of a group on its way waits for
- * that group before answering. When a group fails, it and all that was built on it is taken back,
- * newest change first, and all who wait get the error.
+ * A change is visible in the key space as soon as its transaction has run, so the next transaction
+ * can build on it without waiting for the disk. Clients see it only once it is durable: each item
+ * knows its commit group, and a read of an item whose group is not durable yet waits for that group.
+ * When a group fails, its changes and all later ones are undone, newest first, and every waiting
+ * call gets the error.
  *
  * @module
  */
@@ -30,20 +29,20 @@ import type {
 } from "../store.ts";
 import type { Value } from "../value.ts";
 
-/** How often expired entries are looked for, while there are entries that can expire. */
+/** How often to look for expired entries, while any entry can expire. */
 const EXPIRY_INTERVAL_MS = 100;
 
-/** When so much has gathered for the disk, everybody waits until it is there. */
+/** Once this much waits for the disk, new operations wait until it is written. */
 const MAX_GATHERING_BYTES = 32 * 1024 * 1024;
 
-/** How many expired entries are removed before the event loop gets its turn. */
+/** Expired entries to remove before yielding to the event loop. */
 const EXPIRY_STEP_ENTRIES = 200;
 
 /** Options for {@linkcode MemoryStore.open}. */
 export interface MemoryStoreOptions {
-  /** How many spaces there are. @default {16} */
+  /** Number of spaces. @default {16} */
   spaces?: number;
-  /** Bytes of keys and values that it may hold. @default {Infinity} */
+  /** Limit on bytes of keys and values. @default {Infinity} */
   maxBytes?: number;
 }
 
@@ -54,9 +53,9 @@ export class MemoryStore implements Store {
   readonly #keys: KeySpace;
   readonly #transaction: ItemTransaction;
   readonly #stopListening: () => void;
-  /** Changes that are not durable yet, oldest first. */
+  /** Changes not durable yet, oldest first. */
   #pending: Change[] = [];
-  /** Set while a transaction over whole spaces runs, or the disk is behind; then it resolves. */
+  /** Set while a transaction over whole spaces runs or the disk is behind; resolves after that. */
   #gate: Promise<void> | undefined;
   #expiryTimer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
@@ -77,7 +76,7 @@ export class MemoryStore implements Store {
   }
 
   /**
-   * Opens the store that a commit log holds.
+   * Opens the store in a commit log.
    *
    * @throws {StorageUnavailableError}
    */
@@ -191,7 +190,7 @@ export class MemoryStore implements Store {
     try {
       await this.#log.flushed();
     } catch {
-      // Whoever made the writes has been told.
+      // The callers of the writes got the error.
     } finally {
       this.#stopListening();
     }
@@ -218,7 +217,7 @@ export class MemoryStore implements Store {
     return { unsorted: transaction.unsorted };
   }
 
-  /** Hands changes to the log; what to wait for, if anything. */
+  /** Writes changes to the log; returns what to wait for, if anything. */
   #commit(changes: readonly Change[]): Promise<void> | undefined {
     if (changes.length === 0 || !this.#log.durable) return undefined;
     for (const change of changes) {
@@ -228,7 +227,7 @@ export class MemoryStore implements Store {
     return this.#flushed();
   }
 
-  /** Waits for what gathers, and lets others wait too when that is much. */
+  /** Waits for the collecting group; if it is large, closes the gate until it is written. */
   #flushed(): Promise<void> {
     const flushed = this.#log.flushed();
     if (this.#log.gatheringBytes >= MAX_GATHERING_BYTES && this.#gate === undefined) {
@@ -258,7 +257,7 @@ export class MemoryStore implements Store {
     for (const space of this.#keys.spaces) space.deletedIn = space.movedIn = 0;
   }
 
-  /** Waits for its turn, and until all is durable; nobody else gets in before the release. */
+  /** Waits for its turn and until all changes are durable. Others wait until the release. */
   async #closeGate(): Promise<() => void> {
     while (this.#gate !== undefined) await this.#gate;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -266,7 +265,7 @@ export class MemoryStore implements Store {
     try {
       if (this.#pending.length > 0) await this.#log.flushed();
     } catch {
-      // Taken back, and whoever made the writes has been told.
+      // The changes were undone, and the callers of the writes got the error.
     }
     return () => {
       this.#gate = undefined;
@@ -285,7 +284,7 @@ export class MemoryStore implements Store {
     Deno.unrefTimer(timer);
   }
 
-  /** Removes a few expired entries; how many it were. */
+  /** Removes some expired entries; returns how many. */
   #expire(): number {
     const nowMs = Date.now();
     const changes: Change[] = [];
@@ -297,7 +296,7 @@ export class MemoryStore implements Store {
       }
     }
     this.#commit(changes)?.catch(() => {
-      // Taken back; the next step tries again.
+      // The removal was undone; the next step tries again.
     });
     return changes.length;
   }

@@ -1,7 +1,6 @@
 /**
- * How an entry of the store in memory is written to the commit log: eight bytes for the time at
- * which it expires (a float64, little-endian, milliseconds since the Unix epoch, 0 for never),
- * then the value.
+ * The form of an entry in the commit log: eight bytes for the expiry time (float64, little-endian,
+ * milliseconds since the Unix epoch, 0 for never), then the value.
  *
  * @module
  */
@@ -13,14 +12,14 @@ const NEVER = new Uint8Array(HEAD_BYTES);
 const head = new DataView(new ArrayBuffer(HEAD_BYTES));
 const headBytes = new Uint8Array(head.buffer);
 
-/** The head of a record, which stays right until the next one is asked for. */
+/** The head of a record. The bytes are valid until the next call. */
 export function recordHead(expiresAtMs: number): Uint8Array {
   if (expiresAtMs === 0) return NEVER;
   head.setFloat64(0, expiresAtMs, true);
   return headBytes;
 }
 
-/** Reads a record. The value is a copy. */
+/** Decodes a record. The value is a copy. */
 export function decodeRecord(record: Uint8Array): { value: Value; expiresAtMs: number } {
   const view = new DataView(record.buffer, record.byteOffset, HEAD_BYTES);
   return { value: valueFrom(record, HEAD_BYTES), expiresAtMs: view.getFloat64(0, true) };

@@ -1,31 +1,31 @@
 /**
- * Keys in order. They are kept in sorted blocks of bounded size, so that adding and removing one
- * moves a block's worth of pointers at most: a B-tree of two levels, which is deep enough for the
- * millions of keys that fit into memory.
+ * A sorted set of keys. The keys are in sorted blocks of bounded size, so adding or removing one
+ * moves at most a block of pointers. This is a B-tree of two levels, deep enough for the millions
+ * of keys that fit into memory.
  *
  * @module
  */
 
 import type { Key } from "../store.ts";
 
-/** A block is split when it has more keys than this. */
+/** A block with more keys than this is split. */
 const MAX_BLOCK_KEYS = 512;
 
-/** Two neighbours become one block when both together have no more keys than this. */
+/** Two neighbouring blocks with no more keys than this between them are merged. */
 const MERGE_BLOCK_KEYS = MAX_BLOCK_KEYS / 4;
 
-/** A set of keys in order. */
+/** A sorted set of keys. */
 export class SortedKeys {
-  /** None of them is empty. */
+  /** Never contains an empty block. */
   #blocks: Key[][] = [];
   #size = 0;
 
-  /** How many keys it holds. */
+  /** The number of keys. */
   get size(): number {
     return this.#size;
   }
 
-  /** Adds a key, unless it is there. */
+  /** Adds a key. */
   add(key: Key): void {
     const blocks = this.#blocks;
     if (blocks.length === 0) {
@@ -40,13 +40,13 @@ export class SortedKeys {
     block.splice(index, 0, key);
     this.#size++;
     if (block.length > MAX_BLOCK_KEYS) {
-      // Keys that come in order fill blocks to the brim instead of leaving each half empty.
+      // Keys added in order fill their blocks instead of leaving each one half empty.
       const appended = at === blocks.length - 1 && index === block.length - 1;
       blocks.splice(at + 1, 0, block.splice(appended ? index : block.length >> 1));
     }
   }
 
-  /** Removes a key, if it is there. */
+  /** Removes a key, if present. */
   delete(key: Key): void {
     const at = this.#findBlock(key);
     const block = this.#blocks[at];
@@ -60,10 +60,10 @@ export class SortedKeys {
   }
 
   /**
-   * Goes through the keys in order.
+   * Iterates over the keys in order.
    *
-   * @param from Where to begin.
-   * @param options `inclusive`: whether `from` itself counts. @default {true}
+   * @param from The key to start at, whether present or not.
+   * @param options `inclusive`: whether to include `from` itself. @default {true}
    */
   *keysFrom(from: Key, { inclusive = true } = {}): Generator<Key> {
     let at = this.#findBlock(from);
@@ -76,7 +76,7 @@ export class SortedKeys {
     }
   }
 
-  /** One of the keys, each as likely as the others; `undefined` when there are none. */
+  /** A random key, all equally likely; `undefined` if there are none. */
   random(): Key | undefined {
     if (this.#size === 0) return undefined;
     let rank = Math.floor(Math.random() * this.#size);
@@ -86,7 +86,7 @@ export class SortedKeys {
     }
   }
 
-  /** The first block whose last key is not less than `key`; the number of blocks if none is. */
+  /** The index of the first block whose last key is not less than `key`, or the number of blocks. */
   #findBlock(key: Key): number {
     const blocks = this.#blocks;
     let low = 0;

@@ -11,16 +11,16 @@ import type { SortedKeys } from "./sorted_keys.ts";
 import type { Entry, Key, ScanRange, SpaceTransaction, Transaction } from "../store.ts";
 import type { Value } from "../value.ts";
 
-/** How often a random key may turn out to have expired before the first one in order is taken. */
+/** Random keys to try, as each may have expired, before falling back to the first in order. */
 const RANDOM_KEY_TRIES = 32;
 
-/** A transaction over single items. There is one, which is used again and again. */
+/** A transaction over single items. The store reuses one object for all of them. */
 export class ItemTransaction implements Transaction {
   nowMs = 0;
   changes: Change[] = [];
-  /** The newest commit group of all that it has seen. */
+  /** The newest commit group among everything it has read. */
   seen = 0;
-  /** Bytes that it has written, what it has overwritten again included. */
+  /** Bytes it has written, including values it has overwritten. */
   #writtenBytes = 0;
   readonly #keys: KeySpace;
 
@@ -28,7 +28,7 @@ export class ItemTransaction implements Transaction {
     this.#keys = keys;
   }
 
-  /** Forgets the one before. */
+  /** Starts a new transaction. */
   begin(): void {
     this.nowMs = Date.now();
     if (this.changes.length > 0) this.changes = [];

@@ -1,13 +1,13 @@
 /**
- * The writes of a commit group, packed into one buffer that is handed to the worker thread as it
- * is. An operation is
+ * The writes of a commit group, packed into one buffer that is transferred to the worker thread. An
+ * operation is
  *
  * ```
  * kind u8 · table u16 · length u32 · length u32 · first bytes · second bytes
  * ```
  *
- * (little-endian), where the two strings of bytes are the key and the record of a put, the key and
- * nothing of a delete, and nothing of a clear; the second length of a swap is the other table.
+ * (little-endian). The bytes are key and record for a put, only a key for a delete, and none for
+ * the others. In a swap the second length is the number of the other table.
  *
  * @module
  */
@@ -15,29 +15,29 @@
 import type { Key } from "../store.ts";
 import { copyValue, type Value } from "../value.ts";
 
-/** The kinds of operations, as they are in the buffer. */
+/** Codes of the kinds of operations. */
 export const OPERATION = { put: 0, delete: 1, clear: 2, swap: 3 } as const;
 
-/** Bytes of an operation before its key. */
+/** Length of an operation before its key. */
 export const OPERATION_HEAD_BYTES = 11;
 
-/** What a buffer begins with. */
+/** Initial size of a buffer. */
 const INITIAL_BYTES = 64 * 1024;
 
-/** A buffer that is larger is not used a second time. */
+/** Larger buffers are not reused. */
 const MAX_KEPT_BYTES = 1024 * 1024;
 
 const EMPTY = new Uint8Array(0);
 
-/** Gathers operations. */
+/** Collects operations. */
 export class GroupBuffer {
-  /** How many operations there are. */
+  /** The number of operations. */
   operations = 0;
   #bytes = new Uint8Array(INITIAL_BYTES);
   #view = new DataView(this.#bytes.buffer);
   #end = 0;
 
-  /** How many bytes they have. */
+  /** The length of all operations. */
   get bytes(): number {
     return this.#end;
   }
@@ -66,14 +66,14 @@ export class GroupBuffer {
     this.#view.setUint32(at - 4, b, true);
   }
 
-  /** Takes all that was gathered; the buffer must not be used before {@linkcode give}. */
+  /** Takes all operations. Call {@linkcode give} before adding more. */
   take(): Uint8Array<ArrayBuffer> {
     const taken = this.#bytes.subarray(0, this.#end);
     this.#end = this.operations = 0;
     return taken;
   }
 
-  /** Puts a buffer back into use, or a new one when it has grown too large to keep. */
+  /** Continues with a used buffer, or with a new one if there is none or it is too large to keep. */
   give(buffer: ArrayBuffer | undefined): void {
     const keep = buffer !== undefined && buffer.byteLength <= MAX_KEPT_BYTES;
     this.#bytes = new Uint8Array(keep ? buffer : new ArrayBuffer(INITIAL_BYTES));

@@ -1,11 +1,11 @@
 /**
- * The commit log in a SQLite file. A worker thread writes it, so that nobody waits for the disk
- * but those whose writes are on their way to it.
+ * The commit log in a SQLite file. A worker thread writes the file, so only the callers of pending
+ * writes wait for the disk.
  *
- * One group is on its way at a time; the next one gathers meanwhile and leaves when the other one
- * has ended. When a group fails, the one that gathers fails with it, because it may build on it.
- * The error is told to those who wait, and the next write tries again; until one has succeeded,
- * the log also tries by itself, so that it learns when the cause is gone.
+ * One group is written at a time; meanwhile the next one collects writes, and follows when the first
+ * has ended. When a group fails, the collecting one fails too, because it may build on it. The
+ * callers get the error, and the next write tries again. Until a write has succeeded, the log also
+ * commits empty groups at intervals, to find out when the cause is gone.
  *
  * @module
  */
@@ -18,25 +18,25 @@ import { type SqliteReply, type SqliteRequest, startSqliteWorker } from "./sqlit
 import { type Key, storageUnavailable, StorageUnavailableError } from "../store.ts";
 import { latin1From, type Value } from "../value.ts";
 
-/** The version of the schema in the file. A file of a newer one is refused. */
+/** Version of the schema in the file. Files with a newer one are refused. */
 export const SCHEMA_VERSION = 1;
 
-/** "qrtt": marks a SQLite file as ours. */
+/** "qrtt" in ASCII marks a SQLite file as one of quartet's. */
 const APPLICATION_ID = 0x71727474;
 
 /** The value of SQLite's `PRAGMA synchronous` at which every commit in WAL mode is synced. */
 const SYNCHRONOUS_FULL = 2;
 
-/** How long a write waits for a lock that another process has on the file. */
+/** How long a write waits while another process holds a lock on the file. */
 const BUSY_TIMEOUT_MS = 2_000;
 
-/** How often to try whether the file can be written again. */
+/** How often to check whether a failed file can be written again. */
 const PROBE_INTERVAL_MS = 1_000;
 
-/** How many bytes of records are loaded at once; one more record may come on top. */
+/** Bytes of records to load at once; one more record may be added. */
 const LOAD_PAGE_BYTES = 1024 * 1024;
 
-/** What the codes of SQLite mean to whoever has to mend it. */
+/** SQLite's result codes, explained for operators. */
 const CAUSES: Record<number, string> = {
   5: "another process has locked the file",
   6: "another process has locked the file",
@@ -53,11 +53,11 @@ export interface SqliteLogOptions {
   log: Log;
   /** @default {2000} */
   busyTimeoutMs?: number;
-  /** The largest size of the file in pages; 0 for what SQLite has. @default {0} */
+  /** Limit on the size of the file in pages; 0 for SQLite's own. @default {0} */
   maxPages?: number;
 }
 
-/** Writes on their way to become durable together. */
+/** A group that is being written. */
 interface Group {
   readonly number: number;
   readonly operations: number;
@@ -76,9 +76,9 @@ export class SqliteLog implements CommitLog {
   readonly #lock: Deno.FsFile;
   readonly #listeners = new Set<LogListener>();
   readonly #buffer = new GroupBuffer();
-  /** The buffer of the group before, which the next one can use. */
+  /** The buffer of the previous group, for the next one to use. */
   #spare: ArrayBuffer | undefined;
-  /** How the group that gathers will end; `undefined` while nothing has gathered. */
+  /** Outcome of the collecting group; `undefined` while that is empty. */
   #gathered: PromiseWithResolvers<void> | undefined;
   #flying: Group | undefined;
   #tables = 0;
@@ -101,10 +101,10 @@ export class SqliteLog implements CommitLog {
   }
 
   /**
-   * Opens a file, and makes it where there is none.
+   * Opens a file and creates it if necessary.
    *
-   * @throws {Error} If another process uses it, it is damaged, of a newer version, or something
-   * else; the message says what.
+   * @throws {Error} If another process uses the file, it is damaged, has a newer version or is not
+   * ours; the message says which.
    */
   static async open(path: string, options: SqliteLogOptions): Promise<SqliteLog> {
     const { log, busyTimeoutMs = BUSY_TIMEOUT_MS, maxPages = 0 } = options;
@@ -205,14 +205,14 @@ export class SqliteLog implements CommitLog {
     try {
       await this.flushed();
     } catch {
-      // Whoever waits for it has been told.
+      // The callers of the writes got the error.
     }
     this.#closed = true;
     clearTimeout(this.#probeTimer);
     try {
       await this.#thread.ask({ kind: "close" });
     } catch (error) {
-      this.#log.warn("Storage file not closed well", { path: this.#path, error: String(error) });
+      this.#log.warn("Storage file not closed cleanly", { path: this.#path, error: String(error) });
     } finally {
       this.#thread.end();
       this.#lock.close();
@@ -227,7 +227,7 @@ export class SqliteLog implements CommitLog {
     }
   }
 
-  /** Lets a group begin to gather, which leaves as soon as nothing is on its way. */
+  /** Starts collecting a group, which is sent as soon as no other one is being written. */
   #gather(): void {
     this.#gathered = newOutcome();
     if (this.#flying === undefined) queueMicrotask(() => this.#send());
@@ -270,7 +270,7 @@ export class SqliteLog implements CommitLog {
       this.#log.error("Storage cannot be written", { path: this.#path, error: error.message });
     }
     this.#problem = error.message;
-    // What has gathered may build on what failed: it goes too.
+    // The collecting group may build on the failed one, so it fails too.
     this.#buffer.take();
     const gathered = this.#gathered;
     this.#gathered = undefined;
@@ -294,7 +294,7 @@ export class SqliteLog implements CommitLog {
   }
 }
 
-/** The worker thread, asked one thing after another. */
+/** The worker thread, which answers requests in order. */
 class SqliteThread {
   readonly #worker = startSqliteWorker();
   readonly #asked: PromiseWithResolvers<SqliteReply>[] = [];
@@ -330,8 +330,8 @@ class SqliteThread {
 }
 
 /**
- * Takes the lock that keeps a second process out. It is a file of its own: a lock of this kind on
- * the database itself would end SQLite's own locks when it is closed.
+ * Takes the lock that keeps other processes out. It is on a separate file, because closing a lock on
+ * the database itself would release SQLite's own locks.
  */
 async function lockFile(path: string): Promise<Deno.FsFile> {
   let file: Deno.FsFile;
@@ -364,7 +364,7 @@ function unpackPage(bytes: Uint8Array): { records: LogRecord[]; lastKey: Uint8Ar
 function newOutcome(): PromiseWithResolvers<void> {
   const outcome = Promise.withResolvers<void>();
   outcome.promise.catch(() => {
-    // Whoever waits for it gets the error too. When all have gone, it is in the log.
+    // Callers that wait get the error too. If none does, it is still in the log.
   });
   return outcome;
 }

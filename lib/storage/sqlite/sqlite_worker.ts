@@ -1,51 +1,51 @@
 /**
- * The thread that owns the SQLite file: it does what it is asked, one request after another.
+ * The thread that owns the SQLite file and handles one request after another.
  *
- * {@linkcode sqliteWorker} is never called here. Its source is the module of the worker, passed as
- * a `data:` URL: the one form that a plain run, a bundle and a compiled executable can all load
- * without a file beside them. Hence its rule: it uses nothing from outside itself but types.
+ * {@linkcode sqliteWorker} is never called here. Its source code becomes the module of the worker, as
+ * a `data:` URL, which is the only form that a plain run, a bundle and a compiled executable can all
+ * load without a separate file. Therefore it must not use anything from outside itself but types.
  *
  * @module
  */
 
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 
-/** What the worker can be asked. Each request is answered once, in order. */
+/** A request to the worker. Each one gets one reply, in order. */
 export type SqliteRequest =
-  /** Opens the file; what of it was committed last is the answer. */
+  /** Opens the file. */
   | { kind: "open"; options: SqliteOptions }
-  /** Makes the table of a number, unless it exists. */
+  /** Creates a table if necessary and gives it a number. */
   | { kind: "table"; id: number; name: string }
-  /** Reads records in key order, up to a size. */
+  /** Reads records in key order, until they exceed a size. */
   | { kind: "load"; id: number; after: Uint8Array | undefined; maxBytes: number }
   /** Commits a group. */
   | { kind: "commit"; group: number; operations: Uint8Array<ArrayBuffer> }
   | { kind: "close" };
 
-/** How the file is opened. */
+/** Options for opening the file. */
 export interface SqliteOptions {
   path: string;
   schemaVersion: number;
-  /** Marks the file as ours: SQLite's `application_id`. */
+  /** SQLite's `application_id`, which marks the file as ours. */
   applicationId: number;
-  /** How long to wait for a lock that another process holds. */
+  /** How long to wait while another process holds a lock. */
   busyTimeoutMs: number;
-  /** The largest size of the file in pages; 0 for what SQLite has. */
+  /** Limit on the size of the file in pages; 0 for SQLite's own. */
   maxPages: number;
 }
 
-/** What it answers. */
+/** A reply of the worker. */
 export type SqliteReply =
   /** `committed` is the number of the last group; `synchronous` is SQLite's setting as a number. */
   | { kind: "opened"; committed: number; synchronous: number }
   | { kind: "done" }
-  /** Each record as two lengths (u32, little-endian), key and record; empty after the last one. */
+  /** Each record as two lengths (u32, little-endian), key and record; empty after the last page. */
   | { kind: "page"; bytes: Uint8Array<ArrayBuffer> }
   | { kind: "committed"; buffer: ArrayBuffer }
-  /** It could not; `code` is SQLite's, where it is SQLite that could not. */
+  /** The request failed; `code` is SQLite's result code if SQLite refused it. */
   | { kind: "failed"; code: number | undefined; message: string };
 
-/** A worker thread that answers requests. */
+/** Starts a worker thread. */
 export function startSqliteWorker(): Worker {
   const source = `import { DatabaseSync } from "node:sqlite";\n(${sqliteWorker})(DatabaseSync);`;
   return new Worker(`data:text/javascript,${encodeURIComponent(source)}`, {
@@ -54,15 +54,15 @@ export function startSqliteWorker(): Worker {
   });
 }
 
-/** The module of the worker. */
+/** The code of the worker. */
 function sqliteWorker(Database: typeof DatabaseSync): void {
-  /** Errors after which the file is opened anew: SQLite's CORRUPT, CANTOPEN, READONLY, NOTADB. */
+  /** Errors after which to reopen the file: SQLite's CORRUPT, CANTOPEN, READONLY, NOTADB. */
   const reopenAfter = [11, 14, 8, 26];
   const tables = new Map<number, string>();
   const statements = new Map<string, StatementSync>();
   let options: SqliteOptions;
   let database: DatabaseSync | undefined;
-  /** What the file says was committed last, as far as this thread knows. */
+  /** The last group in the file, as far as this thread knows. */
   let committed = 0;
 
   function prepare(sql: string): StatementSync {
@@ -82,7 +82,7 @@ function sqliteWorker(Database: typeof DatabaseSync): void {
     return Number(Object.values(prepare(sql).get() ?? {})[0] ?? 0);
   }
 
-  /** Does something in a transaction of its own. */
+  /** Runs a function in a transaction. */
   function transaction(work: () => void): void {
     run("BEGIN IMMEDIATE");
     try {
@@ -92,7 +92,7 @@ function sqliteWorker(Database: typeof DatabaseSync): void {
       try {
         run("ROLLBACK");
       } catch {
-        // SQLite has rolled back by itself, as it does after most errors of the disk.
+        // SQLite has rolled back already, as it does after most disk errors.
       }
       throw error;
     }
@@ -140,6 +140,7 @@ function sqliteWorker(Database: typeof DatabaseSync): void {
     database = undefined;
   }
 
+  /** Opens the file again after an error. A file with another last group is not the same one. */
   function reopen(): void {
     if (open() === committed) return;
     close();
@@ -189,7 +190,7 @@ function sqliteWorker(Database: typeof DatabaseSync): void {
     }
   }
 
-  /** Exchanges two tables by their names, so it takes no longer for large ones. */
+  /** Exchanges two tables by renaming them, which takes no longer for large ones. */
   function swap(a: string, b: string): void {
     database!.exec(
       `ALTER TABLE ${a} RENAME TO swapping; ALTER TABLE ${b} RENAME TO ${a};
