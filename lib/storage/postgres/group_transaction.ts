@@ -1,6 +1,6 @@
 /**
- * The transaction of a group: its functions run one after another on the same entries, each on
- * what those before it left.
+ * The transaction of a group of operations: their functions run one after another on the same
+ * entries, and each sees the changes of those before it.
  *
  * @module
  */
@@ -9,18 +9,18 @@ import type { Row } from "./rows.ts";
 import type { Entry, Key, Place, Transaction } from "../store.ts";
 import type { Value } from "../value.ts";
 
-/** What is known of a place. */
+/** The entry at a place. */
 interface Slot extends Place {
   entry: Entry | undefined;
   changed: boolean;
 }
 
-/** A transaction over entries that were read before. */
+/** A transaction over entries read in advance. */
 export class GroupTransaction implements Transaction {
   readonly nowMs: number;
   readonly #nextVersion: () => number;
   readonly #slots = new Map<string, Slot>();
-  /** What the current function has changed, as it was before. */
+  /** The original slots that the current function has changed. */
   #undo = new Map<string, Slot>();
 
   constructor(nowMs: number, nextVersion: () => number) {
@@ -28,12 +28,12 @@ export class GroupTransaction implements Transaction {
     this.#nextVersion = nextVersion;
   }
 
-  /** Adds what was read at a place. */
+  /** Adds an entry that was read. */
   add({ space, key }: Place, entry: Entry | undefined): void {
     this.#slots.set(`${space}:${key}`, { space, key, entry, changed: false });
   }
 
-  /** Runs a function; if it throws, what it did is taken back. */
+  /** Runs a function; if it throws, undoes its changes. */
   attempt<T>(run: () => T): T {
     this.#undo.clear();
     try {
@@ -44,7 +44,7 @@ export class GroupTransaction implements Transaction {
     }
   }
 
-  /** All that is to be written, in no order. */
+  /** The rows to write, in no particular order. */
   changed(): Row[] {
     const rows: Row[] = [];
     for (const { space, key, entry, changed } of this.#slots.values()) {

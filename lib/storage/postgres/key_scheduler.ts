@@ -1,11 +1,11 @@
 /**
- * Batches operations on keys, and keeps those on the same key in order.
+ * Batches operations on keys and keeps operations on the same key in order.
  *
- * Operations are of a few kinds, each with a lane of its own: what gathers in a lane leaves
- * together as a batch, as soon as one of the lane's connections is free. An operation enters its
- * lane at once if it touches no key that an operation before it still uses, where two that read do
- * not disturb each other, and neither do two of the same batch, which does them in order. Else it
- * waits, and everything on its keys that comes later waits behind it.
+ * Each kind of operation has a lane. Operations collect in their lane and are sent as a batch as soon
+ * as one of the lane's connections is free. An operation enters its lane at once unless it conflicts
+ * with an earlier operation that still uses one of its keys. Two reads do not conflict, nor do two
+ * operations in the same batch, which executes them in order. After a conflict the operation waits,
+ * and later operations on its keys wait behind it.
  *
  * @module
  */
@@ -14,48 +14,48 @@ import type { Key, Place } from "../store.ts";
 
 /** An operation on keys. */
 export interface Operation {
-  /** The keys that it may touch. */
+  /** The keys that it may use. */
   readonly places: readonly Place[];
-  /** How much it weighs in a batch, in bytes. */
+  /** Its size in a batch, in bytes. */
   readonly bytes: number;
-  /** Settles, however it ends. Never rejects. */
+  /** Resolves when it has ended, successfully or not. Never rejects. */
   readonly ended: Promise<unknown>;
 }
 
-/** How a lane works. */
+/** Options for a lane. */
 export interface LaneOptions<O extends Operation> {
-  /** Whether its operations leave keys as they are. */
+  /** Whether its operations only read. */
   reads: boolean;
-  /** How many batches may be on their way at once. */
+  /** Limit on batches in flight. */
   maxFlying: number;
-  /** A batch leaves at the latest with so many operations. */
+  /** Limit on operations in a batch. */
   maxOperations: number;
-  /** No operation is added to a batch that weighs as much. */
+  /** A batch of at least this size takes no more operations. */
   maxBytes: number;
-  /** Does a batch, and settles each of its operations. Never rejects. */
+  /** Executes a batch and settles each of its operations. Never rejects. */
   execute(operations: O[]): Promise<void>;
 }
 
-/** What leaves together. */
+/** Operations that are sent together. */
 interface Batch {
   operations: Operation[];
   bytes: number;
 }
 
-/** What uses a key. */
+/** The operations that use a key. */
 interface KeyUse {
   readers: number;
   writers: number;
-  /** The batch that all of its writers are in. */
+  /** The batch of all its writers. */
   writing: Batch | undefined;
-  /** Operations that wait and will use it. */
+  /** Waiting operations that will use it. */
   waiting: number;
 }
 
 /** The lane of one kind of operations. */
 class Lane {
   readonly options: LaneOptions<Operation>;
-  /** What has not left yet; operations are added to the last one. */
+  /** Batches not sent yet; operations are added to the last one. */
   batches: Batch[] = [];
   flying = 0;
   departing = false;
@@ -64,7 +64,7 @@ class Lane {
     this.options = options;
   }
 
-  /** The batch that an operation would be added to, if there is one. */
+  /** The batch that the next operation goes into, if there is one. */
   get gathering(): Batch | undefined {
     const { maxOperations, maxBytes } = this.options;
     const last = this.batches.at(-1);
@@ -73,16 +73,16 @@ class Lane {
   }
 }
 
-/** Handed out by {@linkcode KeyScheduler.addLane}; adds an operation. */
+/** Adds an operation to a lane; see {@linkcode KeyScheduler.addLane}. */
 export type AddOperation<O extends Operation> = (operation: O) => void;
 
-/** The lanes, and the order of keys. */
+/** Schedules the operations of all lanes. */
 export class KeyScheduler {
   readonly #keys: Map<Key, KeyUse>[] = [];
   readonly #active = new Set<Operation>();
   #waiting: { lane: Lane; operation: Operation }[] = [];
 
-  /** Adds a lane; the function that is returned adds operations to it. */
+  /** Adds a lane and returns the function that adds operations to it. */
   addLane<O extends Operation>(options: LaneOptions<O>): AddOperation<O> {
     const lane = new Lane(options as unknown as LaneOptions<Operation>);
     return (operation) => {
@@ -91,7 +91,7 @@ export class KeyScheduler {
     };
   }
 
-  /** Resolves when all operations that are there now have ended. */
+  /** Resolves when all operations added so far have ended. */
   async settled(): Promise<void> {
     const waiting = this.#waiting.map(({ operation }) => operation.ended);
     await Promise.all([...this.#active].map((operation) => operation.ended).concat(waiting));
@@ -137,7 +137,7 @@ export class KeyScheduler {
     for (const place of operation.places) this.#use(place).waiting++;
   }
 
-  /** Lets in what had to wait and need not any longer, in order. */
+  /** Admits waiting operations that need not wait any longer, in order. */
   #readmit(): void {
     if (this.#waiting.length === 0) return;
     const waiting = this.#waiting;

@@ -1,11 +1,11 @@
 /**
- * Connections to PostgreSQL that come back by themselves after they were lost.
+ * Connections to PostgreSQL that are restored after a loss.
  *
- * When the outcome of a statement is not known, because the connection broke or no answer came in
- * time, it is not sent again, so that nothing is ever done twice: it fails, and its server process
- * may still be at it. Hence the rule on the way back: all connections get a new name, and before
- * the first of them is used, the server is told to end what is left of those with the old name.
- * Nothing that was given up can be done after something that was acknowledged later.
+ * When the outcome of a statement is unknown, because the connection broke or no reply came in time,
+ * the client does not send it again, so that nothing is executed twice. The statement fails, but its
+ * server process may still be executing it. Therefore each generation of connections has its own
+ * name, and before a new generation is used, the server must end the processes of the old one. So an
+ * abandoned statement can never take effect after one that was acknowledged later.
  *
  * @module
  */
@@ -15,29 +15,29 @@ import type { Log } from "../../log.ts";
 import type { DatabaseMetrics } from "../database_metrics.ts";
 import { storageUnavailable, type StorageUnavailableError } from "../store.ts";
 
-/** The first pause before trying to connect again; each one after it is twice as long. */
+/** The pause before the first attempt to reconnect; it doubles with each further attempt. */
 const MIN_BACKOFF_MS = 50;
 
-/** The longest pause before trying to connect again. */
+/** The longest pause between attempts to reconnect. */
 const MAX_BACKOFF_MS = 1_000;
 
-/** How long the server may take to end the processes of lost connections. */
+/** How long to wait for the server to end the processes of lost connections. */
 const FENCE_TIMEOUT_MS = 5_000;
 
-/** The states of an error after which the connection, or the server, is not what it was. */
+/** SQLSTATEs of errors after which the connections cannot be used any more. */
 const LOST_STATES = /^(08|57P|53300|25P03|XX)/;
 
-/** What a client needs to know. */
+/** Options for a {@linkcode PostgresClient}. */
 export interface PostgresClientOptions {
-  /** What the connections are for. */
+  /** The purpose of the connections. */
   name: string;
-  /** How many connections there are. */
+  /** Number of connections. */
   connections: number;
-  /** Makes connections with a name; `onClose` is called when one of them has been closed. */
+  /** Creates connections with a name; calls `onClose` when one of them is closed. */
   connect(name: string, connections: number, onClose?: () => void): postgres.Sql;
-  /** The message of an error, fit for a log. */
+  /** The message of an error, without secrets. */
   describe(error: unknown): string;
-  /** How long some work on the database may take in all. */
+  /** Limit on the time of one piece of work on the database. */
   deadlineMs: number;
   log: Log;
 }
@@ -48,9 +48,9 @@ export class PostgresClient {
   readonly #id = crypto.randomUUID().slice(0, 8);
   #generation = 1;
   #sql: postgres.Sql;
-  /** Rejects when the connections of now are lost, for all who use them. */
+  /** Rejects when the current connections are lost, for all work that uses them. */
   #lost = newLoss();
-  /** Resolves when all connections are there; `undefined` from then on. */
+  /** Resolves when the first connections are open; `undefined` from then on. */
   #opening: Promise<unknown> | undefined;
   #problem: string | undefined;
   readonly #counts = { losses: 0, reconnects: 0, errors: 0 };
@@ -65,18 +65,18 @@ export class PostgresClient {
       throw new LostError(options.describe(error));
     });
     this.#opening.then(() => this.#opening = undefined, () => {
-      // Whoever uses it first gets the error.
+      // The first piece of work gets the error.
     });
   }
 
   /**
-   * Does some work on the database.
+   * Runs work on the database.
    *
-   * @param work It uses the connections that it is given and no others, and no longer than it runs.
-   * @param deadlineMs How long it may take. @default {that of the client}
-   * @throws {StorageUnavailableError} If the database is gone. The outcome of the work is then not
-   * known; it is not done after this.
-   * @throws What the work throws, a `postgres.PostgresError` when the server refused a statement.
+   * @param work Uses only the connections it is given, and only while it runs.
+   * @param deadlineMs Limit on its time. @default {that of the client}
+   * @throws {StorageUnavailableError} If the database is lost. Then the outcome of the work is
+   * unknown, but it will not take effect later.
+   * @throws Errors of the work; a `postgres.PostgresError` if the server refused a statement.
    */
   async run<T>(
     work: (sql: postgres.Sql) => Promise<T>,
@@ -106,17 +106,17 @@ export class PostgresClient {
     }
   }
 
-  /** Why the database cannot be used at the moment; `undefined` when it can. */
+  /** Why the database cannot be used at the moment; `undefined` if it can. */
   problem(): string | undefined {
     return this.#problem;
   }
 
-  /** What it has been through so far. */
+  /** Metrics of the connections. */
   metrics(): DatabaseMetrics {
     return { up: this.#problem === undefined, ...this.#counts };
   }
 
-  /** Lets what is under way end, and closes all connections. */
+  /** Waits for work under way, and closes all connections. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#wakeUp();
@@ -128,16 +128,16 @@ export class PostgresClient {
     const { connections } = this.#options;
     const sql = this.#options.connect(this.#name(), connections, () => {
       if (this.#closed || this.#problem !== undefined) return;
-      // If somebody used it, the error that he gets says more, and he gets it first.
+      // If work was using the connection, its error says more; let that come first.
       setTimeout(() => this.#miss(sql), 0);
     });
     return sql;
   }
 
-  /** Gives all connections up because one of them has been closed. */
+  /** Abandons all connections because one was closed. */
   #miss(sql: postgres.Sql): void {
     if (sql !== this.#sql || this.#problem !== undefined || this.#closed) return;
-    this.#lose(new LostError("the server has closed a connection"));
+    this.#lose(new LostError("the server closed a connection"));
   }
 
   #name(): string {
@@ -181,7 +181,7 @@ export class PostgresClient {
     }
   }
 
-  /** What comes of something, if it does so before the deadline. */
+  /** Awaits a promise with the deadline of the client. */
   async #inTime<T>(promise: Promise<T>): Promise<T> {
     const { deadlineMs } = this.#options;
     const late = Promise.withResolvers<never>();
@@ -196,7 +196,7 @@ export class PostgresClient {
     }
   }
 
-  /** Ends what the server still does for connections of a name. */
+  /** Ends the server processes of the connections with a name. */
   async #fence(name: string): Promise<void> {
     const sql = this.#options.connect("recovery", 1);
     const timer = setTimeout(() => sql.end({ timeout: 0 }), this.#options.deadlineMs);
@@ -204,7 +204,7 @@ export class PostgresClient {
       const left = await sql`SELECT pg_terminate_backend(pid, ${FENCE_TIMEOUT_MS}) AS ended
         FROM pg_stat_activity WHERE application_name = ${`quartet ${name}`}`;
       if (left.some(({ ended }) => ended !== true)) {
-        throw new Error("the server is still busy with statements that were given up");
+        throw new Error("the server is still executing abandoned statements");
       }
     } finally {
       clearTimeout(timer);
@@ -224,19 +224,19 @@ export class PostgresClient {
 }
 
 /**
- * Opens all connections at once. A connection that is opened for `reserve` is never handed out
- * (postgres 3.4.9, unless it fetches types, and then an error is nobody's); so none ever is.
+ * Opens all connections at once. postgres 3.4.9 never hands out a connection that it opens for
+ * `reserve` (unless it fetches types, and then errors cannot be caught), so open them all before.
  */
 async function openAll(sql: postgres.Sql, connections: number): Promise<void> {
   await Promise.all(Array.from({ length: connections }, () => sql.unsafe("SELECT")));
 }
 
-/** Thrown when no answer came in time. */
+/** Thrown when no reply came in time. */
 class LateError extends Error {
   override name = "LateError";
 }
 
-/** Thrown to all who use the connections when one of them has found that they are lost. */
+/** Thrown to all work under way when the connections are lost. */
 class LostError extends Error {
   override name = "LostError";
 }
@@ -244,16 +244,16 @@ class LostError extends Error {
 function newLoss(): PromiseWithResolvers<never> {
   const loss = Promise.withResolvers<never>();
   loss.promise.catch(() => {
-    // Those who use the connections at that moment hear of it; there may be none.
+    // Work under way gets the error; there may be none.
   });
   return loss;
 }
 
-/** Whether an error means that the connection is gone, and with it the outcome of the work. */
+/** Whether an error means that the connection is lost, and the outcome of the work unknown. */
 export function isLost(error: unknown): boolean {
   if (error instanceof LateError || error instanceof LostError) return true;
   if (error instanceof postgres.PostgresError) return LOST_STATES.test(error.code);
-  // What is neither an answer of the server nor thrown by the work has a code of the system.
+  // Errors of the driver and the system have a code in capitals, such as ECONNRESET.
   const { code } = error as { code?: unknown };
   return error instanceof Error && typeof code === "string" && /^[A-Z][A-Z_]+$/.test(code);
 }

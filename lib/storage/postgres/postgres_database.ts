@@ -1,5 +1,5 @@
 /**
- * A PostgreSQL database in which services keep their data, all of it in the schema `quartet`.
+ * A PostgreSQL database in which services keep their data, all in the schema `quartet`.
  *
  * @module
  */
@@ -9,17 +9,17 @@ import type { Log } from "../../log.ts";
 import { PostgresClient } from "./postgres_client.ts";
 import { redactUrl } from "../url.ts";
 
-/** The advisory lock under which the schema is made and migrated: "quartet" in ASCII. */
+/** The advisory lock for creating and migrating the schema: "quar" in ASCII. */
 const MIGRATION_LOCK = 0x71756172;
 
 /** How long a migration may take. */
 const MIGRATION_TIMEOUT_MS = 10 * 60_000;
 
-/** Limits on how long the database may take. */
+/** Limits on the time of the database. */
 export interface PostgresTimeouts {
-  /** Until a connection is there. @default {5000} */
+  /** For opening a connection. @default {5000} */
   connectMs?: number;
-  /** Until a statement is done; the server gives it up then. @default {5000} */
+  /** For a statement; after that the server cancels it. @default {5000} */
   statementMs?: number;
 }
 
@@ -30,11 +30,11 @@ export interface PostgresDatabaseOptions extends PostgresTimeouts {
 
 /** Options for {@linkcode PostgresDatabase.connect}. */
 export interface ConnectOptions {
-  /** What the connections are for; PostgreSQL shows it as their `application_name`. */
+  /** The purpose of the connections; PostgreSQL shows it as their `application_name`. */
   name: string;
-  /** How many connections there are at most. */
+  /** Number of connections. */
   connections: number;
-  /** Settings of the sessions. */
+  /** Settings for the sessions. */
   settings?: Record<string, string>;
 }
 
@@ -51,7 +51,7 @@ export class PostgresDatabase {
   }
 
   /**
-   * Opens a database, and makes the schema in it where there is none.
+   * Opens a database and creates the schema if necessary.
    *
    * @throws {Error} If it cannot be reached or used; the message says why, without the password.
    */
@@ -63,12 +63,12 @@ export class PostgresDatabase {
   }
 
   /**
-   * Brings the tables of a part of the program up to date, once for all daemons.
+   * Migrates the tables of one part of the program; daemons that start together do it only once.
    *
    * @param part The name of the part.
-   * @param steps SQL that makes version 1 of its tables, then version 2 of version 1, and so on.
-   * What has been released is never changed, only added to.
-   * @throws {Error} If the tables are of a newer version than there are steps, or a step fails.
+   * @param steps SQL that creates version 1 of the tables, then turns it into version 2, and so on.
+   * Never change a released step; add another one.
+   * @throws {Error} If the tables have a newer version than there are steps, or a step fails.
    */
   async migrate(part: string, steps: readonly string[]): Promise<void> {
     const sql = this.#connect({
@@ -106,7 +106,7 @@ export class PostgresDatabase {
     }
   }
 
-  /** Connects to it; see {@linkcode PostgresClient}. */
+  /** Connects to the database; see {@linkcode PostgresClient}. */
   connect(options: ConnectOptions): PostgresClient {
     return new PostgresClient({
       name: options.name,
@@ -143,7 +143,7 @@ export class PostgresDatabase {
         application_name: `quartet ${name}`,
         statement_timeout: this.#timeouts.statementMs,
         idle_in_transaction_session_timeout: 4 * this.#timeouts.statementMs,
-        // What is acknowledged is durable, whatever the default of the server is.
+        // Acknowledged writes are durable, whatever the server's default.
         synchronous_commit: "on",
         jit: "off",
         ...settings,
@@ -151,7 +151,7 @@ export class PostgresDatabase {
     }) as unknown as postgres.Sql;
   }
 
-  /** What went wrong, without the password. */
+  /** The message of an error, without the password. */
   #describe(error: unknown): string {
     const message = error instanceof Error ? error.message || String(error) : String(error);
     const password = URL.canParse(this.#url) ? new URL(this.#url).password : "";

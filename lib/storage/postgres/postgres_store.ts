@@ -1,15 +1,16 @@
 /**
  * The store in PostgreSQL, which several daemons may share.
  *
- * What clients ask for at the same moment goes to the database together. There are three kinds:
+ * Concurrent operations go to the database together. There are three kinds:
  *
- * - what only reads: one statement for all keys, which sees one moment;
- * - blind writes: one upsert for all rows, without a look at what was there;
- * - everything else: one transaction for many. It locks the rows of all of them, reads them, runs
- *   the functions one after another, each on what the ones before it left, writes what has changed
- *   and commits: two round trips, however many they are, and never a conflict to start over for.
+ * - reads: one statement for all keys, which sees one snapshot;
+ * - blind writes: one upsert of all rows, without reading them;
+ * - everything else: one transaction for many operations. It locks and reads all their rows, runs
+ *   the functions one after another, each on the changes of those before it, writes the changed rows
+ *   and commits. That takes two round trips for any number of operations, and never a retry because
+ *   of a conflict.
  *
- * A transaction over spaces keeps everybody from writing, by a lock of the table.
+ * A transaction over spaces locks the table against writes.
  *
  * @module
  */
@@ -40,43 +41,43 @@ import {
 } from "../store.ts";
 import type { Value } from "../value.ts";
 
-/** Batches of each kind that may be on their way at once. */
+/** Limits on batches in flight, by kind. */
 const FLYING = { reads: 2, writes: 2, work: 2 } as const;
 
-/** Connections: those, and two for scans, transactions over spaces and the removal of what expired. */
+/** One for each batch, and two for scans, transactions over spaces and the removal of expired rows. */
 const CONNECTIONS = FLYING.reads + FLYING.writes + FLYING.work + 2;
 
-/** A batch leaves at the latest with so many operations. */
+/** Limit on operations in a batch. */
 const MAX_BATCH_OPERATIONS = 2_000;
 
-/** No operation is added to a batch with so many bytes of keys and values. */
+/** A batch with this many bytes of keys and values takes no more operations. */
 const MAX_BATCH_BYTES = 4 * 1024 * 1024;
 
-/** How often expired rows are removed. */
+/** How often to remove expired rows. */
 const EXPIRY_INTERVAL_MS = 1_000;
 
-/** How old the estimate of how many keys there are may be. */
+/** Maximum age of the estimated number of keys. */
 const ESTIMATE_MAX_AGE_MS = 10_000;
 
-/** How many expired rows are removed at once. */
+/** Expired rows to remove at once. */
 const EXPIRY_STEP_ROWS = 500;
 
-/** Something that reads, as an operation. */
+/** A read. */
 interface Read extends Operation {
   finish(entries: readonly (Entry | undefined)[], nowMs: number): void;
   fail(error: unknown): void;
 }
 
-/** A blind write, as an operation: its places are its rows. */
+/** A blind write. Its places are its rows. */
 interface Write extends Operation {
   readonly places: readonly Row[];
   finish(): void;
   fail(error: unknown): void;
 }
 
-/** Something that reads and writes, as an operation. */
+/** An operation that reads and writes. */
 interface Work extends Operation {
-  /** Runs it; what is returned tells its owner. */
+  /** Runs it; the returned function settles its promise. */
   run(transaction: GroupTransaction): () => void;
   fail(error: unknown): void;
 }
@@ -90,7 +91,7 @@ export class PostgresStore implements Store {
   readonly #write: AddOperation<Write>;
   readonly #work: AddOperation<Work>;
   readonly #estimate: CachedValue<number>;
-  /** Set while a transaction over spaces begins or runs; resolves when others may go on. */
+  /** Set while a transaction over spaces starts or runs; resolves when others may go on. */
   #gate: Promise<void> | undefined;
   #expiryTimer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
@@ -100,7 +101,7 @@ export class PostgresStore implements Store {
     this.#estimate = new CachedValue({
       load: () => this.#table.estimateRows(),
       maxAgeMs: ESTIMATE_MAX_AGE_MS,
-      // It is in the log, or in `problem`.
+      // The client has logged it, or reports it as `problem`.
       onError: () => {},
     });
     const limits = { maxOperations: MAX_BATCH_OPERATIONS, maxBytes: MAX_BATCH_BYTES };
@@ -125,7 +126,7 @@ export class PostgresStore implements Store {
   }
 
   /**
-   * Opens the store of a database, and makes its table where there is none.
+   * Opens the store in a database and creates its table if necessary.
    *
    * @throws {Error} If it cannot; the message says why.
    */
@@ -163,7 +164,7 @@ export class PostgresStore implements Store {
         places.forEach((place, index) => group.add(place, entries[index]));
         const result = run(group);
         if (group.changed().length === 0) return result;
-        throw new TypeError("Cannot write in a transaction that was said to only read");
+        throw new TypeError("Cannot write in a transaction declared as read-only");
       });
     });
   }
@@ -337,7 +338,7 @@ export class PostgresStore implements Store {
     return this.#gate === undefined ? work() : this.#gate.then(() => this.#afterGate(work));
   }
 
-  /** Waits for its turn and until all that was called before is done; holds back what comes. */
+  /** Waits for its turn and for all earlier operations; later ones wait until the release. */
   async #closeGate(): Promise<() => void> {
     while (this.#gate !== undefined) await this.#gate;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -363,15 +364,15 @@ export class PostgresStore implements Store {
     try {
       return await this.#table.removeExpired(EXPIRY_STEP_ROWS);
     } catch {
-      // It is in the log, or in `problem`; the next step tries again.
+      // The client has logged it, or reports it as `problem`. The next step tries again.
       return 0;
     }
   }
 }
 
-/** In key order, of each place the last one. */
+/** Sorts places in key order and keeps the last one of each. */
 function lastOfEach<P extends Place>(places: P[]): P[] {
-  // The sort keeps what is equal in its order.
+  // The sort is stable.
   const sorted = places.sort(comparePlaces);
   return sorted.filter((place, index) => {
     const next = sorted[index + 1];
@@ -389,6 +390,6 @@ async function ended(promise: Promise<unknown>): Promise<void> {
   try {
     await promise;
   } catch {
-    // Whoever asked for it gets the error.
+    // The caller of the operation gets the error.
   }
 }

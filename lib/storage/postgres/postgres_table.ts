@@ -1,6 +1,6 @@
 /**
- * The table of the key-value store in PostgreSQL, and what can be done on it. Each of these takes
- * one or two round trips, however many rows it is about.
+ * The table of the key-value store in PostgreSQL and the operations on it. Each takes one or two
+ * round trips, for any number of rows.
  *
  * @module
  */
@@ -37,36 +37,36 @@ import {
   storageUnavailable,
 } from "../store.ts";
 
-/** How often something is tried that the server has broken off to solve a conflict. */
+/** How often to try work that the server aborts to resolve a conflict. */
 const MAX_TRIES = 5;
 
-/** The states of errors after which a transaction has only to be tried again. */
+/** SQLSTATEs after which a retry can succeed: serialization failure and deadlock. */
 const CONFLICTS: ReadonlySet<string> = new Set(["40001", "40P01"]);
 
-/** How long a statement on whole spaces may take. */
+/** Limit on the time of a statement on whole spaces. */
 const SPACES_STATEMENT_TIMEOUT_MS = 60_000;
 
-/** How long a transaction over spaces may take. */
+/** Limit on the time of a transaction over spaces. */
 const SPACES_DEADLINE_MS = 65_000;
 
-/** How many versions a daemon takes at once. */
+/** Versions that a daemon takes from the sequence at once. */
 const VERSION_BLOCK = 2 ** 30;
 
-/** Rows that were read. */
+/** The result of a read. */
 export interface ReadRows {
-  /** The clock of the database. */
+  /** The time by the clock of the database. */
   nowMs: number;
-  /** What is at each place. */
+  /** The row at each place. */
   rows: (StoredRow | undefined)[];
 }
 
-/** The table. */
+/** The table of the key-value store. */
 export class PostgresTable {
-  /** Transactions that wrote, and rows that they wrote. */
+  /** Counts transactions that wrote, and their rows. */
   readonly commits = new CommitCounter();
   readonly #client: PostgresClient;
   readonly #log: Log;
-  /** How far the clock of the database is ahead of ours. */
+  /** How far the clock of the database is ahead of the local one. */
   #clockAheadMs = 0;
   #version = 0;
   #lastVersion = -1;
@@ -77,7 +77,7 @@ export class PostgresTable {
   }
 
   /**
-   * Opens the table of a database, and makes it where there is none.
+   * Opens the table in a database and creates it if necessary.
    *
    * @throws {Error} If it cannot; the message says why.
    */
@@ -89,8 +89,8 @@ export class PostgresTable {
     const client = database.connect({
       name: "kv",
       connections,
-      // Few keys out of many: the index of the key is right, whatever the statistics say, and so is
-      // the first plan; planning costs three times as much as reading a key.
+      // A statement reads few keys out of many, so the primary key is always the right index, whatever
+      // the statistics say. One plan does for all: planning costs three times as much as a read.
       settings: {
         enable_hashjoin: "off",
         enable_mergejoin: "off",
@@ -108,12 +108,12 @@ export class PostgresTable {
     return table;
   }
 
-  /** About what the clock of the database says. */
+  /** The approximate time by the clock of the database. */
   get nowMs(): number {
     return Date.now() + this.#clockAheadMs;
   }
 
-  /** A version that nothing has had before. */
+  /** A version that was never used before. */
   nextVersion(): number {
     const version = this.#version++;
     if (version === this.#lastVersion - VERSION_BLOCK / 2) {
@@ -129,14 +129,14 @@ export class PostgresTable {
     return this.#client.problem();
   }
 
-  /** What its connections have been through. */
+  /** Metrics of its connections. */
   metrics(): DatabaseMetrics {
     return this.#client.metrics();
   }
 
   /**
-   * About how many rows there are, as PostgreSQL itself keeps count; what has expired and is not
-   * yet removed is among them. After a crash of the server it begins anew.
+   * Estimates the number of rows from PostgreSQL's statistics. It includes expired rows not removed
+   * yet, and starts at zero after a crash of the server.
    */
   async estimateRows(): Promise<number> {
     const [row] = await this.#run((sql) =>
@@ -146,7 +146,7 @@ export class PostgresTable {
   }
 
   /**
-   * Reads places as of one moment.
+   * Reads places in one snapshot.
    *
    * @param options `alone`: long values too; see {@linkcode readParameters}.
    */
@@ -158,7 +158,7 @@ export class PostgresTable {
     );
   }
 
-  /** Writes rows, whatever is there. They must be in order, with none twice. */
+  /** Writes rows, replacing any others. They must be in order, without duplicates. */
   async write(rows: readonly Row[]): Promise<void> {
     const parameters = packRows(rows);
     const startMs = performance.now();
@@ -167,10 +167,10 @@ export class PostgresTable {
   }
 
   /**
-   * Locks places, reads them, and writes what a function changes. The places must be in order,
-   * with none twice.
+   * Locks places, reads them, and writes the changes of a function. The places must be in order,
+   * without duplicates.
    *
-   * @param run It may run more than once.
+   * @param run The function; it may run more than once.
    * @param options As those of {@linkcode read}.
    */
   transact<T>(
@@ -208,11 +208,11 @@ export class PostgresTable {
   }
 
   /**
-   * Does work on whole spaces, and keeps everybody else from writing meanwhile.
+   * Runs a function on whole spaces and keeps others from writing meanwhile.
    *
-   * @param run It may run more than once.
-   * @param options `readOnly`: it reads a snapshot instead, and others may write as soon as
-   * `onSnapshot` is called.
+   * @param run The function; it may run more than once.
+   * @param options `readOnly`: it reads a snapshot, and others may write as soon as `onSnapshot` is
+   * called.
    */
   transactSpaces<T>(
     run: (transaction: SpaceTransaction) => Promise<T>,
@@ -243,12 +243,12 @@ export class PostgresTable {
     }, SPACES_DEADLINE_MS);
   }
 
-  /** A page of a space. */
+  /** Reads a page of a space. */
   page(space: number, range: ScanRange): Promise<[Key, Entry][]> {
     return this.#run((sql) => readPage(sql, space, range));
   }
 
-  /** Removes up to so many expired rows; how many it were. It waits for nobody's lock. */
+  /** Removes up to `limit` expired rows, skipping locked ones; returns how many. */
   async removeExpired(limit: number): Promise<number> {
     const { count } = await this.#run((sql) =>
       sql`DELETE FROM quartet.kv WHERE ctid = ANY (ARRAY (
@@ -258,12 +258,12 @@ export class PostgresTable {
     return count;
   }
 
-  /** Lets what is under way end, and closes all connections. */
+  /** Waits for work under way, and closes all connections. */
   close(): Promise<void> {
     return this.#client.close();
   }
 
-  /** Does work on a connection of its own, which begins and commits a transaction. */
+  /** Runs work that begins and commits a transaction, on a reserved connection. */
   #inTransaction<T>(
     work: (connection: postgres.ReservedSql) => Promise<T>,
     deadlineMs?: number,
@@ -273,7 +273,7 @@ export class PostgresTable {
       try {
         return await work(connection);
       } catch (error) {
-        // If the connection is lost, the server ends the transaction by itself.
+        // If the connection is lost, the server rolls back by itself.
         if (!isLost(error)) await connection.unsafe("ROLLBACK");
         throw error;
       } finally {
@@ -283,8 +283,8 @@ export class PostgresTable {
   }
 
   /**
-   * Uses the database. What the server has broken off, and so certainly not done, is tried again;
-   * what it refuses is the client's to know, but not that it was SQL.
+   * Runs work on the database. If the server aborts it because of a conflict, it had no effect and is
+   * tried again. Any other refusal goes to the client, which need not know that it came from SQL.
    */
   async #run<T>(work: (sql: postgres.Sql) => Promise<T>, deadlineMs?: number): Promise<T> {
     for (let tries = 1;; tries++) {
@@ -294,7 +294,7 @@ export class PostgresTable {
         if (!(error instanceof postgres.PostgresError)) throw error;
         if (CONFLICTS.has(error.code) && tries < MAX_TRIES) continue;
         const { code: state, message } = error;
-        this.#log.warn("Database refuses a statement", { state, error: message });
+        this.#log.warn("Database refused a statement", { state, error: message });
         throw storageUnavailable(message, { cause: error });
       }
     }

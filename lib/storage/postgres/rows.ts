@@ -1,14 +1,10 @@
 /**
- * The table of the key-value store in PostgreSQL, and the statements that read and write many of
- * its rows at once.
+ * The rows of the key-value store in PostgreSQL: the schema of the table, the statements that read
+ * and write many rows at once, and their parameters (see packed_values.ts for their form).
  *
- * Statements get their rows as a few long parameters: all keys joined and all values joined, each
- * with a list of where they are. That is a third faster than arrays of byte strings, which would
- * be escaped and parsed one by one.
- *
- * A deleted key stays for a while as a row that expired in 1970. So a write is always an upsert of
- * rows in key order, whatever it does, and since every statement takes its locks in that order,
- * daemons wait for each other but never in a circle.
+ * A deleted key remains for a while as a row that expired in 1970. So every write is an upsert of
+ * rows in key order, and since all statements take their locks in that order, daemons may wait for
+ * each other but never deadlock.
  *
  * @module
  */
@@ -18,7 +14,7 @@ import { joinValues, listOf } from "./packed_values.ts";
 import { type Entry, type Key, type Place, StorageUnavailableError } from "../store.ts";
 import { type Value, valueFrom } from "../value.ts";
 
-/** The version 1 of the table, and all later ones; see `PostgresDatabase.migrate`. */
+/** The steps to each version of the table; see `PostgresDatabase.migrate`. */
 export const KV_MIGRATIONS: readonly string[] = [
   `CREATE TABLE quartet.kv (
      space smallint NOT NULL,
@@ -34,22 +30,22 @@ export const KV_MIGRATIONS: readonly string[] = [
    CREATE SEQUENCE quartet.kv_version_blocks;`,
 ];
 
-/** The longest key; a row of an index has to fit three times into a page of 8 KiB. */
+/** The longest key. Three rows of an index must fit into a page of 8 KiB. */
 export const MAX_KEY_BYTES = 2048;
 
 /** The clock of the database, in milliseconds since the Unix epoch. */
 export const CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 
-/** Values up to here are read with many others; longer ones alone, so that they fit into memory. */
+/** Longer values are read one operation at a time, to bound the memory of a reply. */
 export const MAX_SHARED_VALUE_BYTES = 64 * 1024;
 
-/** No value is longer. */
+/** The longest value. */
 const MAX_VALUE_BYTES = 2 ** 30;
 
-/** When a deleted key has expired. */
+/** The expiry time of a deleted key. */
 const DELETED_AT_MS = 0;
 
-/** A value that is to be written; `undefined` to delete the key. */
+/** A row to write. If `value` is `undefined`, it deletes the key. */
 export interface Row extends Place {
   readonly value: Value | undefined;
   readonly version: number;
@@ -57,11 +53,11 @@ export interface Row extends Place {
   readonly expiresAtMs: number;
 }
 
-/** What a statement gives back for a place. */
+/** A row as a statement returns it. */
 export interface StoredRow {
-  /** Which place it is, from 1; 0 for the row whose version is the clock. */
+  /** The number of the place, from 1; 0 for the row whose version is the clock. */
   i: number;
-  /** `null` when it is longer than what was asked for. */
+  /** `null` if it is longer than the requested limit. */
   value: Buffer | null;
   version: number;
   expires_at: number | null;
@@ -70,8 +66,8 @@ export interface StoredRow {
 const PLACES = `unnest($1::text::int2[], $2::text::int4[], $3::text::int4[])`;
 
 /**
- * Reads places; the first row is the clock. Its parameters are those of {@linkcode packPlaces}, and
- * up to which length values are wanted; see {@linkcode readParameters}.
+ * Reads places; the first row is the clock. Its parameters are those of {@linkcode packPlaces} and
+ * the longest value to return; see {@linkcode readParameters}.
  */
 export const READ_ROWS = `
   SELECT 0::bigint AS i, NULL::bytea AS value, ${CLOCK} AS version, NULL::bigint AS expires_at
@@ -83,9 +79,9 @@ export const READ_ROWS = `
     AND kv.key = substring($4::bytea FROM p.start FOR p.length)`;
 
 /**
- * Locks places, in their order, and makes a row of each that has none, as if it had been deleted.
- * A row whose condition is false is locked but not written. Its parameters are those of
- * {@linkcode packPlaces}, and the version of the rows that it makes.
+ * Locks places in their order. A place without a row gets one in the form of a deleted key; an
+ * existing row is locked but, since the condition is false, not written. Its parameters are those of
+ * {@linkcode packPlaces} and the version of the new rows.
  */
 export const LOCK_ROWS = `
   INSERT INTO quartet.kv (space, key, value, version, expires_at)
@@ -104,16 +100,16 @@ export const WRITE_ROWS = `
   ON CONFLICT (space, key) DO UPDATE
   SET value = excluded.value, version = excluded.version, expires_at = excluded.expires_at`;
 
-/** A parameter of one of these statements. */
+/** A parameter of a statement. */
 export type Parameter = string | Uint8Array;
 
-/** Orders places as the primary key does. */
+/** Compares places in the order of the primary key. */
 export function comparePlaces(a: Place, b: Place): number {
   return a.space - b.space || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
 }
 
 /**
- * Checks a key that is to be written.
+ * Checks the length of a key to be written.
  *
  * @throws {StorageUnavailableError} If it is longer than {@linkcode MAX_KEY_BYTES}.
  */
@@ -124,7 +120,7 @@ export function checkKey(key: Key): void {
   );
 }
 
-/** The parameters that stand for places. */
+/** The parameters for places. */
 export function packPlaces(places: readonly Place[]): Parameter[] {
   const spaces: number[] = [];
   const keys: Key[] = [];
@@ -136,7 +132,7 @@ export function packPlaces(places: readonly Place[]): Parameter[] {
   return [listOf(spaces), packed.starts, packed.lengths, packed.bytes];
 }
 
-/** The parameters that read places; `alone`: nothing else is read, so long values come too. */
+/** The parameters for reading places. `alone`: nothing else is read, so include long values. */
 export function readParameters(
   places: readonly Parameter[],
   { alone }: { alone: boolean },
@@ -144,7 +140,7 @@ export function readParameters(
   return [...places, `${alone ? MAX_VALUE_BYTES : MAX_SHARED_VALUE_BYTES}`];
 }
 
-/** The parameters that stand for rows, which must be in order. */
+/** The parameters for rows, which must be in order. */
 export function packRows(rows: readonly Row[]): Parameter[] {
   const values: Value[] = [];
   const versions: number[] = [];
@@ -166,13 +162,13 @@ export function packRows(rows: readonly Row[]): Parameter[] {
   ];
 }
 
-/** Thrown when a value is too long to be read together with others. */
+/** Thrown if a value is too long to be read together with others. */
 export class LongValueError extends Error {
   override name = "LongValueError";
 }
 
 /**
- * The entry of a row, unless it has expired.
+ * The entry of a row; `undefined` if it has expired.
  *
  * @throws {LongValueError}
  */

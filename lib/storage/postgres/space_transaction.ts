@@ -1,5 +1,5 @@
 /**
- * Work on whole spaces of the store in PostgreSQL.
+ * Transactions over whole spaces of the store in PostgreSQL.
  *
  * @module
  */
@@ -21,13 +21,13 @@ import {
 import type { Entry, Key, ScanRange, SpaceTransaction } from "../store.ts";
 import { latin1From, type Value } from "../value.ts";
 
-/** Where a space is for the moment in which two are exchanged. */
+/** Temporary number of a space while two are exchanged. */
 const SWAPPING_SPACE = -1;
 
-/** A transaction over whole spaces, on a connection that has begun one. */
+/** A transaction over whole spaces, on a connection that has begun a transaction. */
 export class PostgresSpaceTransaction implements SpaceTransaction {
   readonly nowMs: number;
-  /** How many keys it has set, deleted or moved. */
+  /** Keys that it has set, deleted or moved. */
   writes = 0;
   readonly #sql: postgres.Sql;
   readonly #nextVersion: () => number;
@@ -102,7 +102,7 @@ export class PostgresSpaceTransaction implements SpaceTransaction {
   }
 }
 
-/** A page of a space in key order. */
+/** Reads a page of a space in key order. */
 export async function readPage(
   sql: postgres.Sql,
   space: number,
@@ -123,7 +123,7 @@ export async function readPage(
   return rows.map((row) => [latin1From(row.key), entryOf(row as unknown as StoredRow, -Infinity)!]);
 }
 
-/** The first key behind all that start with a prefix; `undefined` when there is none. */
+/** The first key after all keys with a prefix; `undefined` if there is none. */
 function endOfPrefix(prefix: Key): Key | undefined {
   let length = prefix.length;
   while (length > 0 && prefix.charCodeAt(length - 1) === 255) length--;
