@@ -9,7 +9,7 @@ import postgres from "postgres";
 import { StatementQueue } from "../support/statement_queue.ts";
 import { valueBytes } from "../../lib/storage/value.ts";
 import { Buffer } from "node:buffer";
-import type { Command } from "../../lib/task/beanstalk/command.ts";
+import type { BeanstalkCommand } from "../../lib/task/beanstalk/command.ts";
 import { CommandParser } from "../../lib/task/beanstalk/parser.ts";
 import { ReplyBuffer } from "../../lib/task/beanstalk/reply_buffer.ts";
 import { ReadBuffer } from "../../lib/net/read_buffer.ts";
@@ -23,7 +23,7 @@ await sql`CREATE INDEX jobs_ready ON jobs (tube, priority, id) WHERE state = 0`;
 
 const queue = new StatementQueue();
 
-async function answer(command: Command, replies: ReplyBuffer): Promise<void> {
+async function answer(command: BeanstalkCommand, replies: ReplyBuffer): Promise<void> {
   if (command.kind === "put") {
     const { priority, body } = command.spec;
     const [row] = await queue.run(async () =>

@@ -1,11 +1,17 @@
 import { parseDuration } from "../config/values.ts";
-import { BeanstalkClient, ConnectionLostError, type Reply } from "../task/beanstalk/client.ts";
+import {
+  BeanstalkClient,
+  type BeanstalkReply,
+  ConnectionLostError,
+} from "../task/beanstalk/client.ts";
 import { type Command, type CommandArguments, CommandError, EXIT, UsageError } from "./command.ts";
+import { openBeanstalkSession } from "./beanstalk_session.ts";
 import { addressArgument, dial } from "./dial.ts";
 import { linesOf } from "./lines.ts";
 import { LinesProgress } from "./put_progress.ts";
-import { sendToken, SERVER_OPTIONS, tlsOptions, tokenOption } from "./server_options.ts";
+import { SERVER_OPTIONS, tlsOptions, tokenOption } from "./server_options.ts";
 import { print, printError, writeAll } from "./terminal.ts";
+import { wholeNumberOption } from "./whole_number.ts";
 
 const DEFAULT_PRIORITY = 1024;
 const DEFAULT_TTR = "60s";
@@ -48,11 +54,8 @@ goes to standard error, an empty line takes the place of its result, and the exi
     if (lines && args.positionals.length > 1) throw new UsageError("--lines takes no BODY");
     const token = tokenOption(args);
     const options = { retry: args.flag("retry"), ...tlsOptions(address, args) };
-    const connect = async () => {
-      const client = new BeanstalkClient(await dial(address, options));
-      await sendToken(client, token);
-      return client;
-    };
+    const connect = async () =>
+      await openBeanstalkSession(await dial(address, options), { address, token });
     const producer = await connect().catch(asCommandError);
     const waiter = args.flag("wait") && lines ? await connect() : producer;
     try {
@@ -83,10 +86,11 @@ function asCommandError(error: unknown): never {
 type PutCommand = (body: Uint8Array) => string;
 
 function putCommand(args: CommandArguments): PutCommand {
-  const priority = Number(args.text("priority") ?? DEFAULT_PRIORITY);
-  if (!(Number.isInteger(priority) && priority >= 0 && priority <= MAX_U32)) {
-    throw new UsageError(`--priority must be a whole number from 0 to ${MAX_U32}`);
-  }
+  const priority = wholeNumberOption(args, "priority", {
+    min: 0,
+    max: MAX_U32,
+    fallback: DEFAULT_PRIORITY,
+  });
   const delay = seconds("delay", args.text("delay") ?? "0s");
   const ttr = seconds("ttr", args.text("ttr") ?? DEFAULT_TTR);
   return (body) => `put ${priority} ${delay} ${ttr} ${body.length}`;
@@ -165,7 +169,7 @@ async function putLines(
 }
 
 /** @throws {CommandError} If the job was refused. */
-function idOf({ words }: Reply): string {
+function idOf({ words }: BeanstalkReply): string {
   if (words[0] === "INSERTED") return words[1]!;
   throw new CommandError(`Cannot put a job: the server said ${words.join(" ")}`);
 }
@@ -175,7 +179,7 @@ function waitCommand(id: string): string {
 }
 
 /** The result of a job; a string if there is none, saying why. */
-function resultOf({ words, body }: Reply): string | Uint8Array {
+function resultOf({ words, body }: BeanstalkReply): string | Uint8Array {
   const [word, , state] = words;
   if (word !== "RESULT") return `no result: the server said ${words.join(" ")}`;
   if (state === "done") return body;

@@ -1,12 +1,14 @@
 import { delay } from "@std/async/delay";
 import { type Address, formatAddress } from "../net/address.ts";
-import { BeanstalkClient, ConnectionLostError } from "../task/beanstalk/client.ts";
+import { type BeanstalkClient, ConnectionLostError } from "../task/beanstalk/client.ts";
 import { type Command, CommandError, EXIT, UsageError } from "./command.ts";
+import { openBeanstalkSession, WrongProtocolError } from "./beanstalk_session.ts";
 import { addressArgument, dial, type DialOptions } from "./dial.ts";
 import { serveTasks } from "./work_push.ts";
-import { commandRunner, type JobRunner, square, WorkerError } from "./work_runner.ts";
-import { sendToken, SERVER_OPTIONS, tlsOptions, tokenOption } from "./server_options.ts";
+import { commandRunner, square, WorkerError, type WorkRunner } from "./work_runner.ts";
+import { SERVER_OPTIONS, tlsOptions, tokenOption } from "./server_options.ts";
 import { printError } from "./terminal.ts";
+import { wholeNumberOption } from "./whole_number.ts";
 
 const MAX_JOBS = 1000;
 
@@ -40,16 +42,13 @@ standard error is the reason. A job is touched while it runs, so it may take lon
 On SIGTERM or SIGINT, finishes the jobs it has and exits.`,
   run: async (args) => {
     const address = addressArgument(args.positionals[0]!);
-    const jobs = Number(args.text("jobs") ?? 1);
-    if (!(Number.isInteger(jobs) && jobs >= 1 && jobs <= MAX_JOBS)) {
-      throw new UsageError(`--jobs must be a whole number from 1 to ${MAX_JOBS}`);
-    }
+    const jobs = wholeNumberOption(args, "jobs", { min: 1, max: MAX_JOBS, fallback: 1 });
     const tubes = args.texts("tube");
     const push = args.flag("push");
     if (push && tubes.length > 0) {
       throw new UsageError("--tube cannot be used with --push: the server chooses the tube");
     }
-    const runner = args.rest.length > 0 ? commandRunner(args.rest) : square;
+    const runner = args.rest.length > 0 ? await commandRunner(args.rest) : square;
     const token = tokenOption(args);
     const server = { address, tls: tlsOptions(address, args) };
     const stopping = new AbortController();
@@ -60,7 +59,7 @@ On SIGTERM or SIGINT, finishes the jobs it has and exits.`,
         ? (conn: Deno.Conn, session: SessionOptions) =>
           serveTasks(conn, { runner, token, stopping: session.stopping })
         : (conn: Deno.Conn, session: SessionOptions) =>
-          serveJobs(conn, { tubes, runner, token, ...session });
+          serveJobs(conn, { address, tubes, runner, token, ...session });
       await Promise.all(
         Array.from({ length: jobs }, () => stayConnected(server, stopping.signal, serve)),
       );
@@ -86,13 +85,20 @@ async function stayConnected(
   serve: (conn: Deno.Conn, session: SessionOptions) => Promise<void>,
 ): Promise<void> {
   let backoffMs = RECONNECT_MIN_MS;
+  let accepted = false;
+  const ready = () => {
+    backoffMs = RECONNECT_MIN_MS;
+    accepted = true;
+  };
   while (!stopping.aborted) {
     try {
       const conn = await dial(address, { retry: false, ...tls });
-      await serve(conn, { stopping, ready: () => backoffMs = RECONNECT_MIN_MS });
+      await serve(conn, { stopping, ready });
       if (stopping.aborted) return;
     } catch (error) {
       if (error instanceof UsageError || error instanceof WorkerError) throw error;
+      // Later on, a server that does not reply is more likely overloaded than of another protocol.
+      if (error instanceof WrongProtocolError && !accepted) throw error;
       if (!(error instanceof ConnectionLostError || error instanceof CommandError)) throw error;
       if (stopping.aborted) return;
       printError(error.message.split(";")[0]!);
@@ -106,21 +112,20 @@ async function stayConnected(
 /** Takes one job after another from the beanstalk port. */
 async function serveJobs(
   conn: Deno.Conn,
-  { tubes, runner, token, stopping, ready }: SessionOptions & {
+  { address, tubes, runner, token, stopping, ready }: SessionOptions & {
+    address: Address;
     tubes: string[];
-    runner: JobRunner;
+    runner: WorkRunner;
     token: string | undefined;
   },
 ): Promise<void> {
-  const client = new BeanstalkClient(conn);
+  const client = await openBeanstalkSession(conn, { address, token });
   // A worker that waits for a job has none to finish.
   let waiting = false;
   const stop = () => waiting && client.close();
   stopping.addEventListener("abort", stop);
   try {
-    await sendToken(client, token);
-    // Even the default tube is watched explicitly: the reply shows that the server accepts us.
-    for (const tube of tubes.length > 0 ? tubes : ["default"]) {
+    for (const tube of tubes) {
       const { words } = await client.ask(`watch ${tube}`);
       if (words[0] !== "WATCHING") throw new UsageError(`--tube "${tube}": ${words.join(" ")}`);
     }
@@ -143,7 +148,7 @@ async function serveJobs(
 async function doJob(
   client: BeanstalkClient,
   { id, body }: { id: string; body: Uint8Array },
-  runner: JobRunner,
+  runner: WorkRunner,
 ): Promise<void> {
   const stats = new TextDecoder().decode((await client.ask(`stats-job ${id}`)).body);
   const field = (name: string) => new RegExp(`^${name}: "?(.*?)"?$`, "m").exec(stats)?.[1] ?? "";

@@ -5,7 +5,7 @@ import { linesOf } from "./lines.ts";
 import { loginError } from "./server_options.ts";
 import { printError } from "./terminal.ts";
 import { ConnectionLostError } from "../task/beanstalk/client.ts";
-import type { JobRunner } from "./work_runner.ts";
+import type { WorkRunner } from "./work_runner.ts";
 
 /**
  * Takes tasks from the push port, one line each, and answers each with one line. The protocol has no
@@ -17,7 +17,7 @@ import type { JobRunner } from "./work_runner.ts";
 export async function serveTasks(
   conn: Deno.Conn,
   { runner, stopping, token }: {
-    runner: JobRunner;
+    runner: WorkRunner;
     stopping: AbortSignal;
     token: string | undefined;
   },

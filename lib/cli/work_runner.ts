@@ -1,6 +1,6 @@
 import { CommandError } from "./command.ts";
 
-/** A job as a {@linkcode JobRunner} gets it. */
+/** A job as a {@linkcode WorkRunner} gets it. */
 export interface RunnableJob {
   id: string;
   tube: string;
@@ -17,7 +17,7 @@ export type JobOutcome =
   | { done: false; reason: string };
 
 /** Runs a job. */
-export type JobRunner = (job: RunnableJob) => Promise<JobOutcome>;
+export type WorkRunner = (job: RunnableJob) => Promise<JobOutcome>;
 
 /** Thrown when the worker cannot go on and a retry would not help. */
 export class WorkerError extends CommandError {
@@ -34,7 +34,7 @@ const MAX_REASON_BYTES = 1000;
 const MAX_DIGITS = 10_000;
 
 /** The built-in runner: squares a whole number. */
-export const square: JobRunner = ({ body }) => {
+export const square: WorkRunner = ({ body }) => {
   const text = new TextDecoder().decode(body.subarray(0, MAX_DIGITS + 1)).trim();
   if (!/^-?\d+$/.test(text) || text.length > MAX_DIGITS) {
     const reason = `Cannot square "${text.slice(0, 50)}": it is not a whole number`;
@@ -44,8 +44,13 @@ export const square: JobRunner = ({ body }) => {
   return Promise.resolve({ done: true, result });
 };
 
-/** A runner that runs a command for each job. */
-export function commandRunner([command, ...args]: readonly string[]): JobRunner {
+/**
+ * A runner that runs a command for each job.
+ *
+ * @throws {WorkerError} If there is no such command.
+ */
+export async function commandRunner([command, ...args]: readonly string[]): Promise<WorkRunner> {
+  await checkCommand(command!);
   return async ({ id, tube, attempt, body, lost }) => {
     let child: Deno.ChildProcess;
     try {
@@ -82,6 +87,27 @@ export function commandRunner([command, ...args]: readonly string[]): JobRunner 
       lost.removeEventListener("abort", kill);
     }
   };
+}
+
+/** @throws {WorkerError} If the command is not an executable file, looked up as a shell would. */
+async function checkCommand(command: string): Promise<void> {
+  const isPath = command.includes("/");
+  const folders = isPath ? [""] : (Deno.env.get("PATH") ?? "").split(":").map((dir) => `${dir}/`);
+  let reason = isPath ? "there is no such file" : "there is no such command in PATH";
+  for (const folder of folders) {
+    try {
+      const { isFile, mode } = await Deno.stat(`${folder}${command}`);
+      if (isFile && (mode ?? 0o111) & 0o111) return;
+      reason = "it is not an executable file";
+    } catch (error) {
+      const isElsewhere = error instanceof Deno.errors.NotFound ||
+        error instanceof Deno.errors.NotADirectory ||
+        error instanceof Deno.errors.PermissionDenied;
+      if (error instanceof Deno.errors.NotCapable) return;
+      if (!isElsewhere) throw error;
+    }
+  }
+  throw new WorkerError(`Cannot run "${command}": ${reason}`);
 }
 
 function endChild(child: Deno.ChildProcess): void {

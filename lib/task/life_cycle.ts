@@ -68,10 +68,10 @@ export type JobEvent =
   | { readonly kind: "delay-over" };
 
 /** An event that removes a job from the queue. */
-export type JobEnd = "done" | "delete";
+export type FinalEvent = "done" | "delete";
 
 /** In which states each event can happen. */
-const POSSIBLE: Readonly<Record<JobEvent["kind"] | JobEnd, readonly JobState[]>> = {
+const POSSIBLE: Readonly<Record<JobEvent["kind"] | FinalEvent, readonly JobState[]>> = {
   "touch": ["reserved"],
   "release": ["reserved"],
   "fail": ["reserved"],
@@ -103,7 +103,7 @@ export const MAX_REASON_LENGTH = 1000;
 export const FAILURE_BACKOFF_MS = 1000;
 
 /** Whether an event can happen to a job in this state. */
-export function isPossible(event: JobEvent["kind"] | JobEnd, state: JobState): boolean {
+export function isPossible(event: JobEvent["kind"] | FinalEvent, state: JobState): boolean {
   return POSSIBLE[event].includes(state);
 }
 

@@ -187,7 +187,8 @@ Deno.test("quartet work: reconnects when the connection is lost", async () => {
   assert.deepEqual(outcome, { state: "done", body: "16" });
 });
 
-Deno.test("quartet work --push: answers on the push port", async () => {
+/** Starts a push server on a free port. */
+async function startPushServer() {
   const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions());
   const server = new PushServer(queue, { tube: "square", maxLineBytes: 1000, log: SILENT_LOG });
   const listener = await Listener.listen({ transport: "tcp", hostname: "127.0.0.1", port: 0 }, {
@@ -197,27 +198,56 @@ Deno.test("quartet work --push: answers on the push port", async () => {
     log: SILENT_LOG,
     handle: (connection) => server.serve(connection),
   });
-  try {
-    assert(listener.address.transport === "tcp");
-    await using worker = new Run(["work", `127.0.0.1:${listener.address.port}`, "--push"]);
-    const client = queue.connect();
-    client.use("square");
-    const result = async (body: string) => {
-      const id = await put(client, spec(body));
-      return await within(LIMIT_MS, "the result", Promise.resolve(client.wait(id, LIMIT_MS)));
-    };
-    assert.deepEqual(await result("12"), { state: "done", body: "144" });
-    worker.child.kill("SIGTERM");
-    assert.equal((await worker.result).code, 0);
-    const address = `127.0.0.1:${listener.address.port}`;
-    await using copier = new Run(["work", address, "--push", "--", "cat"]);
-    assert.deepEqual(await result("a\xfe\xff"), { state: "done", body: "a\xfe\xff" });
-    copier.child.kill("SIGTERM");
-    assert.equal((await copier.result).code, 0);
-  } finally {
-    await listener.close();
-    await queue.close();
+  assert(listener.address.transport === "tcp");
+  return {
+    queue,
+    address: `127.0.0.1:${listener.address.port}`,
+    [Symbol.asyncDispose]: async () => {
+      await listener.close();
+      await queue.close();
+    },
+  };
+}
+
+Deno.test("quartet work --push: answers on the push port", async () => {
+  await using server = await startPushServer();
+  const client = server.queue.connect();
+  client.use("square");
+  const result = async (body: string) => {
+    const id = await put(client, spec(body));
+    return await within(LIMIT_MS, "the result", Promise.resolve(client.wait(id, LIMIT_MS)));
+  };
+  await using worker = new Run(["work", server.address, "--push"]);
+  assert.deepEqual(await result("12"), { state: "done", body: "144" });
+  worker.child.kill("SIGTERM");
+  assert.equal((await worker.result).code, 0);
+  await using copier = new Run(["work", server.address, "--push", "--", "cat"]);
+  assert.deepEqual(await result("a\xfe\xff"), { state: "done", body: "a\xfe\xff" });
+  copier.child.kill("SIGTERM");
+  assert.equal((await copier.result).code, 0);
+});
+
+Deno.test("quartet put and work: name the right port to a client of the push port", async () => {
+  await using server = await startPushServer();
+  await using producer = new Run(["put", server.address, "x"]);
+  await using worker = new Run(["work", server.address]);
+  for (const run of [producer, worker]) {
+    const { code, stderr } = await run.result;
+    assert.equal(code, 1);
+    assert.match(stderr, /^Cannot use 127\.0\.0\.1:\d+: .* push port.* beanstalk port/);
+    assert.equal(stderr.trimEnd().split("\n").length, 1, stderr);
   }
+});
+
+Deno.test("quartet put: a server of another protocol is no queue", async () => {
+  await using server = await startPushServer();
+  const client = server.queue.connect();
+  client.use("square");
+  await put(client, spec("12"));
+  await using producer = new Run(["put", server.address, "x"]);
+  const { code, stderr } = await producer.result;
+  assert.equal(code, 1);
+  assert.match(stderr, /^Cannot use 127\.0\.0\.1:\d+: .* push port/);
 });
 
 Deno.test("quartet put and work: explain what is wrong with a command line", async () => {
@@ -226,6 +256,8 @@ Deno.test("quartet put and work: explain what is wrong with a command line", asy
     [["put", "127.0.0.1:1", "--ttr", "soon", "x"], /--ttr "soon" is not a time/],
     [["put", "127.0.0.1:1", "--lines", "x"], /--lines takes no BODY/],
     [["work", "127.0.0.1:1", "--jobs", "0"], /--jobs must be/],
+    [["work", "127.0.0.1:1", "--jobs", "1e2"], /--jobs must be/],
+    [["put", "127.0.0.1:1", "--priority", "0x10", "x"], /--priority must be/],
     [["work", "127.0.0.1:1", "--push", "--tube", "a"], /--tube cannot be used with --push/],
     [["work", "nowhere"], /Cannot read "nowhere" as an address/],
   ];
@@ -237,14 +269,35 @@ Deno.test("quartet put and work: explain what is wrong with a command line", asy
   }));
 });
 
+Deno.test("quartet work: without its command exits before it takes a job", async () => {
+  await using server = await startServer();
+  const client = server.queue.connect();
+  await put(client, spec("x"));
+  for (const command of ["/no/such/command", "no-such-command", "/"]) {
+    await using worker = new Run(["work", at(server), "--", command]);
+    const { code, stderr } = await worker.result;
+    assert.equal(code, 1);
+    assert.match(stderr, /^Cannot run "[^"]+": [^\n]+\n$/);
+  }
+  const { id } = await reserve(client);
+  assert.equal((await client.statsJob(id))!.reserves, 1);
+});
+
 Deno.test("quartet work: exits if its command cannot be run, and gives the job back", async () => {
   await using server = await startServer();
-  await using worker = new Run(["work", at(server), "--", "/no/such/command"]);
-  const client = server.queue.connect();
-  const id = await put(client, spec("x"));
-  const { code, stderr } = await worker.result;
-  assert.equal(code, 1);
-  assert.match(stderr, /^Cannot run "\/no\/such\/command": /m);
-  assert.equal((await reserve(client)).id, id);
-  client.close();
+  const script = await Deno.makeTempFile({ prefix: "quartet-test-" });
+  try {
+    await Deno.writeTextFile(script, "#!/no/such/interpreter\n");
+    await Deno.chmod(script, 0o755);
+    const client = server.queue.connect();
+    const id = await put(client, spec("x"));
+    await using worker = new Run(["work", at(server), "--", script]);
+    const { code, stderr } = await worker.result;
+    assert.equal(code, 1);
+    assert.match(stderr, /^Cannot run "[^"]+": /m);
+    assert.equal((await reserve(client)).id, id);
+    assert.equal((await client.statsJob(id))!.reserves, 2);
+  } finally {
+    await Deno.remove(script);
+  }
 });

@@ -2,7 +2,7 @@ import { lossReason } from "../../net/connect.ts";
 import { ReadBuffer } from "../../net/read_buffer.ts";
 
 /** A reply of the server. */
-export interface Reply {
+export interface BeanstalkReply {
   /** The line, split at spaces. */
   readonly words: readonly string[];
   /** The body, if the first word of the line announces one; empty otherwise. */
@@ -31,7 +31,7 @@ const NO_BODY = new Uint8Array(0);
 export class BeanstalkClient {
   readonly #conn: Deno.Conn;
   readonly #input = new ReadBuffer({ maxBytes: MAX_BODY_BYTES + MAX_LINE_BYTES });
-  readonly #asked: PromiseWithResolvers<Reply>[] = [];
+  readonly #asked: PromiseWithResolvers<BeanstalkReply>[] = [];
   #sending: Promise<void> = Promise.resolve();
   #lost: ConnectionLostError | null = null;
 
@@ -53,9 +53,9 @@ export class BeanstalkClient {
    * @param body The body, without its CRLF.
    * @throws {ConnectionLostError} If the connection ends before the reply.
    */
-  ask(line: string, body?: Uint8Array): Promise<Reply> {
+  ask(line: string, body?: Uint8Array): Promise<BeanstalkReply> {
     if (this.#lost !== null) return Promise.reject(this.#lost);
-    const asked = Promise.withResolvers<Reply>();
+    const asked = Promise.withResolvers<BeanstalkReply>();
     this.#asked.push(asked);
     const head = new TextEncoder().encode(`${line}\r\n`);
     this.#sending = this.#sending
@@ -91,7 +91,7 @@ export class BeanstalkClient {
     }
   }
 
-  #nextReply(): Reply | null {
+  #nextReply(): BeanstalkReply | null {
     const { bytes, start, end } = this.#input;
     const lineEnd = bytes.subarray(start, end).indexOf(LF);
     if (lineEnd === -1) {

@@ -3,7 +3,7 @@ import type { JobId, JobSpec } from "../queue.ts";
 import type { Mistake } from "./words.ts";
 
 /** A command of a client, or the mistake it made. */
-export type Command =
+export type BeanstalkCommand =
   | { kind: "put"; spec: JobSpec }
   | { kind: "put-unique"; key: string; spec: JobSpec }
   | { kind: "put-batch"; specs: JobSpec[] }
@@ -25,4 +25,4 @@ export type Command =
   | { kind: "mistake"; reply: Mistake };
 
 /** The name of a command, as in the counters of `stats`. */
-export type CommandKind = Command["kind"];
+export type CommandKind = BeanstalkCommand["kind"];

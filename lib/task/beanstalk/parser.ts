@@ -1,6 +1,6 @@
 import { type Value, valueBytes, valueFrom } from "../../storage/value.ts";
 import type { JobSpec } from "../queue.ts";
-import type { Command, CommandKind } from "./command.ts";
+import type { BeanstalkCommand, CommandKind } from "./command.ts";
 import { LineArguments } from "./line.ts";
 import { MAX_BATCH_BYTES, MAX_BATCH_JOBS, MAX_LINE_BYTES, MAX_U32, type Mistake } from "./words.ts";
 
@@ -18,7 +18,7 @@ interface Header {
   /** The length of the body, without its CRLF. */
   bodyBytes: number;
   /** Makes the command from its body. */
-  finish(body: Value): Command;
+  finish(body: Value): BeanstalkCommand;
 }
 
 const CR = 0x0d;
@@ -49,7 +49,7 @@ export class CommandParser {
   readonly #line = new LineArguments();
   #header: Header | null = null;
   #skipBytes = 0;
-  #skipReply: Command | null = null;
+  #skipReply: BeanstalkCommand | null = null;
   #skippingLine = false;
 
   /** @param maxJobBytes The largest body of a job. */
@@ -63,7 +63,7 @@ export class CommandParser {
   }
 
   /** Consumes the next command of the input; `null` if it is not complete yet. */
-  next(input: Input): Command | null {
+  next(input: Input): BeanstalkCommand | null {
     if (this.#skipReply !== null) return this.#skipBody(input, this.#skipReply);
     if (this.#skippingLine) return this.#skipLine(input);
     if (this.#header !== null) return this.#body(input, this.#header);
@@ -84,7 +84,7 @@ export class CommandParser {
     return this.#body(input, this.#header = parsed);
   }
 
-  #body(input: Input, header: Header): Command | null {
+  #body(input: Input, header: Header): BeanstalkCommand | null {
     const { bytes, start, end } = input;
     const bodyEnd = start + header.bodyBytes;
     if (end < bodyEnd + 2) return null;
@@ -97,7 +97,7 @@ export class CommandParser {
     return command;
   }
 
-  #skipBody(input: Input, reply: Command): Command | null {
+  #skipBody(input: Input, reply: BeanstalkCommand): BeanstalkCommand | null {
     const count = Math.min(this.#skipBytes, input.end - input.start);
     input.consume(count);
     this.#skipBytes -= count;
@@ -106,7 +106,7 @@ export class CommandParser {
     return reply;
   }
 
-  #skipLine(input: Input): Command | null {
+  #skipLine(input: Input): BeanstalkCommand | null {
     const { bytes, start, end } = input;
     const lineEnd = findLineEnd(bytes, start, end);
     if (lineEnd === -1) {
@@ -120,7 +120,7 @@ export class CommandParser {
     return BAD_FORMAT;
   }
 
-  #parse(bytes: Uint8Array, start: number, end: number): Command | Header {
+  #parse(bytes: Uint8Array, start: number, end: number): BeanstalkCommand | Header {
     for (let at = start; at < end; at++) if (bytes[at] === 0) return BAD_FORMAT;
     for (const { word, kind } of WORDS[bytes[start]!]!) {
       if (!startsWith(bytes, start, end, word)) continue;
@@ -130,7 +130,7 @@ export class CommandParser {
     return mistake("UNKNOWN_COMMAND");
   }
 
-  #arguments(kind: CommandKind): Command | Header | null {
+  #arguments(kind: CommandKind): BeanstalkCommand | Header | null {
     const line = this.#line;
     switch (kind) {
       case "put":
@@ -233,9 +233,9 @@ export class CommandParser {
   }
 
   #put(
-    finish: (spec: JobSpec) => Command,
+    finish: (spec: JobSpec) => BeanstalkCommand,
     kind: "put" | "put-unique" = "put",
-  ): Command | Header | null {
+  ): BeanstalkCommand | Header | null {
     const spec = specFrom(this.#line);
     if (spec === null) return null;
     return this.#withBody(kind, spec.bodyBytes, {
@@ -248,8 +248,8 @@ export class CommandParser {
   #withBody(
     kind: Header["kind"],
     bodyBytes: number,
-    { max, finish }: { max: number; finish: (body: Value) => Command },
-  ): Command | Header | null {
+    { max, finish }: { max: number; finish: (body: Value) => BeanstalkCommand },
+  ): BeanstalkCommand | Header | null {
     if (bodyBytes > max) {
       this.#skipBytes = bodyBytes + 2;
       return mistake("JOB_TOO_BIG");
@@ -258,7 +258,7 @@ export class CommandParser {
   }
 
   /** Parses the jobs of a batch: each is a line of four numbers and a body, as in `put`. */
-  #batch(bytes: Uint8Array, count: number): Command {
+  #batch(bytes: Uint8Array, count: number): BeanstalkCommand {
     const specs: JobSpec[] = [];
     const line = new LineArguments();
     let at = 0;
@@ -293,7 +293,7 @@ function specFrom(
   return { rest: { priority, delayMs: delay * 1000, ttrMs: ttr * 1000 }, bodyBytes };
 }
 
-function mistake(reply: Mistake): Command {
+function mistake(reply: Mistake): BeanstalkCommand {
   return { kind: "mistake", reply };
 }
 

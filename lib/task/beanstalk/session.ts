@@ -5,7 +5,7 @@ import { ReadBuffer } from "../../net/read_buffer.ts";
 import { StorageUnavailableError } from "../../storage/store.ts";
 import type { MaybePromise } from "../../storage/store.ts";
 import type { JobBody, NoJob, Outcome, Queue, QueueClient } from "../queue.ts";
-import type { Command, CommandKind } from "./command.ts";
+import type { BeanstalkCommand, CommandKind } from "./command.ts";
 import { loginByCommand } from "./login.ts";
 import { CommandParser } from "./parser.ts";
 import { ReplyBuffer } from "./reply_buffer.ts";
@@ -188,7 +188,7 @@ export class BeanstalkSession {
     });
   }
 
-  #run(command: Command): void | Promise<void> {
+  #run(command: BeanstalkCommand): void | Promise<void> {
     const { kind } = command;
     const client = this.#client;
     const replies = this.#replies;

@@ -2,7 +2,7 @@ import { joinValues } from "../../storage/postgres/packed_values.ts";
 import { latin1From, type Value } from "../../storage/value.ts";
 import { applyEvent, isPossible, type JobEvent, type JobFacts } from "../life_cycle.ts";
 import type { JobId, JobState, TubeRules } from "../queue.ts";
-import { numbers, type Parameter, STATE, STATES } from "./statements.ts";
+import { numbers, type SqlParameter, STATE, STATES } from "./statements.ts";
 
 /** The row of a locked job, as the database returns it. */
 export interface LockedRow {
@@ -129,7 +129,7 @@ export class LockedJob {
 }
 
 /** The parameters of {@linkcode UPDATE} for these jobs. */
-export function packUpdates(jobs: readonly LockedJob[]): Parameter[] {
+export function packUpdates(jobs: readonly LockedJob[]): SqlParameter[] {
   const reasons = joinValues(jobs.map(({ facts }) => facts.reason));
   const fact = (name: Exclude<keyof JobFacts, "state" | "reason">) =>
     numbers(jobs.map(({ facts }) => Math.ceil(facts[name])));

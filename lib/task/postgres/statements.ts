@@ -193,13 +193,13 @@ function kickable(state: string): string {
 }
 
 /** A parameter of one of these statements. */
-export type Parameter = string | Uint8Array;
+export type SqlParameter = string | Uint8Array;
 
 /** Runs a statement, which each connection prepares once. */
 export async function query<Row extends object>(
   sql: postgres.ISql,
   statement: string,
-  parameters: Parameter[],
+  parameters: SqlParameter[],
 ): Promise<Row[]> {
   return await sql.unsafe<Row[]>(statement, parameters as string[], { prepare: true });
 }

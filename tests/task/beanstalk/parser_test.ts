@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { Command } from "../../../lib/task/beanstalk/command.ts";
+import type { BeanstalkCommand } from "../../../lib/task/beanstalk/command.ts";
 import { CommandParser, type Input } from "../../../lib/task/beanstalk/parser.ts";
 
 const MAX_JOB_BYTES = 100;
@@ -30,10 +30,10 @@ class TestInput implements Input {
 }
 
 /** Parses pieces of input; returns all commands and the number of bytes left over. */
-function parse(...pieces: string[]): { commands: Command[]; left: number } {
+function parse(...pieces: string[]): { commands: BeanstalkCommand[]; left: number } {
   const parser = new CommandParser(MAX_JOB_BYTES);
   const input = new TestInput();
-  const commands: Command[] = [];
+  const commands: BeanstalkCommand[] = [];
   for (const piece of pieces) {
     input.add(piece);
     for (let command; (command = parser.next(input)) !== null;) commands.push(command);
@@ -42,7 +42,7 @@ function parse(...pieces: string[]): { commands: Command[]; left: number } {
 }
 
 /** Parses a single command. */
-function one(text: string): Command {
+function one(text: string): BeanstalkCommand {
   const { commands, left } = parse(text);
   assert.equal(commands.length, 1, JSON.stringify(commands));
   assert.equal(left, 0);
@@ -54,7 +54,7 @@ const UNKNOWN_COMMAND = { kind: "mistake", reply: "UNKNOWN_COMMAND" };
 const SPEC = { priority: 1, delayMs: 2000, ttrMs: 3000, body: "abcd" };
 const LONGEST_NAME = "n".repeat(200);
 
-const GOOD: [string, Command][] = [
+const GOOD: [string, BeanstalkCommand][] = [
   ["put 1 2 3 4\r\nabcd\r\n", { kind: "put", spec: SPEC }],
   ["put    1  2 3   4\r\nabcd\r\n", { kind: "put", spec: SPEC }],
   ["put 01 002 3 4\r\nabcd\r\n", { kind: "put", spec: SPEC }],
@@ -109,7 +109,7 @@ const GOOD: [string, Command][] = [
   ["pause-tube t 5\r\n", { kind: "pause-tube", tube: "t", pauseMs: 5000 }],
   ["pause-tube   t   5\r\n", { kind: "pause-tube", tube: "t", pauseMs: 5000 }],
   ["quit\r\n", { kind: "quit" }],
-  ["a lone \n and a lone \r do not end this line\r\n", UNKNOWN_COMMAND as Command],
+  ["a lone \n and a lone \r do not end this line\r\n", UNKNOWN_COMMAND as BeanstalkCommand],
 ];
 
 Deno.test("CommandParser: parses every command", () => {
