@@ -1,4 +1,4 @@
-/** The longest line that can be typed, in characters; more is not taken. */
+/** The longest line that can be typed, in characters; further ones are ignored. */
 const MAX_LINE_CHARS = 64 * 1024;
 
 const KEYS = {
@@ -13,45 +13,48 @@ const KEYS = {
   DELETE: "\x7f",
 } as const;
 
-/** To the start of the row, and wipe it. */
+/** To the start of the row, and clear it. */
 const CLEAR_ROW = "\r\x1b[K";
 
-/** Characters that take two columns, and those that take none. */
+/** Characters that occupy two columns, and those that occupy none. */
 const WIDE =
   /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u;
 const NO_WIDTH = /\p{M}|\u200d/u;
 
 /** The terminal that a {@linkcode LineEditor} draws on. */
 export interface EditorTerminal {
-  /** Writes to it; returns whether it is still there. */
+  /** Writes bytes; returns whether the terminal still exists. */
   write(bytes: Uint8Array): boolean;
-  /** How many characters fit into a row. */
+  /** The width of a row in columns. */
   columns(): number;
 }
 
 /**
- * A prompt, and the line that is typed behind it, on the last row of a terminal in raw mode.
- * What is shown meanwhile goes above it: the terminal's own line editing cannot do that, for it
- * does not tell what has been typed.
+ * A prompt and the line being typed, on the last row of a terminal in raw mode. Output appears above
+ * that row. The terminal's own line editing cannot do this, because it does not reveal the unfinished
+ * line.
  *
- * It knows the keys that a terminal knows by itself: backspace, Ctrl-U, Ctrl-W, Enter; Ctrl-D on
- * an empty line and Ctrl-C end the input. Cursor keys do nothing.
+ * The keys are those of a terminal: backspace, Ctrl-U, Ctrl-W and Enter; Ctrl-C ends the input, and
+ * so does Ctrl-D on an empty line. Cursor keys are ignored.
  */
 export class LineEditor {
-  /** From keys to texts, each a line with its newline. */
+  /** Turns keys into lines, each with its newline. */
   readonly keys: TransformStream<string, string>;
 
   readonly #terminal: EditorTerminal;
   readonly #prompt: string;
   readonly #encoder = new TextEncoder();
-  /** The characters that have been typed. */
+  /** The characters of the line being typed. */
   #line: string[] = [];
-  /** Whether what was shown last has not come to the end of its line. */
+  /** Whether the last output stopped in the middle of a line. */
   #inLine = false;
-  /** Where in an escape sequence the keys are. */
+  /** The position within an escape sequence. */
   #escape: "none" | "begun" | "control" | "single" = "none";
 
-  /** @param prompt What stands before what is typed; one column a character. */
+  /**
+   * @param terminal Where to draw.
+   * @param prompt Precedes the line; each of its characters must occupy one column.
+   */
   constructor(terminal: EditorTerminal, prompt: string) {
     this.#terminal = terminal;
     this.#prompt = prompt;
@@ -67,25 +70,25 @@ export class LineEditor {
   }
 
   /**
-   * Shows bytes above the prompt, exactly as they are.
+   * Shows bytes above the prompt, unchanged.
    *
-   * @returns Whether the terminal is still there.
+   * @returns Whether the terminal still exists.
    */
   show(bytes: Uint8Array): boolean {
     if (!this.#inLine) this.#write(CLEAR_ROW);
     const isThere = this.#terminal.write(bytes);
     this.#inLine = bytes.at(-1) !== 10;
-    // A prompt behind half a line would end up in the middle of it.
+    // In the middle of a line the prompt would become part of it.
     if (!this.#inLine) this.#draw();
     return isThere;
   }
 
-  /** Wipes the prompt away. */
+  /** Clears the prompt. */
   close(): void {
     this.#write(this.#inLine ? "\n" : CLEAR_ROW);
   }
 
-  /** @returns Whether there is more input to come. */
+  /** Handles one key; returns whether the input continues. */
   #press(key: string, typed: TransformStreamDefaultController<string>): boolean {
     if (this.#escape !== "none") {
       this.#skipEscape(key);
@@ -122,7 +125,7 @@ export class LineEditor {
     return true;
   }
 
-  /** Goes over what a cursor or function key sends: `ESC O x` or `ESC [ … x`. */
+  /** Skips the sequence of a cursor or function key: `ESC O x` or `ESC [ … x`. */
   #skipEscape(key: string): void {
     if (this.#escape === "begun") {
       this.#escape = key === "[" ? "control" : key === "O" ? "single" : "none";
@@ -131,7 +134,7 @@ export class LineEditor {
     }
   }
 
-  /** Draws the prompt and as much of the end of the line as fits into the row. */
+  /** Draws the prompt and as much of the line's end as fits into the row. */
   #draw(): void {
     const newRow = this.#inLine ? "\n" : "";
     this.#inLine = false;
@@ -146,7 +149,7 @@ export class LineEditor {
   }
 }
 
-/** How many columns a character takes. */
+/** How many columns a character occupies. */
 function widthOf(character: string): number {
   return NO_WIDTH.test(character) ? 0 : WIDE.test(character) ? 2 : 1;
 }

@@ -1,19 +1,19 @@
 import { LineReader, type LineSource } from "../net/line_reader.ts";
 import { CommandError } from "./command.ts";
 
-/** No job can be longer, whatever the server takes. */
+/** No server accepts a longer job. */
 const MAX_LINE_BYTES = 1024 * 1024 * 1024;
 
 /**
- * The lines of an input, whatever their bytes.
+ * Reads an input line by line; the bytes need not be UTF-8.
  *
- * @throws {CommandError} If one is longer than any job.
+ * @throws {CommandError} If a line is longer than any job can be.
  */
 export async function* linesOf(input: LineSource): AsyncGenerator<Uint8Array> {
   const reader = new LineReader(input, { maxLineBytes: MAX_LINE_BYTES });
   for (let batch = await reader.read(); batch !== null; batch = await reader.read()) {
     for (let line = 0; line < batch.count; line++) {
-      if (batch.isTooLong(line)) throw new CommandError("Cannot take a line longer than any job");
+      if (batch.isTooLong(line)) throw new CommandError("Cannot send a line of more than 1 GiB");
       yield batch.line(line).slice();
     }
   }

@@ -1,26 +1,25 @@
 /**
- * What commands say to the person who gave them.
+ * Output of commands to the terminal or wherever it is redirected.
  *
  * @module
  */
 
 const encoder = new TextEncoder();
 
-/** Writes lines to standard output. */
+/** Writes text and a newline to standard output. */
 export function print(text: string): void {
   writeAll(Deno.stdout, encoder.encode(`${text}\n`));
 }
 
-/** Writes lines to standard error. */
+/** Writes text and a newline to standard error. */
 export function printError(text: string): void {
   writeAll(Deno.stderr, encoder.encode(`${text}\n`));
 }
 
 /**
- * Writes bytes to a standard stream, all of them. A reader that is gone (`quartet … | head`) is
- * not an error.
+ * Writes all bytes to a standard stream. A closed pipe (`quartet … | head`) is not an error.
  *
- * @returns Whether there is still a reader.
+ * @returns Whether the stream still has a reader.
  */
 export function writeAll(
   stream: { writeSync(bytes: Uint8Array): number },

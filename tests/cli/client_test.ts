@@ -8,7 +8,7 @@ import { within } from "../support/within.ts";
 
 const ECHO = '[echo]\nlisten = "127.0.0.1:0"\n';
 
-/** A server on a free port that does one thing with each connection. */
+/** Starts a server on a free port that runs `handle` for each connection. */
 function serve(handle: (conn: Deno.TcpConn) => Promise<void>): Disposable & { address: string } {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   (async () => {
@@ -22,7 +22,7 @@ function serve(handle: (conn: Deno.TcpConn) => Promise<void>): Disposable & { ad
   };
 }
 
-/** Reads until the other side says that it sends no more. */
+/** Reads until the other side closes its sending side. */
 async function readAll(conn: Deno.TcpConn): Promise<string> {
   let text = "";
   const decoder = new TextDecoder();
@@ -44,7 +44,7 @@ Deno.test("client: sends standard input and prints the answers until the server 
   assert.equal(code, 0);
 });
 
-Deno.test("client: sends and prints more than any buffer holds", async () => {
+Deno.test("client: sends and prints more than a buffer holds", async () => {
   await using daemon = await startDaemon({ config: `${ECHO}mode = "confirm"\nreply = "ok"\n` });
   const address = formatAddress(daemon.address("echo"));
   const lines = 20_000;
@@ -55,7 +55,7 @@ Deno.test("client: sends and prints more than any buffer holds", async () => {
   assert.equal(code, 0);
 });
 
-Deno.test("client: prints bytes as they come", async () => {
+Deno.test("client: prints any bytes unchanged", async () => {
   const bytes = Uint8Array.from({ length: 256 }, (_, index) => index);
   using server = serve(async (conn) => {
     await readAll(conn);
@@ -70,7 +70,7 @@ Deno.test("client: prints bytes as they come", async () => {
   assert.deepEqual(output.stdout, bytes);
 });
 
-Deno.test("client: sends bytes as they are, and ends the last line", async () => {
+Deno.test("client: sends any bytes unchanged, and ends the last line", async () => {
   const bytes = Uint8Array.from({ length: 256 }, (_, index) => index);
   const marked = Uint8Array.of(0xef, 0xbb, 0xbf, ...bytes);
   const sent = Promise.withResolvers<Uint8Array>();
@@ -82,7 +82,7 @@ Deno.test("client: sends bytes as they are, and ends the last line", async () =>
 });
 
 Deno.test({
-  name: "client: what the system does not read or write is said in a line",
+  name: "client: reports errors of standard input and output in one line",
   ignore: Deno.build.os !== "linux",
   fn: async () => {
     await using daemon = await startDaemon({ config: ECHO });
@@ -100,7 +100,7 @@ Deno.test({
   },
 });
 
-Deno.test("client: --wait ends it when the server does not close", async () => {
+Deno.test("client: --wait ends the wait for a server that does not close", async () => {
   const held = Promise.withResolvers<void>();
   using server = serve(async (conn) => {
     assert.equal(await readAll(conn), "hello\n");
@@ -114,7 +114,7 @@ Deno.test("client: --wait ends it when the server does not close", async () => {
   assert.equal(code, 0);
 });
 
-Deno.test("client: a server that closes early ends it although there is more to send", async () => {
+Deno.test("client: exits when the server closes, even with input still open", async () => {
   using server = serve(async (conn) => {
     await conn.read(new Uint8Array(1));
     await conn.write(new TextEncoder().encode("ERR enough\n"));
@@ -136,7 +136,7 @@ Deno.test("client: a server that closes early ends it although there is more to 
   await writer.close().catch(() => {});
 });
 
-Deno.test("client: without a server it says so in a line and exits with 1", async () => {
+Deno.test("client: reports a missing server in one line and exits with 1", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const address = `127.0.0.1:${listener.addr.port}`;
   listener.close();
@@ -158,7 +158,7 @@ Deno.test("client: --retry waits for a server, here on a unix socket", async () 
   await using directory = await makeTempDirectory();
   const path = `${directory.path}/echo.sock`;
   const running = runQuartet(["client", `unix:${path}`, "--retry"], { stdin: "late\n" });
-  // Long enough for a first attempt or two in vain; if not, the test still holds.
+  // Long enough for one or two failed attempts. Without any, the test passes all the same.
   await new Promise((resolve) => setTimeout(resolve, 400));
   await using _daemon = await startDaemon({ config: `[echo]\nlisten = "unix:${path}"\n` });
   const { code, stdout } = await running;
@@ -166,7 +166,7 @@ Deno.test("client: --retry waits for a server, here on a unix socket", async () 
   assert.equal(code, 0);
 });
 
-Deno.test("client: speaks TLS with a server whose certificate it is told to trust", async () => {
+Deno.test("client: speaks TLS with a server whose certificate --ca trusts", async () => {
   await using certificates = await makeCertificates();
   const { cert, key } = certificates.server;
   await using daemon = await startDaemon({
@@ -189,7 +189,7 @@ Deno.test("client: speaks TLS with a server whose certificate it is told to trus
   assert.equal(wary.code, 1);
 });
 
-Deno.test("client: words that make no sense exit with 2 and say what would", async () => {
+Deno.test("client: exits with 2 on a wrong command line, and says what is expected", async () => {
   const cases: [string[], RegExp][] = [
     [[], /^quartet client: an argument is missing\nUsage: quartet client HOST:PORT/],
     [["8080"], /Cannot read "8080" as an address/],
@@ -205,7 +205,7 @@ Deno.test("client: words that make no sense exit with 2 and say what would", asy
   }
 });
 
-/** Whether there is a program that runs another one at a terminal of its own. */
+/** Whether script(1) of util-linux is installed; it runs a program at a terminal of its own. */
 const hasScript = Deno.build.os === "linux" && await new Deno.Command("script", {
   args: ["--version"],
   stdout: "null",
@@ -213,8 +213,7 @@ const hasScript = Deno.build.os === "linux" && await new Deno.Command("script", 
 }).output().then(({ success }) => success, () => false);
 
 Deno.test({
-  name: "client: at a terminal, what arrives goes above the line that is being typed",
-  // script(1) of util-linux is the terminal.
+  name: "client: at a terminal, answers appear above the line being typed",
   ignore: !hasScript,
   fn: async () => {
     await using daemon = await startDaemon({ config: ECHO });
@@ -232,7 +231,7 @@ Deno.test({
     }).spawn();
     let ended = false;
     const status = child.status.finally(() => (ended = true));
-    // A client whose terminal is gone ends as well.
+    // Killing script(1) removes the terminal, and that ends the client.
     using _end = { [Symbol.dispose]: () => ended || child.kill("SIGKILL") };
     const keyboard = child.stdin.getWriter();
     const screen = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
@@ -247,7 +246,7 @@ Deno.test({
       shown = shown.slice(shown.indexOf(text) + text.length);
     }
     await seen("> ");
-    // What comes back shows that the server has taken the client in.
+    // The echo shows that the server has accepted the client.
     await type("hello\r");
     await seen("hello\r\n");
     await seen("hello\r\n\r\x1b[K> ");

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { LineEditor } from "../../lib/cli/line_editor.ts";
 
-/** As much of a terminal as the editor uses: rows that are written to, one after the other. */
+/** The part of a terminal that the editor uses: rows, written one after the other. */
 class TestTerminal {
   rows = [""];
   readonly #decoder = new TextDecoder();
@@ -35,7 +35,7 @@ function start() {
 
 const encode = (text: string) => new TextEncoder().encode(text);
 
-Deno.test("LineEditor: what is typed stands behind the prompt until Enter", async () => {
+Deno.test("LineEditor: shows the line being typed after the prompt until Enter", async () => {
   const { terminal, keyboard, typed, ended, type } = start();
   await type("hel");
   assert.deepEqual(terminal.rows, ["> hel"]);
@@ -47,7 +47,7 @@ Deno.test("LineEditor: what is typed stands behind the prompt until Enter", asyn
   assert.deepEqual(typed, ["hello\n"]);
 });
 
-Deno.test("LineEditor: what is shown goes above the prompt and leaves what is typed alone", async () => {
+Deno.test("LineEditor: shows output above the prompt and keeps the unfinished line", async () => {
   const { terminal, editor, type } = start();
   await type("half a l");
   editor.show(encode("first\nsecond\n"));
@@ -56,7 +56,7 @@ Deno.test("LineEditor: what is shown goes above the prompt and leaves what is ty
   assert.deepEqual(terminal.rows, ["first", "second", "> half a line"]);
 });
 
-Deno.test("LineEditor: the prompt waits for the rest of a line", async () => {
+Deno.test("LineEditor: draws no prompt in the middle of a line of output", async () => {
   const { terminal, editor, type } = start();
   await type("x");
   editor.show(encode("one li"));
@@ -68,7 +68,7 @@ Deno.test("LineEditor: the prompt waits for the rest of a line", async () => {
   assert.deepEqual(terminal.rows, ["one line", "unfinished", "> xy"]);
 });
 
-Deno.test("LineEditor: bytes that are no text are shown as they are", () => {
+Deno.test("LineEditor: shows bytes that are not UTF-8 unchanged", () => {
   const written: number[] = [];
   const write = (bytes: Uint8Array) => written.push(...bytes) > 0;
   const editor = new LineEditor({ write, columns: () => 20 }, "");
@@ -76,7 +76,7 @@ Deno.test("LineEditor: bytes that are no text are shown as they are", () => {
   assert.match(written.join(), /255,0,10/);
 });
 
-Deno.test("LineEditor: keys that take back what was typed", async () => {
+Deno.test("LineEditor: backspace, Ctrl-W and Ctrl-U erase", async () => {
   const { terminal, type } = start();
   const shown = () => terminal.rows.at(-1);
   await type("two words é\u{1F600}\x7f\b");
@@ -89,7 +89,7 @@ Deno.test("LineEditor: keys that take back what was typed", async () => {
   assert.equal(shown(), "> ");
 });
 
-Deno.test("LineEditor: cursor and function keys do nothing, also in pieces", async () => {
+Deno.test("LineEditor: ignores cursor and function keys, even split across reads", async () => {
   const { terminal, type } = start();
   for (const key of ["\x1b[A", "\x1b[1;5C", "\x1bOP", "\x1b[15~", "\x1bx", "\t", "\x07"]) {
     await type(key);
@@ -99,7 +99,7 @@ Deno.test("LineEditor: cursor and function keys do nothing, also in pieces", asy
   assert.equal(terminal.rows.at(-1), "> a");
 });
 
-Deno.test("LineEditor: of a long line the end is shown, in one row, whatever its width", async () => {
+Deno.test("LineEditor: shows the end of a long line in one row, even with wide characters", async () => {
   const { terminal, typed, type } = start();
   const line = `${"漢字".repeat(20)}0123456789`;
   await type(line);
@@ -117,13 +117,13 @@ Deno.test("LineEditor: Ctrl-D ends the input on an empty line only, Ctrl-C alway
   }
 });
 
-Deno.test("LineEditor: a line has a limit of 65536 characters", async () => {
+Deno.test("LineEditor: limits a line to 65536 characters", async () => {
   const { typed, type } = start();
   await type(`${"x".repeat(65_536)}yz\n`);
   assert.deepEqual(typed, [`${"x".repeat(65_536)}\n`]);
 });
 
-Deno.test("LineEditor: printable keys in any pieces give the lines that were typed", async () => {
+Deno.test("LineEditor: turns printable keys into lines, however they are split", async () => {
   const key = fc.constantFrom("a", "é", "漢", "\u{1F600}", " ", "\r");
   await fc.assert(fc.asyncProperty(fc.array(fc.array(key)), async (pieces) => {
     const { keyboard, typed, ended, type } = start();

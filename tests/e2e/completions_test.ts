@@ -10,7 +10,7 @@ async function run(program: string, args: string[]): Promise<string> {
   return decoder.decode(stdout);
 }
 
-Deno.test("quartet completions: every command and every option is in each of them", async () => {
+Deno.test("quartet completions: every shell gets every command and option", async () => {
   for (const shell of ["bash", "zsh", "fish"]) {
     const { code, stdout } = await runQuartet(["completions", shell]);
     assert.equal(code, 0);
@@ -42,7 +42,7 @@ Deno.test({
 
 for (const shell of ["zsh", "fish"]) {
   Deno.test({
-    name: `quartet completions: ${shell} finds no fault with them`,
+    name: `quartet completions: ${shell} accepts the script`,
     ignore: !await isInstalled(shell),
     fn: async () => {
       const { stdout } = await runQuartet(["completions", shell]);

@@ -8,7 +8,7 @@ import { makeTempDirectory, runQuartet, sources } from "../support/quartet.ts";
 
 const server = usePostgres();
 
-Deno.test("quartet permissions: what it prints is enough to run all services, and names only what is needed", async () => {
+Deno.test("quartet permissions: its flags are enough for all services, and grant nothing else", async () => {
   await using directory = await makeTempDirectory();
   const file = `${directory.path}/some file.toml`;
   const services = ["echo", "kv", "task", "admin"].map((name) =>
@@ -31,7 +31,6 @@ Deno.test("quartet permissions: what it prints is enough to run all services, an
   assert.equal(words[1], `--allow-read=${directory.path}/d,${database},${file}`);
   assert.equal(words[2], `--allow-write=${directory.path}/d,${database}`);
   assert.equal(words[3], "--allow-env=NOTIFY_SOCKET,SUB,WATCHDOG_USEC");
-
   await using daemon = await startDaemon({
     program: sources(words),
     configFile: file,
@@ -50,7 +49,7 @@ Deno.test("quartet permissions: what it prints is enough to run all services, an
   assert.ok(!daemon.log.includes("level=error"), daemon.log);
 });
 
-Deno.test("quartet permissions: enough for PostgreSQL, unix sockets, TLS and tokens", async () => {
+Deno.test("quartet permissions: its flags cover PostgreSQL, unix sockets, TLS and tokens", async () => {
   await using directory = await makeTempDirectory();
   const { path } = directory;
   const { cert, key } = selfSigned("shared");
@@ -80,7 +79,6 @@ Deno.test("quartet permissions: enough for PostgreSQL, unix sockets, TLS and tok
   const configFile = `${path}/quartet.toml`;
   const { stdout } = await runQuartet(["permissions", "--config", configFile]);
   const words = stdout.trim().split(" ");
-
   await using daemon = await startDaemon({ program: sources(words), configFile });
   using kv = await TestClient.connect({ transport: "unix", path: `${path}/kv.sock` });
   await kv.send("AUTH open-sesame\nPUT a b\n");
@@ -95,7 +93,7 @@ Deno.test("quartet permissions: enough for PostgreSQL, unix sockets, TLS and tok
   assert.ok(!daemon.log.includes("level=error"), daemon.log);
 });
 
-Deno.test("quartet permissions: two daemons of a mesh may reach each other, and read their files for TLS", async () => {
+Deno.test("quartet permissions: its flags let two mesh daemons connect, and read their TLS files", async () => {
   const { cert, key } = selfSigned("shared");
   const addresses = freeAddresses(2);
   await using stack = new AsyncDisposableStack();
@@ -122,7 +120,7 @@ Deno.test("quartet permissions: two daemons of a mesh may reach each other, and 
   assert.equal(await jobEnd(daemons[0]!, 1, ca), "job 1 done in out records=4");
 });
 
-Deno.test("quartet permissions: what Deno's flags cannot name is said", async () => {
+Deno.test("quartet permissions: a path that Deno's flags cannot express is an error", async () => {
   const words = ["permissions", "--set", "daemon.data_dir=/tmp/a,b"];
   const { code, stderr } = await runQuartet(words);
   assert.equal(stderr, `Cannot allow "/tmp/a,b": Deno's flags use the comma as a separator\n`);

@@ -51,9 +51,7 @@ export async function testProgram(
   });
 
   await t.step("prints completions", async () => {
-    for (const shell of ["bash", "zsh", "fish"]) {
-      assert.match((await run(["completions", shell])).stdout, /\bserve\b[^]*\bcompletions\b/);
-    }
+    assert.match((await run(["completions", "bash"])).stdout, /\bserve\b[^]*\bcompletions\b/);
   });
 
   await t.step("prints permissions, with advice that fits the form it runs in", async () => {

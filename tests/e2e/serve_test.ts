@@ -14,7 +14,7 @@ async function echo(client: TestClient, line: string): Promise<void> {
   assert.equal(await client.line(), `${line}\n`);
 }
 
-Deno.test("serve: a taken port ends it with 1 and names service and address; nothing is left", async () => {
+Deno.test("serve: exits with 1 if a port is taken, naming the service and the address", async () => {
   await using first = await startDaemon({ config: ECHO });
   const address = formatAddress(first.address("echo"));
   await using second = await spawnDaemon({ config: `[echo]\nlisten = "${address}"\n` });
@@ -25,14 +25,14 @@ Deno.test("serve: a taken port ends it with 1 and names service and address; not
   );
 });
 
-Deno.test("serve: a configuration at fault ends it with 78 before anything starts", async () => {
+Deno.test("serve: exits with 78 on a faulty configuration, before anything starts", async () => {
   await using daemon = await spawnDaemon({ config: "[echo]\nlisten = 5\nqueu = 5\n" });
   assert.equal((await daemon.ended()).code, 78);
   assert.match(daemon.log, /^\S+quartet\.toml:2: echo\.listen: found 5, allowed is an address/);
   assert.match(daemon.log, /quartet\.toml:3: echo\.queu: unknown key, did you mean "queue"\?\n$/);
 });
 
-Deno.test("serve: SIGTERM and SIGINT each end it with 0", async () => {
+Deno.test("serve: exits with 0 on SIGTERM and on SIGINT", async () => {
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     await using daemon = await startDaemon({ config: ECHO });
     daemon.signal(signal);
@@ -41,11 +41,11 @@ Deno.test("serve: SIGTERM and SIGINT each end it with 0", async () => {
   }
 });
 
-Deno.test("serve: a second SIGINT stops at once", async () => {
+Deno.test("serve: a second SIGINT skips the drain", async () => {
   const slow = '[daemon]\ndrain_timeout = "1h"\n[echo]\nlisten = "127.0.0.1:0"\n';
   await using daemon = await startDaemon({ config: slow });
   using client = await TestClient.connect(daemon.address("echo"));
-  // It never reads: to flush what it is sent takes the whole drain_timeout.
+  // The client never reads, so flushing its output would take the whole drain_timeout.
   const line = `${"x".repeat(60_000)}\n`;
   const sent = (async () => {
     for (let i = 0; i < 300; i++) await client.send(line);
@@ -58,7 +58,7 @@ Deno.test("serve: a second SIGINT stops at once", async () => {
   await daemon.logged(/msg="Client is slow"/);
   daemon.signal("SIGINT");
   await daemon.logged(/msg=Draining/);
-  // One that follows within half a second is the first one, passed on.
+  // A SIGINT within half a second counts as the first one, forwarded by a parent process.
   const again = setInterval(() => daemon.signal("SIGINT"), 100);
   try {
     assert.equal((await daemon.ended()).code, 130);
@@ -68,8 +68,8 @@ Deno.test("serve: a second SIGINT stops at once", async () => {
   await sent;
 });
 
-Deno.test("serve: a second SIGINT stops at once what has not even started", async () => {
-  // Takes connections and never answers, as a database may that is in trouble.
+Deno.test("serve: a second SIGINT ends a start that hangs", async () => {
+  // Accepts connections and never answers, like a database in trouble.
   using mute = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const url = `postgres://me:secret@127.0.0.1:${mute.addr.port}/db`;
   const config = `${ECHO}[storage]\nurl = "${url}"\n[kv]\nlisten = "127.0.0.1:0"\n`;
@@ -83,7 +83,7 @@ Deno.test("serve: a second SIGINT stops at once what has not even started", asyn
   }
 });
 
-Deno.test("serve: a log that cannot be written, as on a full disk, costs its lines and nothing else", async () => {
+Deno.test("serve: keeps running when its log cannot be written, as on a full disk", async () => {
   await using directory = await makeTempDirectory();
   const file = `${directory.path}/quartet.toml`;
   const path = `${directory.path}/echo.sock`;
@@ -116,7 +116,7 @@ Deno.test("serve: a Ctrl-C that arrives twice, as through deno task, is one and 
   assert.equal((await daemon.ended()).code, 0);
 });
 
-Deno.test("serve: SIGHUP leaves connections of untouched services alone", async () => {
+Deno.test("serve: SIGHUP keeps the connections of unchanged services", async () => {
   await using daemon = await startDaemon({ config: ECHO });
   using client = await TestClient.connect(daemon.address("echo"));
   await echo(client, "before");
@@ -129,7 +129,7 @@ Deno.test("serve: SIGHUP leaves connections of untouched services alone", async 
   await daemon.logged(/level=debug .*msg="Client connected"/);
 });
 
-Deno.test("serve: SIGHUP restarts a service whose section has changed, and drains a disabled one", async () => {
+Deno.test("serve: SIGHUP restarts a service whose section changed, and drains a disabled one", async () => {
   await using daemon = await startDaemon({ config: ECHO });
   using client = await TestClient.connect(daemon.address("echo"));
   await echo(client, "before");
@@ -147,7 +147,7 @@ Deno.test("serve: SIGHUP restarts a service whose section has changed, and drain
   await assert.rejects(TestClient.connect(daemon.address("echo")), Deno.errors.ConnectionRefused);
 });
 
-Deno.test("serve: SIGHUP with a file at fault changes nothing and says so", async () => {
+Deno.test("serve: SIGHUP with a faulty file changes nothing and logs the fault", async () => {
   await using daemon = await startDaemon({ config: ECHO });
   using client = await TestClient.connect(daemon.address("echo"));
   await echo(client, "before");
@@ -159,7 +159,7 @@ Deno.test("serve: SIGHUP with a file at fault changes nothing and says so", asyn
   await echo(client, "after");
 });
 
-Deno.test("serve: if the new section cannot start, the old one goes on", async () => {
+Deno.test("serve: keeps the old section running if the new one cannot start", async () => {
   await using other = await startDaemon({ config: ECHO });
   await using daemon = await startDaemon({ config: ECHO });
   const taken = formatAddress(other.address("echo"));
@@ -171,7 +171,7 @@ Deno.test("serve: if the new section cannot start, the old one goes on", async (
   await echo(client, "still here");
 });
 
-Deno.test("serve: unix sockets work, and their file is gone afterwards", async () => {
+Deno.test("serve: listens on a unix socket and removes its file afterwards", async () => {
   await using daemon = await startDaemon({ config: '[echo]\nlisten = "unix:echo.sock"\n' });
   const path = `${daemon.directory}/echo.sock`;
   using client = await TestClient.connect({ transport: "unix", path });
@@ -181,7 +181,7 @@ Deno.test("serve: unix sockets work, and their file is gone afterwards", async (
   await assert.rejects(Deno.stat(path), Deno.errors.NotFound);
 });
 
-Deno.test("quartet: --help, --version, and what is wrong with a command line", async () => {
+Deno.test("quartet: --help, --version, and errors in a command line", async () => {
   const help = await runQuartet(["--help"]);
   assert.equal(help.code, 0);
   for (const name of ["serve", "check", "init"]) {
@@ -206,7 +206,7 @@ Deno.test("quartet: --help, --version, and what is wrong with a command line", a
   }
 });
 
-Deno.test("quartet check: prints what a configuration comes to, or its faults and 78", async () => {
+Deno.test("quartet check: prints the effective configuration, or its faults with exit code 78", async () => {
   const good = await runQuartet(["check", "--set", "storage.url=postgres://me:secret@host/db"]);
   assert.equal(good.code, 0);
   assert.match(good.stdout, /\[echo\]\nenabled = true\n[^[]*listen = "127\.0\.0\.1:8080"/);
@@ -217,7 +217,7 @@ Deno.test("quartet check: prints what a configuration comes to, or its faults an
   assert.equal((await runQuartet(["check", "--config", "missing.toml"])).code, 78);
 });
 
-Deno.test("quartet init: writes the commented file once", async () => {
+Deno.test("quartet init: writes the commented file, but does not overwrite one", async () => {
   const directory = await Deno.makeTempDir();
   try {
     const file = `${directory}/config.toml`;
@@ -236,7 +236,7 @@ Deno.test("quartet init: writes the commented file once", async () => {
   }
 });
 
-Deno.test("serve: SIGUSR1 opens the runtime's debugger for a moment only, and it goes on", async () => {
+Deno.test("serve: closes the debugger's port that SIGUSR1 opens, and keeps serving", async () => {
   await using daemon = await startDaemon({ config: ECHO });
   using client = await TestClient.connect(daemon.address("echo"));
   for (let times = 1; times <= 2; times++) {
@@ -247,7 +247,7 @@ Deno.test("serve: SIGUSR1 opens the runtime's debugger for a moment only, and it
   await assert.rejects(Deno.connect({ hostname: "127.0.0.1", port: 9229 }), /refused/);
 });
 
-Deno.test("serve: a drain goes on taking connections for drain_accept; a second SIGTERM changes nothing", async () => {
+Deno.test("serve: a drain accepts connections for drain_accept; a second SIGTERM changes nothing", async () => {
   const config = `[daemon]\ndrain_accept = "1500ms"\n${ECHO}[admin]\nlisten = "127.0.0.1:0"\n`;
   await using daemon = await startDaemon({ config });
   const admin = formatAddress(daemon.address("admin"));
@@ -267,7 +267,7 @@ Deno.test("serve: a drain goes on taking connections for drain_accept; a second 
   assert.equal((await daemon.ended()).code, 0);
 });
 
-Deno.test("serve: SIGHUP reads certificates again, and connections stay", async () => {
+Deno.test("serve: SIGHUP reloads certificates and keeps connections", async () => {
   await using files = await makeCertificates();
   const { cert, key } = files.server;
   const config = `${ECHO}tls = { cert = "${cert}", key = "${key}" }\n`;

@@ -6,7 +6,7 @@ import { within } from "../support/within.ts";
 
 const ECHO = '[echo]\nlisten = "127.0.0.1:0"\n';
 
-Deno.test("serve: systemd is told of the start, of reloads, of the end, and that it is alive", async () => {
+Deno.test("serve: notifies systemd of start, reload and stop, and feeds the watchdog", async () => {
   await using directory = await makeTempDirectory();
   const path = `${directory.path}/notify`;
   const socket = Deno.listenDatagram({ transport: "unixpacket", path });
@@ -15,7 +15,7 @@ Deno.test("serve: systemd is told of the start, of reloads, of the end, and that
       const [bytes] = await within(20_000, "a notice", socket.receive());
       return new TextDecoder().decode(bytes);
     };
-    const nextBut = async (passed: string) => {
+    const nextOtherThan = async (passed: string) => {
       let notice = await next();
       while (notice === passed) notice = await next();
       return notice;
@@ -29,10 +29,10 @@ Deno.test("serve: systemd is told of the start, of reloads, of the end, and that
     assert.equal(await next(), "WATCHDOG=1");
     await Deno.writeTextFile(daemon.configFile, withOthersOff(`${ECHO}queue = 5\n`));
     daemon.signal("SIGHUP");
-    assert.match(await nextBut("WATCHDOG=1"), /^RELOADING=1\n/);
-    assert.equal(await nextBut("WATCHDOG=1"), "READY=1\nSTATUS=Serving echo");
+    assert.match(await nextOtherThan("WATCHDOG=1"), /^RELOADING=1\n/);
+    assert.equal(await nextOtherThan("WATCHDOG=1"), "READY=1\nSTATUS=Serving echo");
     daemon.signal("SIGTERM");
-    assert.match(await nextBut("WATCHDOG=1"), /^STOPPING=1\n/);
+    assert.match(await nextOtherThan("WATCHDOG=1"), /^STOPPING=1\n/);
     assert.equal((await daemon.ended()).code, 0);
     assert.deepEqual([...Deno.readDirSync(`${daemon.directory}/data`)], []);
   } finally {
@@ -41,11 +41,11 @@ Deno.test("serve: systemd is told of the start, of reloads, of the end, and that
 });
 
 Deno.test({
-  name: "deploy/quartet.service: systemd finds no fault with it",
+  name: "deploy/quartet.service: passes systemd-analyze verify",
   ignore: !await isInstalled("systemd-analyze"),
   fn: async () => {
     await using directory = await makeTempDirectory();
-    // The executable that it names need not be installed here.
+    // The executable that the unit names need not be installed here.
     const unit = await Deno.readTextFile(`${ROOT}deploy/quartet.service`);
     const file = `${directory.path}/quartet.service`;
     await Deno.writeTextFile(file, unit.replaceAll("/usr/local/bin/quartet", "/bin/true"));

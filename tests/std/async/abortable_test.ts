@@ -3,7 +3,7 @@ import { abortable } from "@std/async/abortable";
 
 const never = new Promise<never>(() => {});
 
-Deno.test("abortable(): gives what the promise gives", async () => {
+Deno.test("abortable(): settles like the promise", async () => {
   const { signal } = new AbortController();
   assert.equal(await abortable(Promise.resolve(7), signal), 7);
   const failure = new Error("no");
@@ -25,11 +25,11 @@ Deno.test("abortable(): rejects with the reason of the signal", async () => {
   await assert.rejects(waiting, (error) => error === reason);
 });
 
-Deno.test("abortable(): rejects at once if the signal has aborted before", async () => {
+Deno.test("abortable(): rejects at once if the signal has already aborted", async () => {
   await assert.rejects(abortable(never, AbortSignal.abort()), { name: "AbortError" });
 });
 
-Deno.test("abortable(): a promise that fails after the abort is no unhandled rejection", async () => {
+Deno.test("abortable(): handles a rejection that follows the abort", async () => {
   const late = Promise.withResolvers<void>();
   const controller = new AbortController();
   const waiting = abortable(late.promise, controller.signal);
@@ -39,7 +39,7 @@ Deno.test("abortable(): a promise that fails after the abort is no unhandled rej
   await new Promise((resolve) => setTimeout(resolve, 0));
 });
 
-Deno.test("abortable(): hands out items until the signal aborts", async () => {
+Deno.test("abortable(): yields items until the signal aborts", async () => {
   async function* items() {
     yield 1;
     yield 2;
@@ -81,7 +81,7 @@ Deno.test("abortable(): an aborted iteration ends only after the source's pendin
   let ended = false;
   const iteration = abortable(items(), controller.signal).next().finally(() => ended = true);
   controller.abort();
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await new Promise((resolve) => setTimeout(resolve, 0));
   assert.equal(ended, false);
   endRead();
   await assert.rejects(iteration, { name: "AbortError" });

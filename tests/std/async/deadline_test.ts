@@ -3,14 +3,14 @@ import { deadline } from "@std/async/deadline";
 
 const never = new Promise<never>(() => {});
 
-Deno.test("deadline(): gives what the promise gives in time", async () => {
+Deno.test("deadline(): settles like a promise that settles in time", async () => {
   assert.equal(await deadline(Promise.resolve(7), 1000), 7);
   const failure = new Error("no");
   await assert.rejects(deadline(Promise.reject(failure), 1000), (error) => error === failure);
 });
 
-Deno.test("deadline(): rejects with a TimeoutError when the time is over", async () => {
-  // The deadline alone does not keep the process alive.
+Deno.test("deadline(): rejects with a TimeoutError when the time has passed", async () => {
+  // The deadline does not keep the process alive.
   const alive = setInterval(() => {}, 1000);
   const startMs = performance.now();
   await assert.rejects(

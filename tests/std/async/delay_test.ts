@@ -16,18 +16,18 @@ Deno.test("delay(): rejects with the reason of a signal that aborts, and leaves 
   await assert.rejects(waiting, (error) => error === reason);
 });
 
-Deno.test("delay(): rejects at once if the signal has aborted before", async () => {
+Deno.test("delay(): rejects at once if the signal has already aborted", async () => {
   const waiting = delay(100_000, { signal: AbortSignal.abort() });
   await assert.rejects(waiting, { name: "AbortError" });
 });
 
-Deno.test("delay(): a signal that aborts later changes nothing", async () => {
+Deno.test("delay(): ignores a signal that aborts afterwards", async () => {
   const controller = new AbortController();
   await delay(1, { signal: controller.signal });
   controller.abort();
 });
 
-Deno.test("delay(): longer than a timer can count is not over at once", async () => {
+Deno.test("delay(): does not resolve early beyond the longest timer", async () => {
   for (const ms of [2 ** 31, 2 ** 40, Infinity]) {
     const controller = new AbortController();
     let isOver = false;

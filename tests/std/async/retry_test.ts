@@ -3,7 +3,7 @@ import { retry, RetryError } from "@std/async/retry";
 
 const FAST = { minTimeout: 1, jitter: 0 };
 
-/** A function that fails some times before it succeeds, and counts its calls. */
+/** Makes a function that fails `times` times, then succeeds, and counts its calls. */
 function failing(times: number): { call: () => Promise<string>; calls: number } {
   const state = {
     calls: 0,
@@ -13,14 +13,14 @@ function failing(times: number): { call: () => Promise<string>; calls: number } 
   return state;
 }
 
-Deno.test("retry(): gives the first result", async () => {
+Deno.test("retry(): returns the first result", async () => {
   assert.equal(await retry(() => 7), 7);
   const some = failing(3);
   assert.equal(await retry(some.call, FAST), "done");
   assert.equal(some.calls, 4);
 });
 
-Deno.test("retry(): gives up after five attempts, with what the last one threw", async () => {
+Deno.test("retry(): fails after five attempts, with the last error as the cause", async () => {
   const some = failing(10);
   await assert.rejects(retry(some.call, FAST), (error) => {
     assert.ok(error instanceof RetryError);
@@ -38,7 +38,7 @@ Deno.test("retry(): maxAttempts is the number of calls", async () => {
   assert.equal(some.calls, 1);
 });
 
-Deno.test("retry(): tries again after an error that is thrown and not rejected with", async () => {
+Deno.test("retry(): retries after a synchronous throw", async () => {
   let calls = 0;
   const result = await retry(() => {
     if (++calls === 1) throw new Error("first");
@@ -47,14 +47,14 @@ Deno.test("retry(): tries again after an error that is thrown and not rejected w
   assert.equal(result, 2);
 });
 
-Deno.test("retry(): throws what is not worth another try as it is", async () => {
+Deno.test("retry(): rethrows an error that is not retriable", async () => {
   const some = failing(10);
   const isRetriable = (error: unknown) => (error as Error).message !== "2";
   await assert.rejects(retry(some.call, { ...FAST, isRetriable }), { name: "Error", message: "2" });
   assert.equal(some.calls, 2);
 });
 
-Deno.test("retry(): each wait is longer by the multiplier, up to maxTimeout", async () => {
+Deno.test("retry(): multiplies each wait, up to maxTimeout", async () => {
   const calls: number[] = [];
   const options = { minTimeout: 20, multiplier: 3, maxTimeout: 50, maxAttempts: 4, jitter: 0 };
   await assert.rejects(
@@ -70,7 +70,7 @@ Deno.test("retry(): each wait is longer by the multiplier, up to maxTimeout", as
   }
 });
 
-Deno.test("retry(): refuses options that make no sense before it calls anything", async () => {
+Deno.test("retry(): rejects invalid options before the first call", async () => {
   const some = failing(0);
   const refused = [
     { maxTimeout: 0 },

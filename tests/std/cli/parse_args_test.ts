@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { parseArgs } from "@std/cli/parse-args";
 
-/** How the program reads its command lines. */
+/** The options with which the program parses its command lines. */
 const PROGRAM = {
   string: ["_", "config", "set"],
   boolean: ["force"],
@@ -15,7 +15,7 @@ const CASES: [
   options: Parameters<typeof parseArgs>[1],
   want: unknown,
 ][] = [
-  ["values stand behind a space or an equals sign", ["--a", "x", "--b=y", "z"], {}, {
+  ["a value follows a space or an equals sign", ["--a", "x", "--b=y", "z"], {}, {
     a: "x",
     b: "y",
     _: ["z"],
@@ -30,7 +30,7 @@ const CASES: [
     _: ["file"],
     "--": [],
   }],
-  ["a switch can be said to be off", ["--force=false"], { boolean: ["force"] }, {
+  ["a switch can be set to false", ["--force=false"], { boolean: ["force"] }, {
     force: false,
     _: [],
   }],
@@ -38,60 +38,65 @@ const CASES: [
     force: false,
     _: ["x"],
   }],
-  ["a switch that is not given is false", [], { boolean: ["force"] }, { force: false, _: [] }],
-  ["the last of several values counts", ["--config", "a", "--config=b"], { string: ["config"] }, {
+  ["a missing switch is false", [], { boolean: ["force"] }, { force: false, _: [] }],
+  ["the last of several values wins", ["--config", "a", "--config=b"], { string: ["config"] }, {
     config: "b",
     _: [],
   }],
-  ["collected values come in order", ["--set", "a=1", "x", "--set=b=2"], PROGRAM, {
+  ["collected values keep their order", ["--set", "a=1", "x", "--set=b=2"], PROGRAM, {
     force: false,
     set: ["a=1", "b=2"],
     _: ["x"],
     "--": [],
   }],
-  ["what follows -- is left alone", ["a", "--", "--config", "b", "--"], PROGRAM, {
+  ["words after -- are not parsed", ["a", "--", "--config", "b", "--"], PROGRAM, {
     force: false,
     set: [],
     _: ["a"],
     "--": ["--config", "b", "--"],
   }],
-  ["what follows -- joins the words by default", ["a", "--", "--b", "1"], {}, {
+  ["words after -- join the others by default", ["a", "--", "--b", "1"], {}, {
     _: ["a", "--b", "1"],
   }],
-  ["texts stay texts", ["--config", "007", "0x10"], PROGRAM, {
+  ["strings remain strings", ["--config", "007", "0x10"], PROGRAM, {
     config: "007",
     force: false,
     set: [],
     _: ["0x10"],
     "--": [],
   }],
-  ["what looks like a number becomes one", ["--n", "5", "--m=-1.5", "0x10", "1e3", "1a"], {}, {
-    n: 5,
-    m: -1.5,
-    _: [16, 1000, "1a"],
-  }],
-  ["an option without its value is an empty text", ["--config", "--force"], PROGRAM, {
+  [
+    "a value that looks like a number becomes one",
+    ["--n", "5", "--m=-1.5", "0x10", "1e3", "1a"],
+    {},
+    {
+      n: 5,
+      m: -1.5,
+      _: [16, 1000, "1a"],
+    },
+  ],
+  ["an option without its value is an empty string", ["--config", "--force"], PROGRAM, {
     config: "",
     force: true,
     set: [],
     _: [],
     "--": [],
   }],
-  ["an option at the end without its value is an empty text", ["--config"], PROGRAM, {
+  ["an option at the end without its value is an empty string", ["--config"], PROGRAM, {
     config: "",
     force: false,
     set: [],
     _: [],
     "--": [],
   }],
-  ["an option that may be a switch is true", ["--x", "--y"], {}, { x: true, y: true, _: [] }],
+  ["an undeclared option without a value is true", ["--x", "--y"], {}, { x: true, y: true, _: [] }],
   ["a hyphen is a word", ["-", "x"], {}, { _: ["-", "x"] }],
   ["a value behind a space does not begin with a hyphen", ["--n", "-5"], { string: ["n"] }, {
     n: "",
     5: true,
     _: [],
   }],
-  ["letters are switches, the last one may have a value", ["-ab", "x", "-n5", "-o=y"], {}, {
+  ["letters are switches, and the last one may take a value", ["-ab", "x", "-n5", "-o=y"], {}, {
     a: true,
     b: "x",
     n: 5,
@@ -111,19 +116,19 @@ const CASES: [
     force: true,
     _: ["x"],
   }],
-  ["defaults fill what is not given", ["--a=1"], { default: { a: 2, b: "3" } }, {
+  ["defaults apply to missing options", ["--a=1"], { default: { a: 2, b: "3" } }, {
     a: 1,
     b: "3",
     _: [],
   }],
-  ["--no- works for what can be negated, and only there", ["--no-a", "--no-b"], {
+  ["--no- works for negatable options only", ["--no-a", "--no-b"], {
     boolean: ["a"],
     negatable: ["a"],
   }, { a: false, "no-b": true, _: [] }],
-  ["everything behind the first word is left alone if asked", ["--a", "1", "run", "--b"], {
+  ["stopEarly leaves everything after the first word alone", ["--a", "1", "run", "--b"], {
     stopEarly: true,
   }, { a: 1, _: ["run", "--b"] }],
-  ["dots lead into objects", ["--a.b=1", "--a.c", "x"], {}, { a: { b: 1, c: "x" }, _: [] }],
+  ["dots create nested objects", ["--a.b=1", "--a.c", "x"], {}, { a: { b: 1, c: "x" }, _: [] }],
 ];
 
 for (const [name, words, options, want] of CASES) {
@@ -132,7 +137,7 @@ for (const [name, words, options, want] of CASES) {
   });
 }
 
-Deno.test("parseArgs(): asks about unknown options and about words, and leaves out what is refused", () => {
+Deno.test("parseArgs(): calls unknown for options and words, and drops those it refuses", () => {
   const asked: unknown[][] = [];
   const parsed = parseArgs(["--known", "a", "--unknown=b", "-x", "word"], {
     string: ["known"],
@@ -146,7 +151,7 @@ Deno.test("parseArgs(): asks about unknown options and about words, and leaves o
   assert.deepEqual(parsed, { known: ["a"], _: [] });
 });
 
-Deno.test("parseArgs(): asks about words without a key", () => {
+Deno.test("parseArgs(): calls unknown for words without a key", () => {
   const asked: unknown[][] = [];
   parseArgs(["word"], { unknown: (...what) => asked.push(what) });
   assert.deepEqual(asked, [["word"]]);

@@ -9,11 +9,11 @@ async function linesOf(chunks: string[], allowCR?: boolean): Promise<string[]> {
 
 const CASES: [name: string, text: string, lines: string[], withCr?: string[]][] = [
   ["a newline ends a line", "a\nb\n", ["a", "b"]],
-  ["a carriage return before it belongs to it", "a\r\nb\r\n", ["a", "b"]],
-  ["only one carriage return belongs to it", "a\r\r\n", ["a\r"], ["a", ""]],
-  ["what is left at the end is a line", "a\nb", ["a", "b"]],
-  ["nothing left at the end is none", "", []],
-  ["empty lines count", "\n\r\n\n", ["", "", ""]],
+  ["a carriage return before the newline belongs to the line ending", "a\r\nb\r\n", ["a", "b"]],
+  ["only one carriage return belongs to the line ending", "a\r\r\n", ["a\r"], ["a", ""]],
+  ["text after the last newline is a line", "a\nb", ["a", "b"]],
+  ["empty input has no lines", "", []],
+  ["empty lines are lines", "\n\r\n\n", ["", "", ""]],
   ["a carriage return alone is part of the line", "a\rb\n", ["a\rb"], ["a", "b"]],
   ["a carriage return at the end is part of the line", "a\r", ["a\r"], ["a"]],
   ["a newline before a carriage return is a line of its own", "a\n\rb\n", ["a", "\rb"], [
@@ -40,7 +40,7 @@ for (const [name, text, lines, withCr] of CASES) {
   });
 }
 
-Deno.test("TextLineStream: any text, cut anywhere, gives what splitting it gives", async () => {
+Deno.test("TextLineStream: yields the same lines as split(), however the text is cut", async () => {
   const part = fc.constantFrom("a", "bc", "\n", "\r", "\r\n", "\u{1F600}", "");
   await fc.assert(fc.asyncProperty(fc.array(fc.array(part)), async (cut) => {
     const chunks = cut.map((parts) => parts.join(""));
@@ -54,7 +54,7 @@ Deno.test("TextLineStream: any text, cut anywhere, gives what splitting it gives
   }));
 });
 
-Deno.test("TextLineStream: a line is handed out before the text behind it has come", async () => {
+Deno.test("TextLineStream: yields a line before the following text arrives", async () => {
   const { readable, writable } = new TransformStream<string, string>();
   const lines = readable.pipeThrough(new TextLineStream()).getReader();
   const writer = writable.getWriter();
