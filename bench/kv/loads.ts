@@ -3,19 +3,19 @@ import { measure, type Measurement } from "../support/measure.ts";
 import { cpuSeconds } from "../support/usage.ts";
 import type { ServerProcess } from "../support/servers.ts";
 
-/** What one run has measured. */
+/** The results of one run. */
 export interface Timings extends Omit<Measurement, "serverCpuPerMillion"> {
-  /** Half of all requests, and all but one in a hundred, were answered in this time. */
+  /** The latency that half of all requests stayed below, and 99 %. */
   p50Ms: number;
   p99Ms: number;
-  /** See {@linkcode Measurement}; `NaN` for a load generator that is not ours. */
+  /** See {@linkcode Measurement}; `NaN` for redis-benchmark, where it is not measured. */
   loadBusy: number;
 }
 
-/** How many keys the loads go over. */
+/** The number of keys that the loads use. */
 export const KEYS = 100_000;
 
-/** What redis-benchmark is told. */
+/** The options of redis-benchmark. */
 export interface RedisLoad {
   command: "set" | "get";
   pipeline: number;
@@ -46,11 +46,11 @@ export async function redisBenchmark(
   };
 }
 
-/** A load of lines. */
+/** A load in the text protocol. */
 export interface TextLoad {
   command: "PUT" | "GET";
   connections: number;
-  /** Requests of a connection that are on their way together. */
+  /** The number of requests that a connection has in flight. */
   inFlight: number;
   valueBytes: number;
   seconds: number;
@@ -59,12 +59,12 @@ export interface TextLoad {
 const encoder = new TextEncoder();
 const NEWLINE = 10;
 
-/** The key of a number: 16 bytes, as redis-benchmark's are. */
+/** The key with a number: 16 bytes, like those of redis-benchmark. */
 export function keyOf(number: number): string {
   return `key:${String(number).padStart(12, "0")}`;
 }
 
-/** Sends lines over many connections: when all of a batch are answered, the next one follows. */
+/** Sends batches of requests over many connections, each after the replies to the previous one. */
 export async function textLoad(server: ServerProcess, load: TextLoad): Promise<Timings> {
   const { connections, inFlight, seconds } = load;
   const batches = makeBatches(load);
@@ -101,7 +101,7 @@ export async function textLoad(server: ServerProcess, load: TextLoad): Promise<T
   return { ...measured, p50Ms: quantile(0.5), p99Ms: quantile(0.99) };
 }
 
-/** Batches that were made before, so that the generator only sends. */
+/** Makes batches in advance, so that the generator only sends. */
 function makeBatches({ command, inFlight, valueBytes }: TextLoad): Uint8Array<ArrayBuffer>[] {
   const value = "v".repeat(valueBytes);
   return Array.from({ length: 4096 }, () => {
@@ -131,7 +131,7 @@ export function fill(server: ServerProcess, count: number, valueBytes: number): 
   }
 }
 
-/** Writes keys 0 to `count` over Redis' protocol. */
+/** Writes keys 0 to `count` over the Redis protocol. */
 export function fillRedis(server: ServerProcess, count: number, valueBytes: number): void {
   using sockets = new LoadSockets();
   sockets.connect(server.port, 1);

@@ -1,7 +1,7 @@
 /**
- * The baseline for kv on PostgreSQL: PUT and GET in lines, a mutex around the database, and one
- * statement at a time. The sockets are served as well as kv serves them, so that what is compared
- * is how the database is used.
+ * The baseline for kv on PostgreSQL: PUT and GET in the text protocol, with a mutex around the
+ * database and one statement at a time. It serves its sockets as efficiently as kv, so that the
+ * comparison shows only the difference in how the database is used.
  *
  * @module
  */

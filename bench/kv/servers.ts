@@ -2,7 +2,7 @@ import postgres from "postgres";
 import { withOthersOff } from "../../tests/support/daemon.ts";
 import { denoRun, quartetServe, ROOT, type ServerCommand } from "../support/servers.ts";
 
-/** quartet with kv alone, on a storage. */
+/** quartet with kv as its only service, on a storage. */
 export function quartetKv(storageUrl: string): ServerCommand {
   return async (port, directory) => {
     const kv = `[kv]\nlisten = "127.0.0.1:${port}"\nmax_memory = "4GiB"\n`;
@@ -15,7 +15,7 @@ export function quartetKv(storageUrl: string): ServerCommand {
 /** redis-server that keeps everything in memory. */
 export const redisInMemory: ServerCommand = (port, directory) => redis(port, directory, []);
 
-/** redis-server that answers a write when it is on the disk. */
+/** redis-server that acknowledges a write once it is on disk. */
 export const redisDurable: ServerCommand = (port, directory) =>
   redis(port, directory, ["--appendonly", "yes", "--appendfsync", "always"]);
 
@@ -33,7 +33,7 @@ export function mutexServer(databaseUrl: string): ServerCommand {
   };
 }
 
-/** Writes keys 0 to `count` where the baseline finds them, in one statement. */
+/** Writes keys 0 to `count` to the baseline's table, in one statement. */
 export async function fillTable(url: string, count: number, valueBytes: number): Promise<void> {
   const sql = postgres(url, { max: 1 });
   try {

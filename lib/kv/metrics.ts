@@ -59,7 +59,7 @@ export function kvMetrics(server: ServerState): Metric[] {
     ...(estimatedKeys === undefined ? [] : [one(
       "gauge",
       "kv_estimated_keys",
-      "Keys as estimated by PostgreSQL, including expired keys not yet removed.",
+      "Keys as estimated by the database, including expired keys not yet removed.",
       estimatedKeys,
     )]),
     ...commitMetrics("kv", commits),

@@ -78,7 +78,7 @@ export function futureTime(
   return ms;
 }
 
-/** The latest time: the largest double below 2^63, which storage and clients cannot represent. */
+/** The latest time: the largest double below 2^63, since times are stored as signed 64-bit. */
 const LATEST_MS = 2 ** 63 - 1024;
 
 /** The options of SET and GETEX. */

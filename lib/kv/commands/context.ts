@@ -21,6 +21,7 @@ export interface CommandContext {
   readonly db: number;
   /** The longest value allowed. */
   readonly maxValueBytes: number;
+  /** The positions of scans. */
   readonly cursors: CursorTable;
 }
 
