@@ -3,7 +3,7 @@ import { TestClient } from "../support/client.ts";
 import { type DaemonProcess, dataConfig, startDaemon } from "../support/daemon.ts";
 import { type Command, type Event, isLinearizable } from "../support/linearizability.ts";
 import { PostgresServer } from "../support/postgres.ts";
-import { within } from "../support/within.ts";
+import { until, within } from "../support/within.ts";
 
 /** How long a test may take, even on a busy machine. */
 const TEST_DEADLINE_MS = 300_000;
@@ -88,20 +88,31 @@ async function runClient(
   client?.close();
 }
 
-/** Runs all clients, disturbs them, and checks their histories. */
-async function checkHistories(cluster: Cluster, disturb: () => Promise<void>): Promise<void> {
+/**
+ * Runs all clients, disturbs them, and checks their histories.
+ *
+ * @param disturb Called after a third of the commands. `moreReplies` waits for further replies.
+ */
+async function checkHistories(
+  cluster: Cluster,
+  disturb: (moreReplies: (count: number) => Promise<void>) => Promise<void>,
+): Promise<void> {
   const histories = new Map<string, Event[]>(KEYS.map((key) => [key, []]));
   const clients = Array.from(
     { length: CLIENTS },
     (_, number) => runClient(cluster, number, histories),
   );
-  const disturbed = (async () => {
-    const total = () => [...histories.values()].reduce((sum, { length }) => sum + length, 0);
-    while (total() < CLIENTS * COMMANDS / 3) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-    await disturb();
-  })();
+  const events = () => [...histories.values()].flat();
+  const replies = () => events().filter(({ reply }) => reply !== undefined).length;
+  async function moreReplies(count: number): Promise<void> {
+    const enough = replies() + count;
+    await until(
+      `there are ${enough} replies`,
+      () => replies() >= enough || events().length === CLIENTS * COMMANDS,
+      TEST_DEADLINE_MS,
+    );
+  }
+  const disturbed = moreReplies(CLIENTS * COMMANDS / 3).then(() => disturb(moreReplies));
   await within(
     TEST_DEADLINE_MS,
     "the clients",
@@ -139,10 +150,10 @@ Deno.test("kv on postgres: every key is linearizable through two daemons, even i
   const daemons: (DaemonProcess | undefined)[] = [];
   try {
     daemons.push(await startDaemon(options), await startDaemon(options));
-    await checkHistories({ daemonOf: (client) => daemons[client % 2] }, async () => {
+    await checkHistories({ daemonOf: (client) => daemons[client % 2] }, async (moreReplies) => {
       await server.kill();
       await server.restart();
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      await moreReplies(200);
       const killed = daemons[0]!;
       daemons[0] = undefined;
       killed.signal("SIGKILL");
