@@ -4,10 +4,15 @@ import { within } from "./within.ts";
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** A client with a deadline on every wait: it sends, and it expects. */
+/** Thrown when the server closes the connection before everything expected has come. */
+export class ClosedError extends Error {
+  override name = "ClosedError";
+}
+
+/** A client for tests. Every read has a deadline of 10 s. */
 export class TestClient implements Disposable {
   readonly conn: Deno.Conn;
-  /** Arrays are never written to once they are here, so parts of them can be handed out. */
+  /** Never written to once assigned, so parts of it can be returned. */
   #unread: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   readonly #chunk = new Uint8Array(65536);
   #closed = false;
@@ -24,50 +29,51 @@ export class TestClient implements Disposable {
     return new TestClient(conn);
   }
 
-  /** A client of a connection that is there. */
+  /** Wraps an open connection. */
   static of(conn: Deno.Conn): TestClient {
     return new TestClient(conn);
   }
 
-  /** Sends all of it. */
+  /** Sends all bytes. */
   async send(data: string | Uint8Array): Promise<void> {
     let bytes = typeof data === "string" ? encoder.encode(data) : data;
     while (bytes.length > 0) bytes = bytes.subarray(await this.conn.write(bytes));
   }
 
-  /** The next `count` bytes. */
+  /** Reads `count` bytes. */
   async bytes(count: number): Promise<Uint8Array> {
     while (this.#unread.length < count) {
       if (!await this.#fill()) {
-        throw new Error(`Closed after ${this.#unread.length} of ${count} bytes`);
+        throw new ClosedError(`Closed after ${this.#unread.length} of ${count} bytes`);
       }
     }
     return this.#take(count);
   }
 
-  /** The next line, with its newline. */
+  /** Reads a line, including its newline. */
   async line(): Promise<string> {
     for (let from = 0;;) {
       const newline = this.#unread.indexOf(10, from);
       if (newline !== -1) return decoder.decode(this.#take(newline + 1));
       from = this.#unread.length;
       if (!await this.#fill()) {
-        throw new Error(`Closed in a line: ${JSON.stringify(decoder.decode(this.#unread))}`);
+        throw new ClosedError(`Closed within a line: ${JSON.stringify(decoder.decode(this.#unread))}`);
       }
     }
   }
 
-  /** Everything up to the end of the connection. */
+  /** Reads everything up to the end of the connection. */
   async rest(): Promise<string> {
     while (await this.#fill());
     return decoder.decode(this.#take(this.#unread.length));
   }
 
-  /** Says that no more will be sent. */
+  /** Closes the writing side. */
   async closeWrite(): Promise<void> {
     await (this.conn as Deno.TcpConn).closeWrite();
   }
 
+  /** Closes the connection. */
   close(): void {
     if (!this.#closed) this.conn.close();
     this.#closed = true;
