@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { FailureCounter, Guard } from "../lib/auth.ts";
 
-Deno.test("Guard: any of its tokens is right, as text and as bytes, and nothing else", () => {
+Deno.test("Guard: accepts each of its tokens, as text and as bytes, and nothing else", () => {
   const guard = new Guard(["first-token", "other-token"], new FailureCounter(100, 1000));
   assert.equal(guard.check("first-token", "h"), "right");
   assert.equal(guard.check(new TextEncoder().encode("other-token"), "h"), "right");
@@ -10,7 +10,7 @@ Deno.test("Guard: any of its tokens is right, as text and as bytes, and nothing 
   }
 });
 
-Deno.test("Guard: after too many failures an address is blocked, others are not", () => {
+Deno.test("Guard: too many failures block an address, not the others", () => {
   const failures = new FailureCounter(2, 60_000);
   const guard = new Guard(["right-token"], failures);
   const other = new Guard(["other-token"], failures);
@@ -20,7 +20,7 @@ Deno.test("Guard: after too many failures an address is blocked, others are not"
   assert.equal(guard.check("right-token", "good"), "right");
 });
 
-Deno.test("FailureCounter: the window passes, and what it remembers is bounded", () => {
+Deno.test("FailureCounter: the window ends, and the number of addresses is bounded", () => {
   const failures = new FailureCounter(1, 1000);
   failures.add("a", 0);
   assert.ok(failures.isBlocked("a", 999));
@@ -30,7 +30,7 @@ Deno.test("FailureCounter: the window passes, and what it remembers is bounded",
   assert.ok(!failures.isBlocked("h0", 5000), "the oldest is forgotten");
 });
 
-Deno.test("Guard: a proof shows that one token is known to both, for one message", () => {
+Deno.test("Guard: a proof shows a shared token, for one message", () => {
   const failures = new FailureCounter(2, 60_000);
   const old = new Guard(["the-old-token"], failures);
   const both = new Guard(["the-new-token", "the-old-token"], failures);
@@ -48,7 +48,7 @@ Deno.test("Guard: a proof shows that one token is known to both, for one message
   assert.equal(old.checkProof(both.prove("a"), "a", "h"), "blocked");
 });
 
-Deno.test("Guard: no more than 16 proofs are looked at", () => {
+Deno.test("Guard: checks no more than 16 proofs", () => {
   const guard = new Guard(["a-good-token"], new FailureCounter(10, 1000));
   const wrong = Array.from({ length: 16 }, () => "0".repeat(64));
   assert.ok(guard.isProof([...wrong.slice(1), ...guard.prove("a")], "a"));

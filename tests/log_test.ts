@@ -12,7 +12,7 @@ function collect(format: LogFormat, level: LogLevel = "info") {
   return { log: createLog("part", options), options, written: () => written };
 }
 
-Deno.test("createLog(): one line an event, in text and in JSON", () => {
+Deno.test("createLog() writes one line per event, as text and as JSON", () => {
   const text = collect("text");
   text.log.warn("Two\nlines", { client: 3, address: "127.0.0.1:1" });
   assert.match(
@@ -25,7 +25,7 @@ Deno.test("createLog(): one line an event, in text and in JSON", () => {
   assert.deepEqual([level, message, logger, client], ["ERROR", "No", "part", 3]);
 });
 
-Deno.test("createLog(): what is below the level is not written, and the level can change", () => {
+Deno.test("createLog() skips events below the level, which can change", () => {
   const { log, options, written } = collect("text", "warn");
   log.info("a");
   assert.equal(written(), "");
@@ -34,7 +34,7 @@ Deno.test("createLog(): what is below the level is not written, and the level ca
   assert.match(written(), /msg=b/);
 });
 
-Deno.test("Log.frame(): head, text and tail are a line as any other", () => {
+Deno.test("Log.frame(): head, text and tail form a line like any other", () => {
   for (const format of ["text", "json"] as const) {
     const { log, written } = collect(format);
     const { head, tail } = log.frame("info", "Message", { client: 1 }, "text")!;
@@ -46,7 +46,7 @@ Deno.test("Log.frame(): head, text and tail are a line as any other", () => {
   }
 });
 
-Deno.test("Log.frame(): used again, it has the time and the format of the moment", async () => {
+Deno.test("Log.frame() uses the current time and format each time", async () => {
   const { log, options } = collect("text");
   const fields = { client: 1 };
   const timeOf = (head: Uint8Array) => /\d{4}-\d\d-\d\dT[\d:.]+Z/.exec(decode(head))![0];

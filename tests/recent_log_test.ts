@@ -4,7 +4,7 @@ import { RecentLog } from "../lib/recent_log.ts";
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 
-Deno.test("RecentLog: gives the lines behind a position, and the next position", () => {
+Deno.test("RecentLog: returns the lines after a position, and the next position", () => {
   const log = new RecentLog(100);
   log.add(bytesOf("one\ntwo\n"));
   const { lines, position } = log.read();
@@ -14,13 +14,13 @@ Deno.test("RecentLog: gives the lines behind a position, and the next position",
   assert.deepEqual(log.read(position).lines, ["three"]);
 });
 
-Deno.test("RecentLog: a position from another life of the daemon gives all lines", () => {
+Deno.test("RecentLog: a position from before a restart returns all lines", () => {
   const log = new RecentLog(100);
   log.add(bytesOf("one\n"));
   assert.deepEqual(log.read(5000).lines, ["one"]);
 });
 
-Deno.test("RecentLog: keeps the last whole lines that fit, however they came", () => {
+Deno.test("RecentLog: keeps the last whole lines that fit, however they are added", () => {
   const line = fc.string({ maxLength: 30 }).map((text) => text.replaceAll(/\s/g, "_"));
   fc.assert(fc.property(fc.array(fc.array(line, { maxLength: 8 })), (batches) => {
     const log = new RecentLog(64);

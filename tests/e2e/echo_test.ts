@@ -9,7 +9,7 @@ function startEcho(more = ""): Promise<DaemonProcess> {
   return startDaemon({ config: `[log]\nlevel = "debug"\n[echo]\nlisten = "127.0.0.1:0"\n${more}` });
 }
 
-/** Connects clients; when it resolves they are all in the room. */
+/** Connects clients and waits until all are in the room. */
 async function connect(daemon: DaemonProcess, count: number): Promise<TestClient[]> {
   const address = daemon.address("echo");
   const clients: TestClient[] = [];
@@ -27,7 +27,7 @@ function closeAll(clients: readonly TestClient[]): void {
   for (const client of clients) client.close();
 }
 
-Deno.test("echo: every byte of every line goes to everyone, its sender too", async () => {
+Deno.test("echo: every byte of every line goes to all clients, including the sender", async () => {
   await using daemon = await startEcho();
   const clients = await connect(daemon, 3);
   const lines = [
@@ -43,7 +43,7 @@ Deno.test("echo: every byte of every line goes to everyone, its sender too", asy
   closeAll(clients);
 });
 
-Deno.test("echo: everyone sees all publishers' lines in one same order", async () => {
+Deno.test("echo: all clients see the lines of all publishers in the same order", async () => {
   await using daemon = await startEcho();
   const clients = await connect(daemon, 5);
   const each = 2000;
@@ -66,7 +66,7 @@ Deno.test("echo: everyone sees all publishers' lines in one same order", async (
   closeAll(clients);
 });
 
-Deno.test("echo: a line that is too long is skipped and answered, and the next one goes out", async () => {
+Deno.test("echo: a line that is too long is skipped with an error reply, the next one goes out", async () => {
   await using daemon = await startEcho('max_line = "1KiB"');
   const [sender, other] = await connect(daemon, 2);
   await sender!.send(`${"x".repeat(1024)}\n${"y".repeat(100_000)}\nafter\n`);
@@ -78,7 +78,7 @@ Deno.test("echo: a line that is too long is skipped and answered, and the next o
   closeAll([sender!, other!]);
 });
 
-Deno.test("echo: one client too many is told that the server is full", async () => {
+Deno.test('echo: one client too many gets the reply "server full"', async () => {
   await using daemon = await startEcho("max_clients = 2");
   const clients = await connect(daemon, 2);
   using third = await TestClient.connect(daemon.address("echo"));
@@ -86,7 +86,7 @@ Deno.test("echo: one client too many is told that the server is full", async () 
   closeAll(clients);
 });
 
-Deno.test("echo: who half-closes gets its last line back, newline or not, and so do the others", async () => {
+Deno.test("echo: a last line without a newline reaches all, also its half-closed sender", async () => {
   await using daemon = await startEcho();
   const [one, other] = await connect(daemon, 2);
   await one!.send("a\nb");
@@ -100,7 +100,7 @@ Deno.test("echo: who half-closes gets its last line back, newline or not, and so
 Deno.test("echo: a client that does not read costs the others nothing", async () => {
   await using daemon = await startEcho();
   const [fast, slow] = await connect(daemon, 2);
-  // More than any buffer of the kernel's takes, in messages large enough to be few.
+  // More than the kernel buffers hold, in few large messages.
   const message = `${"m".repeat(16 * 1024)}\n`;
   const count = 3000;
   const started = performance.now();
@@ -110,7 +110,7 @@ Deno.test("echo: a client that does not read costs the others nothing", async ()
   }
   const tookMs = performance.now() - started;
   await daemon.logged(/msg="Client is slow"/);
-  // It has lost what its queue did not hold, and nothing before that.
+  // It has lost only what did not fit into its queue.
   const kept = slow!.rest();
   const status = await daemon.stop();
   assert.equal(status.code, 0);
@@ -154,7 +154,7 @@ Deno.test('echo: on_full = "drop_oldest" keeps the newest', async () => {
   closeAll([fast!, slow!]);
 });
 
-Deno.test("echo: a thousand clients, each gets every line, and comers and goers disturb nobody", async () => {
+Deno.test("echo: a thousand clients all get every line while others connect and leave", async () => {
   await using daemon = await startEcho();
   const clients = await connect(daemon, 1000);
   const visitors = (async () => {
@@ -175,7 +175,7 @@ Deno.test("echo: a thousand clients, each gets every line, and comers and goers 
   assert.match(daemon.log, /msg="Echo stopped".* dropped=0 /);
 });
 
-Deno.test("echo: in confirm mode the message is logged, and its sender alone is told", async () => {
+Deno.test("echo: in confirm mode the message is logged and its sender alone gets a reply", async () => {
   await using daemon = await startEcho('mode = "confirm"\nmax_line = "100B"');
   using sender = await TestClient.connect(daemon.address("echo"));
   using other = await TestClient.connect(daemon.address("echo"));
@@ -193,7 +193,7 @@ Deno.test("echo: in confirm mode the message is logged, and its sender alone is 
   await daemon.logged(/text="?last"?\n/);
 });
 
-Deno.test("echo: a drain under load delivers what was accepted", async () => {
+Deno.test("echo: a drain under load delivers every accepted line", async () => {
   await using daemon = await startEcho();
   const clients = await connect(daemon, 10);
   const lines = Array.from({ length: 5000 }, (_, i) => `line ${i}\n`).join("");
@@ -205,7 +205,7 @@ Deno.test("echo: a drain under load delivers what was accepted", async () => {
   closeAll(clients);
 });
 
-Deno.test("echo: with a token, who does not show it first gets nothing and sends nothing", async () => {
+Deno.test("echo: with a token, a client that does not present it can neither send nor receive", async () => {
   for (const mode of ["broadcast", "confirm"]) {
     await using daemon = await startDaemon({
       config: `[echo]\nlisten = "127.0.0.1:0"\nmode = "${mode}"\n

@@ -1,4 +1,8 @@
-/** A client that nobody here has written: OpenBSD's `nc`, where it is installed. */
+/**
+ * A client from outside the project: OpenBSD's `nc`, where it is installed.
+ *
+ * @module
+ */
 
 import assert from "node:assert/strict";
 import type { Address } from "../../lib/net/address.ts";
@@ -8,7 +12,7 @@ import { within } from "../support/within.ts";
 
 const ignore = !/openbsd/i.test((await runProgram("nc", ["-h"]))?.text ?? "");
 
-/** A running `nc`, with what it has printed. */
+/** A running `nc` and its output. */
 class Nc implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #input: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
@@ -29,11 +33,12 @@ class Nc implements AsyncDisposable {
     this.#output = this.#child.stdout.pipeThrough(new TextDecoderStream()).getReader();
   }
 
+  /** Writes to its standard input. */
   async type(text: string): Promise<void> {
     await this.#input.write(new TextEncoder().encode(text));
   }
 
-  /** Waits until it has printed exactly this. */
+  /** Waits until its whole output is exactly this. */
   async prints(expected: string): Promise<void> {
     while (this.#printed.length < expected.length) {
       const what = `${JSON.stringify(expected)} after ${JSON.stringify(this.#printed)}`;
@@ -44,7 +49,7 @@ class Nc implements AsyncDisposable {
     assert.equal(this.#printed, expected);
   }
 
-  /** Ends its input, and waits for the rest of what it prints and for its end. */
+  /** Ends its input, waits until it exits, and returns its whole output. */
   async end(): Promise<string> {
     await this.#input.close();
     for (;;) {
@@ -60,7 +65,7 @@ class Nc implements AsyncDisposable {
     try {
       this.#child.kill("SIGKILL");
     } catch (error) {
-      // It has ended by itself.
+      // It has already exited.
       if (!(error instanceof TypeError)) throw error;
     }
     await this.#input.close().catch(() => {});
@@ -70,7 +75,7 @@ class Nc implements AsyncDisposable {
 }
 
 Deno.test({
-  name: "nc: what one types, the other sees",
+  name: "nc: each client sees what the other types",
   ignore,
   fn: async () => {
     await using daemon = await startDaemon({
@@ -91,7 +96,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "nc: a file that ends without a newline is answered to its end",
+  name: "nc: input without a final newline is echoed completely",
   ignore,
   fn: async () => {
     await using daemon = await startDaemon({ config: '[echo]\nlisten = "127.0.0.1:0"\n' });
@@ -102,7 +107,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "nc: a unix socket serves as a port does, and is gone when the daemon is",
+  name: "nc: a unix socket works like a port, and its file is removed at the end",
   ignore,
   fn: async () => {
     await using daemon = await startDaemon({ config: '[echo]\nlisten = "unix:echo.sock"\n' });

@@ -103,14 +103,15 @@ async function read(
   return counts;
 }
 
-/** Reads as many lines as there are, less those that are counted already. */
-function readAll(
+/** Reads until `total` lines are counted. */
+async function readAll(
   client: TestClient,
   total: number,
   { padding, counts = new Map() }: { padding: string; counts?: Counts },
 ): Promise<Counts> {
   let missing = total - counts.values().reduce((sum, times) => sum + times, 0);
-  return read(client, { padding, counts, isLast: () => --missing === 0 });
+  if (missing > 0) await read(client, { padding, counts, isLast: () => --missing === 0 });
+  return counts;
 }
 
 const BASIC: [clients: number, messages: number, limitMs: number][] = [

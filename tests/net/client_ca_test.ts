@@ -1,5 +1,5 @@
 /**
- * Listeners whose clients need a certificate.
+ * Listeners that require a client certificate.
  *
  * @module
  */
@@ -19,7 +19,7 @@ type Certificates = Awaited<ReturnType<typeof makeCertificates>>;
 const CLIENT = clientIdentity("client").pems;
 const REFUSED = "Client certificate rejected";
 
-/** Sends everything back, and says `bye` when the client has said that it is done. */
+/** Sends everything back, then `bye` once the client has closed its side. */
 async function echoBytes(connection: Connection): Promise<void> {
   const buffer = new Uint8Array(16_384);
   for (let count = await connection.read(buffer); count !== null;) {
@@ -46,7 +46,7 @@ async function sendAll(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
 }
 
-/** Sends a text, closes this side, and gives what came back; "" if it was refused. */
+/** Sends a text, closes this side, and returns the reply; "" if the client was rejected. */
 async function exchange(
   files: Certificates,
   port: number,
@@ -65,7 +65,7 @@ async function exchange(
   return await within(10_000, "the answer", promise).finally(() => socket.destroy());
 }
 
-Deno.test("client_ca: bytes come and go in order, and a half close is answered", async () => {
+Deno.test("client_ca: bytes arrive in order in both directions, and a half-close is answered", async () => {
   await using files = await makeCertificates();
   await using server = await listen(files);
   const sent = crypto.getRandomValues(new Uint8Array(65_536));
@@ -73,7 +73,7 @@ Deno.test("client_ca: bytes come and go in order, and a half close is answered",
   const received = within(20_000, "the answer", new Response(conn.readable).bytes());
   const rounds = 60;
   for (let round = 0; round < rounds; round++) {
-    // Pieces of all sizes, below and beyond what one record of TLS holds.
+    // Pieces of all sizes, smaller and larger than a TLS record.
     for (
       let at = 0, size = 1;
       at < sent.length;
@@ -86,12 +86,12 @@ Deno.test("client_ca: bytes come and go in order, and a half close is answered",
   const bytes = await received;
   assert.equal(bytes.length, rounds * sent.length + 3);
   for (let i = 0; i < bytes.length - 3; i++) {
-    if (bytes[i] !== sent[i % sent.length]) assert.fail(`byte ${i} is another`);
+    if (bytes[i] !== sent[i % sent.length]) assert.fail(`byte ${i} differs`);
   }
   assert.equal(new TextDecoder().decode(bytes.subarray(-3)), "bye");
 });
 
-Deno.test("client_ca: only a certificate that it has signed and that is in date opens", async () => {
+Deno.test("client_ca: only a certificate that it has signed and that is valid now is accepted", async () => {
   await using files = await makeCertificates();
   let handled = 0;
   await using server = await listen(files, {
@@ -123,7 +123,7 @@ Deno.test("client_ca: only a certificate that it has signed and that is in date 
   assert.equal(handled, 2);
 });
 
-Deno.test("client_ca: a client that does not read is made to wait, and costs no memory", async () => {
+Deno.test("client_ca: a client that does not read costs no memory", async () => {
   await using files = await makeCertificates();
   const all = 256 * 1024 * 1024;
   const ended = Promise.withResolvers<unknown>();
@@ -152,7 +152,7 @@ Deno.test("client_ca: a client that does not read is made to wait, and costs no 
   assert.match(String(await within(10_000, "the end", ended.promise)), /ConnectionClosedError/);
 });
 
-Deno.test("client_ca: of one that sends and is not read, no more is taken either", async () => {
+Deno.test("client_ca: a client that is not read cannot send without limit", async () => {
   await using files = await makeCertificates();
   const released = Promise.withResolvers<void>();
   await using server = await listen(files, { handle: () => released.promise });
@@ -169,7 +169,7 @@ Deno.test("client_ca: of one that sends and is not read, no more is taken either
   await sending;
 });
 
-Deno.test("client_ca: who speaks no TLS, or never goes on with it, disturbs nobody", async () => {
+Deno.test("client_ca: a client without TLS or with half a handshake does not disturb others", async () => {
   await using files = await makeCertificates();
   await using server = await listen(files, { handshakeTimeoutMs: 300 });
   const plain = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
@@ -183,7 +183,7 @@ Deno.test("client_ca: who speaks no TLS, or never goes on with it, disturbs nobo
   silent.close();
 });
 
-Deno.test("client_ca: beyond max_clients one is told so, after the handshake", async () => {
+Deno.test("client_ca: a client beyond max_clients gets the reply after the handshake", async () => {
   await using files = await makeCertificates();
   await using server = await listen(files, { maxClients: 1 });
   const first = await dial(files, server.port);
@@ -194,7 +194,7 @@ Deno.test("client_ca: beyond max_clients one is told so, after the handshake", a
   first.close();
 });
 
-Deno.test("client_ca: is read again by reloadTls(), and who is in stays in", async () => {
+Deno.test("client_ca: reloadTls() reads it again, and open connections stay", async () => {
   await using files = await makeCertificates();
   await using directory = await makeTempDirectory();
   const clientCa = `${directory.path}/clients.crt`;
@@ -219,7 +219,7 @@ Deno.test("client_ca: is read again by reloadTls(), and who is in stays in", asy
 });
 
 Deno.test({
-  name: "client_ca: a session opens only where its certificate was shown",
+  name: "client_ca: a session resumes only where its certificate was presented",
   ignore: !await isInstalled("openssl", "version"),
 }, async () => {
   await using files = await makeCertificates();
@@ -236,12 +236,12 @@ Deno.test({
   for (const version of ["-tls1_2", "-tls1_3"]) {
     const session = `${directory.path}/session${version}`;
     const talk = (port: number, ...more: string[]) => opensslTalk(port, [version, ...more]);
-    // A server that asks for no certificate gives a session to anybody.
+    // A server that requests no certificate gives anybody a session.
     const begun = await talk(open.port, "-sess_out", session);
     assert.deepEqual(begun, { resumed: false, answered: true });
     const stolen = await talk(guarded.port, "-sess_in", session);
     assert.deepEqual(stolen, { resumed: true, answered: false });
-    // One that was begun with a certificate goes on here, and not where others are trusted.
+    // A session begun with a certificate resumes here, and not where other issuers are trusted.
     const first = await talk(guarded.port, "-sess_out", session, "-cert", cert, "-key", key);
     assert.deepEqual(first, { resumed: false, answered: true });
     const elsewhere = await talk(other.port, "-sess_in", session);

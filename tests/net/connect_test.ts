@@ -13,7 +13,7 @@ function addressOf(listener: Deno.Listener): Address {
   return { transport: "tcp", hostname, port };
 }
 
-Deno.test("connectWithin(): a server that never begins TLS is given up", async () => {
+Deno.test("connectWithin(): gives up on a server that never begins TLS", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const accepting = listener.accept();
   const connecting = connectWithin(addressOf(listener), { timeoutMs: 200, tls });
@@ -44,7 +44,7 @@ Deno.test("connectWithin(): over TLS, a server that does not read makes the send
     while (connection.bytesSent < total) await connection.write(block);
   })();
   const last = await untilAtRest("what is taken", () => connection.bytesSent);
-  // What the buffers of the operating system hold, on both sides, and not much more.
+  // What the socket buffers of both sides hold, and not much more.
   assert.ok(last < 32 * 1024 * 1024, `${last} bytes were taken`);
   const scratch = new Uint8Array(1024 * 1024);
   for (let received = 0; received < total;) {

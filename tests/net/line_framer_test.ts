@@ -6,7 +6,7 @@ import { LineFramer } from "../../lib/net/line_framer.ts";
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** What a framer hands out: texts, and `null` for a line that was too long. */
+/** The lines of a framer; `null` for a line that was too long. */
 function frame(pieces: readonly Uint8Array[], maxLineBytes = 65536): (string | null)[] {
   const framer = new LineFramer({ maxLineBytes });
   const lines: (string | null)[] = [];
@@ -39,7 +39,7 @@ function cut(bytes: Uint8Array, places: readonly number[]): Uint8Array[] {
 const textOfLines = fc.array(fc.constantFrom("a", "é", "€", "\r", "\n", "\r\n", "\0", "xyz"))
   .map((parts) => parts.join(""));
 
-Deno.test("LineFramer: cut anywhere, its lines are those of TextLineStream", async () => {
+Deno.test("LineFramer: its lines are those of TextLineStream, wherever the input is cut", async () => {
   await fc.assert(
     fc.asyncProperty(textOfLines, fc.array(fc.nat(), { maxLength: 8 }), async (text, places) => {
       const expected = await Array.fromAsync(
@@ -50,7 +50,7 @@ Deno.test("LineFramer: cut anywhere, its lines are those of TextLineStream", asy
   );
 });
 
-Deno.test("LineFramer: with a limit, a longer line is only known to have been there", () => {
+Deno.test("LineFramer: a line beyond the limit is reported without its bytes", () => {
   fc.assert(
     fc.property(
       textOfLines,
@@ -67,7 +67,7 @@ Deno.test("LineFramer: with a limit, a longer line is only known to have been th
   );
 });
 
-Deno.test("LineFramer: ranges with terminators are the input, byte for byte", () => {
+Deno.test("LineFramer: its ranges with terminators are the input, byte for byte", () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
     const framer = new LineFramer({ maxLineBytes: 1000 });
     framer.space().set(bytes);
@@ -83,7 +83,7 @@ Deno.test("LineFramer: ranges with terminators are the input, byte for byte", ()
   }));
 });
 
-Deno.test("LineFramer: a line without end takes no memory", () => {
+Deno.test("LineFramer: an endless line takes no memory", () => {
   const framer = new LineFramer({ maxLineBytes: 1024 });
   let most = 0;
   for (let i = 0; i < 1000; i++) {

@@ -8,7 +8,7 @@ import { until, within } from "../support/within.ts";
 
 const encoder = new TextEncoder();
 
-Deno.test("Listener: a client that half-closes gets its answers, its last line included", async () => {
+Deno.test("Listener: a client that half-closes gets all its replies, also for its last line", async () => {
   await using server = await startListener();
   using client = await TestClient.connect(server.listener.address);
   await client.send("one\r\ntwo\nthree");
@@ -16,7 +16,7 @@ Deno.test("Listener: a client that half-closes gets its answers, its last line i
   assert.equal(await client.rest(), "one\ntwo\nthree\n");
 });
 
-Deno.test("Listener: clients beyond the limit are told so, and there is room again later", async () => {
+Deno.test("Listener: clients beyond the limit get a reply, and a closed connection frees a place", async () => {
   await using server = await startListener({ maxClients: 2 });
   const first = await TestClient.connect(server.listener.address);
   using second = await TestClient.connect(server.listener.address);
@@ -35,7 +35,7 @@ Deno.test("Listener: clients beyond the limit are told so, and there is room aga
   assert.deepEqual([accepted, serverFull, addressFull], [3, 1, 0]);
 });
 
-Deno.test("Listener: a connection from inside is a client like any other", async () => {
+Deno.test("Listener: a connection from inside the process is a client like any other", async () => {
   await using server = await startListener({ maxClients: 1 });
   const { listener, log } = server;
   const inside = listener.connect("inside");
@@ -57,7 +57,7 @@ Deno.test("Listener: a connection from inside is a client like any other", async
   assert.throws(() => listener.connect("inside"), /it takes no more connections/);
 });
 
-Deno.test("Listener: an address has a limit of its own, and gets its places back", async () => {
+Deno.test("Listener: each address has its own limit, and closed connections free its places", async () => {
   await using server = await startListener({ maxClientsPerAddress: 2 });
   const visit = async () => {
     const client = await TestClient.connect(server.listener.address);
@@ -76,7 +76,7 @@ Deno.test("Listener: an address has a limit of its own, and gets its places back
   assert.deepEqual([accepted, serverFull, addressFull], [3, 0, 1]);
 });
 
-Deno.test("Listener: an error in one connection ends that one and is logged", async () => {
+Deno.test("Listener: an error in one connection closes that one alone and is logged", async () => {
   await using server = await startListener({
     handle: async (connection) => {
       const reader = new LineReader(connection, { maxLineBytes: 1000 });
@@ -94,7 +94,7 @@ Deno.test("Listener: an error in one connection ends that one and is logged", as
   assert.equal(server.log.matching("level=error").length, 1);
 });
 
-Deno.test("Listener: an idle client is closed, one that sends is not", async () => {
+Deno.test("Listener: an idle client is disconnected, an active one is not", async () => {
   await using server = await startListener({ idleTimeoutMs: 200 });
   using idle = await TestClient.connect(server.listener.address);
   using busy = await TestClient.connect(server.listener.address);
@@ -110,7 +110,7 @@ Deno.test("Listener: an idle client is closed, one that sends is not", async () 
   assert.equal(await busy.line(), "b\n");
 });
 
-Deno.test("Listener.drain(): what was sent is answered, then everybody is let go", async () => {
+Deno.test("Listener.drain(): everything sent is answered, then all connections are closed", async () => {
   await using server = await startListener();
   const clients = await Promise.all(
     Array.from({ length: 20 }, () => TestClient.connect(server.listener.address)),
@@ -126,7 +126,7 @@ Deno.test("Listener.drain(): what was sent is answered, then everybody is let go
   await assert.rejects(TestClient.connect(server.listener.address), Deno.errors.ConnectionRefused);
 });
 
-Deno.test("Listener: half a line is no line when its end was not awaited", async () => {
+Deno.test("Listener: a line cut off by a drain or a timeout is dropped", async () => {
   for (const cut of ["drain", "idle"] as const) {
     const received: string[] = [];
     await using server = await startListener({
@@ -153,7 +153,7 @@ Deno.test("Listener: half a line is no line when its end was not awaited", async
   }
 });
 
-Deno.test("Listener.drain(): the deadline cuts a client that never reads", async () => {
+Deno.test("Listener.drain(): the deadline disconnects a client that never reads", async () => {
   await using server = await startListener({
     handle: async (connection) => {
       for (;;) await connection.write(new Uint8Array(1024 * 1024));
@@ -164,7 +164,7 @@ Deno.test("Listener.drain(): the deadline cuts a client that never reads", async
   await within(5000, "the drain", server.listener.drain(AbortSignal.timeout(100)));
 });
 
-Deno.test("Listener: a taken address is named", async () => {
+Deno.test("Listener.listen(): the error names an address that is in use", async () => {
   await using server = await startListener();
   const { hostname, port } = server.listener.address as { hostname: string; port: number };
   const again = Listener.listen({ transport: "tcp", hostname, port }, {
@@ -179,7 +179,7 @@ Deno.test("Listener: a taken address is named", async () => {
   });
 });
 
-Deno.test("Listener: a unix socket of a dead process is replaced, one of a living is not", async () => {
+Deno.test("Listener: replaces the socket file of a dead process, not of a live one", async () => {
   const directory = await Deno.makeTempDir();
   try {
     const path = `${directory}/socket`;
@@ -204,7 +204,7 @@ Deno.test("Listener: a unix socket of a dead process is replaced, one of a livin
   }
 });
 
-Deno.test("Listener: a thousand clients that come and go at once leave nothing behind", async () => {
+Deno.test("Listener: a thousand clients at once leave nothing behind", async () => {
   await using server = await startListener({ maxClients: 2000 });
   const visit = async () => {
     using client = await TestClient.connect(server.listener.address);
@@ -221,7 +221,7 @@ Deno.test("Listener: a thousand clients that come and go at once leave nothing b
   });
 });
 
-/** Connects so many times once it is told to, and resets each connection at once. */
+/** A program that opens connections on command and resets each at once. */
 const RESETTER = `
 import net from "node:net";
 const [port, times] = Deno.args.map(Number);
@@ -233,7 +233,7 @@ await Promise.all(Array.from({ length: times }, () => new Promise((resolve) => {
 })));
 `;
 
-Deno.test("Listener: clients that are gone before they were accepted keep nobody waiting", async () => {
+Deno.test("Listener: clients that reset before accept do not delay others", async () => {
   await using server = await startListener();
   const { port } = server.listener.address as Deno.NetAddr;
   const url = `data:text/javascript,${encodeURIComponent(RESETTER)}`;
@@ -247,7 +247,7 @@ Deno.test("Listener: clients that are gone before they were accepted keep nobody
   await within(20_000, "its start", output.read());
   const input = child.stdin.getWriter();
   const sent = input.write(encoder.encode("\n"));
-  // Nothing is accepted while this thread stands still, here until all of them are gone.
+  // This thread accepts nothing while it is blocked, here until all connections are reset.
   await sent;
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000);
   const sinceMs = performance.now();
@@ -255,6 +255,7 @@ Deno.test("Listener: clients that are gone before they were accepted keep nobody
   await client.send("hello\n");
   assert.equal(await client.line(), "hello\n");
   assert.ok(performance.now() - sinceMs < 2000);
+  assert.deepEqual(server.log.matching("Cannot accept"), []);
   await input.close();
   await output.cancel();
   await child.status;

@@ -9,7 +9,7 @@ import { TestLog } from "../support/log.ts";
 
 const TOKEN = "a-good-token";
 
-/** A server that says hello to everyone who has shown the token, and then what they say. */
+/** A server that echoes lines after a login. */
 async function listen({ maxFailures = 10, loginTimeoutMs = 20_000 } = {}) {
   const current = new Guard([TOKEN], new FailureCounter(maxFailures, 60_000), loginTimeoutMs);
   const log = new TestLog();
@@ -27,8 +27,8 @@ async function listen({ maxFailures = 10, loginTimeoutMs = 20_000 } = {}) {
   return { ...server, connect: () => TestClient.connect(server.listener.address) };
 }
 
-Deno.test("Login: who shows no token in time is closed, who has shown it has time", async () => {
-  await using server = await listen({ loginTimeoutMs: 500 });
+Deno.test("Login: a client without a token in time is disconnected, one with it is not", async () => {
+  await using server = await listen({ loginTimeoutMs: 1500 });
   using inside = await server.connect();
   await inside.send(`AUTH ${TOKEN}\n`);
   assert.equal(await inside.line(), "OK\n");
@@ -50,7 +50,7 @@ Deno.test("Login: a wrong token is logged with the address and without the token
     assert.equal(await client.rest(), `ERR ${reply}\n`);
   }
   const [line, ...more] = server.log.matching("Client presented a wrong token");
-  assert.equal(more.length, 1, "who is blocked cannot fill the log");
+  assert.equal(more.length, 1, "a blocked client cannot fill the log");
   assert.match(line!, /level=warn.* address=127\.0\.0\.1:\d+/);
   assert.deepEqual(server.log.matching("my-secret"), []);
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Connection } from "../../lib/net/connection.ts";
 import { type Messages, Outbox, type OutboxOptions } from "../../lib/net/outbox.ts";
 
-/** A client whose writes are taken when the test says so. */
+/** A client whose writes complete when the test says so. */
 class FakeConnection {
   closed = false;
   readonly written: string[] = [];
@@ -13,7 +13,7 @@ class FakeConnection {
     return new Promise((resolve) => this.#take = resolve);
   }
 
-  /** Takes the write in progress and lets the outbox notice. */
+  /** Completes the write in progress and lets the outbox notice. */
   async take(): Promise<void> {
     this.#take?.();
     await Promise.resolve();
@@ -40,7 +40,7 @@ function make(options: Partial<OutboxOptions> = {}) {
   return { connection, outbox, slow, now: () => performance.now() };
 }
 
-Deno.test("Outbox: the queue takes its number of messages and not one more", async () => {
+Deno.test("Outbox: the queue accepts its maximum of messages and no more", async () => {
   const { connection, outbox } = make();
   assert.equal(outbox.offer(messages("a", "b", "c", "d", "e"), 0, 0), 5);
   assert.deepEqual(connection.written, ["abcde"]);
@@ -54,7 +54,7 @@ Deno.test("Outbox: the queue takes its number of messages and not one more", asy
   assert.equal(outbox.delivered, 8);
 });
 
-Deno.test("Outbox: the queue has a limit in bytes as well", () => {
+Deno.test("Outbox: the queue has a limit in bytes too", () => {
   const { outbox } = make({ maxBytes: 10 });
   outbox.offer(messages("first"), 0, 0);
   assert.equal(outbox.offer(messages("12345", "678901"), 0, 0), 1);
@@ -62,7 +62,7 @@ Deno.test("Outbox: the queue has a limit in bytes as well", () => {
   assert.equal(outbox.offer(messages("1"), 0, 0), 0);
 });
 
-Deno.test("Outbox: slow once a write is pending for too long, until a later one is quick", async () => {
+Deno.test("Outbox: a client is slow once a write is pending for too long, until all is written", async () => {
   const { connection, outbox, slow } = make();
   outbox.offer(messages("a"), 0, performance.now());
   assert.equal(outbox.slow, false);
@@ -78,11 +78,11 @@ Deno.test("Outbox: slow once a write is pending for too long, until a later one 
   assert.deepEqual(slow, [true, false]);
 });
 
-Deno.test("Outbox: a client is not blamed when this process was held up", async () => {
+Deno.test("Outbox: a client is not called slow when this process was held up", async () => {
   const { connection, outbox, slow } = make({ slowAfterMs: 5 });
   outbox.offer(messages("a"), 0, performance.now());
   outbox.offer(messages("b"), 0, performance.now());
-  // The write is taken, but for 20 ms nothing in this process gets to know.
+  // The write completes, but this process cannot notice for 20 ms.
   setTimeout(() => connection.take(), 0);
   const end = performance.now() + 20;
   while (performance.now() < end);
@@ -90,7 +90,7 @@ Deno.test("Outbox: a client is not blamed when this process was held up", async 
   assert.deepEqual(slow, []);
 });
 
-Deno.test("Outbox: a client that reads a little now and then turns slow once", async () => {
+Deno.test("Outbox: a client that reads a little now and then becomes slow once", async () => {
   const { connection, outbox, slow } = make({ slowAfterMs: 1 });
   for (let i = 0; i < 5; i++) {
     outbox.offer(messages("a"), 0, performance.now());
@@ -102,7 +102,7 @@ Deno.test("Outbox: a client that reads a little now and then turns slow once", a
   assert.deepEqual(slow, [true]);
 });
 
-Deno.test("Outbox: dropOldest() makes room at the front", async () => {
+Deno.test("Outbox: dropOldest() drops the message at the front", async () => {
   const { connection, outbox } = make();
   outbox.offer(messages("now"), 0, 0);
   outbox.offer(messages("1", "2", "3"), 0, 0);
@@ -112,7 +112,7 @@ Deno.test("Outbox: dropOldest() makes room at the front", async () => {
   assert.deepEqual(connection.written, ["now", "234"]);
 });
 
-Deno.test("Outbox.spaceOrSlow(): does not wait for a write that is done already", async () => {
+Deno.test("Outbox.spaceOrSlow(): does not wait for a completed write", async () => {
   const { connection, outbox } = make();
   outbox.offer(messages("a"), 0, performance.now());
   await connection.take();

@@ -14,7 +14,7 @@ async function readAll(socket: Socket): Promise<number[]> {
   return all;
 }
 
-Deno.test("pipe: what is written at one end is read at the other, and the writer keeps its array", async () => {
+Deno.test("pipe: bytes written at one end are read at the other, and the writer keeps its array", async () => {
   const [one, other] = pipe();
   const bytes = Uint8Array.of(1, 2, 3);
   assert.equal(await one.write(bytes), 3);
@@ -28,7 +28,7 @@ Deno.test("pipe: what is written at one end is read at the other, and the writer
   assert.equal(await one.read(into), 2);
 });
 
-Deno.test("pipe: takes so much and no more until somebody reads", async () => {
+Deno.test("pipe: a write beyond the capacity waits for a read", async () => {
   const [one, other] = pipe();
   assert.equal(await one.write(new Uint8Array(PIPE_BYTES + 1)), PIPE_BYTES);
   let taken = false;
@@ -39,7 +39,7 @@ Deno.test("pipe: takes so much and no more until somebody reads", async () => {
   assert.equal(await within(DEADLINE_MS, "the write", second), 5);
 });
 
-Deno.test("pipe: when an end closes, what waits at either end is told", async () => {
+Deno.test("pipe: closing one end settles all pending reads and writes", async () => {
   const [one, other] = pipe();
   const reads = [one.read(new Uint8Array(1)), other.read(new Uint8Array(1))] as const;
   one.close();

@@ -19,7 +19,7 @@ async function listen(options: TestListenerOptions = {}) {
     ...options,
   });
   const connect = () => TestClient.connect(server.listener.address);
-  /** Lets the limit pass twice, as somebody sees it whom it concerns. */
+  /** Waits until the limit has passed twice, as seen by a client that exceeds it. */
   const outlast = async () => {
     for (let count = 0; count < 2; count++) {
       using slow = await connect();
@@ -29,7 +29,7 @@ async function listen(options: TestListenerOptions = {}) {
   return { ...server, connect, outlast };
 }
 
-Deno.test("request timeout: a byte now and then does not hold a request open", async () => {
+Deno.test("request timeout: a byte now and then does not extend the limit", async () => {
   await using server = await listen();
   using slow = await server.connect();
   const startMs = performance.now();
@@ -39,13 +39,13 @@ Deno.test("request timeout: a byte now and then does not hold a request open", a
   assert.equal(server.log.matching("too long to finish a request").length, 1);
 });
 
-Deno.test("request timeout: a line that is too long and skipped is one line all the time", async () => {
+Deno.test("request timeout: a skipped line that is too long counts as one request", async () => {
   await using server = await listen();
   using slow = await server.connect();
   assert.equal(await dribble(slow, "x".repeat(5000), 0), TOLD);
 });
 
-Deno.test("request timeout: who says nothing, or finishes in time, is left alone", async () => {
+Deno.test("request timeout: a client that is idle, or finishes in time, stays connected", async () => {
   await using server = await listen();
   using silent = await server.connect();
   using between = await server.connect();
@@ -54,7 +54,7 @@ Deno.test("request timeout: who says nothing, or finishes in time, is left alone
   using busy = await server.connect();
   let over = false;
   const watching = server.outlast().finally(() => over = true);
-  // There is never a moment at which no line is begun.
+  // At every moment some line is begun.
   await busy.send("be");
   let count = 0;
   while (!over) {
@@ -70,7 +70,7 @@ Deno.test("request timeout: who says nothing, or finishes in time, is left alone
   }
 });
 
-Deno.test("request timeout: the time that the server takes is not the client's", async () => {
+Deno.test("request timeout: the time that the server takes does not count", async () => {
   const gate = Promise.withResolvers<void>();
   let waiting = 0;
   await using server = await listen({
@@ -96,7 +96,7 @@ Deno.test("request timeout: the time that the server takes is not the client's",
   assert.equal(await client.line(), "half done\n");
 });
 
-Deno.test("request timeout: a client that reads no answers is waited for", async () => {
+Deno.test("request timeout: time spent writing replies to a client that does not read does not count", async () => {
   await using server = await listen({
     handle: async (connection) => {
       const buffer = new ReadBuffer({ maxBytes: 1000 });
@@ -116,7 +116,7 @@ Deno.test("request timeout: a client that reads no answers is waited for", async
   assert.equal(await stuck.rest(), TOLD, "the second request is never finished");
 });
 
-Deno.test("request timeout: a pause of the process costs a client nothing", async () => {
+Deno.test("request timeout: a pause of this process does not count", async () => {
   await using server = await listen();
   using client = await server.connect();
   await client.send("hal");
@@ -127,7 +127,7 @@ Deno.test("request timeout: a pause of the process costs a client nothing", asyn
   assert.equal(await client.line(), "half\n");
 });
 
-Deno.test("request timeout: off, nobody is cut; and it is not the idle timeout", async () => {
+Deno.test("request timeout: 0 turns it off, and the idle timeout is separate", async () => {
   await using server = await listen({ requestTimeoutMs: 0, idleTimeoutMs: 300 });
   using client = await server.connect();
   await client.send("half");
@@ -138,12 +138,12 @@ Deno.test("request timeout: off, nobody is cut; and it is not the idle timeout",
 const lines = fc.array(fc.nat({ max: 60 }), { minLength: 1, maxLength: 12 });
 const lengths = fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1, maxLength: 40 });
 
-Deno.test("LineReader: cut anywhere, each read names the line that it goes on with", async () => {
+Deno.test("LineReader: each read identifies the line it continues, wherever the input is cut", async () => {
   await fc.assert(fc.asyncProperty(lines, lengths, async (lineLengths, sizes) => {
     const text = lineLengths.map((length) => "x".repeat(length) + "\n").join("");
     const { pieces, cuts } = piecesOf(new TextEncoder().encode(text), sizes);
     const source = sourceOf(pieces);
-    // Longer lines than 20 bytes are skipped.
+    // Lines longer than 20 bytes are skipped.
     const reader = new LineReader(source, { maxLineBytes: 20 });
     while (await reader.read() !== null);
     let end = 0;
@@ -151,7 +151,7 @@ Deno.test("LineReader: cut anywhere, each read names the line that it goes on wi
   }));
 });
 
-Deno.test("ReadBuffer: cut anywhere, each read names what it goes on with", async () => {
+Deno.test("ReadBuffer: each read identifies the request it continues, wherever the input is cut", async () => {
   await fc.assert(fc.asyncProperty(lines, lengths, async (unitLengths, sizes) => {
     let end = 0;
     const ends = unitLengths.map((length) => end += length + 1);

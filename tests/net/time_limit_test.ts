@@ -3,7 +3,7 @@ import type { Connection } from "../../lib/net/connection.ts";
 import { TimeLimit, type TimeLimitOptions } from "../../lib/net/time_limit.ts";
 import { until } from "../support/within.ts";
 
-/** A limit over one connection that is in whatever state a test wants, and how often it was over. */
+/** A limit over one connection whose state the test sets, and how often it was exceeded. */
 function watch(limitMs: number, options: Partial<TimeLimitOptions> = {}) {
   const connection = {} as Connection;
   const watched = { state: 1, over: 0, looks: 0 };
@@ -20,7 +20,7 @@ function watch(limitMs: number, options: Partial<TimeLimitOptions> = {}) {
   return { watched, [Symbol.dispose]: () => limit[Symbol.dispose]() };
 }
 
-Deno.test("TimeLimit: tells once of a state that stays, and never of 0 or of one that changes", async () => {
+Deno.test("TimeLimit: reports an unchanged state once, never 0 or a state that changes", async () => {
   using stays = watch(50);
   using none = watch(50);
   none.watched.state = 0;
@@ -35,7 +35,7 @@ Deno.test("TimeLimit: tells once of a state that stays, and never of 0 or of one
   await until("the next state stays as well", () => stays.watched.over === 2);
 });
 
-Deno.test("TimeLimit: 0 is for ever, and a year is not over at once", async () => {
+Deno.test("TimeLimit: 0 means no limit, and a year does not end at once", async () => {
   using never = watch(0);
   using year = watch(365 * 86_400_000);
   using short = watch(50);

@@ -28,7 +28,7 @@ function exchange(port: number, text: string, options: Record<string, string>) {
   return within(10_000, "the answer", promise).finally(() => socket.destroy());
 }
 
-Deno.test("Listener: over TLS, lines come and go, long ones too, and a half close is answered", async () => {
+Deno.test("Listener: over TLS, lines of any length are echoed, and a half-close is answered", async () => {
   await using files = await makeCertificates();
   await using server = await listen(files.server);
   const long = "x".repeat(300_000);
@@ -45,7 +45,7 @@ Deno.test("Listener: over TLS, lines come and go, long ones too, and a half clos
   assert.ok(text === `one\n${long}\nlast\n`, `${text.length} characters`);
 });
 
-Deno.test("Listener: over TLS, a client that does not read is made to wait", async () => {
+Deno.test("Listener: over TLS, a client that does not read makes the server wait", async () => {
   await using files = await makeCertificates();
   await using server = await listen(files.server);
   const conn = await Deno.connectTls({
@@ -72,7 +72,7 @@ Deno.test("Listener: over TLS, a client that does not read is made to wait", asy
   conn.close();
 });
 
-Deno.test("Listener: who speaks no TLS to a TLS port disturbs nobody", async () => {
+Deno.test("Listener: a client without TLS on a TLS port does not disturb others", async () => {
   await using files = await makeCertificates();
   await using server = await listen(files.server);
   const plain = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
@@ -87,7 +87,7 @@ Deno.test("Listener: who speaks no TLS to a TLS port disturbs nobody", async () 
   assert.deepEqual(server.log.matching("level=error"), []);
 });
 
-Deno.test("Listener: who never begins a handshake loses its place", async () => {
+Deno.test("Listener: a client that never begins a handshake is disconnected", async () => {
   await using files = await makeCertificates();
   let served = 0;
   await using server = await listen(files.server, {
@@ -114,7 +114,7 @@ Deno.test("Listener: who never begins a handshake loses its place", async () => 
   assert.equal((await exchange(server.port, "a\n", { ca: files.ca })).text, "a\n");
 });
 
-Deno.test("Listener: the limit is for the handshake alone", async () => {
+Deno.test("Listener: the handshake limit ends with the handshake", async () => {
   await using files = await makeCertificates();
   await using server = await listen(files.server, { handshakeTimeoutMs: 300 });
   const tls = { hostname: "localhost", port: server.port, caCerts: [files.ca] };
@@ -128,7 +128,7 @@ Deno.test("Listener: the limit is for the handshake alone", async () => {
   assert.equal(await quiet.line(), "a\n");
 });
 
-Deno.test("Listener: those who are refused and never shake hands stand in nobody's way", async () => {
+Deno.test("Listener: refused clients that never complete a handshake do not block others", async () => {
   await using files = await makeCertificates();
   const full = new TextEncoder().encode("FULL\n");
   await using server = await listen(files.server, { maxClients: 0, fullReply: full });
@@ -155,7 +155,7 @@ Deno.test("Listener.drain(): does not wait for a handshake", async () => {
   await within(5000, "the drain", server.listener.drain(new AbortController().signal));
 });
 
-Deno.test("Listener.reloadTls(): new clients see the new certificate, old ones stay", async () => {
+Deno.test("Listener.reloadTls(): new clients get the new certificate, open connections stay", async () => {
   await using files = await makeCertificates();
   await using server = await listen(files.server);
   const before = await exchange(server.port, "a\n", { ca: files.ca });
@@ -168,13 +168,13 @@ Deno.test("Listener.reloadTls(): new clients see the new certificate, old ones s
   assert.equal((await exchange(server.port, "a\n", { ca: files.ca })).serial, after.serial);
 });
 
-Deno.test("Listener: a file for TLS that is not there is named", async () => {
+Deno.test("Listener: the error names a missing TLS file", async () => {
   await assert.rejects(listen({ cert: "/nowhere.crt", key: "/nowhere.key" }), {
     message: /Cannot read "\/nowhere\.crt" for TLS: no such file/,
   });
 });
 
-Deno.test("readTlsFiles() says which file is at fault", async () => {
+Deno.test("readTlsFiles() names the faulty file", async () => {
   await using files = await makeCertificates();
   const { cert, key } = files.server;
   await Deno.copyFile(files.otherKeyFile, key);

@@ -57,7 +57,9 @@ export class TestClient implements Disposable {
       if (newline !== -1) return decoder.decode(this.#take(newline + 1));
       from = this.#unread.length;
       if (!await this.#fill()) {
-        throw new ClosedError(`Closed within a line: ${JSON.stringify(decoder.decode(this.#unread))}`);
+        throw new ClosedError(
+          `Closed within a line: ${JSON.stringify(decoder.decode(this.#unread))}`,
+        );
       }
     }
   }

@@ -16,10 +16,10 @@ export async function echoLines(
   }
 }
 
-/** Options for {@linkcode startListener}; what is left out has a default. */
+/** Options for {@linkcode startListener}, all of them optional. */
 export type TestListenerOptions = Partial<Omit<ListenerOptions, "log">> & { log?: TestLog };
 
-/** A listener on a free port of this machine, and the log that it writes. */
+/** Starts a listener on a free port, with a log that keeps its lines. */
 export async function startListener(
   { log = new TestLog(), ...options }: TestListenerOptions = {},
 ) {
