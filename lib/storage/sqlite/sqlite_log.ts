@@ -10,6 +10,7 @@
  * @module
  */
 
+import { fileErrorReason } from "../../file_error.ts";
 import type { Log } from "../../log.ts";
 import { CommitCounter, type CommitMetrics } from "../commit_metrics.ts";
 import type { CommitLog, LogListener, LogRecord, LogTable } from "../commit_log.ts";
@@ -337,10 +338,9 @@ async function lockFile(path: string): Promise<Deno.FsFile> {
   let file: Deno.FsFile;
   try {
     file = await Deno.open(`${path}.lock`, { write: true, create: true });
-  } catch (error) {
-    throw new Error(`Cannot open "${path}" as storage: ${(error as Error).message}`, {
-      cause: error,
-    });
+  } catch (cause) {
+    const reason = `cannot create its lock file: ${fileErrorReason(cause)}`;
+    throw new Error(`Cannot open "${path}" as storage: ${reason}`, { cause });
   }
   if (await file.tryLock(true)) return file;
   file.close();

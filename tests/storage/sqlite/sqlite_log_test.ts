@@ -307,3 +307,15 @@ Deno.test("SqliteLog: tables hold records of any size, apart from each other", a
     }
   });
 });
+
+Deno.test("SqliteLog.open() says why it cannot create the lock file", async () => {
+  const file = await Deno.makeTempFile();
+  try {
+    await assert.rejects(SqliteLog.open(`${file}/quartet.db`, { log: quiet }), {
+      message: `Cannot open "${file}/quartet.db" as storage: cannot create its lock file: ` +
+        "part of the path is a file, not a directory",
+    });
+  } finally {
+    await Deno.remove(file);
+  }
+});
