@@ -16,6 +16,8 @@ import { median } from "./support/usage.ts";
 const MB = 1_000_000;
 const MIB = 1024 * 1024;
 const RECORD_BYTES = 100;
+/** The least memory that a node accepts. */
+const MIN_MEMORY_BYTES = 64 * MIB;
 const PARTS = ["rate", "spill", "kv"];
 
 const USAGE = `deno task bench mesh [--mb 1000] [--rounds 3] [--only rate,spill,kv] [--dir DIR]
@@ -53,6 +55,7 @@ async function settle(): Promise<void> {
 async function rates({ bytes, rounds, directory }: Options): Promise<void> {
   const records = Math.floor(bytes / RECORD_BYTES);
   const memoryBytes = Math.min(3 * 1024 * MIB, Math.ceil((1.5 * bytes + 64 * MIB) / MIB) * MIB);
+  const shareOf = (nodes: number) => Math.max(MIN_MEMORY_BYTES, memoryBytes / nodes);
   const inputs = new Map<string, string[]>();
   for (const nodes of [1, 2, 4]) {
     const paths = Array.from({ length: nodes }, (_, node) => `${directory}/in-${nodes}-${node}`);
@@ -65,8 +68,8 @@ async function rates({ bytes, rounds, directory }: Options): Promise<void> {
 
   const sorts: Record<string, () => Promise<Run>> = {
     "1 node": () => quartetSort(inputs.get("1")!, { directory, memoryBytes }),
-    "2 nodes": () => quartetSort(inputs.get("2")!, { directory, memoryBytes: memoryBytes / 2 }),
-    "4 nodes": () => quartetSort(inputs.get("4")!, { directory, memoryBytes: memoryBytes / 4 }),
+    "2 nodes": () => quartetSort(inputs.get("2")!, { directory, memoryBytes: shareOf(2) }),
+    "4 nodes": () => quartetSort(inputs.get("4")!, { directory, memoryBytes: shareOf(4) }),
     "1 node, text": () => quartetSort(inputs.get("text")!, { directory, memoryBytes }),
   };
   if (await hasGnuSort()) {
