@@ -21,7 +21,7 @@ import { ALL_COMMANDS } from "./commands/all.ts";
 import { DATABASES } from "./commands/arguments.ts";
 import type { ClientPeer } from "./commands/context.ts";
 import { CursorTable } from "./commands/cursors.ts";
-import { Settings } from "./commands/settings.ts";
+import { ServerSettings } from "./commands/settings.ts";
 import { CommandTable } from "./commands/table.ts";
 import { CommandMetrics } from "./command_metrics.ts";
 import { type KvConfig, kvConfigSchema } from "./config.ts";
@@ -139,8 +139,8 @@ function limitsOf(config: KvConfig): KvLimits {
   };
 }
 
-function settingsOf(config: KvConfig, storage: Storage): Settings {
-  return new Settings({
+function settingsOf(config: KvConfig, storage: Storage): ServerSettings {
+  return new ServerSettings({
     "appendonly": storage.durable ? "yes" : "no",
     "appendfsync": "always",
     "bind": config.listen.transport === "tcp" ? config.listen.hostname : "",

@@ -20,7 +20,7 @@ export const DATABASES = 16;
 /**
  * A 64-bit integer.
  *
- * @throws {CommandError} If the argument is not one.
+ * @throws {ErrorReply} If the argument is not one.
  */
 export function integer(request: Request, index: number): Int64 {
   const value = parseInt64(request.text(index));
@@ -31,7 +31,7 @@ export function integer(request: Request, index: number): Int64 {
 /**
  * The number of a database.
  *
- * @throws {CommandError} If there is no such database.
+ * @throws {ErrorReply} If there is no such database.
  */
 export function database(request: Request, index: number): number {
   const value = integer(request, index);
@@ -57,7 +57,7 @@ export const AT_MILLISECONDS: TimeForm = { unitMs: 1, relative: false };
  * A time in milliseconds, from now if the form is relative, else since the Unix epoch.
  *
  * @param command The command's name, for the error.
- * @throws {CommandError} If the argument is not an integer or exceeds 64 bits of milliseconds.
+ * @throws {ErrorReply} If the argument is not an integer or exceeds 64 bits of milliseconds.
  */
 export function time(request: Request, index: number, form: TimeForm, command: string): number {
   const ms = BigInt(integer(request, index)) * BigInt(form.unitMs);
@@ -109,7 +109,7 @@ const EXPIRY_FORMS: Readonly<Record<string, TimeForm>> = {
 /**
  * Parses the options of SET or GETEX, from argument `first` on.
  *
- * @throws {CommandError} If an option is unknown, or conflicts with another.
+ * @throws {ErrorReply} If an option is unknown, or conflicts with another.
  */
 export function setOptions(request: Request, first: number, command: "set" | "getex"): SetOptions {
   const options: SetOptions = { get: false, keepTtl: false, persist: false };
@@ -147,7 +147,7 @@ export function setOptions(request: Request, first: number, command: "set" | "ge
 /**
  * Parses the expiry that the options name, if any.
  *
- * @throws {CommandError} If it is not a positive integer.
+ * @throws {ErrorReply} If it is not a positive integer.
  */
 export function expiryOf(
   request: Request,

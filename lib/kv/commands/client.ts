@@ -5,7 +5,7 @@
  */
 
 import { parseInt64 } from "../int64.ts";
-import { CommandError, NO_REPLY, OK, type Reply, Verbatim } from "../resp/reply.ts";
+import { ErrorReply, NO_REPLY, OK, type Reply, Verbatim } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import { type Command, subcommandsOf } from "./command.ts";
 import type { ClientState, ReplyMode } from "./context.ts";
@@ -21,16 +21,16 @@ const PRINTABLE = /^[!-~]*$/;
 
 const CLIENT_TYPES = ["normal", "master", "replica", "slave", "pubsub"];
 
-const INVALID_ID = new CommandError("ERR client-id should be greater than 0");
+const INVALID_ID = new ErrorReply("ERR client-id should be greater than 0");
 
 /**
  * Checks a client's name for itself.
  *
- * @throws {CommandError} If it is too long, or has blanks or control characters.
+ * @throws {ErrorReply} If it is too long, or has blanks or control characters.
  */
 export function checkClientName(name: string): string {
   if (!isName(name)) {
-    throw new CommandError(
+    throw new ErrorReply(
       "ERR Client names cannot contain spaces, newlines or special characters.",
     );
   }
@@ -95,7 +95,7 @@ function list(request: Request, { server }: ClientState): Reply {
       const ids = new Set<number>();
       for (let at = 3; at < request.count; at++) {
         const id = parseInt64(request.text(at));
-        if (id === undefined || id < 1) throw new CommandError("ERR Invalid client ID");
+        if (id === undefined || id < 1) throw new ErrorReply("ERR Invalid client ID");
         ids.add(Number(id));
       }
       clients = clients.filter(({ peer }) => ids.has(peer.id));
@@ -111,7 +111,7 @@ function list(request: Request, { server }: ClientState): Reply {
 function checkType(request: Request, index: number): string {
   const type = request.option(index).toLowerCase();
   if (!CLIENT_TYPES.includes(type)) {
-    throw new CommandError(`ERR Unknown client type '${request.text(index, 128)}'`);
+    throw new ErrorReply(`ERR Unknown client type '${request.text(index, 128)}'`);
   }
   return type;
 }
@@ -121,7 +121,7 @@ function kill(request: Request, client: ClientState): Reply {
   if (request.count === 3) {
     const address = request.text(2);
     const victim = [...server.clients.values()].find(({ peer }) => peer.remote === address);
-    if (victim === undefined) return new CommandError("ERR No such client");
+    if (victim === undefined) return new ErrorReply("ERR No such client");
     end(victim, client);
     return OK;
   }
@@ -142,7 +142,7 @@ function kill(request: Request, client: ClientState): Reply {
       const type = checkType(request, at + 1);
       tests.push(() => type === "normal");
     } else if (option === "USER") {
-      if (value !== "default") return new CommandError(`ERR No such user '${value}'`);
+      if (value !== "default") return new ErrorReply(`ERR No such user '${value}'`);
     } else if (option === "SKIPME" && /^(yes|no)$/i.test(value)) {
       skipMe = value.toLowerCase() === "yes";
     } else {
@@ -173,10 +173,10 @@ function setinfo(request: Request, client: ClientState): Reply {
   const option = request.option(2);
   const value = request.text(3);
   if (option !== "LIB-NAME" && option !== "LIB-VER") {
-    return new CommandError(`ERR Unrecognized option '${request.text(2, 128)}'`);
+    return new ErrorReply(`ERR Unrecognized option '${request.text(2, 128)}'`);
   }
   if (!isName(value)) {
-    return new CommandError(
+    return new ErrorReply(
       `ERR ${option.toLowerCase()} cannot contain spaces, newlines or special characters.`,
     );
   }

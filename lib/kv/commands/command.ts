@@ -40,7 +40,7 @@ export type Action =
     /**
      * Parses the arguments.
      *
-     * @throws {CommandError} If they are invalid.
+     * @throws {ErrorReply} If they are invalid.
      */
     prepare(request: Request, context: CommandContext): KeyWork;
     /** A fast path for the most frequent forms; returns `undefined` where it does not apply. */
@@ -56,7 +56,7 @@ export type Action =
     /**
      * Parses the arguments.
      *
-     * @throws {CommandError} If they are invalid.
+     * @throws {ErrorReply} If they are invalid.
      */
     prepare(
       request: Request,
@@ -69,7 +69,7 @@ export type Action =
     /**
      * Parses the arguments.
      *
-     * @throws {CommandError} If they are invalid.
+     * @throws {ErrorReply} If they are invalid.
      */
     prepare(request: Request, context: CommandContext): (source: PageSource) => Promise<Reply>;
   }
@@ -83,7 +83,7 @@ export type Action =
      * The database that the command selects, if it selects one. EXEC asks before it runs the
      * command, because the commands queued after it work on that database.
      *
-     * @throws {CommandError} If there is no such database.
+     * @throws {ErrorReply} If there is no such database.
      */
     selects?(request: Request): number;
   }

@@ -5,7 +5,7 @@
  */
 
 import { parseInt64 } from "../int64.ts";
-import { CommandError, OK, PONG, type Reply, ReplyMap, SimpleString } from "../resp/reply.ts";
+import { ErrorReply, OK, PONG, type Reply, ReplyMap, SimpleString } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import { database } from "./arguments.ts";
 import { checkClientName } from "./client.ts";
@@ -21,16 +21,16 @@ export const REDIS_VERSION = "7.2.4";
 /** The only user. Every token of the service is a password for it. */
 const USER = "default";
 
-const WRONG_PASSWORD = new CommandError(
+const WRONG_PASSWORD = new ErrorReply(
   "WRONGPASS invalid username-password pair or user is disabled.",
 );
-const TOO_MANY_FAILURES = new CommandError("ERR too many failures, come back later");
-const NOT_GREETED = new CommandError(
+const TOO_MANY_FAILURES = new ErrorReply("ERR too many failures, come back later");
+const NOT_GREETED = new ErrorReply(
   "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO " +
     "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the " +
     "RESP protocol version at the same time",
 );
-const NO_PASSWORD = new CommandError(
+const NO_PASSWORD = new ErrorReply(
   "ERR AUTH <password> called without any password configured for the default user. " +
     "Are you sure your configuration is correct?",
 );
@@ -73,7 +73,7 @@ function auth(request: Request, client: ClientState): Reply {
 }
 
 /** Authenticates a user; returns the error, if any. Any password will do if none is required. */
-function logIn(user: string, password: string, client: ClientState): CommandError | undefined {
+function logIn(user: string, password: string, client: ClientState): ErrorReply | undefined {
   const { login } = client;
   if (login !== undefined) {
     // An unknown user counts as a failure, like a wrong password.
@@ -95,10 +95,10 @@ function hello(request: Request, client: ClientState): Reply {
   if (request.count > 1) {
     const version = parseInt64(request.text(1));
     if (version === undefined) {
-      return new CommandError("ERR Protocol version is not an integer or out of range");
+      return new ErrorReply("ERR Protocol version is not an integer or out of range");
     }
     if (version !== 2 && version !== 3) {
-      return new CommandError("NOPROTO unsupported protocol version");
+      return new ErrorReply("NOPROTO unsupported protocol version");
     }
     protocol = version;
   }
@@ -114,7 +114,7 @@ function hello(request: Request, client: ClientState): Reply {
     } else if (option === "SETNAME" && more >= 1) {
       name = checkClientName(request.text(++at));
     } else {
-      return new CommandError(`ERR Syntax error in HELLO option '${request.text(at, 128)}'`);
+      return new ErrorReply(`ERR Syntax error in HELLO option '${request.text(at, 128)}'`);
     }
   }
   const problem = user === undefined ? undefined : logIn(user, password, client);

@@ -13,7 +13,7 @@ import type { KvLimits } from "../limits.ts";
 import type { Reply } from "../resp/reply.ts";
 import type { Catalogue } from "./catalogue.ts";
 import type { CursorTable } from "./cursors.ts";
-import type { Settings } from "./settings.ts";
+import type { ServerSettings } from "./settings.ts";
 
 /** What a command on keys may know besides its arguments. */
 export interface CommandContext {
@@ -91,7 +91,7 @@ export interface ServerState {
   readonly cursors: CursorTable;
   readonly limits: KvLimits;
   readonly metrics: CommandMetrics;
-  readonly settings: Settings;
+  readonly settings: ServerSettings;
   /** The Redis clients by the number of their connection. */
   readonly clients: ReadonlyMap<number, ClientState>;
   /** The address the service listens on, for display. */

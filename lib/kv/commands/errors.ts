@@ -5,31 +5,31 @@
  */
 
 import { OutOfMemoryError, StorageUnavailableError } from "../../storage/store.ts";
-import { CommandError } from "../resp/reply.ts";
+import { ErrorReply } from "../resp/reply.ts";
 
 /** Errors that more than one command replies with. */
-export const SYNTAX_ERROR = new CommandError("ERR syntax error");
-export const NOT_AN_INTEGER = new CommandError("ERR value is not an integer or out of range");
-export const NOT_A_FLOAT = new CommandError("ERR value is not a valid float");
-export const NOT_AN_INT32 = new CommandError(
+export const SYNTAX_ERROR = new ErrorReply("ERR syntax error");
+export const NOT_AN_INTEGER = new ErrorReply("ERR value is not an integer or out of range");
+export const NOT_A_FLOAT = new ErrorReply("ERR value is not a valid float");
+export const NOT_AN_INT32 = new ErrorReply(
   "ERR value is out of range, value must between -2147483648 and 2147483647",
 );
-export const OVERFLOW = new CommandError("ERR increment or decrement would overflow");
-export const DECREMENT_OVERFLOW = new CommandError("ERR decrement would overflow");
-export const NAN_OR_INFINITY = new CommandError("ERR increment would produce NaN or Infinity");
-export const OFFSET_OUT_OF_RANGE = new CommandError("ERR offset is out of range");
-export const VALUE_TOO_LONG = new CommandError(
+export const OVERFLOW = new ErrorReply("ERR increment or decrement would overflow");
+export const DECREMENT_OVERFLOW = new ErrorReply("ERR decrement would overflow");
+export const NAN_OR_INFINITY = new ErrorReply("ERR increment would produce NaN or Infinity");
+export const OFFSET_OUT_OF_RANGE = new ErrorReply("ERR offset is out of range");
+export const VALUE_TOO_LONG = new ErrorReply(
   "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
 );
-export const NO_SUCH_KEY = new CommandError("ERR no such key");
-export const SAME_OBJECT = new CommandError("ERR source and destination objects are the same");
-export const DB_OUT_OF_RANGE = new CommandError("ERR DB index is out of range");
-export const INVALID_CURSOR = new CommandError("ERR invalid cursor");
-export const OUT_OF_MEMORY = new CommandError(
+export const NO_SUCH_KEY = new ErrorReply("ERR no such key");
+export const SAME_OBJECT = new ErrorReply("ERR source and destination objects are the same");
+export const DB_OUT_OF_RANGE = new ErrorReply("ERR DB index is out of range");
+export const INVALID_CURSOR = new ErrorReply("ERR invalid cursor");
+export const OUT_OF_MEMORY = new ErrorReply(
   "OOM command not allowed when used memory > 'maxmemory'.",
 );
-export const NOT_AUTHENTICATED = new CommandError("NOAUTH Authentication required.");
-export const EXEC_ABORTED = new CommandError(
+export const NOT_AUTHENTICATED = new ErrorReply("NOAUTH Authentication required.");
+export const EXEC_ABORTED = new ErrorReply(
   "EXECABORT Transaction discarded because of previous errors.",
 );
 
@@ -41,26 +41,26 @@ const QUOTED_CHARS = 128;
  *
  * @throws Any other error, which is a bug.
  */
-export function asReply(error: unknown): CommandError {
-  if (error instanceof CommandError) return error;
+export function asReply(error: unknown): ErrorReply {
+  if (error instanceof ErrorReply) return error;
   if (error instanceof OutOfMemoryError) return OUT_OF_MEMORY;
-  if (error instanceof StorageUnavailableError) return new CommandError(`ERR ${error.message}`);
+  if (error instanceof StorageUnavailableError) return new ErrorReply(`ERR ${error.message}`);
   throw error;
 }
 
 /** The error for an EXEC that was rolled back for this reason. */
-export function execDiscarded({ message }: CommandError): CommandError {
-  return new CommandError(`EXECABORT Transaction discarded because of: ${message}`);
+export function execDiscarded({ message }: ErrorReply): ErrorReply {
+  return new ErrorReply(`EXECABORT Transaction discarded because of: ${message}`);
 }
 
 /** The error for a wrong number of arguments. */
-export function wrongArity(name: string): CommandError {
-  return new CommandError(`ERR wrong number of arguments for '${name}' command`);
+export function wrongArity(name: string): ErrorReply {
+  return new ErrorReply(`ERR wrong number of arguments for '${name}' command`);
 }
 
 /** The error for an expiry that is zero, negative or too large. */
-export function invalidExpireTime(name: string): CommandError {
-  return new CommandError(`ERR invalid expire time in '${name}' command`);
+export function invalidExpireTime(name: string): ErrorReply {
+  return new ErrorReply(`ERR invalid expire time in '${name}' command`);
 }
 
 /** Cuts a text to what an error quotes: at a NUL, like a C string, or after `maxChars`. */
@@ -70,20 +70,20 @@ export function quote(text: string, maxChars = QUOTED_CHARS): string {
 }
 
 /** The error for an unknown command. */
-export function unknownCommand(name: string, args: Iterable<string>): CommandError {
+export function unknownCommand(name: string, args: Iterable<string>): ErrorReply {
   let quoted = "";
   for (const arg of args) {
     if (quoted.length >= QUOTED_CHARS) break;
     quoted += `'${quote(arg, QUOTED_CHARS - quoted.length)}' `;
   }
-  return new CommandError(
+  return new ErrorReply(
     `ERR unknown command '${quote(name)}', with args beginning with: ${quoted}`,
   );
 }
 
 /** The error for an unknown subcommand. */
-export function unknownSubcommand(command: string, name: string): CommandError {
-  return new CommandError(
+export function unknownSubcommand(command: string, name: string): ErrorReply {
+  return new ErrorReply(
     `ERR unknown subcommand '${quote(name)}'. Try ${command.toUpperCase()} HELP.`,
   );
 }

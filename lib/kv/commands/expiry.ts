@@ -4,7 +4,7 @@
  * @module
  */
 
-import { CommandError, type Reply } from "../resp/reply.ts";
+import { ErrorReply, type Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import {
   AT_MILLISECONDS,
@@ -39,17 +39,17 @@ function conditions(request: Request): Conditions {
   for (let at = 3; at < request.count; at++) {
     const option = request.option(at);
     if (!Object.hasOwn(given, option)) {
-      throw new CommandError(`ERR Unsupported option ${quote(request.text(at, 1024), 1024)}`);
+      throw new ErrorReply(`ERR Unsupported option ${quote(request.text(at, 1024), 1024)}`);
     }
     given[option as keyof Conditions] = true;
   }
   if (given.NX && (given.XX || given.GT || given.LT)) {
-    throw new CommandError(
+    throw new ErrorReply(
       "ERR NX and XX, GT or LT options at the same time are not compatible",
     );
   }
   if (given.GT && given.LT) {
-    throw new CommandError("ERR GT and LT options at the same time are not compatible");
+    throw new ErrorReply("ERR GT and LT options at the same time are not compatible");
   }
   return given;
 }

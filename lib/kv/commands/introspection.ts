@@ -5,7 +5,7 @@
  */
 
 import { Glob } from "./glob.ts";
-import { CommandError, type Reply, ReplyMap, ReplySet, SimpleString } from "../resp/reply.ts";
+import { ErrorReply, type Reply, ReplyMap, ReplySet, SimpleString } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import type { CatalogueEntry, CommandInfo } from "./catalogue.ts";
 import { type Command, subcommandsOf } from "./command.ts";
@@ -103,17 +103,17 @@ function list(request: Request, { server }: ClientState): Reply {
 
 function getkeys(request: Request, { server }: ClientState): Reply {
   let entry = server.commands.get(request.text(2, 128).toLowerCase());
-  if (entry === undefined) return new CommandError("ERR Invalid command specified");
+  if (entry === undefined) return new ErrorReply("ERR Invalid command specified");
   if (entry.subcommands.size > 0 && request.count > 3) {
     entry = entry.subcommands.get(request.text(3, 128).toLowerCase()) ?? entry;
   }
   const { arity, keys } = entry.command;
   const count = request.count - 2;
   if (arity > 0 ? count !== arity : count < -arity) {
-    return new CommandError("ERR Invalid number of arguments specified for command");
+    return new ErrorReply("ERR Invalid number of arguments specified for command");
   }
   if (keys === undefined) {
-    return new CommandError("ERR The command has no key arguments");
+    return new ErrorReply("ERR The command has no key arguments");
   }
   const last = keys.last < 0 ? count + keys.last : keys.last;
   const found: Reply[] = [];

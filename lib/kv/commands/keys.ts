@@ -6,7 +6,7 @@
 
 import type { Entry, Place, SpaceTransaction } from "../../storage/store.ts";
 import { parseInt64 } from "../int64.ts";
-import { CommandError, OK, type Reply, SimpleString } from "../resp/reply.ts";
+import { ErrorReply, OK, type Reply, SimpleString } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import { database, DATABASES } from "./arguments.ts";
 import { ALL_KEYS, ONE_KEY, TWO_KEYS } from "./catalogue.ts";
@@ -138,7 +138,7 @@ function flushall(request: Request) {
 function swapIndex(request: Request, index: number, which: string): number {
   const db = parseInt64(request.text(index));
   if (db === undefined || db > 0x7fffffff || db < -0x80000000) {
-    throw new CommandError(`ERR invalid ${which} DB index`);
+    throw new ErrorReply(`ERR invalid ${which} DB index`);
   }
   return Number(db);
 }

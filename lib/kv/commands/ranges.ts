@@ -6,7 +6,7 @@
 
 import { copyValue, type Value, valueOf, valueText } from "../../storage/value.ts";
 import { lcsCells, longestCommonSubsequence } from "./lcs.ts";
-import { CommandError, type Reply, ReplyMap } from "../resp/reply.ts";
+import { ErrorReply, type Reply, ReplyMap } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import { integer } from "./arguments.ts";
 import { ONE_KEY, TWO_KEYS } from "./catalogue.ts";
@@ -99,7 +99,7 @@ function lcsOptions(request: Request): LcsOptions {
     } else throw SYNTAX_ERROR;
   }
   if (options.indexes && options.length) {
-    throw new CommandError(
+    throw new ErrorReply(
       "ERR If you want both the length and indexes, please just use IDX.",
     );
   }
@@ -115,7 +115,7 @@ function lcs(request: Request, { db }: CommandContext): KeyWork {
       const a = valueText(tx.get(db, keyA)?.value ?? "");
       const b = valueText(tx.get(db, keyB)?.value ?? "");
       if (lcsCells(a, b) > MAX_LCS_CELLS) {
-        return new CommandError("ERR Insufficient memory, transient memory for LCS exceeds limit");
+        return new ErrorReply("ERR Insufficient memory, transient memory for LCS exceeds limit");
       }
       const { text, matches } = longestCommonSubsequence(a, b);
       if (options.length) return text.length;

@@ -7,7 +7,7 @@
 import type { Key } from "../../storage/store.ts";
 import { Glob } from "./glob.ts";
 import type { Reply } from "../resp/reply.ts";
-import { CommandError } from "../resp/reply.ts";
+import { ErrorReply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import { integer } from "./arguments.ts";
 import type { Command, PageSource } from "./command.ts";
@@ -28,7 +28,7 @@ const MAX_COUNT = 100_000;
 /** The longest reply of KEYS, and the longest page of SCAN, in bytes of keys. */
 const MAX_REPLY_BYTES = 64 * 1024 * 1024;
 
-const TOO_MANY_KEYS = new CommandError(
+const TOO_MANY_KEYS = new ErrorReply(
   "ERR the reply to KEYS would be too long, use SCAN instead",
 );
 

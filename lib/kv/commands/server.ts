@@ -5,7 +5,7 @@
  */
 
 import { Glob } from "./glob.ts";
-import { CommandError, OK, type Reply, ReplyMap } from "../resp/reply.ts";
+import { ErrorReply, OK, type Reply, ReplyMap } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import { type Command, subcommandsOf } from "./command.ts";
 import type { ClientState } from "./context.ts";
@@ -34,14 +34,14 @@ function configGet(request: Request, { server }: ClientState): Reply {
 function configSet(request: Request, { server }: ClientState): Reply {
   const { settings } = server;
   if (request.count % 2 !== 0) {
-    return new CommandError("ERR wrong number of arguments for 'config|set' command");
+    return new ErrorReply("ERR wrong number of arguments for 'config|set' command");
   }
   const wanted = new Map<string, string>();
   for (let at = 2; at < request.count; at += 2) {
     const name = request.text(at).toLowerCase();
     if (!settings.has(name)) {
       const shown = request.text(at, 128);
-      return new CommandError(
+      return new ErrorReply(
         `ERR Unknown option or number of arguments for CONFIG SET - '${shown}'`,
       );
     }
@@ -49,7 +49,7 @@ function configSet(request: Request, { server }: ClientState): Reply {
       ? "duplicate parameter"
       : settings.problem(name, request.text(at + 1));
     if (problem !== undefined) {
-      return new CommandError(
+      return new ErrorReply(
         `ERR CONFIG SET failed (possibly related to argument '${name}') - ${problem}`,
       );
     }
@@ -123,7 +123,7 @@ export const SERVER_COMMANDS: readonly Command[] = [
     since: "1.0.0",
     action: {
       kind: "session",
-      run: () => new CommandError("ERR DEBUG command not allowed."),
+      run: () => new ErrorReply("ERR DEBUG command not allowed."),
     },
   },
 ];

@@ -29,7 +29,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
 };
 
 /** The settings of a service. */
-export class Settings {
+export class ServerSettings {
   readonly #values: Map<string, string>;
 
   /** @param values The initial values; others are empty or 0. */

@@ -7,7 +7,7 @@
 import type { Place, Store } from "../../storage/store.ts";
 import { sameValue, type Value, valueText } from "../../storage/value.ts";
 import { MAX_INT64_CHARS, parseInt64 } from "../int64.ts";
-import { CommandError, OK, type Reply } from "../resp/reply.ts";
+import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import {
   expiresAt,
@@ -128,7 +128,7 @@ function getdel(request: Request, { db }: CommandContext): KeyWork {
 function getex(request: Request, { db }: CommandContext): KeyWork {
   const options = setOptions(request, 2, "getex");
   const key = request.text(1);
-  let expiry: Expiry | CommandError | undefined;
+  let expiry: Expiry | ErrorReply | undefined;
   try {
     expiry = expiryOf(request, options, "getex");
   } catch (error) {
@@ -140,7 +140,7 @@ function getex(request: Request, { db }: CommandContext): KeyWork {
     run(tx) {
       const entry = tx.get(db, key);
       if (entry === undefined) return null;
-      if (expiry instanceof CommandError) return expiry;
+      if (expiry instanceof ErrorReply) return expiry;
       if (options.persist && entry.expiresAtMs !== 0) tx.put(db, key, entry.value, 0);
       if (expiry !== undefined) {
         const atMs = expiresAt(expiry, tx.nowMs);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { CommandError, OK, type Reply } from "../resp/reply.ts";
+import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import { ALL_KEYS } from "./catalogue.ts";
 import type { Command } from "./command.ts";
@@ -16,19 +16,19 @@ const group = "transactions";
 function multi(_request: Request, { transaction }: ClientState): Reply {
   if (transaction.open) {
     transaction.spoil();
-    return new CommandError("ERR MULTI calls can not be nested");
+    return new ErrorReply("ERR MULTI calls can not be nested");
   }
   transaction.begin();
   return OK;
 }
 
 function exec(_request: Request, client: ClientState) {
-  if (!client.transaction.open) return new CommandError("ERR EXEC without MULTI");
+  if (!client.transaction.open) return new ErrorReply("ERR EXEC without MULTI");
   return client.transaction.execute(client);
 }
 
 function discard(_request: Request, { transaction }: ClientState): Reply {
-  if (!transaction.open) return new CommandError("ERR DISCARD without MULTI");
+  if (!transaction.open) return new ErrorReply("ERR DISCARD without MULTI");
   transaction.reset();
   return OK;
 }
@@ -36,7 +36,7 @@ function discard(_request: Request, { transaction }: ClientState): Reply {
 function watch(request: Request, { transaction, db, server }: ClientState) {
   if (transaction.open) {
     transaction.spoil();
-    return new CommandError("ERR WATCH inside MULTI is not allowed");
+    return new ErrorReply("ERR WATCH inside MULTI is not allowed");
   }
   return transaction.watch(placesFrom(request, db), server.store);
 }

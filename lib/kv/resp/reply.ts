@@ -12,8 +12,8 @@ export class SimpleString {
 }
 
 /** An error, as a reply or thrown. Its message is sent to the client and starts with the code. */
-export class CommandError extends Error {
-  override name = "CommandError";
+export class ErrorReply extends Error {
+  override name = "ErrorReply";
 }
 
 /** A map; a flat array in RESP2. */
@@ -39,7 +39,7 @@ export type Reply =
   | null
   | readonly Reply[]
   | SimpleString
-  | CommandError
+  | ErrorReply
   | ReplyMap
   | ReplySet
   | Verbatim

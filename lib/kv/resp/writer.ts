@@ -7,7 +7,7 @@
 
 import { copyValue, type Value } from "../../storage/value.ts";
 import {
-  CommandError,
+  ErrorReply,
   NO_REPLY,
   NULL_ARRAY,
   type Reply,
@@ -73,7 +73,7 @@ export class ReplyWriter {
     else if (typeof reply === "bigint") this.#line(COLON, reply.toString());
     else if (reply instanceof SimpleString) this.#line(PLUS, reply.text);
     else if (reply instanceof Uint8Array) this.#bulk(reply);
-    else if (reply instanceof CommandError) this.#error(reply.message);
+    else if (reply instanceof ErrorReply) this.#error(reply.message);
     else if (reply instanceof ReplyMap) this.#map(reply);
     else if (reply instanceof ReplySet) {
       this.#number(this.protocol === 2 ? STAR : TILDE, reply.items.length);

@@ -14,7 +14,7 @@ import type { ReadBuffer } from "../../net/read_buffer.ts";
 import type { MaybePromise } from "../../storage/store.ts";
 import { asReply } from "../commands/errors.ts";
 import { RespParser } from "../resp/parser.ts";
-import { CommandError, NO_REPLY, type Reply } from "../resp/reply.ts";
+import { ErrorReply, NO_REPLY, type Reply } from "../resp/reply.ts";
 import { ReplyWriter, type Sink } from "../resp/writer.ts";
 import type { Session } from "./session.ts";
 
@@ -95,13 +95,13 @@ export class RespConnection {
           }
           if (status === "error") {
             metrics.protocolErrors++;
-            this.#emit(new CommandError(`ERR ${parser.error}`));
+            this.#emit(new ErrorReply(`ERR ${parser.error}`));
             return "close";
           }
         }
         const { request } = parser;
         const entry = session.resolve(request);
-        if (entry instanceof CommandError) {
+        if (entry instanceof ErrorReply) {
           if (isBrowser(request.text(0, 8))) return "close";
           this.#emit(entry);
         } else {

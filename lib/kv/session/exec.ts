@@ -18,7 +18,7 @@ import type {
 import type { Command, KeyWork } from "../commands/command.ts";
 import type { ClientState, CommandContext } from "../commands/context.ts";
 import { asReply, execDiscarded, OUT_OF_MEMORY } from "../commands/errors.ts";
-import { CommandError, NULL_ARRAY, type Reply } from "../resp/reply.ts";
+import { ErrorReply, NULL_ARRAY, type Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import { placeName } from "../commands/places.ts";
 import { TransactionOverlay } from "./transaction_overlay.ts";
@@ -46,7 +46,7 @@ type Step =
   | { kind: "keys"; work: KeyWork }
   | { kind: "spaces"; run: (transaction: SpaceTransaction) => Promise<Reply> }
   | { kind: "session"; run: () => MaybePromise<Reply> }
-  | { kind: "error"; error: CommandError };
+  | { kind: "error"; error: ErrorReply };
 
 /** Placeholder for the reply of a step that does not use the store; see {@linkcode finish}. */
 const LATER = null;
@@ -124,13 +124,13 @@ function runWork(work: KeyWork, tx: Transaction): Reply {
   try {
     return work.run(tx);
   } catch (error) {
-    if (error instanceof CommandError) return error;
+    if (error instanceof ErrorReply) return error;
     throw error;
   }
 }
 
 /** The reply to EXEC after the store has rolled the transaction back. */
-function discarded(error: unknown): CommandError {
+function discarded(error: unknown): ErrorReply {
   const reply = asReply(error);
   return reply === OUT_OF_MEMORY ? execDiscarded(reply) : reply;
 }

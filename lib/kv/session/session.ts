@@ -16,7 +16,7 @@ import {
   wrongArity,
 } from "../commands/errors.ts";
 import type { CommandTable, TableEntry } from "../commands/table.ts";
-import { CommandError, type Reply } from "../resp/reply.ts";
+import { ErrorReply, type Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import { ClientTransaction } from "./transaction.ts";
 
@@ -60,19 +60,19 @@ export class Session implements ClientState {
   }
 
   /** The command that a request names, or the error to reply with. */
-  resolve(request: Request): TableEntry | CommandError {
+  resolve(request: Request): TableEntry | ErrorReply {
     let entry = this.#lookUp(request);
-    if (!this.authenticated && !(entry instanceof CommandError) && !needsNoLogin(entry)) {
+    if (!this.authenticated && !(entry instanceof ErrorReply) && !needsNoLogin(entry)) {
       entry = NOT_AUTHENTICATED;
     }
-    if (entry instanceof CommandError) {
+    if (entry instanceof ErrorReply) {
       this.transaction.spoil();
       this.server.metrics.rejected++;
     }
     return entry;
   }
 
-  #lookUp(request: Request): TableEntry | CommandError {
+  #lookUp(request: Request): TableEntry | ErrorReply {
     let entry = this.server.commands.find(request);
     if (entry === undefined) {
       return unknownCommand(request.text(0, 128), argumentsOf(request));

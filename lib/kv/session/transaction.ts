@@ -10,7 +10,7 @@ import { EXEC_ABORTED } from "../commands/errors.ts";
 import { placeName } from "../commands/places.ts";
 import type { TableEntry } from "../commands/table.ts";
 import type { TransactionLimits } from "../limits.ts";
-import { CommandError, OK, QUEUED, type Reply } from "../resp/reply.ts";
+import { ErrorReply, OK, QUEUED, type Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import { executeQueue, type QueuedCommand, type WatchedKey } from "./exec.ts";
 
@@ -52,7 +52,7 @@ export class ClientTransaction implements TransactionState {
     const bytes = this.#queuedBytes + request.byteLength;
     if (this.#queue.length >= this.#limits.maxQueued || bytes > this.#limits.maxQueuedBytes) {
       this.spoil();
-      return new CommandError("ERR too much is queued in this transaction");
+      return new ErrorReply("ERR too much is queued in this transaction");
     }
     this.#queuedBytes = bytes;
     this.#queue.push({ command: entry.command, request: request.copy() });
@@ -74,7 +74,7 @@ export class ClientTransaction implements TransactionState {
 
   watch(places: readonly Place[], store: Store): MaybePromise<Reply> {
     if (this.#watched.size + places.length > this.#limits.maxQueued) {
-      return new CommandError("ERR too many keys are watched");
+      return new ErrorReply("ERR too many keys are watched");
     }
     const versions = store.transact(
       places,

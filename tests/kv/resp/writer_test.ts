@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import {
-  CommandError,
+  ErrorReply,
   NO_REPLY,
   NULL_ARRAY,
   OK,
@@ -54,7 +54,7 @@ const REPLIES: [name: string, reply: Reply, resp2: string, resp3?: string][] = [
   ["a map", new ReplyMap([["a", 1]]), "*2\r\n$1\r\na\r\n:1\r\n", "%1\r\n$1\r\na\r\n:1\r\n"],
   ["a set", new ReplySet(["a"]), "*1\r\n$1\r\na\r\n", "~1\r\n$1\r\na\r\n"],
   ["a verbatim string", new Verbatim("hi"), "$2\r\nhi\r\n", "=6\r\ntxt:hi\r\n"],
-  ["an error", new CommandError("ERR no\r\nway\r\n"), "-ERR no  way\r\n"],
+  ["an error", new ErrorReply("ERR no\r\nway\r\n"), "-ERR no  way\r\n"],
   ["no reply", NO_REPLY, ""],
 ];
 
