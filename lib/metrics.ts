@@ -54,7 +54,7 @@ export const LATENCY_BOUNDS_S: readonly number[] = [
 
 /** Counts observations in buckets, as a Prometheus histogram does. */
 export class Histogram {
-  /** Upper bounds of the buckets, ascending. One more bucket holds what is above the last bound. */
+  /** Upper bounds of the buckets, ascending. One more bucket holds larger values. */
   readonly bounds: readonly number[];
   /** Observations by bucket, not cumulative; one longer than `bounds`. */
   readonly counts: Float64Array;

@@ -5,7 +5,7 @@ export class ConnectionClosedError extends Error {
   override name = "ConnectionClosedError";
 }
 
-/** How long a client may take to read what is left, once its connection is being closed. */
+/** How long a client may take to read the remaining bytes once its connection is being closed. */
 const LINGER_MS = 1000;
 
 /** How much input of a closing connection is discarded at most. */

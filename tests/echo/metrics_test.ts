@@ -44,7 +44,7 @@ Deno.test("echo: the latency shows how long a client that does not read holds ot
     return counts.some((count, bucket) => count > 0 && (bounds[bucket - 1] ?? 0) >= 0.1);
   };
   for (let sent = 0; !heldUp(); sent++) {
-    assert.ok(sent < 1000, "nobody was held up");
+    assert.ok(sent < 1000, "no publisher was held up");
     await publisher.send(message);
     await publisher.line();
   }

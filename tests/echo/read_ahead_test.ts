@@ -36,7 +36,7 @@ class Received {
     this.#client = client;
   }
 
-  /** Reads until the text has so many characters, all of which are ASCII. */
+  /** Reads until the text has `length` characters, all of them ASCII. */
   async readTo(length: number): Promise<void> {
     while (this.text.length < length) await this.#read();
   }
@@ -78,6 +78,20 @@ Deno.test("echo: clients that write a burst before they read lose nothing", asyn
   }
   assert.equal(echo.metric("echo_dropped_messages_total"), 0);
   for (const client of clients) client.close();
+});
+
+Deno.test("echo: an error reply does not overtake the messages before it", async () => {
+  await using echo = await startEcho({ ...NEVER_SLOW, queue: BURST / 2, max_line: "2KiB" });
+  const client = echo.running.console!.connect();
+  const lines = new Uint8Array([...burst(0, 0), ...burst(0, 1)]);
+  const reply = "ERR line too long (limit 2048 bytes)\n";
+  await within(20_000, "the write", client.write(lines));
+  await within(20_000, "the write", client.write(new Uint8Array(3000).fill(120)));
+  await within(20_000, "the write", client.write(encoder.encode("\n")));
+  const received = new Received(client);
+  await received.readTo(lines.length + reply.length);
+  assert.ok(received.text === decoder.decode(lines) + reply);
+  client.close();
 });
 
 /** Writes the same bytes again and again, and yields between writes. */

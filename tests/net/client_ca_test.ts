@@ -141,7 +141,10 @@ Deno.test("client_ca: a client that does not read costs no memory", async () => 
   });
   const conn = await dial(files, server.port);
   await conn.handshake();
-  const last = await untilAtRest("what is taken", () => server.listener.metrics().sentBytes);
+  const last = await untilAtRest(
+    "the number of bytes sent",
+    () => server.listener.metrics().sentBytes,
+  );
   assert.ok(last < 32 * 1024 * 1024, `${last} bytes were taken`);
   const scratch = new Uint8Array(65_536);
   for (let received = 0; received < 2 * last;) {
@@ -162,7 +165,7 @@ Deno.test("client_ca: a client that is not read cannot send without limit", asyn
   const sending = (async () => {
     for (;; sent += bytes.length) await sendAll(conn, bytes);
   })().catch(() => {});
-  const last = await untilAtRest("what is taken", () => sent);
+  const last = await untilAtRest("the number of bytes sent", () => sent);
   assert.ok(last < 32 * 1024 * 1024, `${last} bytes were taken`);
   conn.close();
   released.resolve();
@@ -236,7 +239,7 @@ Deno.test({
   for (const version of ["-tls1_2", "-tls1_3"]) {
     const session = `${directory.path}/session${version}`;
     const talk = (port: number, ...more: string[]) => opensslTalk(port, [version, ...more]);
-    // A server that requests no certificate gives anybody a session.
+    // A server that requests no certificate gives every client a session.
     const begun = await talk(open.port, "-sess_out", session);
     assert.deepEqual(begun, { resumed: false, answered: true });
     const stolen = await talk(guarded.port, "-sess_in", session);

@@ -43,7 +43,7 @@ Deno.test("connectWithin(): over TLS, a server that does not read makes the send
   const writing = (async () => {
     while (connection.bytesSent < total) await connection.write(block);
   })();
-  const last = await untilAtRest("what is taken", () => connection.bytesSent);
+  const last = await untilAtRest("the number of bytes sent", () => connection.bytesSent);
   // What the socket buffers of both sides hold, and not much more.
   assert.ok(last < 32 * 1024 * 1024, `${last} bytes were taken`);
   const scratch = new Uint8Array(1024 * 1024);

@@ -72,7 +72,7 @@ Deno.test("Outbox: a client is slow once a write is pending for too long, until 
   assert.ok(performance.now() - before >= 19);
   assert.ok(outbox.slow && outbox.isOverdue());
   await connection.take();
-  assert.equal(outbox.slow, true, "what was queued has still to be written");
+  assert.equal(outbox.slow, true, "queued messages are still to be written");
   await connection.take();
   assert.equal(outbox.slow, false);
   assert.deepEqual(slow, [true, false]);

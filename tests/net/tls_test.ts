@@ -60,7 +60,7 @@ Deno.test("Listener: over TLS, a client that does not read makes the server wait
       for (let at = 0; at < line.length;) at += await conn.write(line.subarray(at));
     }
   })();
-  await untilAtRest("what is taken", () => sent);
+  await untilAtRest("the number of bytes sent", () => sent);
   assert.ok(sent < 500, "all was taken");
   let received = 0;
   const scratch = new Uint8Array(65_536);
@@ -137,7 +137,7 @@ Deno.test("Listener: refused clients that never complete a handshake do not bloc
   );
   await until("they are refused", () => server.listener.metrics().serverFull === 64);
   await until(
-    "another one is told",
+    "another one gets the reply",
     () =>
       exchange(server.port, "", { ca: files.ca }).then(
         ({ text }) => text === "FULL\n",
