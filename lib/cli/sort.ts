@@ -3,6 +3,13 @@ import { FailureCounter, Guard, isToken, TOKEN_FORM } from "../auth.ts";
 import { parseDuration, parseSize } from "../config/values.ts";
 import { createLog } from "../log.ts";
 import { formatSum, type Tally } from "../mesh/records/checksum.ts";
+import {
+  DEFAULT_DIAL_TIMEOUT,
+  DEFAULT_MEMORY,
+  DEFAULT_STALL_TIMEOUT,
+  MAX_TIMEOUT_MS,
+  MIN_TIMEOUT_MS,
+} from "../mesh/defaults.ts";
 import { nodeName } from "../mesh/link/call.ts";
 import { admitPeer } from "../mesh/link/admit_peer.ts";
 import { readFirstLine } from "../mesh/link/first_line.ts";
@@ -25,19 +32,14 @@ import { Progress } from "./records_progress.ts";
 import { readText } from "./server_options.ts";
 import { print, printError, writeAll } from "./terminal.ts";
 
-const DEFAULT_MEMORY = "512MiB";
-const DEFAULT_DIAL_TIMEOUT = "60s";
-const DEFAULT_STALL_TIMEOUT = "30s";
 const DEFAULT_JOB = "sort";
 const MAX_JOB_CHARACTERS = 100;
-/** From an address that has so often shown another secret, none is looked at for a while. */
+/** After this many wrong secrets, an address is not served until the window has passed. */
 const MAX_FAILURES = 10;
 const FAILURE_WINDOW_MS = 60_000;
-const MIN_STALL_TIMEOUT_MS = 1000;
-const MAX_TIMEOUT_MS = 24 * 3_600_000;
-/** How often the bar is told how far it is. */
+/** How often the progress bar is updated. */
 const PROGRESS_INTERVAL_MS = 250;
-/** After so long it is said who is missing. */
+/** How often the missing nodes are named while the others wait. */
 const WAITING_INTERVAL_MS = 5000;
 const MIB = 1024 * 1024;
 const BYTES_PER_MB = 1_000_000;
@@ -49,33 +51,50 @@ export const sort: Command = {
   usage: "[--node I --nodes HOST:PORT,…] [options] INPUT OUTPUT",
   positionals: [2, 2],
   options: [
-    { name: "nodes", value: "LIST", help: "all nodes in their order, or a TOML or YAML file" },
-    { name: "node", value: "I", help: "which of them this is, from 0" },
-    { name: "listen", value: "ADDRESS", help: "where to listen, if not where --nodes says" },
+    {
+      name: "nodes",
+      value: "LIST",
+      help: "all nodes in order, or a TOML or YAML file that lists them",
+    },
+    { name: "node", value: "I", help: "the number of this node, from 0" },
+    { name: "listen", value: "ADDRESS", help: "where to listen (this node's address in --nodes)" },
     ...FORMAT_OPTIONS,
     { name: "partition", value: "HOW", help: '"sample" (default) or "bits" of the key' },
     { name: "memory", value: "SIZE", help: `how much memory to use (${DEFAULT_MEMORY})` },
-    { name: "spill-dir", value: "DIR", help: "where to put what does not fit (beside OUTPUT)" },
-    { name: "dial-timeout", value: "TIME", help: `for all to be there (${DEFAULT_DIAL_TIMEOUT})` },
+    {
+      name: "spill-dir",
+      value: "DIR",
+      help: "where to put data that does not fit in memory (beside OUTPUT)",
+    },
+    {
+      name: "dial-timeout",
+      value: "TIME",
+      help: `how long to wait for all nodes (${DEFAULT_DIAL_TIMEOUT})`,
+    },
     {
       name: "stall-timeout",
       value: "TIME",
-      help: `a node that is silent for so long has failed (${DEFAULT_STALL_TIMEOUT})`,
+      help: `how long a node may be silent (${DEFAULT_STALL_TIMEOUT})`,
     },
     {
       name: "secret-file",
       value: "FILE",
-      help: "only nodes that know the secret in this file work together",
+      help: "accept only nodes with the same secret, which this file holds",
     },
-    { name: "tls-cert", value: "FILE", help: "nodes speak TLS: the certificate of this one (PEM)" },
-    { name: "tls-key", value: "FILE", help: "its key" },
-    { name: "tls-ca", value: "FILE", help: "certificates that sign those of all nodes" },
-    { name: "job", value: "NAME", help: `only nodes of one job work together (${DEFAULT_JOB})` },
-    { name: "json", help: "prints a summary for programs" },
+    { name: "tls-cert", value: "FILE", help: "use TLS, with this certificate for this node (PEM)" },
+    { name: "tls-key", value: "FILE", help: "the key of that certificate" },
+    { name: "tls-ca", value: "FILE", help: "the issuers of the certificates of all nodes" },
+    {
+      name: "job",
+      value: "NAME",
+      help: `accept only nodes with the same job name (${DEFAULT_JOB})`,
+    },
+    { name: "json", help: "print the summary as JSON" },
   ],
-  details: `Each node sorts its own INPUT into its own OUTPUT; the outputs in the order of the
-nodes are everything in order, and equal keys stay in the order of nodes and inputs. All outputs
-are there at the end or none is: an older OUTPUT stays as it was.`,
+  details:
+    `Each node has an INPUT and an OUTPUT. The outputs of all nodes, concatenated in the order
+of the nodes, are sorted; records with equal keys keep the order of the nodes and their inputs. In the
+end all outputs are written or none: if the sort fails, an existing OUTPUT is not touched.`,
   run: async (args) => {
     const settings = readSettings(args);
     const cancel = new AbortController();
@@ -144,7 +163,7 @@ function readSettings(args: CommandArguments): Settings {
     spillDir: args.text("spill-dir") ?? dirname(output),
     dialTimeoutMs: readTime(args, "dial-timeout", DEFAULT_DIAL_TIMEOUT),
     stallTimeoutMs: Math.max(
-      MIN_STALL_TIMEOUT_MS,
+      MIN_TIMEOUT_MS,
       readTime(args, "stall-timeout", DEFAULT_STALL_TIMEOUT),
     ),
     job,
@@ -168,7 +187,9 @@ function readNodes(text: string | undefined): Address[] {
 
 function readNode(text: string | undefined, nodes: number): number {
   if (text === undefined) {
-    if (nodes > 1) throw new UsageError("--node is missing: which of the nodes is this?");
+    if (nodes > 1) {
+      throw new UsageError("--node is missing: with --nodes, each node needs its number");
+    }
     return 0;
   }
   const node = /^\d{1,3}$/.test(text) ? Number(text) : nodes;
@@ -198,10 +219,10 @@ function readTls(args: CommandArguments, addresses: Address[]): PeerTlsFiles | u
   const [cert, key, ca] = ["tls-cert", "tls-key", "tls-ca"].map((name) => args.text(name));
   if (cert === undefined && key === undefined && ca === undefined) return undefined;
   if (cert === undefined || key === undefined) {
-    throw new UsageError("to speak TLS, a node needs --tls-cert and --tls-key");
+    throw new UsageError("for TLS, a node needs --tls-cert and --tls-key");
   }
   if (addresses.some(({ transport }) => transport === "unix")) {
-    throw new UsageError("a node that listens on a unix socket does not speak TLS");
+    throw new UsageError("nodes on unix sockets do not speak TLS");
   }
   return { cert, key, ca };
 }
@@ -294,7 +315,7 @@ async function runJob(
   let phase: Phase | undefined;
   let totalBytes = 0;
   let progress: Progress | undefined;
-  // What came since the last look counts, too: a phase that is over is at 100 %.
+  // A finished phase shows 100 %, whatever the last update showed.
   const fill = () => {
     if (progress) progress.value = totalBytes;
   };
@@ -332,7 +353,7 @@ function forPeople({ input, output, total, seconds, nodes, spilledBytes }: SortS
   return lines.join("\n");
 }
 
-/** As JSON has it: checksums in hexadecimal. */
+/** The summary for JSON, which has no bigints: checksums become hexadecimal. */
 function forPrograms(summary: SortSummary): unknown {
   const plain = ({ records, bytes, sum }: Tally) => ({ records, bytes, checksum: formatSum(sum) });
   return {

@@ -1,15 +1,22 @@
 import * as v from "valibot";
 import { SERVICE_KEYS, TLS_KEYS } from "../config/service_keys.ts";
 import { address, choice, count, duration, size, text } from "../config/values.ts";
+import {
+  DEFAULT_DIAL_TIMEOUT,
+  DEFAULT_MEMORY,
+  DEFAULT_STALL_TIMEOUT,
+  MAX_TIMEOUT_MS,
+  MIN_TIMEOUT_MS,
+} from "./defaults.ts";
 import { MAX_MEMORY_BYTES, MIN_MEMORY_BYTES } from "./sort/slot_budget.ts";
 import { MAX_NODES } from "./sort/splitters.ts";
 
-const SECOND_MS = 1000;
-const DAY_MS = 86_400_000;
+/** Limits of both timeouts of a job. */
+const TIMEOUT = { min: MIN_TIMEOUT_MS, max: MAX_TIMEOUT_MS };
 
 const meshSchema = v.strictObject({
   ...SERVICE_KEYS,
-  /** Also for the links of the mesh; `ca` is what other nodes are recognised by. */
+  /** Applies to the links between nodes too; `ca` has the issuers of their certificates. */
   tls: v.optional(v.strictObject({ ...TLS_KEYS, ca: v.optional(text()) })),
   listen: v.optional(address(), "127.0.0.1:8083"),
   node: v.optional(count({ max: MAX_NODES - 1 }), 0),
@@ -19,9 +26,9 @@ const meshSchema = v.strictObject({
   ),
   dir: v.optional(text(), "sort"),
   partition: v.optional(choice(["sample", "bits"]), "sample"),
-  memory: v.optional(size({ min: MIN_MEMORY_BYTES, max: MAX_MEMORY_BYTES }), "512MiB"),
-  dial_timeout: v.optional(duration({ min: SECOND_MS, max: DAY_MS }), "60s"),
-  stall_timeout: v.optional(duration({ min: SECOND_MS, max: DAY_MS }), "30s"),
+  memory: v.optional(size({ min: MIN_MEMORY_BYTES, max: MAX_MEMORY_BYTES }), DEFAULT_MEMORY),
+  dial_timeout: v.optional(duration(TIMEOUT), DEFAULT_DIAL_TIMEOUT),
+  stall_timeout: v.optional(duration(TIMEOUT), DEFAULT_STALL_TIMEOUT),
   max_queue: v.optional(count({ min: 1, max: 10_000 }), 16),
   max_clients: v.optional(count({ min: 1, max: 1_000_000 }), 1000),
   idle_timeout: v.optional(duration({ min: 1, off: true }), "off"),
@@ -47,11 +54,11 @@ export const meshConfigSchema = v.pipe(
   v.forward(
     v.check(
       ({ tls, nodes }) => !tls || nodes.every(({ transport }) => transport === "tcp"),
-      "nothing, as a node that listens on a unix socket does not speak TLS",
+      "nothing, as nodes on unix sockets do not speak TLS",
     ),
     ["tls"],
   ),
 );
 
-/** The section `[mesh]`, read. Times are in milliseconds, sizes in bytes. */
+/** The section `[mesh]` after validation. Times are in milliseconds, sizes in bytes. */
 export type MeshConfig = v.InferOutput<typeof meshConfigSchema>;

@@ -9,18 +9,18 @@ function faults(section: Record<string, unknown>): string[] {
   return (issues ?? []).map((issue) => `${v.getDotPath(issue)}: ${issue.message}`);
 }
 
-Deno.test("[mesh] tls: nodes speak it, with a ca or without, but on no unix socket", () => {
+Deno.test("[mesh] tls works with and without a ca, but not on unix sockets", () => {
   const nodes = ["host0:8083", "10.0.0.7:8083"];
   assert.deepEqual(faults({ tls: TLS, nodes }), []);
   assert.deepEqual(faults({ tls: { cert: "a.crt", key: "a.key" }, nodes }), []);
   assert.deepEqual(faults({ tls: TLS }), []);
   assert.deepEqual(faults({ tls: TLS, nodes: [...nodes, "unix:/run/node"] }), [
-    "tls: nothing, as a node that listens on a unix socket does not speak TLS",
+    "tls: nothing, as nodes on unix sockets do not speak TLS",
   ]);
   assert.match(faults({ tls: { ...TLS, ca: "" }, nodes })[0]!, /^tls.ca: a text of 1 to/);
 });
 
-Deno.test("[mesh] node and partition: both have to go with the list of nodes", () => {
+Deno.test("[mesh] node and partition have to fit the list of nodes", () => {
   const nodes = ["a:1", "b:1", "c:1"];
   assert.deepEqual(faults({ nodes, node: 2 }), []);
   assert.match(faults({ nodes, node: 3 })[0]!, /^node: the number of one of the nodes/);
