@@ -20,11 +20,11 @@ import { workerSources } from "../worker.ts";
 import { type MeshConfig, meshConfigSchema } from "./config.ts";
 import { HELP_LINES, MAX_COMMAND_BYTES, parseCommand, statusLines } from "./node/console.ts";
 import { ConsoleMetrics } from "./node/console_metrics.ts";
-import { Coordinator } from "./node/coordinator.ts";
+import { CoordinatorNode } from "./node/coordinator_node.ts";
 import { admitPeer } from "./link/admit_peer.ts";
 import { isTlsHandshake, readFirstLine, withUnread } from "./link/first_line.ts";
 import { HELLO, MAX_HELLO_BYTES } from "./link/hello.ts";
-import { Member } from "./node/member.ts";
+import { MemberNode } from "./node/member_node.ts";
 import type { MeshNode } from "./node/mesh_node.ts";
 import { readTrust } from "./link/peer_tls.ts";
 import { demandProof } from "./link/proof.ts";
@@ -89,7 +89,7 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
     trust: () => trust,
     log,
   };
-  const node = config.node === 0 ? new Coordinator(options) : new Member(options);
+  const node = config.node === 0 ? new CoordinatorNode(options) : new MemberNode(options);
   return {
     addresses: [listener.address],
     problems: () => node.problems(),

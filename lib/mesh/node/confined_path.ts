@@ -4,20 +4,20 @@ const MAX_NAME_BYTES = 1024;
 /** No separators and no control characters. */
 const PLAIN_NAME = /^[^/\\\p{Cc}]+$/u;
 
-/** Thrown when a name leads out of its directory, or to nothing that may be used. */
+/** Thrown when a name leads out of its directory or must not be used. */
 export class ConfinedPathError extends Error {
   override name = "ConfinedPathError";
 }
 
 /**
- * The path of a file that a client names, below a directory.
+ * Resolves a file name from a client to a path below a directory.
  *
- * Neither the name nor a link on the way leads out: every part is a plain name, and what is there
- * already is what its path says, without a link.
+ * Neither the name nor a symbolic link can lead out of the directory: every part has to be a plain
+ * name, and the part of the path that exists must have no link in it.
  *
- * @param directory The directory; it exists.
- * @param name Such as "jobs/input.bin".
- * @throws {ConfinedPathError} If the name is not of that form, or a part of it is a link.
+ * @param directory An existing directory.
+ * @param name A relative name such as "jobs/input.bin".
+ * @throws {ConfinedPathError} If the name has another form, or a part of it is a link.
  */
 export async function confinedPath(directory: string, name: string): Promise<string> {
   const parts = name.split("/");
@@ -30,7 +30,7 @@ export async function confinedPath(directory: string, name: string): Promise<str
   let existing = path;
   for (let left = parts.length; left > 0; left--) {
     try {
-      // Not `stat`, which sees a link to nowhere as nothing.
+      // `stat` would follow a dangling link and find nothing.
       await Deno.lstat(existing);
       break;
     } catch (error) {

@@ -1,5 +1,5 @@
 /**
- * The lines by which people talk to the mesh, read and written.
+ * The commands that clients send to the mesh in lines, and the replies.
  *
  * @module
  */
@@ -13,25 +13,25 @@ export const MAX_COMMAND_BYTES = 4096;
 
 const WORDS = ["SORT", "STATUS", "CANCEL", "NODES", "HELP", "QUIT"] as const;
 
-/** What a person asks for. */
+/** A command of a client. */
 export type MeshCommand =
   | { word: "SORT"; input: string; output: string; format: RecordFormat }
   | { word: "CANCEL"; job: number | undefined }
   | { word: "STATUS" | "NODES" | "HELP" | "QUIT" };
 
-/** What `HELP` answers. */
+/** The reply to `HELP`. */
 export const HELP_LINES: readonly string[] = [
-  "SORT input output [lines] [record=BYTES] [key=FIRST:END]   sorts files below each node's dir",
-  "STATUS           the jobs, and how far each node is with the one that runs",
-  "CANCEL [job]     ends a job that runs or waits",
-  "NODES            the nodes, and whether they are there",
-  "QUIT             ends the connection",
+  "SORT input output [lines] [record=BYTES] [key=FIRST:END]   sorts files in the dir of each node",
+  "STATUS           lists the jobs, and the progress of each node in the running one",
+  "CANCEL [job]     cancels a job, or the running one",
+  "NODES            lists the nodes, and whether they are connected",
+  "QUIT             closes the connection",
 ];
 
 /**
- * Reads a command.
+ * Parses a command.
  *
- * @throws {SyntaxError} If it is none; the message is the reply.
+ * @throws {SyntaxError} If it is not a command; the message is the reply after "ERR".
  */
 export function parseCommand(line: string): MeshCommand {
   const [first = "", ...rest] = line.trim().split(/\s+/);
@@ -79,7 +79,7 @@ function parseSort(words: string[]): MeshCommand {
   return { word: "SORT", input, output, format: parseRecordFormat({ lines, record, key }) };
 }
 
-/** How far one node is with the job that runs. */
+/** The progress of one node in the running job. */
 export interface NodeProgress {
   node: number;
   phase: Phase | "connect";
@@ -90,26 +90,26 @@ export interface NodeProgress {
   receivedBytes: number;
 }
 
-/** What is known of a job. */
+/** The state of a job. */
 export interface JobStatus {
   id: number;
   input: string;
   output: string;
   format: RecordFormat;
   state: "waiting" | "running" | "done" | "failed" | "cancelled";
-  /** Why it failed, or how much it sorted. */
+  /** Why it failed, or how many records it sorted. */
   result: string;
   progress: NodeProgress[];
 }
 
-/** What node 0 knows, and tells the others. */
+/** All jobs and nodes, as node 0 knows them and tells the others. */
 export interface MeshStatus {
   jobs: JobStatus[];
-  /** The numbers of the nodes that are there. */
+  /** The numbers of the connected nodes. */
   up: number[];
 }
 
-/** What `STATUS` answers. */
+/** The reply to `STATUS`, without its END. */
 export function statusLines({ jobs }: MeshStatus): string[] {
   return jobs.flatMap(({ id, state, input, output, result, progress }) => [
     `job ${id} ${state} ${input} ${output}${result && ` ${result}`}`,

@@ -22,7 +22,7 @@ export interface JobOrder {
 }
 
 /** How a job ended on one node. */
-export interface JobEnd {
+export interface JobOutcome {
   /** Records in the output of that node. */
   records: number;
   /** Why it failed; absent if it did not. */
@@ -40,7 +40,7 @@ export type ControlMessage =
   | { kind: "submit"; request: number; input: string; output: string; format: RecordFormat }
   | { kind: "cancel"; request: number; job?: number }
   | { kind: "progress"; key: string; progress: NodeProgress }
-  | { kind: "ended"; key: string } & JobEnd
+  | { kind: "ended"; key: string } & JobOutcome
   /** From both sides, as a sign of life. */
   | { kind: "ping" };
 

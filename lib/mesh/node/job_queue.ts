@@ -1,40 +1,43 @@
 import type { JobStatus } from "./console.ts";
-import type { JobOrder } from "./control_message.ts";
+import type { JobOrder, JobOutcome } from "./control_message.ts";
 import type { RecordFormat } from "../records/record_format.ts";
 
-/** So many jobs that are over are remembered. */
+/** The number of finished jobs that are kept for STATUS. */
 const MAX_PAST_JOBS = 16;
-/** So much is remembered of why a job has failed: a name can be long, and is told to all nodes. */
+/** Failure reasons are cut to this length: they may contain long names, and go to all nodes. */
 const MAX_REASON_CHARACTERS = 2000;
 
 /** A job of the queue. */
 interface Job {
   order: JobOrder;
   status: JobStatus;
-  /** What each node has said about its end. */
-  ended: Map<number, { records: number; failure?: string }>;
+  /** The outcome on each node that has ended. */
+  ended: Map<number, JobOutcome>;
   cancelled: boolean;
 }
 
-/** What is asked of the nodes by the queue. */
+/** Options for {@linkcode JobQueue}. */
 export interface JobQueueOptions {
-  /** The nodes that have to take part. */
+  /** The number of nodes, which all take part in every job. */
   nodes: number;
-  /** How many jobs may wait. */
+  /** The most jobs that may wait. */
   maxWaiting: number;
-  /** Has all nodes start a job. */
+  /** Starts a job on all nodes. */
   start: (order: JobOrder) => void;
-  /** Has all nodes stop it. */
+  /** Stops a job on all nodes. */
   stop: (key: string, reason: string) => void;
-  /** Told when something has changed. */
+  /** Called when the status has changed. */
   onChange: () => void;
 }
 
-/** The jobs of a mesh, which node 0 keeps: one runs, others wait. */
+/**
+ * The jobs of a mesh, kept by node 0. One runs at a time, in the order of submission; it is over when
+ * every node has ended it or is lost.
+ */
 export class JobQueue {
   readonly #options: JobQueueOptions;
   readonly #jobs: Job[] = [];
-  /** No two daemons give their jobs the same keys. */
+  /** Makes the keys of jobs unique among all daemons. */
   readonly #prefix = crypto.randomUUID();
   #lastId = 0;
   #closed = false;
@@ -43,7 +46,7 @@ export class JobQueue {
     this.#options = options;
   }
 
-  /** Takes a job; the reply to the one who asked. */
+  /** Queues a job; returns the reply line. */
   submit(job: { input: string; output: string; format: RecordFormat }): string {
     const waiting = this.#jobs.filter(({ status }) => status.state === "waiting").length;
     if (waiting >= this.#options.maxWaiting) return `ERR ${waiting} jobs are waiting already`;
@@ -55,7 +58,7 @@ export class JobQueue {
     return `OK job ${id}`;
   }
 
-  /** Ends a job, the one that runs if none is named; the reply to the one who asked. */
+  /** Cancels a job, or the running one if none is named; returns the reply line. */
   cancel(id: number | undefined): string {
     const job = this.#jobs.find(({ status }) => (
       id === undefined ? status.state === "running" : status.id === id
@@ -70,7 +73,7 @@ export class JobQueue {
     return `OK job ${job.status.id}`;
   }
 
-  /** Takes in how far a node is. */
+  /** Records the progress of a node. */
   progress(key: string, progress: JobStatus["progress"][number]): void {
     const job = this.#running(key);
     if (!job) return;
@@ -79,14 +82,14 @@ export class JobQueue {
     this.#options.onChange();
   }
 
-  /** Takes in that a node's part has ended. */
-  ended(key: string, node: number, end: { records: number; failure?: string }): void {
+  /** Records the outcome on a node. The first failure stops the job on all nodes. */
+  ended(key: string, node: number, outcome: JobOutcome): void {
     const job = this.#running(key);
     if (!job || job.ended.has(node)) return;
     const failedBefore = this.#failure(job);
-    job.ended.set(node, end);
-    if (end.failure !== undefined && failedBefore === undefined) {
-      this.#options.stop(key, end.failure);
+    job.ended.set(node, outcome);
+    if (outcome.failure !== undefined && failedBefore === undefined) {
+      this.#options.stop(key, outcome.failure);
     }
     if (job.ended.size < this.#options.nodes) return;
     const failure = this.#failure(job);
@@ -97,18 +100,18 @@ export class JobQueue {
     else this.#end(job, "failed", failure.slice(0, MAX_REASON_CHARACTERS));
   }
 
-  /** Takes in that a node cannot be reached any more. */
+  /** Records that a node is not connected any more, which fails the running job. */
   lost(node: number, reason: string): void {
     const running = this.#jobs.find(({ status }) => status.state === "running");
     if (running) this.ended(running.order.key, node, { records: 0, failure: reason });
   }
 
-  /** Starts no more jobs: those that wait go on waiting. */
+  /** Stops starting jobs; waiting ones stay where they are. */
   close(): void {
     this.#closed = true;
   }
 
-  /** All jobs, the oldest first. */
+  /** All jobs, oldest first. */
   status(): JobStatus[] {
     return this.#jobs.map(({ status }) => status);
   }

@@ -4,8 +4,8 @@ import type { SortSummary } from "../job/sort_job.ts";
 import type { Hello } from "../link/hello.ts";
 import type { Meeting } from "../link/meeting.ts";
 import type { NodeProgress } from "./console.ts";
-import type { JobEnd, JobOrder } from "./control_message.ts";
-import { JobRunner, type JobRunnerOptions } from "./job_runner.ts";
+import type { JobOrder, JobOutcome } from "./control_message.ts";
+import { LocalJob, type LocalJobOptions } from "./local_job.ts";
 import { NodeMetrics } from "./node_metrics.ts";
 
 /** How often a node reports its progress, and node 0 its status. */
@@ -13,12 +13,13 @@ export const PROGRESS_INTERVAL_MS = 250;
 
 /** Options for {@linkcode LocalJobs}. */
 export interface LocalJobsOptions {
-  runner: JobRunnerOptions;
+  /** Common to all jobs. */
+  job: LocalJobOptions;
   log: Log;
   /** Called every {@linkcode PROGRESS_INTERVAL_MS} while a job runs. */
   onProgress: (key: string, progress: NodeProgress) => void;
   /** Called once for each job that was started, possibly before `start` returns. */
-  onEnd: (key: string, end: JobEnd) => void;
+  onEnd: (key: string, end: JobOutcome) => void;
 }
 
 /**
@@ -28,7 +29,7 @@ export interface LocalJobsOptions {
 export class LocalJobs {
   readonly #options: LocalJobsOptions;
   readonly #metrics = new NodeMetrics();
-  #runner: JobRunner | undefined;
+  #job: LocalJob | undefined;
   #running: Promise<void> = Promise.resolve();
   #draining = false;
 
@@ -43,49 +44,49 @@ export class LocalJobs {
 
   /** Metrics of finished jobs, and the progress of the running one. */
   metrics(): Metric[] {
-    return this.#metrics.metrics(this.#runner?.progress());
+    return this.#metrics.metrics(this.#job?.progress());
   }
 
   /** The meeting of the job that a calling peer names, or the reason why there is none. */
   findMeeting(hello: Hello): Meeting | string {
-    const meeting = this.#runner?.meeting;
-    return meeting && this.#runner?.order.key === hello.job ? meeting : "the job is not known here";
+    const meeting = this.#job?.meeting;
+    return meeting && this.#job?.order.key === hello.job ? meeting : "the job is not known here";
   }
 
   /** Starts a job. Its end is reported in any case, also if it cannot start. */
   start(order: JobOrder): void {
-    const { runner: options, log, onProgress, onEnd } = this.#options;
+    const { job: options, log, onProgress, onEnd } = this.#options;
     const { node } = options;
     const refuse = (failure: string) => onEnd(order.key, { records: 0, failure });
     // Node 0 may not know about the drain yet, and the other nodes would wait for this one.
     if (this.#draining) return refuse(`node ${node} is draining`);
-    if (this.#runner) return refuse(`node ${node} is still busy with another job`);
-    const runner = this.#runner = new JobRunner(order, options);
-    const report = () => onProgress(order.key, runner.progress());
+    if (this.#job) return refuse(`node ${node} is still busy with another job`);
+    const job = this.#job = new LocalJob(order, options);
+    const report = () => onProgress(order.key, job.progress());
     const timer = setInterval(report, PROGRESS_INTERVAL_MS);
     log.info("Job started", { job: order.id, input: order.input, output: order.output });
-    this.#running = runner.run().then(
-      (summary) => this.#succeeded(runner, summary),
+    this.#running = job.run().then(
+      (summary) => this.#succeeded(job, summary),
       (error) => this.#failed(order, error),
     ).finally(() => clearInterval(timer));
   }
 
   /** Stops the job with this key, if it is the running one. */
   stop(key: string): void {
-    if (this.#runner?.order.key === key) this.#runner.stop();
+    if (this.#job?.order.key === key) this.#job.stop();
   }
 
   /** Refuses further jobs and waits for the running one, which is stopped at the deadline. */
   async drain(deadline: AbortSignal): Promise<void> {
     this.#draining = true;
-    const stop = () => this.#runner?.stop();
+    const stop = () => this.#job?.stop();
     if (deadline.aborted) stop();
     deadline.addEventListener("abort", stop, { once: true });
     await this.#running;
     deadline.removeEventListener("abort", stop);
   }
 
-  #succeeded({ order, connectSeconds }: JobRunner, summary: SortSummary): void {
+  #succeeded({ order, connectSeconds }: LocalJob, summary: SortSummary): void {
     const { output: { records, bytes }, spilledBytes, seconds } = summary;
     this.#metrics.succeeded(summary, connectSeconds);
     const phases = Object.entries(seconds).map((
@@ -93,7 +94,7 @@ export class LocalJobs {
     ) => [phase, `${Math.round(s * 1000)}ms`]);
     const details = { records, bytes, spilledBytes, ...Object.fromEntries(phases) };
     this.#options.log.info("Job done", { job: order.id, ...details });
-    this.#runner = undefined;
+    this.#job = undefined;
     this.#options.onEnd(order.key, { records });
   }
 
@@ -101,7 +102,7 @@ export class LocalJobs {
     const failure = error instanceof Error ? error.message : String(error);
     this.#metrics.failed();
     this.#options.log.warn("Job failed", { job: order.id, reason: failure });
-    this.#runner = undefined;
+    this.#job = undefined;
     this.#options.onEnd(order.key, { records: 0, failure });
   }
 }

@@ -1,11 +1,11 @@
 /**
- * What a daemon that is killed leaves behind, and how the next one knows it.
+ * Removes the files of a killed daemon.
  *
- * A temporary output lies beside the output of its job, in a directory that may be anybody's, so
- * the daemon writes down in a directory of its own which it has made: a note for each, whose name
- * has the random part of the name of the file that it is about. As long as the job runs, the note
- * is locked, and so is a spill file; the operating system lets go of the locks of who is killed. So
- * nothing is removed but what a daemon on this directory has made, and none works on any more.
+ * A temporary output is next to the output of its job, in a directory that others may use too. So
+ * for each one the daemon writes a note in a directory of its own; the name of the note has the
+ * random part of the name of the temporary output. Notes and spill files stay locked while the job
+ * runs, and the operating system releases the locks of a killed process. A file is removed only if a
+ * daemon with this data directory has made it and no running daemon has it locked.
  *
  * @module
  */
@@ -18,9 +18,9 @@ import { temporaryPathOf } from "../job/output_file.ts";
 const SPILL_NAME = /^sort-[0-9a-f-]{36}\.spill$/;
 const NOTE_NAME = /^output-([0-9a-f]{8})\.note$/;
 
-/** The note on the temporary output of a job that runs; it is gone when it goes out of scope. */
+/** The note on the temporary output of a running job. Disposing it removes it. */
 export class OutputNote implements Disposable {
-  /** Where the temporary output is to be. */
+  /** The path for the temporary output. */
   readonly temporaryPath: string;
   readonly #path: string;
   readonly #file: Deno.FsFile;
@@ -32,10 +32,10 @@ export class OutputNote implements Disposable {
   }
 
   /**
-   * Writes one.
+   * Writes and locks a note.
    *
-   * @param notesDir The directory of the daemon's own.
-   * @param output The name that the output will have.
+   * @param notesDir The directory for notes.
+   * @param output The final path of the output.
    */
   static async write(notesDir: string, output: string): Promise<OutputNote> {
     const random = crypto.randomUUID().slice(0, 8);
@@ -60,10 +60,10 @@ export class OutputNote implements Disposable {
 }
 
 /**
- * Removes spill files and temporary outputs of jobs that no daemon works on any more.
+ * Removes spill files and temporary outputs that no running daemon uses.
  *
- * @param notesDir The directory of the daemon's own, with spill files and notes.
- * @param directory The directory that outputs are below.
+ * @param notesDir The directory with spill files and notes.
+ * @param directory The directory that has all outputs.
  */
 export async function removeStaleFiles(
   notesDir: string,
@@ -80,18 +80,18 @@ export async function removeStaleFiles(
       if (note !== null) {
         const temporary = await temporaryOf(await Deno.readTextFile(path), note[1]!, directory);
         if (temporary !== undefined && removeIfThere(temporary)) {
-          log.info("Removed what a job of a killed daemon had left", { path: temporary });
+          log.info("Removed a stale temporary output", { path: temporary });
         }
       }
       removeIfThere(path);
     } catch (error) {
-      // It costs room on the disk and nothing else.
-      log.warn("Cannot remove what a killed daemon has left", { path, error: String(error) });
+      // Apart from disk space, a stale file does no harm.
+      log.warn("Cannot remove a stale file", { path, error: String(error) });
     }
   }
 }
 
-/** The file that a note is about; `undefined` if it can be none of ours. */
+/** The temporary output that a note names; `undefined` if this daemon cannot have made it. */
 async function temporaryOf(
   path: string,
   random: string,
@@ -106,7 +106,7 @@ async function temporaryOf(
   }
 }
 
-/** Whether it was there. */
+/** Removes a file; returns whether it existed. */
 function removeIfThere(path: string): boolean {
   try {
     Deno.removeSync(path);

@@ -24,14 +24,14 @@ const MESSAGES = [
   { kind: "ping" },
 ];
 
-Deno.test("parseControlMessage() reads what nodes say, and passes over what it does not know", () => {
+Deno.test("parseControlMessage() reads every kind of message, and ignores unknown fields", () => {
   for (const message of MESSAGES) {
     assert.deepEqual(parseControlMessage(JSON.stringify(message)), message);
     assert.deepEqual(parseControlMessage(JSON.stringify({ ...message, more: 1 })), message);
   }
 });
 
-Deno.test("parseControlMessage() takes nothing else, one field of another form included", () => {
+Deno.test("parseControlMessage() refuses everything else, such as a field of another type", () => {
   const bent = fc.constantFrom(...MESSAGES).chain((message) => (
     fc.record({
       message: fc.constant(message),

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { delay } from "@std/async/delay";
 import { createLog } from "../../../lib/log.ts";
 import { HELLO, MESH_VERSION } from "../../../lib/mesh/link/hello.ts";
-import { Coordinator } from "../../../lib/mesh/node/coordinator.ts";
-import { Member } from "../../../lib/mesh/node/member.ts";
+import { CoordinatorNode } from "../../../lib/mesh/node/coordinator_node.ts";
+import { MemberNode } from "../../../lib/mesh/node/member_node.ts";
 import { DEFAULT_RECORD_FORMAT } from "../../../lib/mesh/records/record_format.ts";
 import { parseAddress } from "../../../lib/net/address.ts";
 import { Connection } from "../../../lib/net/connection.ts";
@@ -49,10 +49,10 @@ async function makeOptions(node: number, addresses: string[]) {
   return { options, log, directory, [Symbol.asyncDispose]: remove };
 }
 
-Deno.test("Coordinator.drain() waits for the running job and starts no waiting one", async () => {
+Deno.test("CoordinatorNode.drain() waits for the running job and starts no waiting one", async () => {
   await using made = await makeOptions(0, []);
   const { options, log, directory } = made;
-  const meshNode = new Coordinator(options);
+  const meshNode = new CoordinatorNode(options);
   for (const output of ["first", "second", "third"]) {
     const reply = meshNode.submit({ input: "in", output, format: DEFAULT_RECORD_FORMAT });
     assert.match(reply, /^OK/);
@@ -66,9 +66,9 @@ Deno.test("Coordinator.drain() waits for the running job and starts no waiting o
   assert.deepEqual(names, ["first", "in"]);
 });
 
-Deno.test("Member.drain() tells node 0 how the last job ended", async () => {
+Deno.test("MemberNode.drain() tells node 0 how the last job ended", async () => {
   await using made = await makeOptions(1, ["127.0.0.1:1", "127.0.0.1:2"]);
-  const node = new Member(made.options);
+  const node = new MemberNode(made.options);
   const [ours, theirs] = pipe();
   const called = new Connection(slow(theirs), 1, "node 0");
   const caller = new Connection(ours, 1, "node 1");

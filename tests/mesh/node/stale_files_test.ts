@@ -14,7 +14,7 @@ async function makeDirectories() {
   return { ...temp, root, notes, outputs, names };
 }
 
-/** What a daemon leaves that is killed while it writes an output. */
+/** Leaves the files of a daemon that was killed while it wrote an output. */
 async function leave(notes: string, output: string, random: string): Promise<string> {
   const temporary = output.replace(/([^/]+)$/, `.$1.${random}.part`);
   await Deno.writeTextFile(temporary, "half of it");
@@ -22,23 +22,23 @@ async function leave(notes: string, output: string, random: string): Promise<str
   return temporary;
 }
 
-Deno.test("removeStaleFiles(): what a killed daemon has left goes, what others have made stays", async () => {
+Deno.test("removeStaleFiles() removes the files of a killed daemon, and no others", async () => {
   await using at = await makeDirectories();
   await leave(at.notes, `${at.outputs}/out`, "00000001");
   await leave(at.notes, `${at.outputs}/inner/out`, "00000002");
   await Deno.writeTextFile(`${at.notes}/sort-${crypto.randomUUID()}.spill`, "spilled");
   await Deno.writeTextFile(`${at.notes}/README`, "mine");
   await Deno.writeTextFile(`${at.notes}/sort-of.spill`, "mine");
-  await Deno.writeTextFile(`${at.outputs}/.out.00000003.part`, "of somebody else");
+  await Deno.writeTextFile(`${at.outputs}/.out.00000003.part`, "not ours");
   const log = new TestLog();
   await removeStaleFiles(at.notes, at.outputs, log.log);
   assert.deepEqual(at.names(at.notes), ["README", "sort-of.spill"]);
   assert.deepEqual(at.names(at.outputs), [".out.00000003.part", "inner"]);
   assert.deepEqual(at.names(`${at.outputs}/inner`), []);
-  assert.equal(log.matching("Removed what a job of a killed daemon had left").length, 2);
+  assert.equal(log.matching("Removed a stale temporary output").length, 2);
 });
 
-Deno.test("removeStaleFiles(): what a job works on stays until the job ends", async () => {
+Deno.test("removeStaleFiles() keeps the files of a running job", async () => {
   await using at = await makeDirectories();
   const spill = `${at.notes}/sort-${crypto.randomUUID()}.spill`;
   {
@@ -51,14 +51,14 @@ Deno.test("removeStaleFiles(): what a job works on stays until the job ends", as
     assert.equal(at.names(at.outputs)[0], note.temporaryPath.split("/").at(-1));
     await output.commit();
   }
-  // The note is gone with the job; the spill file is that of one who was killed.
+  // The job removed its note; the spill file is not locked any more and therefore stale.
   assert.equal(at.names(at.notes).length, 1);
   await removeStaleFiles(at.notes, at.outputs, new TestLog().log);
   assert.deepEqual(at.names(at.notes), []);
   assert.deepEqual(at.names(at.outputs), ["inner", "out"]);
 });
 
-Deno.test("removeStaleFiles(): a note that is not about a file of ours removes nothing else", async () => {
+Deno.test("removeStaleFiles() ignores a note that names any other file", async () => {
   await using at = await makeDirectories();
   await Deno.writeTextFile(`${at.root}/.secret.00000000.part`, "x");
   await Deno.mkdir(`${at.root}/elsewhere`);

@@ -10,42 +10,42 @@ import { SortJob, type SortSummary } from "../job/sort_job.ts";
 import type { Partition } from "../sort/splitters.ts";
 import { OutputNote } from "./stale_files.ts";
 
-/** What is the same for all jobs of a node. */
-export interface JobRunnerOptions extends Recognition {
+/** Options that all jobs of a node have in common. */
+export interface LocalJobOptions extends Recognition {
   node: number;
   addresses: readonly Address[];
   /** The directory that inputs and outputs are below. */
   directory: string;
-  /** The directory for what does not fit into memory. */
+  /** The directory for spill files and notes on temporary outputs. */
   spillDir: string;
   partition: Partition;
   memoryBytes: number;
-  /** How many worker threads. */
+  /** The number of worker threads. */
   workers: number;
   dialTimeoutMs: number;
   stallTimeoutMs: number;
 }
 
-/** Runs this node's part of one job. */
-export class JobRunner {
+/** This node's part of one job: it meets the other nodes, then sorts. It runs once. */
+export class LocalJob {
   readonly order: JobOrder;
-  /** Where the peers of the job meet; there is none before the paths are known to be good. */
+  /** The meeting with the other nodes; `undefined` until `run` is called. */
   meeting: Meeting | undefined;
-  /** How long it took until all nodes were connected; 0 before. */
+  /** Seconds until all nodes were connected; 0 before that. */
   connectSeconds = 0;
-  readonly #options: JobRunnerOptions;
+  readonly #options: LocalJobOptions;
   readonly #stop = new AbortController();
   #job: SortJob | undefined;
 
-  constructor(order: JobOrder, options: JobRunnerOptions) {
+  constructor(order: JobOrder, options: LocalJobOptions) {
     this.order = order;
     this.#options = options;
   }
 
   /**
-   * Runs it to its end.
+   * Runs the job.
    *
-   * @throws {SortFailedError} If it comes to nothing.
+   * @throws {SortFailedError} If it fails or is stopped.
    */
   async run(): Promise<SortSummary> {
     const { node, addresses, directory, partition } = this.#options;
@@ -90,7 +90,7 @@ export class JobRunner {
     }
   }
 
-  /** How far it is. */
+  /** The progress so far. */
   progress(): NodeProgress {
     const { node } = this.#options;
     if (!this.#job) {
@@ -102,7 +102,7 @@ export class JobRunner {
     return { node, phase, doneBytes, totalBytes, records, sentBytes, receivedBytes };
   }
 
-  /** Ends it. */
+  /** Cancels the job. */
   stop(): void {
     this.#stop.abort();
   }

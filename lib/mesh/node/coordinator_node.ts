@@ -28,7 +28,7 @@ const DIAL_TIMEOUT_MS = 5000;
  * Node 0: keeps the queue, dials every member and keeps a control link to it, hands out jobs and
  * collects their ends. A mesh of one consists of a coordinator without members.
  */
-export class Coordinator implements MeshNode {
+export class CoordinatorNode implements MeshNode {
   readonly #options: MeshNodeOptions;
   readonly #queue: JobQueue;
   readonly #jobs: LocalJobs;
@@ -51,7 +51,7 @@ export class Coordinator implements MeshNode {
       onChange: () => this.#tellStatusSoon(),
     });
     this.#jobs = new LocalJobs({
-      runner: options,
+      job: options,
       log: options.log,
       onProgress: (key, progress) => this.#queue.progress(key, progress),
       // Deferred: the queue may be in the middle of starting this very job.

@@ -17,7 +17,7 @@ const REPLY_TIMEOUT_MS = 10_000;
  * Any node but node 0: waits for the control link of node 0, runs its part of the jobs that arrive
  * on it, and forwards the commands of its own clients.
  */
-export class Member implements MeshNode {
+export class MemberNode implements MeshNode {
   readonly #options: MeshNodeOptions;
   readonly #jobs: LocalJobs;
   /** The control link to node 0, while there is one. */
@@ -30,7 +30,7 @@ export class Member implements MeshNode {
   constructor(options: MeshNodeOptions) {
     this.#options = options;
     this.#jobs = new LocalJobs({
-      runner: options,
+      job: options,
       log: options.log,
       onProgress: (key, progress) => this.#link?.send({ kind: "progress", key, progress }),
       onEnd: (key, end) => this.#link?.send({ kind: "ended", key, ...end }),
