@@ -1,5 +1,5 @@
 /**
- * A daemon that is killed while it sorts, and the one that is started in its place.
+ * A daemon that is killed while it sorts, and its replacement.
  *
  * @module
  */
@@ -12,25 +12,25 @@ import { allConnected, ask, freeAddresses, jobEnd, nodeConfig } from "./support/
 import { generated, joined, sortedRecords } from "./support/nodes.ts";
 
 const RECORDS = 400_000;
-/** What a node writes, but for what shares differ by. */
+/** The least that a node writes: shares differ a little. */
 const OUTPUT_BYTES = 0.9 * RECORDS * 100;
-/** How many jobs may end before the test has seen them write. */
+/** The most jobs that may end before the test has caught one while it writes. */
 const MAX_JOBS = 5;
 
-/** The temporary output of a job, and how much of it is written; `undefined` if there is none. */
+/** The temporary output of a job and its size; `undefined` if there is none. */
 function temporaryOutput(directory: string): { path: string; bytes: number } | undefined {
   for (const { name } of Deno.readDirSync(directory)) {
     if (!/^\.out\.[0-9a-f]{8}\.part$/.test(name)) continue;
     try {
       return { path: `${directory}/${name}`, bytes: Deno.statSync(`${directory}/${name}`).size };
     } catch {
-      // It has got its name meanwhile.
+      // It has just got its name.
     }
   }
   return undefined;
 }
 
-/** Has them sort, and kills the second while it writes its output; the number of the job. */
+/** Starts jobs until one can be killed on the second daemon while it writes; returns its number. */
 async function killWhileWriting(daemons: DaemonProcess[], directory: string): Promise<number> {
   for (let job = 1; job <= MAX_JOBS; job++) {
     assert.deepEqual(await ask(daemons[0]!, "SORT in out"), [`OK job ${job}`]);
@@ -58,7 +58,7 @@ async function killWhileWriting(daemons: DaemonProcess[], directory: string): Pr
   throw new Error(`${MAX_JOBS} jobs were over before they were seen to write`);
 }
 
-Deno.test("mesh: a daemon that is killed while it writes fails the job; started again, it cleans up and sorts", async () => {
+Deno.test("mesh: killing a daemon while it writes fails the job; the next daemon cleans up and sorts", async () => {
   await using stack = new AsyncDisposableStack();
   const addresses = freeAddresses(2);
   const root = stack.use(await makeTempDirectory()).path;
@@ -80,10 +80,10 @@ Deno.test("mesh: a daemon that is killed while it writes fails the job; started 
   assert.equal(temporaryOutput(directory(0)), undefined);
   const left = temporaryOutput(directory(1))!.path;
   const stranger = `${directory(1)}/.out.00000000.part`;
-  await Deno.writeTextFile(stranger, "of somebody else");
+  await Deno.writeTextFile(stranger, "not ours");
 
   daemons[1] = await start(1);
-  await daemons[1].logged(/msg="Removed what a job of a killed daemon had left" path=/);
+  await daemons[1].logged(/msg="Removed a stale temporary output" path=/);
   const names = (path: string) => [...Deno.readDirSync(path)].map(({ name }) => name);
   assert.ok(!names(directory(1)).includes(left.split("/").at(-1)!));
   assert.ok(names(directory(1)).includes(".out.00000000.part"));

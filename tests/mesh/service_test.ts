@@ -6,7 +6,7 @@ import { until } from "../support/within.ts";
 import { ask, directory, freeAddresses, jobEnd, nodeConfig, startMesh } from "./support/daemons.ts";
 import { generated, joined, sortedRecords } from "./support/nodes.ts";
 
-Deno.test("mesh: a person at any daemon has all of them sort", async () => {
+Deno.test("mesh: a client of any daemon can have all of them sort", async () => {
   await using stack = new AsyncDisposableStack();
   const daemons = await startMesh(stack, 3);
   const inputs = daemons.map((_, node) => generated(3001, { first: node * 5000, skew: true }));
@@ -20,7 +20,7 @@ Deno.test("mesh: a person at any daemon has all of them sort", async () => {
   const sorted = sortedRecords(inputs);
   assert.ok(joined(outputs).every((byte, i) => byte === sorted[i]));
 
-  // A node without an input fails the job, is named everywhere, and the next job works.
+  // A node without input fails the job on all nodes, and the next job works.
   await Deno.remove(`${directory(daemons[1]!)}/in.bin`);
   assert.deepEqual(await ask(daemons[0]!, "sort in.bin other.bin"), ["OK job 2"]);
   for (const daemon of daemons) {
@@ -36,7 +36,7 @@ function isPart({ name }: Deno.DirEntry): boolean {
   return name.endsWith(".part");
 }
 
-Deno.test("mesh: a daemon that dies fails the job on the others, which go on serving", async () => {
+Deno.test("mesh: the loss of a daemon fails the job on the others, which keep serving", async () => {
   await using stack = new AsyncDisposableStack();
   const daemons = await startMesh(stack, 2);
   for (const daemon of daemons) await Deno.writeFile(`${directory(daemon)}/in`, generated(1000));
@@ -48,10 +48,10 @@ Deno.test("mesh: a daemon that dies fails the job on the others, which go on ser
   assert.match(await jobEnd(daemons[0]!, 1), /^job 1 failed in out node 1 \(.*\) is not connected/);
 });
 
-Deno.test("mesh: one daemon sorts alone, jobs wait their turn, and can be cancelled", async () => {
+Deno.test("mesh: a single daemon sorts; jobs wait their turn and can be cancelled", async () => {
   await using stack = new AsyncDisposableStack();
   const [daemon] = await startMesh(stack, 1, { more: "max_queue = 2\n" });
-  // Large enough not to be over before the others are in the queue.
+  // Large enough to be running still when the others are in the queue.
   await Deno.writeFile(`${directory(daemon!)}/large`, generated(1_000_000));
   await Deno.writeFile(`${directory(daemon!)}/small`, new TextEncoder().encode("b\na\n"));
   using client = await TestClient.connect(daemon!.address("mesh"));
@@ -78,14 +78,14 @@ Deno.test("mesh: one daemon sorts alone, jobs wait their turn, and can be cancel
   assert.deepEqual(names, ["large", "out1", "small"]);
 });
 
-Deno.test("mesh: more jobs wait than node 0 can tell the others of, and none is lost", async () => {
+Deno.test("mesh: jobs beyond what fits in a status message are not lost", async () => {
   await using stack = new AsyncDisposableStack();
   const daemons = await startMesh(stack, 2, { more: "max_queue = 1000\n" });
   // The first job waits for the node that is stopped, and the others for the first.
   for (const daemon of daemons) await Deno.writeFile(`${directory(daemon)}/in`, generated(1000));
   daemons[1]!.signal("SIGSTOP");
   using client = await TestClient.connect(daemons[0]!.address("mesh"));
-  // As JSON, all of them have more bytes than a message may have.
+  // As JSON, all of them together exceed the limit for a message.
   const name = '"'.repeat(1000);
   await client.send("SORT in out\n" + `SORT ${name} ${name}\n`.repeat(400));
   for (let job = 1; job <= 401; job++) assert.equal(await client.line(), `OK job ${job}\n`);
@@ -96,7 +96,7 @@ Deno.test("mesh: more jobs wait than node 0 can tell the others of, and none is 
   assert.ok(!daemons[1]!.log.includes("Control link failed"), daemons[1]!.log);
 });
 
-Deno.test("mesh: a control link that says nonsense ends, and nothing else does", async () => {
+Deno.test("mesh: a malformed message ends the control link and nothing else", async () => {
   await using stack = new AsyncDisposableStack();
   const [a, b] = freeAddresses(2);
   const daemon = stack.use(await startDaemon({ config: nodeConfig([a!, b!], 1) }));
@@ -134,7 +134,7 @@ Deno.test("mesh: a control link that says nonsense ends, and nothing else does",
   await daemon.loggedTimes('msg="Control link failed" node=0 reason="SyntaxError', 16);
 });
 
-Deno.test("mesh: long answers are sent while they are written", async () => {
+Deno.test("mesh: long replies are sent in parts", async () => {
   await using stack = new AsyncDisposableStack();
   const [daemon] = await startMesh(stack, 1);
   const name = "x".repeat(2000);
@@ -147,14 +147,14 @@ Deno.test("mesh: long answers are sent while they are written", async () => {
     return Number(/VmHWM:\s*(\d+)/.exec(status)![1]);
   };
   const before = await mostKb();
-  // All in one read; the answers have some 100 MB.
+  // All in one read; the replies have about 100 MB.
   using client = await TestClient.connect(daemon!.address("mesh"));
   await client.send("STATUS\n".repeat(1000));
   assert.match(await client.line(), /^job 1 failed x/);
   assert.ok(await mostKb() < before + 60_000);
 });
 
-Deno.test("mesh: nothing outside the directory can be named", async () => {
+Deno.test("mesh: a client cannot name a file outside the directory", async () => {
   await using stack = new AsyncDisposableStack();
   const [daemon] = await startMesh(stack, 1);
   const root = directory(daemon!);
@@ -184,7 +184,7 @@ Deno.test("mesh: nothing outside the directory can be named", async () => {
   assert.match(await jobEnd(daemon!, refused.length + 1), /^job \d+ done/);
 });
 
-Deno.test("mesh: commands that make no sense are answered with what is wrong", async () => {
+Deno.test("mesh: replies to wrong commands say what is wrong", async () => {
   await using stack = new AsyncDisposableStack();
   const [daemon] = await startMesh(stack, 1);
   const cases: [string, RegExp][] = [
@@ -202,7 +202,7 @@ Deno.test("mesh: commands that make no sense are answered with what is wrong", a
   }
   assert.deepEqual(await ask(daemon!, "NODES"), ["node 0 up (this one)", "END"]);
   assert.equal((await ask(daemon!, "help")).at(-1), "END");
-  // Without a newline at the end, and with QUIT before more.
+  // Commands after QUIT are not answered.
   using client = await TestClient.connect(
     parseAddress(daemon!.log.match(/service=mesh address=(\S+)/)![1]!),
   );

@@ -1,5 +1,5 @@
 /**
- * Peers that know a secret, another one, or none.
+ * Peers with the right secret, another one, or none.
  *
  * @module
  */
@@ -39,13 +39,13 @@ function startNode(token = TOKEN): Promise<DaemonProcess> {
   return startDaemon({ config: config("127.0.0.1:0"), env: { MESH_TOKEN: token } });
 }
 
-/** As docs/protocols.md says how a proof is made, in words of its own. */
+/** Makes a proof as docs/protocols.md describes it, independently of the code under test. */
 function proof(role: string, line: string, nonce: string, token = TOKEN): string {
   const key = createHash("sha256").update(token).digest();
   return createHmac("sha256", key).update(`quartet mesh ${role}\n${line}\n${nonce}`).digest("hex");
 }
 
-/** Says hello, and returns the number that comes back. */
+/** Says hello, and returns the nonce of the reply. */
 async function challenge(client: TestClient, line: string): Promise<string> {
   await client.send(`${line}\n`);
   const answer = await client.line();
@@ -53,7 +53,7 @@ async function challenge(client: TestClient, line: string): Promise<string> {
   return answer.slice("PROVE ".length).trim();
 }
 
-Deno.test("mesh: a caller that proves that it knows the secret gets a proof, and an answer", async () => {
+Deno.test("mesh: a caller that proves the secret gets a proof and an answer", async () => {
   await using daemon = await startNode();
   for (const word of [HELLO.PEER, HELLO.CONTROL]) {
     const line = formatHello(word, { ...CALLER, nonce: NONCE });
@@ -66,7 +66,7 @@ Deno.test("mesh: a caller that proves that it knows the secret gets a proof, and
   assert.ok(!daemon.log.includes(TOKEN));
 });
 
-Deno.test("mesh: no other proof is taken, and nothing is told to who gives it", async () => {
+Deno.test("mesh: any other proof is refused, and nothing is revealed to its sender", async () => {
   await using daemon = await startNode();
   const line = formatHello(HELLO.PEER, { ...CALLER, nonce: NONCE });
   const refused = "ERR the caller's secret is not that of this node\n";
@@ -90,13 +90,13 @@ Deno.test("mesh: no other proof is taken, and nothing is told to who gives it", 
     await client.send(`PROOF ${make(nonce)}\n`);
     assert.equal(await client.rest(), refused, what);
   }
-  assert.equal(new Set(before).size, before.length, "every number is new");
+  assert.equal(new Set(before).size, before.length, "every nonce is new");
   using silent = await TestClient.connect(daemon.address("mesh"));
   await silent.send(`${formatHello(HELLO.PEER, CALLER)}\n`);
   assert.equal(await silent.rest(), "ERR this node has a secret, the caller has none\n");
 });
 
-Deno.test("mesh: a caller goes away from who does not prove the secret in turn", async () => {
+Deno.test("mesh: a caller leaves a node that does not prove the secret in turn", async () => {
   const secret = new Guard([TOKEN], new FailureCounter(10, 1000));
   const other = "ab".repeat(32);
   const fakes: [string, RegExp, (line: string) => string[]][] = [
@@ -130,7 +130,7 @@ Deno.test("mesh: a caller goes away from who does not prove the secret in turn",
   }
 });
 
-Deno.test("mesh: a person shows the token by a line, and is not served before", async () => {
+Deno.test("mesh: a client has to authenticate with a line before it is served", async () => {
   await using daemon = await startNode();
   using person = await TestClient.connect(daemon.address("mesh"));
   await person.send(`AUTH ${TOKEN}\nNODES\nQUIT\n`);
@@ -140,7 +140,7 @@ Deno.test("mesh: a person shows the token by a line, and is not served before", 
   assert.equal(await stranger.rest(), "ERR AUTH token expected first\n");
 });
 
-Deno.test("mesh: daemons with one secret sort together, one with another is kept out", async () => {
+Deno.test("mesh: daemons with the same secret sort together, and one with another secret is refused", async () => {
   await using stack = new AsyncDisposableStack();
   const addresses = freePorts(3).map((port) => `127.0.0.1:${port}`);
   const start = async (node: number, token: string) => {
@@ -154,13 +154,13 @@ Deno.test("mesh: daemons with one secret sort together, one with another is kept
   await stranger.logged(/level=warn.*msg="?Client presented a wrong token/);
   await until("node 1 is connected", async () => (
     /node 1 \S+ up\nnode 2 \S+ down/.test(await ask(daemons[0]!, "NODES"))
-  ));
+  ), 60_000);
   await stranger.stop();
   daemons.push(await start(2, TOKEN));
   await until(
     "all are connected",
     async () => !/ down/.test(await ask(daemons[0]!, "NODES")),
-    20_000,
+    120_000,
   );
   const inputs = daemons.map((_, node) => generated(1000, { first: node * 1000 }));
   const file = (node: number, name: string) => `${daemons[node]!.directory}/data/sort/${name}`;
@@ -169,7 +169,7 @@ Deno.test("mesh: daemons with one secret sort together, one with another is kept
   await until(
     "the job is done",
     async () => /job 1 done/.test(await ask(daemons[0]!, "STATUS")),
-    30_000,
+    120_000,
     50,
   );
   const sorted = sortedRecords(inputs);
@@ -184,7 +184,7 @@ async function ask(daemon: DaemonProcess, command: string): Promise<string> {
   return await client.rest();
 }
 
-Deno.test("sort: nodes with the same --secret-file sort together", async () => {
+Deno.test("quartet sort: nodes with the same --secret-file sort together", async () => {
   const inputs = [0, 1, 2].map((node) => generated(1000, { first: node * 1000 }));
   await using files = await MeshFiles.create(inputs);
   await Deno.writeTextFile(`${files.directory}/in-999`, `${TOKEN}\n`);
@@ -201,7 +201,7 @@ Deno.test("sort: nodes with the same --secret-file sort together", async () => {
   assert.ok(joined(await files.outputs()).every((byte, i) => byte === sorted[i]));
 });
 
-Deno.test("sort: a node with another secret, or none, is refused and told so", async () => {
+Deno.test("quartet sort: a node with another secret, or none, is refused with the reason", async () => {
   await using files = await MeshFiles.create([generated(10), generated(10)]);
   await Deno.writeTextFile(`${files.directory}/in-900`, `${TOKEN}\n`);
   await Deno.writeTextFile(`${files.directory}/in-901`, "another-secret\n");
@@ -213,8 +213,8 @@ Deno.test("sort: a node with another secret, or none, is refused and told so", a
     [secret(0), [], /refused: the caller has a secret, this node has none/],
   ];
   for (const [own, others, expected] of cases) {
-    await using other = new QuartetProcess(files.words(1, ...others, "--dial-timeout", "30s"));
-    await using node = new QuartetProcess(files.words(0, ...own, "--dial-timeout", "30s"));
+    await using other = new QuartetProcess(files.words(1, ...others));
+    await using node = new QuartetProcess(files.words(0, ...own));
     const { code, stderr } = await node.ended();
     assert.match(stderr, expected);
     assert.equal(code, 1);

@@ -3,30 +3,30 @@ import { type DaemonProcess, startDaemon } from "../../support/daemon.ts";
 import { until } from "../../support/within.ts";
 import { freePorts } from "./nodes.ts";
 
-/** An issuer (PEM) to trust, and a certificate to show if one is asked for. */
+/** The issuer (PEM) that a client trusts, and the certificate that it presents, if any. */
 export type Trust = string | { ca: string; cert: string; key: string };
 
 /** Options for {@linkcode startMesh}. */
 export interface MeshOptions {
-  /** More lines of the section. */
+  /** More lines for the section `[mesh]`. */
   more?: string | ((node: number) => string);
-  /** Speaks TLS to them. */
+  /** Set if the daemons use TLS. */
   ca?: Trust;
 }
 
-/** Addresses for nodes, on ports that were free a moment ago. */
+/** Loopback addresses with ports that were free a moment ago. */
 export function freeAddresses(count: number): string[] {
   return freePorts(count).map((port) => `127.0.0.1:${port}`);
 }
 
-/** The section of one of the nodes. */
+/** The section `[mesh]` of one node. */
 export function nodeConfig(addresses: string[], node: number, more = ""): string {
   const nodes = JSON.stringify(addresses.length > 1 ? addresses : []);
   return `[mesh]\nenabled = true\nlisten = "${addresses[node]}"\nnode = ${node}\n` +
     `nodes = ${nodes}\nmemory = "64MiB"\n${more}`;
 }
 
-/** Daemons that form a mesh, each with a directory of its own; all are connected. */
+/** Starts daemons that form a mesh, and waits until all are connected. */
 export async function startMesh(
   stack: AsyncDisposableStack,
   count: number,
@@ -42,20 +42,21 @@ export async function startMesh(
       return daemon;
     }),
   );
-  for (const daemon of daemons) await allConnected(daemon, ca);
+  await Promise.all(daemons.map((daemon) => allConnected(daemon, ca)));
   return daemons;
 }
 
-/** Waits until a daemon says that all nodes are connected. */
+/** Waits until a daemon reports all nodes as connected. */
 export async function allConnected(daemon: DaemonProcess, ca?: Trust): Promise<void> {
   await until(
     "all nodes are connected",
     async () => !(await ask(daemon, "NODES", ca)).some((line) => line.includes(" down")),
-    20_000,
+    120_000,
+    50,
   );
 }
 
-/** What a daemon answers to one command. */
+/** Sends one command to a daemon; returns the lines of the reply. */
 export async function ask(daemon: DaemonProcess, command: string, ca?: Trust): Promise<string[]> {
   const { hostname, port } = daemon.address("mesh") as Deno.NetAddr;
   const shown = typeof ca === "object" ? { cert: ca.cert, key: ca.key } : {};
@@ -70,7 +71,7 @@ export async function ask(daemon: DaemonProcess, command: string, ca?: Trust): P
   return (await client.rest()).trimEnd().split("\n");
 }
 
-/** Waits for the end of a job; the line that tells of it. */
+/** Waits for the end of a job; returns its line of the status. */
 export async function jobEnd(daemon: DaemonProcess, job: number, ca?: Trust): Promise<string> {
   let line = "";
   await until(
@@ -80,13 +81,13 @@ export async function jobEnd(daemon: DaemonProcess, job: number, ca?: Trust): Pr
       line = lines.find((line) => line.startsWith(`job ${job} `)) ?? "";
       return !/^job \d+ (waiting|running)|^$/.test(line);
     },
-    30_000,
+    120_000,
     50,
   );
   return line;
 }
 
-/** Where a daemon has its inputs and outputs. */
+/** The directory with the inputs and outputs of a daemon. */
 export function directory(daemon: DaemonProcess): string {
   return `${daemon.directory}/data/sort`;
 }

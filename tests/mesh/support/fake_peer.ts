@@ -18,9 +18,9 @@ import { parseAddress } from "../../../lib/net/address.ts";
 import { Listener } from "../../../lib/net/listener.ts";
 import { within } from "../../support/within.ts";
 
-const WAIT_MS = 20_000;
+const WAIT_MS = 120_000;
 
-/** The last node of a mesh, which does what a test wants and not more. */
+/** The last node of a mesh. It does only what the test tells it to. */
 export class FakePeer implements AsyncDisposable {
   readonly links: Map<number, PeerLink>;
   readonly #listener: Listener;
@@ -30,7 +30,7 @@ export class FakePeer implements AsyncDisposable {
     this.links = new Map(links.map((link) => [link.node, link]));
   }
 
-  /** Joins as the last of the nodes; resolves when all others are there. */
+  /** Joins as the last of the nodes; resolves when it is connected to all others. */
   static async join(addresses: string[]): Promise<FakePeer> {
     const node = addresses.length - 1;
     const hello = {
@@ -65,7 +65,7 @@ export class FakePeer implements AsyncDisposable {
     }
   }
 
-  /** The next frame of a type from a node; others are passed over. */
+  /** The next frame of a type from a node; frames of other types are skipped. */
   async frame(node: number, type: FrameType): Promise<Frame> {
     for (;;) {
       const received = this.links.get(node)!.receive();
@@ -75,19 +75,19 @@ export class FakePeer implements AsyncDisposable {
     }
   }
 
-  /** Why a node says that the job has failed. */
+  /** The reason that a node gives for the failure of the job. */
   async abort(node: number): Promise<{ node: number; reason: string }> {
     return decodeAbort((await this.frame(node, FRAME.ABORT)).payload);
   }
 
-  /** Says that its input is empty, and waits for the plan. */
+  /** Sends the sample of an empty input, and waits for the plan. */
   async sample(): Promise<void> {
     const sample = encodeSample({ bytes: 0, maxBuckets: 100, keys: [] });
     await this.links.get(0)!.send(FRAME.SAMPLE, sample);
     await this.frame(0, FRAME.PLAN);
   }
 
-  /** Says that it has no data for anybody, or what a test would have it say. */
+  /** Tells all others that it has sent no data, or what the tally says. */
   async end(tally = emptyTally()): Promise<void> {
     for (const link of this.links.values()) await link.send(FRAME.END, encodeTallies(tally));
   }

@@ -1,11 +1,18 @@
+import { Buffer } from "node:buffer";
 import { RecordGenerator } from "../../../lib/mesh/records/generator.ts";
+import type { Address } from "../../../lib/net/address.ts";
+import { TestClient } from "../../support/client.ts";
 import { within } from "../../support/within.ts";
 
 const MAIN = new URL("../../../main.ts", import.meta.url).pathname;
 /** Long enough for a machine that is busy with all other tests. */
-const END_MS = 60_000;
+const END_MS = 180_000;
+/** Nodes wait for each other about as long as a test waits for them, unless it is about that. */
+const PATIENCE = { "--dial-timeout": "170s", "--stall-timeout": "120s" };
+/** A line that shows only how slowly the other nodes start. */
+const WAITING_LINE = /^Waiting for node .*\n/gm;
 
-/** Ports of this machine that were free a moment ago. */
+/** Ports that were free a moment ago. */
 export function freePorts(count: number): number[] {
   const listeners = Array.from({ length: count }, () => (
     Deno.listen({ hostname: "127.0.0.1", port: 0 })
@@ -13,6 +20,16 @@ export function freePorts(count: number): number[] {
   const ports = listeners.map((listener) => listener.addr.port);
   for (const listener of listeners) listener.close();
   return ports;
+}
+
+/** Whether something listens on an address. */
+export async function isListening(address: Address): Promise<boolean> {
+  try {
+    using _ = await TestClient.connect(address);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Records as gensort writes them. */
@@ -25,10 +42,14 @@ export function generated(
   return records;
 }
 
-/** `quartet` as a process that is gone when it goes out of scope. */
+/** A `quartet` process, which is killed at the end of its scope. */
 export class QuartetProcess implements AsyncDisposable {
   readonly child: Deno.ChildProcess;
   readonly #ended: Promise<{ code: number; stdout: string; stderr: string }>;
+  #stderr = "";
+  /** Resolves when there is more on standard error, or its end. */
+  #more = Promise.withResolvers<void>();
+  #closed = false;
 
   constructor(args: string[], options: { command?: string; prefix?: string[] } = {}) {
     const command = [
@@ -50,11 +71,34 @@ export class QuartetProcess implements AsyncDisposable {
     this.#ended = Promise.all([
       this.child.status,
       new Response(this.child.stdout).text(),
-      new Response(this.child.stderr).text(),
-    ]).then(([{ code }, stdout, stderr]) => ({ code, stdout, stderr }));
+      this.#readErrors(),
+    ]).then(([{ code }, stdout]) => (
+      { code, stdout, stderr: this.#stderr.replaceAll(WAITING_LINE, "") }
+    ));
   }
 
-  /** What it came to. */
+  async #readErrors(): Promise<void> {
+    for await (const text of this.child.stderr.pipeThrough(new TextDecoderStream())) {
+      this.#stderr += text;
+      this.#more.resolve();
+      this.#more = Promise.withResolvers();
+    }
+    this.#closed = true;
+    this.#more.resolve();
+  }
+
+  /** Waits until it has written a text to standard error. */
+  async said(pattern: RegExp, ms = END_MS): Promise<void> {
+    while (!pattern.test(this.#stderr)) {
+      if (this.#closed) throw new Error(`It ended without ${pattern}: ${this.#stderr}`);
+      await within(ms, `${pattern} on standard error`, this.#more.promise);
+    }
+  }
+
+  /**
+   * The exit code and the output. Lines that tell which nodes it waits for are left out of standard
+   * error: they depend on how busy the machine is.
+   */
   ended(ms = END_MS): Promise<{ code: number; stdout: string; stderr: string }> {
     return within(ms, "the end of the process", this.#ended);
   }
@@ -69,7 +113,7 @@ export class QuartetProcess implements AsyncDisposable {
   }
 }
 
-/** A directory with the inputs and outputs of a mesh. */
+/** A temporary directory with the inputs and outputs of all nodes. */
 export class MeshFiles implements AsyncDisposable {
   readonly directory: string;
   readonly addresses: string[];
@@ -79,7 +123,7 @@ export class MeshFiles implements AsyncDisposable {
     this.addresses = ports.map((port) => `127.0.0.1:${port}`);
   }
 
-  /** Writes the inputs; one for each node. */
+  /** Writes the inputs, one for each node. */
   static async create(inputs: Uint8Array[]): Promise<MeshFiles> {
     const directory = await Deno.makeTempDir({ prefix: "quartet-mesh-" });
     const files = new MeshFiles(directory, freePorts(inputs.length));
@@ -95,21 +139,22 @@ export class MeshFiles implements AsyncDisposable {
     return `${this.directory}/out-${node}`;
   }
 
-  /** The words that make a process one of the nodes. */
+  /** The command line of a node. */
   words(node: number, ...more: string[]): string[] {
     const nodes = this.addresses.length > 1
       ? ["--node", String(node), "--nodes", this.addresses.join(",")]
       : [];
-    const memory = more.includes("--memory") ? [] : ["--memory", "64MiB"];
-    return ["sort", ...nodes, ...memory, ...more, this.input(node), this.output(node)];
+    const defaults = Object.entries({ "--memory": "64MiB", ...PATIENCE });
+    const rest = defaults.filter(([name]) => !more.includes(name)).flat();
+    return ["sort", ...nodes, ...rest, ...more, this.input(node), this.output(node)];
   }
 
-  /** All outputs in the order of the nodes. */
+  /** All outputs, in the order of the nodes. */
   async outputs(): Promise<Uint8Array[]> {
     return await Promise.all(this.addresses.map((_, node) => Deno.readFile(this.output(node))));
   }
 
-  /** What else is in the directory. */
+  /** The names of all other files in the directory. */
   async leftovers(): Promise<string[]> {
     const names: string[] = [];
     for await (const { name } of Deno.readDir(this.directory)) {
@@ -123,7 +168,7 @@ export class MeshFiles implements AsyncDisposable {
   }
 }
 
-/** Everything in one piece. */
+/** Concatenates arrays. */
 export function joined(parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
   const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
@@ -134,21 +179,29 @@ export function joined(parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
   return all;
 }
 
-/** The records of all inputs, sorted stably the obvious way. */
+/** The records of all inputs, sorted stably in the obvious way. */
 export function sortedRecords(
   inputs: Uint8Array[],
   { recordBytes = 100, keyStart = 0, keyEnd = 10 } = {},
 ): Uint8Array<ArrayBuffer> {
   const all = joined(inputs);
-  const records = Array.from({ length: all.length / recordBytes }, (_, i) => (
-    all.subarray(i * recordBytes, (i + 1) * recordBytes)
+  const key = (i: number) => all.subarray(i * recordBytes + keyStart, i * recordBytes + keyEnd);
+  const order = Uint32Array.from({ length: all.length / recordBytes }, (_, i) => i);
+  // Numbers are compared far faster than bytes, and the first ones of two keys are rarely equal.
+  const prefixes = Float64Array.from(order, (i) => prefixOf(key(i)));
+  order.sort((a, b) => (
+    prefixes[a]! - prefixes[b]! || Buffer.compare(key(a), key(b)) || a - b
   ));
-  const key = (record: Uint8Array) => record.subarray(keyStart, keyEnd);
-  return joined(records.sort((a, b) => compare(key(a), key(b))));
+  const result = new Uint8Array(all.length);
+  for (const [to, i] of order.entries()) {
+    result.set(all.subarray(i * recordBytes, (i + 1) * recordBytes), to * recordBytes);
+  }
+  return result;
 }
 
-function compare(a: Uint8Array, b: Uint8Array): number {
-  const n = Math.min(a.length, b.length);
-  for (let i = 0; i < n; i++) if (a[i] !== b[i]) return a[i]! - b[i]!;
-  return a.length - b.length;
+/** The first six bytes of a key as a number, exact in a double. */
+function prefixOf(key: Uint8Array): number {
+  let prefix = 0;
+  for (let i = 0; i < 6; i++) prefix = prefix * 256 + (key[i] ?? 0);
+  return prefix;
 }
