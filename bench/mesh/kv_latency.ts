@@ -1,7 +1,7 @@
 import { TestClient } from "../../tests/support/client.ts";
 import { startDaemon } from "../../tests/support/daemon.ts";
 
-/** How long requests to kv took. */
+/** The latencies of requests to kv. */
 export interface Latencies {
   name: string;
   count: number;
@@ -12,11 +12,11 @@ export interface Latencies {
 
 const IDLE_MS = 3000;
 const REQUEST = "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
-/** Between two requests, so that what is measured is a client and not a flood. */
+/** The pause between requests, so that they measure latency and not throughput. */
 const PAUSE_MS = 1;
 
 /**
- * The latency of kv when its daemon does nothing else, and while it sorts.
+ * Measures the latency of kv while its daemon is otherwise idle, and while it sorts.
  *
  * @param input The file to sort.
  */

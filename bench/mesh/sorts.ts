@@ -1,19 +1,19 @@
 import { freePorts } from "../../tests/mesh/support/nodes.ts";
 import { denoRun, isInstalled, ROOT } from "../support/servers.ts";
 
-/** How one sort went. */
+/** The measurements of one sort. */
 export interface Run {
   seconds: number;
-  /** Seconds by phase, of the slowest node. */
+  /** Seconds by phase, each of the slowest node. */
   phases: Record<string, number>;
   spilledBytes: number;
-  /** The most memory that one of the processes had. */
+  /** The highest peak memory of a process. */
   peakBytes: number;
 }
 
 const WATCH_MS = 50;
 
-/** Whether GNU sort is there. */
+/** Whether GNU sort is installed. */
 export async function hasGnuSort(): Promise<boolean> {
   return await isInstalled("sort");
 }
@@ -33,7 +33,7 @@ export async function gnuSort(input: string, directory: string): Promise<Run> {
   return { seconds, phases: {}, spilledBytes: 0, peakBytes };
 }
 
-/** Sorts files with as many processes, each of which has the given memory. */
+/** Sorts files with one process each, and the given memory for each process. */
 export async function quartetSort(
   inputs: string[],
   { directory, memoryBytes }: { directory: string; memoryBytes: number },
@@ -68,7 +68,7 @@ export async function quartetSort(
   };
 }
 
-/** The most memory that a process has had, as the kernel counts it. */
+/** The peak memory of a process, as the kernel counts it. */
 async function peakMemory(child: Deno.ChildProcess): Promise<number> {
   let peakBytes = 0;
   let ended = false;
@@ -79,7 +79,7 @@ async function peakMemory(child: Deno.ChildProcess): Promise<number> {
       const kib = /^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1];
       if (kib !== undefined) peakBytes = 1024 * Number(kib);
     } catch {
-      // It has ended between two looks.
+      // It has ended since the last look.
     }
     await new Promise((resolve) => setTimeout(resolve, WATCH_MS));
   }

@@ -7,9 +7,9 @@ import { Progress } from "./records_progress.ts";
 import { print, printError } from "./terminal.ts";
 
 const MAX_FILES = 1024;
-/** What is written in one piece. */
+/** Records per write. */
 const BLOCK_RECORDS = 10_240;
-/** More records have no exact numbers. */
+/** The highest record number that is exact. */
 const MAX_RECORD = Number.MAX_SAFE_INTEGER;
 
 /** `quartet records`: generates and verifies files of records. */
@@ -21,15 +21,15 @@ export const records: Command = {
   options: [
     { name: "count", value: "N", help: "generate: how many records" },
     { name: "first", value: "N", help: "generate: the number of the first record (0)" },
-    { name: "skew", help: "generate: keys that crowd together" },
+    { name: "skew", help: "generate: unevenly distributed keys" },
     { name: "ascii", help: "generate: printable records that end in CR LF" },
-    { name: "sum", help: "verify: does not look at the order" },
+    { name: "sum", help: "verify: ignore the order, print count and checksum only" },
     ...FORMAT_OPTIONS.map((option) => ({ ...option, help: `verify: ${option.help}` })),
   ],
   details: `generate writes the records of gensort: 100 bytes with a key of 10.
-verify reads the files in the given order as if they were one, and prints what valsort prints:
-how many records there are, their checksum, and how many have the key of the one before. It fails
-if one of them is below the one before.`,
+verify reads the files in the given order as if they were one, and prints what valsort prints: the
+number of records, their checksum, and the number of duplicate keys. It fails if a record is lower
+than the one before it.`,
   run: async (args) => {
     const [what, ...files] = args.positionals;
     if (what === "generate") await generate(args, files);
@@ -52,7 +52,7 @@ async function generate(args: CommandArguments, files: string[]): Promise<void> 
   const progress = new Progress("generate", count * GENERATED_RECORD_BYTES);
   try {
     using file = await Deno.open(path, { write: true, create: true, truncate: true });
-    // Two blocks: while one is filled, the other one is written.
+    // One block is filled while the other one is written.
     const blocks = [0, 1].map(() => new Uint8Array(BLOCK_RECORDS * GENERATED_RECORD_BYTES));
     let writing: Promise<void> = Promise.resolve();
     for (let done = 0, turn = 0; done < count; turn = 1 - turn) {

@@ -1,10 +1,10 @@
 import { parseRecordFormat, type RecordFormat } from "../mesh/records/record_format.ts";
 import { type CommandArguments, type CommandOption, UsageError } from "./command.ts";
 
-/** The options that say what records look like. */
+/** The options for the format of records. */
 export const FORMAT_OPTIONS: readonly CommandOption[] = [
   { name: "record", value: "BYTES", help: "the size of a record (100)" },
-  { name: "lines", help: "records are lines; a last one without newline is one as well" },
+  { name: "lines", help: "records are lines; the last one needs no newline" },
   {
     name: "key",
     value: "FIRST:END",
@@ -13,9 +13,9 @@ export const FORMAT_OPTIONS: readonly CommandOption[] = [
 ];
 
 /**
- * Reads them.
+ * Reads the options for the format of records.
  *
- * @throws {UsageError} If they make no sense.
+ * @throws {UsageError} If one is malformed, or they contradict each other.
  */
 export function readFormat(args: CommandArguments): RecordFormat {
   try {

@@ -130,7 +130,7 @@ export class Shuffle {
     const { recordBytes } = format;
     const records = recordBytes ? entries.length / recordBytes : piece.records;
     if (!store.buckets[index] || records !== piece.records || records === 0) {
-      throw new FrameError("a data frame of nonsense");
+      throw new FrameError("a malformed data frame");
     }
     addTally(peer.received, tallyOf(piece, format));
     piece.slot = await store.slot();

@@ -4,11 +4,11 @@ import { HELLO, type Hello, parseHello } from "./hello.ts";
 import type { Meeting } from "./meeting.ts";
 
 /**
- * Lets a caller in that has said hello, and stays until its link has ended.
+ * Passes a calling peer to the meeting of its job; resolves when the link has ended.
  *
  * @param line The first line of the connection; it begins with {@linkcode HELLO.PEER}.
- * @param buffer What was read behind it.
- * @param find The meeting that the caller is for, or why there is none now.
+ * @param buffer What was read after the line.
+ * @param find Returns the meeting for a hello, or the reason why there is none yet.
  */
 export async function admitPeer(
   { connection, line, buffer }: { connection: Connection; line: string; buffer: ReadBuffer },

@@ -1,5 +1,5 @@
 /**
- * How one node calls another: connects, over TLS if the mesh speaks it, says hello, and proves that
+ * How one node calls another: it connects, over TLS if the mesh uses it, says hello, and proves that
  * it knows the secret if there is one.
  *
  * @module
@@ -14,23 +14,23 @@ import { formatHello, HELLO, type Hello } from "./hello.ts";
 import { drawNonce, giveProof } from "./proof.ts";
 import { PeerTlsError, peerTlsProblem } from "./peer_tls.ts";
 
-/** What a caller says, and what it asks of the one who is called. */
+/** What a caller sends, and what it expects of the called node. */
 export interface Call {
   word: typeof HELLO["PEER" | "CONTROL"];
   hello: Hello;
-  /** What both sides have to know; `undefined` if there is nothing to know. */
+  /** The secret that both sides must know; `undefined` if there is none. */
   secret: Guard | undefined;
 }
 
-/** What all nodes of a mesh have to have in common to recognise each other. */
+/** How the nodes of a mesh authenticate each other. */
 export interface Recognition {
-  /** What they know, and prove to each other; `undefined` if there is nothing to know. */
+  /** The shared secret; `undefined` if there is none. */
   secret?: (() => Guard | undefined) | undefined;
-  /** Whose certificates they take; `undefined` if they speak plainly. */
+  /** The trusted certificates and the own one; `undefined` without TLS. */
   trust?: (() => TlsTrust | undefined) | undefined;
 }
 
-/** How a node is called in messages. */
+/** The name of a node in messages, such as `node 2 (host2:8083)`. */
 export function nodeName(node: number, address: Address | undefined): string {
   return address ? `node ${node} (${formatAddress(address)})` : `node ${node}`;
 }
@@ -38,10 +38,11 @@ export function nodeName(node: number, address: Address | undefined): string {
 /**
  * Connects to a node and says hello.
  *
- * @param address Where it listens; its certificate has to be for that host.
- * @returns The connection, the answer, and what was read behind it.
- * @throws {PeerTlsError} If TLS does not come about, and would not the next time.
+ * @param address The address of the node. Its certificate has to be for that host.
+ * @returns The connection, the answer, and what was read after it.
+ * @throws {PeerTlsError} If the TLS handshake fails for a reason that a retry does not change.
  * @throws {ProofError} If the other side does not know the secret.
+ * @throws {Error} If there is no connection or no answer.
  */
 export async function callNode(
   address: Address,
@@ -62,7 +63,7 @@ export async function callNode(
     connection.setTcpOptions();
     const answer = await callPeer(connection, { word, hello, secret: secret?.() });
     if (answer) return { connection, ...answer };
-    // What a node that speaks TLS does to one that does not.
+    // A node that uses TLS closes the connection of one that does not, and the reverse.
     const hint = tls === undefined
       ? "; if it speaks TLS, this node has to as well"
       : tls.identity && "; its client_ca may not have signed the certificate of this node";
@@ -74,9 +75,9 @@ export async function callNode(
 }
 
 /**
- * Says hello, and proves that the secret is known here if there is one.
+ * Says hello, and proves knowledge of the secret if there is one.
  *
- * @returns The answer, and what was read behind it; `undefined` if there is none.
+ * @returns The answer and what was read after it; `undefined` if the connection is closed.
  * @throws {ProofError} If the other side does not know the secret.
  */
 export async function callPeer(

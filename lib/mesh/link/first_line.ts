@@ -2,28 +2,29 @@ import type { Connection } from "../../net/connection.ts";
 import { ReadBuffer } from "../../net/read_buffer.ts";
 import { HELLO, MAX_HELLO_BYTES } from "./hello.ts";
 
-/** How long a peer may take to say a line of the hello. */
+/** How long a peer may take for each line of the hello. */
 const HELLO_TIMEOUT_MS = 5000;
 
-/** What a client that speaks TLS begins with, and no line. */
+/** The first byte of a TLS handshake, with which no line begins. */
 const TLS_HANDSHAKE = 0x16;
 
-/** A line, and what was read behind it. */
+/** A line, and what was read after it. */
 export interface FirstLine {
   line: string;
   buffer: ReadBuffer;
 }
 
-/** Whether a connection begins with TLS where it is not spoken. */
+/** Whether a connection begins with a TLS handshake instead of a line. */
 export function isTlsHandshake({ bytes, start, end }: ReadBuffer): boolean {
   return end > start && bytes[start] === TLS_HANDSHAKE;
 }
 
 /**
- * The first line of a connection, and what was read behind it; `undefined` if there is none. A
- * caller that speaks TLS is told that this node does not, since it would wait otherwise.
+ * Reads the next line of the hello. A caller that attempts TLS is told that this node does not use
+ * it; otherwise it would wait for its handshake.
  *
  * @param buffer What was read already.
+ * @returns `undefined` if there is no line: the connection ended, or took too long.
  */
 export async function readFirstLine(
   connection: Connection,
@@ -50,7 +51,7 @@ export async function readFirstLine(
   }
 }
 
-/** A connection whose first bytes have been read already. */
+/** Makes a connection readable from its start again, given the bytes that were read from it. */
 export function withUnread(
   connection: Pick<Connection, "read">,
   unread: { bytes: Uint8Array; start: number; end: number; consume(count: number): void },

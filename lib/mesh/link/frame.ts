@@ -1,6 +1,5 @@
 /**
- * Frames: what peers send each other once they have said hello. The layout is in
- * docs/protocols.md.
+ * Frames: the messages of peers after the hello. docs/protocols.md has the layout.
  *
  * @module
  */
@@ -10,36 +9,36 @@ import { emptyTally, type Tally } from "../records/checksum.ts";
 import { type Piece, SLOT_BYTES } from "../sort/partitioner.ts";
 import type { SampledKey, Splitter } from "../sort/splitters.ts";
 
-/** What a frame is about. */
+/** The types of frames. */
 export const FRAME = {
-  /** Nothing; it shows that the peer is alive. */
+  /** Shows that the peer is alive. */
   PING: 0,
   /** To node 0: the size of an input and a sample of its keys. */
   SAMPLE: 1,
-  /** From node 0: where the buckets are cut. */
+  /** From node 0: the cuts between the buckets. */
   PLAN: 2,
   /** Entries of one bucket. */
   DATA: 3,
-  /** No more data follows; what was sent altogether. */
+  /** The end of the data, with the tally of all of it. */
   END: 4,
-  /** To node 0: the output is written and on the disk. */
+  /** To node 0: the output is complete and on disk. */
   COMPLETE: 5,
-  /** From node 0: everybody is complete and everything agrees; the output gets its name. */
+  /** From node 0: all nodes are complete and agree; the output may get its name. */
   COMMIT: 6,
   /** To node 0: the output has its name. */
   DONE: 7,
-  /** From node 0: all are done. */
+  /** From node 0: all nodes are done. */
   FINISH: 8,
-  /** The job has failed; where and why. */
+  /** The job has failed: the node at fault and the reason. */
   ABORT: 9,
 } as const;
 
 /** The type of a frame. */
 export type FrameType = typeof FRAME[keyof typeof FRAME];
 
-/** Bytes in front of a payload: its length, the type, and the CRC-32 of both and the payload. */
+/** Length of a frame header: length of the payload, type, and CRC-32 of these and the payload. */
 export const FRAME_HEADER_BYTES = 12;
-/** Bytes in front of the entries of a {@linkcode FRAME.DATA} frame. */
+/** Length of the header before the entries of a {@linkcode FRAME.DATA} frame. */
 export const DATA_HEADER_BYTES = 24;
 /** The longest payload of a data frame. */
 export const MAX_DATA_BYTES = DATA_HEADER_BYTES + SLOT_BYTES;
@@ -49,19 +48,19 @@ export const MAX_PAYLOAD_BYTES = 16 * 1024 * 1024;
 const MAX_TYPE = Math.max(...Object.values(FRAME));
 const NO_BYTES = new Uint8Array(0);
 
-/** A frame that was received. */
+/** A received frame. */
 export interface Frame {
   type: FrameType;
-  /** It belongs to the reader again once the next frame is asked for. */
+  /** Part of the read buffer: valid until the next frame is read. */
   payload: Uint8Array;
 }
 
-/** Thrown when bytes are no frame. */
+/** Thrown for bytes that are not a valid frame. */
 export class FrameError extends Error {
   override name = "FrameError";
 }
 
-/** Writes the header of a frame whose payload follows it in `into`. */
+/** Fills in the header of a frame; `into` has exactly the header and the payload. */
 export function sealFrame(into: Uint8Array, type: FrameType): void {
   const view = new DataView(into.buffer, into.byteOffset, into.length);
   view.setUint32(0, into.length - FRAME_HEADER_BYTES);
@@ -69,7 +68,7 @@ export function sealFrame(into: Uint8Array, type: FrameType): void {
   view.setUint32(8, crc32(into.subarray(FRAME_HEADER_BYTES), crc32(into.subarray(0, 8))));
 }
 
-/** A frame as bytes. */
+/** Encodes a frame. */
 export function encodeFrame(
   type: FrameType,
   payload: Uint8Array = NO_BYTES,
@@ -81,10 +80,10 @@ export function encodeFrame(
 }
 
 /**
- * Reads the frame that `bytes` begins with.
+ * Decodes the frame at the start of `bytes`.
  *
- * @returns The frame, or how many bytes it takes before it can be read.
- * @throws {FrameError} If it is none, or damaged.
+ * @returns The frame, or the number of bytes needed to go on.
+ * @throws {FrameError} If the type is unknown, the length out of range, or the CRC wrong.
  */
 export function decodeFrame(bytes: Uint8Array): Frame | { needed: number } {
   if (bytes.length < FRAME_HEADER_BYTES) return { needed: FRAME_HEADER_BYTES };
@@ -105,11 +104,10 @@ export function decodeFrame(bytes: Uint8Array): Frame | { needed: number } {
 }
 
 /**
- * Writes a data frame.
+ * Encodes a data frame at the start of a buffer.
  *
- * @param entries What the piece consists of.
- * @param into Where to, from its start.
- * @returns How many bytes the frame has.
+ * @param entries The entries of the piece.
+ * @returns The length of the frame.
  */
 export function writeDataFrame(piece: Piece, entries: Uint8Array, into: Uint8Array): number {
   const length = FRAME_HEADER_BYTES + DATA_HEADER_BYTES + entries.length;
@@ -123,7 +121,11 @@ export function writeDataFrame(piece: Piece, entries: Uint8Array, into: Uint8Arr
   return length;
 }
 
-/** Reads a data frame; the piece is in no slot yet. */
+/**
+ * Decodes the payload of a data frame. The piece has no slot yet; its `slot` is -1.
+ *
+ * @throws {FrameError} If it is malformed.
+ */
 export function readDataFrame(payload: Uint8Array): { piece: Piece; entries: Uint8Array } {
   if (payload.length < DATA_HEADER_BYTES) throw new FrameError("a data frame that is too short");
   const view = new DataView(payload.buffer, payload.byteOffset, DATA_HEADER_BYTES);
@@ -137,7 +139,7 @@ export function readDataFrame(payload: Uint8Array): { piece: Piece; entries: Uin
     sum: view.getFloat64(16),
   };
   if (!isCount(piece.order) || !isCount(piece.sum)) {
-    throw new FrameError("a data frame of nonsense");
+    throw new FrameError("a malformed data frame");
   }
   return { piece, entries };
 }
@@ -146,16 +148,16 @@ function isCount(value: number): boolean {
   return Number.isSafeInteger(value) && value >= 0;
 }
 
-/** What a node tells of its input. */
+/** What a node tells node 0 about its input. */
 export interface InputSample {
-  /** Bytes of the input. */
+  /** Size of the input. */
   bytes: number;
-  /** How many buckets the node has the memory to deal out to. */
+  /** The most buckets that the node has the memory to deal out to. */
   maxBuckets: number;
   keys: SampledKey[];
 }
 
-/** Where all buckets are cut. */
+/** The cuts between all buckets. */
 export interface Plan {
   bucketsPerNode: number;
   splitters: Splitter[];
@@ -195,7 +197,7 @@ function decodeKeys(payload: Uint8Array): { numbers: [number, number]; keys: Spl
     return { numbers: [view.getFloat64(0), view.getFloat64(8)], keys };
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    throw new FrameError("a list of keys that is cut off");
+    throw new FrameError("a truncated list of keys");
   }
 }
 
@@ -204,10 +206,14 @@ export function encodeSample({ bytes, maxBuckets, keys }: InputSample): Uint8Arr
   return encodeKeys([bytes, maxBuckets], keys);
 }
 
-/** Reads the payload of a {@linkcode FRAME.SAMPLE} frame. */
+/**
+ * Decodes the payload of a {@linkcode FRAME.SAMPLE} frame.
+ *
+ * @throws {FrameError} If it is malformed.
+ */
 export function decodeSample(payload: Uint8Array): InputSample {
   const { numbers: [bytes, maxBuckets], keys } = decodeKeys(payload);
-  if (!isCount(bytes) || !isCount(maxBuckets)) throw new FrameError("a sample of nonsense");
+  if (!isCount(bytes) || !isCount(maxBuckets)) throw new FrameError("a malformed sample");
   const weight = bytes / keys.length;
   return { bytes, maxBuckets, keys: keys.map((key) => ({ ...key, weight })) };
 }
@@ -217,14 +223,18 @@ export function encodePlan({ bucketsPerNode, splitters }: Plan): Uint8Array<Arra
   return encodeKeys([bucketsPerNode, 0], splitters);
 }
 
-/** Reads the payload of a {@linkcode FRAME.PLAN} frame. */
+/**
+ * Decodes the payload of a {@linkcode FRAME.PLAN} frame.
+ *
+ * @throws {FrameError} If it is malformed.
+ */
 export function decodePlan(payload: Uint8Array): Plan {
   const { numbers: [bucketsPerNode], keys } = decodeKeys(payload);
-  if (!isCount(bucketsPerNode)) throw new FrameError("a plan of nonsense");
+  if (!isCount(bucketsPerNode)) throw new FrameError("a malformed plan");
   return { bucketsPerNode, splitters: keys };
 }
 
-/** The payload of a frame that carries tallies. */
+/** The payload of a frame with tallies, 32 bytes each. */
 export function encodeTallies(...tallies: Tally[]): Uint8Array<ArrayBuffer> {
   const payload = new Uint8Array(tallies.length * 32);
   const view = new DataView(payload.buffer);
@@ -237,7 +247,11 @@ export function encodeTallies(...tallies: Tally[]): Uint8Array<ArrayBuffer> {
   return payload;
 }
 
-/** Reads `count` tallies. */
+/**
+ * Decodes `count` tallies.
+ *
+ * @throws {FrameError} If the payload has another length.
+ */
 export function decodeTallies(payload: Uint8Array, count: number): Tally[] {
   if (payload.length !== 32 * count) throw new FrameError("a frame of the wrong length");
   const view = new DataView(payload.buffer, payload.byteOffset, payload.length);
@@ -249,9 +263,9 @@ export function decodeTallies(payload: Uint8Array, count: number): Tally[] {
   }));
 }
 
-/** Why a job has failed. */
+/** The failure of a job. */
 export interface AbortNotice {
-  /** The node that is at fault; -1 if it is nobody's. */
+  /** The node at fault; -1 if there is none. */
   node: number;
   reason: string;
 }
@@ -264,7 +278,11 @@ export function encodeAbort({ node, reason }: AbortNotice): Uint8Array<ArrayBuff
   return new TextEncoder().encode(text);
 }
 
-/** Reads the payload of a {@linkcode FRAME.ABORT} frame. */
+/**
+ * Decodes the payload of a {@linkcode FRAME.ABORT} frame.
+ *
+ * @throws {FrameError} If it is malformed.
+ */
 export function decodeAbort(payload: Uint8Array): AbortNotice {
   try {
     const notice = JSON.parse(new TextDecoder().decode(payload));

@@ -1,6 +1,6 @@
 /**
- * The first line of a link: who is calling, and for what. The one who is called answers with a
- * line as well, and both refuse to work together on different things.
+ * The first line of a link: the caller, and what the link is for. The called node answers with a line
+ * of the same kind, and either refuses the link if the two differ in something.
  *
  * @module
  */
@@ -13,62 +13,62 @@ import {
 } from "../records/record_format.ts";
 import { MAX_NODES, type Partition } from "../sort/splitters.ts";
 
-/** The version of what peers say to each other. */
+/** The version of the protocol between peers. */
 export const MESH_VERSION = 1;
 
-/** The longest line that a link may begin with. */
+/** The longest line of a hello. */
 export const MAX_HELLO_BYTES = 4096;
 
-/** What a node says about itself and what it is about to do. */
+/** What a node says about itself and the job. */
 export interface Hello {
   version: number;
   /** The job that the link is for. */
   job: string;
   /** Its own number. */
   node: number;
-  /** The number that it takes the other one to have. */
+  /** The number that it expects the other node to have. */
   to: number;
-  /** How many nodes there are. */
+  /** The number of nodes. */
   nodes: number;
   format: RecordFormat;
   partition: Partition;
-  /** From a caller that has a secret: the number that is in the proof it wants to see. */
+  /** From a caller with a secret: the nonce for the proof of the other side. */
   nonce?: string;
 }
 
-/** Words that the lines of a hello begin with. */
+/** The first words of the lines of a hello. */
 export const HELLO = {
   /** From the caller, with its {@linkcode Hello}. */
   PEER: "PEER ",
-  /** From node 0, with its hello: a link on which jobs are arranged. */
+  /** From node 0, with its hello: a control link, which carries jobs and their progress. */
   CONTROL: "CONTROL ",
-  /** To a caller with a secret: the number that is in the proof that it has to give. */
+  /** To a caller with a secret: the nonce for the proof of the caller. */
   PROVE: "PROVE ",
   /** From the caller and then from the other side: the proofs, see proof.ts. */
   PROOF: "PROOF ",
-  /** The answer, with a hello as well: frames follow. */
+  /** The answer, with the hello of the called node. */
   OK: "OK ",
-  /** Not now, as the job is not known yet; the caller tries again. */
+  /** The job is not known yet, with the reason; the caller tries again. */
   LATER: "LATER ",
-  /** Never, and why. */
+  /** The link is refused for good, with the reason. */
   ERR: "ERR ",
 } as const;
 
-/** A hello behind a word, as a line without its end. */
+/** Formats a hello after a word, as a line without terminator. */
 export function formatHello(word: typeof HELLO["PEER" | "CONTROL" | "OK"], hello: Hello): string {
   return `${word}${JSON.stringify(hello)}`;
 }
 
-/** The same as bytes, with the end of the line. */
+/** The same as bytes, with the terminator. */
 export function encodeHello(...words: Parameters<typeof formatHello>): Uint8Array {
   return new TextEncoder().encode(`${formatHello(...words)}\n`);
 }
 
 /**
- * Reads a hello.
+ * Parses a hello.
  *
- * @param text What follows the word.
- * @returns The hello, or `undefined` if it is none.
+ * @param text The line after the word.
+ * @returns The hello, or `undefined` if it is malformed.
  */
 export function parseHello(text: string): Hello | undefined {
   let value: Partial<Hello> | null;
@@ -98,7 +98,7 @@ function isCount(value: unknown, most: number): value is number {
   return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= most;
 }
 
-/** What two nodes do not agree on, in words; `undefined` if they can work together. */
+/** The first difference between two nodes, in words; `undefined` if they can work together. */
 export function helloDifference(mine: Hello, theirs: Hello): string | undefined {
   const { node, to, nodes, format, partition } = theirs;
   if (theirs.version !== MESH_VERSION) {

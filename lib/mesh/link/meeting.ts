@@ -1,6 +1,6 @@
 /**
- * How the nodes of a job find each other: each dials those with higher numbers and is dialled by
- * those with lower ones, whenever they start.
+ * How the nodes of a job find each other: each node dials those with higher numbers and is called by
+ * those with lower ones. They may start in any order.
  *
  * @module
  */
@@ -17,18 +17,18 @@ import { PeerTlsError } from "./peer_tls.ts";
 import { ProofError } from "./proof.ts";
 import { SortFailedError } from "./sort_failure.ts";
 
-/** The wait between two dials. */
+/** The pause between two attempts to dial a node. */
 const DIAL_INTERVAL_MS = 250;
-/** How long one dial may take: the way of a lost packet, a few times. */
+/** How long one attempt may take: long enough for a few retransmissions. */
 const DIAL_ATTEMPT_MS = 5000;
-/** How long a failing meeting waits for those who have come to take the reason. */
+/** How long a failing meeting waits for the connected peers to take the abort frame. */
 const ABORT_GRACE_MS = 1000;
 
 /** Options for {@linkcode Meeting}. */
 export interface MeetingOptions extends Recognition {
-  /** Where all nodes are, by number. */
+  /** The addresses of all nodes, by number. */
   addresses: readonly Address[];
-  /** What this node says; `to` is filled in. */
+  /** The hello of this node, but for `to`. */
   hello: Omit<Hello, "to">;
   dialTimeoutMs: number;
   stallTimeoutMs: number;
@@ -36,12 +36,16 @@ export interface MeetingOptions extends Recognition {
   signal?: AbortSignal;
 }
 
-/** Not the peer that was expected, and to try again would not help. */
+/** The peer refuses, or is not the expected one; trying again would not help. */
 class RefusedError extends Error {
   override name = "RefusedError";
 }
 
-/** Brings the links of one job together. */
+/**
+ * Establishes the links of one job. It ends in one of two ways: `links` resolves when there is a link
+ * to every node, or rejects when the dial timeout expires, a node does not fit, a connected peer is
+ * lost, or the signal aborts. In the latter case, the connected peers are told the reason.
+ */
 export class Meeting {
   readonly #options: MeetingOptions;
   readonly #links = new Map<number, PeerLink>();
@@ -63,15 +67,15 @@ export class Meeting {
   }
 
   /**
-   * Resolves with the links to all others.
+   * Resolves with the links to all other nodes.
    *
-   * @throws {SortFailedError} If somebody is missing at the end, or does not fit.
+   * @throws {SortFailedError} If a node is missing at the end, or does not fit.
    */
   get links(): Promise<PeerLink[]> {
     return this.#all.promise;
   }
 
-  /** The numbers of those who have not come yet. */
+  /** The numbers of the nodes that are not connected yet. */
   get missing(): number[] {
     const { node: own, nodes } = this.#options.hello;
     return Array.from({ length: nodes }, (_, node) => node)
@@ -79,18 +83,17 @@ export class Meeting {
   }
 
   /**
-   * Takes a caller in.
+   * Admits a calling peer; resolves when the link has ended.
    *
-   * @param hello What the caller has said.
-   * @param buffer What it has sent behind that.
-   * @returns When the link has ended.
+   * @param hello The hello of the caller.
+   * @param buffer What was read after the hello.
    */
   async admit(connection: Connection, hello: Hello, buffer: ReadBuffer): Promise<void> {
     const difference = helloDifference(this.#hello(hello.node), hello) ?? this.#unwanted(hello);
     if (difference !== undefined) {
       const reason = `${nodeName(hello.node, undefined)} does not fit: ${difference}`;
       await connection.write(new TextEncoder().encode(`${HELLO.ERR}${reason}\n`));
-      // The same job, but not as we mean it: it will not come to anything.
+      // It means the same job, but with other settings; waiting would not change that.
       if (hello.job === this.#options.hello.job && !this.#links.has(hello.node)) {
         this.fail(new SortFailedError({ node: hello.node, reason }));
       }
@@ -102,7 +105,7 @@ export class Meeting {
     await link.ended;
   }
 
-  /** Ends the meeting; those who have come are told why. */
+  /** Ends the meeting with a failure, and tells it to the connected peers. */
   fail(error: SortFailedError): void {
     if (this.#over) return;
     this.#end();
@@ -113,7 +116,7 @@ export class Meeting {
         await link.send(FRAME.ABORT, notice);
         await link.connection.finish();
       } catch {
-        // It is gone; then it needs no reason.
+        // The peer is gone and needs no reason.
       } finally {
         clearTimeout(limit);
         link.close();
@@ -185,7 +188,7 @@ export class Meeting {
         isRetriable: (error) => !this.#over && !(error instanceof RefusedError),
       });
     } catch (error) {
-      // Otherwise the time is over, and the timer tells.
+      // Otherwise the dial timeout has expired, and the timer reports that.
       if (!(error instanceof RefusedError)) return;
       this.fail(new SortFailedError({ node, reason: error.message }));
     }

@@ -1,5 +1,5 @@
 /**
- * Lists of the nodes of a mesh, as people write them.
+ * Lists of nodes on the command line and in files.
  *
  * @module
  */
@@ -10,20 +10,20 @@ import { type Address, parseAddress } from "../../net/address.ts";
 import { MAX_NODES } from "../sort/splitters.ts";
 
 /**
- * Reads a list such as "host0:8083,host1:8083"; the first is node 0.
+ * Parses a list such as "host0:8083,host1:8083"; the first is node 0.
  *
- * @throws {SyntaxError} If it is none.
+ * @throws {SyntaxError} If it has another form.
  */
 export function parseNodes(text: string): Address[] {
   return check(text.split(",").map((item) => parseAddress(item.trim())));
 }
 
 /**
- * Reads a file with a list of nodes: TOML with `nodes = ["host0:8083", …]`, at the top or in
+ * Parses a file with a list of nodes: TOML with `nodes = ["host0:8083", …]`, at the top or in
  * `[mesh]`, or YAML with a list `servers` of `serverId`, `host` and `port`.
  *
- * @param path Its ending says what it is.
- * @throws {SyntaxError} If there is no list of nodes in it.
+ * @param path The path of the file, for its extension and for messages.
+ * @throws {SyntaxError} If it has no list of nodes.
  */
 export function parseNodesFile(path: string, text: string): Address[] {
   return /\.ya?ml$/i.test(path) ? parseServers(path, text) : parseNodesToml(path, text);
@@ -48,7 +48,7 @@ function parseNodesToml(path: string, text: string): Address[] {
 function parseServers(path: string, text: string): Address[] {
   let servers: unknown;
   try {
-    // A few nodes need no aliases, and many of them would take all memory.
+    // Such lists need no aliases, and nested aliases could take all memory.
     servers = parseYaml(text, { maxAliasCount: 0 })?.servers;
   } catch (error) {
     throw new SyntaxError(`Cannot read "${path}" as YAML: ${firstLine(error)}`);
@@ -76,7 +76,7 @@ function parseServers(path: string, text: string): Address[] {
 
 function check(addresses: Address[]): Address[] {
   if (addresses.length > MAX_NODES) {
-    throw new SyntaxError(`Cannot use ${addresses.length} nodes: there can be ${MAX_NODES}`);
+    throw new SyntaxError(`Cannot use ${addresses.length} nodes: the limit is ${MAX_NODES}`);
   }
   if (addresses.length === 0) throw new SyntaxError("Cannot use an empty list of nodes");
   return addresses;

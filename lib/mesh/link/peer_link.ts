@@ -10,31 +10,31 @@ import {
   MAX_PAYLOAD_BYTES,
 } from "./frame.ts";
 
-/** Room for a few data frames: fewer, larger reads are what a link is fast by. */
+/** Space for several data frames: a link is faster with few large reads. */
 const READ_BYTES = 512 * 1024;
 
-/** A peer that says nothing gets a ping this many times within the stall timeout. */
+/** The number of pings per stall timeout on a link that sends nothing else. */
 const PINGS_PER_STALL = 6;
 
 /** Options for {@linkcode PeerLink}. */
 export interface PeerLinkOptions {
   /** The number of the peer. */
   node: number;
-  /** How it is called in messages, such as `node 2 (host2:8083)`. */
+  /** The name in messages, such as `node 2 (host2:8083)`. */
   name: string;
   connection: Connection;
-  /** What has been read already; frames begin at its start. */
+  /** What was read after the hello: the start of the frames. */
   buffer?: ReadBuffer;
-  /** A peer that is silent for so long is taken for stalled. */
+  /** A peer that is silent for this long is considered stalled. */
   stallTimeoutMs: number;
 }
 
-/** Thrown when a peer is silent. */
+/** Thrown when a peer has been silent for the stall timeout. */
 export class PeerStalledError extends Error {
   override name = "PeerStalledError";
 }
 
-/** The connection to one peer: frames in both directions, and a sign of life from time to time. */
+/** The connection to one peer: frames in both directions, and pings when there are none to send. */
 export class PeerLink {
   readonly node: number;
   readonly name: string;
@@ -68,29 +68,29 @@ export class PeerLink {
       this.#buffer.took(rest.length);
     }
     const everyMs = Math.max(10, this.#stallTimeoutMs / PINGS_PER_STALL);
-    this.#pings = setInterval(() => this.#lookAfter(everyMs), everyMs);
+    this.#pings = setInterval(() => this.#checkAndPing(everyMs), everyMs);
   }
 
-  /** Sends a frame; resolves when the operating system has taken it. */
+  /** Sends a frame; resolves when the operating system has accepted it. */
   send(type: FrameType, payload?: Uint8Array): Promise<void> {
     return this.write(encodeFrame(type, payload));
   }
 
-  /** Sends encoded frames behind all that is on its way; they must not change meanwhile. */
+  /** Sends encoded frames after those sent before. They must not change until it resolves. */
   write(frames: Uint8Array): Promise<void> {
     const written = this.#sent.then(() => this.connection.write(frames)).then(() => {
       this.#lastSentMs = performance.now();
     });
-    // Who comes next fails by itself.
+    // The next write fails on its own.
     this.#sent = written.catch(() => {});
     return written;
   }
 
   /**
-   * The next frame that is no ping, or `null` at the end.
+   * Receives the next frame that is not a ping, or `null` at the end.
    *
-   * @throws {FrameError} If what came is no frame.
-   * @throws {PeerStalledError} If nothing comes for too long.
+   * @throws {FrameError} If the peer sends anything else.
+   * @throws {PeerStalledError} If the peer is silent for the stall timeout.
    */
   receive(): Promise<Frame | null> {
     const peeked = this.#peeked;
@@ -98,7 +98,7 @@ export class PeerLink {
     return peeked ?? this.#receive();
   }
 
-  /** As `receive`, but what comes is received again. */
+  /** Like `receive`, but the next call returns the same frame again. */
   peek(): Promise<Frame | null> {
     return this.#peeked ??= this.#receive();
   }
@@ -119,7 +119,7 @@ export class PeerLink {
         continue;
       }
       this.#readingSinceMs = performance.now();
-      // Part of a frame is no request of a client: it has the stall timeout.
+      // No read timeout for partial frames: the stall timeout applies.
       const more = await buffer.fill(this.connection, 0);
       this.#readingSinceMs = undefined;
       if (more) continue;
@@ -130,22 +130,22 @@ export class PeerLink {
     }
   }
 
-  /** Resolves when it is closed from this side. */
+  /** Resolves when this side has closed the link. */
   get ended(): Promise<void> {
     return this.#ended.promise;
   }
 
-  /** Ends the link at once. */
+  /** Closes the link at once. */
   close(): void {
     clearInterval(this.#pings);
     this.#ended.resolve();
     this.connection.close();
   }
 
-  #lookAfter(everyMs: number): void {
+  #checkAndPing(everyMs: number): void {
     const nowMs = performance.now();
     const waitingMs = nowMs - (this.#readingSinceMs ?? nowMs);
-    // Only while we wait: a peer is not silent because we have no time to listen.
+    // Counts only the time spent reading: a busy receiver does not make the peer silent.
     if (waitingMs > this.#stallTimeoutMs) {
       this.#stalled = true;
       this.connection.close();

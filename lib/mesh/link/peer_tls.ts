@@ -1,6 +1,6 @@
 /**
- * How the nodes of a mesh trust each other over TLS: who calls checks the certificate of who is
- * called, and shows its own if callers need one. docs/security.md says what that protects.
+ * Trust between nodes over TLS: the caller checks the certificate of the called node, and presents
+ * its own if the called node requires one. docs/security.md explains what that protects against.
  *
  * @module
  */
@@ -9,19 +9,19 @@ import { type Address, formatAddress } from "../../net/address.ts";
 import type { TlsTrust } from "../../net/connect.ts";
 import { readIssuers, readTlsFiles, type TlsFiles } from "../../net/tls.ts";
 
-/** The files of a node, in PEM. */
+/** The PEM files of a node. */
 export interface PeerTlsFiles extends TlsFiles {
-  /** Whose certificates are taken; without it those of the issuers that Deno trusts. */
+  /** The issuers of trusted certificates. @default {the issuers that Deno trusts} */
   ca?: string | undefined;
 }
 
-/** Thrown when TLS with a node does not come about, and to try again would not help. */
+/** Thrown when the TLS handshake fails for a reason that a retry does not change. */
 export class PeerTlsError extends Error {
   override name = "PeerTlsError";
 }
 
 /**
- * Reads whom a node trusts, and what it shows to nodes that it calls.
+ * Reads the certificates that a node trusts and the one that it presents to called nodes.
  *
  * @throws {Error} If a file cannot be read or used; the message names it.
  */
@@ -34,11 +34,11 @@ export function readTrust(files: PeerTlsFiles): TlsTrust {
 }
 
 /**
- * What is wrong with the TLS of a node and what helps, in words.
+ * Explains a failed TLS handshake, and how to fix it.
  *
- * @param error What the attempt to connect came to.
- * @param address Where the node was called.
- * @returns `undefined` if it is not about TLS.
+ * @param error The error of the attempt to connect.
+ * @param address The address of the called node.
+ * @returns `undefined` if the error is not about TLS.
  */
 export function peerTlsProblem(error: unknown, address: Address): string | undefined {
   if (!(error instanceof Deno.errors.InvalidData)) return undefined;

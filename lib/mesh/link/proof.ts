@@ -1,7 +1,7 @@
 /**
  * How two peers prove to each other that they know the same secret, without sending it: each signs
- * (HMAC-SHA256) what the caller has said first and the number that the other has drawn for this
- * connection alone, so that no proof is good anywhere else. docs/protocols.md has the lines.
+ * (HMAC-SHA256) the first line of the caller and a nonce that the other has drawn for this connection,
+ * so a proof is of no use on any other connection. docs/protocols.md has the lines.
  *
  * @module
  */
@@ -18,28 +18,27 @@ const NONCE_BYTES = 32;
 /** The form of a nonce, in hexadecimal. */
 const NONCE = /^[0-9a-f]{64}$/;
 
-/** A peer that knows another secret, or none, or has none to know. */
+/** Thrown when a peer does not prove that it knows the secret. */
 export class ProofError extends Error {
   override name = "ProofError";
 }
 
-/** Draws a number that nobody has seen before. */
+/** Draws a new nonce. */
 export function drawNonce(): string {
   return crypto.getRandomValues(new Uint8Array(NONCE_BYTES)).toHex();
 }
 
-/** What is signed. The roles differ, so that a proof cannot be sent back to who made it. */
+/** The signed text. It names the role, so that a proof cannot be sent back to its maker. */
 function signed(role: "caller" | "called", line: string, nonce: string): string {
   return `quartet mesh ${role}\n${line}\n${nonce}`;
 }
 
 /**
- * The part of the one who is called: has the caller prove that it knows the secret, and proves it
- * to the caller then, and only then.
+ * The called side: demands a proof from the caller, and only then gives its own.
  *
  * @param first The hello of the caller, with the word before it.
- * @param login Judges the proof; `undefined` if there is no secret.
- * @returns Whether the caller may go on; if not, it was told why.
+ * @param login Checks the proof; `undefined` if there is no secret.
+ * @returns Whether the caller is accepted. If not, it was told the reason.
  */
 export async function demandProof(
   connection: Connection,
@@ -73,11 +72,10 @@ export async function demandProof(
 }
 
 /**
- * The part of the caller: proves that it knows the secret if it is asked to, and insists that the
- * other side does as well.
+ * The calling side: gives a proof on demand, and insists on one from the called side.
  *
- * @param line What the caller has said first, with a nonce in it if it has a secret.
- * @returns What the other side says to that; `undefined` if it closes the connection.
+ * @param line The first line of the caller; it has a nonce if there is a secret.
+ * @returns The answer to the hello; `undefined` if the connection is closed.
  * @throws {ProofError} If the other side does not know the secret.
  */
 export async function giveProof(

@@ -1,23 +1,23 @@
 /**
- * The checksum of a set of records: the sum of the CRC-32 of each. It does not depend on their
- * order, so it is the same before and after sorting, and sums of parts add up to that of the whole.
+ * The checksum of a set of records: the sum of the CRC-32 of each. It does not depend on their order,
+ * so sorting preserves it, and the checksums of parts add up to the checksum of the whole.
  *
  * @module
  */
 
 import { crc32 } from "node:zlib";
 
-/** What sets of records are compared by. */
+/** Count, size and checksum of a set of records, by which sets are compared. */
 export interface Tally {
-  /** How many records. */
+  /** The number of records. */
   records: number;
-  /** Their bytes, a newline for each line included. */
+  /** Their size in bytes; each line counts with its newline. */
   bytes: number;
-  /** The sum of the CRC-32 (that of zlib) of every record. */
+  /** The sum of the CRC-32 (as zlib computes it) of every record. */
   sum: bigint;
 }
 
-/** A tally of nothing. */
+/** The tally of no records. */
 export function emptyTally(): Tally {
   return { records: 0, bytes: 0, sum: 0n };
 }
@@ -39,7 +39,7 @@ export function formatSum(sum: bigint): string {
   return sum.toString(16);
 }
 
-// A record's CRC is below 2^32, so this many of them add up exactly in a double.
+/** A CRC is below 2^32, so this many of them add up exactly in a double: 2^52. */
 const CRCS_PER_NUMBER = 2 ** 20;
 
 /** The CRC-32 of a byte followed by 0 to 15 zero bytes, in rows of 256. */
@@ -60,15 +60,15 @@ function makeTables(rows: number): Uint32Array {
 }
 
 /**
- * Copies a short record and returns its CRC-32: 16 bytes a step, a table for each. A call of the
- * runtime's `crc32` costs as much as the CRC of 200 bytes, and leaves a view behind for each
- * record; and words that are copied are at hand already.
+ * Copies a short record and returns its CRC-32, 16 bytes at a time with 16 tables. A call of the
+ * runtime's `crc32` takes as long as the CRC of 200 bytes and allocates a view for each record,
+ * whereas here the words are loaded for the copy anyway. Requires a little-endian machine.
  *
- * @param source What the record is in, on a little-endian machine.
- * @param from Its first word.
- * @param target Where it goes.
- * @param to Its first word there.
- * @param count How many words it has.
+ * @param source Contains the record.
+ * @param from Index of its first word.
+ * @param target Receives the copy.
+ * @param to Index of the first word of the copy.
+ * @param count Number of words.
  */
 export function copyWithCrc32(
   source: Uint32Array,
@@ -109,7 +109,7 @@ export function copyWithCrc32(
   return ~crc >>> 0;
 }
 
-/** Sums CRCs without making a bigint for each. */
+/** Adds up CRCs without creating a bigint for each. */
 export class CrcSum {
   #total = 0n;
   #part = 0;
@@ -126,7 +126,7 @@ export class CrcSum {
     if (++this.#count === CRCS_PER_NUMBER) this.#carry();
   }
 
-  /** The sum of all that was added. */
+  /** The sum so far. */
   get value(): bigint {
     this.#carry();
     return this.#total;

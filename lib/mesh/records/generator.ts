@@ -1,22 +1,22 @@
 /**
  * The records of the sort benchmarks, byte for byte as gensort 1.5 writes them.
  *
- * All is drawn from one linear congruential generator of 128 bits. Record n uses the states
- * X(n+1) to X(n+10), so neighbours share nine of ten and a record costs one step. The state is
- * kept in limbs of 24 bits: their products add up exactly in doubles, and the ten high bytes that
- * the records consist of are limbs 2 to 5, so no bit has to be shifted over.
+ * All randomness comes from one linear congruential generator of 128 bits. Record n uses the states
+ * X(n+1) to X(n+10), so neighbours share nine of ten states and a record costs one step. The state is
+ * kept in limbs of 24 bits: their products add up exactly in doubles, and the ten high bytes, of which
+ * records are made, are limbs 2 to 5, so no bits have to be shifted across limbs.
  *
  * @module
  */
 
-/** Bytes of a generated record: a key of 10 and a value of 90. */
+/** Size of a generated record: a key of 10 bytes and a value of 90. */
 export const GENERATED_RECORD_BYTES = 100;
 
-/** Which of the four kinds of records to write, and from where on. */
+/** Options for {@linkcode RecordGenerator}. */
 export interface GeneratorOptions {
   /** Printable records that end in CR LF. @default {false} */
   ascii?: boolean;
-  /** Keys that crowd together. @default {false} */
+  /** Keys that are distributed unevenly. @default {false} */
   skew?: boolean;
   /** The number of the first record. @default {0} */
   first?: number;
@@ -30,17 +30,17 @@ const LIMBS = 6;
 const LIMB_BITS = 24;
 const LIMB = 2 ** LIMB_BITS;
 const LIMB_INVERSE = 2 ** -LIMB_BITS;
-/** The last limb holds what is left of 128 bits. */
+/** The last limb has the remaining 8 of 128 bits. */
 const TOP_LIMB = 2 ** (128 - LIMB_BITS * (LIMBS - 1));
 
 const KEY_BYTES = 10;
 const HALVES_PER_DRAW = KEY_BYTES / 2;
 const DRAWS_PER_RECORD = 10;
 const HALVES_PER_RECORD = GENERATED_RECORD_BYTES / 2;
-/** How many records are drawn before they are written out. */
+/** The number of records per block, which are first drawn and then written out. */
 const RECORDS_PER_BLOCK = 512;
 
-/** What the ten draws of a binary record are xored with; the first is the key, which is plain. */
+/** The masks for the ten draws of a binary record. That of the first draw, the key, is zero. */
 const VALUE_MASKS = "00000000000000000000" +
   "F0E8E4E2E1D8D4D2D1CC" + "CAC9C6C5C3B8B4B2B1AC" + "AAA9A6A5A39C9A999695" +
   "938E8D8B87787472716C" + "6A696665635C5A595655" + "534E4D4B473C3A393635" +
@@ -48,16 +48,16 @@ const VALUE_MASKS = "00000000000000000000" +
 
 const MASK_HALVES = new Uint16Array(Uint8Array.fromHex(VALUE_MASKS).buffer);
 
-/** Skewed binary keys take up to 48 bits of another record's key, skewed text keys up to 6 bytes. */
+/** Skewed binary keys start with up to 48 bits of another key, skewed text keys with up to 6 bytes. */
 const MAX_SKEW_BITS = 48;
 const MAX_SKEW_BYTES = 6;
 
-/** 95 to the power of 4: four printable characters at a time. */
+/** The number of strings of four printable characters, which are written at a time. */
 const FOUR_CHARACTERS = 95 ** 4;
 const SPACE = 0x20;
 const HEX = new TextEncoder().encode("0123456789ABCDEF");
 
-/** The state that comes `n` steps after 0, in O(log n). */
+/** The state `n` steps after state 0, in O(log n). */
 function stateAfter(n: number): bigint {
   let [factor, addend] = [1n, 0n];
   let [stepFactor, stepAddend] = [MULTIPLIER, INCREMENT];
@@ -84,7 +84,7 @@ type Limbs = [number, number, number, number, number, number];
 const [A0, A1, A2, A3, A4, A5] = [...toLimbs(MULTIPLIER)] as Limbs;
 const [C0, C1, C2, C3, C4, C5] = [...toLimbs(INCREMENT)] as Limbs;
 
-/** Takes one step. */
+/** Advances the state by one step. */
 function step(x: Float64Array): void {
   const x0 = x[0]!, x1 = x[1]!, x2 = x[2]!, x3 = x[3]!, x4 = x[4]!, x5 = x[5]!;
   let t = A0 * x0 + C0;
@@ -106,7 +106,7 @@ function step(x: Float64Array): void {
   x[5] = t - Math.floor(t / TOP_LIMB) * TOP_LIMB;
 }
 
-/** Writes the high ten bytes of a state, first byte first. */
+/** Writes the ten high bytes of a state, the highest first. */
 function writeKey(x: Float64Array, into: Uint8Array, at: number): void {
   into[at] = x[5]!;
   for (let limb = 4; limb >= 2; limb--) {
@@ -117,7 +117,7 @@ function writeKey(x: Float64Array, into: Uint8Array, at: number): void {
   }
 }
 
-/** Writes four characters of `value`, the least digit first. */
+/** Writes `count` characters of `value` in base 95, the lowest digit first. */
 function writeCharacters(value: number, count: number, into: Uint8Array, at: number): void {
   for (let i = 0; i < count; i++) {
     into[at + i] = SPACE + value % 95;
@@ -150,7 +150,7 @@ function writeTextKey(x: Float64Array, into: Uint8Array, at: number): void {
   writeCharacters(lower.remainder, 2, into, at + 8);
 }
 
-/** The keys of the records that skewed keys take their beginning from, one for each bit length. */
+/** The keys from which skewed keys take their prefixes, one for each bit length. */
 function skewKeys(write: typeof writeKey): Uint8Array[] {
   const state = toLimbs(stateAfter(1));
   return Array.from({ length: 54 }, () => {
@@ -165,12 +165,12 @@ function bitLength(n: number): number {
   return n < 1 ? 0 : n < 2 ** 32 ? 32 - Math.clz32(n) : 64 - Math.clz32(Math.floor(n / 2 ** 32));
 }
 
-/** Writes records, one after the other. */
+/** Generates consecutive records. */
 export class RecordGenerator {
   readonly #ascii: boolean;
   readonly #keys: Uint8Array[] | undefined;
   #next: number;
-  /** The state that the next record starts with. */
+  /** The first state of the next record. */
   readonly #state: Float64Array;
 
   constructor(options: GeneratorOptions = {}) {
@@ -183,8 +183,8 @@ export class RecordGenerator {
   /**
    * Fills a buffer with the next records.
    *
-   * @param into Its length is a multiple of {@linkcode GENERATED_RECORD_BYTES}, and it starts at an
-   * even byte of its buffer.
+   * @param into The buffer. Its length is a multiple of {@linkcode GENERATED_RECORD_BYTES}, and its
+   * offset in its buffer is even.
    */
   fill(into: Uint8Array): void {
     const count = into.length / GENERATED_RECORD_BYTES;

@@ -1,49 +1,49 @@
 /**
- * What the records of a file look like and which of their bytes they are sorted by.
+ * The format of records, and the bytes by which they are sorted.
  *
  * @module
  */
 
-/** The format of a file of records. Plain data: it goes over the wire and to workers as it is. */
+/** The format of a file of records. Plain data, sent to peers and workers as it is. */
 export interface RecordFormat {
-  /** Bytes of each record; 0 for lines, which end with a newline. */
+  /** Size of each record in bytes; 0 for lines, which end with a newline. */
   recordBytes: number;
-  /** Where the key begins in a record or line. */
+  /** Offset of the key in a record or line. */
   keyStart: number;
-  /** Where it ends; that byte is no part of it. A line that ends before has a shorter key. */
+  /** Offset of the end of the key, exclusive. A line that ends before has a shorter key. */
   keyEnd: number;
 }
 
 /**
- * The largest entry that the sort keeps together: a record, or a line and the two bytes of its
- * length. It is also the size of a slot, the unit in which records are sent and kept.
+ * The largest entry: a record, or a line with the two bytes of its length. It is also the size of a
+ * slot, the unit in which entries are sent and kept.
  */
 export const MAX_ENTRY_BYTES = 64 * 1024;
 
-/** Bytes in front of a line in memory and on the wire: its length, the low byte first. */
+/** Size of the length in front of a line in memory and on the wire, little-endian. */
 export const LINE_PREFIX_BYTES = 2;
 
 /** The longest line, without its newline. */
 export const MAX_LINE_BYTES = MAX_ENTRY_BYTES - LINE_PREFIX_BYTES;
 
-/** Records of 100 bytes with a key of 10, as the sort benchmarks have them. */
+/** Records of 100 bytes with a key of 10 bytes, as in the sort benchmarks. */
 export const DEFAULT_RECORD_FORMAT: RecordFormat = { recordBytes: 100, keyStart: 0, keyEnd: 10 };
 
-/** A record format as a person writes it. */
+/** A record format in the form of options. */
 export interface RecordFormatText {
-  /** Bytes of a record, such as "100". */
+  /** Size of a record in bytes, such as "100". */
   record?: string | undefined;
-  /** First byte of the key and the one after it, such as "0:10". */
+  /** Start and exclusive end of the key, such as "0:10". */
   key?: string | undefined;
   /** The records are lines. */
   lines?: boolean | undefined;
 }
 
 /**
- * Reads a record format. Without a key, records of 100 bytes have one of 10 and everything else
- * is sorted by all of its bytes.
+ * Parses a record format. Without a key, records of 100 bytes are sorted by their first 10 bytes, and
+ * all others by all of their bytes.
  *
- * @throws {SyntaxError} If a part of it is not of its form, or out of range.
+ * @throws {SyntaxError} If a part of it is malformed or out of range.
  */
 export function parseRecordFormat(text: RecordFormatText): RecordFormat {
   if (text.lines && text.record !== undefined) {
@@ -77,7 +77,7 @@ function parseRecordBytes(text: string): number {
   return bytes;
 }
 
-/** Whether something that was sent is a format. */
+/** Whether a received value is a valid format. */
 export function isRecordFormat(value: unknown): value is RecordFormat {
   const { recordBytes, keyStart, keyEnd } = (value ?? {}) as Record<string, unknown>;
   return isSize(recordBytes) && isSize(keyStart) && isSize(keyEnd) &&
@@ -88,7 +88,7 @@ function isSize(value: unknown): value is number {
   return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MAX_ENTRY_BYTES;
 }
 
-/** Says a format in words. */
+/** Describes a format in words. */
 export function formatRecordFormat(format: RecordFormat): string {
   const key = `key ${format.keyStart}:${format.keyEnd}`;
   return format.recordBytes === 0
@@ -101,12 +101,12 @@ export function sameRecordFormat(a: RecordFormat, b: RecordFormat): boolean {
   return a.recordBytes === b.recordBytes && a.keyStart === b.keyStart && a.keyEnd === b.keyEnd;
 }
 
-/** Bytes in a file of `records` entries that take `entryBytes` in memory. */
+/** The size in a file of entries that take `entryBytes` in memory. */
 export function fileBytes(format: RecordFormat, entryBytes: number, records: number): number {
   return format.recordBytes === 0 ? entryBytes - records * (LINE_PREFIX_BYTES - 1) : entryBytes;
 }
 
-/** Compares two keys as unsigned bytes; a key comes after each of its beginnings. */
+/** Compares two keys as unsigned bytes; a key sorts after its prefixes. */
 export function compareKeys(a: Uint8Array, b: Uint8Array): number {
   const n = Math.min(a.length, b.length);
   for (let i = 0; i < n; i++) {
@@ -116,7 +116,7 @@ export function compareKeys(a: Uint8Array, b: Uint8Array): number {
   return a.length - b.length;
 }
 
-/** The key of an entry: a record, or a line without newline. */
+/** The key of an entry, which is a record or a line without newline. */
 export function keyOf(format: RecordFormat, entry: Uint8Array): Uint8Array {
   return entry.subarray(format.keyStart, format.keyEnd);
 }

@@ -1,5 +1,5 @@
 /**
- * Checks that records are in order, and counts them as valsort does.
+ * Checks the order of records, and reports the same numbers as valsort.
  *
  * @module
  */
@@ -10,23 +10,23 @@ import { MAX_LINE_BYTES, type RecordFormat } from "./record_format.ts";
 const CHUNK_BYTES = 1024 * 1024;
 const NEWLINE = 0x0a;
 
-/** What was found. */
+/** The result of a verification. */
 export interface Verification extends Tally {
-  /** How many records have the key of the one before. */
+  /** Records with the same key as the record before. */
   duplicateKeys: number;
-  /** How many records are below the one before. */
+  /** Records with a lower key than the record before. */
   unordered: number;
-  /** The number of the first of them, counted from 0 over all files. */
+  /** The number of the first unordered record, counted from 0 over all files. */
   firstUnordered?: number;
 }
 
-/** Checks files one after the other, as if they were one. */
+/** Checks files in sequence, as if they were one. */
 export class Verifier {
   readonly #format: RecordFormat;
   readonly #sum = new CrcSum();
   readonly #found = { records: 0, bytes: 0, duplicateKeys: 0, unordered: 0 };
   #firstUnordered: number | undefined;
-  /** The key of the record before, copied: its chunk may be gone. */
+  /** A copy of the last key: its chunk may have been overwritten. */
   #last = new Uint8Array(256);
   #lastBytes = -1;
 
@@ -34,7 +34,7 @@ export class Verifier {
     this.#format = format;
   }
 
-  /** What was found so far. */
+  /** The result so far. */
   result(): Verification {
     return {
       ...this.#found,
@@ -46,14 +46,14 @@ export class Verifier {
   /**
    * Checks a file.
    *
-   * @param onProgress Told how many bytes were read.
-   * @throws {Error} If it cannot be read, or its last record is cut off.
+   * @param onProgress Called with the number of bytes read since the last call.
+   * @throws {Error} If it cannot be read, its last record is cut off, or a line is too long.
    */
   async file(path: string, onProgress: (bytes: number) => void = () => {}): Promise<void> {
     using file = await Deno.open(path);
     const { recordBytes } = this.#format;
     const size = Math.max(CHUNK_BYTES, 2 * (recordBytes || MAX_LINE_BYTES));
-    // Two chunks: while one is checked, the other one is read.
+    // One chunk is checked while the other one is read.
     let [chunk, next] = [new Uint8Array(size + 1), new Uint8Array(size + 1)];
     let filled = 0;
     let position = 0;
@@ -86,7 +86,7 @@ export class Verifier {
     this.#check(chunk, filled + 1);
   }
 
-  /** Where the last complete record ends. */
+  /** The end of the last complete record. */
   #lastEnd(chunk: Uint8Array, filled: number): number {
     const { recordBytes } = this.#format;
     if (recordBytes) return filled - filled % recordBytes;
@@ -95,7 +95,7 @@ export class Verifier {
 
   #check(chunk: Uint8Array, end: number): void {
     const { recordBytes, keyStart, keyEnd } = this.#format;
-    // Where the key of the record before is: in this chunk, or kept from the one before.
+    // The key of the record before, in this chunk or copied from the one before.
     let last: Uint8Array = this.#last;
     let [lastFrom, lastBytes] = [0, this.#lastBytes];
     for (let at = 0; at < end;) {

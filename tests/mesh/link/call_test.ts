@@ -1,5 +1,5 @@
 /**
- * What a node hears that calls one whose TLS is not as it should be.
+ * Calls to nodes with a right, a wrong or no TLS configuration.
  *
  * @module
  */
@@ -25,7 +25,7 @@ const hello = {
   partition: "sample",
 } as const;
 
-/** Calls a node that has one certificate, or none, and trusts others, or speaks plainly. */
+/** Calls a node that has the certificate `called`, or none, as a node that trusts `ca`, or uses no TLS. */
 async function call(called: Omit<PeerTlsFiles, "ca"> | undefined, ca: string | undefined) {
   const listener = await Listener.listen({ transport: "tcp", hostname: "127.0.0.1", port: 0 }, {
     maxClients: 10,
@@ -54,7 +54,7 @@ async function call(called: Omit<PeerTlsFiles, "ca"> | undefined, ca: string | u
   }
 }
 
-Deno.test("callNode(): a certificate that is trusted and fits is taken", async () => {
+Deno.test("callNode() accepts a trusted certificate for the right host", async () => {
   await using files = await makeCertificates();
   const shared = selfSigned("shared");
   assert.equal(await call(shared, shared.cert), "LATER not now");
@@ -62,7 +62,7 @@ Deno.test("callNode(): a certificate that is trusted and fits is taken", async (
   assert.equal(await call(undefined, undefined), "LATER not now");
 });
 
-Deno.test("callNode(): of any other it says what is wrong and what helps", async () => {
+Deno.test("callNode() explains what is wrong with any other, and how to fix it", async () => {
   await using files = await makeCertificates();
   const cases: [Omit<PeerTlsFiles, "ca"> | undefined, string, RegExp][] = [
     [files.server, selfSigned("shared").cert, /^its certificate is not trusted: name its issuer/],
@@ -83,12 +83,12 @@ Deno.test("callNode(): of any other it says what is wrong and what helps", async
       return true;
     });
   }
-  // This one may be an accident, so that it is tried again.
+  // This may be a passing failure, so the caller tries again.
   const plain = call(selfSigned("shared"), undefined);
   await assert.rejects(plain, /^Error: it closed the connection; if it speaks TLS, this node has/);
 });
 
-Deno.test("readTrust(): a file that has no certificates in it is named", async () => {
+Deno.test("readTrust() names a file that has no certificates", async () => {
   await using directory = await makeTempDirectory();
   const ca = `${directory.path}/ca.crt`;
   const { cert, key } = selfSigned("shared");

@@ -47,7 +47,7 @@ Deno.test("Verifier compares the last record of a file with the first of the nex
   });
 });
 
-Deno.test("Verifier takes a last line without newline for a line", async () => {
+Deno.test("Verifier counts a last line without newline as a line", async () => {
   const [whole, cut] = [await verify(LINES, bytes("x\ny\n")), await verify(LINES, bytes("x\ny"))];
   assert.deepEqual(cut, whole);
 });
@@ -70,7 +70,7 @@ Deno.test("Verifier refuses a line that is too long", async () => {
   await assert.rejects(verify(LINES, bytes("a\n"), line), /the line at byte 0 is too long/);
 });
 
-Deno.test("Verifier counts lines that lie across the chunks it reads", async () => {
+Deno.test("Verifier counts lines that cross the chunks it reads", async () => {
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 1, max: 60_000 }), fc.nat(100), async (length, extra) => {
       const line = bytes(`${"k".repeat(length)}\n`);

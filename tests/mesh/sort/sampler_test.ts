@@ -23,7 +23,7 @@ async function sample(content: Uint8Array, format: RecordFormat, node = 0): Prom
 const LINES = parseRecordFormat({ lines: true });
 const encode = (text: string) => new TextEncoder().encode(text);
 
-Deno.test("sampleFile() takes all records of a small input, with where they are", async () => {
+Deno.test("sampleFile() takes all records of a small input, with their positions", async () => {
   const format = { recordBytes: 4, keyStart: 1, keyEnd: 3 };
   const content = Uint8Array.from({ length: 400 }, (_, i) => i);
   const keys = await sample(content, format, 2);
@@ -35,7 +35,7 @@ Deno.test("sampleFile() takes all records of a small input, with where they are"
   });
 });
 
-Deno.test("sampleFile() picks one record of each stretch of a large input", async () => {
+Deno.test("sampleFile() picks one record of each section of a large input", async () => {
   const records = 100_000;
   const content = new Uint8Array(4 * records);
   for (let i = 0; i < records; i++) new DataView(content.buffer).setUint32(4 * i, i);
@@ -80,7 +80,7 @@ Deno.test("sampleFile() finds nothing in one line that is too long, and nothing 
 Deno.test("sampleExtents() numbers entries as if the extents were one file", async () => {
   const path = await Deno.makeTempFile();
   try {
-    // Two lines with their lengths in front, between bytes that belong to nobody.
+    // Two lines with their lengths in front, between bytes of no extent.
     await Deno.writeFile(path, encode("xx\x03\0abcyy\x01\0d"));
     using file = Deno.openSync(path);
     const extents = [{ offset: 9, bytes: 3 }, { offset: 2, bytes: 5 }];

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { compareKeys, keyOf, type RecordFormat } from "../../../lib/mesh/records/record_format.ts";
 import { SortKernel } from "../../../lib/mesh/sort/sort_kernel.ts";
 
-/** Sorts entries with the kernel; their numbers in the order that it found. */
+/** Sorts entries with the kernel; returns their indices in sorted order. */
 function kernelOrder(entries: Uint8Array[], format: RecordFormat): number[] {
   const prefix = format.recordBytes ? 0 : 2;
   const size = entries.reduce((sum, entry) => sum + prefix + entry.length, 0);
@@ -23,7 +23,7 @@ function kernelOrder(entries: Uint8Array[], format: RecordFormat): number[] {
   return [...kernel.addresses.subarray(0, entries.length)].map((address) => numbers.get(address)!);
 }
 
-/** Sorts them the obvious way, which is stable. */
+/** Sorts them stably in the obvious way. */
 function plainOrder(entries: Uint8Array[], format: RecordFormat): number[] {
   return entries.map((_, i) => i).sort((a, b) =>
     compareKeys(keyOf(format, entries[a]!), keyOf(format, entries[b]!)) || a - b
@@ -35,7 +35,7 @@ function assertSorted(entries: Uint8Array[], format: RecordFormat): void {
 }
 
 const LINES: RecordFormat = { recordBytes: 0, keyStart: 0, keyEnd: 65534 };
-/** Bytes that often agree, so that ties and long common beginnings come up. */
+/** A few values, so that equal keys and long common prefixes are frequent. */
 const fewBytes = fc.constantFrom(0, 1, 127, 128, 255);
 
 for (const [keyStart, keyEnd] of [[0, 1], [0, 4], [1, 6], [0, 10], [2, 12]] as const) {
@@ -52,7 +52,7 @@ for (const [keyStart, keyEnd] of [[0, 1], [0, 4], [1, 6], [0, 10], [2, 12]] as c
   });
 }
 
-Deno.test("SortKernel sorts lines of any length, a line after each of its beginnings", () => {
+Deno.test("SortKernel sorts lines of any length, a line after its prefixes", () => {
   const line = fc.oneof(
     fc.uint8Array({ maxLength: 20 }),
     fc.array(fewBytes, { maxLength: 9 }).map((bytes) => Uint8Array.from(bytes)),
