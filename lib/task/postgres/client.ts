@@ -18,7 +18,7 @@ import {
   type TubeStats,
 } from "../queue.ts";
 import { countJobs, countTube } from "./count_jobs.ts";
-import type { ReservedRow } from "./lanes.ts";
+import type { ReservedRow } from "./requests.ts";
 import type { LocalTube } from "./local_tube.ts";
 import type { Holder, LockedJob } from "./locked_job.ts";
 import { SharedWait } from "./wait.ts";

@@ -10,7 +10,7 @@ import { storageUnavailable } from "../../storage/store.ts";
 import { latin1From, valueBytes, valueFrom } from "../../storage/value.ts";
 import { allowedTtrMs } from "../life_cycle.ts";
 import type { JobBody, JobId, JobSpec, JobStats, Outcome, TubeRules } from "../queue.ts";
-import type { ReservedRow } from "./lanes.ts";
+import type { ReservedRow } from "./requests.ts";
 import { lockHasRoom } from "./max_reserved.ts";
 import {
   FIRST_IN_STATE,

@@ -13,13 +13,20 @@ import type { PostgresClient } from "../../storage/postgres/postgres_client.ts";
 import type { PostgresDatabase } from "../../storage/postgres/postgres_database.ts";
 import { joinValues } from "../../storage/postgres/packed_values.ts";
 import { type DatabaseMetrics, sumDatabaseMetrics } from "../../storage/database_metrics.ts";
-import { storageUnavailable, StorageUnavailableError } from "../../storage/store.ts";
 import { allowedTtrMs } from "../life_cycle.ts";
 import type { JobId, JobSpec, TubeRules } from "../queue.ts";
 import { Batcher } from "./batcher.ts";
 import { LockedJob, type LockedRow, packUpdates } from "./locked_job.ts";
 import { retry } from "./retry.ts";
 import { lockRoom, type RuledTube } from "./max_reserved.ts";
+import {
+  type DeleteRequest,
+  executeOrFail,
+  type PutRequest,
+  type ReservedRow,
+  type ReserveRequest,
+  type WorkRequest,
+} from "./requests.ts";
 import {
   DELETE,
   KEEP,
@@ -56,42 +63,6 @@ const FIXED_PLANS = {
   enable_mergejoin: "off",
 };
 
-/** A reserved job, as the database returns it. */
-export interface ReservedRow {
-  id: JobId;
-  priority: number;
-  client: number;
-  ttr_ms: number;
-  body: Uint8Array;
-}
-
-/** A request in a batch, with the callbacks for its answer or its error. */
-interface Item<Answer> {
-  done(answer: Answer): void;
-  fail(error: unknown): void;
-}
-
-interface PutItem extends Item<JobId[]> {
-  tube: string;
-  specs: readonly JobSpec[];
-}
-
-interface ReserveItem extends Item<ReservedRow[]> {
-  client: number;
-  tubes: readonly RuledTube[];
-  max: number;
-}
-
-interface DeleteItem extends Item<string | null> {
-  id: JobId;
-  client: number;
-}
-
-interface WorkItem extends Item<void> {
-  id: JobId;
-  decide(job: LockedJob | null): void;
-}
-
 /** Options for {@linkcode Lanes.open}. */
 export interface LanesOptions {
   /** How long results are kept. */
@@ -112,10 +83,10 @@ export class Lanes {
   /** Does not wait for the disk: a reservation lost in a crash only makes its job ready again. */
   readonly #reserving: PostgresClient;
   readonly #options: LanesOptions;
-  readonly #puts: Batcher<PutItem>;
-  readonly #reserves: Batcher<ReserveItem>;
-  readonly #deletes: Batcher<DeleteItem>;
-  readonly #works: Batcher<WorkItem>;
+  readonly #puts: Batcher<PutRequest>;
+  readonly #reserves: Batcher<ReserveRequest>;
+  readonly #deletes: Batcher<DeleteRequest>;
+  readonly #works: Batcher<WorkRequest>;
 
   private constructor(
     { database, reserving }: { database: PostgresClient; reserving: PostgresClient },
@@ -132,22 +103,22 @@ export class Lanes {
       maxFlying: FLYING.puts,
       maxBytes: MAX_BATCH_BYTES,
       bytesOf: ({ specs }) => specs.reduce((bytes, { body }) => bytes + body.length, 0),
-      execute: (items) => orFail(items, () => this.#executePuts(items), this.commits),
+      execute: (items) => executeOrFail(items, () => this.#executePuts(items), this.commits),
     });
     this.#reserves = new Batcher({
       maxItems,
       maxFlying: FLYING.reserves,
-      execute: (items) => orFail(items, () => this.#executeReserves(items)),
+      execute: (items) => executeOrFail(items, () => this.#executeReserves(items)),
     });
     this.#deletes = new Batcher({
       maxItems,
       maxFlying: FLYING.deletes,
-      execute: (items) => orFail(items, () => this.#executeDeletes(items), this.commits),
+      execute: (items) => executeOrFail(items, () => this.#executeDeletes(items), this.commits),
     });
     this.#works = new Batcher({
       maxItems,
       maxFlying: FLYING.works,
-      execute: (items) => orFail(items, () => this.#executeWorks(items), this.commits),
+      execute: (items) => executeOrFail(items, () => this.#executeWorks(items), this.commits),
     });
   }
 
@@ -259,7 +230,7 @@ export class Lanes {
     return retry(() => this.database.run(work));
   }
 
-  async #executePuts(items: PutItem[]): Promise<void> {
+  async #executePuts(items: PutRequest[]): Promise<void> {
     const specs = items.flatMap(({ specs }) => specs);
     const bodies = joinValues(specs.map(({ body }) => body));
     const startMs = performance.now();
@@ -280,12 +251,12 @@ export class Lanes {
     for (const { specs, done } of items) done(ids.slice(first, first += specs.length));
   }
 
-  async #executeReserves(items: ReserveItem[]): Promise<void> {
+  async #executeReserves(items: ReserveRequest[]): Promise<void> {
     const groups = Map.groupBy(items, ({ tubes }) => tubes.map(({ name }) => name).join(" "));
     for (const group of groups.values()) await this.#reserveGroup(group);
   }
 
-  async #reserveGroup(items: ReserveItem[]): Promise<void> {
+  async #reserveGroup(items: ReserveRequest[]): Promise<void> {
     const { tubes } = items[0]!;
     const clients = items.flatMap(({ client, max }) => new Array<number>(max).fill(client));
     const limited = tubes.filter(({ rules }) => rules.maxReserved > 0);
@@ -309,7 +280,7 @@ export class Lanes {
     for (const { client, done } of items) done(byClient.get(client) ?? []);
   }
 
-  async #executeDeletes(items: DeleteItem[]): Promise<void> {
+  async #executeDeletes(items: DeleteRequest[]): Promise<void> {
     // All statements lock jobs in the order of their ids, so that no deadlock can occur.
     const sorted = items.toSorted((a, b) => a.id - b.id);
     const startMs = performance.now();
@@ -330,7 +301,7 @@ export class Lanes {
     }
   }
 
-  async #executeWorks(items: WorkItem[]): Promise<void> {
+  async #executeWorks(items: WorkRequest[]): Promise<void> {
     const startMs = performance.now();
     const jobs = await this.ask((sql) =>
       sql.begin(async (sql) => {
@@ -380,21 +351,5 @@ export class Lanes {
         String(this.#options.resultTtlMs),
       ]),
     ]);
-  }
-}
-
-async function orFail<Answer>(
-  items: Item<Answer>[],
-  execute: () => Promise<void>,
-  commits?: CommitCounter,
-): Promise<void> {
-  try {
-    await execute();
-  } catch (error) {
-    commits?.fail();
-    const failure = error instanceof StorageUnavailableError
-      ? error
-      : storageUnavailable(String(error), { cause: error });
-    for (const item of items) item.fail(failure);
   }
 }

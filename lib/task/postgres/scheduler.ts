@@ -26,9 +26,10 @@ import {
   type Refusal,
 } from "../queue.ts";
 import { Hints } from "./hints.ts";
-import { Lanes, type ReservedRow } from "./lanes.ts";
+import { Lanes } from "./lanes.ts";
 import { LocalTube } from "./local_tube.ts";
 import type { LockedJob } from "./locked_job.ts";
+import type { ReservedRow } from "./requests.ts";
 import { RowLimits } from "./row_limits.ts";
 import { EXPIRED, FORGET, NEXT_DUE, query, TASK_MIGRATIONS } from "./statements.ts";
 
