@@ -1,6 +1,6 @@
 // deno-lint-ignore-file quartet/file-length -- one suite for all engines
 /**
- * What every store must do, whatever is behind it. Each engine runs the whole suite.
+ * The behaviour that every store must have. Each engine runs the whole suite.
  *
  * @module
  */
@@ -11,15 +11,15 @@ import type { Key, Place, Store, Transaction } from "../../lib/storage/store.ts"
 import { type Value, valueBytes, valueText } from "../../lib/storage/value.ts";
 import { within } from "../support/within.ts";
 
-/** How long a test may take. */
+/** Limit on the time of one test. Far away, since the machine may be busy. */
 const TEST_DEADLINE_MS = 120_000;
 
 /** An engine under test. */
 export interface Engine {
   name: string;
-  /** Whether a second store on the same data sees what the first one wrote. */
+  /** Whether a store opened later on the same data sees earlier writes. */
   durable: boolean;
-  /** Gives stores with the same, at first empty data; disposing closes and removes everything. */
+  /** Creates empty data for the stores of one test; disposing removes it. */
   start(): Promise<Data>;
 }
 
@@ -87,7 +87,7 @@ export function testStore(engine: Engine): void {
     });
   }
 
-  test("get gives what put has set, and nothing for other keys and spaces", async (store) => {
+  test("get returns what put has set, and nothing for other keys and spaces", async (store) => {
     assert.equal(await get(store, "a"), undefined);
     await put(store, "a", "1");
     assert.equal(await get(store, "a"), "1");
@@ -98,7 +98,7 @@ export function testStore(engine: Engine): void {
     assert.equal(await get(store, "A"), undefined);
   });
 
-  test("keys and values may hold any bytes, and none", async (store) => {
+  test("keys and values may hold any bytes or be empty", async (store) => {
     const all = Uint8Array.from({ length: 256 }, (_, byte) => byte);
     const key = String.fromCharCode(...all);
     await store.put(0, key, all, 0);
@@ -108,7 +108,7 @@ export function testStore(engine: Engine): void {
     assert.deepEqual(await scanAll(store), ["", key]);
   });
 
-  test("a value of many megabytes comes back as it was", async (store) => {
+  test("stores a value of many megabytes", async (store) => {
     const value = crypto.getRandomValues(new Uint8Array(65_536));
     const large = new Uint8Array(16 * 1024 * 1024);
     for (let offset = 0; offset < large.length; offset += value.length) large.set(value, offset);
@@ -117,7 +117,7 @@ export function testStore(engine: Engine): void {
     assert.ok(found.length === large.length && found.every((byte, i) => byte === large[i]));
   });
 
-  test("transact sees its own changes, and returns what its function returned", async (store) => {
+  test("transact sees its own changes and returns the result of its function", async (store) => {
     await put(store, "a", "1");
     const seen = await store.transact([at("a"), at("b"), at("a", 3)], (tx) => {
       const before = text(tx.get(0, "a")?.value);
@@ -132,7 +132,7 @@ export function testStore(engine: Engine): void {
     assert.equal(await get(store, "a", 3), "3");
   });
 
-  test("transact whose function throws changes nothing, and throws the same", async (store) => {
+  test("transact changes nothing if its function throws, and passes on the error", async (store) => {
     await put(store, "a", "1");
     const error = new Error("no");
     await assert.rejects(
@@ -149,7 +149,7 @@ export function testStore(engine: Engine): void {
     assert.equal(await get(store, "b"), undefined);
   });
 
-  test("blind transactions write and delete without a look", async (store) => {
+  test("blind transactions write and delete without reading", async (store) => {
     await put(store, "a", "1");
     await store.transact([at("a"), at("b"), at("c")], (tx) => {
       tx.put(0, "b", bytes("2"), 0);
@@ -162,7 +162,7 @@ export function testStore(engine: Engine): void {
     assert.equal(await get(store, "c"), "4");
   });
 
-  test("a version changes with every write and only then", async (store) => {
+  test("a version changes with every write, and only then", async (store) => {
     const version = async () => (await store.get(0, "a"))?.version;
     await put(store, "a", "1");
     const first = await version();
@@ -216,7 +216,7 @@ export function testStore(engine: Engine): void {
     assert.equal(await sum(), 400);
   });
 
-  test("a write that was made before is seen by a read that was made after", async (store) => {
+  test("a read sees writes called before it", async (store) => {
     const work = Array.from({ length: 50 }, async (_, client) => {
       for (let round = 0; round < 10; round++) {
         const value = `${client}.${round}`;
@@ -227,13 +227,13 @@ export function testStore(engine: Engine): void {
     await Promise.all(work);
   });
 
-  test("puts of one key that are made in order end in that order", async (store) => {
+  test("puts of one key take effect in the order of the calls", async (store) => {
     const puts = Array.from({ length: 50 }, (_, index) => put(store, "a", `${index}`));
     await Promise.all(puts);
     assert.equal(await get(store, "a"), "49");
   });
 
-  test("an expired key is gone at once, for everybody", async (store) => {
+  test("an expired key is gone at once for all operations", async (store) => {
     await put(store, "past", "1", Date.now() - 60_000);
     await put(store, "future", "1", Date.now() + 60_000);
     await put(store, "never", "1");
@@ -256,12 +256,13 @@ export function testStore(engine: Engine): void {
     assert.equal(await get(store, "past"), "1");
   });
 
-  test("a key can be read until it expires, and the clock is that of the store", async (store) => {
-    const dueMs = await store.transact([at("a")], (tx) => {
+  test("a key can be read until it expires by the clock of the store", async (store) => {
+    const dueMs = await store.transact([at("a"), at("b")], (tx) => {
       tx.put(0, "a", bytes("1"), tx.nowMs + 250);
+      tx.put(0, "b", bytes("1"), tx.nowMs + 600_000);
       return tx.nowMs + 250;
     });
-    assert.equal((await store.get(0, "a"))?.expiresAtMs, dueMs);
+    assert.equal((await store.get(0, "b"))?.expiresAtMs, dueMs - 250 + 600_000);
     for (;;) {
       const { nowMs, entry } = await store.transact([at("a")], (tx) => ({
         nowMs: tx.nowMs,
@@ -273,7 +274,7 @@ export function testStore(engine: Engine): void {
     }
   });
 
-  test("scan gives pages in the order of bytes", async (store) => {
+  test("scan returns pages in byte order", async (store) => {
     const keys = ["", "a", "a\0", "a\xff", "aa", "ab", "b", "\x80", "\xff", "\xff\xff", "Z", "~"];
     const places = keys.map((key) => at(key));
     await store.transact(places, (tx) => {
@@ -296,7 +297,7 @@ export function testStore(engine: Engine): void {
     assert.deepEqual(page.map(([key, { value }]) => [key, text(value)]), [["a\0", "a\0"]]);
   });
 
-  test("scan keeps its order while keys come and go", async (store) => {
+  test("scan stays in order while keys come and go", async (store) => {
     for (let key = 0; key < 60; key++) await put(store, `k${key % 6}${key}`, "1");
     await scanAll(store);
     for (let key = 0; key < 60; key += 2) {
@@ -308,7 +309,7 @@ export function testStore(engine: Engine): void {
     assert.deepEqual(await scanAll(store), expected);
   });
 
-  test("transactSpaces counts, clears, swaps, and sees what it does", async (store) => {
+  test("transactSpaces counts, clears and swaps, and sees its own changes", async (store) => {
     await put(store, "a", "1");
     await put(store, "b", "2", Date.now() + 60_000);
     await store.put(1, "c", bytes("3"), 0);
@@ -331,7 +332,7 @@ export function testStore(engine: Engine): void {
     assert.equal(await get(store, "a", 1), undefined);
   });
 
-  test("transactSpaces whose function rejects changes nothing", async (store) => {
+  test("transactSpaces changes nothing if its function rejects", async (store) => {
     await put(store, "a", "1");
     await store.put(1, "b", bytes("2"), 0);
     const work = store.transactSpaces(async (tx) => {
@@ -369,7 +370,7 @@ export function testStore(engine: Engine): void {
     assert.equal(await keysOf(store), 0);
   });
 
-  test("randomKey gives keys that are there, each of them sooner or later", async (store) => {
+  test("randomKey returns existing keys, each of them sooner or later", async (store) => {
     const random = () => store.transactSpaces((tx) => tx.randomKey(0));
     assert.equal(await random(), undefined);
     await put(store, "gone", "1", Date.now() - 1);
@@ -381,7 +382,7 @@ export function testStore(engine: Engine): void {
     assert.deepEqual([...seen].sort(), keys);
   });
 
-  test("does what a plain map does, whatever the commands", async (store) => {
+  test("behaves like a plain map for any sequence of commands", async (store) => {
     const key = fc.constantFrom("a", "b", "ab", "c");
     const command = fc.oneof(
       fc.record({ op: fc.constant("put" as const), key, value: fc.string({ maxLength: 3 }) }),
@@ -424,7 +425,7 @@ export function testStore(engine: Engine): void {
     await fc.assert(property, { numRuns: 25 });
   });
 
-  test("stats count what was committed", async (store) => {
+  test("metrics count commits", async (store) => {
     const before = store.metrics();
     await put(store, "key", "value");
     const after = store.metrics();

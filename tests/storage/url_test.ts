@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { parseStorageUrl, redactUrl } from "../../lib/storage/url.ts";
 
-Deno.test("parseStorageUrl: reads the three kinds", () => {
+Deno.test("parseStorageUrl: parses the three kinds", () => {
   assert.deepEqual(parseStorageUrl("memory:", "/data"), { kind: "memory" });
   assert.deepEqual(parseStorageUrl("sqlite:a.db", "/data"), {
     kind: "sqlite",
@@ -16,7 +16,7 @@ Deno.test("parseStorageUrl: reads the three kinds", () => {
   }
 });
 
-Deno.test("parseStorageUrl: says what is right instead, and never the password", () => {
+Deno.test("parseStorageUrl: says what is valid, without the password", () => {
   const wrong = ["", "memory", "memory:x", "sqlite:", "sqlite:a\0b", "mysql://me:secret@host/db"];
   wrong.push("postgres:db", "postgres://me:secret@host:port/db", "postgres://me:se@cret@h:0x/");
   for (const url of wrong) {
@@ -29,7 +29,7 @@ Deno.test("parseStorageUrl: says what is right instead, and never the password",
   }
 });
 
-Deno.test("redactUrl: leaves everything but the password", () => {
+Deno.test("redactUrl: removes only the password", () => {
   const redacted = {
     "memory:": "memory:",
     "sqlite:a@b:c.db": "sqlite:a@b:c.db",

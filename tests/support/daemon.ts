@@ -5,19 +5,19 @@ import { within } from "./within.ts";
 
 /** Options for {@linkcode startDaemon}. */
 export interface DaemonOptions {
-  /** The configuration; every service that it does not enable is off. */
+  /** The configuration. Services without a section are off. */
   config?: string;
-  /** More words of the command line. */
+  /** More command-line arguments. */
   args?: string[];
-  /** More of the environment. */
+  /** More environment variables. */
   env?: Record<string, string>;
   /** How to start quartet. @default {sources()} */
   program?: Program;
-  /** A file to be used instead of one with `config` in it. */
+  /** A file to use instead of one that contains `config`. */
   configFile?: string;
 }
 
-/** The daemon as a process of its own, in a directory of its own. */
+/** A daemon in its own process and directory. */
 export class DaemonProcess implements AsyncDisposable {
   readonly directory: string;
   readonly configFile: string;
@@ -35,14 +35,14 @@ export class DaemonProcess implements AsyncDisposable {
     this.#ended = this.#follow();
   }
 
-  /** Waits until the log matches; rejects with the log if the process ends before. */
+  /** Waits until the log matches; rejects with the log if the process ends first. */
   async logged(pattern: RegExp, ms = 20_000): Promise<RegExpExecArray> {
     let match: RegExpExecArray | null = null;
     await this.#logs(String(pattern), () => (match = pattern.exec(this.log)) !== null, ms);
     return match!;
   }
 
-  /** Waits until a text stands in the log so many times. */
+  /** Waits until the log contains a text at least `times` times. */
   async loggedTimes(text: string, times: number, ms = 20_000): Promise<void> {
     await this.#logs(`${times} times "${text}"`, () => this.log.split(text).length > times, ms);
   }
@@ -54,20 +54,20 @@ export class DaemonProcess implements AsyncDisposable {
     }
   }
 
-  /** Where a service listens; the last it said. */
+  /** The address that a service listens on, according to its last line in the log. */
   address(service: string): Address {
     const address = this.addresses(service).at(-1);
     if (address === undefined) throw new Error(`${service} does not listen:\n${this.log}`);
     return address;
   }
 
-  /** All addresses at which a service has said that it listens, in that order. */
+  /** All addresses that a service has logged, in order. */
   addresses(service: string): Address[] {
     const pattern = new RegExp(`msg=Listening service=${service} address=(\\S+)`, "g");
     return [...this.log.matchAll(pattern)].map((match) => parseAddress(match[1]!));
   }
 
-  /** Waits for its end. */
+  /** Waits until it has ended. */
   async ended(ms = 20_000): Promise<Deno.CommandStatus> {
     await within(ms, `the end of the daemon:\n${this.log}`, this.#ended);
     return this.#status!;
@@ -84,7 +84,7 @@ export class DaemonProcess implements AsyncDisposable {
     }
   }
 
-  /** Asks it to stop and waits for its end. */
+  /** Asks it to stop and waits until it has ended. */
   async stop(): Promise<Deno.CommandStatus> {
     this.signal("SIGTERM");
     return await this.ended();
@@ -109,13 +109,13 @@ export class DaemonProcess implements AsyncDisposable {
   }
 }
 
-/** Adds a section that switches it off for every service that a configuration does not name. */
+/** Adds a section that disables each service that a configuration does not mention. */
 export function withOthersOff(config: string): string {
   const off = SERVICES.filter(({ name }) => !config.includes(`[${name}]`));
   return [config, ...off.map(({ name }) => `[${name}]\nenabled = false\n`)].join("\n");
 }
 
-/** Starts `quartet serve` and does not wait for anything. */
+/** Starts `quartet serve` without waiting for it to be ready. */
 export async function spawnDaemon(options: DaemonOptions = {}): Promise<DaemonProcess> {
   const directory = await Deno.makeTempDir({ prefix: "quartet-test-" });
   const config = options.config ?? "";
@@ -150,7 +150,7 @@ export async function startDaemon(options: DaemonOptions = {}): Promise<DaemonPr
   return daemon;
 }
 
-/** The sections of a configuration that say where data are kept, which outlives the daemon. */
+/** Configuration sections that keep data in a storage and directory which outlive the daemon. */
 export function dataConfig(storage: string, directory: string): string {
   return `
     [daemon]

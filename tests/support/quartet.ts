@@ -1,7 +1,7 @@
 /** The root of the project. */
 export const ROOT = new URL("../../", import.meta.url).pathname;
 
-/** What the task `start` allows. */
+/** The permissions of the task `start`. */
 export const PERMISSIONS: readonly string[] = [
   "--allow-net",
   "--allow-read",
@@ -32,7 +32,7 @@ export function executable(file: string): Program {
   return { path: file, words: [] };
 }
 
-/** Runs a quartet command to its end. */
+/** Runs a quartet command and waits for it to exit. */
 export async function runQuartet(
   words: string[],
   options: { stdin?: string | Uint8Array; env?: Record<string, string>; program?: Program } = {},
@@ -59,7 +59,7 @@ export async function runQuartet(
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
-/** A directory that is there as long as its owner. */
+/** Creates a directory that is removed when the returned object is disposed. */
 export async function makeTempDirectory(): Promise<AsyncDisposable & { path: string }> {
   const path = await Deno.makeTempDir({ prefix: "quartet-test-" });
   return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };

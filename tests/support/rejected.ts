@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Metric } from "../../lib/metrics.ts";
 
-/** How many connections were refused, by reason, as the figures of a service tell. */
+/** The number of rejected connections by reason, from the metrics of a service. */
 export function rejectedIn(metrics: readonly Metric[]): Record<string, number> {
   const metric = metrics.find(({ name }) => name === "connections_rejected_total");
   assert.ok(metric?.type === "counter");

@@ -1,9 +1,9 @@
 /**
- * Waits with a deadline.
+ * Awaits a promise with a deadline.
  *
- * @param ms How long.
- * @param what What is waited for, for the message.
- * @throws {Error} If it has not come by then.
+ * @param ms The deadline.
+ * @param what Describes the promise in the message of the error.
+ * @throws {Error} If the promise has not settled by then.
  */
 export async function within<T>(ms: number, what: string, promise: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -18,8 +18,9 @@ export async function within<T>(ms: number, what: string, promise: Promise<T>): 
 }
 
 /**
- * Waits until something is true that nobody announces, such as a figure of the process itself.
+ * Polls until a condition is true, where no event announces it.
  *
+ * @param what Completes "waited in vain until" in the message of the error.
  * @throws {Error} If it does not become true in time.
  */
 export async function until(
@@ -36,19 +37,19 @@ export async function until(
 }
 
 /**
- * Waits until a figure that has grown grows no more, such as the bytes that somebody takes who does
- * not read.
+ * Polls a number until it is positive and has stopped changing, such as the bytes buffered for a
+ * client that does not read.
  *
- * @returns The figure.
- * @throws {Error} If it does not come to rest in time.
+ * @returns The final number.
+ * @throws {Error} If it still changes after a minute.
  */
-export async function untilAtRest(what: string, figure: () => number): Promise<number> {
+export async function untilAtRest(what: string, read: () => number): Promise<number> {
   let last = -1;
   await until(
     `${what} is at rest`,
     () => {
       const before = last;
-      last = figure();
+      last = read();
       return last === before && last > 0;
     },
     60_000,

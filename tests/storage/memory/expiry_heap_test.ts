@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type Expiring, ExpiryHeap } from "../../../lib/storage/memory/expiry_heap.ts";
 
-Deno.test("ExpiryHeap: gives the next entry to expire, whatever was added and removed", () => {
+Deno.test("ExpiryHeap: returns the next entry to expire after any additions and removals", () => {
   const step = fc.oneof(
     fc.record({ add: fc.nat(50) }),
     fc.record({ remove: fc.nat(1000) }),

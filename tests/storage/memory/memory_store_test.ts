@@ -26,7 +26,7 @@ async function withStore(
   }
 }
 
-Deno.test("MemoryStore: answers at once, without a promise", async () => {
+Deno.test("MemoryStore: returns results at once, without a promise", async () => {
   await withStore(Infinity, (store) => {
     assert.equal(store.put(0, "a", bytes("1"), 0), undefined);
     const entry = store.get(0, "a");
@@ -36,7 +36,7 @@ Deno.test("MemoryStore: answers at once, without a promise", async () => {
   });
 });
 
-Deno.test("MemoryStore: a write beyond maxBytes is refused, others go on", async () => {
+Deno.test("MemoryStore: rejects a write beyond maxBytes and goes on", async () => {
   await withStore(100, async (store) => {
     await store.put(0, "a", new Uint8Array(99), 0);
     assert.equal(store.metrics().bytes, 100);
@@ -64,7 +64,7 @@ Deno.test("MemoryStore: a write beyond maxBytes is refused, others go on", async
   });
 });
 
-Deno.test("MemoryStore: a transaction cannot write more than maxBytes, over and over again either", async () => {
+Deno.test("MemoryStore: a transaction cannot write more than maxBytes, not even to one key", async () => {
   await withStore(100, async (store) => {
     await store.put(0, "a", new Uint8Array(1), 0);
     const overwrite = (times: number) =>
@@ -82,7 +82,7 @@ Deno.test("MemoryStore: a transaction cannot write more than maxBytes, over and 
   });
 });
 
-Deno.test("MemoryStore: what has expired is removed in the background", async () => {
+Deno.test("MemoryStore: removes expired entries in the background", async () => {
   await withStore(Infinity, async (store) => {
     const dueMs = Date.now() + 20;
     for (let key = 0; key < 1000; key++) store.put(0, `${key}`, bytes("1"), dueMs);
@@ -95,7 +95,7 @@ Deno.test("MemoryStore: what has expired is removed in the background", async ()
   });
 });
 
-Deno.test("MemoryStore: the first scan of a large space lets others go on", async () => {
+Deno.test("MemoryStore: the first scan of a large space does not block other work", async () => {
   await withStore(Infinity, async (store) => {
     const keys = 100_000;
     for (let key = 0; key < keys; key++) {
@@ -107,7 +107,7 @@ Deno.test("MemoryStore: the first scan of a large space lets others go on", asyn
     let turns = 0;
     const timer = setInterval(() => {
       turns++;
-      // Meanwhile keys come before and behind the place where the sorting is.
+      // Meanwhile keys appear before and after the position of the sort.
       store.put(0, `${turns * 31 % keys}`.padStart(6, "0") + "+", bytes("1"), 0);
       store.transact([], (tx) => tx.delete(0, `${turns * 17 % keys}`.padStart(6, "0")));
     }, 1);

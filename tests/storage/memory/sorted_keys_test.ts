@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { SortedKeys } from "../../../lib/storage/memory/sorted_keys.ts";
 
-Deno.test("SortedKeys: holds what was added and not deleted, in order, whatever the order of work", () => {
+Deno.test("SortedKeys: holds the remaining keys in order after any additions and deletions", () => {
   const step = fc.tuple(fc.boolean(), fc.string({ maxLength: 3, unit: "binary-ascii" }));
   fc.assert(fc.property(fc.array(step, { maxLength: 400 }), fc.string(), (steps, from) => {
     const keys = new SortedKeys();

@@ -13,7 +13,7 @@ const AUTHENTICATED_AND_READY = new Uint8Array([
   ...message("Z", ["I".charCodeAt(0)]),
 ]);
 
-Deno.test("isDriverFault(): knows what the driver rejects when its question of types is cut off", async () => {
+Deno.test("isDriverFault(): recognises the rejection when the query for types is cut off", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const sql = postgres(`postgres://u:p@127.0.0.1:${listener.addr.port}/d`, { max: 1 });
   const unhandled = Promise.withResolvers<unknown>();
@@ -28,7 +28,7 @@ Deno.test("isDriverFault(): knows what the driver rejects when its question of t
     const buffer = new Uint8Array(4096);
     await conn.read(buffer);
     await conn.write(AUTHENTICATED_AND_READY);
-    // What comes now is the question, which gets no answer.
+    // Now comes the query for types, which gets no reply.
     await conn.read(buffer);
     const ended = sql.end({ timeout: 0 });
     assert.ok(isDriverFault(await within(5000, "the rejection", unhandled.promise)));
@@ -39,7 +39,7 @@ Deno.test("isDriverFault(): knows what the driver rejects when its question of t
   }
 });
 
-Deno.test("isDriverFault(): is none of what is not an error of the driver", () => {
+Deno.test("isDriverFault(): other errors are not faults of the driver", () => {
   const own = Object.assign(new Error("x"), { query: "select value from quartet.kv" });
   for (const error of [undefined, null, "select b.oid, b.typarray", new Error("x"), own]) {
     assert.ok(!isDriverFault(error));

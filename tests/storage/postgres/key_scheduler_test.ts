@@ -17,10 +17,10 @@ function operation(name: string, keys: string, bytes = 1): TestOperation {
   return { name, places, bytes, ended: promise, end: resolve };
 }
 
-/** A scheduler whose batches are logged and end when they are told to. */
+/** A scheduler whose batches are logged and end when the test says so. */
 class Bench {
   readonly scheduler = new KeyScheduler();
-  /** Batches that have left and not ended. */
+  /** Batches in flight. */
   readonly flying: TestOperation[][] = [];
   readonly log: string[] = [];
   readonly #ends = new Map<TestOperation[], () => void>();
@@ -53,13 +53,13 @@ class Bench {
     await this.leave();
   }
 
-  /** Lets what gathers leave. */
+  /** Lets the collecting batches be sent. */
   async leave(): Promise<void> {
     for (let turns = 0; turns < 5; turns++) await Promise.resolve();
   }
 }
 
-Deno.test("KeyScheduler: what comes at the same moment leaves together, by its kind", async () => {
+Deno.test("KeyScheduler: concurrent operations of a kind are sent together", async () => {
   const bench = new Bench();
   bench.write(operation("1", "a"));
   bench.read(operation("2", "b"));
@@ -70,7 +70,7 @@ Deno.test("KeyScheduler: what comes at the same moment leaves together, by its k
   assert.deepEqual(bench.log, ["write 1,3", "read 2,4", "work 5"]);
 });
 
-Deno.test("KeyScheduler: what needs a key that is in use waits, and all behind it on its keys", async () => {
+Deno.test("KeyScheduler: an operation waits for a key in use, and later ones on its keys wait behind it", async () => {
   const bench = new Bench();
   bench.write(operation("1", "a"));
   bench.read(operation("2", "a"));
@@ -90,7 +90,7 @@ Deno.test("KeyScheduler: what needs a key that is in use waits, and all behind i
   assert.deepEqual(bench.log.splice(1), ["write 5"]);
 });
 
-Deno.test("KeyScheduler: a batch has bounds, and so have those that fly", async () => {
+Deno.test("KeyScheduler: limits the size of a batch and the batches in flight", async () => {
   const bench = new Bench(2, 3, 10);
   for (let number = 1; number <= 8; number++) bench.write(operation(`${number}`, `${number}`));
   bench.write(operation("big", "x", 50));
@@ -102,7 +102,7 @@ Deno.test("KeyScheduler: a batch has bounds, and so have those that fly", async 
   assert.deepEqual(bench.log.splice(2), ["write 7,8,big", "write next"]);
 });
 
-Deno.test("KeyScheduler.settled: resolves when all that was there has ended", async () => {
+Deno.test("KeyScheduler.settled: resolves when all operations added before have ended", async () => {
   const bench = new Bench();
   bench.write(operation("1", "a"));
   bench.read(operation("2", "a"));
@@ -116,7 +116,7 @@ Deno.test("KeyScheduler.settled: resolves when all that was there has ended", as
   await bench.scheduler.settled();
 });
 
-Deno.test("KeyScheduler: on each key everything happens in order, and nothing is forgotten", async () => {
+Deno.test("KeyScheduler: operations on a key run in order, and each one runs", async () => {
   const step = fc.oneof(
     fc.record({
       lane: fc.constantFrom("read" as const, "write" as const, "work" as const),
@@ -130,7 +130,7 @@ Deno.test("KeyScheduler: on each key everything happens in order, and nothing is
     const begun: { number: number; reads: boolean; keys: string[]; ended: boolean }[] = [];
     const all = new Map<string, typeof begun[number]>();
     const check = () => {
-      // Whatever flies has nothing before it on its keys that has not ended, but for its batch.
+      // Every earlier operation on the keys of one in flight has ended or is in the same batch.
       for (const batch of bench.flying) {
         for (const { name } of batch) {
           const mine = all.get(name)!;

@@ -10,7 +10,7 @@ const TEST_DEADLINE_MS = 120_000;
 
 const server = usePostgres();
 
-Deno.test("PostgresDatabase.migrate: daemons that start at once make the tables once", async () => {
+Deno.test("PostgresDatabase.migrate: daemons that start together create the tables once", async () => {
   const url = await server.createDatabase();
   const { log } = new TestLog();
   const steps = ["CREATE TABLE quartet.a (n int)", "INSERT INTO quartet.a VALUES (1)"];
@@ -29,7 +29,7 @@ Deno.test("PostgresDatabase.migrate: daemons that start at once make the tables 
   );
 });
 
-Deno.test("PostgresDatabase.migrate: a step that fails leaves nothing behind", async () => {
+Deno.test("PostgresDatabase.migrate: a failed step leaves nothing behind", async () => {
   const url = await server.createDatabase();
   const database = await PostgresDatabase.open(url, { log: new TestLog().log });
   await assert.rejects(
@@ -39,7 +39,7 @@ Deno.test("PostgresDatabase.migrate: a step that fails leaves nothing behind", a
   await database.migrate("test", ["CREATE TABLE quartet.b (n int)"]);
 });
 
-Deno.test("PostgresDatabase.open: says what is wrong, and never the password", async () => {
+Deno.test("PostgresDatabase.open: says what is wrong without the password", async () => {
   const url = new URL(await server.createDatabase());
   url.password = "top/secret";
   const { log } = new TestLog();
@@ -62,7 +62,7 @@ Deno.test("PostgresDatabase.open: says what is wrong, and never the password", a
   silent.close();
 });
 
-Deno.test("PostgresClient: fails while the database is gone, and comes back", async () => {
+Deno.test("PostgresClient: fails while the database is down, and recovers", async () => {
   await using own = await PostgresServer.start();
   const testLog = new TestLog();
   const database = await PostgresDatabase.open(own.url(), {
@@ -75,7 +75,7 @@ Deno.test("PostgresClient: fails while the database is gone, and comes back", as
     const work = Promise.allSettled(
       Array.from({ length: 4 }, (_, index) =>
         client.run(async (sql) => {
-          // As two connections of which each has work that comes after the one that fails.
+          // Both connections have work queued behind the statement that fails.
           const connection = await sql.reserve();
           try {
             await connection`SELECT pg_sleep(${index + 60})`;
@@ -106,7 +106,7 @@ Deno.test("PostgresClient: fails while the database is gone, and comes back", as
   }
 });
 
-Deno.test("PostgresClient: what was given up is not done after what came later", async () => {
+Deno.test("PostgresClient: an abandoned statement does not take effect after a later one", async () => {
   const url = await server.createDatabase();
   await execute(url, "CREATE TABLE t AS SELECT 'first' AS v");
   const database = await PostgresDatabase.open(url, {
@@ -117,7 +117,7 @@ Deno.test("PostgresClient: what was given up is not done after what came later",
   const other = postgres(url, { max: 1 });
   try {
     await other.unsafe("BEGIN; UPDATE t SET v = v");
-    // It waits for the lock of the other one, so its outcome is open when it is given up.
+    // It waits for the lock of the other connection, so its outcome is unknown at the deadline.
     await assert.rejects(
       client.run((sql) => sql`UPDATE t SET v = 'given up'`, 200),
       /no answer within 200 ms/,
@@ -134,7 +134,7 @@ Deno.test("PostgresClient: what was given up is not done after what came later",
   }
 });
 
-Deno.test("PostgresClient: what the server refuses, and what the work throws, is passed on", async () => {
+Deno.test("PostgresClient: passes on errors of the server and of the work", async () => {
   const database = await PostgresDatabase.open(await server.createDatabase(), {
     log: new TestLog().log,
     statementMs: 1_000,
@@ -152,7 +152,7 @@ Deno.test("PostgresClient: what the server refuses, and what the work throws, is
   await assert.rejects(client.run((sql) => sql`SELECT 1`), /it is closed/);
 });
 
-Deno.test("PostgresClient: notices by itself that a connection was closed, and opens all again", async () => {
+Deno.test("PostgresClient: notices a closed connection and reopens all", async () => {
   const testLog = new TestLog();
   const url = await server.createDatabase();
   const database = await PostgresDatabase.open(url, { log: testLog.log });

@@ -7,7 +7,7 @@ import { execute, PostgresServer, usePostgres } from "../../support/postgres.ts"
 import { until, within } from "../../support/within.ts";
 import { bytes, testStore, text } from "../store_suite.ts";
 
-/** How long a test may take. */
+/** Limit on the time of one test. Far away, since the machine may be busy. */
 const TEST_DEADLINE_MS = 120_000;
 
 const server = usePostgres();
@@ -72,7 +72,7 @@ Deno.test("PostgresStore: increments through two daemons lose nothing", async ()
   });
 });
 
-Deno.test("PostgresStore: what one daemon acknowledged, the other one sees", async () => {
+Deno.test("PostgresStore: a daemon sees the writes that another one acknowledged", async () => {
   await withTwoStores(async (a, b) => {
     for (let round = 0; round < 30; round++) {
       await a.put(0, "a", `${round}`, 0);
@@ -84,7 +84,7 @@ Deno.test("PostgresStore: what one daemon acknowledged, the other one sees", asy
   });
 });
 
-Deno.test("PostgresStore: work on the same keys in any order never ends in a circle of locks", async () => {
+Deno.test("PostgresStore: operations on the same keys in any order never deadlock", async () => {
   await withTwoStores(async (a, b, url) => {
     const keys = Array.from({ length: 12 }, (_, number) => `k${number}`);
     const clients = Array.from({ length: 16 }, async (_, client) => {
@@ -128,7 +128,7 @@ const CONNECTIONS = "SELECT count(*)::int AS n FROM pg_stat_activity " +
 
 const DEADLOCKS = "SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()";
 
-Deno.test("PostgresStore: two daemons that find nothing at two keys cannot both write on it", async () => {
+Deno.test("PostgresStore: two daemons that read each other's missing keys cannot both write", async () => {
   await withTwoStores(async (a, b) => {
     for (let round = 0; round < 30; round++) {
       const [x, y] = [`x${round}`, `y${round}`];
@@ -158,7 +158,7 @@ Deno.test("PostgresStore: expired and deleted rows are removed in the background
   });
 });
 
-Deno.test("PostgresStore: a key that is too long is refused, and others go on", async () => {
+Deno.test("PostgresStore: rejects a key that is too long and goes on", async () => {
   await withTwoStores(async (a) => {
     const long = "k".repeat(a.maxKeyBytes + 1);
     const random = crypto.getRandomValues(new Uint8Array(a.maxKeyBytes));
@@ -172,7 +172,7 @@ Deno.test("PostgresStore: a key that is too long is refused, and others go on", 
   });
 });
 
-Deno.test("PostgresStore: a transaction that only reads may not write", async () => {
+Deno.test("PostgresStore: a read-only transaction must not write", async () => {
   await withTwoStores(async (a) => {
     await assert.rejects(
       a.transact([at("a")], (tx) => tx.put(0, "a", "1", 0), { readOnly: true }),
@@ -186,7 +186,7 @@ Deno.test("PostgresStore: a transaction that only reads may not write", async ()
   });
 });
 
-Deno.test("PostgresStore: a database that does not answer fails everything in time, and comes back", async () => {
+Deno.test("PostgresStore: operations on a database that does not reply fail in time, and it recovers", async () => {
   await using own = await PostgresServer.start();
   const store = await openStore(own.url(), 2_000);
   try {
@@ -221,7 +221,7 @@ Deno.test("PostgresStore: a database that does not answer fails everything in ti
   }
 });
 
-Deno.test("PostgresStore: a full statement of many and large values is one of its own", async () => {
+Deno.test("PostgresStore: large values and large batches are split into statements", async () => {
   await withTwoStores(async (a, b) => {
     const value = "x".repeat(3_000_000);
     await Promise.all(Array.from({ length: 8 }, (_, n) => a.put(0, `big${n}`, value, 0)));
@@ -229,7 +229,7 @@ Deno.test("PostgresStore: a full statement of many and large values is one of it
     const { keys } = await a.transactSpaces((tx) => tx.count(0), { readOnly: true });
     assert.equal(keys, 5008);
     assert.ok(b.metrics().commitGroups >= 3);
-    // Each of these is read alone, however many are asked for at once.
+    // Each of these is read in its own statement, however many run at once.
     const found = await Promise.all([
       ...Array.from({ length: 8 }, (_, n) => b.get(0, `big${n}`)),
       ...Array.from({ length: 8 }, (_, n) =>
@@ -246,7 +246,7 @@ Deno.test("PostgresStore: a full statement of many and large values is one of it
   });
 });
 
-Deno.test("PostgresStore: estimates its keys without counting them, and tells nothing while the database is gone", async () => {
+Deno.test("PostgresStore: estimates its keys without counting them, and reports the loss of the database", async () => {
   await using own = await PostgresServer.start();
   const store = await openStore(own.url());
   try {

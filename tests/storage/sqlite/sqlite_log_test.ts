@@ -9,12 +9,12 @@ import { StorageUnavailableError, type Store } from "../../../lib/storage/store.
 import { until, within } from "../../support/within.ts";
 import { bytes, testStore, text } from "../store_suite.ts";
 
-/** How long a test may take. */
+/** Limit on the time of one test. Far away, since the machine may be busy. */
 const TEST_DEADLINE_MS = 120_000;
 
 const quiet = createLog("test", { level: "error", format: "text", sink: () => {} });
 
-/** A store that closes its log with itself. */
+/** Opens a store that closes its log too. */
 async function openStore(path: string, options: Partial<SqliteLogOptions> = {}) {
   const log = await SqliteLog.open(path, { log: quiet, ...options });
   const store: Store = await MemoryStore.open(log);
@@ -46,7 +46,7 @@ testStore({
   },
 });
 
-Deno.test("SqliteLog: while much is on its way to the disk, nothing is added to it", async () => {
+Deno.test("SqliteLog: new operations wait while much data is being written", async () => {
   await withDirectory(async (path) => {
     const store = await openStore(path);
     try {
@@ -70,7 +70,7 @@ Deno.test("SqliteLog: while much is on its way to the disk, nothing is added to 
   });
 });
 
-Deno.test("SqliteLog: whoever sees what is not durable yet waits for it", async () => {
+Deno.test("SqliteLog: a read of data that is not durable yet waits for it", async () => {
   await withDirectory(async (path) => {
     const store = await openStore(path);
     try {
@@ -102,7 +102,7 @@ Deno.test("SqliteLog: whoever sees what is not durable yet waits for it", async 
   });
 });
 
-Deno.test("SqliteLog: writes of one moment share a group", async () => {
+Deno.test("SqliteLog: concurrent writes share a group", async () => {
   await withDirectory(async (path) => {
     const store = await openStore(path);
     try {
@@ -119,7 +119,7 @@ Deno.test("SqliteLog: writes of one moment share a group", async () => {
   });
 });
 
-Deno.test("SqliteLog: a locked file fails the writes, which are taken back, and works again after", async () => {
+Deno.test("SqliteLog: writes to a locked file fail and are undone, and succeed once it is unlocked", async () => {
   await withDirectory(async (path) => {
     const store = await openStore(path, { busyTimeoutMs: 50 });
     const other = new DatabaseSync(path);
@@ -171,7 +171,7 @@ Deno.test("SqliteLog: a locked file fails the writes, which are taken back, and 
   });
 });
 
-Deno.test("SqliteLog: a full disk fails what needs room, and deleting makes room", async () => {
+Deno.test("SqliteLog: on a full disk writes fail, and deleting frees space", async () => {
   await withDirectory(async (path) => {
     const store = await openStore(path, { maxPages: 100 });
     try {
@@ -197,7 +197,7 @@ Deno.test("SqliteLog: a full disk fails what needs room, and deleting makes room
   });
 });
 
-Deno.test("SqliteLog: a file that is damaged while in use fails the writes, and works when it is mended", async () => {
+Deno.test("SqliteLog: writes to a damaged file fail, and the log reopens the repaired file", async () => {
   await withDirectory(async (path) => {
     const store = await openStore(path, { busyTimeoutMs: 50 });
     try {
@@ -223,7 +223,7 @@ Deno.test("SqliteLog: a file that is damaged while in use fails the writes, and 
   });
 });
 
-Deno.test("SqliteLog.open: refuses a file that it cannot use, and says why", async () => {
+Deno.test("SqliteLog.open: rejects a file that it cannot use and says why", async () => {
   await withDirectory(async (path) => {
     const refuses = (file: string, why: RegExp) =>
       assert.rejects(SqliteLog.open(file, { log: quiet, busyTimeoutMs: 50 }), (error: Error) => {
@@ -260,7 +260,7 @@ Deno.test("SqliteLog.open: refuses a file that it cannot use, and says why", asy
   });
 });
 
-Deno.test("SqliteLog: a process that is refused leaves the other one in peace", async () => {
+Deno.test("SqliteLog: a process that is locked out does not disturb the other one", async () => {
   await withDirectory(async (path) => {
     const store = await openStore(path);
     try {
@@ -273,7 +273,7 @@ Deno.test("SqliteLog: a process that is refused leaves the other one in peace", 
   });
 });
 
-Deno.test("SqliteLog: tables hold records of any size, apart from each other", async () => {
+Deno.test("SqliteLog: tables hold records of any size and are independent", async () => {
   await withDirectory(async (path) => {
     const sizes = [0, 1, 100, 5000, 3_000_000];
     let log = await SqliteLog.open(path, { log: quiet });
