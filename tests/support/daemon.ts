@@ -142,7 +142,7 @@ export async function spawnDaemon(options: DaemonOptions = {}): Promise<DaemonPr
 export async function startDaemon(options: DaemonOptions = {}): Promise<DaemonProcess> {
   const daemon = await spawnDaemon(options);
   try {
-    await daemon.logged(/msg=Ready/);
+    await daemon.logged(/msg=Ready/, 60_000);
   } catch (error) {
     await daemon[Symbol.asyncDispose]();
     throw error;

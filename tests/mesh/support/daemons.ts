@@ -6,6 +6,9 @@ import { freePorts } from "./nodes.ts";
 /** The issuer (PEM) that a client trusts, and the certificate that it presents, if any. */
 export type Trust = string | { ca: string; cert: string; key: string };
 
+/** How long a daemon may take to start on a busy machine. */
+const START_MS = 120_000;
+
 /** Options for {@linkcode startMesh}. */
 export interface MeshOptions {
   /** More lines for the section `[mesh]`. */
@@ -38,7 +41,7 @@ export async function startMesh(
       const text = typeof more === "string" ? more : more(node);
       const config = nodeConfig(addresses, node, text);
       const daemon = stack.use(await startDaemon({ config }));
-      await daemon.logged(/service=mesh address=/);
+      await daemon.logged(/service=mesh address=/, START_MS);
       return daemon;
     }),
   );
