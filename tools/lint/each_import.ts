@@ -1,6 +1,6 @@
 import { importedPath } from "./paths.ts";
 
-/** A visitor that calls `visit` for every import of a relative file, types and exports included. */
+/** A visitor that calls `visit` for every import of a relative file, including types and re-exports. */
 export function eachImport(
   context: Deno.lint.RuleContext,
   visit: (node: Deno.lint.Node, path: string) => void,

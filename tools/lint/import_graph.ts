@@ -1,13 +1,13 @@
 import { importedPath } from "./paths.ts";
 
 /**
- * Imports, exports with `from`, and dynamic imports of a relative file. They start a line in formatted
- * code, apart from dynamic ones, so examples in comments do not match.
+ * Imports, re-exports and dynamic imports of relative files. In formatted code all but dynamic ones
+ * start a line, so examples in comments do not match.
  */
 const IMPORT =
   /^(?:import|export)\b(?:[^;"]*\bfrom)? "(?<file>\.[^"]+)"|^[^*/"]*\bimport\("(?<later>\.[^"]+)"\)/gm;
 
-/** Which files import which, read from disk on demand, each file once. */
+/** The imports between files, read from disk on demand, each file once. */
 export class ImportGraph {
   readonly #imports = new Map<string, readonly string[]>();
 

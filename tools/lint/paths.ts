@@ -11,7 +11,7 @@ export function projectPath(root: string, path: string): string {
   return slashed.startsWith(folder) ? slashed.slice(folder.length) : slashed;
 }
 
-/** The absolute path of the file that `specifier`, a relative import in file `path`, means. */
+/** The absolute path of the file that a relative import in file `path` refers to. */
 export function importedPath(path: string, specifier: string): string {
   return fromFileUrl(new URL(specifier, new URL(path.replaceAll("\\", "/"), "file:///")));
 }

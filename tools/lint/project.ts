@@ -1,28 +1,28 @@
 import { fromFileUrl, projectPath } from "./paths.ts";
 
-/** What the lint rules know about the project. Paths are relative to `root`, with forward slashes. */
+/** The layout and limits that the rules check. Paths are relative to `root`, with forward slashes. */
 export interface Project {
-  /** Absolute path of the project's folder. */
+  /** Absolute path of the project's folder, with a slash at the end. */
   readonly root: string;
-  /** Each layering is checked by itself; see {@linkcode Layering}. */
+  /** Layerings, each checked independently. */
   readonly layerings: readonly Layering[];
-  /** Folders whose files must all have a place in some layering. */
+  /** Places whose files must belong to a layer. */
   readonly layered: readonly string[];
-  /** Files that describe an interface and so must not name what implements it. */
+  /** Interface files, which must not name an engine. */
   readonly interfaceFiles: readonly string[];
-  /** What counts as the name of a storage engine. */
+  /** Matches the name of a storage engine. */
   readonly engineName: RegExp;
-  /** Places where exports need a docstring. */
+  /** Places whose exports need a docstring. */
   readonly documented: readonly string[];
-  /** Places without state in modules. */
+  /** Places whose modules must not hold state. */
   readonly stateless: readonly string[];
-  /** Longest file, in lines. */
+  /** Maximum length of a file, in lines. */
   readonly maxLines: number;
 }
 
 /**
- * Layers from the bottom up. A layer is a list of places that know nothing of each other: a file may
- * import from its own place and from places in lower layers.
+ * Layers from the bottom up, each a list of places. A file may import from its own place and from
+ * places in lower layers, but not from other places in the same layer.
  *
  * A place is a file (`lib/services.ts`), a folder with all it contains (`lib/net/`), or only the files
  * that lie directly in a folder (`lib/*`). The longest place that matches a file is its own.

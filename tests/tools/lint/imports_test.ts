@@ -18,7 +18,7 @@ Deno.test("placeOf() prefers the longest place", () => {
   deepStrictEqual(placeOf("lib/other/file.ts", places), undefined);
 });
 
-Deno.test("one-way-imports allows imports from lower layers and from the own place", async () => {
+Deno.test("one-way-imports allows imports from lower layers and the same place", async () => {
   await using project = await TestProject.create({
     "lib/daemon.ts":
       'import "./kv/mod.ts";\nimport "./log.ts";\nimport toml from "../config.toml";',
@@ -50,7 +50,7 @@ Deno.test("one-way-imports reports imports between services", async () => {
     "lib/kv/mod.ts": 'import { task } from "../task/mod.ts";',
   }, LAYERS);
   deepStrictEqual(await project.lint("lib/kv/mod.ts"), [
-    'one-way-imports: "lib/kv/" and "lib/task/" must not know each other',
+    'one-way-imports: "lib/kv/" and "lib/task/" must not import each other',
   ]);
 });
 
@@ -69,7 +69,7 @@ Deno.test("one-way-imports reports files without a layer and imports of tests", 
   deepStrictEqual(await project.lint("tests/log_test.ts"), []);
 });
 
-Deno.test("no-import-cycle reports cycles through other files, and names the shortest", async () => {
+Deno.test("no-import-cycle reports cycles with their shortest path", async () => {
   await using project = await TestProject.create({
     "lib/a.ts": 'import { b } from "./b.ts";\nimport "./d.ts";',
     "lib/b.ts": 'import type {\n  First,\n  Second,\n} from "./c.ts";\nimport "./e.ts";',
@@ -87,7 +87,7 @@ Deno.test("no-import-cycle reports cycles through other files, and names the sho
   ]);
 });
 
-Deno.test("no-import-cycle does not take comments and strings for imports", async () => {
+Deno.test("no-import-cycle ignores imports in comments and strings", async () => {
   await using project = await TestProject.create({
     "lib/a.ts": 'import "./b.ts";',
     "lib/b.ts": [
@@ -103,7 +103,7 @@ Deno.test("no-import-cycle does not take comments and strings for imports", asyn
   deepStrictEqual(await project.lint("lib/a.ts"), []);
 });
 
-Deno.test("no-import-cycle lets missing files and other media types be", async () => {
+Deno.test("no-import-cycle ignores missing files and other media types", async () => {
   await using project = await TestProject.create({
     "lib/a.ts": 'import "./missing.ts";\nimport text from "./a.html" with { type: "text" };',
     "lib/a.html": 'import "./a.ts";',

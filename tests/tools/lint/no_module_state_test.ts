@@ -3,7 +3,7 @@ import { lintText } from "./support.ts";
 
 const RULES = { stateless: ["lib/"] };
 
-/** Each line is reported by itself. */
+/** Modules that hold state. */
 const STATE = [
   "let count = 0;",
   "export let count = 0;",
@@ -20,6 +20,7 @@ const STATE = [
   "class Counter { static count = 0; }",
 ];
 
+/** Modules without state. */
 const NO_STATE = [
   "declare let count: number;",
   "const LIMIT = 1;",
@@ -40,7 +41,7 @@ const NO_STATE = [
   "class Queue { readonly #jobs = new Map(); static readonly LIMIT = 1; count = 0; }",
 ];
 
-/** Each line writes to a table. */
+/** Statements that modify a table. */
 const WRITES = [
   "TABLE.a = 1;",
   "TABLE.rows[0].done = true;",
@@ -80,6 +81,6 @@ Deno.test("no-module-state allows reading a table and writing to other things", 
   deepStrictEqual(await lintText(text, RULES), []);
 });
 
-Deno.test("no-module-state looks only where the project wants it", async () => {
+Deno.test("no-module-state ignores other places", async () => {
   deepStrictEqual(await lintText("let count = 0;"), []);
 });

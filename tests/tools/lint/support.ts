@@ -1,7 +1,7 @@
 import { createPlugin } from "../../../tools/lint/plugin.ts";
 import type { Project } from "../../../tools/lint/project.ts";
 
-/** A small project on disk, which is removed at the end of its scope. */
+/** A small project on disk, removed at the end of its scope. */
 export class TestProject implements AsyncDisposable {
   readonly #project: Project;
 
@@ -9,7 +9,7 @@ export class TestProject implements AsyncDisposable {
     this.#project = project;
   }
 
-  /** Creates a project with these files; `rules` are what the plugin knows about it. */
+  /** Creates a project with these files and settings. */
   static async create(
     files: Readonly<Record<string, string>>,
     rules: Partial<Project> = {},

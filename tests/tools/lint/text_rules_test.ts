@@ -49,7 +49,7 @@ Deno.test("export-docs accepts documented exports and re-exports", async () => {
   deepStrictEqual(await lintText(text, DOCUMENTED), []);
 });
 
-Deno.test("export-docs wants a docstring after an empty line", async () => {
+Deno.test("export-docs requires a docstring after an empty line", async () => {
   const text = "/** A number. */\nexport const A = 1;\n\nexport const B = 2;\n";
   deepStrictEqual(await lintText(text, DOCUMENTED), ['export-docs: "B" has no docstring']);
 });
@@ -64,14 +64,14 @@ Deno.test("no-engine-name reports the first name in an interface file", async ()
   deepStrictEqual(await lintText("// the log of an engine\n", INTERFACE), []);
 });
 
-Deno.test("no-engine-name lets other files be", async () => {
+Deno.test("no-engine-name ignores other files", async () => {
   deepStrictEqual(
     await lintText("// SQLite\n", { ...INTERFACE, interfaceFiles: ["lib/b.ts"] }),
     [],
   );
 });
 
-Deno.test("file-length reports the first line too many", async () => {
+Deno.test("file-length reports files above the limit", async () => {
   deepStrictEqual(await lintText("f();\n".repeat(10), { maxLines: 10 }), []);
   deepStrictEqual(await lintText("f();\n".repeat(11), { maxLines: 10 }), [
     "file-length: The file has 11 lines, more than 10",

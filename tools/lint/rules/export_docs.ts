@@ -24,14 +24,14 @@ export function exportDocs(project: Project): Deno.lint.Rule {
   };
 }
 
-/** Whether a docstring precedes `node`; directives for the linter may stand between. */
+/** Whether a docstring precedes `node`, possibly followed by lint directives. */
 function isDocumented(source: Deno.lint.SourceCode, node: Export): boolean {
   const comment = source.getCommentsBefore(node).findLast((comment) => comment.type === "Block");
   if (!comment?.value.startsWith("*") || comment.value.includes("@module")) return false;
   return /^(\s*\/\/.*\n)*\s*$/.test(source.text.slice(comment.range[1], node.range[0]));
 }
 
-/** Whether the docstring of `previous` is meant for `node` too. */
+/** Whether the docstring of `previous` covers `node` too. */
 function continues(source: Deno.lint.SourceCode, previous: Export, node: Export): boolean {
   const name = nameOf(node);
   if (name !== undefined && name === nameOf(previous)) return true;

@@ -1,6 +1,6 @@
 import type { Project } from "../project.ts";
 
-/** Refuses files that are longer than the project allows. */
+/** Reports files that are too long. */
 export function fileLength(project: Project): Deno.lint.Rule {
   return {
     create(context) {
@@ -11,7 +11,7 @@ export function fileLength(project: Project): Deno.lint.Rule {
           context.report({
             node,
             message: `The file has ${lines} lines, more than ${project.maxLines}`,
-            hint: "Give one of its concerns a file of its own",
+            hint: "Move one of its concerns into another file",
           });
         },
       };

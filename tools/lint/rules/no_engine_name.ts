@@ -1,7 +1,7 @@
 import { liesIn } from "../project.ts";
 import type { Project } from "../project.ts";
 
-/** Refuses the names of storage engines in files that describe an interface, comments included. */
+/** Reports names of storage engines in interface files, comments included. */
 export function noEngineName(project: Project): Deno.lint.Rule {
   return {
     create(context) {
@@ -14,7 +14,7 @@ export function noEngineName(project: Project): Deno.lint.Rule {
           context.report({
             node,
             message: `An interface must not name an engine: line ${line} has "${name}"`,
-            hint: "Say what callers can rely on with every engine",
+            hint: "Describe what callers can rely on with every engine",
           });
         },
       };

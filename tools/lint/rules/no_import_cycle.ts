@@ -3,7 +3,7 @@ import { projectPath } from "../paths.ts";
 import type { ImportGraph } from "../import_graph.ts";
 import type { Project } from "../project.ts";
 
-/** Refuses an import, of types too, through which a file comes to import itself. */
+/** Reports imports, including those of types, that close a cycle. */
 export function noImportCycle(project: Project, graph: ImportGraph): Deno.lint.Rule {
   return {
     create(context) {
@@ -14,7 +14,7 @@ export function noImportCycle(project: Project, graph: ImportGraph): Deno.lint.R
         context.report({
           node,
           message: `Import cycle: ${files.join(" -> ")}`,
-          hint: "Move what both need into a file of its own",
+          hint: "Move what both files need into a third one",
         });
       });
     },

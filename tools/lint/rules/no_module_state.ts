@@ -1,10 +1,10 @@
 import { liesIn } from "../project.ts";
 import type { Project } from "../project.ts";
 
-/** Constructors whose instances are written to, unless their type is `ReadonlyMap` or `ReadonlySet`. */
+/** Constructors of mutable collections, unless annotated as `ReadonlyMap` or `ReadonlySet`. */
 const COLLECTIONS: ReadonlySet<string> = new Set(["Map", "Set", "WeakMap", "WeakSet"]);
 
-/** Methods that write to an array or a collection. */
+/** Methods that modify an array or a collection. */
 const WRITES: ReadonlySet<string> = new Set(
   ["add", "clear", "copyWithin", "delete", "fill", "pop", "push", "reverse"].concat(
     ["set", "shift", "sort", "splice", "unshift"],
@@ -12,16 +12,16 @@ const WRITES: ReadonlySet<string> = new Set(
 );
 
 /**
- * Refuses state that belongs to a module rather than to an instance:
+ * Reports state that a module holds, instead of an instance:
  *
  * - `let` and `var` at the top of a module, and static fields that are not `readonly`;
  * - a top-level `const` that starts as an empty array or object, or as a collection (`new Map()`) that
  *   is not annotated as read-only;
  * - an exported array or object literal that is neither `as const`, nor annotated as read-only or with
  *   a named type (which decides for each field);
- * - writing to a top-level `const` that was declared with an array or object literal.
+ * - code that modifies a top-level `const` that was declared with an array or object literal.
  *
- * Constants are recognised by name, so a local variable needs a name of its own.
+ * Constants are matched by name, so a local variable must not share the name of one.
  */
 export function noModuleState(project: Project): Deno.lint.Rule {
   return {
@@ -111,7 +111,7 @@ function typeName(type: Deno.lint.TypeNode | undefined): string | undefined {
   return type.typeName.type === "Identifier" ? type.typeName.name : "";
 }
 
-/** The variable that `node` (`table.rows[0]`) is a part of. */
+/** The variable at the root of an expression such as `table.rows[0]`. */
 function rootName(node: Deno.lint.Node): string | undefined {
   let root = node;
   while (root.type === "MemberExpression") root = root.object;

@@ -3,7 +3,7 @@ import { projectPath } from "../paths.ts";
 import { placeOf } from "../project.ts";
 import type { Layering, Project } from "../project.ts";
 
-/** Refuses imports that do not lead down: from a lower layer, or between neighbours in a layer. */
+/** Reports imports from a higher layer, and between places in the same layer. */
 export function oneWayImports(project: Project): Deno.lint.Rule {
   return {
     create(context) {
@@ -15,7 +15,7 @@ export function oneWayImports(project: Project): Deno.lint.Rule {
           context.report({
             node,
             message: `"${from}" belongs to no layer`,
-            hint: "Give its folder a place in tools/lint/project.ts",
+            hint: "Add its folder to a layer in tools/lint/project.ts",
           });
         },
         ...eachImport(context, (node, path) => {
@@ -38,7 +38,7 @@ function fault(layering: Layering, from: string, to: string): string | undefined
   const [own, other] = [layerOf(layering, source), layerOf(layering, target)];
   if (own > other) return undefined;
   return own === other
-    ? `"${source}" and "${target}" must not know each other`
+    ? `"${source}" and "${target}" must not import each other`
     : `"${source}" lies below "${target}" and must not import from it`;
 }
 
