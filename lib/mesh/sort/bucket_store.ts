@@ -265,7 +265,11 @@ export class BucketStore {
 
   async #writeBucket(bucket: Bucket): Promise<void> {
     if (!this.#spill) {
-      const spill = await Deno.open(this.spillPath, { write: true, createNew: true });
+      const spill = await Deno.open(this.spillPath, {
+        write: true,
+        createNew: true,
+        mode: 0o600,
+      });
       this.#spill = spill;
       // The lock tells other daemons that the file is in use; see node/stale_files.ts.
       await spill.lock(true);

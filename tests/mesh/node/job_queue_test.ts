@@ -49,7 +49,7 @@ Deno.test("JobQueue: the first failure stops the other nodes and is the result",
   assert.equal(queue.status()[0]!.result, "node 1: it is full");
 });
 
-Deno.test("JobQueue: at most so many jobs wait", () => {
+Deno.test("JobQueue: refuses jobs beyond the limit of waiting ones", () => {
   const { queue } = makeQueue({ maxWaiting: 2 });
   const replies = [1, 2, 3, 4].map(() => queue.submit(FILES));
   assert.deepEqual(replies, [

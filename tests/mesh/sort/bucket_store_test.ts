@@ -83,6 +83,7 @@ Deno.test("BucketStore: spills the largest bucket when few slots are free, until
   assert.deepEqual(store.buckets.map(({ inMemory }) => inMemory), [10, 0, 11]);
   assert.equal(store.freeSlots, 43);
   assert.equal(store.spilledBytes, 40 * 8);
+  assert.equal(Deno.statSync(store.spillPath).mode! & 0o777, 0o600, "others cannot read it");
   assert.deepEqual(
     await readBack(store, store.buckets[1]!),
     Array.from({ length: 40 }, (_, i) => i),
