@@ -24,8 +24,8 @@ export interface Project {
  * Layers from the bottom up, each a list of places. A file may import from its own place and from
  * places in lower layers, but not from other places in the same layer.
  *
- * A place is a file (`lib/services.ts`), a folder with all it contains (`lib/net/`), or only the files
- * that lie directly in a folder (`lib/*`). The longest place that matches a file is its own.
+ * A place is a file (`lib/services.ts`), a folder with everything below it (`lib/net/`), or only
+ * the files directly in a folder (`lib/*`). A file belongs to the longest place that matches it.
  */
 export type Layering = readonly (readonly string[])[];
 
