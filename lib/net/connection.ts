@@ -45,6 +45,8 @@ export class Connection {
   #inputCut = false;
   #timedOut = false;
   #peerEnded = false;
+  /** Whether this side has ended its output, so that no more can be written. */
+  #outputEnded = false;
   #closed = false;
 
   /**
@@ -154,14 +156,20 @@ export class Connection {
    * @throws {ConnectionClosedError} If the connection is closed or broken.
    */
   write(bytes: Uint8Array): Promise<void> {
+    // The socket would refuse it as well, which looks like a broken connection and resets it.
+    if (this.#outputEnded) return Promise.reject(new ConnectionClosedError(this.#goneMessage()));
     // Not an async function: nearly every write is accepted whole, and then costs one `then`.
     return this.#conn.write(bytes).then((count) => {
       this.bytesSent += count;
       if (count < bytes.length) return this.write(bytes.subarray(count));
     }, (cause) => {
       this.close();
-      throw new ConnectionClosedError(`Cannot write to ${this.remote}: it is gone`, { cause });
+      throw new ConnectionClosedError(this.#goneMessage(), { cause });
     });
+  }
+
+  #goneMessage(): string {
+    return `Cannot write to ${this.remote}: it is gone`;
   }
 
   /** Ends the input: the pending read and all later ones return `null`. */
@@ -191,6 +199,7 @@ export class Connection {
       if (lastWords !== undefined && !this.#peerEnded) await this.write(lastWords);
       // Even if the peer has closed its side: over TLS it could not otherwise tell the end of the
       // stream from a truncated one.
+      this.#outputEnded = true;
       await this.#conn.closeWrite();
       if (!this.#peerEnded) await this.#discardInput();
     } catch (error) {

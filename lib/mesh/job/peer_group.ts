@@ -117,6 +117,7 @@ export class PeerGroup {
    * @throws {SortEndedError} If the group has ended.
    */
   async send(to: number, type: FrameType, payload?: Uint8Array): Promise<void> {
+    if (this.#ended) throw new SortEndedError();
     const peer = this.#peers.get(to)!;
     peer.sentBytes += FRAME_HEADER_BYTES + (payload?.length ?? 0);
     await this.#complete(peer, peer.link.send(type, payload));
@@ -129,6 +130,7 @@ export class PeerGroup {
 
   /** Writes encoded frames, which must not change meanwhile; throws as `send` does. */
   async write(peer: Peer, frames: Uint8Array): Promise<void> {
+    if (this.#ended) throw new SortEndedError();
     peer.sentBytes += frames.length;
     await this.#complete(peer, peer.link.write(frames));
   }
