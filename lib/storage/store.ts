@@ -9,6 +9,7 @@
  * @module
  */
 
+import type { ByteStore } from "./byte_store.ts";
 import type { CommitMetrics } from "./commit_metrics.ts";
 import type { DatabaseMetrics } from "./database_metrics.ts";
 import type { Value } from "./value.ts";
@@ -123,6 +124,8 @@ export type MaybePromise<T> = T | Promise<T>;
 export interface Store {
   /** Limit on the length of a key; writing a longer one throws {@linkcode StorageUnavailableError}. */
   readonly maxKeyBytes: number;
+  /** The same data as ranges of bytes, from engines that hold it in memory. */
+  readonly bytes?: ByteStore;
   /**
    * Gets the durable entry of a key: a transaction of one `get`, but cheaper.
    *
