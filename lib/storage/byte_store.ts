@@ -26,6 +26,12 @@ export interface ByteStore {
   readonly ready: boolean;
   /** The value that the last successful {@linkcode ByteStore.get} found. */
   readonly value: Readonly<ByteRange>;
+  /**
+   * Whether the bytes of {@linkcode ByteStore.value} will never change, because the value has an
+   * array of its own and changes are made to another one (or behind its end). Such a range stays
+   * valid, so a long value is sent without a copy.
+   */
+  readonly stable: boolean;
   /** When that entry expires, in milliseconds since the Unix epoch; 0 for never. */
   readonly expiresAtMs: number;
   /**
@@ -38,9 +44,10 @@ export interface ByteStore {
   /** Finds the entry of a key; sets `value` and `expiresAtMs` and returns whether it exists. */
   get(space: number, bytes: Uint8Array, start: number, end: number): boolean;
   /**
-   * Sets the value of a key, after {@linkcode ByteStore.hasRoom}. The value is the range `from` to
-   * `to` of the same array. The bytes are copied.
+   * Sets the value of a key, after {@linkcode ByteStore.hasRoom}. The bytes are copied.
    *
+   * @param source The array with the value, which is its range `from` to `to`. Often the same array
+   * as the key's: both are in the read buffer.
    * @param expiresAtMs 0 for never.
    */
   put(
@@ -48,6 +55,7 @@ export interface ByteStore {
     bytes: Uint8Array,
     start: number,
     end: number,
+    source: Uint8Array,
     from: number,
     to: number,
     expiresAtMs: number,
