@@ -1,7 +1,8 @@
 /**
  * Detects which of the two protocols a connection speaks. The first non-empty line decides, once
  * and for all: an array, or a word that only Redis has, means the Redis protocol; anything else is
- * the text protocol. The first word is enough; the rest of the line need not have arrived.
+ * the text protocol, also words that both have, such as GET and TTL. The first word is enough; the
+ * rest of the line need not have arrived.
  *
  * @module
  */
@@ -49,12 +50,10 @@ export function detectLanguage(
   words: LanguageWords,
   { login = false }: { login?: boolean } = {},
 ): Language {
-  let at = start;
-  while (at < end && (bytes[at] === CR || bytes[at] === LF)) at++;
+  const at = skipLineEnds(bytes, start, end);
   if (at === end) return end - start > MAX_INLINE_BYTES ? "resp" : "unknown yet";
   if (bytes[at] === STAR) return "resp";
-  let wordEnd = at;
-  while (wordEnd < end && !endsWord(bytes[wordEnd]!)) wordEnd++;
+  const wordEnd = findWordEnd(bytes, at, end);
   if (wordEnd === end) {
     // In the Redis protocol, an overlong line is an error that closes the connection.
     return end - at > MAX_INLINE_BYTES ? "resp" : "unknown yet";
@@ -87,6 +86,25 @@ export function readLogin(
   const line = latin1From(bytes, start, start + newline);
   const match = /^auth[ \t]+(\S+)[ \t]*\r?$/i.exec(line);
   return match === null ? undefined : { token: match[1]!, length: newline + 1 };
+}
+
+/** The first word, by which the language was detected, for messages: shortened, in ASCII. */
+export function shownFirstWord(bytes: Uint8Array): string {
+  const start = skipLineEnds(bytes, 0, bytes.length);
+  const end = findWordEnd(bytes, start, Math.min(bytes.length, start + MAX_WORD_BYTES));
+  return latin1From(bytes, start, end).replace(/[^!-~]/g, "?");
+}
+
+function skipLineEnds(bytes: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at < end && (bytes[at] === CR || bytes[at] === LF)) at++;
+  return at;
+}
+
+function findWordEnd(bytes: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at < end && !endsWord(bytes[at]!)) at++;
+  return at;
 }
 
 function endsWord(byte: number): boolean {

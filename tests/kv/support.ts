@@ -151,6 +151,20 @@ export class RawClient implements Disposable {
     }
   }
 
+  /** Sends a line and reads one line of the reply, both without their newline. */
+  async askLine(line: string): Promise<string> {
+    await this.send(`${line}\n`);
+    for (;;) {
+      const end = this.#unread.indexOf("\n");
+      if (end >= 0) {
+        const reply = this.#unread.slice(0, end);
+        this.#unread = this.#unread.slice(end + 1);
+        return reply;
+      }
+      if (!await this.#fill()) throw new Error(`Closed in a line: ${this.#unread}`);
+    }
+  }
+
   /** Everything up to the end of the connection. */
   async rest(): Promise<string> {
     while (await this.#fill());

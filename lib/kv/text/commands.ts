@@ -10,9 +10,11 @@ import {
   OutOfMemoryError,
   StorageUnavailableError,
   type Store,
+  type Transaction,
 } from "../../storage/store.ts";
 import { sameValue, type Value } from "../../storage/value.ts";
 import { increment } from "../commands/counters.ts";
+import type { Int64 } from "../int64.ts";
 import { FORMS, type TextCommand, TextError } from "./parser.ts";
 
 /** The space of the text protocol: database 0 of Redis. */
@@ -22,8 +24,13 @@ export const TEXT_SPACE = 0;
 const READ_ONLY = { readOnly: true };
 const BLIND = { blind: true };
 
-/** A reply: a line, or a value that is still to be escaped and follows the word VALUE. */
-export type TextReply = string | { value: Value };
+/** A line of a reply: text, or a value that is still to be escaped and follows the word VALUE. */
+export type ReplyLine = string | { value: Value };
+
+/** A reply: one line, or one for each key. */
+export type TextReply = ReplyLine | readonly ReplyLine[];
+
+type Increment = ReturnType<typeof increment>;
 
 /** A command whose reply is built in memory: all but LIST. */
 export type PlainCommand = Exclude<TextCommand, { name: "list" }>;
@@ -39,6 +46,11 @@ export function runText(command: PlainCommand, store: Store): MaybePromise<TextR
       const entry = store.get(TEXT_SPACE, command.key);
       return entry instanceof Promise ? entry.then(valueReply) : valueReply(entry);
     }
+    case "mget": {
+      const places = command.keys.map((key) => ({ space: TEXT_SPACE, key }));
+      const run = (tx: Transaction) => places.map(({ key }) => valueReply(tx.get(TEXT_SPACE, key)));
+      return store.transact(places, run, READ_ONLY);
+    }
     case "count":
       return store.transactSpaces((tx) => tx.count(TEXT_SPACE), READ_ONLY)
         .then(({ keys }) => `VALUE ${keys}`);
@@ -52,7 +64,10 @@ export function runText(command: PlainCommand, store: Store): MaybePromise<TextR
 }
 
 /** A command that runs as a transaction on one key. */
-type KeyCommand = Exclude<PlainCommand, { name: "put" | "get" | "count" | "help" | "quit" }>;
+type KeyCommand = Exclude<
+  PlainCommand,
+  { name: "put" | "get" | "mget" | "count" | "help" | "quit" }
+>;
 
 function runOnKey(command: KeyCommand, store: Store): MaybePromise<TextReply> {
   const { key } = command;
@@ -62,24 +77,72 @@ function runOnKey(command: KeyCommand, store: Store): MaybePromise<TextReply> {
         return found(tx.delete(TEXT_SPACE, key));
       case "exists":
         return found(tx.get(TEXT_SPACE, key) !== undefined);
-      case "incr": {
+      case "incr":
+        return incrementReply(increment(tx, TEXT_SPACE, key, command.by));
+      case "increx": {
         const sum = increment(tx, TEXT_SPACE, key, command.by);
-        if (sum === "not an integer") return "ERR the value is not a whole number of 64 bits";
-        if (sum === "overflow") return "ERR the sum does not fit into 64 bits";
-        return `VALUE ${sum}`;
-      }
-      case "cas": {
         const entry = tx.get(TEXT_SPACE, key);
-        if (entry === undefined) return "NOT_FOUND";
-        if (!sameValue(entry.value, command.expected)) return "CONFLICT";
+        // Only the first increment starts the time, so a client cannot prolong it by asking again.
+        if (isSum(sum) && entry?.expiresAtMs === 0) {
+          tx.put(TEXT_SPACE, key, entry.value, expiresAtMs(tx, command));
+        }
+        return incrementReply(sum);
+      }
+      case "putnx":
+        if (tx.get(TEXT_SPACE, key) !== undefined) return "EXISTS";
         tx.put(TEXT_SPACE, key, command.value, 0);
         return "OK";
-      }
       case "putex":
-        tx.put(TEXT_SPACE, key, command.value, tx.nowMs + 1000 * command.seconds);
+        tx.put(TEXT_SPACE, key, command.value, expiresAtMs(tx, command));
         return "OK";
+      default: {
+        const entry = tx.get(TEXT_SPACE, key);
+        return entry === undefined ? "NOT_FOUND" : runOnEntry(command, entry, tx);
+      }
     }
-  }, command.name === "exists" ? READ_ONLY : command.name === "putex" ? BLIND : undefined);
+  }, optionsOf(command.name));
+}
+
+/** A command that does nothing unless the key exists. */
+type EntryCommand = Extract<
+  KeyCommand,
+  { name: "cas" | "deleteif" | "ttl" | "expire" | "persist" }
+>;
+
+function runOnEntry(command: EntryCommand, entry: Entry, tx: Transaction): TextReply {
+  const { key } = command;
+  switch (command.name) {
+    case "cas":
+      if (!sameValue(entry.value, command.expected)) return "CONFLICT";
+      tx.put(TEXT_SPACE, key, command.value, 0);
+      return "OK";
+    case "deleteif":
+      if (!sameValue(entry.value, command.value)) return "CONFLICT";
+      tx.delete(TEXT_SPACE, key);
+      return "OK";
+    case "ttl": {
+      if (entry.expiresAtMs === 0) return "NO_TTL";
+      const leftMs = Math.max(0, entry.expiresAtMs - tx.nowMs);
+      // To the nearest second, as Redis does.
+      return `VALUE ${Math.floor((leftMs + 500) / 1000)}`;
+    }
+    case "expire":
+      tx.put(TEXT_SPACE, key, entry.value, expiresAtMs(tx, command));
+      return "OK";
+    case "persist":
+      if (entry.expiresAtMs === 0) return "NO_TTL";
+      tx.put(TEXT_SPACE, key, entry.value, 0);
+      return "OK";
+  }
+}
+
+function optionsOf(name: KeyCommand["name"]): { readOnly?: boolean; blind?: boolean } | undefined {
+  if (name === "exists" || name === "ttl") return READ_ONLY;
+  return name === "putex" ? BLIND : undefined;
+}
+
+function expiresAtMs(tx: Transaction, { seconds }: { seconds: number }): number {
+  return tx.nowMs + 1000 * seconds;
 }
 
 /**
@@ -103,6 +166,16 @@ function found(whether: boolean): TextReply {
   return whether ? "OK" : "NOT_FOUND";
 }
 
-function valueReply(entry: Entry | undefined): TextReply {
+function isSum(result: Increment): result is Int64 {
+  return result !== "not an integer" && result !== "overflow";
+}
+
+function incrementReply(result: Increment): ReplyLine {
+  if (result === "not an integer") return "ERR the value is not a whole number of 64 bits";
+  if (result === "overflow") return "ERR the sum does not fit into 64 bits";
+  return `VALUE ${result}`;
+}
+
+function valueReply(entry: Entry | undefined): ReplyLine {
   return entry === undefined ? "NOT_FOUND" : entry;
 }

@@ -10,8 +10,9 @@ import type { LineBatch } from "../../net/line_framer.ts";
 import { LineReader } from "../../net/line_reader.ts";
 import type { Entry, Key, MaybePromise } from "../../storage/store.ts";
 import type { ServerState } from "../commands/context.ts";
-import { errorReply, runText, TEXT_SPACE, type TextReply } from "./commands.ts";
-import { parseTextLine, type TextCommand, TextError } from "./parser.ts";
+import { shownFirstWord } from "../language.ts";
+import { errorReply, type ReplyLine, runText, TEXT_SPACE, type TextReply } from "./commands.ts";
+import { parseTextLine, type TextCommand, TextError, UnknownTextCommandError } from "./parser.ts";
 import { MAX_TEXT_OUTPUT_BYTES, PIECE_BYTES, TextWriter } from "./writer.ts";
 
 /** The number of replies that may be pending at a time. */
@@ -25,7 +26,7 @@ const MAX_PAGE = 1000;
 const PAGE_BYTES = 256 * 1024;
 
 /** The part of the server that text connections use. */
-export type TextServer = Pick<ServerState, "store" | "limits" | "metrics">;
+export type TextServer = Pick<ServerState, "store" | "limits" | "metrics" | "commands">;
 
 /** Serves one connection. */
 export class TextConnection {
@@ -35,15 +36,18 @@ export class TextConnection {
   readonly #writer = new TextWriter();
   /** Replies in order, starting with the first that is still pending. */
   #pending: MaybePromise<TextReply>[] = [];
+  /** The word by which the language was detected. */
+  readonly #firstWord: string;
 
   /**
    * @param socket The connection.
-   * @param unread Bytes that were read while detecting the language.
+   * @param unread Bytes that were read while detecting the language, from the first line on.
    * @param server What all connections share.
    */
   constructor(socket: Connection, unread: Uint8Array, server: TextServer) {
     this.#socket = socket;
     this.#server = server;
+    this.#firstWord = shownFirstWord(unread);
     this.#reader = new LineReader(socket, { maxLineBytes: server.limits.maxLineBytes, unread });
   }
 
@@ -94,9 +98,20 @@ export class TextConnection {
       return command;
     } catch (error) {
       metrics.rejected++;
-      this.#emit(this.#error(error));
+      this.#emit(this.#error(this.#explained(error)));
       return undefined;
     }
+  }
+
+  /** Says what is wrong with a command that only the Redis protocol has. */
+  #explained(error: unknown): unknown {
+    if (!(error instanceof UnknownTextCommandError)) return error;
+    const { command } = error;
+    if (this.#server.commands.get(command) === undefined) return error;
+    return new TextError(
+      `${command.toUpperCase()} is a command of the Redis protocol, but this connection speaks ` +
+        `the text protocol, because its first word was "${this.#firstWord}"`,
+    );
   }
 
   /** The reply for an error, which also counts it. */
@@ -115,21 +130,23 @@ export class TextConnection {
   }
 
   #emit(reply: MaybePromise<TextReply>): void {
-    if (this.#pending.length > 0 || reply instanceof Promise || isLong(reply)) {
+    if (
+      this.#pending.length > 0 || reply instanceof Promise || !isOneLine(reply) || isLong(reply)
+    ) {
       this.#pending.push(reply);
     } else {
       void this.#write(reply);
     }
   }
 
-  /** Writes a reply; returns a promise to await before the next one if it is long. */
-  #write(reply: TextReply): Promise<void> | undefined {
+  /** Writes a line; returns a promise to await before the next one if it is long. */
+  #write(reply: ReplyLine): Promise<void> | undefined {
     if (typeof reply === "string") {
       this.#writer.text(`${reply}\n`);
       return undefined;
     }
     this.#writer.text("VALUE ");
-    const wait = this.#writer.value(reply.value, false, this.#socket);
+    const wait = this.#writer.value(reply.value, "value", this.#socket);
     if (wait !== undefined) return wait.then(() => this.#writer.text("\n"));
     this.#writer.text("\n");
   }
@@ -141,8 +158,10 @@ export class TextConnection {
     this.#pending = [];
     for (const outcome of outcomes) {
       const reply = outcome.status === "fulfilled" ? outcome.value : this.#error(outcome.reason);
-      await this.#write(reply);
-      if (this.#writer.size >= MAX_TEXT_OUTPUT_BYTES) await this.#writer.flush(this.#socket);
+      for (const line of isOneLine(reply) ? [reply] : reply) {
+        await this.#write(line);
+        if (this.#writer.size >= MAX_TEXT_OUTPUT_BYTES) await this.#writer.flush(this.#socket);
+      }
     }
   }
 
@@ -165,9 +184,9 @@ export class TextConnection {
       for (const [key, { value }] of page) {
         if (!first) this.#writer.text(",");
         first = false;
-        await this.#writer.value(key, true, this.#socket);
+        await this.#writer.value(key, "key", this.#socket);
         this.#writer.text("=");
-        await this.#writer.value(value, true, this.#socket);
+        await this.#writer.value(value, "item", this.#socket);
         bytes += key.length + value.length;
         if (this.#writer.size >= MAX_TEXT_OUTPUT_BYTES) await this.#writer.flush(this.#socket);
       }
@@ -194,6 +213,10 @@ export class TextConnection {
   }
 }
 
-function isLong(reply: TextReply): boolean {
-  return typeof reply !== "string" && reply.value.length > PIECE_BYTES;
+function isLong(line: ReplyLine): boolean {
+  return typeof line !== "string" && line.value.length > PIECE_BYTES;
+}
+
+function isOneLine(reply: TextReply): reply is ReplyLine {
+  return !Array.isArray(reply);
 }

@@ -6,9 +6,12 @@
 
 import { copyValue, type Value } from "../../storage/value.ts";
 import type { Sink } from "../resp/writer.ts";
-import { escapeOf } from "./escapes.ts";
+import { EMPTY_WORD, escapeOf, LETTER_X, type TextPart } from "./escapes.ts";
 
 const BACKSLASH = 0x5c;
+
+/** The length of the longest escape, `\xHH`. */
+const MAX_ESCAPE_BYTES = 4;
 
 /** The initial size of the buffer, and its size after a large one was released. */
 const INITIAL_BYTES = 1024;
@@ -40,14 +43,15 @@ export class TextWriter {
   }
 
   /**
-   * Appends a value, escaped. A long value is sent piece by piece, so that memory never holds a
-   * second copy of it.
+   * Appends a value or a key, escaped. A long one is sent piece by piece, so that memory never
+   * holds a second copy of it.
    *
    * @returns For a long value, a promise to await before appending anything else.
    */
-  value(value: Value, inList: boolean, sink: Sink): Promise<void> | undefined {
-    if (value.length > PIECE_BYTES) return this.#longValue(value, inList, sink);
-    this.#escaped(value, inList);
+  value(value: Value, part: TextPart, sink: Sink): Promise<void> | undefined {
+    if (value.length > PIECE_BYTES) return this.#longValue(value, part, sink);
+    if (part === "key" && value.length === 0) this.text(EMPTY_WORD);
+    else this.#escaped(value, part);
     return undefined;
   }
 
@@ -60,31 +64,39 @@ export class TextWriter {
     return sink.write(bytes.subarray(0, length));
   }
 
-  async #longValue(value: Value, inList: boolean, sink: Sink): Promise<void> {
+  async #longValue(value: Value, part: TextPart, sink: Sink): Promise<void> {
     for (let at = 0; at < value.length; at += PIECE_BYTES) {
-      this.#escaped(value.slice(at, at + PIECE_BYTES), inList);
+      this.#escaped(value.slice(at, at + PIECE_BYTES), part);
       if (this.#length >= MAX_TEXT_OUTPUT_BYTES) await this.flush(sink);
     }
   }
 
-  #escaped(value: Value, inList: boolean): void {
-    this.#reserve(2 * value.length);
+  #escaped(value: Value, part: TextPart): void {
+    this.#reserve((part === "key" ? MAX_ESCAPE_BYTES : 2) * value.length);
     const bytes = this.#bytes;
     const start = this.#length;
     copyValue(value, bytes, start);
     const end = start + value.length;
-    let escapes = 0;
-    for (let at = start; at < end; at++) if (escapeOf(bytes[at]!, inList) !== 0) escapes++;
-    this.#length = end + escapes;
+    let added = 0;
+    for (let at = start; at < end; at++) {
+      const escape = escapeOf(bytes[at]!, part);
+      if (escape !== 0) added += escape === LETTER_X ? MAX_ESCAPE_BYTES - 1 : 1;
+    }
+    this.#length = end + added;
     // Work backwards, so that bytes move before they are overwritten.
-    for (let from = end - 1, to = end + escapes - 1; to > from; from--) {
-      const escape = escapeOf(bytes[from]!, inList);
+    for (let from = end - 1, to = end + added - 1; to > from; from--) {
+      const byte = bytes[from]!;
+      const escape = escapeOf(byte, part);
       if (escape === 0) {
-        bytes[to--] = bytes[from]!;
-      } else {
-        bytes[to--] = escape;
-        bytes[to--] = BACKSLASH;
+        bytes[to--] = byte;
+        continue;
       }
+      if (escape === LETTER_X) {
+        bytes[to--] = hexDigit(byte & 15);
+        bytes[to--] = hexDigit(byte >> 4);
+      }
+      bytes[to--] = escape;
+      bytes[to--] = BACKSLASH;
     }
   }
 
@@ -95,4 +107,9 @@ export class TextWriter {
     grown.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = grown;
   }
+}
+
+/** The character code of a hexadecimal digit. */
+function hexDigit(value: number): number {
+  return value < 10 ? 0x30 + value : 0x57 + value;
 }
