@@ -1,3 +1,6 @@
+import { BITFIELD_COMMANDS } from "./bitfield.ts";
+import { BITOP_COMMANDS } from "./bitop.ts";
+import { BIT_COMMANDS } from "./bits.ts";
 import { CLIENT_COMMANDS } from "./client.ts";
 import type { Command } from "./command.ts";
 import { CONNECTION_COMMANDS } from "./connection.ts";
@@ -16,6 +19,9 @@ export const ALL_COMMANDS: readonly Command[] = [
   ...STRING_COMMANDS,
   ...COUNTER_COMMANDS,
   ...RANGE_COMMANDS,
+  ...BIT_COMMANDS,
+  ...BITOP_COMMANDS,
+  ...BITFIELD_COMMANDS,
   ...KEY_COMMANDS,
   ...EXPIRY_COMMANDS,
   ...SCAN_COMMANDS,

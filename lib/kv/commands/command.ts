@@ -25,7 +25,22 @@ export interface KeyWork {
   /** See {@linkcode Store.transact}. */
   readonly blind?: boolean;
   run(transaction: Transaction): Reply;
+  /**
+   * If the values are so long that {@linkcode KeyWork.run} would hold the thread, reads them and
+   * returns the computation; otherwise `undefined`. Inside EXEC and scripts, the work runs in one go.
+   */
+  inSteps?(transaction: Transaction): LongWork | undefined;
 }
+
+/**
+ * A computation on values that were read before.
+ *
+ * @param pause To be called often, and awaited if it returns a promise.
+ * @returns What to do with the result in a transaction that sees the same values.
+ */
+export type LongWork = (
+  pause: () => Promise<void> | undefined,
+) => Promise<(transaction: Transaction) => Reply>;
 
 /** Supplies pages of keys: a store, or a transaction over whole spaces. */
 export interface PageSource {
@@ -43,6 +58,8 @@ export type Action =
      * @throws {ErrorReply} If they are invalid.
      */
     prepare(request: Request, context: CommandContext): KeyWork;
+    /** Waits for all earlier commands, and all later ones wait for it: for work in steps. */
+    alone?: boolean;
     /** A fast path for the most frequent forms; returns `undefined` where it does not apply. */
     direct?(
       request: Request,

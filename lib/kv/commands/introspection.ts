@@ -17,6 +17,7 @@ const group = "server";
 /** The ACL category of each group of commands. */
 const CATEGORIES: Readonly<Record<CommandInfo["group"], string>> = {
   string: "string",
+  bitmap: "bitmap",
   generic: "keyspace",
   transactions: "transaction",
   connection: "connection",

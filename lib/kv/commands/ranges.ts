@@ -21,7 +21,7 @@ const group = "string";
 const MAX_LCS_CELLS = 32 * 1024 * 1024;
 
 /** Writes one value over another at an offset; a gap between them is filled with zeros. */
-function overlay(before: Value, offset: number, value: Value): Value {
+export function overlay(before: Value, offset: number, value: Value): Value {
   const bytes = new Uint8Array(Math.max(before.length, offset + value.length));
   copyValue(before, bytes, 0);
   copyValue(value, bytes, offset);

@@ -18,6 +18,7 @@ import {
 import type { CommandTable, TableEntry } from "../commands/table.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
+import { runLongWork } from "./long_work.ts";
 import { ClientTransaction } from "./transaction.ts";
 
 /** What sessions need of the server: commands that can be run, not only described. */
@@ -100,7 +101,6 @@ export class Session implements ClientState {
       return action.kind === "control" &&
         (action.alone === true || this.transaction.alone);
     }
-    if (action.kind === "keys") return false;
     return action.kind === "spaces" || action.kind === "pages" || action.alone === true;
   }
 
@@ -118,7 +118,9 @@ export class Session implements ClientState {
           const direct = action.direct?.(request, this, store);
           if (direct !== undefined) return direct;
           const work = action.prepare(request, this);
-          return store.transact(work.places, (tx) => work.run(tx), entry.readOnly ? entry : work);
+          const options = entry.readOnly ? entry : work;
+          if (work.inSteps !== undefined) return runLongWork(store, work, options);
+          return store.transact(work.places, (tx) => work.run(tx), options);
         }
         case "spaces":
           return store.transactSpaces(action.prepare(request, this), entry);
