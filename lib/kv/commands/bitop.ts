@@ -46,8 +46,10 @@ function bitop(request: Request, { db }: CommandContext): KeyWork {
     inSteps(tx) {
       const combination = read(tx);
       if (!combination.isLong) return undefined;
-      return async (pause) => {
-        while (!combination.step()) await pause();
+      return async (turn) => {
+        while (!combination.step()) {
+          if (turn.over) await turn.next();
+        }
         return (tx) => write(tx, combination);
       };
     },

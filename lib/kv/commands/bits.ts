@@ -122,8 +122,10 @@ function scanWork(
     inSteps(tx) {
       const found = begin(tx);
       if (!(found instanceof Scan) || !found.isLong) return undefined;
-      return async (pause) => {
-        while (!found.step()) await pause();
+      return async (turn) => {
+        while (!found.step()) {
+          if (turn.over) await turn.next();
+        }
         return () => found.result;
       };
     },

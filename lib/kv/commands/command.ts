@@ -14,6 +14,7 @@ import type {
   Store,
   Transaction,
 } from "../../storage/store.ts";
+import type { Turn } from "../../turn.ts";
 import type { Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import type { CommandInfo } from "./catalogue.ts";
@@ -35,12 +36,10 @@ export interface KeyWork {
 /**
  * A computation on values that were read before.
  *
- * @param pause To be called often, and awaited if it returns a promise.
+ * @param turn To be asked often whether the turn is over.
  * @returns What to do with the result in a transaction that sees the same values.
  */
-export type LongWork = (
-  pause: () => Promise<void> | undefined,
-) => Promise<(transaction: Transaction) => Reply>;
+export type LongWork = (turn: Turn) => Promise<(transaction: Transaction) => Reply>;
 
 /** Supplies pages of keys: a store, or a transaction over whole spaces. */
 export interface PageSource {

@@ -10,13 +10,11 @@
 
 import type { Entry, MaybePromise, Place, Store, Transaction } from "../../storage/store.ts";
 import type { KeyWork, LongWork } from "../commands/command.ts";
+import { Turn } from "../../turn.ts";
 import type { Reply } from "../resp/reply.ts";
 
 /** After this many failed attempts the work runs in one go, and holds the thread meanwhile. */
 const MAX_ATTEMPTS = 4;
-
-/** A step lasts about this long. */
-const MAX_STEP_MS = 3;
 
 /** What the first transaction found: the reply, or that the work is long. */
 type Beginning =
@@ -47,7 +45,7 @@ export function runLongWork(
     for (let attempt = 1;; attempt++) {
       if ("reply" in found) return found.reply;
       const { long, versions } = found;
-      const write = await long(stepPause());
+      const write = await long(new Turn());
       const outcome = await store.transact(work.places, (tx): { reply: Reply } | undefined => {
         const same = versionsOf(work.places, tx).every((version, at) => version === versions[at]);
         return same ? { reply: write(tx) } : undefined;
@@ -62,18 +60,4 @@ export function runLongWork(
 
 function versionsOf(places: readonly Place[], tx: Transaction) {
   return places.map(({ space, key }) => tx.get(space, key)?.version);
-}
-
-/** Returns a function that lets others run once a step has lasted long enough. */
-function stepPause(): () => Promise<void> | undefined {
-  let startMs = performance.now();
-  return () => {
-    if (performance.now() - startMs < MAX_STEP_MS) return undefined;
-    return new Promise((resolve) => {
-      setTimeout(() => {
-        startMs = performance.now();
-        resolve();
-      }, 0);
-    });
-  };
 }

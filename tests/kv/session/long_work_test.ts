@@ -29,8 +29,8 @@ function doubling(meanwhile: (attempt: number) => void): KeyWork & { attempts: n
     inSteps(tx) {
       const value = tx.get(0, "a")?.value;
       if (value === undefined) return undefined;
-      return async (pause) => {
-        await pause();
+      return async (turn) => {
+        await turn.next();
         meanwhile(++this.attempts);
         return (tx) => {
           tx.put(0, "a", `${value}${value}`, 0);
