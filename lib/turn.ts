@@ -34,9 +34,14 @@ export class Turn {
 
   /** Lets everything else run, and begins the next turn. */
   async next(): Promise<void> {
-    // A timer, because `setImmediate` and message ports keep sockets waiting as long as there are
-    // more of them: with 5 ms of work in each, a socket's read then takes 300 ms.
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await nextTurn();
     this.#startMs = performance.now();
   }
+}
+
+/** Resolves after everything else that is ready has run. */
+export function nextTurn(): Promise<void> {
+  // A timer, because `setImmediate` and message ports keep sockets waiting as long as there are
+  // more of them: with 5 ms of work in each, a socket's read then takes 300 ms.
+  return new Promise((resolve) => setTimeout(resolve, 0));
 }

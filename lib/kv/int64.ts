@@ -40,6 +40,25 @@ export function parseInt64(text: string): Int64 | undefined {
   return int64(BigInt(text));
 }
 
+/**
+ * Parses an integer of up to 15 characters, as {@linkcode parseInt64} does.
+ *
+ * @returns The integer, or `NaN` if the range is not one or is longer.
+ */
+export function parseShortInteger(bytes: Uint8Array, start: number, end: number): number {
+  const negative = bytes[start] === 0x2d;
+  const first = negative ? start + 1 : start;
+  if (first >= end || end - start > MAX_EXACT_CHARS) return NaN;
+  if (bytes[first] === 0x30) return end - start === 1 ? 0 : NaN;
+  let value = 0;
+  for (let at = first; at < end; at++) {
+    const digit = bytes[at]! - 0x30;
+    if (digit < 0 || digit > 9) return NaN;
+    value = 10 * value + digit;
+  }
+  return negative ? -value : value;
+}
+
 /** Converts a `bigint` to an {@linkcode Int64}; `undefined` if it exceeds 64 bits. */
 export function int64(value: bigint): Int64 | undefined {
   if (value > MAX_INT64 || value < MIN_INT64) return undefined;

@@ -15,8 +15,10 @@ import type {
   Transaction,
 } from "../../storage/store.ts";
 import type { Turn } from "../../turn.ts";
+import type { ByteStore } from "../../storage/byte_store.ts";
 import type { Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
+import type { ReplyWriter } from "../resp/writer.ts";
 import type { CommandInfo } from "./catalogue.ts";
 import type { ClientState, CommandContext } from "./context.ts";
 
@@ -46,6 +48,21 @@ export interface PageSource {
   scan(space: number, range: ScanRange): MaybePromise<[Key, Entry][]>;
 }
 
+/**
+ * Runs a command on ranges of bytes and appends its reply to the writer.
+ *
+ * @returns `false` if this form of the command has to be run otherwise, which includes all errors in
+ * its arguments. Nothing has been changed or written then.
+ * @throws {OutOfMemoryError}
+ * @throws {StorageUnavailableError}
+ */
+export type ByteForm = (
+  request: Request,
+  context: CommandContext,
+  store: ByteStore,
+  writer: ReplyWriter,
+) => boolean;
+
 /** What a command does. The kinds differ in what a command needs. */
 export type Action =
   | {
@@ -59,7 +76,9 @@ export type Action =
     prepare(request: Request, context: CommandContext): KeyWork;
     /** Waits for all earlier commands, and all later ones wait for it: for work in steps. */
     alone?: boolean;
-    /** A fast path for the most frequent forms; returns `undefined` where it does not apply. */
+    /** The fastest path, for stores that can work on bytes. */
+    bytes?: ByteForm;
+    /** A fast path for other stores; returns `undefined` where it does not apply. */
     direct?(
       request: Request,
       context: CommandContext,

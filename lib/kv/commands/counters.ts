@@ -11,6 +11,7 @@ import { addInt64, type Int64, MAX_INT64_CHARS, negateInt64, parseInt64 } from "
 import type { Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import { integer } from "./arguments.ts";
+import { incrementBytes } from "./byte_forms.ts";
 import { ONE_KEY } from "./catalogue.ts";
 import type { Command, KeyWork } from "./command.ts";
 import type { CommandContext } from "./context.ts";
@@ -100,7 +101,11 @@ export const COUNTER_COMMANDS: readonly Command[] = [
     group,
     summary: "Adds one to the integer value of a key.",
     since: "1.0.0",
-    action: { kind: "keys", prepare: (request, { db }) => incrementWork(request, db, 1) },
+    action: {
+      kind: "keys",
+      prepare: (request, { db }) => incrementWork(request, db, 1),
+      bytes: incrementBytes(1),
+    },
   },
   {
     name: "decr",
@@ -110,7 +115,11 @@ export const COUNTER_COMMANDS: readonly Command[] = [
     group,
     summary: "Subtracts one from the integer value of a key.",
     since: "1.0.0",
-    action: { kind: "keys", prepare: (request, { db }) => incrementWork(request, db, -1) },
+    action: {
+      kind: "keys",
+      prepare: (request, { db }) => incrementWork(request, db, -1),
+      bytes: incrementBytes(-1),
+    },
   },
   {
     name: "incrby",
@@ -120,7 +129,7 @@ export const COUNTER_COMMANDS: readonly Command[] = [
     group,
     summary: "Adds to the integer value of a key.",
     since: "1.0.0",
-    action: { kind: "keys", prepare: incrby },
+    action: { kind: "keys", prepare: incrby, bytes: incrementBytes(1) },
   },
   {
     name: "decrby",
@@ -130,7 +139,7 @@ export const COUNTER_COMMANDS: readonly Command[] = [
     group,
     summary: "Subtracts from the integer value of a key.",
     since: "1.0.0",
-    action: { kind: "keys", prepare: decrby },
+    action: { kind: "keys", prepare: decrby, bytes: incrementBytes(-1) },
   },
   {
     name: "incrbyfloat",

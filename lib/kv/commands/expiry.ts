@@ -15,6 +15,7 @@ import {
   time,
   type TimeForm,
 } from "./arguments.ts";
+import { expireBytes } from "./byte_forms.ts";
 import { ONE_KEY } from "./catalogue.ts";
 import type { Command, KeyWork } from "./command.ts";
 import type { CommandContext } from "./context.ts";
@@ -109,7 +110,11 @@ function persist(request: Request, { db }: CommandContext): KeyWork {
 }
 
 function expireCommand(name: string, form: TimeForm, since: string, summary: string): Command {
-  const action = { kind: "keys", prepare: expire(name, form) } as const;
+  const action = {
+    kind: "keys",
+    prepare: expire(name, form),
+    ...(form.relative ? { bytes: expireBytes(form.unitMs) } : {}),
+  } as const;
   return {
     name,
     arity: -3,

@@ -9,6 +9,7 @@ import { parseInt64 } from "../int64.ts";
 import { ErrorReply, OK, type Reply, SimpleString } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import { database, DATABASES } from "./arguments.ts";
+import { delBytes, existsBytes } from "./byte_forms.ts";
 import { ALL_KEYS, ONE_KEY, TWO_KEYS } from "./catalogue.ts";
 import type { Command, KeyWork } from "./command.ts";
 import type { CommandContext } from "./context.ts";
@@ -179,7 +180,7 @@ export const KEY_COMMANDS: readonly Command[] = [
     group,
     summary: "Removes keys.",
     since: "1.0.0",
-    action: { kind: "keys", prepare: del },
+    action: { kind: "keys", prepare: del, bytes: delBytes },
   },
   {
     name: "unlink",
@@ -189,7 +190,7 @@ export const KEY_COMMANDS: readonly Command[] = [
     group,
     summary: "Removes keys.",
     since: "4.0.0",
-    action: { kind: "keys", prepare: del },
+    action: { kind: "keys", prepare: del, bytes: delBytes },
   },
   {
     name: "exists",
@@ -199,7 +200,7 @@ export const KEY_COMMANDS: readonly Command[] = [
     group,
     summary: "Returns how many of the given keys exist.",
     since: "1.0.0",
-    action: { kind: "keys", prepare: exists },
+    action: { kind: "keys", prepare: exists, bytes: existsBytes },
   },
   {
     name: "touch",
@@ -209,7 +210,7 @@ export const KEY_COMMANDS: readonly Command[] = [
     group,
     summary: "Returns how many of the given keys exist.",
     since: "3.2.1",
-    action: { kind: "keys", prepare: exists },
+    action: { kind: "keys", prepare: exists, bytes: existsBytes },
   },
   {
     name: "type",

@@ -19,6 +19,7 @@ import {
   setOptions,
   type TimeForm,
 } from "./arguments.ts";
+import { getBytes, mgetBytes, msetBytes, setBytes } from "./byte_forms.ts";
 import { ALL_KEYS, EVERY_SECOND_KEY, ONE_KEY } from "./catalogue.ts";
 import type { Command, KeyWork } from "./command.ts";
 import type { CommandContext } from "./context.ts";
@@ -227,7 +228,7 @@ export const STRING_COMMANDS: readonly Command[] = [
     group,
     summary: "Returns the value of a key.",
     since: "1.0.0",
-    action: { kind: "keys", prepare: get, direct: directGet },
+    action: { kind: "keys", prepare: get, bytes: getBytes, direct: directGet },
   },
   {
     name: "set",
@@ -237,7 +238,7 @@ export const STRING_COMMANDS: readonly Command[] = [
     group,
     summary: "Sets the value of a key, optionally under a condition.",
     since: "1.0.0",
-    action: { kind: "keys", prepare: set, direct: directSet },
+    action: { kind: "keys", prepare: set, bytes: setBytes, direct: directSet },
   },
   {
     name: "setnx",
@@ -317,7 +318,7 @@ export const STRING_COMMANDS: readonly Command[] = [
     group,
     summary: "Returns the values of several keys.",
     since: "1.0.0",
-    action: { kind: "keys", prepare: mget },
+    action: { kind: "keys", prepare: mget, bytes: mgetBytes },
   },
   {
     name: "mset",
@@ -327,7 +328,7 @@ export const STRING_COMMANDS: readonly Command[] = [
     group,
     summary: "Sets the values of several keys at once.",
     since: "1.0.1",
-    action: { kind: "keys", prepare: mset },
+    action: { kind: "keys", prepare: mset, bytes: msetBytes },
   },
   {
     name: "msetnx",

@@ -6,7 +6,7 @@
 
 import type { Request } from "../resp/request.ts";
 import type { Catalogue, CatalogueEntry } from "./catalogue.ts";
-import type { Command } from "./command.ts";
+import type { ByteForm, Command } from "./command.ts";
 
 /** The number of hash slots: a power of two, several times the number of commands. */
 const SLOTS = 1024;
@@ -16,6 +16,8 @@ export interface TableEntry extends CatalogueEntry {
   readonly command: Command;
   /** See {@linkcode Store.transact}. */
   readonly readOnly: boolean;
+  /** The fastest way to run it, if it has one. */
+  readonly bytes: ByteForm | undefined;
   readonly subcommands: ReadonlyMap<string, TableEntry>;
 }
 
@@ -41,7 +43,9 @@ export class CommandTable implements Catalogue {
   #add(command: Command, fullName: string): TableEntry {
     const subcommands = new Map<string, TableEntry>();
     const readOnly = command.flags.includes("readonly");
-    const entry = { command, fullName, index: this.all.length, readOnly, subcommands };
+    const { action } = command;
+    const bytes = action.kind === "keys" ? action.bytes : undefined;
+    const entry = { command, fullName, index: this.all.length, readOnly, bytes, subcommands };
     this.all.push(entry);
     for (const subcommand of command.subcommands ?? []) {
       subcommands.set(subcommand.name, this.#add(subcommand, `${fullName}|${subcommand.name}`));

@@ -6,6 +6,7 @@
  */
 
 import { copyValue, type Value } from "../../storage/value.ts";
+import type { FailedReply } from "../held_replies.ts";
 import {
   ErrorReply,
   NO_REPLY,
@@ -19,7 +20,7 @@ import {
 
 const CR = 0x0d, LF = 0x0a, ZERO = 0x30, MINUS = 0x2d;
 const PLUS = 0x2b, DOLLAR = 0x24, COLON = 0x3a, STAR = 0x2a, PERCENT = 0x25, TILDE = 0x7e;
-const EQUALS = 0x3d;
+const EQUALS = 0x3d, LETTER_O = 0x4f, LETTER_K = 0x4b;
 
 /** The initial size of the buffer, and its size after a large one was released. */
 const INITIAL_BYTES = 1024;
@@ -32,6 +33,12 @@ const OWN_WRITE_BYTES = 16 * 1024;
 
 /** The space reserved for a number: its type, sign, digits and line end. */
 const MAX_NUMBER_BYTES = 24;
+
+/** Up to this length a loop copies faster than a call to a native function. */
+const MAX_LOOP_BYTES = 48;
+
+/** Integers below this can be divided by 10 without floating-point arithmetic. */
+const MAX_SMALL_INTEGER = 2 ** 31;
 
 /** A value to send between two parts of the buffer. */
 interface LongValue {
@@ -63,6 +70,98 @@ export class ReplyWriter {
   /** The number of bytes waiting to be sent. */
   get size(): number {
     return this.#length + this.#longBytes;
+  }
+
+  /** The buffered bytes; replaced when the buffer grows. Only for what was just written. */
+  get bytes(): Uint8Array {
+    return this.#bytes;
+  }
+
+  /** The end of the buffered bytes: where the next reply starts. */
+  get position(): number {
+    return this.#length;
+  }
+
+  /** Appends `+OK`. */
+  ok(): void {
+    this.#reserve(5);
+    const bytes = this.#bytes;
+    let at = this.#length;
+    bytes[at++] = PLUS;
+    bytes[at++] = LETTER_O;
+    bytes[at++] = LETTER_K;
+    bytes[at++] = CR;
+    bytes[at++] = LF;
+    this.#length = at;
+  }
+
+  /** Appends an integer. */
+  integer(value: number): void {
+    this.#number(COLON, value);
+  }
+
+  /** Appends a missing value. */
+  missing(): void {
+    this.#null();
+  }
+
+  /**
+   * Appends a range of bytes as a bulk string.
+   *
+   * @param stable Whether the bytes will never change, so that a long range need not be copied.
+   */
+  bulk(bytes: Uint8Array, start: number, end: number, stable: boolean): void {
+    const length = end - start;
+    if (length >= OWN_WRITE_BYTES) {
+      return this.#bulk(stable ? bytes.subarray(start, end) : bytes.slice(start, end));
+    }
+    this.#number(DOLLAR, length);
+    this.#reserve(length + 2);
+    const into = this.#bytes;
+    let at = this.#length;
+    if (length <= MAX_LOOP_BYTES) {
+      for (let from = start; from < end; from++) into[at++] = bytes[from]!;
+    } else {
+      into.set(bytes.subarray(start, end), at);
+      at += length;
+    }
+    into[at++] = CR;
+    into[at++] = LF;
+    this.#length = at;
+  }
+
+  /** Removes what was written since a {@linkcode ReplyWriter.position}. */
+  cut(position: number): void {
+    this.#length = position;
+    while (this.#long.length > 0 && this.#long.at(-1)!.at > position) {
+      this.#longBytes -= this.#long.pop()!.value.length;
+    }
+  }
+
+  /** Replaces buffered replies by errors. */
+  replace(failed: readonly FailedReply[], asReply: (error: unknown) => ErrorReply): void {
+    const bytes = this.#bytes.slice(0, this.#length), long = this.#long;
+    this.#length = this.#longBytes = 0;
+    this.#long = [];
+    let at = 0, next = 0;
+    const keep = (end: number) => {
+      const shift = this.#length - at;
+      for (; next < long.length && long[next]!.at <= end; next++) {
+        const { at: before, value } = long[next]!;
+        this.#long.push({ at: before + shift, value });
+        this.#longBytes += value.length;
+      }
+      this.#reserve(end - at);
+      this.#bytes.set(bytes.subarray(at, end), this.#length);
+      this.#length += end - at;
+    };
+    for (const { start, end, error } of failed) {
+      keep(start);
+      this.write(asReply(error));
+      while (next < long.length && long[next]!.at < end) next++;
+      at = end;
+    }
+    keep(bytes.length);
   }
 
   /** Appends a reply. */
@@ -143,7 +242,7 @@ export class ReplyWriter {
     let digits = 1;
     for (let power = 10; power <= rest; power *= 10) digits++;
     for (let at = this.#length + digits - 1; at >= this.#length; at--) {
-      const tenth = Math.floor(rest / 10);
+      const tenth = rest < MAX_SMALL_INTEGER ? (rest / 10) | 0 : Math.floor(rest / 10);
       bytes[at] = ZERO + (rest - 10 * tenth);
       rest = tenth;
     }

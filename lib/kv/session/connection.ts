@@ -13,8 +13,12 @@
 import type { ReadBuffer } from "../../net/read_buffer.ts";
 import type { MaybePromise } from "../../storage/store.ts";
 import { asReply } from "../commands/errors.ts";
+import { HeldReplies } from "../held_replies.ts";
 import { RespParser } from "../resp/parser.ts";
+import { nextTurn, Turn } from "../../turn.ts";
+import type { TableEntry } from "../commands/table.ts";
 import { ErrorReply, NO_REPLY, type Reply } from "../resp/reply.ts";
+import type { Request } from "../resp/request.ts";
 import { ReplyWriter, type Sink } from "../resp/writer.ts";
 import type { Session } from "./session.ts";
 
@@ -27,11 +31,11 @@ const MAX_OUTPUT_BYTES = 256 * 1024;
 /** An array with more items than this is sent while it is being encoded. */
 const MAX_SHORT_ITEMS = 256;
 
-/** The clock is read once in this many requests; a power of two. */
+/** The clock is read once in so many short requests, and once in so many times 4 KiB of them. */
 const REQUESTS_PER_CLOCK_READ = 16;
 
-/** After running requests for this long, a connection yields to the others. */
-const MAX_TURN_MS = 20;
+/** The items of a long reply that are encoded between two readings of the clock. */
+const ITEMS_PER_CLOCK_READ = 64;
 
 /** Why the loop over the buffered requests has stopped. */
 type Pause = "no request" | "settle" | "flush" | "turn is over" | "close";
@@ -50,8 +54,10 @@ export class RespConnection {
   readonly #writer: ReplyWriter;
   /** Replies in order, starting with the first that is still pending. */
   #pending: MaybePromise<Reply>[] = [];
+  /** Replies in the writer whose changes are not durable yet. */
+  readonly #held = new HeldReplies();
   /** Whether the parser holds a request that must wait for the ones before it. */
-  #held = false;
+  #waits = false;
 
   constructor(socket: RespSocket, buffer: ReadBuffer, session: Session) {
     this.#socket = socket;
@@ -67,13 +73,14 @@ export class RespConnection {
     for (;;) {
       const pause = this.#runRequests();
       if (this.#pending.length > 0) await this.#settle();
+      else if (this.#held.count > 0) await this.#settleHeld();
       const ends = pause === "close" || this.#session.closing;
       const { size } = this.#writer;
       if (size > 0 && (pause !== "settle" || ends || size > MAX_OUTPUT_BYTES)) {
         await this.#writer.flush(this.#socket);
       }
       if (ends) return;
-      if (pause === "turn is over") await new Promise((resolve) => setTimeout(resolve, 0));
+      if (pause === "turn is over") await nextTurn();
       if (pause === "no request" && !await this.#buffer.fill(this.#socket)) return;
     }
   }
@@ -83,11 +90,11 @@ export class RespConnection {
     const session = this.#session, buffer = this.#buffer, parser = this.#parser;
     const { metrics } = session.server;
     const startMs = metrics.batchStartMs();
-    let count = 0;
-    let turnStartMs = 0;
+    let count = 0, work = 0;
+    let turn: Turn | undefined;
     try {
       for (;;) {
-        if (!this.#held) {
+        if (!this.#waits) {
           const status = parser.parse(buffer.bytes, buffer.start, buffer.end);
           if (status === "incomplete") {
             buffer.consume(parser.consumed);
@@ -104,10 +111,12 @@ export class RespConnection {
         if (entry instanceof ErrorReply) {
           if (isBrowser(request.text(0, 8))) return "close";
           this.#emit(entry);
-        } else {
+        } else if (this.#pending.length > 0 || !this.#runBytes(entry, request)) {
+          turn ??= new Turn();
+          work = REQUESTS_PER_CLOCK_READ;
           const alone = session.isAlone(entry);
-          this.#held = alone && this.#pending.length > 0;
-          if (this.#held) return "settle";
+          this.#waits = alone && (this.#pending.length > 0 || this.#held.count > 0);
+          if (this.#waits) return "settle";
           const { protocol } = session;
           const reply = session.run(entry, request);
           if (session.protocol !== protocol) this.#writer.protocol = session.protocol;
@@ -124,16 +133,33 @@ export class RespConnection {
         if (session.closing) return "close";
         if (this.#pending.length >= MAX_PENDING) return "settle";
         if (this.#writer.size >= MAX_OUTPUT_BYTES) return "flush";
-        if (count % REQUESTS_PER_CLOCK_READ === 0) {
-          const nowMs = performance.now();
-          if (turnStartMs !== 0 && nowMs - turnStartMs > MAX_TURN_MS) return "turn is over";
-          turnStartMs ||= nowMs;
+        work += 1 + (parser.consumed >>> 12);
+        if (work >= REQUESTS_PER_CLOCK_READ) {
+          work = 0;
+          if (turn === undefined) turn = new Turn();
+          else if (turn.over) return "turn is over";
         }
       }
     } finally {
       if (count > 0) session.lastActiveMs = Date.now();
       metrics.batchDone(startMs, count);
     }
+  }
+
+  /** Runs a command on bytes, if possible; returns whether it was. */
+  #runBytes(entry: TableEntry, request: Request): boolean {
+    const writer = this.#writer;
+    const start = writer.position;
+    if (!this.#session.runBytes(entry, request, writer)) return false;
+    const { bytes } = this.#session.server.store;
+    const { seen } = bytes!;
+    if (seen !== 0) this.#held.add(start, writer.position, bytes!.flushed(seen));
+    return true;
+  }
+
+  /** Waits until the replies in the writer are true, or replaced by errors. */
+  #settleHeld(): Promise<void> {
+    return this.#held.settle((failed) => this.#writer.replace(failed, asReply));
   }
 
   #emit(reply: MaybePromise<Reply>): void {
@@ -158,8 +184,11 @@ export class RespConnection {
   /** Waits for all pending replies, and writes them. */
   async #settle(): Promise<void> {
     const pending = this.#pending;
+    // Both wait at once: a promise that nobody waits for must not reject.
+    const held = this.#held.count > 0 ? this.#settleHeld() : undefined;
     const outcomes = await Promise.allSettled(pending);
     this.#pending = [];
+    if (held !== undefined) await held;
     // An EXEC may have changed the protocol. It ran alone, so no other reply is affected.
     this.#writer.protocol = this.#session.protocol;
     for (const outcome of outcomes) {
@@ -184,9 +213,14 @@ export class RespConnection {
 
   async #writeItems(items: readonly Reply[]): Promise<void> {
     this.#writer.beginArray(items.length);
+    const turn = new Turn();
+    let left = ITEMS_PER_CLOCK_READ;
     for (const item of items) {
       const wait = this.#write(item);
       if (wait !== undefined) await wait;
+      if (--left > 0) continue;
+      left = ITEMS_PER_CLOCK_READ;
+      if (turn.over) await turn.next();
     }
   }
 }

@@ -5,6 +5,7 @@
  */
 
 import type { Login } from "../../net/login.ts";
+import type { ByteStore } from "../../storage/byte_store.ts";
 import type { MaybePromise } from "../../storage/store.ts";
 import type { ClientPeer, ClientState, ReplyMode, ServerState } from "../commands/context.ts";
 import type { CursorTable } from "../commands/cursors.ts";
@@ -19,12 +20,16 @@ import type { CommandTable, TableEntry } from "../commands/table.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import { runLongWork } from "./long_work.ts";
+import type { ReplyWriter } from "../resp/writer.ts";
 import { ClientTransaction } from "./transaction.ts";
 
 /** What sessions need of the server: commands that can be run, not only described. */
 export interface SessionServer extends ServerState {
   readonly commands: CommandTable;
 }
+
+/** A request with more arguments than this is not run in one go. */
+const MAX_BYTE_ARGUMENTS = 512;
 
 /** The state of one client. */
 export class Session implements ClientState {
@@ -43,11 +48,13 @@ export class Session implements ClientState {
   closing = false;
   lastActiveMs = Date.now();
   lastCommand = "NULL";
+  readonly #bytes: ByteStore | undefined;
 
   constructor(server: SessionServer, peer: ClientPeer, login?: Login) {
     this.login = login;
     this.authenticated = !(login?.pending ?? false);
     this.server = server;
+    this.#bytes = server.store.bytes;
     this.peer = peer;
     this.transaction = new ClientTransaction(server.limits);
   }
@@ -102,6 +109,31 @@ export class Session implements ClientState {
         (action.alone === true || this.transaction.alone);
     }
     return action.kind === "spaces" || action.kind === "pages" || action.alone === true;
+  }
+
+  /**
+   * Runs a command on ranges of bytes, if it has such a form and this is the moment for it. The
+   * reply is written at once, even if `bytes.seen` tells that it depends on changes that are not
+   * durable yet.
+   *
+   * @returns Whether it was run. If not, use {@linkcode Session.run}.
+   */
+  runBytes(entry: TableEntry, request: Request, writer: ReplyWriter): boolean {
+    const form = entry.bytes, bytes = this.#bytes;
+    if (
+      form === undefined || bytes === undefined || !bytes.ready || this.transaction.open ||
+      this.replyMode !== "on" || request.count > MAX_BYTE_ARGUMENTS
+    ) return false;
+    bytes.seen = 0;
+    const start = writer.position;
+    try {
+      if (!form(request, this, bytes, writer)) return false;
+    } catch (error) {
+      writer.cut(start);
+      writer.write(asReply(error));
+    }
+    this.server.metrics.calls[entry.index]!++;
+    return true;
   }
 
   /** Runs a command, or queues it inside MULTI. */

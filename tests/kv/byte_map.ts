@@ -1,0 +1,214 @@
+/**
+ * A store on ranges of bytes whose commits the test decides, and the server and socket that a Redis
+ * connection needs around it.
+ *
+ * @module
+ */
+
+import { CommandMetrics } from "../../lib/kv/command_metrics.ts";
+import { ALL_COMMANDS } from "../../lib/kv/commands/all.ts";
+import { CursorTable } from "../../lib/kv/commands/cursors.ts";
+import { ServerSettings } from "../../lib/kv/commands/settings.ts";
+import { CommandTable } from "../../lib/kv/commands/table.ts";
+import type { SessionServer } from "../../lib/kv/session/session.ts";
+import type { ByteRange, ByteStore } from "../../lib/storage/byte_store.ts";
+import type { MaybePromise, Place, Store, Transaction } from "../../lib/storage/store.ts";
+import { latin1From, valueBytes } from "../../lib/storage/value.ts";
+import { latin1Text } from "./support.ts";
+
+/** A value and the change that wrote it. */
+interface MapEntry {
+  bytes: Uint8Array;
+  expiresAtMs: number;
+  version: number;
+}
+
+/** A store of one space. All changes since the last commit belong to one commit. */
+export class ByteMap implements ByteStore {
+  readonly entries = new Map<string, MapEntry>();
+  ready = true;
+  value: ByteRange = { bytes: new Uint8Array(0), start: 0, end: 0 };
+  stable = false;
+  expiresAtMs = 0;
+  seen = 0;
+  maxBytes = Infinity;
+  /** Thrown by the next change. */
+  refusal: Error | undefined;
+  #version = 0;
+  #durable = 0;
+  #commit = Promise.withResolvers<void>();
+  #commitVersion = 0;
+
+  /** Makes all changes durable. */
+  commit(): void {
+    this.#durable = this.#version;
+    this.#commit.resolve();
+    this.#commit = Promise.withResolvers();
+  }
+
+  /** Lets the commit of all changes fail. The map keeps them, which no test minds. */
+  fail(error: Error): void {
+    this.#durable = this.#version;
+    this.#commit.reject(error);
+    this.#commit = Promise.withResolvers();
+  }
+
+  hasRoom(bytes: number): boolean {
+    let used = 0;
+    for (const [key, entry] of this.entries) used += key.length + entry.bytes.length;
+    return used + bytes <= this.maxBytes;
+  }
+
+  get(_space: number, bytes: Uint8Array, start: number, end: number): boolean {
+    const entry = this.entries.get(latin1From(bytes, start, end));
+    if (entry === undefined) return false;
+    this.value = { bytes: entry.bytes, start: 0, end: entry.bytes.length };
+    this.expiresAtMs = entry.expiresAtMs;
+    if (entry.version > this.#durable) this.seen = Math.max(this.seen, entry.version);
+    return true;
+  }
+
+  put(
+    _space: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    source: Uint8Array,
+    from: number,
+    to: number,
+    expiresAtMs: number,
+  ): void {
+    this.set(latin1From(bytes, start, end), source.slice(from, to), expiresAtMs);
+  }
+
+  /** Sets a value. */
+  set(key: string, bytes: Uint8Array, expiresAtMs = 0): void {
+    if (this.refusal !== undefined) throw this.refusal;
+    this.entries.set(key, { bytes, expiresAtMs, version: this.seen = ++this.#version });
+  }
+
+  delete(_space: number, bytes: Uint8Array, start: number, end: number): boolean {
+    if (!this.entries.delete(latin1From(bytes, start, end))) return false;
+    this.seen = ++this.#version;
+    return true;
+  }
+
+  expire(
+    _space: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    expiresAtMs: number,
+  ): boolean {
+    const key = latin1From(bytes, start, end);
+    const entry = this.entries.get(key);
+    if (entry !== undefined) this.set(key, entry.bytes, expiresAtMs);
+    return entry !== undefined;
+  }
+
+  flushed(seen: number): Promise<void> {
+    if (seen <= this.#durable) return Promise.resolve();
+    this.#commitVersion = seen;
+    return this.#commit.promise;
+  }
+
+  /** The newest change that anybody waits for. */
+  get awaited(): number {
+    return this.#commitVersion;
+  }
+}
+
+/** The same map for commands that work on strings. Only what tests need. */
+export function storeOn(map: ByteMap): Store {
+  function transact<T>(_places: readonly Place[], run: (tx: Transaction) => T): MaybePromise<T> {
+    map.seen = 0;
+    const result = run({
+      nowMs: Date.now(),
+      get(_space, key) {
+        const entry = map.entries.get(key);
+        return entry && { ...entry, value: entry.bytes };
+      },
+      put: (_space, key, value, expiresAtMs) =>
+        map.set(key, valueBytes(value).slice(), expiresAtMs),
+      delete: (_space, key) => map.entries.delete(key),
+    });
+    const { seen } = map;
+    return seen === 0 ? result : map.flushed(seen).then(() => result);
+  }
+  const store: Pick<Store, "bytes" | "maxKeyBytes" | "get" | "put" | "transact"> = {
+    bytes: map,
+    maxKeyBytes: Infinity,
+    get: (space, key) => transact([], (tx) => tx.get(space, key)),
+    put: (space, key, value, expiresAtMs) =>
+      transact([], (tx) => tx.put(space, key, value, expiresAtMs)),
+    transact,
+  };
+  return store as Store;
+}
+
+/** What a session needs of its server. */
+export function serverOn(map: ByteMap): SessionServer {
+  const commands = new CommandTable(ALL_COMMANDS);
+  return {
+    store: storeOn(map),
+    commands,
+    cursors: new CursorTable(),
+    limits: {
+      maxValueBytes: 1e6,
+      maxArgumentBytes: 1e6,
+      maxRequestBytes: 1e7,
+      maxArguments: 1e6,
+      maxQueued: 1000,
+      maxQueuedBytes: 1e6,
+      maxLineBytes: 1e6,
+      maxClients: 10,
+    },
+    metrics: new CommandMetrics(commands.all.length),
+    settings: new ServerSettings({}),
+    clients: new Map(),
+    address: "127.0.0.1:0",
+    startedMs: Date.now(),
+    runId: "0".repeat(40),
+    accepted: () => 1,
+  };
+}
+
+/** A socket that delivers what the test sends and keeps what the server writes. */
+export class TestSocket {
+  /** Everything written so far. */
+  output = "";
+  #input: Uint8Array[] = [];
+  #ended = false;
+  #arrived = Promise.withResolvers<void>();
+
+  /** Delivers bytes to the server. */
+  send(bytes: Uint8Array): void {
+    this.#input.push(bytes);
+    this.#arrived.resolve();
+  }
+
+  /** Ends the input. */
+  end(): void {
+    this.#ended = true;
+    this.#arrived.resolve();
+  }
+
+  async read(into: Uint8Array): Promise<number | null> {
+    while (this.#input.length === 0) {
+      if (this.#ended) return null;
+      await this.#arrived.promise;
+      this.#arrived = Promise.withResolvers();
+    }
+    const bytes = this.#input[0]!;
+    const count = Math.min(bytes.length, into.length);
+    into.set(bytes.subarray(0, count));
+    if (count < bytes.length) this.#input[0] = bytes.subarray(count);
+    else this.#input.shift();
+    return count;
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    this.output += latin1Text(bytes);
+    return Promise.resolve();
+  }
+}
