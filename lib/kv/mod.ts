@@ -95,6 +95,7 @@ async function listen(
       return formatAddress(listener.address);
     },
     startedMs: Date.now(),
+    lastSaveMs: Date.now(),
     runId: crypto.randomUUID().replaceAll("-", "").padEnd(40, "0"),
     accepted: () => listener.metrics().accepted,
   };

@@ -1,3 +1,4 @@
+import { ACL_COMMANDS } from "./acl.ts";
 import { BITFIELD_COMMANDS } from "./bitfield.ts";
 import { BITOP_COMMANDS } from "./bitop.ts";
 import { BIT_COMMANDS } from "./bits.ts";
@@ -8,10 +9,15 @@ import { COUNTER_COMMANDS } from "./counters.ts";
 import { EXPIRY_COMMANDS } from "./expiry.ts";
 import { INTROSPECTION_COMMANDS } from "./introspection.ts";
 import { KEY_COMMANDS } from "./keys.ts";
+import { LATENCY_COMMANDS } from "./latency.ts";
+import { MEMORY_COMMANDS } from "./memory.ts";
+import { OBJECT_COMMANDS } from "./object.ts";
+import { PERSISTENCE_COMMANDS } from "./persistence.ts";
 import { RANGE_COMMANDS } from "./ranges.ts";
 import { SCAN_COMMANDS } from "./scan.ts";
 import { SERVER_COMMANDS } from "./server.ts";
 import { STRING_COMMANDS } from "./strings.ts";
+import { TOPOLOGY_COMMANDS } from "./topology.ts";
 import { TRANSACTION_COMMANDS } from "./transactions.ts";
 
 /** All commands of the Redis protocol. */
@@ -23,6 +29,7 @@ export const ALL_COMMANDS: readonly Command[] = [
   ...BITOP_COMMANDS,
   ...BITFIELD_COMMANDS,
   ...KEY_COMMANDS,
+  ...OBJECT_COMMANDS,
   ...EXPIRY_COMMANDS,
   ...SCAN_COMMANDS,
   ...TRANSACTION_COMMANDS,
@@ -30,4 +37,9 @@ export const ALL_COMMANDS: readonly Command[] = [
   ...CLIENT_COMMANDS,
   ...SERVER_COMMANDS,
   ...INTROSPECTION_COMMANDS,
+  ...ACL_COMMANDS,
+  ...LATENCY_COMMANDS,
+  ...MEMORY_COMMANDS,
+  ...PERSISTENCE_COMMANDS,
+  ...TOPOLOGY_COMMANDS,
 ];

@@ -10,6 +10,7 @@ import type { Request } from "../resp/request.ts";
 import { type Command, subcommandsOf } from "./command.ts";
 import type { ClientState, ReplyMode } from "./context.ts";
 import { SYNTAX_ERROR } from "./errors.ts";
+import { withHelp } from "./help.ts";
 
 const group = "connection";
 
@@ -238,11 +239,5 @@ export const CLIENT_COMMANDS: readonly Command[] = [{
   summary: "Lists, names and closes connections.",
   since: "2.4.0",
   action: { kind: "session", run: () => SYNTAX_ERROR },
-  subcommands: [
-    ...SUBCOMMANDS,
-    subcommand("help", 2, "Lists the subcommands.", () => [
-      "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-      ...SUBCOMMANDS.flatMap(({ name, summary }) => [name.toUpperCase(), `    ${summary}`]),
-    ]),
-  ],
+  subcommands: withHelp("client", group, SUBCOMMANDS),
 }];

@@ -97,6 +97,8 @@ export interface ServerState {
   /** The address the service listens on, for display. */
   readonly address: string;
   readonly startedMs: number;
+  /** When a client last asked to save; the start of the service before that. */
+  lastSaveMs: number;
   /** A random identifier of this run, 40 hexadecimal digits. */
   readonly runId: string;
   /** The number of connections accepted so far. */

@@ -11,6 +11,7 @@ import type { CatalogueEntry, CommandInfo } from "./catalogue.ts";
 import { type Command, subcommandsOf } from "./command.ts";
 import type { ClientState } from "./context.ts";
 import { SYNTAX_ERROR } from "./errors.ts";
+import { withHelp } from "./help.ts";
 
 const group = "server";
 
@@ -24,8 +25,17 @@ const CATEGORIES: Readonly<Record<CommandInfo["group"], string>> = {
   server: "admin",
 };
 
+/** The ACL categories of commands. */
+export const ACL_CATEGORIES: readonly string[] = [
+  ...Object.values(CATEGORIES),
+  "read",
+  "write",
+  "fast",
+  "slow",
+];
+
 /** The ACL categories of a command, derived from its flags and group. */
-function categoriesOf({ command: { flags, group } }: CatalogueEntry): string[] {
+export function categoriesOf({ command: { flags, group } }: CatalogueEntry): string[] {
   const found = [];
   if (flags.includes("write")) found.push("write");
   if (flags.includes("readonly")) found.push("read");
@@ -135,7 +145,7 @@ export const INTROSPECTION_COMMANDS: readonly Command[] = [{
   summary: "Describes commands.",
   since: "2.8.13",
   action: { kind: "session", run: infoOfAll },
-  subcommands: [
+  subcommands: withHelp("command", group, [
     subcommand(
       "count",
       2,
@@ -146,5 +156,5 @@ export const INTROSPECTION_COMMANDS: readonly Command[] = [{
     subcommand("docs", -2, "Describes commands for people.", docs),
     subcommand("list", -2, "Returns the names of commands.", list),
     subcommand("getkeys", -4, "Returns the keys among a command's arguments.", getkeys),
-  ],
+  ]),
 }];

@@ -15,7 +15,6 @@ import type { Command, KeyWork } from "./command.ts";
 import type { CommandContext } from "./context.ts";
 import { DB_OUT_OF_RANGE, NO_SUCH_KEY, SAME_OBJECT, SYNTAX_ERROR } from "./errors.ts";
 import { placeOf, placesFrom } from "./places.ts";
-import { encodingOf } from "./strings.ts";
 
 const group = "generic";
 
@@ -153,22 +152,8 @@ function swapdb(request: Request) {
   };
 }
 
-function object(answer: (entry: Entry) => Reply) {
-  return (request: Request, { db }: CommandContext): KeyWork => {
-    const key = request.text(2);
-    return {
-      places: placeOf(db, key),
-      run(tx) {
-        const entry = tx.get(db, key);
-        return entry === undefined ? null : answer(entry);
-      },
-    };
-  };
-}
-
 const READ_FAST = ["readonly", "fast"];
 const WRITE = ["write"];
-const OBJECT_KEY = { first: 2, last: 2, step: 1 };
 
 /** Commands on keys, whatever their values, and on whole databases. */
 export const KEY_COMMANDS: readonly Command[] = [
@@ -306,36 +291,5 @@ export const KEY_COMMANDS: readonly Command[] = [
     summary: "Swaps two databases.",
     since: "4.0.0",
     action: { kind: "spaces", prepare: swapdb },
-  },
-  {
-    name: "object",
-    arity: -2,
-    flags: [],
-    group,
-    summary: "Returns internals of a value.",
-    since: "2.2.3",
-    action: { kind: "keys", prepare: object(() => null) },
-    subcommands: [
-      {
-        name: "encoding",
-        arity: 3,
-        flags: ["readonly"],
-        keys: OBJECT_KEY,
-        group,
-        summary: "Returns the encoding that Redis would choose for a value.",
-        since: "2.2.3",
-        action: { kind: "keys", prepare: object(({ value }) => encodingOf(value)) },
-      },
-      {
-        name: "refcount",
-        arity: 3,
-        flags: ["readonly"],
-        keys: OBJECT_KEY,
-        group,
-        summary: "Returns the reference count of a value, which is always 1.",
-        since: "2.2.3",
-        action: { kind: "keys", prepare: object(() => 1) },
-      },
-    ],
   },
 ];

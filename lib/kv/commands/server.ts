@@ -10,9 +10,14 @@ import type { Request } from "../resp/request.ts";
 import { type Command, subcommandsOf } from "./command.ts";
 import type { ClientState } from "./context.ts";
 import { SYNTAX_ERROR } from "./errors.ts";
+import { withHelp } from "./help.ts";
 import { info } from "./info.ts";
 
 const group = "server";
+
+const NO_REWRITE = new ErrorReply(
+  "ERR Rewriting config file: quartet never changes its configuration file",
+);
 
 function time(): Reply {
   const us = Math.round((performance.timeOrigin + performance.now()) * 1000);
@@ -96,11 +101,12 @@ export const SERVER_COMMANDS: readonly Command[] = [
     summary: "Returns settings.",
     since: "2.0.0",
     action: { kind: "session", run: () => SYNTAX_ERROR },
-    subcommands: [
+    subcommands: withHelp("config", group, [
       subcommand("get", -3, "Returns the settings that match a pattern.", configGet),
       subcommand("set", -4, "Stores settings, without effect.", configSet),
       subcommand("resetstat", 2, "Resets the command counters.", resetMetrics),
-    ],
+      subcommand("rewrite", 2, "Always fails.", () => NO_REWRITE),
+    ]),
   },
   {
     name: "function",
@@ -110,9 +116,9 @@ export const SERVER_COMMANDS: readonly Command[] = [
     summary: "Does nothing: there are no functions.",
     since: "7.0.0",
     action: { kind: "session", run: () => SYNTAX_ERROR },
-    subcommands: [
+    subcommands: withHelp("function", group, [
       subcommand("flush", -2, "Does nothing: there are no functions to remove.", () => OK),
-    ],
+    ]),
   },
   {
     name: "debug",

@@ -32,6 +32,11 @@ export async function converse(client: RawClient, exchanges: readonly Exchange[]
 
 /** A bulk string. */
 export const bulk = (text: string) => `$${text.length}\r\n${text}`;
+/** An array of bulk strings, which are given separated by blanks. */
+export const bulkArray = (words: string) => {
+  const all = words.split(" ");
+  return [`*${all.length}`, ...all.map(bulk)].join("\r\n");
+};
 /** Replies that occur often. */
 export const OK = "+OK", ZERO = ":0", ONE = ":1", NIL = "$-1";
 export const SYNTAX = "-ERR syntax error";

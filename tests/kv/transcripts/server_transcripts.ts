@@ -1,4 +1,4 @@
-import { bulk, type Exchange, NIL, OK } from "./exchange.ts";
+import { bulk, bulkArray, type Exchange, NIL, OK } from "./exchange.ts";
 
 /** Commands on the connection and the server. */
 export const SERVER_TRANSCRIPTS: Readonly<Record<string, readonly Exchange[]>> = {
@@ -49,6 +49,19 @@ export const SERVER_TRANSCRIPTS: Readonly<Record<string, readonly Exchange[]>> =
       "LPUSH list x",
       "-ERR unknown command 'LPUSH', with args beginning with: 'list' 'x' ",
     ],
+    ["SAVE", OK],
+    ["BGSAVE", "+Background saving started"],
+    ["BGSAVE SCHEDULE", "+Background saving started"],
+    ["BGREWRITEAOF", "+Background append only file rewriting started"],
+    ["WAIT 1 0", ":0"],
+    ["ROLE", "*3\r\n$6\r\nmaster\r\n:0\r\n*0"],
+    ["SET a hello", OK],
+    ["MEMORY USAGE a SAMPLES 0", ":62"],
+    ["MEMORY USAGE nosuch", NIL],
+    ["ACL CAT bitmap", bulkArray("setbit getbit bitcount bitpos bitop bitfield bitfield_ro")],
+    ["ACL CAT nosuch", "-ERR Unknown category 'nosuch'"],
+    ["CONFIG REWRITE", "-ERR Rewriting config file: quartet never changes its configuration file"],
+    ["OBJECT FREQ nosuch", NIL],
     ["DEBUG SLEEP 0", "-ERR DEBUG command not allowed."],
   ],
 };
