@@ -168,6 +168,7 @@ export function serverOn(map: ByteMap): SessionServer {
     clients: new Map(),
     address: "127.0.0.1:0",
     startedMs: Date.now(),
+    lastSaveMs: 0,
     runId: "0".repeat(40),
     accepted: () => 1,
   };

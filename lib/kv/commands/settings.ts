@@ -25,6 +25,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   "save": "text",
   "set-max-intset-entries": "number",
   "slowlog-log-slower-than": "number",
+  "slowlog-max-len": "number",
   "timeout": "number",
 };
 
