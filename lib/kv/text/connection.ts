@@ -10,7 +10,10 @@ import type { LineBatch } from "../../net/line_framer.ts";
 import { LineReader } from "../../net/line_reader.ts";
 import type { Entry, Key, MaybePromise } from "../../storage/store.ts";
 import type { ServerState } from "../commands/context.ts";
+import { HeldReplies } from "../held_replies.ts";
 import { shownFirstWord } from "../language.ts";
+import { Turn } from "../../turn.ts";
+import { runByteLine } from "./byte_lines.ts";
 import { errorReply, type ReplyLine, runText, TEXT_SPACE, type TextReply } from "./commands.ts";
 import { parseTextLine, type TextCommand, TextError, UnknownTextCommandError } from "./parser.ts";
 import { MAX_TEXT_OUTPUT_BYTES, PIECE_BYTES, TextWriter } from "./writer.ts";
@@ -25,6 +28,9 @@ const MAX_PAGE = 1000;
 /** The size of a page that LIST aims for. */
 const PAGE_BYTES = 256 * 1024;
 
+/** The clock is read once in so many lines, and once in so many pairs of LIST. */
+const LINES_PER_CLOCK_READ = 16;
+
 /** The part of the server that text connections use. */
 export type TextServer = Pick<ServerState, "store" | "limits" | "metrics" | "commands">;
 
@@ -36,6 +42,8 @@ export class TextConnection {
   readonly #writer = new TextWriter();
   /** Replies in order, starting with the first that is still pending. */
   #pending: MaybePromise<TextReply>[] = [];
+  /** Replies in the writer whose changes are not durable yet. */
+  readonly #held = new HeldReplies();
   /** The word by which the language was detected. */
   readonly #firstWord: string;
 
@@ -68,7 +76,17 @@ export class TextConnection {
 
   /** Runs all lines of a batch; returns whether to continue after it. */
   async #runLines(batch: LineBatch): Promise<boolean> {
+    const turn = new Turn();
     for (let line = 0; line < batch.count; line++) {
+      if (this.#writer.size >= MAX_TEXT_OUTPUT_BYTES) {
+        await this.#settle();
+        await this.#writer.flush(this.#socket);
+      }
+      if (line % LINES_PER_CLOCK_READ === 0 && turn.over) {
+        await this.#settle();
+        await turn.next();
+      }
+      if (this.#runBytes(batch, line)) continue;
       const command = this.#parse(batch, line);
       if (command === undefined) continue;
       if (command.name === "list" || command.name === "count") await this.#settle();
@@ -80,8 +98,29 @@ export class TextConnection {
         if (command.name === "count") await this.#settle();
       }
       if (this.#pending.length >= MAX_PENDING) await this.#settle();
-      if (this.#writer.size >= MAX_TEXT_OUTPUT_BYTES) await this.#writer.flush(this.#socket);
     }
+    return true;
+  }
+
+  /** Runs a line on ranges of bytes, if possible; returns whether it did. */
+  #runBytes(batch: LineBatch, line: number): boolean {
+    const { bytes } = this.#server.store, { metrics } = this.#server;
+    if (
+      bytes === undefined || !bytes.ready || this.#pending.length > 0 || batch.isTooLong(line)
+    ) return false;
+    const writer = this.#writer;
+    const start = writer.size;
+    bytes.seen = 0;
+    try {
+      const from = batch.starts[line]!, to = batch.ends[line]!;
+      const name = runByteLine(batch.bytes, from, to, bytes, writer);
+      if (name === undefined) return false;
+      metrics.countTextCall(name);
+    } catch (error) {
+      writer.cut(start);
+      writer.text(`${this.#error(error)}\n`);
+    }
+    if (bytes.seen !== 0) this.#held.add(start, writer.size, bytes.flushed(bytes.seen));
     return true;
   }
 
@@ -151,10 +190,15 @@ export class TextConnection {
     this.#writer.text("\n");
   }
 
-  /** Waits for all pending replies, and writes them. */
+  /** Waits for the replies that are held, and for all pending ones, which it writes. */
   async #settle(): Promise<void> {
-    if (this.#pending.length === 0) return;
-    const outcomes = await Promise.allSettled(this.#pending);
+    // Both wait at once: a promise that nobody waits for must not reject.
+    const held = this.#held.count > 0
+      ? this.#held.settle((failed) => this.#writer.replace(failed, (error) => this.#error(error)))
+      : undefined;
+    const pending = this.#pending;
+    const outcomes = pending.length > 0 ? await Promise.allSettled(pending) : [];
+    if (held !== undefined) await held;
     this.#pending = [];
     for (const outcome of outcomes) {
       const reply = outcome.status === "fulfilled" ? outcome.value : this.#error(outcome.reason);
@@ -172,6 +216,7 @@ export class TextConnection {
     let left = limit;
     let pageSize = FIRST_PAGE;
     let first = true;
+    const turn = new Turn();
     while (left > 0) {
       const count = Math.min(pageSize, left);
       const page = await this.#page(prefix, after, count);
@@ -180,14 +225,17 @@ export class TextConnection {
         this.#writer.text(first ? page : `\n${page}`);
         break;
       }
-      let bytes = 0;
+      let bytes = 0, pairs = 0;
       for (const [key, { value }] of page) {
         if (!first) this.#writer.text(",");
         first = false;
-        await this.#writer.value(key, "key", this.#socket);
+        const afterKey = this.#writer.value(key, "key", this.#socket);
+        if (afterKey !== undefined) await afterKey;
         this.#writer.text("=");
-        await this.#writer.value(value, "item", this.#socket);
+        const afterValue = this.#writer.value(value, "item", this.#socket);
+        if (afterValue !== undefined) await afterValue;
         bytes += key.length + value.length;
+        if (++pairs % LINES_PER_CLOCK_READ === 0 && turn.over) await turn.next();
         if (this.#writer.size >= MAX_TEXT_OUTPUT_BYTES) await this.#writer.flush(this.#socket);
       }
       if (page.length < count) break;

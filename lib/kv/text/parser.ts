@@ -266,7 +266,8 @@ function list(words: readonly string[]): TextCommand {
   return command;
 }
 
-function isBlank(byte: number): boolean {
+/** Whether a byte separates words. */
+export function isBlank(byte: number): boolean {
   return byte === BLANK || byte === TAB;
 }
 

@@ -5,6 +5,7 @@
  */
 
 import { copyValue, type Value } from "../../storage/value.ts";
+import type { FailedReply } from "../held_replies.ts";
 import type { Sink } from "../resp/writer.ts";
 import { EMPTY_WORD, escapeOf, LETTER_X, type TextPart } from "./escapes.ts";
 
@@ -40,6 +41,47 @@ export class TextWriter {
     this.#reserve(text.length);
     copyValue(text, this.#bytes, this.#length);
     this.#length += text.length;
+  }
+
+  /** Appends a range of bytes as a value, escaped. */
+  range(bytes: Uint8Array, start: number, end: number): void {
+    this.#reserve(2 * (end - start));
+    const into = this.#bytes;
+    let to = this.#length;
+    for (let at = start; at < end; at++) {
+      const byte = bytes[at]!;
+      const escape = escapeOf(byte, "value");
+      if (escape === 0) {
+        into[to++] = byte;
+      } else {
+        into[to++] = BACKSLASH;
+        into[to++] = escape;
+      }
+    }
+    this.#length = to;
+  }
+
+  /** Removes what was written since it had this size. */
+  cut(size: number): void {
+    this.#length = size;
+  }
+
+  /** Replaces replies that were not sent yet by errors. */
+  replace(failed: readonly FailedReply[], asReply: (error: unknown) => string): void {
+    const bytes = this.#bytes.slice(0, this.#length);
+    this.#length = 0;
+    let at = 0;
+    const keep = (end: number) => {
+      this.#reserve(end - at);
+      this.#bytes.set(bytes.subarray(at, end), this.#length);
+      this.#length += end - at;
+    };
+    for (const { start, end, error } of failed) {
+      keep(start);
+      this.text(`${asReply(error)}\n`);
+      at = end;
+    }
+    keep(bytes.length);
   }
 
   /**

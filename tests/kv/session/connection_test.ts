@@ -10,9 +10,13 @@ import { RespConnection } from "../../../lib/kv/session/connection.ts";
 import { Session } from "../../../lib/kv/session/session.ts";
 import { ReadBuffer } from "../../../lib/net/read_buffer.ts";
 import { OutOfMemoryError, StorageUnavailableError } from "../../../lib/storage/store.ts";
+import { nextTurn, Turn } from "../../../lib/turn.ts";
 import { until, within } from "../../support/within.ts";
 import { ByteMap, serverOn, TestSocket } from "../byte_map.ts";
 import { encodeRequest } from "../support.ts";
+
+// A batch must not end early because the machine is busy.
+Object.defineProperty(Turn.prototype, "over", { get: () => false });
 
 const FAILED = "-ERR storage unavailable: the disk is full\r\n";
 
@@ -147,6 +151,20 @@ Deno.test("kv: a failed commit makes errors of held and of pending replies", asy
   await client.awaitsCommit();
   client.map.fail(diskFull());
   await client.expect(`${FAILED}+PONG\r\n${FAILED}${FAILED}`);
+});
+
+Deno.test("kv: a reply that is pending does not let a held one out before its commit", async () => {
+  await using client = new TestClient();
+  const { map } = client;
+  const commit = Promise.withResolvers<void>();
+  map.flushed = (seen) => seen === 1 ? commit.promise : Promise.resolve();
+  client.send(["SET", "a", "1"], ["APPEND", "b", "2"], ["SET", "c", "3"]);
+  await until("the requests have run", () => map.entries.size === 3);
+  // Everything that could run now has run after a turn.
+  await nextTurn();
+  assert.equal(client.socket.output, "");
+  commit.resolve();
+  await client.expect("+OK\r\n:1\r\n+OK\r\n");
 });
 
 Deno.test("kv: CLIENT REPLY, MULTI and RESP3 apply to commands on bytes", async () => {
