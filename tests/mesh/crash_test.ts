@@ -14,13 +14,15 @@ import { generated, joined, sortedRecords } from "./support/nodes.ts";
 const RECORDS = 400_000;
 /** The least that a node writes: shares differ a little. */
 const OUTPUT_BYTES = 0.9 * RECORDS * 100;
+/** A part that has more than this has data. */
+const IDENTITY_BYTES = 4096;
 /** The most jobs that may end before the test has caught one while it writes. */
 const MAX_JOBS = 5;
 
 /** The temporary output of a job and its size; `undefined` if there is none. */
 function temporaryOutput(directory: string): { path: string; bytes: number } | undefined {
   for (const { name } of Deno.readDirSync(directory)) {
-    if (!/^\.out\.[0-9a-f]{8}\.part$/.test(name)) continue;
+    if (name !== ".out.quartet-part") continue;
     try {
       return { path: `${directory}/${name}`, bytes: Deno.statSync(`${directory}/${name}`).size };
     } catch {
@@ -41,7 +43,7 @@ async function killWhileWriting(daemons: DaemonProcess[], directory: string): Pr
       "it writes, or has written",
       () => {
         const bytes = temporaryOutput(directory)?.bytes ?? 0;
-        killed = bytes > 0 && bytes < OUTPUT_BYTES / 2;
+        killed = bytes > IDENTITY_BYTES && bytes < OUTPUT_BYTES / 2;
         if (killed) daemons[1]!.signal("SIGKILL");
         return killed || over;
       },
@@ -79,14 +81,14 @@ Deno.test("mesh: killing a daemon while it writes fails the job; the next daemon
   );
   assert.equal(temporaryOutput(directory(0)), undefined);
   const left = temporaryOutput(directory(1))!.path;
-  const stranger = `${directory(1)}/.out.00000000.part`;
+  const stranger = `${directory(1)}/.stranger.quartet-part`;
   await Deno.writeTextFile(stranger, "not ours");
 
   daemons[1] = await start(1);
   await daemons[1].logged(/msg="Removed a stale temporary output" path=/);
   const names = (path: string) => [...Deno.readDirSync(path)].map(({ name }) => name);
   assert.ok(!names(directory(1)).includes(left.split("/").at(-1)!));
-  assert.ok(names(directory(1)).includes(".out.00000000.part"));
+  assert.ok(names(directory(1)).includes(".stranger.quartet-part"));
   assert.deepEqual(names(`${root}/1/spill`), []);
 
   await allConnected(daemons[0]!);

@@ -33,7 +33,7 @@ Deno.test("mesh: a client of any daemon can have all of them sort", async () => 
 });
 
 function isPart({ name }: Deno.DirEntry): boolean {
-  return name.endsWith(".part");
+  return name.endsWith(".quartet-part");
 }
 
 Deno.test("mesh: the loss of a daemon fails the job on the others, which keep serving", async () => {

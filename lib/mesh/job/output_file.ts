@@ -1,62 +1,99 @@
-import { basename, dirname, join } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
+import { PartFile, type PartOwner, partPathOf } from "./part_file.ts";
 
-/**
- * The path of an output until it is complete.
- *
- * @param path The final name of the output.
- * @param random A part that makes the name unique.
- */
-export function temporaryPathOf(path: string, random: string): string {
-  return join(dirname(path), `.${basename(path)}.${random}.part`);
+/** The most symbolic links on the way to an output, as in Linux. */
+const MAX_LINKS = 40;
+
+/** The bits of a mode that say who may do what. */
+const PERMISSION_BITS = 0o7777;
+/** Those that a new output takes from its input: no set-user-ID and the like. */
+const ACCESS_BITS = 0o777;
+
+/** Options for {@linkcode OutputFile.create}. */
+export interface OutputOptions {
+  /** The input, whose mode a new output takes. */
+  input: string;
+  owner: PartOwner;
 }
 
 /**
- * An output that gets its name only when it is complete. Until then it is a temporary file in the
- * same directory, and a file that already has the name is left alone.
+ * An output that gets its name only when it is complete. Until then it is a part beside it
+ * (part_file.ts), and a file that already has the name is left alone.
+ *
+ * A file that is replaced passes on its mode, its owner and its group. A symbolic link stays, and the
+ * file that it names is replaced, as with `sort -o`.
  */
 export class OutputFile {
-  /** The final name. */
+  /** The final name, after symbolic links. */
   readonly path: string;
-  /** The name until `commit`. */
-  readonly temporaryPath: string;
+  readonly #part: PartFile;
+  readonly #mode: number | undefined;
   #committed = false;
 
-  private constructor(path: string, temporaryPath: string) {
+  private constructor(path: string, part: PartFile, mode: number | undefined) {
     this.path = path;
-    this.temporaryPath = temporaryPath;
+    this.#part = part;
+    this.#mode = mode;
+  }
+
+  /** The name until `commit`. */
+  get temporaryPath(): string {
+    return this.#part.path;
   }
 
   /**
-   * Creates the temporary file.
+   * Claims the output and creates the part.
    *
    * @param path The final name of the output.
-   * @param temporaryPath Its name until then, in the same directory.
-   * @throws {Error} If it cannot be created, or the final name belongs to something but a file.
+   * @throws {Error} If it cannot be created, the final name belongs to something but a file or to a
+   * user who would lose it, or another sort has the same output. The message names the output.
    */
-  static async create(
-    path: string,
-    temporaryPath = temporaryPathOf(path, crypto.randomUUID().slice(0, 8)),
-  ): Promise<OutputFile> {
-    const output = new OutputFile(path, temporaryPath);
+  static async create(path: string, { input, owner }: OutputOptions): Promise<OutputFile> {
     try {
-      const { isFile, isDirectory } = await Deno.stat(path);
+      const target = await followLinks(path);
+      const replaced = await infoOf(target);
       // The rename at the end would replace a device or a pipe as well.
-      if (!isFile) throw new Error(isDirectory ? "it is a directory" : "it is not a file");
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw cannotWrite(path, error);
-    }
-    try {
-      (await Deno.open(temporaryPath, { write: true, createNew: true })).close();
+      if (replaced?.isDirectory) throw new Error("it is a directory");
+      if (replaced && !replaced.isFile) throw new Error("it is not a file");
+      const part = await PartFile.claim(partPathOf(target), owner);
+      try {
+        if (replaced) await keepOwner(part, replaced);
+        const { mode } = replaced ?? await Deno.stat(input);
+        const bits = replaced ? PERMISSION_BITS : ACCESS_BITS;
+        return new OutputFile(target, part, mode === null ? undefined : mode & bits);
+      } catch (error) {
+        part.remove();
+        part.close();
+        throw error;
+      }
     } catch (error) {
       throw cannotWrite(path, error);
     }
-    return output;
   }
 
-  /** Waits until everything written is on disk. */
+  /**
+   * Makes the part empty, once all nodes have claimed their outputs.
+   *
+   * @throws {Error} If another node has claimed this one too.
+   */
+  async begin(): Promise<void> {
+    await this.#part.begin().catch((error) => {
+      throw cannotWrite(this.path, error);
+    });
+  }
+
+  /**
+   * Sets the mode, and waits until everything written is on disk.
+   *
+   * @throws {Error} If another sort has claimed this output meanwhile.
+   */
   async sync(): Promise<void> {
-    using file = await Deno.open(this.temporaryPath, { write: true });
-    await file.sync();
+    try {
+      if (this.#mode !== undefined) await Deno.chmod(this.temporaryPath, this.#mode);
+      await this.#part.sync();
+    } catch (error) {
+      throw cannotWrite(this.path, error);
+    }
   }
 
   /** Gives the output its name, and replaces the file that had it. */
@@ -68,14 +105,47 @@ export class OutputFile {
     await directory.sync();
   }
 
-  /** Removes the temporary file, unless the output has been committed. */
+  /** Removes the part, unless the output has been committed, and lets others claim the output. */
   discard(): void {
-    if (this.#committed) return;
+    if (!this.#committed) this.#part.remove();
+    this.#part.close();
+  }
+}
+
+/** The path that a path leads to. What it names need not exist. */
+async function followLinks(path: string): Promise<string> {
+  for (let links = 0; links <= MAX_LINKS; links++) {
+    let next: string;
     try {
-      Deno.removeSync(this.temporaryPath);
+      if (!(await Deno.lstat(path)).isSymlink) return path;
+      next = await Deno.readLink(path);
     } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      if (error instanceof Deno.errors.NotFound) return path;
+      throw error;
     }
+    path = isAbsolute(next) ? next : join(await Deno.realPath(dirname(path)), next);
+  }
+  throw new Error("there are too many symbolic links on the way");
+}
+
+async function infoOf(path: string): Promise<Deno.FileInfo | undefined> {
+  try {
+    return await Deno.lstat(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** Gives a part the owner and the group of the file that it will replace. */
+async function keepOwner(part: PartFile, { uid, gid }: Deno.FileInfo): Promise<void> {
+  const own = await Deno.stat(part.path);
+  if (own.uid === uid && own.gid === gid) return;
+  try {
+    await Deno.chown(part.path, uid, gid);
+  } catch (cause) {
+    const reason = `it belongs to user ${uid} and group ${gid}, and this user cannot keep that`;
+    throw new Error(reason, { cause });
   }
 }
 

@@ -53,8 +53,8 @@ export interface SortJobOptions {
   links: PeerLink[];
   input: string;
   output: string;
-  /** The path of the output until it is complete. @default {a new name beside it} */
-  temporaryPath?: string;
+  /** The name of the job, which all nodes know. */
+  job: string;
   format: RecordFormat;
   partition: Partition;
   /** Memory for slots, tables and blocks. */
@@ -158,14 +158,16 @@ export class SortJob {
   }
 
   async #run(): Promise<SortSummary> {
-    const { node, nodes, input, output, temporaryPath, format } = this.#options;
+    const { node, nodes, job, input, output, format } = this.#options;
     const bytes = await measureInput(input, format);
     if (this.#finished) throw this.#failed!;
-    this.#output = OutputFile.create(output, temporaryPath);
+    this.#output = OutputFile.create(output, { input, owner: { job, node } });
     const file = await this.#output;
     if (this.#finished) throw this.#failed!;
     this.#startThreads();
     await this.#agreeOnPlan(bytes);
+    // Now every node has claimed its output.
+    await file.begin();
 
     this.#clock.enter("shuffle", bytes);
     await this.#shuffle.run(this.#peers, this.#threads, { path: input, bytes });

@@ -76,10 +76,9 @@ export class LocalJob {
       const output = await confinedPath(directory, this.order.output);
       const links = await this.meeting.links;
       this.connectSeconds = (performance.now() - startMs) / 1000;
-      using note = await OutputNote.write(this.#options.spillDir, output);
-      const { temporaryPath } = note;
-      const files = { input, output, temporaryPath, format };
-      this.#job = new SortJob({ ...this.#options, ...files, nodes, links, signal });
+      using _note = await OutputNote.write(this.#options.spillDir, output);
+      const names = { job: key, input, output, format };
+      this.#job = new SortJob({ ...this.#options, ...names, nodes, links, signal });
       return await this.#job.run();
     } catch (error) {
       if (error instanceof SortFailedError) throw error;

@@ -1,11 +1,10 @@
 /**
  * Removes the files of a killed daemon.
  *
- * A temporary output is next to the output of its job, in a directory that others may use too. So
- * for each one the daemon writes a note in a directory of its own; the name of the note has the
- * random part of the name of the temporary output. Notes and spill files stay locked while the job
- * runs, and the operating system releases the locks of a killed process. A file is removed only if a
- * daemon with this data directory has made it and no running daemon has it locked.
+ * A part is next to the output of its job, in a directory that others may use too. So for each one
+ * the daemon writes a note in a directory of its own. Notes, parts and spill files stay locked while
+ * the job runs, and the operating system releases the locks of a killed process. A file is removed
+ * only if a daemon with this data directory has made it and no running process has it locked.
  *
  * @module
  */
@@ -13,20 +12,17 @@
 import { basename, join, relative } from "node:path";
 import type { Log } from "../../log.ts";
 import { confinedPath, ConfinedPathError } from "./confined_path.ts";
-import { temporaryPathOf } from "../job/output_file.ts";
+import { PART_SUFFIX, partPathOf, removeUnlocked } from "../job/part_file.ts";
 
 const SPILL_NAME = /^sort-[0-9a-f-]{36}\.spill$/;
-const NOTE_NAME = /^output-([0-9a-f]{8})\.note$/;
+const NOTE_NAME = /^output-[0-9a-f]{8}\.note$/;
 
-/** The note on the temporary output of a running job. Disposing it removes it. */
+/** The note on the part of a running job. Disposing it removes it. */
 export class OutputNote implements Disposable {
-  /** The path for the temporary output. */
-  readonly temporaryPath: string;
   readonly #path: string;
   readonly #file: Deno.FsFile;
 
-  private constructor(temporaryPath: string, path: string, file: Deno.FsFile) {
-    this.temporaryPath = temporaryPath;
+  private constructor(path: string, file: Deno.FsFile) {
     this.#path = path;
     this.#file = file;
   }
@@ -38,19 +34,17 @@ export class OutputNote implements Disposable {
    * @param output The final path of the output.
    */
   static async write(notesDir: string, output: string): Promise<OutputNote> {
-    const random = crypto.randomUUID().slice(0, 8);
-    const temporaryPath = temporaryPathOf(output, random);
-    const path = join(notesDir, `output-${random}.note`);
+    const path = join(notesDir, `output-${crypto.randomUUID().slice(0, 8)}.note`);
     const file = await Deno.open(path, { write: true, createNew: true });
     try {
       await file.lock(true);
-      const text = new TextEncoder().encode(temporaryPath);
+      const text = new TextEncoder().encode(partPathOf(output));
       for (let at = 0; at < text.length;) at += await file.write(text.subarray(at));
     } catch (error) {
       file.close();
       throw error;
     }
-    return new OutputNote(temporaryPath, path, file);
+    return new OutputNote(path, file);
   }
 
   [Symbol.dispose](): void {
@@ -60,7 +54,7 @@ export class OutputNote implements Disposable {
 }
 
 /**
- * Removes spill files and temporary outputs that no running daemon uses.
+ * Removes spill files and parts that no running process uses.
  *
  * @param notesDir The directory with spill files and notes.
  * @param directory The directory that has all outputs.
@@ -71,16 +65,16 @@ export async function removeStaleFiles(
   log: Log,
 ): Promise<void> {
   for await (const { name, isFile } of Deno.readDir(notesDir)) {
-    const [isSpill, note] = [SPILL_NAME.test(name), NOTE_NAME.exec(name)];
-    if (!isFile || (!isSpill && note === null)) continue;
+    const [isSpill, isNote] = [SPILL_NAME.test(name), NOTE_NAME.test(name)];
+    if (!isFile || (!isSpill && !isNote)) continue;
     const path = join(notesDir, name);
     try {
       using file = await Deno.open(path, { read: true, write: true });
       if (!await file.tryLock(true)) continue;
-      if (note !== null) {
-        const temporary = await temporaryOf(await Deno.readTextFile(path), note[1]!, directory);
-        if (temporary !== undefined && removeIfThere(temporary)) {
-          log.info("Removed a stale temporary output", { path: temporary });
+      if (isNote) {
+        const part = await partNamedIn(await Deno.readTextFile(path), directory);
+        if (part !== undefined && await removeUnlocked(part)) {
+          log.info("Removed a stale temporary output", { path: part });
         }
       }
       removeIfThere(path);
@@ -91,13 +85,9 @@ export async function removeStaleFiles(
   }
 }
 
-/** The temporary output that a note names; `undefined` if this daemon cannot have made it. */
-async function temporaryOf(
-  path: string,
-  random: string,
-  directory: string,
-): Promise<string | undefined> {
-  if (!basename(path).startsWith(".") || !path.endsWith(`.${random}.part`)) return undefined;
+/** The part that a note names; `undefined` if this daemon cannot have made it. */
+async function partNamedIn(path: string, directory: string): Promise<string | undefined> {
+  if (!basename(path).startsWith(".") || !path.endsWith(PART_SUFFIX)) return undefined;
   try {
     return await confinedPath(directory, relative(await Deno.realPath(directory), path));
   } catch (error) {
@@ -106,13 +96,11 @@ async function temporaryOf(
   }
 }
 
-/** Removes a file; returns whether it existed. */
-function removeIfThere(path: string): boolean {
+/** Removes a file that may be gone already. */
+function removeIfThere(path: string): void {
   try {
     Deno.removeSync(path);
-    return true;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

@@ -14,7 +14,8 @@ const TALLY: Tally = { records: 3, bytes: 300, sum: 12_345n };
 /** Node 0 of two with a complete output, and the end of the link that node 1 has. */
 async function setUp() {
   const directory = await makeTempDirectory();
-  const file = await OutputFile.create(`${directory.path}/out`);
+  const owner = { job: "test", node: 0 };
+  const file = await OutputFile.create(`${directory.path}/out`, { input: directory.path, owner });
   const { here, there } = linkPair(0, 1);
   const peers = new PeerGroup({
     node: 0,

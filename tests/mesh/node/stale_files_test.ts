@@ -16,7 +16,7 @@ async function makeDirectories() {
 
 /** Leaves the files of a daemon that was killed while it wrote an output. */
 async function leave(notes: string, output: string, random: string): Promise<string> {
-  const temporary = output.replace(/([^/]+)$/, `.$1.${random}.part`);
+  const temporary = output.replace(/([^/]+)$/, `.$1.quartet-part`);
   await Deno.writeTextFile(temporary, "half of it");
   await Deno.writeTextFile(`${notes}/output-${random}.note`, temporary);
   return temporary;
@@ -44,12 +44,14 @@ Deno.test("removeStaleFiles() keeps the files of a running job", async () => {
   {
     using spilled = await Deno.open(spill, { write: true, createNew: true });
     await spilled.lock(true);
-    using note = await OutputNote.write(at.notes, `${at.outputs}/out`);
-    const output = await OutputFile.create(`${at.outputs}/out`, note.temporaryPath);
+    using _note = await OutputNote.write(at.notes, `${at.outputs}/out`);
+    const options = { input: spill, owner: { job: "test", node: 0 } };
+    const output = await OutputFile.create(`${at.outputs}/out`, options);
     await removeStaleFiles(at.notes, at.outputs, new TestLog().log);
     assert.equal(at.names(at.notes).length, 2);
-    assert.equal(at.names(at.outputs)[0], note.temporaryPath.split("/").at(-1));
+    assert.equal(at.names(at.outputs)[0], ".out.quartet-part");
     await output.commit();
+    output.discard();
   }
   // The job removed its note; the spill file is not locked any more and therefore stale.
   assert.equal(at.names(at.notes).length, 1);
@@ -58,23 +60,35 @@ Deno.test("removeStaleFiles() keeps the files of a running job", async () => {
   assert.deepEqual(at.names(at.outputs), ["inner", "out"]);
 });
 
+Deno.test("removeStaleFiles() leaves the part of another running process, to which a note points", async () => {
+  await using at = await makeDirectories();
+  const part = await leave(at.notes, `${at.outputs}/out`, "00000001");
+  {
+    using taken = await Deno.open(part, { write: true });
+    await taken.lock(true);
+    await removeStaleFiles(at.notes, at.outputs, new TestLog().log);
+  }
+  assert.deepEqual(at.names(at.notes), []);
+  assert.deepEqual(at.names(at.outputs), [".out.quartet-part", "inner"]);
+});
+
 Deno.test("removeStaleFiles() ignores a note that names any other file", async () => {
   await using at = await makeDirectories();
-  await Deno.writeTextFile(`${at.root}/.secret.00000000.part`, "x");
+  await Deno.writeTextFile(`${at.root}/.secret.quartet-part`, "x");
   await Deno.mkdir(`${at.root}/elsewhere`);
-  await Deno.writeTextFile(`${at.root}/elsewhere/.out.00000000.part`, "x");
+  await Deno.writeTextFile(`${at.root}/elsewhere/.out.quartet-part`, "x");
   await Deno.symlink(`${at.root}/elsewhere`, `${at.outputs}/link`);
   await Deno.writeTextFile(`${at.outputs}/out`, "x");
   await Deno.writeTextFile(`${at.outputs}/.out.11111111.part`, "x");
   const notes = [
-    `${at.root}/.secret.00000000.part`,
-    `${at.outputs}/../.secret.00000000.part`,
-    `${at.outputs}/link/.out.00000000.part`,
+    `${at.root}/.secret.quartet-part`,
+    `${at.outputs}/../.secret.quartet-part`,
+    `${at.outputs}/link/.out.quartet-part`,
     `${at.outputs}/out`,
     `${at.outputs}/.out.11111111.part`,
     "",
     "nonsense\0",
-    ".x.00000000.part",
+    ".x.quartet-part",
   ];
   for (const text of notes) {
     const note = `${at.notes}/output-00000000.note`;
@@ -83,6 +97,6 @@ Deno.test("removeStaleFiles() ignores a note that names any other file", async (
     assert.deepEqual(at.names(at.notes), [], text);
   }
   assert.deepEqual(at.names(at.outputs), [".out.11111111.part", "inner", "link", "out"]);
-  assert.deepEqual(at.names(`${at.root}/elsewhere`), [".out.00000000.part"]);
-  assert.ok(at.names(at.root).includes(".secret.00000000.part"));
+  assert.deepEqual(at.names(`${at.root}/elsewhere`), [".out.quartet-part"]);
+  assert.ok(at.names(at.root).includes(".secret.quartet-part"));
 });

@@ -42,6 +42,7 @@ export async function sortInProcess(
     const job = new SortJob({
       node,
       nodes,
+      job: "test",
       links: links[node]!,
       input: files.input(node),
       output: files.output(node),
