@@ -75,6 +75,11 @@ export interface ServiceContext {
 export interface RunningService {
   /** The addresses it is bound to; port 0 is replaced by the port that was picked. */
   readonly addresses: readonly Address[];
+  /**
+   * Resolves once it can do its work, if it accepts connections before. Rejects with the reason if
+   * it never will; drain it then.
+   */
+  readonly loaded?: Promise<void>;
   /** Why it cannot do its work at the moment; empty if it can. */
   problems(): string[];
   /** Its current metrics. */
@@ -148,7 +153,7 @@ export interface Service<Config extends ServiceConfig = ServiceConfig> {
   /** The other resources that it uses. */
   needs?(config: Config): ServiceNeeds;
   /**
-   * Starts it; resolves once it accepts connections.
+   * Starts it; resolves once it accepts connections. See {@linkcode RunningService.loaded}.
    *
    * @throws {Error} If it cannot listen or open a resource; it then leaves nothing behind.
    */

@@ -47,7 +47,11 @@ async function runDaemon(signals: Signals, read: () => LoadedConfig): Promise<nu
   const log = createLog("daemon", options);
   logUnhandledErrors(log);
   using _guard = new InspectorGuard(log);
-  const daemon = await start(config, options, recentLog);
+  const daemon = await start(config, options, { recentLog, signal: signals.stop });
+  if (daemon === undefined) {
+    log.info("Stopped while starting", { signal: await signals.next() });
+    return EXIT.OK;
+  }
   using systemd = new SystemdNotifier(config.daemon.data_dir, log);
   const names = () => [...daemon.running.keys()].join(",");
   log.info("Ready", { version: VERSION, services: names() });
@@ -67,18 +71,21 @@ async function runDaemon(signals: Signals, read: () => LoadedConfig): Promise<nu
   return EXIT.OK;
 }
 
+/** Starts the daemon; returns `undefined` if the signal came first. */
 async function start(
   config: LoadedConfig["config"],
   options: LogOptions,
-  recentLog: RecentLog,
-): Promise<Daemon> {
+  { recentLog, signal }: { recentLog: RecentLog; signal: AbortSignal },
+): Promise<Daemon | undefined> {
   try {
     return await Daemon.start(config, {
       services: SERVICES,
       createLog: (part) => createLog(part, options),
       recentLog,
+      signal,
     });
   } catch (error) {
+    if (signal.aborted) return undefined;
     if (!(error instanceof Error)) throw error;
     throw new CommandError(error.message);
   }

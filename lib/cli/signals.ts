@@ -8,6 +8,8 @@ const SAME_INTERRUPT_MS = 500;
 
 /** Collects the signals that the daemon obeys, from the moment it is constructed. */
 export class Signals implements Disposable {
+  /** Aborts with the first SIGINT or SIGTERM. */
+  readonly stop: AbortSignal;
   /** Resolves with the second SIGINT. */
   readonly interruptedTwice: Promise<void>;
 
@@ -18,13 +20,16 @@ export class Signals implements Disposable {
 
   constructor() {
     const twice = Promise.withResolvers<void>();
+    const stop = new AbortController();
     this.interruptedTwice = twice.promise;
+    this.stop = stop.signal;
     const onWindows = Deno.build.os === "windows";
     for (const signal of onWindows ? ["SIGINT"] as const : [...STOP_SIGNALS, "SIGHUP"] as const) {
       const handler = () => {
         if (signal === "SIGINT" && this.#isSecondInterrupt()) twice.resolve();
         this.#waiting.push(signal);
         this.#arrived.resolve();
+        if (STOP_SIGNALS.includes(signal)) stop.abort();
       };
       this.#handlers.set(signal, handler);
       Deno.addSignalListener(signal, handler);

@@ -26,6 +26,8 @@ export interface DaemonOptions {
   createLog: (part: string) => Log;
   /** Keeps the last lines of that log. */
   recentLog: RecentLog;
+  /** Aborts the start. Afterwards it has no effect. */
+  signal?: AbortSignal;
 }
 
 /**
@@ -50,6 +52,8 @@ export class Daemon {
   #config: Config;
   #state: DaemonState = "starting";
   #lastReload = { successful: true, successMs: Date.now() };
+  /** Resolves when nobody should wait any longer for a service to load. */
+  readonly #interrupted = Promise.withResolvers<void>();
   /** Settles after the last queued change of what runs; changes run one at a time. */
   #lastChange: Promise<unknown> = Promise.resolve();
 
@@ -58,12 +62,19 @@ export class Daemon {
    *
    * @throws {Error} If one cannot start; those already started are stopped. The message names the
    * service and the reason.
+   * @throws {unknown} The reason of the signal, if that aborts the start.
    */
   static async start(config: Config, options: DaemonOptions): Promise<Daemon> {
+    const { signal } = options;
     const daemon = new Daemon(config, options);
+    signal?.addEventListener("abort", () => daemon.#interrupted.resolve(), { once: true });
     await createDataDir(config.daemon.data_dir);
     try {
-      for (const service of daemon.#startOrder()) await daemon.#start(service, config);
+      for (const service of daemon.#startOrder()) {
+        signal?.throwIfAborted();
+        await daemon.#start(service, config);
+      }
+      signal?.throwIfAborted();
     } catch (error) {
       await daemon.drain(0);
       throw error;
@@ -115,6 +126,7 @@ export class Daemon {
   async drain(timeoutMs = this.#config.daemon.drain_timeout): Promise<void> {
     const wasReady = this.#state === "ready";
     this.#state = "draining";
+    this.#interrupted.resolve();
     // A load balancer must see that the daemon is not ready before connections are refused.
     if (wasReady) await delay(this.#config.daemon.drain_accept);
     await this.#enqueue(async () => {
@@ -257,16 +269,19 @@ export class Daemon {
       dataDir: this.#dataDir,
       storage: (url) => this.#storages.open(url),
     };
-    let running: RunningService;
+    let started: StartedService | undefined;
     try {
-      running = await service.start(section, context);
+      const running = await service.start(section, context);
+      started = { section, running, sinceMs: Date.now() };
+      this.#started.set(name, started);
+      for (const address of running.addresses) {
+        this.#log.info("Listening", { service: name, address: formatAddress(address) });
+      }
+      await Promise.race([running.loaded, this.#interrupted.promise]);
     } catch (cause) {
+      if (started !== undefined) await this.#stop(name, started, 0);
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new Error(`Cannot start ${name}: ${reason}`, { cause });
-    }
-    this.#started.set(name, { section, running, sinceMs: Date.now() });
-    for (const address of running.addresses) {
-      this.#log.info("Listening", { service: name, address: formatAddress(address) });
     }
   }
 

@@ -16,7 +16,6 @@ import { beginLogin, type Login } from "../net/login.ts";
 import { READ_MAX_BYTES, ReadBuffer } from "../net/read_buffer.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
 import type { Storage } from "../storage/storage.ts";
-import type { Store } from "../storage/store.ts";
 import { ALL_COMMANDS } from "./commands/all.ts";
 import { DATABASES } from "./commands/arguments.ts";
 import type { ClientPeer } from "./commands/context.ts";
@@ -30,6 +29,7 @@ import type { KvLimits } from "./limits.ts";
 import { kvMetrics } from "./metrics.ts";
 import { RespConnection } from "./session/connection.ts";
 import { Session, type SessionServer } from "./session/session.ts";
+import { StoreLoader } from "./store_loader.ts";
 import { TextConnection } from "./text/connection.ts";
 import { isTextName } from "./text/parser.ts";
 
@@ -57,38 +57,24 @@ interface KvServer extends SessionServer {
 
 async function start(config: KvConfig, context: ServiceContext): Promise<RunningService> {
   const { log } = context;
-  const storage = await context.storage(config.storage);
-  let store: Store | undefined;
-  try {
-    store = await storage.openStore({ maxBytes: config.max_memory });
-    return await listen(config, context, storage, store);
-  } catch (error) {
-    await store?.close();
-    await storage.close();
-    log.debug("Storage closed again");
-    throw error;
-  }
-}
-
-async function listen(
-  config: KvConfig,
-  context: ServiceContext,
-  storage: Storage,
-  store: Store,
-): Promise<RunningService> {
-  const { log } = context;
   const commands = new CommandTable(ALL_COMMANDS);
   const words: LanguageWords = {
     isText: isTextName,
     isRedis: (word) => commands.get(word) !== undefined,
   };
+  const loader = new StoreLoader(config.max_memory);
   const server: KvServer = {
-    store,
+    get store() {
+      return loader.store;
+    },
+    get loading() {
+      return loader.loading;
+    },
     commands,
     cursors: new CursorTable(),
     limits: limitsOf(config),
     metrics: new CommandMetrics(commands.all.length),
-    settings: settingsOf(config, storage),
+    settings: settingsOf(config),
     clients: new Map(),
     // Clients are served only once the listener exists, so none can ask too early.
     get address() {
@@ -111,20 +97,30 @@ async function listen(
       await serve(connection, server, words, login);
     },
   });
+  const loaded = load(loader, server.settings, () => context.storage(config.storage));
   return {
     addresses: [listener.address],
+    loaded,
     reread: () => listener.reloadTls(),
     problems: () => {
-      const problem = store.problem();
+      const problem = loader.store.problem();
       return problem === undefined ? [] : [problem];
     },
     metrics: () => [...connectionMetrics("kv", listener.metrics()), ...kvMetrics(server)],
     drain: async (deadline) => {
       await listener.drain(deadline);
-      await store.close();
-      await storage.close();
+      await loader.close();
     },
   };
+}
+
+async function load(
+  loader: StoreLoader,
+  settings: ServerSettings,
+  openStorage: () => Promise<Storage>,
+): Promise<void> {
+  const { durable } = await loader.load(openStorage);
+  settings.set("appendonly", durable ? "yes" : "no");
 }
 
 function limitsOf(config: KvConfig): KvLimits {
@@ -140,9 +136,8 @@ function limitsOf(config: KvConfig): KvLimits {
   };
 }
 
-function settingsOf(config: KvConfig, storage: Storage): ServerSettings {
+function settingsOf(config: KvConfig): ServerSettings {
   return new ServerSettings({
-    "appendonly": storage.durable ? "yes" : "no",
     "appendfsync": "always",
     "bind": config.listen.transport === "tcp" ? config.listen.hostname : "",
     "port": config.listen.transport === "tcp" ? String(config.listen.port) : "0",

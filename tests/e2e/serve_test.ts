@@ -68,11 +68,17 @@ Deno.test("serve: a second SIGINT skips the drain", async () => {
   await sent;
 });
 
-Deno.test("serve: a second SIGINT ends a start that hangs", async () => {
-  // Accepts connections and never answers, like a database in trouble.
-  using mute = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+/** Accepts connections and never answers, like a database in trouble. */
+function listenMute(): { url: string } & Disposable {
+  const mute = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const url = `postgres://me:secret@127.0.0.1:${mute.addr.port}/db`;
-  const config = `${ECHO}[storage]\nurl = "${url}"\n[kv]\nlisten = "127.0.0.1:0"\n`;
+  return { url, [Symbol.dispose]: () => mute.close() };
+}
+
+Deno.test("serve: a second SIGINT ends a start that hangs", async () => {
+  using mute = listenMute();
+  const task = '[task]\nlisten = "127.0.0.1:0"\nbeanstalk = "127.0.0.1:0"\n';
+  const config = `${ECHO}[storage]\nurl = "${mute.url}"\n${task}`;
   await using daemon = await spawnDaemon({ config });
   await daemon.logged(/msg=Listening service=echo/);
   const again = setInterval(() => daemon.signal("SIGINT"), 100);
@@ -81,6 +87,32 @@ Deno.test("serve: a second SIGINT ends a start that hangs", async () => {
   } finally {
     clearInterval(again);
   }
+});
+
+Deno.test("serve: while kv loads, clients are told so, and SIGTERM ends the start", async () => {
+  using mute = listenMute();
+  const services = '[kv]\nlisten = "127.0.0.1:0"\n[admin]\nlisten = "127.0.0.1:0"\n';
+  await using daemon = await spawnDaemon({
+    config: `[storage]\nurl = "${mute.url}"\n${services}`,
+  });
+  await daemon.logged(/msg=Listening service=kv/);
+  using redis = await TestClient.connect(daemon.address("kv"));
+  await redis.send("PING\r\n");
+  assert.equal(await redis.line(), "-LOADING quartet is loading the dataset in memory\r\n");
+  using text = await TestClient.connect(daemon.address("kv"));
+  await text.send("GET a\n");
+  assert.equal(await text.line(), "ERR loading\n");
+  const response = await fetch(`http://${formatAddress(daemon.address("admin"))}/readyz`);
+  assert.equal(response.status, 503);
+  assert.deepEqual(await response.json(), {
+    ready: false,
+    state: "starting",
+    reasons: ["the daemon is starting", "kv: loading"],
+  });
+  daemon.signal("SIGTERM");
+  assert.equal((await daemon.ended()).code, 0);
+  assert.match(daemon.log, /msg="Stopped while starting" signal=SIGTERM\n$/);
+  assert.doesNotMatch(daemon.log, /msg=Ready/);
 });
 
 Deno.test("serve: keeps running when its log cannot be written, as on a full disk", async () => {

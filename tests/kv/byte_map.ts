@@ -151,6 +151,7 @@ export function serverOn(map: ByteMap): SessionServer {
   const commands = new CommandTable(ALL_COMMANDS);
   return {
     store: storeOn(map),
+    loading: false,
     commands,
     cursors: new CursorTable(),
     limits: {

@@ -26,11 +26,34 @@ export class TestKv implements AsyncDisposable {
     this.#dataDir = dataDir;
   }
 
-  /** Starts a service. */
+  /** Starts a service and waits until its store has loaded. */
   static async start(
     config: Record<string, unknown> = {},
     storageUrl = "memory:",
     guard?: Guard,
+  ): Promise<TestKv> {
+    const kv = await TestKv.launch(config, { storageUrl, guard });
+    try {
+      await kv.running.loaded;
+    } catch (error) {
+      await kv.stop({ drainMs: 0 });
+      throw error;
+    }
+    return kv;
+  }
+
+  /**
+   * Starts a service without waiting for its store.
+   *
+   * @param options `open` wraps the function that opens a storage.
+   */
+  static async launch(
+    config: Record<string, unknown>,
+    { storageUrl = "memory:", guard, open = openStorage }: {
+      storageUrl?: string;
+      guard?: Guard | undefined;
+      open?: typeof openStorage;
+    } = {},
   ): Promise<TestKv> {
     const log = new TestLog("info");
     const dataDir = await Deno.makeTempDir({ prefix: "quartet-kv-" });
@@ -42,7 +65,7 @@ export class TestKv implements AsyncDisposable {
       get daemon(): never {
         throw new Error("kv does not use the daemon");
       },
-      storage: (url = storageUrl) => openStorage(url, { dataDir, log: log.log }),
+      storage: (url = storageUrl) => open(url, { dataDir, log: log.log }),
     });
     return new TestKv(running, log, dataDir);
   }

@@ -86,7 +86,10 @@ export interface ClientState extends CommandContext {
 
 /** What all connections of the service share. */
 export interface ServerState {
+  /** The store. The real one takes its place when it has loaded, so keep no reference to it. */
   readonly store: Store;
+  /** Whether the store has not loaded yet. */
+  readonly loading: boolean;
   readonly commands: Catalogue;
   readonly cursors: CursorTable;
   readonly limits: KvLimits;

@@ -5,6 +5,7 @@
  */
 
 import { OutOfMemoryError, StorageUnavailableError } from "../../storage/store.ts";
+import { LoadingError } from "../loading_store.ts";
 import { ErrorReply } from "../resp/reply.ts";
 
 /** Errors that more than one command replies with. */
@@ -29,6 +30,8 @@ export const OUT_OF_MEMORY = new ErrorReply(
   "OOM command not allowed when used memory > 'maxmemory'.",
 );
 export const NOT_AUTHENTICATED = new ErrorReply("NOAUTH Authentication required.");
+/** Clients match on the first word. */
+export const LOADING = new ErrorReply("LOADING quartet is loading the dataset in memory");
 export const EXEC_ABORTED = new ErrorReply(
   "EXECABORT Transaction discarded because of previous errors.",
 );
@@ -44,6 +47,7 @@ const QUOTED_CHARS = 128;
 export function asReply(error: unknown): ErrorReply {
   if (error instanceof ErrorReply) return error;
   if (error instanceof OutOfMemoryError) return OUT_OF_MEMORY;
+  if (error instanceof LoadingError) return LOADING;
   if (error instanceof StorageUnavailableError) return new ErrorReply(`ERR ${error.message}`);
   throw error;
 }

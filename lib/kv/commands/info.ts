@@ -18,7 +18,7 @@ const SECTIONS: Readonly<Record<string, (client: ClientState) => Fields | Promis
   server,
   clients,
   memory,
-  persistence: () => ({ loading: 0 }),
+  persistence: ({ server }) => ({ loading: server.loading ? 1 : 0 }),
   stats,
   replication: () => ({ role: "master", connected_slaves: 0, master_repl_offset: 0 }),
   cpu,

@@ -11,6 +11,7 @@ import type { ClientPeer, ClientState, ReplyMode, ServerState } from "../command
 import type { CursorTable } from "../commands/cursors.ts";
 import {
   asReply,
+  LOADING,
   NOT_AUTHENTICATED,
   unknownCommand,
   unknownSubcommand,
@@ -48,13 +49,12 @@ export class Session implements ClientState {
   closing = false;
   lastActiveMs = Date.now();
   lastCommand = "NULL";
-  readonly #bytes: ByteStore | undefined;
+  #bytes: ByteStore | undefined;
 
   constructor(server: SessionServer, peer: ClientPeer, login?: Login) {
     this.login = login;
     this.authenticated = !(login?.pending ?? false);
     this.server = server;
-    this.#bytes = server.store.bytes;
     this.peer = peer;
     this.transaction = new ClientTransaction(server.limits);
   }
@@ -72,6 +72,9 @@ export class Session implements ClientState {
     let entry = this.#lookUp(request);
     if (!this.authenticated && !(entry instanceof ErrorReply) && !needsNoLogin(entry)) {
       entry = NOT_AUTHENTICATED;
+    }
+    if (this.server.loading && !(entry instanceof ErrorReply) && !runsWhileLoading(entry)) {
+      entry = LOADING;
     }
     if (entry instanceof ErrorReply) {
       this.transaction.spoil();
@@ -119,7 +122,8 @@ export class Session implements ClientState {
    * @returns Whether it was run. If not, use {@linkcode Session.run}.
    */
   runBytes(entry: TableEntry, request: Request, writer: ReplyWriter): boolean {
-    const form = entry.bytes, bytes = this.#bytes;
+    // A client may have connected before the store had loaded.
+    const form = entry.bytes, bytes = this.#bytes ??= this.server.store.bytes;
     if (
       form === undefined || bytes === undefined || !bytes.ready || this.transaction.open ||
       this.replyMode !== "on" || request.count > MAX_BYTE_ARGUMENTS
@@ -171,6 +175,11 @@ export class Session implements ClientState {
 /** Whether clients may run a command before they have shown a token. */
 function needsNoLogin({ command }: TableEntry): boolean {
   return command.flags.includes("no_auth");
+}
+
+/** Whether clients may run a command before the store has loaded. */
+function runsWhileLoading({ command }: TableEntry): boolean {
+  return command.flags.includes("loading");
 }
 
 function* argumentsOf(request: Request): Iterable<string> {

@@ -1,0 +1,61 @@
+import type { Storage } from "../storage/storage.ts";
+import type { Store } from "../storage/store.ts";
+import { LoadingStore } from "./loading_store.ts";
+
+/** Opens the store while clients can connect already, and closes it at the end. */
+export class StoreLoader {
+  /** The store to use at this moment. It changes once, so keep no reference to it. */
+  store: Store;
+  readonly #maxBytes: number;
+  #storage: Storage | undefined;
+  #closed = false;
+
+  /** @param maxBytes Limit on bytes of keys and values. */
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+    this.store = new LoadingStore(maxBytes);
+  }
+
+  /** Whether the store has not loaded yet. */
+  get loading(): boolean {
+    return this.#storage === undefined;
+  }
+
+  /**
+   * Opens the storage and loads the store.
+   *
+   * @throws {Error} If either fails or {@linkcode StoreLoader.close} is called meanwhile; then both
+   * are closed again.
+   */
+  async load(openStorage: () => Promise<Storage>): Promise<Storage> {
+    const storage = await openStorage();
+    let store: Store | undefined;
+    try {
+      this.#checkOpen();
+      store = await storage.openStore({ maxBytes: this.#maxBytes });
+      this.#checkOpen();
+    } catch (error) {
+      await store?.close();
+      await storage.close();
+      throw error;
+    }
+    this.store = store;
+    this.#storage = storage;
+    return storage;
+  }
+
+  /**
+   * Closes the store and the storage. If they are still being opened, does not wait for that, since
+   * a database may take long to answer; `load` closes them then.
+   */
+  async close(): Promise<void> {
+    this.#closed = true;
+    if (this.#storage === undefined) return;
+    await this.store.close();
+    await this.#storage.close();
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new Error("it was stopped while it was loading");
+  }
+}

@@ -1,0 +1,172 @@
+/**
+ * The daemon with services that load after they have begun to listen.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import * as v from "valibot";
+import type { Config } from "../../lib/config/schema.ts";
+import { Daemon } from "../../lib/daemon/daemon.ts";
+import { RecentLog } from "../../lib/recent_log.ts";
+import type { DaemonView, Service, ServiceConfig } from "../../lib/service.ts";
+import { TestLog } from "../support/log.ts";
+import { within } from "../support/within.ts";
+
+interface Section extends ServiceConfig {
+  version: number;
+}
+
+/** A service whose loading a test ends, and the daemon as that service sees it. */
+class LoadingService {
+  readonly name = "slow";
+  readonly events: string[] = [];
+  /** One for each start. */
+  readonly gates: PromiseWithResolvers<void>[] = [];
+  daemon: DaemonView | undefined;
+  #started = Promise.withResolvers<void>();
+
+  readonly service: Service<Section> = {
+    name: this.name,
+    schema: v.any(),
+    addresses: () => [],
+    start: ({ version }, { daemon }) => {
+      this.daemon = daemon;
+      this.events.push(`start ${version}`);
+      const gate = Promise.withResolvers<void>();
+      this.gates.push(gate);
+      this.#started.resolve();
+      this.#started = Promise.withResolvers<void>();
+      return Promise.resolve({
+        addresses: [],
+        loaded: gate.promise,
+        problems: () => [],
+        metrics: () => [],
+        drain: () => {
+          this.events.push(`drain ${version}`);
+          return Promise.resolve();
+        },
+      });
+    },
+  };
+
+  /** Waits for the next start. */
+  started(): Promise<void> {
+    return within(10_000, "the start", this.#started.promise);
+  }
+
+  /** Starts a daemon with this service. */
+  launch(dataDir: string, signal?: AbortSignal): Promise<Daemon> {
+    const { log } = new TestLog();
+    return Daemon.start(this.config(dataDir, 1), {
+      services: [this.service] as Service[],
+      createLog: () => log,
+      recentLog: new RecentLog(),
+      ...(signal === undefined ? {} : { signal }),
+    });
+  }
+
+  config(dataDir: string, version: number): Config {
+    const section: Section = { enabled: true, insecure: false, version };
+    return {
+      daemon: { data_dir: dataDir, drain_accept: 0, drain_timeout: 1000 },
+      log: { level: "info", format: "text" },
+      storage: { url: "memory:" },
+      services: { slow: section },
+      guard: () => undefined,
+      tokenFiles: [],
+    };
+  }
+}
+
+/** Runs a test with a directory of its own. */
+async function withDirectory(run: (directory: string) => Promise<void>): Promise<void> {
+  const directory = await Deno.makeTempDir({ prefix: "quartet-daemon-" });
+  try {
+    await run(directory);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+Deno.test("Daemon.start waits until every service has loaded, and is not ready before", async () => {
+  await withDirectory(async (directory) => {
+    const slow = new LoadingService();
+    const started = slow.started();
+    const starting = slow.launch(directory);
+    await started;
+    assert.equal(slow.daemon!.state, "starting");
+    slow.gates[0]!.resolve();
+    const daemon = await starting;
+    assert.equal(slow.daemon!.state, "ready");
+    await daemon.drain();
+    assert.deepEqual(slow.events, ["start 1", "drain 1"]);
+  });
+});
+
+Deno.test("Daemon.start fails and drains a service that cannot load", async () => {
+  await withDirectory(async (directory) => {
+    const slow = new LoadingService();
+    const started = slow.started();
+    const starting = slow.launch(directory);
+    await started;
+    slow.gates[0]!.reject(new Error("the file is damaged"));
+    await assert.rejects(starting, { message: "Cannot start slow: the file is damaged" });
+    assert.deepEqual(slow.events, ["start 1", "drain 1"]);
+  });
+});
+
+Deno.test("Daemon.start ends with the reason of its signal, without waiting for a service to load", async () => {
+  await withDirectory(async (directory) => {
+    const slow = new LoadingService();
+    const started = slow.started();
+    const stop = new AbortController();
+    const starting = slow.launch(directory, stop.signal);
+    await started;
+    stop.abort(new Error("stopped"));
+    await assert.rejects(within(10_000, "the end", starting), { message: "stopped" });
+    assert.deepEqual(slow.events, ["start 1", "drain 1"]);
+  });
+});
+
+Deno.test("Daemon.reload goes back to the old section if the new one cannot load", async () => {
+  await withDirectory(async (directory) => {
+    const slow = new LoadingService();
+    const started = slow.started();
+    const starting = slow.launch(directory);
+    await started;
+    slow.gates[0]!.resolve();
+    const daemon = await starting;
+    const again = slow.started();
+    const reloading = daemon.reload(slow.config(directory, 2));
+    await again;
+    const back = slow.started();
+    slow.gates[1]!.reject(new Error("the file is damaged"));
+    await back;
+    slow.gates[2]!.resolve();
+    await reloading;
+    assert.deepEqual(slow.daemon!.services()[0]!.problems(), [
+      "Cannot start slow: the file is damaged",
+    ]);
+    await daemon.drain();
+    const events = ["start 1", "drain 1", "start 2", "drain 2", "start 1", "drain 1"];
+    assert.deepEqual(slow.events, events);
+  });
+});
+
+Deno.test("Daemon.drain does not wait for a reload whose service is loading", async () => {
+  await withDirectory(async (directory) => {
+    const slow = new LoadingService();
+    const started = slow.started();
+    const starting = slow.launch(directory);
+    await started;
+    slow.gates[0]!.resolve();
+    const daemon = await starting;
+    const again = slow.started();
+    const reloading = daemon.reload(slow.config(directory, 2));
+    await again;
+    await within(10_000, "the drain", daemon.drain());
+    await reloading;
+    assert.deepEqual(slow.events, ["start 1", "drain 1", "start 2", "drain 2"]);
+  });
+});
