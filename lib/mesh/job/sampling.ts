@@ -6,6 +6,7 @@
  */
 
 import { bucketsFor } from "../sort/bucket_size.ts";
+import { encodeKeyList, keyCount } from "../sort/key_list.ts";
 import {
   decodePlan,
   decodeSample,
@@ -19,7 +20,7 @@ import {
 import type { PeerGroup } from "./peer_group.ts";
 import type { RecordFormat } from "../records/record_format.ts";
 import type { SortThread } from "../sort/sort_pool.ts";
-import { chooseSplitters, type Partition } from "../sort/splitters.ts";
+import type { Partition } from "../sort/splitters.ts";
 
 /** The assumed length of a line when buckets are planned, as lines are not counted before. */
 const PLANNED_LINE_BYTES = 16;
@@ -30,6 +31,8 @@ export interface PlanOptions {
   nodes: number;
   format: RecordFormat;
   partition: Partition;
+  /** Does the planning on node 0, so that the main thread can talk to the peers meanwhile. */
+  thread: SortThread;
 }
 
 /**
@@ -48,7 +51,7 @@ export async function sampleInput(
   },
 ): Promise<InputSample> {
   const keys = bytes === 0
-    ? []
+    ? encodeKeyList([])
     : await thread.sample({ kind: "sample-file", path, size: bytes, node });
   return { bytes, maxBuckets, keys };
 }
@@ -69,25 +72,28 @@ export async function agreeOnPlan(
   if (node !== 0) {
     await peers.send(0, FRAME.SAMPLE, encodeSample(sample));
     const plan = decodePlan((await peers.collect(FRAME.PLAN, 1))[0]!.frame.payload);
-    if (plan.splitters.length + 1 !== plan.bucketsPerNode * nodes) {
+    if (keyCount(plan.splitters) + 1 !== plan.bucketsPerNode * nodes) {
       throw new FrameError("a plan of the wrong size");
     }
     return plan;
   }
   const others = await peers.collect(FRAME.SAMPLE, nodes - 1);
   const samples = [sample, ...others.map(({ frame }) => decodeSample(frame.payload))];
-  const plan = makePlan(samples, options);
+  const plan = await makePlan(samples, options);
   await peers.sendAll(FRAME.PLAN, encodePlan(plan));
   return plan;
 }
 
-function makePlan(samples: InputSample[], { nodes, partition, format }: PlanOptions): Plan {
+async function makePlan(
+  samples: InputSample[],
+  { nodes, partition, format, thread }: PlanOptions,
+): Promise<Plan> {
   const bytes = samples.reduce((sum, { bytes }) => sum + bytes, 0) / nodes;
   const records = bytes / (format.recordBytes || PLANNED_LINE_BYTES);
   const most = Math.floor(Math.min(...samples.map(({ maxBuckets }) => maxBuckets)) / nodes);
   const wanted = Math.ceil(bucketsFor({ bytes, records }));
   const bucketsPerNode = Math.max(1, Math.min(wanted, most));
-  const keys = samples.flatMap((sample) => sample.keys);
-  const splitters = chooseSplitters(keys, { nodes, bucketsPerNode, partition });
+  const sized = samples.map(({ bytes, keys }) => ({ bytes, keys }));
+  const splitters = await thread.cut(sized, { nodes, bucketsPerNode, partition });
   return { bucketsPerNode, splitters };
 }

@@ -18,6 +18,7 @@ import {
   readDataFrame,
   writeDataFrame,
 } from "../link/frame.ts";
+import { encodeKeyList, keyCount } from "../sort/key_list.ts";
 import { type Piece, SLOT_BYTES } from "../sort/partitioner.ts";
 import type { Peer, PeerGroup } from "./peer_group.ts";
 import { fileBytes, type RecordFormat } from "../records/record_format.ts";
@@ -51,7 +52,7 @@ export class Shuffle {
   readonly #outbound = new Map<number, Outbound>();
   /** The entries that stay on this node. */
   readonly #own = emptyTally();
-  #plan: Plan = { bucketsPerNode: 1, splitters: [] };
+  #plan: Plan = { bucketsPerNode: 1, splitters: encodeKeyList([]) };
   /** Resolves when there are buckets for data; rejects if the sort ends before. */
   readonly #planned = Promise.withResolvers<void>();
 
@@ -94,7 +95,7 @@ export class Shuffle {
     const { node, format, budget } = this.#options;
     const { splitters } = this.#plan;
     const unit = format.recordBytes || 1;
-    budget.plan(splitters.length + 1);
+    budget.plan(keyCount(splitters) + 1);
     for (const peer of peers.all) {
       this.#outbound.set(peer.link.node, { peer, queue: [], wake: () => {} });
     }

@@ -212,7 +212,8 @@ export class SortJob {
     const maxBuckets = Math.floor(maxOpenBuckets(this.#store.slots) / this.#threads.length);
     const options = { path: input, bytes, node, maxBuckets };
     const sample = await sampleInput(this.#threads[0]!, options);
-    this.#shuffle.begin(await agreeOnPlan(this.#peers, sample, this.#options));
+    const planning = { ...this.#options, thread: this.#threads[0]! };
+    this.#shuffle.begin(await agreeOnPlan(this.#peers, sample, planning));
   }
 
   async #sort(file: OutputFile, expected: Tally): Promise<Tally> {

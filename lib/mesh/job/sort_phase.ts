@@ -7,11 +7,11 @@
 
 import { bucketsFor, isTooLarge } from "../sort/bucket_size.ts";
 import type { BucketStore } from "../sort/bucket_store.ts";
+import { keyCount } from "../sort/key_list.ts";
 import { addTally, emptyTally, sameTally, type Tally } from "../records/checksum.ts";
 import { fileBytes, type RecordFormat } from "../records/record_format.ts";
 import { maxOpenBuckets, type SlotBudget } from "../sort/slot_budget.ts";
 import type { SortThread } from "../sort/sort_pool.ts";
-import { chooseSplitters } from "../sort/splitters.ts";
 
 /** Options for {@linkcode sortBuckets}. */
 export interface SortPhaseOptions {
@@ -82,13 +82,14 @@ async function splitBucket(
   const bucket = store.buckets[index]!;
   const extents = await store.spillAll(bucket);
   const entries = { path: store.spillPath, extents };
-  const sample = await thread.sample({ kind: "sample-spilled", entries });
+  const keys = await thread.sample({ kind: "sample-spilled", entries });
   const wanted = Math.ceil(bucketsFor(bucket));
   const parts = Math.max(2, Math.min(wanted, maxOpenBuckets(store.slots)));
   const options = { nodes: 1, bucketsPerNode: Math.floor(parts), partition: "sample" } as const;
-  const splitters = chooseSplitters(sample, options);
-  store.split(index, splitters.length + 1);
-  budget.plan(splitters.length + 1);
+  const splitters = await thread.cut([{ bytes: bucket.bytes, keys }], options);
+  const buckets = keyCount(splitters) + 1;
+  store.split(index, buckets);
+  budget.plan(buckets);
   await budget.deal(thread, { kind: "deal-spilled", entries, splitters }, (pieces) => {
     for (const piece of pieces) store.add(index + piece.bucket, piece);
   });

@@ -6,8 +6,8 @@
 
 import { crc32 } from "node:zlib";
 import { emptyTally, type Tally } from "../records/checksum.ts";
+import { isKeyList, type KeyList } from "../sort/key_list.ts";
 import { type Piece, SLOT_BYTES } from "../sort/partitioner.ts";
-import type { SampledKey, Splitter } from "../sort/splitters.ts";
 
 /** The types of frames. */
 export const FRAME = {
@@ -154,56 +154,38 @@ export interface InputSample {
   bytes: number;
   /** The most buckets that the node has the memory to deal out to. */
   maxBuckets: number;
-  keys: SampledKey[];
+  keys: KeyList;
 }
 
 /** The cuts between all buckets. */
 export interface Plan {
   bucketsPerNode: number;
-  splitters: Splitter[];
+  splitters: KeyList;
 }
 
-const KEY_HEADER_BYTES = 12;
+/** Length of the two numbers before a list of keys. */
+const LIST_HEADER_BYTES = 16;
 
-function encodeKeys(numbers: [number, number], keys: readonly Splitter[]): Uint8Array<ArrayBuffer> {
-  const size = keys.reduce((sum, { key }) => sum + KEY_HEADER_BYTES + key.length, 0);
-  const payload = new Uint8Array(20 + size);
+function encodeList(numbers: [number, number], keys: KeyList): Uint8Array<ArrayBuffer> {
+  const payload = new Uint8Array(LIST_HEADER_BYTES + keys.length);
   const view = new DataView(payload.buffer);
-  view.setFloat64(0, numbers[0]);
-  view.setFloat64(8, numbers[1]);
-  view.setUint32(16, keys.length);
-  let at = 20;
-  for (const { key, order } of keys) {
-    view.setFloat64(at, order);
-    view.setUint32(at + 8, key.length);
-    payload.set(key, at + KEY_HEADER_BYTES);
-    at += KEY_HEADER_BYTES + key.length;
-  }
+  numbers.forEach((number, i) => view.setFloat64(8 * i, number));
+  payload.set(keys, LIST_HEADER_BYTES);
   return payload;
 }
 
-function decodeKeys(payload: Uint8Array): { numbers: [number, number]; keys: Splitter[] } {
-  try {
-    const view = new DataView(payload.buffer, payload.byteOffset, payload.length);
-    const keys: Splitter[] = [];
-    let at = 20;
-    for (let left = view.getUint32(16); left > 0; left--) {
-      const order = view.getFloat64(at);
-      const end = at + KEY_HEADER_BYTES + view.getUint32(at + 8);
-      if (end > payload.length) throw new RangeError();
-      keys.push({ key: payload.slice(at + KEY_HEADER_BYTES, end), order });
-      at = end;
-    }
-    return { numbers: [view.getFloat64(0), view.getFloat64(8)], keys };
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    throw new FrameError("a truncated list of keys");
-  }
+function decodeList(payload: Uint8Array): { numbers: [number, number]; keys: KeyList } {
+  const keys = payload.slice(LIST_HEADER_BYTES);
+  if (!isKeyList(keys)) throw new FrameError("a malformed list of keys");
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.length);
+  const [first, second] = [view.getFloat64(0), view.getFloat64(8)];
+  if (!isCount(first) || !isCount(second)) throw new FrameError("a malformed list of keys");
+  return { numbers: [first, second], keys };
 }
 
 /** The payload of a {@linkcode FRAME.SAMPLE} frame. */
 export function encodeSample({ bytes, maxBuckets, keys }: InputSample): Uint8Array<ArrayBuffer> {
-  return encodeKeys([bytes, maxBuckets], keys);
+  return encodeList([bytes, maxBuckets], keys);
 }
 
 /**
@@ -212,15 +194,13 @@ export function encodeSample({ bytes, maxBuckets, keys }: InputSample): Uint8Arr
  * @throws {FrameError} If it is malformed.
  */
 export function decodeSample(payload: Uint8Array): InputSample {
-  const { numbers: [bytes, maxBuckets], keys } = decodeKeys(payload);
-  if (!isCount(bytes) || !isCount(maxBuckets)) throw new FrameError("a malformed sample");
-  const weight = bytes / keys.length;
-  return { bytes, maxBuckets, keys: keys.map((key) => ({ ...key, weight })) };
+  const { numbers: [bytes, maxBuckets], keys } = decodeList(payload);
+  return { bytes, maxBuckets, keys };
 }
 
 /** The payload of a {@linkcode FRAME.PLAN} frame. */
 export function encodePlan({ bucketsPerNode, splitters }: Plan): Uint8Array<ArrayBuffer> {
-  return encodeKeys([bucketsPerNode, 0], splitters);
+  return encodeList([bucketsPerNode, 0], splitters);
 }
 
 /**
@@ -229,8 +209,7 @@ export function encodePlan({ bucketsPerNode, splitters }: Plan): Uint8Array<Arra
  * @throws {FrameError} If it is malformed.
  */
 export function decodePlan(payload: Uint8Array): Plan {
-  const { numbers: [bucketsPerNode], keys } = decodeKeys(payload);
-  if (!isCount(bucketsPerNode)) throw new FrameError("a malformed plan");
+  const { numbers: [bucketsPerNode], keys } = decodeList(payload);
   return { bucketsPerNode, splitters: keys };
 }
 

@@ -9,12 +9,10 @@ import {
   type FrameType,
   MAX_PAYLOAD_BYTES,
 } from "./frame.ts";
+import { CHECKS_PER_TIMEOUT, SilenceWatch } from "./silence_watch.ts";
 
 /** Space for several data frames: a link is faster with few large reads. */
 const READ_BYTES = 512 * 1024;
-
-/** The number of pings per stall timeout on a link that sends nothing else. */
-const PINGS_PER_STALL = 6;
 
 /** Options for {@linkcode PeerLink}. */
 export interface PeerLinkOptions {
@@ -43,8 +41,7 @@ export class PeerLink {
   readonly #stallTimeoutMs: number;
   #sent: Promise<void> = Promise.resolve();
   #lastSentMs = performance.now();
-  readonly #pings: ReturnType<typeof setInterval>;
-  #readingSinceMs: number | undefined;
+  readonly #watch: SilenceWatch;
   #pinging = false;
   #stalled = false;
   #unread = 0;
@@ -67,8 +64,15 @@ export class PeerLink {
       this.#buffer.bytes.set(rest, this.#buffer.end);
       this.#buffer.took(rest.length);
     }
-    const everyMs = Math.max(10, this.#stallTimeoutMs / PINGS_PER_STALL);
-    this.#pings = setInterval(() => this.#checkAndPing(everyMs), everyMs);
+    this.#watch = new SilenceWatch({
+      timeoutMs: this.#stallTimeoutMs,
+      onCheck: () => this.#ping(),
+      onSilent: () => {
+        this.#stalled = true;
+        this.connection.close();
+      },
+    });
+    this.#watch.listening = false;
   }
 
   /** Sends a frame; resolves when the operating system has accepted it. */
@@ -118,10 +122,11 @@ export class PeerLink {
         buffer.consume(bytes);
         continue;
       }
-      this.#readingSinceMs = performance.now();
+      this.#watch.heard();
+      this.#watch.listening = true;
       // No read timeout for partial frames: the stall timeout applies.
       const more = await buffer.fill(this.connection, 0);
-      this.#readingSinceMs = undefined;
+      this.#watch.listening = false;
       if (more) continue;
       if (this.#stalled) {
         throw new PeerStalledError(`nothing was heard for ${this.#stallTimeoutMs / 1000} s`);
@@ -137,21 +142,16 @@ export class PeerLink {
 
   /** Closes the link at once. */
   close(): void {
-    clearInterval(this.#pings);
+    this.#watch[Symbol.dispose]();
     this.#ended.resolve();
     this.connection.close();
   }
 
-  #checkAndPing(everyMs: number): void {
-    const nowMs = performance.now();
-    const waitingMs = nowMs - (this.#readingSinceMs ?? nowMs);
-    // Counts only the time spent reading: a busy receiver does not make the peer silent.
-    if (waitingMs > this.#stallTimeoutMs) {
-      this.#stalled = true;
-      this.connection.close();
-    } else if (nowMs - this.#lastSentMs >= everyMs && !this.#pinging) {
-      this.#pinging = true;
-      this.send(FRAME.PING).catch(() => {}).finally(() => this.#pinging = false);
-    }
+  /** Shows the peer that this side is alive, unless something else was sent lately. */
+  #ping(): void {
+    const quietMs = performance.now() - this.#lastSentMs;
+    if (this.#pinging || quietMs < this.#stallTimeoutMs / CHECKS_PER_TIMEOUT) return;
+    this.#pinging = true;
+    this.send(FRAME.PING).catch(() => {}).finally(() => this.#pinging = false);
   }
 }

@@ -1,5 +1,6 @@
 import type { Connection } from "../../net/connection.ts";
 import { LineReader } from "../../net/line_reader.ts";
+import { SilenceWatch } from "../link/silence_watch.ts";
 import type { MeshStatus } from "./console.ts";
 import { type ControlMessage, parseControlMessage } from "./control_message.ts";
 
@@ -7,7 +8,6 @@ import { type ControlMessage, parseControlMessage } from "./control_message.ts";
 export const MAX_MESSAGE_BYTES = 1024 * 1024;
 /** A node with this much unsent data is considered stalled, and its link is closed. */
 const MAX_UNSENT_BYTES = 4 * MAX_MESSAGE_BYTES;
-const PINGS_PER_STALL = 4;
 /** Limit for the jobs in a status message; leaves room for the list of nodes. */
 const MAX_STATUS_BYTES = MAX_MESSAGE_BYTES - 4096;
 
@@ -45,7 +45,6 @@ export class ControlLink {
   readonly #stallTimeoutMs: number;
   #sent: Promise<void> = Promise.resolve();
   #unsentBytes = 0;
-  #heardMs = performance.now();
 
   /** @param input The connection, preceded by what was read from it already. */
   constructor(
@@ -86,18 +85,18 @@ export class ControlLink {
    * @throws {SyntaxError} If the other side sends anything else; this ends the link.
    */
   async listen(take: (message: ControlMessage) => void): Promise<void> {
-    const everyMs = this.#stallTimeoutMs / PINGS_PER_STALL;
-    const timer = setInterval(() => {
-      if (performance.now() - this.#heardMs > this.#stallTimeoutMs) this.close();
-      else this.send({ kind: "ping" });
-    }, everyMs);
+    using watch = new SilenceWatch({
+      timeoutMs: this.#stallTimeoutMs,
+      onCheck: () => this.send({ kind: "ping" }),
+      onSilent: () => this.close(),
+    });
     const reader = new LineReader(this.#input, { maxLineBytes: MAX_MESSAGE_BYTES });
     const decoder = new TextDecoder();
     try {
       for (;;) {
         const lines = await reader.read();
         if (lines === null) return;
-        this.#heardMs = performance.now();
+        watch.heard();
         for (let i = 0; i < lines.count; i++) {
           if (lines.isTooLong(i)) throw new SyntaxError("the message is too long");
           const message = parseControlMessage(decoder.decode(lines.line(i)));
@@ -105,7 +104,6 @@ export class ControlLink {
         }
       }
     } finally {
-      clearInterval(timer);
       this.close();
     }
   }

@@ -6,10 +6,11 @@
 
 import type { BucketToSort } from "./bucket_sorter.ts";
 import type { Tally } from "../records/checksum.ts";
+import type { KeyList } from "./key_list.ts";
 import type { Piece } from "./partitioner.ts";
 import type { RecordFormat } from "../records/record_format.ts";
 import type { Extent } from "./sampler.ts";
-import type { SampledKey, Splitter } from "./splitters.ts";
+import type { SplitterOptions } from "./splitters.ts";
 
 /** Part of an input file. */
 export interface FilePart {
@@ -33,14 +34,28 @@ export type SampleTask =
   | { kind: "sample-file"; path: string; size: number; node: number }
   | { kind: "sample-spilled"; entries: SpilledEntries };
 
+/** The keys that represent so many bytes. */
+export interface SizedSample {
+  bytes: number;
+  keys: KeyList;
+}
+
+/** Chooses the cuts between buckets. */
+export interface CutTask {
+  kind: "cut";
+  samples: SizedSample[];
+  options: SplitterOptions;
+}
+
 /** Deals entries out to buckets. */
 export type DealTask =
-  | { kind: "deal-file"; part: FilePart; splitters: Splitter[]; node: number }
-  | { kind: "deal-spilled"; entries: SpilledEntries; splitters: Splitter[] };
+  | { kind: "deal-file"; part: FilePart; splitters: KeyList; node: number }
+  | { kind: "deal-spilled"; entries: SpilledEntries; splitters: KeyList };
 
 /** A task for a worker, which runs one at a time. */
 export type SortTask =
   | SampleTask
+  | CutTask
   | DealTask
   | { kind: "return-slots" }
   | { kind: "sort"; bucket: BucketToSort; outputPath: string; spillPath: string };
@@ -59,7 +74,8 @@ export type FromSortWorker =
   | { kind: "pieces"; pieces: Piece[]; bytes: number }
   /** `received` counts the slots that arrived since the last `returned`. */
   | { kind: "starved"; received: number }
-  | { kind: "sampled"; sample: SampledKey[] }
+  | { kind: "sampled"; keys: KeyList }
+  | { kind: "cut"; splitters: KeyList }
   | { kind: "dealt" }
   | { kind: "returned"; slots: number[] }
   | { kind: "sorted"; tally: Tally }

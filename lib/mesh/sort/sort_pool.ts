@@ -6,6 +6,7 @@
 
 import { startWorker } from "../../worker.ts";
 import type { Tally } from "../records/checksum.ts";
+import type { KeyList } from "./key_list.ts";
 import type { Piece } from "./partitioner.ts";
 import type { RecordFormat } from "../records/record_format.ts";
 import type { DealingThread } from "./slot_budget.ts";
@@ -14,11 +15,12 @@ import type {
   DealTask,
   FromSortWorker,
   SampleTask,
+  SizedSample,
   SortTask,
   ToSortWorker,
 } from "./sort_messages.ts";
 import { SORT_WORKER_NAME } from "./sort_worker.ts";
-import type { SampledKey } from "./splitters.ts";
+import type { SplitterOptions } from "./splitters.ts";
 
 /** The most threads that a sort uses; with more, it would wait for the disk and the network. */
 const MAX_WORKERS = 8;
@@ -76,10 +78,18 @@ export class SortThread implements DealingThread {
   }
 
   /** Samples keys. */
-  async sample(task: SampleTask): Promise<SampledKey[]> {
+  async sample(task: SampleTask): Promise<KeyList> {
     const end = await this.#run(task);
     if (end.kind !== "sampled") throw unexpected(task, end);
-    return end.sample;
+    return end.keys;
+  }
+
+  /** Chooses the cuts between buckets. */
+  async cut(samples: SizedSample[], options: SplitterOptions): Promise<KeyList> {
+    const task = { kind: "cut", samples, options } as const;
+    const end = await this.#run(task);
+    if (end.kind !== "cut") throw unexpected(task, end);
+    return end.splitters;
   }
 
   /** Deals out entries, into slots that have to be granted meanwhile. */

@@ -8,10 +8,13 @@
  */
 
 import { BucketSorter, readFull } from "./bucket_sorter.ts";
+import { decodeKeyList, encodeKeyList, type KeyList } from "./key_list.ts";
 import { lineTooLong, Partitioner } from "./partitioner.ts";
 import { MAX_LINE_BYTES, type RecordFormat } from "../records/record_format.ts";
 import { sampleExtents, sampleFile } from "./sampler.ts";
+import { chooseSplitters, type Splitter } from "./splitters.ts";
 import type {
+  CutTask,
   FilePart,
   FromSortWorker,
   SortTask,
@@ -64,13 +67,15 @@ class SortWorker {
       case "sample-file": {
         using file = Deno.openSync(task.path);
         const options = { format: this.#format, node: task.node };
-        return { kind: "sampled", sample: sampleFile(file, task.size, options) };
+        return { kind: "sampled", keys: encodeKeyList(sampleFile(file, task.size, options)) };
       }
       case "sample-spilled": {
         using file = Deno.openSync(task.entries.path);
         const sample = sampleExtents(file, task.entries.extents, this.#format);
-        return { kind: "sampled", sample };
+        return { kind: "sampled", keys: encodeKeyList(sample) };
       }
+      case "cut":
+        return { kind: "cut", splitters: encodeKeyList(cut(task)) };
       case "deal-file": {
         const { splitters, node, part } = task;
         const partitioner = this.#partitioner(splitters, node);
@@ -102,7 +107,8 @@ class SortWorker {
     return file;
   }
 
-  #partitioner(splitters: (SortTask & { kind: "deal-file" })["splitters"], node: number) {
+  #partitioner(list: KeyList, node: number): Partitioner {
+    const splitters = decodeKeyList(list);
     return new Partitioner(this.#slab, { format: this.#format, splitters, node });
   }
 
@@ -211,6 +217,16 @@ class SortWorker {
       position += bytes;
     }
   }
+}
+
+/** Cuts the key space according to samples. The keys of each represent equal parts of its bytes. */
+function cut({ samples, options }: CutTask): Splitter[] {
+  const keys = samples.flatMap(({ bytes, keys: list }) => {
+    const keys = decodeKeyList(list);
+    const weight = bytes / keys.length;
+    return keys.map(({ key, order }) => ({ key, order, weight }));
+  });
+  return chooseSplitters(keys, options);
 }
 
 /** Serves the thread that started this worker, until it is terminated. */

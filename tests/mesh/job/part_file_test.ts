@@ -105,6 +105,18 @@ Deno.test("PartFile.claim() lets one of many win that find the same leftover", a
   }
 });
 
+Deno.test("PartFile.claim() gives up a part that another sort replaces before it is locked", async () => {
+  await using at = await makePath();
+  const replace = async () => {
+    await Deno.remove(at.part);
+    await Deno.writeTextFile(at.part, "of the other");
+    return true;
+  };
+  const claim = PartFile.claim(at.part, { job: "a", node: 0 }, replace);
+  await assert.rejects(claim, PartTakenError);
+  assert.equal(await Deno.readTextFile(at.part), "of the other");
+});
+
 Deno.test("PartFile.claim() leaves nothing behind if the owner cannot be written down", async () => {
   await using at = await makePath();
   const failing = () => Promise.reject(new Error("no locks here"));

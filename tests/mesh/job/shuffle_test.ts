@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { encodeKeyList } from "../../../lib/mesh/sort/key_list.ts";
 import { type Peer, PeerGroup } from "../../../lib/mesh/job/peer_group.ts";
 import { Shuffle } from "../../../lib/mesh/job/shuffle.ts";
 import {
@@ -23,7 +24,7 @@ const FORMAT = { recordBytes: 4, keyStart: 0, keyEnd: 4 };
 /** Two nodes with two buckets each. */
 const PLAN = {
   bucketsPerNode: 2,
-  splitters: [1, 2, 3].map((byte) => ({ key: Uint8Array.of(byte), order: 0 })),
+  splitters: encodeKeyList([1, 2, 3].map((byte) => ({ key: Uint8Array.of(byte), order: 0 }))),
 };
 
 /** A thread that puts one record into each piece, with the number of its bucket as content. */

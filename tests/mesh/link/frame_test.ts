@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { encodeKeyList } from "../../../lib/mesh/sort/key_list.ts";
 import {
   decodeAbort,
   decodeFrame,
@@ -94,14 +95,10 @@ Deno.test("a data frame carries a piece and its entries", () => {
 
 Deno.test("samples, plans, tallies and aborts are read back", () => {
   fc.assert(fc.property(keys, fc.nat(), fc.nat(1000), (splitters, bytes, count) => {
-    const plan = { bucketsPerNode: count, splitters };
+    const list = encodeKeyList(splitters);
+    const plan = { bucketsPerNode: count, splitters: list };
     assert.deepEqual(decodePlan(encodePlan(plan)), plan);
-    const weight = bytes / splitters.length;
-    const sample = {
-      bytes,
-      maxBuckets: count,
-      keys: splitters.map((splitter) => ({ ...splitter, weight })),
-    };
+    const sample = { bytes, maxBuckets: count, keys: list };
     assert.deepEqual(decodeSample(encodeSample(sample)), sample);
   }));
   fc.assert(
@@ -119,10 +116,12 @@ Deno.test("payloads that are cut off or nonsense are refused at every cut", () =
     key: new Uint8Array(0),
     order: 8,
   }];
-  const plan = encodePlan({ bucketsPerNode: 3, splitters });
+  const plan = encodePlan({ bucketsPerNode: 3, splitters: encodeKeyList(splitters) });
   for (let cut = 0; cut < plan.length; cut++) {
     assert.throws(() => decodePlan(plan.slice(0, cut)), FrameError, `cut at ${cut}`);
   }
+  assert.throws(() => decodePlan(new Uint8Array([...plan, 0])), FrameError);
+  assert.throws(() => decodePlan(plan.fill(255, 0, 8)), FrameError, "not a number");
   assert.throws(() => decodeTallies(new Uint8Array(31), 1), FrameError);
   assert.throws(() => decodeAbort(new Uint8Array(5)), FrameError);
   assert.throws(() => readDataFrame(new Uint8Array(23)), FrameError);

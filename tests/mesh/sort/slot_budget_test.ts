@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { encodeKeyList } from "../../../lib/mesh/sort/key_list.ts";
 import { BucketStore } from "../../../lib/mesh/sort/bucket_store.ts";
 import { type Piece, SLOT_BYTES } from "../../../lib/mesh/sort/partitioner.ts";
 import { type DealingThread, SlotBudget } from "../../../lib/mesh/sort/slot_budget.ts";
@@ -8,7 +9,7 @@ import type { DealTask } from "../../../lib/mesh/sort/sort_messages.ts";
 const TASK: DealTask = {
   kind: "deal-spilled",
   entries: { path: "unused", extents: [] },
-  splitters: [],
+  splitters: encodeKeyList([]),
 };
 
 /** A thread whose slots the test uses up: it hands them on as pieces, and ends when told to. */

@@ -5,6 +5,7 @@
  */
 
 import assert from "node:assert/strict";
+import { encodeKeyList } from "../../../lib/mesh/sort/key_list.ts";
 import { DEFAULT_RECORD_FORMAT } from "../../../lib/mesh/records/record_format.ts";
 import { BucketStore } from "../../../lib/mesh/sort/bucket_store.ts";
 import { type Piece, SLOT_BYTES } from "../../../lib/mesh/sort/partitioner.ts";
@@ -35,7 +36,7 @@ async function setUp(records: number) {
   });
   const size = content.length;
   const part = { path, size, start: 0, end: size };
-  const task: DealTask = { kind: "deal-file", part, splitters: [], node: 0 };
+  const task: DealTask = { kind: "deal-file", part, splitters: encodeKeyList([]), node: 0 };
   const thread = new SortThread(store.slab, DEFAULT_RECORD_FORMAT);
   return {
     store,

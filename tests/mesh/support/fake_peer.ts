@@ -8,6 +8,7 @@ import {
   type Frame,
   type FrameType,
 } from "../../../lib/mesh/link/frame.ts";
+import { encodeKeyList } from "../../../lib/mesh/sort/key_list.ts";
 import { emptyTally } from "../../../lib/mesh/records/checksum.ts";
 import { MESH_VERSION } from "../../../lib/mesh/link/hello.ts";
 import { readFirstLine } from "../../../lib/mesh/link/first_line.ts";
@@ -82,7 +83,7 @@ export class FakePeer implements AsyncDisposable {
 
   /** Sends the sample of an empty input, and waits for the plan. */
   async sample(): Promise<void> {
-    const sample = encodeSample({ bytes: 0, maxBuckets: 100, keys: [] });
+    const sample = encodeSample({ bytes: 0, maxBuckets: 100, keys: encodeKeyList([]) });
     await this.links.get(0)!.send(FRAME.SAMPLE, sample);
     await this.frame(0, FRAME.PLAN);
   }
