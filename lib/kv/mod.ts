@@ -23,10 +23,12 @@ import { CursorTable } from "./commands/cursors.ts";
 import { ServerSettings } from "./commands/settings.ts";
 import { CommandTable } from "./commands/table.ts";
 import { CommandMetrics } from "./command_metrics.ts";
+import { CommandWatch } from "./command_watch.ts";
 import { type KvConfig, kvConfigSchema } from "./config.ts";
 import { detectLanguage, type LanguageWords, readLogin } from "./language.ts";
 import type { KvLimits } from "./limits.ts";
 import { kvMetrics } from "./metrics.ts";
+import { ClientOutput } from "./session/client_output.ts";
 import { RespConnection } from "./session/connection.ts";
 import { Session, type SessionServer } from "./session/session.ts";
 import { StoreLoader } from "./store_loader.ts";
@@ -52,6 +54,7 @@ export const kv: Service<KvConfig> = {
 
 /** What connections share, with the clients in a map that this file maintains. */
 interface KvServer extends SessionServer {
+  readonly log: ServiceContext["log"];
   readonly clients: Map<number, Session>;
 }
 
@@ -63,7 +66,9 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
     isRedis: (word) => commands.get(word) !== undefined,
   };
   const loader = new StoreLoader(config.max_memory);
+  const watch = new CommandWatch();
   const server: KvServer = {
+    log,
     get store() {
       return loader.store;
     },
@@ -74,7 +79,8 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
     cursors: new CursorTable(),
     limits: limitsOf(config),
     metrics: new CommandMetrics(commands.all.length),
-    settings: settingsOf(config),
+    settings: settingsOf(config, watch),
+    watch,
     clients: new Map(),
     // Clients are served only once the listener exists, so none can ask too early.
     get address() {
@@ -108,6 +114,7 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
     },
     metrics: () => [...connectionMetrics("kv", listener.metrics()), ...kvMetrics(server)],
     drain: async (deadline) => {
+      watch.pause.end();
       await listener.drain(deadline);
       await loader.close();
     },
@@ -136,8 +143,8 @@ function limitsOf(config: KvConfig): KvLimits {
   };
 }
 
-function settingsOf(config: KvConfig): ServerSettings {
-  return new ServerSettings({
+function settingsOf(config: KvConfig, watch: CommandWatch): ServerSettings {
+  const settings = new ServerSettings({
     "appendfsync": "always",
     "bind": config.listen.transport === "tcp" ? config.listen.hostname : "",
     "port": config.listen.transport === "tcp" ? String(config.listen.port) : "0",
@@ -147,7 +154,12 @@ function settingsOf(config: KvConfig): ServerSettings {
     "maxmemory-policy": "noeviction",
     "proto-max-bulk-len": String(config.max_value),
     "timeout": String(Math.ceil(config.idle_timeout / 1000)),
+    "slowlog-log-slower-than": String(watch.slowLog.slowerThanUs),
+    "slowlog-max-len": String(watch.slowLog.maxEntries),
   });
+  settings.onChange("slowlog-log-slower-than", (us) => watch.setSlowerThan(Number(us)));
+  settings.onChange("slowlog-max-len", (count) => watch.slowLog.maxEntries = Number(count));
+  return settings;
 }
 
 /**
@@ -194,19 +206,27 @@ async function serveResp(
   login: Login | undefined,
 ): Promise<void> {
   const { id, remote } = connection;
+  const output = new ClientOutput(connection, server.watch.monitors, () => {
+    server.log.warn("Monitor disconnected: it does not read", { client: remote });
+  });
   const peer: ClientPeer = {
     id,
     remote,
     get unreadBytes() {
       return buffer.end - buffer.start;
     },
+    get monitoring() {
+      return output.monitoring;
+    },
+    monitor: (on) => output.monitor(on),
     close: () => connection.close(),
   };
   const session = new Session(server, peer, login);
   server.clients.set(id, session);
   try {
-    await new RespConnection(connection, buffer, session).serve();
+    await new RespConnection(output, buffer, session).serve();
   } finally {
+    output.monitor(false);
     server.clients.delete(id);
   }
 }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { CommandWatch } from "../../lib/kv/command_watch.ts";
 import { CommandMetrics } from "../../lib/kv/command_metrics.ts";
 import { ALL_COMMANDS } from "../../lib/kv/commands/all.ts";
 import { CursorTable } from "../../lib/kv/commands/cursors.ts";
@@ -166,6 +167,7 @@ export function serverOn(map: ByteMap): SessionServer {
     },
     metrics: new CommandMetrics(commands.all.length),
     settings: new ServerSettings({}),
+    watch: new CommandWatch(),
     clients: new Map(),
     address: "127.0.0.1:0",
     startedMs: Date.now(),

@@ -156,3 +156,56 @@ Deno.test({
     assert.ok(!/error/i.test(output), output);
   },
 });
+
+Deno.test("node-redis reports at once that there is no client-side caching", async () => {
+  await using kv = await TestKv.start();
+  const client = createClient({
+    RESP: 3,
+    url: `redis://127.0.0.1:${kv.port}`,
+    clientSideCache: { ttl: 0, maxEntries: 0, evictPolicy: "LRU" },
+  });
+  const errors: unknown[] = [];
+  client.on("error", (error) => errors.push(error));
+  try {
+    await within(DEADLINE_MS, "the connection", client.connect());
+    const reason = /quartet does not support client-side caching/;
+    await assert.rejects(within(DEADLINE_MS, "a reply", client.get("a")), reason);
+    await assert.rejects(within(DEADLINE_MS, "a reply", client.set("a", "1")), reason);
+  } finally {
+    client.destroy();
+  }
+  assert.deepEqual(errors, []);
+});
+
+Deno.test("ioredis learns from CLIENT TRACKING that there is no client-side caching", async () => {
+  await using kv = await TestKv.start();
+  const client = new Redis({ port: kv.port, host: "127.0.0.1", retryStrategy: () => null });
+  try {
+    const tracking = client.call("client", "tracking", "on");
+    await assert.rejects(within(DEADLINE_MS, "a reply", tracking), /client-side caching/);
+    assert.equal(await within(DEADLINE_MS, "a reply", client.get("a")), null);
+  } finally {
+    client.disconnect();
+  }
+});
+
+Deno.test("node-redis monitors other clients", async () => {
+  await using kv = await TestKv.start();
+  const [monitor, client] = [1, 2].map(() =>
+    createClient({ url: `redis://127.0.0.1:${kv.port}`, socket: { reconnectStrategy: false } })
+  );
+  try {
+    await within(
+      DEADLINE_MS,
+      "the connections",
+      Promise.all([monitor!.connect(), client!.connect()]),
+    );
+    const seen = Promise.withResolvers<string>();
+    await monitor!.monitor((line) => seen.resolve(String(line)));
+    await client!.set("a", "1");
+    assert.match(await within(DEADLINE_MS, "a line", seen.promise), /"SET" "a" "1"$/);
+  } finally {
+    monitor!.destroy();
+    client!.destroy();
+  }
+});

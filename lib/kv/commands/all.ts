@@ -19,6 +19,7 @@ import { SERVER_COMMANDS } from "./server.ts";
 import { STRING_COMMANDS } from "./strings.ts";
 import { TOPOLOGY_COMMANDS } from "./topology.ts";
 import { TRANSACTION_COMMANDS } from "./transactions.ts";
+import { WATCHING_COMMANDS } from "./watching.ts";
 
 /** All commands of the Redis protocol. */
 export const ALL_COMMANDS: readonly Command[] = [
@@ -36,6 +37,7 @@ export const ALL_COMMANDS: readonly Command[] = [
   ...CONNECTION_COMMANDS,
   ...CLIENT_COMMANDS,
   ...SERVER_COMMANDS,
+  ...WATCHING_COMMANDS,
   ...INTROSPECTION_COMMANDS,
   ...ACL_COMMANDS,
   ...LATENCY_COMMANDS,

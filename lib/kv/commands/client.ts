@@ -7,6 +7,7 @@
 import { parseInt64 } from "../int64.ts";
 import { ErrorReply, NO_REPLY, OK, type Reply, Verbatim } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
+import { CLIENT_CONTROL_SUBCOMMANDS } from "./client_control.ts";
 import { type Command, subcommandsOf } from "./command.ts";
 import type { ClientState, ReplyMode } from "./context.ts";
 import { SYNTAX_ERROR } from "./errors.ts";
@@ -55,7 +56,7 @@ function describe(client: ClientState): string {
     ["name", client.name],
     ["age", seconds(client.connectedMs)],
     ["idle", seconds(client.lastActiveMs)],
-    ["flags", transaction.open ? "x" : "N"],
+    ["flags", flagsOf(client)],
     ["db", client.db],
     ["sub", 0],
     ["psub", 0],
@@ -70,7 +71,7 @@ function describe(client: ClientState): string {
     ["obl", 0],
     ["oll", 0],
     ["omem", 0],
-    ["tot-mem", 0],
+    ["tot-mem", peer.unreadBytes + transaction.bytes],
     ["events", "r"],
     ["cmd", client.lastCommand],
     ["user", "default"],
@@ -80,6 +81,17 @@ function describe(client: ClientState): string {
     ["lib-ver", client.libVersion],
   ];
   return fields.map(([name, value]) => `${name}=${value}`).join(" ");
+}
+
+/** The letters that CLIENT LIST shows for what is special about a client. */
+function flagsOf({ peer, transaction, closing, noEvict, noTouch }: ClientState): string {
+  let letters = peer.monitoring ? "O" : "";
+  if (transaction.open) letters += "x";
+  if (closing) letters += "c";
+  if (peer.remote === "unix") letters += "U";
+  if (noEvict) letters += "e";
+  if (noTouch) letters += "T";
+  return letters || "N";
 }
 
 function clientId(request: Request, index: number): number {
@@ -199,10 +211,6 @@ function reply(request: Request, client: ClientState): Reply {
   return NO_REPLY;
 }
 
-function onOff(request: Request): Reply {
-  return /^(ON|OFF)$/.test(request.option(2)) ? OK : SYNTAX_ERROR;
-}
-
 const flags = ["noscript", "loading", "stale"];
 
 const subcommand = subcommandsOf({ flags, group, since: "2.4.0" });
@@ -226,8 +234,7 @@ const SUBCOMMANDS: readonly Command[] = [
   subcommand("list", -2, "Describes all connections.", list),
   subcommand("kill", -3, "Closes connections.", kill),
   subcommand("reply", 3, "Turns replies on or off, or skips the next one.", reply),
-  subcommand("no-evict", 3, "Does nothing: clients are never evicted.", onOff),
-  subcommand("no-touch", 3, "Does nothing: access times are not recorded.", onOff),
+  ...CLIENT_CONTROL_SUBCOMMANDS,
 ];
 
 /** CLIENT and its subcommands. */

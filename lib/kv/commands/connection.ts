@@ -62,6 +62,9 @@ function reset(_request: Request, client: ClientState): Reply {
   client.protocol = 2;
   client.name = "";
   client.replyMode = "on";
+  client.refusal = undefined;
+  client.noEvict = client.noTouch = false;
+  client.peer.monitor(false);
   return new SimpleString("RESET");
 }
 

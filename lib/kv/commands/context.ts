@@ -9,8 +9,9 @@
 import type { Login } from "../../net/login.ts";
 import type { MaybePromise, Place, Store } from "../../storage/store.ts";
 import type { CommandMetrics } from "../command_metrics.ts";
+import type { CommandWatch } from "../command_watch.ts";
 import type { KvLimits } from "../limits.ts";
-import type { Reply } from "../resp/reply.ts";
+import type { ErrorReply, Reply } from "../resp/reply.ts";
 import type { Catalogue } from "./catalogue.ts";
 import type { CursorTable } from "./cursors.ts";
 import type { ServerSettings } from "./settings.ts";
@@ -35,6 +36,10 @@ export interface ClientPeer {
   readonly remote: string;
   /** Bytes received but not yet processed. */
   readonly unreadBytes: number;
+  /** Whether the client is a monitor. */
+  readonly monitoring: boolean;
+  /** Makes the client a monitor, or an ordinary client again. */
+  monitor(on: boolean): void;
   /** Closes the connection immediately. */
   close(): void;
 }
@@ -80,6 +85,11 @@ export interface ClientState extends CommandContext {
   libName: string;
   libVersion: string;
   replyMode: ReplyMode;
+  /** The reply to all commands except the few that may be sent before a login; see TRACKING. */
+  refusal: ErrorReply | undefined;
+  /** CLIENT NO-EVICT and NO-TOUCH, which have no effect but are shown. */
+  noEvict: boolean;
+  noTouch: boolean;
   /** Whether to close the connection after the current reply. */
   closing: boolean;
 }
@@ -95,6 +105,7 @@ export interface ServerState {
   readonly limits: KvLimits;
   readonly metrics: CommandMetrics;
   readonly settings: ServerSettings;
+  readonly watch: CommandWatch;
   /** The Redis clients by the number of their connection. */
   readonly clients: ReadonlyMap<number, ClientState>;
   /** The address the service listens on, for display. */

@@ -85,6 +85,14 @@ export function unknownCommand(name: string, args: Iterable<string>): ErrorReply
   );
 }
 
+/** The error for a subcommand with an argument too many. */
+export function wrongSubcommand(command: string, name: string): ErrorReply {
+  return new ErrorReply(
+    `ERR unknown subcommand or wrong number of arguments for '${name}'. ` +
+      `Try ${command.toUpperCase()} HELP.`,
+  );
+}
+
 /** The error for an unknown subcommand. */
 export function unknownSubcommand(command: string, name: string): ErrorReply {
   return new ErrorReply(

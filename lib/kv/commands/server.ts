@@ -69,7 +69,7 @@ function resetMetrics(_request: Request, { server }: ClientState): Reply {
   return OK;
 }
 
-const flags = ["noscript", "loading", "stale"];
+const flags = ["admin", "noscript", "loading", "stale"];
 
 const subcommand = subcommandsOf({ flags, group, since: "2.0.0" });
 
@@ -103,7 +103,7 @@ export const SERVER_COMMANDS: readonly Command[] = [
     action: { kind: "session", run: () => SYNTAX_ERROR },
     subcommands: withHelp("config", group, [
       subcommand("get", -3, "Returns the settings that match a pattern.", configGet),
-      subcommand("set", -4, "Stores settings, without effect.", configSet),
+      subcommand("set", -4, "Changes settings until the next start.", configSet),
       subcommand("resetstat", 2, "Resets the command counters.", resetMetrics),
       subcommand("rewrite", 2, "Always fails.", () => NO_REWRITE),
     ]),

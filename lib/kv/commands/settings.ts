@@ -1,7 +1,7 @@
 /**
  * The settings of CONFIG GET and SET. The service is configured by its configuration file; CONFIG
- * only shows those settings under their Redis names. A few settings that clients and test suites
- * routinely set are accepted and stored, but have no effect.
+ * shows those settings under their Redis names. Some settings can be changed until the next start;
+ * others that clients and test suites routinely set are stored, but have no effect.
  *
  * @module
  */
@@ -29,9 +29,16 @@ const KINDS: Readonly<Record<string, Kind>> = {
   "timeout": "number",
 };
 
+/** The smallest values of numbers that have an effect. */
+const MINIMUMS: Readonly<Record<string, number>> = {
+  "slowlog-log-slower-than": -1,
+  "slowlog-max-len": 0,
+};
+
 /** The settings of a service. */
 export class ServerSettings {
   readonly #values: Map<string, string>;
+  readonly #effects = new Map<string, (value: string) => void>();
 
   /** @param values The initial values; others are empty or 0. */
   constructor(values: Readonly<Record<string, string>>) {
@@ -39,6 +46,11 @@ export class ServerSettings {
     this.#values = new Map(
       Object.entries(KINDS).map(([name, kind]) => [name, values[name] ?? initial(kind)]),
     );
+  }
+
+  /** Has a setting take effect: calls a function with each new value. */
+  onChange(name: string, effect: (value: string) => void): void {
+    this.#effects.set(name, effect);
   }
 
   /** All names and values. */
@@ -61,9 +73,7 @@ export class ServerSettings {
       case "memory":
         return parseMemory(value) === undefined ? "argument must be a memory value" : undefined;
       case "number":
-        return parseInt64(value) === undefined
-          ? "argument couldn't be parsed into an integer"
-          : undefined;
+        return numberProblem(name, value);
       default:
         return undefined;
     }
@@ -71,8 +81,19 @@ export class ServerSettings {
 
   /** Stores a value for which {@linkcode problem} returned `undefined`. */
   set(name: string, value: string): void {
-    this.#values.set(name, KINDS[name] === "memory" ? String(parseMemory(value)) : value);
+    const stored = KINDS[name] === "memory" ? String(parseMemory(value)) : value;
+    this.#values.set(name, stored);
+    this.#effects.get(name)?.(stored);
   }
+}
+
+function numberProblem(name: string, text: string): string | undefined {
+  const value = parseInt64(text);
+  if (value === undefined) return "argument couldn't be parsed into an integer";
+  const min = MINIMUMS[name];
+  return min === undefined || value >= min
+    ? undefined
+    : `argument must be between ${min} and 9223372036854775807 inclusive`;
 }
 
 /** Parses an amount of memory such as "100mb"; returns bytes. */

@@ -38,7 +38,7 @@ const REQUESTS_PER_CLOCK_READ = 16;
 const ITEMS_PER_CLOCK_READ = 64;
 
 /** Why the loop over the buffered requests has stopped. */
-type Pause = "no request" | "settle" | "flush" | "turn is over" | "close";
+type Pause = "no request" | "settle" | "paused" | "flush" | "turn is over" | "close";
 
 /** The part of a socket that a connection uses. */
 export interface RespSocket extends Sink {
@@ -81,6 +81,7 @@ export class RespConnection {
       }
       if (ends) return;
       if (pause === "turn is over") await nextTurn();
+      if (pause === "paused") await this.#session.server.watch.pause.over();
       if (pause === "no request" && !await this.#buffer.fill(this.#socket)) return;
     }
   }
@@ -88,13 +89,15 @@ export class RespConnection {
   /** Runs the requests in the buffer. */
   #runRequests(): Pause {
     const session = this.#session, buffer = this.#buffer, parser = this.#parser;
-    const { metrics } = session.server;
+    const { metrics, watch } = session.server;
     const startMs = metrics.batchStartMs();
     let count = 0, work = 0;
     let turn: Turn | undefined;
     try {
       for (;;) {
-        if (!this.#waits) {
+        if (this.#waits) {
+          this.#waits = false;
+        } else {
           const status = parser.parse(buffer.bytes, buffer.start, buffer.end);
           if (status === "incomplete") {
             buffer.consume(parser.consumed);
@@ -111,7 +114,10 @@ export class RespConnection {
         if (entry instanceof ErrorReply) {
           if (isBrowser(request.text(0, 8))) return "close";
           this.#emit(entry);
-        } else if (this.#pending.length > 0 || !this.#runBytes(entry, request)) {
+        } else if (watch.active && session.isPaused(entry)) {
+          this.#waits = true;
+          return "paused";
+        } else if (this.#pending.length > 0 || watch.active || !this.#runBytes(entry, request)) {
           turn ??= new Turn();
           work = REQUESTS_PER_CLOCK_READ;
           const alone = session.isAlone(entry);

@@ -8,6 +8,7 @@ import type { Login } from "../../net/login.ts";
 import type { ByteStore } from "../../storage/byte_store.ts";
 import type { MaybePromise } from "../../storage/store.ts";
 import type { ClientPeer, ClientState, ReplyMode, ServerState } from "../commands/context.ts";
+import type { Command } from "../commands/command.ts";
 import type { CursorTable } from "../commands/cursors.ts";
 import {
   asReply,
@@ -18,6 +19,7 @@ import {
   wrongArity,
 } from "../commands/errors.ts";
 import type { CommandTable, TableEntry } from "../commands/table.ts";
+import { summarize } from "../request_summary.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import { runLongWork } from "./long_work.ts";
@@ -31,6 +33,9 @@ export interface SessionServer extends ServerState {
 
 /** A request with more arguments than this is not run in one go. */
 const MAX_BYTE_ARGUMENTS = 512;
+
+/** How much of a command the slow log keeps, as in Redis. */
+const SLOW_LOG_LIMITS = { maxArguments: 32, maxChars: 128 };
 
 /** The state of one client. */
 export class Session implements ClientState {
@@ -48,7 +53,10 @@ export class Session implements ClientState {
   replyMode: ReplyMode = "on";
   closing = false;
   lastActiveMs = Date.now();
-  lastCommand = "NULL";
+  refusal: ErrorReply | undefined = undefined;
+  noEvict = false;
+  noTouch = false;
+  #last: TableEntry | undefined;
   #bytes: ByteStore | undefined;
 
   constructor(server: SessionServer, peer: ClientPeer, login?: Login) {
@@ -57,6 +65,10 @@ export class Session implements ClientState {
     this.server = server;
     this.peer = peer;
     this.transaction = new ClientTransaction(server.limits);
+  }
+
+  get lastCommand(): string {
+    return this.#last?.fullName ?? "NULL";
   }
 
   get cursors(): CursorTable {
@@ -70,17 +82,22 @@ export class Session implements ClientState {
   /** The command that a request names, or the error to reply with. */
   resolve(request: Request): TableEntry | ErrorReply {
     let entry = this.#lookUp(request);
-    if (!this.authenticated && !(entry instanceof ErrorReply) && !needsNoLogin(entry)) {
-      entry = NOT_AUTHENTICATED;
-    }
-    if (this.server.loading && !(entry instanceof ErrorReply) && !runsWhileLoading(entry)) {
-      entry = LOADING;
-    }
+    if (!(entry instanceof ErrorReply)) entry = this.#refusal(entry) ?? entry;
     if (entry instanceof ErrorReply) {
       this.transaction.spoil();
       this.server.metrics.rejected++;
+    } else {
+      this.#last = entry;
     }
     return entry;
+  }
+
+  /** Why a command must not run at this time, if so. */
+  #refusal(entry: TableEntry): ErrorReply | undefined {
+    if (!this.authenticated && !needsNoLogin(entry)) return NOT_AUTHENTICATED;
+    if (this.server.loading && !runsWhileLoading(entry)) return LOADING;
+    if (this.refusal === undefined || needsNoLogin(entry)) return undefined;
+    return entry.fullName === "client|tracking" ? undefined : this.refusal;
   }
 
   #lookUp(request: Request): TableEntry | ErrorReply {
@@ -140,8 +157,61 @@ export class Session implements ClientState {
     return true;
   }
 
-  /** Runs a command, or queues it inside MULTI. */
+  /** Runs a command, or queues it inside MULTI; monitors and the slow log learn of it. */
   run(entry: TableEntry, request: Request): MaybePromise<Reply> {
+    const { watch } = this.server;
+    if (watch.active) this.#show(entry, request);
+    const { slowLog } = watch;
+    if (slowLog.slowerThanUs < 0 || needsNoLogin(entry)) return this.#run(entry, request);
+    const startMs = performance.now();
+    const reply = this.#run(entry, request);
+    const { action } = entry.command;
+    // A command on keys that waits only waits for the disk, which does not count in Redis either.
+    if (!(reply instanceof Promise) || (action.kind === "keys" && !action.alone)) {
+      const durationMs = performance.now() - startMs;
+      if (1000 * durationMs >= slowLog.slowerThanUs) {
+        this.#logSlow(durationMs, summarize(request, SLOW_LOG_LIMITS));
+      }
+      return reply;
+    }
+    // The request is not valid any more when the reply comes.
+    const words = summarize(request, SLOW_LOG_LIMITS);
+    return reply.finally(() => {
+      const durationMs = performance.now() - startMs;
+      if (1000 * durationMs >= slowLog.slowerThanUs) this.#logSlow(durationMs, words);
+    });
+  }
+
+  #logSlow(durationMs: number, words: readonly string[]): void {
+    const { name, peer: { remote } } = this;
+    const durationUs = Math.round(1000 * durationMs);
+    this.server.watch.slowLog.add({ atMs: Date.now(), durationUs, words, remote, name });
+  }
+
+  /** Shows a command to the monitors, unless it may contain secrets. */
+  #show(entry: TableEntry, request: Request): void {
+    const { monitors } = this.server.watch;
+    if (monitors.size === 0) return;
+    const client = { db: this.db, remote: this.peer.remote };
+    const { kind } = entry.command.action;
+    // What is queued is shown when EXEC runs it.
+    if (this.transaction.open && kind !== "control") return;
+    if (entry.command.name === "exec") {
+      for (const queued of this.transaction.queued) {
+        if (isShown(queued.command)) monitors.show(queued.request, client);
+      }
+    }
+    if (isShown(entry.command)) monitors.show(request, client);
+  }
+
+  /** Whether a command has to wait for the end of a pause. */
+  isPaused({ command, fullName }: TableEntry): boolean {
+    const { mode } = this.server.watch.pause;
+    if (mode === undefined || fullName === "client|unpause") return false;
+    return mode === "all" || command.flags.includes("write") || command.name === "exec";
+  }
+
+  #run(entry: TableEntry, request: Request): MaybePromise<Reply> {
     const { action } = entry.command;
     if (this.transaction.open && action.kind !== "control") {
       return this.transaction.add(entry, request);
@@ -163,13 +233,17 @@ export class Session implements ClientState {
         case "pages":
           return action.prepare(request, this)(store);
         default:
-          this.lastCommand = entry.fullName;
           return action.run(request, this);
       }
     } catch (error) {
       return asReply(error);
     }
   }
+}
+
+/** Whether monitors may see a command: as in Redis, not if it is about administration or a login. */
+function isShown({ flags }: Command): boolean {
+  return !flags.includes("admin") && !flags.includes("no_auth");
 }
 
 /** Whether clients may run a command before they have shown a token. */

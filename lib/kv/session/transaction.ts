@@ -39,6 +39,11 @@ export class ClientTransaction implements TransactionState {
     return this.#queuedBytes;
   }
 
+  /** The queued commands; none if EXEC will fail because one could not be queued. */
+  get queued(): readonly QueuedCommand[] {
+    return this.#spoiled ? [] : this.#queue;
+  }
+
   begin(): void {
     this.open = true;
   }

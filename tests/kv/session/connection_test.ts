@@ -29,7 +29,14 @@ class TestClient implements AsyncDisposable {
   readonly #served: Promise<void>;
 
   constructor() {
-    const peer = { id: 1, remote: "test", unreadBytes: 0, close() {} };
+    const peer = {
+      id: 1,
+      remote: "test",
+      unreadBytes: 0,
+      monitoring: false,
+      monitor() {},
+      close() {},
+    };
     this.session = new Session(this.server, peer);
     const buffer = new ReadBuffer({ maxBytes: 1e7 });
     this.#served = new RespConnection(this.socket, buffer, this.session).serve();
@@ -207,4 +214,31 @@ Deno.test("kv: a store that is full or closed answers a command on bytes with an
   client.map.ready = false;
   client.send(["GET", "a"]);
   await until("GET takes the other path", () => client.calls("get") === 3);
+});
+
+Deno.test("kv: a pause holds commands on bytes, and they go on afterwards", async () => {
+  await using client = new TestClient();
+  const { pause } = client.server.watch;
+  pause.begin("write", 60_000);
+  client.send(["GET", "a"], ["SET", "a", "1"], ["GET", "a"]);
+  await client.expect("$-1\r\n");
+  await nextTurn();
+  assert.equal(client.socket.output, "");
+  pause.end();
+  await until("the write waits for its commit", () => client.map.awaited > 0);
+  client.map.commit();
+  await client.expect("+OK\r\n$1\r\n1\r\n");
+  assert.equal(client.calls("set"), 1);
+});
+
+Deno.test("kv: a low threshold of the slow log covers commands on bytes", async () => {
+  await using client = new TestClient();
+  const { watch } = client.server;
+  client.send(["GET", "a"]);
+  await client.expect("$-1\r\n");
+  assert.equal(watch.slowLog.entries.length, 0);
+  watch.setSlowerThan(0);
+  client.send(["GET", "a"]);
+  await client.expect("$-1\r\n");
+  assert.deepEqual(watch.slowLog.entries.map(({ words }) => words), [["GET", "a"]]);
 });
