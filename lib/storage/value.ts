@@ -96,7 +96,5 @@ export function copyValue(value: Value, into: Uint8Array, at: number): void {
 export function sameValue(a: Value, b: Value): boolean {
   if (a.length !== b.length) return false;
   if (typeof a === "string" && typeof b === "string") return a === b;
-  const x = valueBytes(a), y = valueBytes(b);
-  for (let index = 0; index < x.length; index++) if (x[index] !== y[index]) return false;
-  return true;
+  return Buffer.compare(valueBytes(a), valueBytes(b)) === 0;
 }

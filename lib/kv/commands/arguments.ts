@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Value } from "../../storage/value.ts";
 import { type Int64, MAX_INT64, MIN_INT64, parseInt64 } from "../int64.ts";
 import type { Request } from "../resp/request.ts";
 import {
@@ -16,6 +17,18 @@ import {
 
 /** The number of databases. */
 export const DATABASES = 16;
+
+/** No command has more options than this, even if each is given several times. */
+const MAX_OPTIONS = 64;
+
+/**
+ * Checks that a request is not so long that reading its options would take a while.
+ *
+ * @throws {ErrorReply} If it is.
+ */
+export function checkOptionCount(request: Request): void {
+  if (request.count > MAX_OPTIONS) throw SYNTAX_ERROR;
+}
 
 /**
  * A 64-bit integer.
@@ -88,7 +101,7 @@ export interface SetOptions {
   keepTtl: boolean;
   persist: boolean;
   /** IFEQ: the value that the key must have. */
-  equals?: string;
+  equals?: Value;
   /** The argument that gives the expiry, and its form. */
   expiry?: { at: number; form: TimeForm };
 }
@@ -112,6 +125,7 @@ const EXPIRY_FORMS: Readonly<Record<string, TimeForm>> = {
  * @throws {ErrorReply} If an option is unknown, or conflicts with another.
  */
 export function setOptions(request: Request, first: number, command: "set" | "getex"): SetOptions {
+  checkOptionCount(request);
   const options: SetOptions = { get: false, keepTtl: false, persist: false };
   const isSet = command === "set";
   let unit = "", amountAt = 0;
@@ -125,7 +139,7 @@ export function setOptions(request: Request, first: number, command: "set" | "ge
     } else if (isSet && option === "GET") {
       options.get = true;
     } else if (isSet && option === "IFEQ" && more && options.exists === undefined) {
-      options.equals = request.text(++at);
+      options.equals = request.value(++at);
     } else if (isSet && option === "KEEPTTL" && unit === "") {
       options.keepTtl = true;
     } else if (!isSet && option === "PERSIST" && unit === "") {

@@ -15,6 +15,9 @@ import type { ByteForm } from "./command.ts";
 /** The longest times that EXPIRE and SET handle here: in seconds 30 000 years, in milliseconds 30. */
 const MAX_UNITS = 1e12;
 
+/** The most keys that MGET handles here. Each may have a value of 64 KiB that has to be copied. */
+const MAX_MGET_KEYS = 128;
+
 /** The length of the longest sum of two integers of 15 characters. */
 const MAX_SUM_BYTES = 17;
 
@@ -29,9 +32,10 @@ export const getBytes: ByteForm = (request, { db }, store, writer) => {
   return true;
 };
 
-/** MGET. */
+/** MGET of so many keys that their values, most of which are short, may be encoded at once. */
 export const mgetBytes: ByteForm = (request, { db }, store, writer) => {
   const { bytes, count } = request;
+  if (count - 1 > MAX_MGET_KEYS) return false;
   writer.beginArray(count - 1);
   for (let at = 1; at < count; at++) {
     if (store.get(db, bytes, request.start(at), request.end(at))) {

@@ -63,6 +63,24 @@ export type ByteForm = (
   writer: ReplyWriter,
 ) => boolean;
 
+/** How to run a request with so many keys that one transaction would hold the thread too long. */
+export type ManyKeys =
+  | {
+    /** Each part of the keys is a transaction of its own. */
+    how: "parts";
+    /** Makes one reply of those to the parts. */
+    join(replies: Reply[]): Reply;
+  }
+  | {
+    /** All keys are one transaction, which excludes all other work and takes turns. */
+    how: "whole";
+    /** As the action's own. */
+    prepare(
+      request: Request,
+      context: CommandContext,
+    ): (transaction: SpaceTransaction) => Promise<Reply>;
+  };
+
 /** What a command does. The kinds differ in what a command needs. */
 export type Action =
   | {
@@ -74,6 +92,8 @@ export type Action =
      * @throws {ErrorReply} If they are invalid.
      */
     prepare(request: Request, context: CommandContext): KeyWork;
+    /** How to run it on very many keys. */
+    many?: ManyKeys;
     /** Waits for all earlier commands, and all later ones wait for it: for work in steps. */
     alone?: boolean;
     /** The fastest path, for stores that can work on bytes. */

@@ -9,6 +9,7 @@ import type { Request } from "../resp/request.ts";
 import {
   AT_MILLISECONDS,
   AT_SECONDS,
+  checkOptionCount,
   expiresAt,
   IN_MILLISECONDS,
   IN_SECONDS,
@@ -36,6 +37,7 @@ interface Conditions {
 }
 
 function conditions(request: Request): Conditions {
+  checkOptionCount(request);
   const given: Conditions = { NX: false, XX: false, GT: false, LT: false };
   for (let at = 3; at < request.count; at++) {
     const option = request.option(at);

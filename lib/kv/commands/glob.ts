@@ -4,13 +4,19 @@
  *
  * A star matches as little as possible. If the rest of the pattern fails, only the last star is
  * extended by one character; extending an earlier star cannot help. The running time is therefore
- * at most the length of the pattern times the length of the key.
+ * at most the length of the pattern times the length of the key, and it is limited.
  *
  * @module
  */
 
 /** As in Redis, a pattern with more stars than this matches nothing. */
 const MAX_STARS = 1000;
+
+/**
+ * A match that takes more steps than this, and two for each character of the text, counts as none.
+ * So many take about 10 ms. Only a text and a pattern made for it come that far.
+ */
+const MAX_STEPS = 4_000_000;
 
 /** Matches any run of characters. */
 const STAR = -1;
@@ -46,7 +52,9 @@ export class Glob {
     const tokens = this.#tokens;
     let at = 0, token = 0;
     let star = -1, starAt = 0;
+    let stepsLeft = MAX_STEPS + 2 * text.length;
     while (at < text.length) {
+      if (--stepsLeft < 0) return false;
       const expected = tokens[token];
       if (expected === STAR) {
         star = token++;

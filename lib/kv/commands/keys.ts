@@ -8,10 +8,10 @@ import type { Entry, Place, SpaceTransaction } from "../../storage/store.ts";
 import { parseInt64 } from "../int64.ts";
 import { ErrorReply, OK, type Reply, SimpleString } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
-import { database, DATABASES } from "./arguments.ts";
+import { checkOptionCount, database, DATABASES } from "./arguments.ts";
 import { delBytes, existsBytes } from "./byte_forms.ts";
 import { ALL_KEYS, ONE_KEY, TWO_KEYS } from "./catalogue.ts";
-import type { Command, KeyWork } from "./command.ts";
+import type { Command, KeyWork, ManyKeys } from "./command.ts";
 import type { CommandContext } from "./context.ts";
 import { DB_OUT_OF_RANGE, NO_SUCH_KEY, SAME_OBJECT, SYNTAX_ERROR } from "./errors.ts";
 import { placeOf, placesFrom } from "./places.ts";
@@ -44,6 +44,12 @@ function exists(request: Request, { db }: CommandContext): KeyWork {
     },
   };
 }
+
+/** DEL, EXISTS and their variants of very many keys. */
+const MANY_COUNTED: ManyKeys = {
+  how: "parts",
+  join: (counts) => (counts as number[]).reduce((sum, count) => sum + count, 0),
+};
 
 function type(request: Request, { db }: CommandContext): KeyWork {
   const key = request.text(1);
@@ -89,6 +95,7 @@ function transferWork(from: Place, to: Place, how: { keep: boolean; replace: boo
 }
 
 function copy(request: Request, { db }: CommandContext): KeyWork {
+  checkOptionCount(request);
   let target = db, replace = false;
   for (let at = 3; at < request.count; at++) {
     const option = request.option(at);
@@ -165,7 +172,7 @@ export const KEY_COMMANDS: readonly Command[] = [
     group,
     summary: "Removes keys.",
     since: "1.0.0",
-    action: { kind: "keys", prepare: del, bytes: delBytes },
+    action: { kind: "keys", prepare: del, bytes: delBytes, many: MANY_COUNTED },
   },
   {
     name: "unlink",
@@ -175,7 +182,7 @@ export const KEY_COMMANDS: readonly Command[] = [
     group,
     summary: "Removes keys.",
     since: "4.0.0",
-    action: { kind: "keys", prepare: del, bytes: delBytes },
+    action: { kind: "keys", prepare: del, bytes: delBytes, many: MANY_COUNTED },
   },
   {
     name: "exists",
@@ -185,7 +192,7 @@ export const KEY_COMMANDS: readonly Command[] = [
     group,
     summary: "Returns how many of the given keys exist.",
     since: "1.0.0",
-    action: { kind: "keys", prepare: exists, bytes: existsBytes },
+    action: { kind: "keys", prepare: exists, bytes: existsBytes, many: MANY_COUNTED },
   },
   {
     name: "touch",
@@ -195,7 +202,7 @@ export const KEY_COMMANDS: readonly Command[] = [
     group,
     summary: "Returns how many of the given keys exist.",
     since: "3.2.1",
-    action: { kind: "keys", prepare: exists, bytes: existsBytes },
+    action: { kind: "keys", prepare: exists, bytes: existsBytes, many: MANY_COUNTED },
   },
   {
     name: "type",

@@ -4,11 +4,12 @@
  * @module
  */
 
+import type { Transaction } from "../../storage/store.ts";
 import { copyValue, type Value, valueOf, valueText } from "../../storage/value.ts";
-import { lcsCells, longestCommonSubsequence } from "./lcs.ts";
+import { type Lcs, lcsCells, lcsInSteps, longestCommonSubsequence } from "./lcs.ts";
 import { ErrorReply, type Reply, ReplyMap } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
-import { integer } from "./arguments.ts";
+import { checkOptionCount, integer } from "./arguments.ts";
 import { ONE_KEY, TWO_KEYS } from "./catalogue.ts";
 import type { Command, KeyWork } from "./command.ts";
 import type { CommandContext } from "./context.ts";
@@ -19,6 +20,13 @@ const group = "string";
 
 /** The largest table for LCS, in cells; filling it takes a tenth of a second. */
 const MAX_LCS_CELLS = 32 * 1024 * 1024;
+
+/** A table of up to this size is filled in one go. */
+const SHORT_LCS_CELLS = 128 * 1024;
+
+const LCS_TOO_LONG = new ErrorReply(
+  "ERR Insufficient memory, transient memory for LCS exceeds limit",
+);
 
 /** Writes one value over another at an offset; a gap between them is filled with zeros. */
 export function overlay(before: Value, offset: number, value: Value): Value {
@@ -88,6 +96,7 @@ interface LcsOptions {
 }
 
 function lcsOptions(request: Request): LcsOptions {
+  checkOptionCount(request);
   const options = { length: false, indexes: false, minLength: 0, withLength: false };
   for (let at = 3; at < request.count; at++) {
     const option = request.option(at);
@@ -109,22 +118,36 @@ function lcsOptions(request: Request): LcsOptions {
 function lcs(request: Request, { db }: CommandContext): KeyWork {
   const options = lcsOptions(request);
   const keyA = request.text(1), keyB = request.text(2);
+  const read = (tx: Transaction, key: string) => tx.get(db, key)?.value ?? "";
   return {
     places: [{ space: db, key: keyA }, { space: db, key: keyB }],
     run(tx): Reply {
-      const a = valueText(tx.get(db, keyA)?.value ?? "");
-      const b = valueText(tx.get(db, keyB)?.value ?? "");
-      if (lcsCells(a, b) > MAX_LCS_CELLS) {
-        return new ErrorReply("ERR Insufficient memory, transient memory for LCS exceeds limit");
-      }
-      const { text, matches } = longestCommonSubsequence(a, b);
-      if (options.length) return text.length;
-      if (!options.indexes) return text;
-      const shown = matches.filter(({ length }) => length >= options.minLength)
-        .map((match): Reply => [match.a, match.b, ...(options.withLength ? [match.length] : [])]);
-      return new ReplyMap([["matches", shown], ["len", text.length]]);
+      const a = read(tx, keyA), b = read(tx, keyB);
+      if (lcsCells(a.length, b.length) > MAX_LCS_CELLS) return LCS_TOO_LONG;
+      return lcsReply(longestCommonSubsequence(valueText(a), valueText(b)), options);
+    },
+    inSteps(tx) {
+      const a = read(tx, keyA), b = read(tx, keyB);
+      const cells = lcsCells(a.length, b.length);
+      if (cells <= SHORT_LCS_CELLS || cells > MAX_LCS_CELLS) return undefined;
+      const steps = lcsInSteps(valueText(a), valueText(b));
+      return async (turn) => {
+        for (let step = steps.next();; step = steps.next()) {
+          const { value } = step;
+          if (value !== undefined) return () => lcsReply(value, options);
+          if (turn.over) await turn.next();
+        }
+      };
     },
   };
+}
+
+function lcsReply({ text, matches }: Lcs, options: LcsOptions): Reply {
+  if (options.length) return text.length;
+  if (!options.indexes) return text;
+  const shown = matches.filter(({ length }) => length >= options.minLength)
+    .map((match): Reply => [match.a, match.b, ...(options.withLength ? [match.length] : [])]);
+  return new ReplyMap([["matches", shown], ["len", text.length]]);
 }
 
 const READ = ["readonly"];
@@ -180,6 +203,6 @@ export const RANGE_COMMANDS: readonly Command[] = [
     group,
     summary: "Finds the longest common subsequence of two values.",
     since: "7.0.0",
-    action: { kind: "keys", prepare: lcs },
+    action: { kind: "keys", prepare: lcs, alone: true },
   },
 ];

@@ -4,12 +4,13 @@
  * @module
  */
 
-import type { Key } from "../../storage/store.ts";
+import type { Entry, Key } from "../../storage/store.ts";
+import { Turn } from "../../turn.ts";
 import { Glob } from "./glob.ts";
 import type { Reply } from "../resp/reply.ts";
 import { ErrorReply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
-import { integer } from "./arguments.ts";
+import { checkOptionCount, integer } from "./arguments.ts";
 import type { Command, PageSource } from "./command.ts";
 import type { CommandContext } from "./context.ts";
 import { INVALID_CURSOR, SYNTAX_ERROR } from "./errors.ts";
@@ -18,6 +19,12 @@ const group = "generic";
 
 /** The number of keys read from the store at a time. */
 const PAGE_KEYS = 1000;
+
+/** The longest pattern. */
+const MAX_PATTERN_BYTES = 64 * 1024;
+
+/** The keys examined between two readings of the clock. */
+const KEYS_PER_CLOCK_READ = 32;
 
 /** The number of keys SCAN examines if COUNT is not given. */
 const DEFAULT_COUNT = 10;
@@ -28,29 +35,64 @@ const MAX_COUNT = 100_000;
 /** The longest reply of KEYS, and the longest page of SCAN, in bytes of keys. */
 const MAX_REPLY_BYTES = 64 * 1024 * 1024;
 
+const PATTERN_TOO_LONG = new ErrorReply(
+  `ERR the pattern is too long (limit ${MAX_PATTERN_BYTES} bytes)`,
+);
+
 const TOO_MANY_KEYS = new ErrorReply(
   "ERR the reply to KEYS would be too long, use SCAN instead",
 );
 
+/** The keys that a command has found so far. */
+class Found {
+  readonly keys: Key[] = [];
+  bytes = 0;
+  readonly #matches: (key: Key) => boolean;
+  readonly #turn = new Turn();
+
+  constructor(matches: (key: Key) => boolean) {
+    this.#matches = matches;
+  }
+
+  /** Adds those keys of a page that match. */
+  async add(page: readonly [Key, Entry][]): Promise<void> {
+    let left = KEYS_PER_CLOCK_READ;
+    for (const [key] of page) {
+      if (this.#matches(key)) {
+        this.keys.push(key);
+        this.bytes += key.length;
+      }
+      if (--left > 0) continue;
+      left = KEYS_PER_CLOCK_READ;
+      if (this.#turn.over) await this.#turn.next();
+    }
+  }
+}
+
 function keys(request: Request, { db }: CommandContext) {
-  const glob = new Glob(request.text(1));
+  const glob = globAt(request, 1);
   return async (source: PageSource): Promise<Reply> => {
-    const found: Key[] = [];
-    let bytes = 0;
+    const found = new Found((key) => glob.matches(key));
     let after: Key | undefined;
     for (;;) {
       const range = { prefix: glob.prefix, limit: PAGE_KEYS, keysOnly: true };
       const page = await source.scan(db, after === undefined ? range : { ...range, after });
-      for (const [key] of page) {
-        if (!glob.matches(key)) continue;
-        found.push(key);
-        bytes += key.length;
-      }
-      if (bytes > MAX_REPLY_BYTES) return TOO_MANY_KEYS;
-      if (page.length < PAGE_KEYS) return found;
+      await found.add(page);
+      if (found.bytes > MAX_REPLY_BYTES) return TOO_MANY_KEYS;
+      if (page.length < PAGE_KEYS) return found.keys;
       after = page.at(-1)![0];
     }
   };
+}
+
+/**
+ * A pattern.
+ *
+ * @throws {ErrorReply} If it is too long.
+ */
+function globAt(request: Request, index: number): Glob {
+  if (request.end(index) - request.start(index) > MAX_PATTERN_BYTES) throw PATTERN_TOO_LONG;
+  return new Glob(request.text(index));
 }
 
 /** The options of SCAN. */
@@ -62,11 +104,12 @@ interface ScanOptions {
 }
 
 function scanOptions(request: Request): ScanOptions {
+  checkOptionCount(request);
   const options: ScanOptions = { count: DEFAULT_COUNT, strings: true };
   for (let at = 2; at < request.count; at += 2) {
     if (at + 1 === request.count) throw SYNTAX_ERROR;
     const option = request.option(at);
-    if (option === "MATCH") options.glob = new Glob(request.text(at + 1));
+    if (option === "MATCH") options.glob = globAt(request, at + 1);
     else if (option === "TYPE") options.strings = request.option(at + 1) === "STRING";
     else if (option === "COUNT") {
       const count = integer(request, at + 1);
@@ -86,22 +129,19 @@ function scan(request: Request, { db, cursors }: CommandContext) {
     let after = cursor === 0 ? undefined : cursors.find(cursor);
     if (cursor !== 0 && after === undefined) return INVALID_CURSOR;
     const prefix = glob?.prefix ?? "";
-    const found: Key[] = [];
-    let seen = 0, bytes = 0;
-    while (seen < count && bytes < MAX_REPLY_BYTES) {
+    const matches = (key: Key) => strings && (glob === undefined || glob.matches(key));
+    const found = new Found(matches);
+    let seen = 0;
+    while (seen < count && found.bytes < MAX_REPLY_BYTES) {
       const limit = Math.min(count - seen, PAGE_KEYS);
       const range = { prefix, limit, keysOnly: true };
       const page = await source.scan(db, after === undefined ? range : { ...range, after });
-      for (const [key] of page) {
-        if (!strings || (glob !== undefined && !glob.matches(key))) continue;
-        found.push(key);
-        bytes += key.length;
-      }
-      if (page.length < limit) return ["0", found];
+      await found.add(page);
+      if (page.length < limit) return ["0", found.keys];
       seen += page.length;
       after = page.at(-1)![0];
     }
-    return [String(cursors.remember(after!, cursor)), found];
+    return [String(cursors.remember(after!, cursor)), found.keys];
   };
 }
 

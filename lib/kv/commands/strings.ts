@@ -6,6 +6,7 @@
 
 import type { Place, Store } from "../../storage/store.ts";
 import { sameValue, type Value, valueText } from "../../storage/value.ts";
+import { Turn } from "../../turn.ts";
 import { MAX_INT64_CHARS, parseInt64 } from "../int64.ts";
 import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
@@ -21,7 +22,7 @@ import {
 } from "./arguments.ts";
 import { getBytes, mgetBytes, msetBytes, setBytes } from "./byte_forms.ts";
 import { ALL_KEYS, EVERY_SECOND_KEY, ONE_KEY } from "./catalogue.ts";
-import type { Command, KeyWork } from "./command.ts";
+import type { Command, KeyWork, ManyKeys } from "./command.ts";
 import type { CommandContext } from "./context.ts";
 import { asReply, wrongArity } from "./errors.ts";
 import { placeOf, placesFrom } from "./places.ts";
@@ -44,7 +45,7 @@ interface SetWork {
   key: string;
   value: Value;
   exists?: boolean | undefined;
-  equals?: string | undefined;
+  equals?: Value | undefined;
   get?: boolean;
   keepTtl?: boolean;
   expiry?: Expiry | undefined;
@@ -171,6 +172,9 @@ function mget(request: Request, { db }: CommandContext): KeyWork {
   return { places, run: (tx) => places.map(({ key }) => tx.get(db, key)?.value ?? null) };
 }
 
+/** MGET of very many keys. */
+const MANY_VALUES: ManyKeys = { how: "parts", join: (replies) => (replies as Reply[][]).flat() };
+
 /** The keys and values of MSET and MSETNX. */
 function pairs(request: Request, db: number, name: string): { places: Place[]; values: Value[] } {
   if (request.count % 2 === 0) throw wrongArity(name);
@@ -199,6 +203,28 @@ function msetnx(request: Request, { db }: CommandContext): KeyWork {
       if (places.some(({ key }) => tx.get(db, key) !== undefined)) return 0;
       places.forEach(({ key }, index) => tx.put(db, key, values[index]!, 0));
       return 1;
+    },
+  };
+}
+
+/** MSET and MSETNX of very many keys, all or nothing. */
+function manyPairs(name: "mset" | "msetnx"): ManyKeys {
+  return {
+    how: "whole",
+    prepare(request, { db }) {
+      if (request.count % 2 === 0) throw wrongArity(name);
+      return async (tx) => {
+        const turn = new Turn();
+        for (let at = 1; name === "msetnx" && at < request.count; at += 2) {
+          if (await tx.get(db, request.text(at)) !== undefined) return 0;
+          if (turn.over) await turn.next();
+        }
+        for (let at = 1; at < request.count; at += 2) {
+          await tx.put(db, request.text(at), request.value(at + 1), 0);
+          if (turn.over) await turn.next();
+        }
+        return name === "mset" ? OK : 1;
+      };
     },
   };
 }
@@ -318,7 +344,7 @@ export const STRING_COMMANDS: readonly Command[] = [
     group,
     summary: "Returns the values of several keys.",
     since: "1.0.0",
-    action: { kind: "keys", prepare: mget, bytes: mgetBytes },
+    action: { kind: "keys", prepare: mget, bytes: mgetBytes, many: MANY_VALUES },
   },
   {
     name: "mset",
@@ -328,7 +354,7 @@ export const STRING_COMMANDS: readonly Command[] = [
     group,
     summary: "Sets the values of several keys at once.",
     since: "1.0.1",
-    action: { kind: "keys", prepare: mset, bytes: msetBytes },
+    action: { kind: "keys", prepare: mset, bytes: msetBytes, many: manyPairs("mset") },
   },
   {
     name: "msetnx",
@@ -338,7 +364,7 @@ export const STRING_COMMANDS: readonly Command[] = [
     group,
     summary: "Sets the values of several keys, if none of them exists.",
     since: "1.0.1",
-    action: { kind: "keys", prepare: msetnx },
+    action: { kind: "keys", prepare: msetnx, many: manyPairs("msetnx") },
   },
   {
     name: "strlen",

@@ -77,16 +77,26 @@ export class Request {
     return length;
   }
 
+  /** A request with the same name, and of the arguments only those from `first` to `end` - 1. */
+  part(first: number, end: number): Request {
+    const part = new Request();
+    part.bytes = this.bytes;
+    part.base = this.base;
+    part.count = 1 + end - first;
+    part.#ranges = new Int32Array(2 * part.count);
+    part.#ranges.set(this.#ranges.subarray(0, 2));
+    part.#ranges.set(this.#ranges.subarray(2 * first, 2 * end), 2);
+    return part;
+  }
+
   /** A copy of the request that owns its bytes. */
   copy(): Request {
     const copy = new Request();
-    copy.bytes = new Uint8Array(this.byteLength);
-    let at = 0;
-    for (let index = 0; index < this.count; index++) {
-      const start = this.start(index), end = this.end(index);
-      copy.bytes.set(this.bytes.subarray(start, end), at);
-      copy.add(at, at += end - start);
-    }
+    const first = this.start(0);
+    copy.bytes = this.bytes.slice(first, this.end(this.count - 1));
+    copy.base = this.base - first;
+    copy.count = this.count;
+    copy.#ranges = this.#ranges.slice(0, 2 * this.count);
     return copy;
   }
 

@@ -120,7 +120,7 @@ export class RespConnection {
         } else if (this.#pending.length > 0 || watch.active || !this.#runBytes(entry, request)) {
           turn ??= new Turn();
           work = REQUESTS_PER_CLOCK_READ;
-          const alone = session.isAlone(entry);
+          const alone = session.isAlone(entry, request);
           this.#waits = alone && (this.#pending.length > 0 || this.#held.count > 0);
           if (this.#waits) return "settle";
           const { protocol } = session;

@@ -24,15 +24,13 @@ import { ErrorReply, type Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import { runLongWork } from "./long_work.ts";
 import type { ReplyWriter } from "../resp/writer.ts";
+import { manyKeysOf, MAX_SHORT_ARGUMENTS, runManyKeys } from "./many_keys.ts";
 import { ClientTransaction } from "./transaction.ts";
 
 /** What sessions need of the server: commands that can be run, not only described. */
 export interface SessionServer extends ServerState {
   readonly commands: CommandTable;
 }
-
-/** A request with more arguments than this is not run in one go. */
-const MAX_BYTE_ARGUMENTS = 512;
 
 /** How much of a command the slow log keeps, as in Redis. */
 const SLOW_LOG_LIMITS = { maxArguments: 32, maxChars: 128 };
@@ -122,13 +120,14 @@ export class Session implements ClientState {
   }
 
   /** Whether a command must run alone: after all earlier replies, and before any later command. */
-  isAlone({ command }: TableEntry): boolean {
+  isAlone({ command }: TableEntry, request: Request): boolean {
     const { action } = command;
     if (this.transaction.open) {
       return action.kind === "control" &&
         (action.alone === true || this.transaction.alone);
     }
-    return action.kind === "spaces" || action.kind === "pages" || action.alone === true;
+    return action.kind === "spaces" || action.kind === "pages" || action.alone === true ||
+      manyKeysOf(action, request, this.server.store) !== undefined;
   }
 
   /**
@@ -143,7 +142,7 @@ export class Session implements ClientState {
     const form = entry.bytes, bytes = this.#bytes ??= this.server.store.bytes;
     if (
       form === undefined || bytes === undefined || !bytes.ready || this.transaction.open ||
-      this.replyMode !== "on" || request.count > MAX_BYTE_ARGUMENTS
+      this.replyMode !== "on" || request.count > MAX_SHORT_ARGUMENTS
     ) return false;
     bytes.seen = 0;
     const start = writer.position;
@@ -221,6 +220,11 @@ export class Session implements ClientState {
     try {
       switch (action.kind) {
         case "keys": {
+          const many = manyKeysOf(action, request, store);
+          if (many !== undefined) {
+            const { readOnly } = entry;
+            return runManyKeys(store, action, { many, request, context: this, readOnly });
+          }
           const direct = action.direct?.(request, this, store);
           if (direct !== undefined) return direct;
           const work = action.prepare(request, this);

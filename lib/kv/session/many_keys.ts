@@ -1,0 +1,60 @@
+/**
+ * Requests with so many keys that one transaction would hold the thread too long.
+ *
+ * @module
+ */
+
+import type { MaybePromise, Store } from "../../storage/store.ts";
+import { Turn } from "../../turn.ts";
+import type { Action, ManyKeys } from "../commands/command.ts";
+import type { CommandContext } from "../commands/context.ts";
+import type { Reply } from "../resp/reply.ts";
+import type { Request } from "../resp/request.ts";
+
+/** A request with more arguments than this, including the command's name, is long. */
+export const MAX_SHORT_ARGUMENTS = 1024;
+
+/** How to run a long request; `undefined` if this one is short or runs as usual. */
+export function manyKeysOf(action: Action, request: Request, store: Store): ManyKeys | undefined {
+  if (request.count <= MAX_SHORT_ARGUMENTS || action.kind !== "keys") return undefined;
+  const { many } = action;
+  // Where a transaction over whole spaces asks a server for each key, one over keys is better.
+  return many?.how === "whole" && store.bytes === undefined ? undefined : many;
+}
+
+/** The parts of a long request, each of them short. */
+export function* partsOf(request: Request): Iterable<Request> {
+  for (let first = 1; first < request.count; first += MAX_SHORT_ARGUMENTS) {
+    yield request.part(first, Math.min(first + MAX_SHORT_ARGUMENTS, request.count));
+  }
+}
+
+/** Runs a long request. Nothing else of its client may run meanwhile. */
+export function runManyKeys(
+  store: Store,
+  action: Action & { kind: "keys" },
+  { many, request, context, readOnly }: {
+    many: ManyKeys;
+    request: Request;
+    context: CommandContext;
+    readOnly: boolean;
+  },
+): Promise<Reply> {
+  if (many.how === "whole") return store.transactSpaces(many.prepare(request, context));
+  return runInParts(many.join);
+
+  async function runInParts(join: (replies: Reply[]) => Reply): Promise<Reply> {
+    const turn = new Turn();
+    const replies: MaybePromise<Reply>[] = [];
+    for (const part of partsOf(request)) {
+      const work = action.prepare(part, context);
+      const options = readOnly ? { readOnly } : work;
+      const reply = store.transact(work.places, (tx) => work.run(tx), options);
+      // All of them are awaited below; until then, a rejection must not count as unhandled.
+      if (reply instanceof Promise) reply.catch(() => {});
+      replies.push(reply);
+      if (turn.over) await turn.next();
+    }
+    return join(await Promise.all(replies));
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * No client stops the others: everything that can take long takes turns. Here every turn is over
+ * as soon as it begins, so that the number of turns is known and does not depend on the machine.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { Turn } from "../../lib/turn.ts";
+import { TestClient } from "../support/client.ts";
+import { TestKv } from "./support.ts";
+
+let turns = 0;
+Object.defineProperty(Turn.prototype, "over", { get: () => true });
+const { next } = Turn.prototype;
+Turn.prototype.next = function () {
+  turns++;
+  return next.call(this);
+};
+
+/** Runs something; how many times it let others run. */
+async function turnsOf(run: () => Promise<unknown>): Promise<number> {
+  const before = turns;
+  await run();
+  return turns - before;
+}
+
+const KEYS = 3000;
+
+/** Arguments made of numbers. */
+function numbered(count: number, make: (number: number) => string[]): string[] {
+  return Array.from({ length: count }, (_, number) => make(number)).flat();
+}
+
+const NAMES = numbered(KEYS, (number) => [`k${number}`]);
+const PAIRS = numbered(KEYS, (number) => [`k${number}`, `v${number}`]);
+
+for (const storage of ["memory:", "sqlite:kv.db"]) {
+  Deno.test(`kv: commands on very many keys take turns, on ${storage}`, async () => {
+    await using kv = await TestKv.start({}, storage);
+    using client = await kv.connect();
+    async function expect(reply: string, atLeast: number, ...args: string[]) {
+      const taken = await turnsOf(async () => assert.equal(await client.ask(...args), reply));
+      assert.ok(taken >= atLeast, `${args[0]}: ${taken} turns`);
+    }
+    await expect("+OK\r\n", 0, "MSET", ...PAIRS);
+    const values = NAMES.map((name) => `$${name.length}\r\nv${name.slice(1)}\r\n`).join("");
+    await expect(`*${KEYS}\r\n${values}`, 45, "MGET", ...NAMES);
+    await expect(`:${KEYS}\r\n`, 3, "EXISTS", ...NAMES);
+    await expect(`:${KEYS}\r\n`, 3, "TOUCH", ...NAMES);
+    await expect(":0\r\n", 0, "MSETNX", ...PAIRS.map((word) => `x${word}`), "k1", "v");
+    await expect(":0\r\n", 3, "EXISTS", ...NAMES.map((name) => `x${name}`));
+    await expect(`:${KEYS}\r\n`, 3, "DEL", ...NAMES, "none");
+    await expect(":1\r\n", 0, "MSETNX", ...PAIRS);
+    await expect(`:${KEYS}\r\n`, 3, "UNLINK", ...NAMES);
+    await expect("-ERR wrong number of arguments for 'mset' command\r\n", 0, "MSET", ...PAIRS, "k");
+  });
+
+  Deno.test(`kv: a request with very many keys stays in order in a pipeline, on ${storage}`, async () => {
+    await using kv = await TestKv.start({}, storage);
+    using client = await kv.connect();
+    const requests = [
+      ["SET", "k1", "a"],
+      ["MSET", ...PAIRS],
+      ["GET", "k1"],
+      ["DEL", ...NAMES],
+      ["GET", "k1"],
+      ["SET", "k1", "b"],
+      ["EXISTS", ...NAMES],
+    ];
+    const sent = requests.map((args) => client.send(requestText(args)));
+    for (const reply of ["+OK", "+OK", "$2\r\nv1", `:${KEYS}`, "$-1", "+OK", ":1"]) {
+      assert.equal(await client.reply(), `${reply}\r\n`);
+    }
+    await Promise.all(sent);
+  });
+}
+
+Deno.test("kv: scans of very many keys take turns", async () => {
+  await using kv = await TestKv.start();
+  using client = await kv.connect();
+  await client.ask("MSET", ...PAIRS);
+  const scans = [["KEYS", "k*"], ["SCAN", "0", "COUNT", "3000"], [
+    "SCAN",
+    "0",
+    "COUNT",
+    "3000",
+    "MATCH",
+    "*x",
+  ]];
+  for (const args of scans) {
+    const taken = await turnsOf(() => client.ask(...args));
+    assert.ok(taken >= 90, `${args.join(" ")}: ${taken} turns`);
+  }
+  using text = await TestClient.connect(kv.address);
+  const taken = await turnsOf(async () => {
+    await text.send("LIST\n");
+    const line = await text.line();
+    assert.equal(line.split(",").length, KEYS);
+  });
+  assert.ok(taken >= 100, `LIST: ${taken} turns`);
+});
+
+Deno.test("kv: LCS of long values takes turns, in its own order", async () => {
+  await using kv = await TestKv.start();
+  using client = await kv.connect();
+  await client.ask("MSET", "a", "ab".repeat(300), "b", "ba".repeat(300));
+  const taken = await turnsOf(async () =>
+    assert.equal(await client.ask("LCS", "a", "b", "LEN"), ":599\r\n")
+  );
+  assert.ok(taken >= 5, `${taken} turns`);
+  await client.send(requestText(["LCS", "a", "b", "LEN"]) + requestText(["SET", "a", "x"]));
+  assert.equal(await client.reply(), ":599\r\n");
+  assert.equal(await client.reply(), "+OK\r\n");
+});
+
+Deno.test("kv: requests with far too many options, and patterns that are too long, are refused", async () => {
+  await using kv = await TestKv.start();
+  using client = await kv.connect();
+  const options = Array<string>(100).fill("NX");
+  for (const args of [["SET", "k", "v"], ["EXPIRE", "k", "1"], ["COPY", "a", "b"]]) {
+    assert.equal(await client.ask(...args, ...options), "-ERR syntax error\r\n");
+  }
+  assert.match(await client.ask("KEYS", "a".repeat(70_000)), /^-ERR the pattern is too long/);
+});
+
+/** A request, with one character per byte. */
+function requestText(args: readonly string[]): string {
+  return `*${args.length}\r\n${args.map((arg) => `$${arg.length}\r\n${arg}\r\n`).join("")}`;
+}
