@@ -19,6 +19,8 @@ export const kvConfigSchema = v.strictObject({
   max_arguments: v.optional(count({ min: 16, max: 16 * MIB }), 1_048_576),
   max_queued: v.optional(count({ min: 1, max: 16 * MIB }), 65_536),
   max_memory: v.optional(size({ min: 1024 }), "1GiB"),
+  script_timeout: v.optional(duration({ min: 1, max: 1000 }), "20ms"),
+  script_memory: v.optional(size({ min: MIB, max: 256 * MIB }), "8MiB"),
   idle_timeout: v.optional(duration({ min: 1, off: true }), "off"),
 });
 

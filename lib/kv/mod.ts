@@ -29,6 +29,8 @@ import { detectLanguage, type LanguageWords, readLogin } from "./language.ts";
 import type { KvLimits } from "./limits.ts";
 import { kvMetrics } from "./metrics.ts";
 import { ClientOutput } from "./session/client_output.ts";
+import { scriptCommands } from "./script/commands.ts";
+import { ScriptEngine } from "./script/script_engine.ts";
 import { RespConnection } from "./session/connection.ts";
 import { Session, type SessionServer } from "./session/session.ts";
 import { StoreLoader } from "./store_loader.ts";
@@ -60,7 +62,12 @@ interface KvServer extends SessionServer {
 
 async function start(config: KvConfig, context: ServiceContext): Promise<RunningService> {
   const { log } = context;
-  const commands = new CommandTable(ALL_COMMANDS);
+  const scripts = new ScriptEngine({
+    timeoutMs: config.script_timeout,
+    memoryBytes: config.script_memory,
+    commands: (): CommandTable => commands,
+  });
+  const commands = new CommandTable([...ALL_COMMANDS, ...scriptCommands(scripts)]);
   const words: LanguageWords = {
     isText: isTextName,
     isRedis: (word) => commands.get(word) !== undefined,

@@ -26,7 +26,14 @@ export interface CommandInfo {
   readonly arity: number;
   readonly flags: readonly string[];
   readonly keys?: KeyPositions;
-  readonly group: "string" | "bitmap" | "generic" | "transactions" | "connection" | "server";
+  readonly group:
+    | "string"
+    | "bitmap"
+    | "generic"
+    | "transactions"
+    | "connection"
+    | "scripting"
+    | "server";
   readonly summary: string;
   /** The version of Redis that introduced it. */
   readonly since: string;

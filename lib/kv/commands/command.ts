@@ -27,6 +27,8 @@ export interface KeyWork {
   readonly places: readonly Place[];
   /** See {@linkcode Store.transact}. */
   readonly blind?: boolean;
+  /** Whether it may throw {@linkcode UndeclaredKeyError}. */
+  readonly grows?: boolean;
   run(transaction: Transaction): Reply;
   /**
    * If the values are so long that {@linkcode KeyWork.run} would hold the thread, reads them and
@@ -141,6 +143,8 @@ export type Action =
      * @throws {ErrorReply} If there is no such database.
      */
     selects?(request: Request): number;
+    /** The reply to a script, which has no connection; without this, scripts may not call it. */
+    inScript?(request: Request): Reply;
   }
   | {
     /** Controls the connection itself, so it runs immediately even inside MULTI. */

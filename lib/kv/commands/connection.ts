@@ -40,6 +40,10 @@ function ping(request: Request): Reply {
   return request.count === 2 ? request.value(1) : PONG;
 }
 
+function echo(request: Request): Reply {
+  return request.value(1);
+}
+
 function selectedDb(request: Request): number {
   return database(request, 1);
 }
@@ -147,7 +151,7 @@ export const CONNECTION_COMMANDS: readonly Command[] = [
     group,
     summary: "Returns PONG, or its argument.",
     since: "1.0.0",
-    action: { kind: "session", run: ping },
+    action: { kind: "session", run: ping, inScript: ping },
   },
   {
     name: "echo",
@@ -156,7 +160,7 @@ export const CONNECTION_COMMANDS: readonly Command[] = [
     group,
     summary: "Returns its argument.",
     since: "1.0.0",
-    action: { kind: "session", run: (request) => request.value(1) },
+    action: { kind: "session", run: echo, inScript: echo },
   },
   {
     name: "select",
@@ -165,7 +169,7 @@ export const CONNECTION_COMMANDS: readonly Command[] = [
     group,
     summary: "Selects a database.",
     since: "1.0.0",
-    action: { kind: "session", run: select, selects: selectedDb },
+    action: { kind: "session", run: select, selects: selectedDb, inScript: () => OK },
   },
   {
     name: "quit",

@@ -36,6 +36,14 @@ export const EXEC_ABORTED = new ErrorReply(
   "EXECABORT Transaction discarded because of previous errors.",
 );
 
+/**
+ * Thrown by a command that undoes its transaction, unlike an {@linkcode ErrorReply}, with which the
+ * other commands of the transaction still take effect. Clients see the message.
+ */
+export class RolledBackError extends Error {
+  override name = "RolledBackError";
+}
+
 /** How much of a name or an argument an error quotes. */
 const QUOTED_CHARS = 128;
 
@@ -48,6 +56,7 @@ export function asReply(error: unknown): ErrorReply {
   if (error instanceof ErrorReply) return error;
   if (error instanceof OutOfMemoryError) return OUT_OF_MEMORY;
   if (error instanceof LoadingError) return LOADING;
+  if (error instanceof RolledBackError) return new ErrorReply(error.message);
   if (error instanceof StorageUnavailableError) return new ErrorReply(`ERR ${error.message}`);
   throw error;
 }

@@ -22,6 +22,7 @@ const CATEGORIES: Readonly<Record<CommandInfo["group"], string>> = {
   generic: "keyspace",
   transactions: "transaction",
   connection: "connection",
+  scripting: "scripting",
   server: "admin",
 };
 

@@ -82,7 +82,7 @@ export const SERVER_COMMANDS: readonly Command[] = [
     group,
     summary: "Returns the time in seconds and microseconds.",
     since: "2.6.0",
-    action: { kind: "session", run: time },
+    action: { kind: "session", run: time, inScript: time },
   },
   {
     name: "info",

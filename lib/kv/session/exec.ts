@@ -17,10 +17,12 @@ import type {
 } from "../../storage/store.ts";
 import type { Command, KeyWork } from "../commands/command.ts";
 import type { ClientState, CommandContext } from "../commands/context.ts";
-import { asReply, execDiscarded, OUT_OF_MEMORY } from "../commands/errors.ts";
+import { asReply, execDiscarded, OUT_OF_MEMORY, RolledBackError } from "../commands/errors.ts";
 import { ErrorReply, NULL_ARRAY, type Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import { placeName } from "../commands/places.ts";
+import { UndeclaredKeyError } from "../commands/undeclared_key.ts";
+import { transactGrowing } from "./transact.ts";
 import { TransactionOverlay } from "./transaction_overlay.ts";
 
 /** A command between MULTI and EXEC. */
@@ -103,16 +105,22 @@ function runOnKeys(
   steps: readonly Step[],
   watched: readonly WatchedKey[],
 ): MaybePromise<Reply[] | undefined> {
-  const places = new Map<string, Place>();
-  const worked = steps.flatMap((step) => step.kind === "keys" ? step.work.places : []);
-  for (const place of [...watched, ...worked]) places.set(placeName(place), place);
-  if (places.size === 0) return steps.map(() => LATER);
-  return store.transact([...places.values()], (tx) => {
-    const unchanged = watched.every(({ space, key, version }) =>
-      tx.get(space, key)?.version === version
-    );
-    if (!unchanged) return undefined;
-    return steps.map((step) => step.kind === "keys" ? runWork(step.work, tx) : LATER);
+  const works = steps.flatMap((step) => step.kind === "keys" ? [step.work] : []);
+  if (works.length === 0 && watched.length === 0) return steps.map(() => LATER);
+  return transactGrowing(store, {
+    places() {
+      const places = new Map<string, Place>();
+      const worked = works.flatMap((work) => work.places);
+      for (const place of [...watched, ...worked]) places.set(placeName(place), place);
+      return [...places.values()];
+    },
+    run(tx) {
+      const unchanged = watched.every(({ space, key, version }) =>
+        tx.get(space, key)?.version === version
+      );
+      if (!unchanged) return undefined;
+      return steps.map((step) => step.kind === "keys" ? runWork(step.work, tx) : LATER);
+    },
   });
 }
 
@@ -132,7 +140,8 @@ function runWork(work: KeyWork, tx: Transaction): Reply {
 /** The reply to EXEC after the store has rolled the transaction back. */
 function discarded(error: unknown): ErrorReply {
   const reply = asReply(error);
-  return reply === OUT_OF_MEMORY ? execDiscarded(reply) : reply;
+  const discards = reply === OUT_OF_MEMORY || error instanceof RolledBackError;
+  return discards ? execDiscarded(reply) : reply;
 }
 
 async function runOnSpaces(
@@ -154,14 +163,27 @@ async function runOnSpaces(
 
 /** Reads the entries that the work may need, runs it on them, and applies its changes. */
 async function runWorkOnSpaces(work: KeyWork, tx: SpaceTransaction): Promise<Reply> {
-  const overlay = new TransactionOverlay(tx.nowMs);
-  for (const place of work.places) overlay.add(place, await tx.get(place.space, place.key));
-  const reply = runWork(work, overlay);
+  const { overlay, reply } = await runOnOverlay(work, tx);
   for (const { space, key, value, expiresAtMs } of overlay.changes) {
     if (value === undefined) await tx.delete(space, key);
     else await tx.put(space, key, value, expiresAtMs);
   }
   return reply;
+}
+
+async function runOnOverlay(
+  work: KeyWork,
+  tx: SpaceTransaction,
+): Promise<{ overlay: TransactionOverlay; reply: Reply }> {
+  for (;;) {
+    const overlay = new TransactionOverlay(tx.nowMs);
+    for (const place of work.places) overlay.add(place, await tx.get(place.space, place.key));
+    try {
+      return { overlay, reply: runWork(work, overlay) };
+    } catch (error) {
+      if (!(error instanceof UndeclaredKeyError)) throw error;
+    }
+  }
 }
 
 /** Runs the steps that do not use the store, and puts all replies together. */

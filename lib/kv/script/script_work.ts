@@ -1,0 +1,137 @@
+/**
+ * A script as the work of a command: one transaction over its keys.
+ *
+ * @module
+ */
+
+import type { Place, Transaction } from "../../storage/store.ts";
+import type { Value } from "../../storage/value.ts";
+import type { KeyWork } from "../commands/command.ts";
+import type { CommandContext } from "../commands/context.ts";
+import { UndeclaredKeyError } from "../commands/undeclared_key.ts";
+import { placeName } from "../commands/places.ts";
+import type { CommandTable, TableEntry } from "../commands/table.ts";
+import { ErrorReply, type Reply } from "../resp/reply.ts";
+import type { Request } from "../resp/request.ts";
+import type { LuaMachine, Script, ScriptHost } from "./lua_machine.ts";
+import { ScriptStoppedError } from "./stopped.ts";
+
+/** How many keys that it did not declare a script may use. It runs once more for each command. */
+const MAX_RERUNS = 100;
+
+const UNKNOWN = new ErrorReply("ERR Unknown Redis command called from script");
+const WRONG_ARITY = new ErrorReply("ERR Wrong number of args calling Redis command from script");
+const NOT_ALLOWED = new ErrorReply("ERR This Redis command is not allowed from script");
+const READ_ONLY = new ErrorReply("ERR Write commands are not allowed from read-only scripts.");
+
+/** A call of a script. */
+export interface ScriptCall {
+  readonly script: Script;
+  readonly keys: readonly string[];
+  readonly args: readonly Value[];
+  /** Whether the script must not write. */
+  readonly readOnly: boolean;
+}
+
+/** The parts of the server that scripts use. */
+export interface ScriptServer {
+  readonly machine: LuaMachine;
+  readonly commands: CommandTable;
+}
+
+/** Runs a script on a transaction. */
+export class ScriptWork implements KeyWork, ScriptHost {
+  readonly #call: ScriptCall;
+  readonly #server: ScriptServer;
+  readonly #context: CommandContext;
+  readonly grows = true;
+  readonly #places = new Map<string, Place>();
+  #db = 0;
+  #transaction: Transaction | undefined;
+  #reruns = 0;
+  #usedMs = 0;
+  /** The time of the first run, so that a run after it takes the same decisions. */
+  #time: Reply | undefined;
+
+  constructor(call: ScriptCall, server: ScriptServer, context: CommandContext) {
+    this.#call = call;
+    this.#server = server;
+    this.#context = context;
+    this.#name(call.keys.map((key) => ({ space: context.db, key })));
+  }
+
+  get places(): readonly Place[] {
+    return [...this.#places.values()];
+  }
+
+  run(transaction: Transaction): Reply {
+    const { machine } = this.#server;
+    const { script, keys, args } = this.#call;
+    this.#transaction = transaction;
+    this.#db = this.#context.db;
+    try {
+      return machine.run(script, { keys, args, host: this, usedMs: this.#usedMs });
+    } finally {
+      this.#usedMs = machine.usedMs;
+      this.#transaction = undefined;
+    }
+  }
+
+  /** Runs a command of the script. */
+  call(request: Request): Reply {
+    const entry = this.#find(request);
+    if (entry instanceof ErrorReply) return entry;
+    const { action, flags } = entry.command;
+    if (this.#call.readOnly && flags.includes("write")) return READ_ONLY;
+    try {
+      if (action.kind === "keys") {
+        const { maxValueBytes, cursors } = this.#context;
+        const work = action.prepare(request, { db: this.#db, maxValueBytes, cursors });
+        this.#require(work.places);
+        return work.run(this.#transaction!);
+      }
+      if (action.kind !== "session" || action.inScript === undefined) return NOT_ALLOWED;
+      if (action.selects !== undefined) this.#db = action.selects(request);
+      if (entry.fullName === "time") return this.#time ??= action.inScript(request);
+      return action.inScript(request);
+    } catch (error) {
+      if (error instanceof ErrorReply) return error;
+      throw error;
+    }
+  }
+
+  allows(request: Request): boolean {
+    return !(this.#find(request) instanceof ErrorReply);
+  }
+
+  #find(request: Request): TableEntry | ErrorReply {
+    let entry = this.#server.commands.find(request);
+    if (entry === undefined) return UNKNOWN;
+    if (entry.subcommands.size > 0 && request.count > 1) {
+      entry = entry.subcommands.get(request.option(1).toLowerCase());
+      if (entry === undefined) return UNKNOWN;
+    }
+    const { arity, flags } = entry.command;
+    if (arity > 0 ? request.count !== arity : request.count < -arity) return WRONG_ARITY;
+    return flags.includes("noscript") ? NOT_ALLOWED : entry;
+  }
+
+  /**
+   * Makes sure that the transaction covers some places. If not, they are added, and the script has
+   * to run again on a transaction that covers them.
+   */
+  #require(places: readonly Place[]): void {
+    if (places.every((place) => this.#places.has(placeName(place)))) return;
+    this.#name(places);
+    if (++this.#reruns > MAX_RERUNS) {
+      throw new ScriptStoppedError(
+        `more than ${MAX_RERUNS} of its commands used keys that it did not declare`,
+      );
+    }
+    throw new UndeclaredKeyError();
+  }
+
+  #name(places: readonly Place[]): void {
+    for (const place of places) this.#places.set(placeName(place), place);
+  }
+}
