@@ -6,46 +6,8 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { runProgram } from "../support/programs.ts";
+import { HAS_REDIS, TestRedis } from "./redis_server.ts";
 import { RawClient, TestKv } from "./support.ts";
-
-/** Whether Redis 7 is installed. Other versions word some replies differently. */
-const HAS_REDIS = /v=7\./.test((await runProgram("redis-server", ["--version"]))?.text ?? "");
-
-/** A Redis server on a Unix socket, in its own directory. */
-class TestRedis implements AsyncDisposable {
-  readonly path: string;
-  readonly #directory: string;
-  readonly #child: Deno.ChildProcess;
-
-  private constructor(directory: string, path: string, child: Deno.ChildProcess) {
-    this.#directory = directory;
-    this.path = path;
-    this.#child = child;
-  }
-
-  static async start(): Promise<TestRedis> {
-    const directory = await Deno.makeTempDir({ prefix: "quartet-redis-" });
-    const path = `${directory}/socket`;
-    const child = new Deno.Command("redis-server", {
-      args: ["--port", "0", "--unixsocket", path, "--save", "", "--dir", directory],
-      stdout: "piped",
-      stderr: "null",
-    }).spawn();
-    let log = "";
-    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
-      log += text;
-      if (log.includes("ready to accept connections")) break;
-    }
-    return new TestRedis(directory, path, child);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#child.kill("SIGKILL");
-    await this.#child.status;
-    await Deno.remove(this.#directory, { recursive: true });
-  }
-}
 
 const key = fc.constantFrom("a", "b", "c", "", "\xff\x00k");
 const someInteger = fc.oneof(

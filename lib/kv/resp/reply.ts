@@ -31,11 +31,15 @@ export class Verbatim {
   constructor(readonly text: string) {}
 }
 
-/** A reply. Strings and bytes are bulk strings; `null` is a missing value. */
+/**
+ * A reply. Strings and bytes are bulk strings, `null` is a missing value, and booleans are 1 and 0 in
+ * RESP2.
+ */
 export type Reply =
   | Value
   | number
   | bigint
+  | boolean
   | null
   | readonly Reply[]
   | SimpleString

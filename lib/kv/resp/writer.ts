@@ -168,6 +168,7 @@ export class ReplyWriter {
   write(reply: Reply): void {
     if (typeof reply === "string") this.#bulk(reply);
     else if (reply === null) this.#null();
+    else if (typeof reply === "boolean") this.#boolean(reply);
     else if (typeof reply === "number") this.#number(COLON, reply);
     else if (typeof reply === "bigint") this.#line(COLON, reply.toString());
     else if (reply instanceof SimpleString) this.#line(PLUS, reply.text);
@@ -263,6 +264,11 @@ export class ReplyWriter {
       this.#length += length;
     }
     this.#newline();
+  }
+
+  #boolean(value: boolean): void {
+    if (this.protocol === 2) this.#number(COLON, value ? 1 : 0);
+    else this.#text(value ? "#t\r\n" : "#f\r\n");
   }
 
   #null(): void {

@@ -56,7 +56,9 @@ class LiteralWriter {
   reply(reply: Reply): string {
     const modern = this.#protocol === 3;
     if (typeof reply === "string" || reply instanceof Uint8Array) return this.#string(reply);
-    if (typeof reply === "number" || typeof reply === "bigint") return String(reply);
+    if (typeof reply === "number" || typeof reply === "bigint" || typeof reply === "boolean") {
+      return String(reply);
+    }
     if (reply instanceof SimpleString) return `{ok=${this.#string(reply.text)}}`;
     if (reply instanceof ErrorReply) return `{err=${this.#string(reply.message)}}`;
     if (reply instanceof Verbatim) {

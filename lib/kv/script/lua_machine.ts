@@ -45,8 +45,8 @@ const NIL = 0, STRING = 1, ABSENT = 2, ERROR = 3, STATUS = 4, IS_OK = 5, NUMBER 
 /** Integers of up to this size travel in the result of the call itself. */
 const MAX_SHORT_INTEGER = 2 ** 27;
 
-/** Characters that begin a call of the host: "a", "c", "h" and "r". */
-const ALLOWS = 0x61, CALL = 0x63, HASH = 0x68, PROTOCOL = 0x72;
+/** Characters that begin a call of the host: "a", "c", "h", "r" and "s". */
+const ALLOWS = 0x61, CALL = 0x63, HASH = 0x68, PROTOCOL = 0x72, SEED = 0x73;
 
 /** Limits on one run. */
 export interface LuaLimits {
@@ -62,6 +62,8 @@ export interface ScriptHost {
   call(request: Request): Reply;
   /** Whether scripts may call the command of a request. */
   allows(request: Request): boolean;
+  /** Where the random numbers of the script start: a 32-bit integer. */
+  readonly seed: number;
 }
 
 /** A script. */
@@ -242,6 +244,8 @@ export class LuaMachine {
       case PROTOCOL:
         this.#protocol = memory[text + 1] === 0x33 ? 3 : 2;
         return NIL;
+      case SEED:
+        return this.#host!.seed;
       case HASH: {
         const { end, value } = readNumber(memory, text + 1);
         const bytes = memory.subarray(end + 1, end + 1 + value);

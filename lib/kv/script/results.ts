@@ -38,6 +38,8 @@ class Decoder {
         return this.#value(Number(number));
       case ":":
         return integerOf(number);
+      case "#":
+        return number === "t";
       case "_":
         return null;
       case "+":

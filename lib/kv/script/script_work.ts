@@ -46,11 +46,12 @@ export class ScriptWork implements KeyWork, ScriptHost {
   readonly #context: CommandContext;
   readonly grows = true;
   readonly #places = new Map<string, Place>();
+  #seed: number | undefined;
   #db = 0;
   #transaction: Transaction | undefined;
   #reruns = 0;
   #usedMs = 0;
-  /** The time of the first run, so that a run after it takes the same decisions. */
+  /** The time that the first run saw. The others see the same, and take the same decisions. */
   #time: Reply | undefined;
 
   constructor(call: ScriptCall, server: ScriptServer, context: CommandContext) {
@@ -98,6 +99,11 @@ export class ScriptWork implements KeyWork, ScriptHost {
       if (error instanceof ErrorReply) return error;
       throw error;
     }
+  }
+
+  /** The same for each run, so that a run after the first takes the same decisions. */
+  get seed(): number {
+    return this.#seed ??= Math.floor(Math.random() * 2 ** 32) | 0;
   }
 
   allows(request: Request): boolean {

@@ -20,12 +20,8 @@ local env
 -- The protocol that the script has chosen with redis.setresp, as the host knows it too.
 local protocol
 
--- A number as a command's argument: integers without an exponent, others in full precision.
+-- A number as a command's argument, in full precision.
 local function numeral(number)
-  if number == 0 then return "0" end
-  if number == floor(number) and number >= -2 ^ 63 and number < 2 ^ 63 then
-    return format("%.0f", number)
-  end
   return format("%.17g", number)
 end
 
@@ -101,9 +97,8 @@ end
 
 function redis.error_reply(...)
   local message = only_string(...)
-  if sub(message, 1, 1) == "-" then
-    message = sub(message, 2)
-  elseif not find(message, " ", 1, true) then
+  if sub(message, 1, 1) == "-" then message = sub(message, 2) end
+  if not find(message, " ", 1, true) then
     message = "ERR " .. message
   end
   return { err = message }
@@ -124,7 +119,7 @@ function redis.log(...)
   if select("#", ...) < 2 then error(failure("ERR redis.log() requires two arguments or more."), 0) end
   local level = tonumber((...))
   if not level then error(failure("ERR First argument must be a number (log level)."), 0) end
-  if level < 0 or level > 3 then error(failure("ERR Invalid log level."), 0) end
+  if level < 0 or level > 3 then error(failure("ERR Invalid debug level."), 0) end
 end
 
 function redis.setresp(...)
@@ -146,8 +141,8 @@ function redis.acl_check_cmd(...)
   return host("a" .. sub(request, 2)) ~= 0
 end
 
--- Random numbers are those of drand48 with the same seed for each run, so that a script that runs
--- again makes the same choices.
+-- Random numbers are those of drand48, with a seed from the host: when a script has to run again, the
+-- host gives the same seed, and the script makes the same choices.
 local seed_high, seed_low
 local function seed(value)
   value = floor(value) % 2 ^ 32
@@ -156,7 +151,7 @@ end
 
 -- The 48 bits are kept in two halves of 24, so that no product exceeds the 53 bits of a number.
 local function random_bits()
-  if not seed_high then seed(0) end
+  if not seed_high then seed(host("s")) end
   -- The multiplier 0x5DEECE66D is 0x5DE * 2^24 + 0xECE66D.
   local low = seed_low * 0xECE66D + 0xB
   local high = seed_high * 0xECE66D + seed_low * 0x5DE + floor(low / 2 ^ 24)
@@ -303,7 +298,7 @@ local function where(level)
   for at = level, level + 20 do
     local info = getinfo(at, "Sl")
     if not info then return nil end
-    if info.what ~= "C" and info.source ~= PRELUDE then return info.source, info.currentline end
+    if info.what ~= "C" and info.what ~= "tail" and info.source ~= PRELUDE then return info.source, info.currentline end
   end
 end
 
@@ -353,7 +348,11 @@ function append(parts, value, depth)
       parts[at] = ":-9223372036854775808\n"
     end
   elseif kind == "boolean" then
-    parts[at] = value and ":1\n" or (protocol == 3 and ":0\n" or "_\n")
+    if protocol == 3 then
+      parts[at] = value and "#t\n" or "#f\n"
+    else
+      parts[at] = value and ":1\n" or "_\n"
+    end
   elseif kind ~= "table" then
     parts[at] = "_\n"
   elseif depth > MAX_DEPTH then
