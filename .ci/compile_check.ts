@@ -18,6 +18,9 @@ const EMBEDDED_FILES = [
   "lib/admin/page/login.html",
   "lib/admin/page/generated/page.css",
   "lib/admin/page/generated/page.js",
+  "lib/kv/script/lua/bit.lua",
+  "lib/kv/script/lua/cjson.lua",
+  "lib/kv/script/lua/prelude.lua",
 ];
 
 /** Modules that browsers run; the program carries them as one generated text file. */

@@ -53,6 +53,12 @@ export const PROJECT: Project = {
       ["lib/storage/pool.ts"],
     ],
     [
+      ["lib/kv/resp/"],
+      ["lib/kv/commands/"],
+      ["lib/kv/script/"],
+      ["lib/kv/session/"],
+    ],
+    [
       ["lib/mesh/records/"],
       ["lib/mesh/sort/"],
       ["lib/mesh/link/"],

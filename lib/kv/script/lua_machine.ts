@@ -15,9 +15,7 @@ import { Request } from "../resp/request.ts";
 import { listsLiteral, replyLiteral } from "./literals.ts";
 import bit from "./lua/bit.lua" with { type: "text" };
 import cjson from "./lua/cjson.lua" with { type: "text" };
-import cmsgpack from "./lua/cmsgpack.lua" with { type: "text" };
 import prelude from "./lua/prelude.lua" with { type: "text" };
-import struct from "./lua/struct.lua" with { type: "text" };
 import { LuaState } from "./lua_state.ts";
 import type { Address } from "./lua_wasm.ts";
 import { decodeResult } from "./results.ts";
@@ -107,7 +105,7 @@ export class LuaMachine {
       execute: (text) => this.#execute(text),
     });
     for (const name of ["reply", "run", "scripts"]) state.intern(name);
-    for (const [name, source] of Object.entries({ bit, cjson, struct, cmsgpack, prelude })) {
+    for (const [name, source] of Object.entries({ bit, cjson, prelude })) {
       state.intern(name);
       const problem = state.load(source, "=redis") ?? state.call(0);
       if (problem !== undefined) throw new Error(`Cannot load ${name}: ${problem}`);

@@ -260,8 +260,6 @@ local libraries = {
   coroutine = coroutine,
   redis = redis,
   cjson = cjson,
-  cmsgpack = registry.cmsgpack,
-  struct = registry.struct,
   bit = registry.bit,
 }
 cjson.null = newproxy()
