@@ -16,7 +16,18 @@ import {
   textLoad,
   type Timings,
 } from "./kv/loads.ts";
-import { fillTable, mutexServer, quartetKv, redisDurable, redisInMemory } from "./kv/servers.ts";
+import { loading } from "./kv/load.ts";
+import {
+  emptyLoop,
+  fillTable,
+  longestCollectionMs,
+  mutexServer,
+  quartetKv,
+  redisDurable,
+  redisInMemory,
+  tracingCollections,
+} from "./kv/servers.ts";
+import { stall } from "./kv/stall.ts";
 import { medians } from "./support/measure.ts";
 import {
   isInstalled,
@@ -32,29 +43,27 @@ const MEMORY_KEYS = 1_000_000;
 const VALUE_BYTES = 64;
 
 /** The parts of the benchmark, for `--only`. */
-const PARTS = ["memory", "sqlite", "postgres", "space"] as const;
+const PARTS = ["memory", "sqlite", "postgres", "space", "stall", "load"] as const;
 
 const USAGE = `deno task bench kv [--seconds 1] [--rounds 3] [--only ${PARTS.join("|")}]
 
   --seconds S  length of each measurement, about
   --rounds N   number of measurements of each kind
-  --only PART  run one part: SET and GET in memory, SET on disk, PUT and GET on PostgreSQL, or the
-               memory per key
+  --only PART  run one part: SET and GET in memory, SET on disk, PUT and GET on PostgreSQL, the
+               memory per key, how long one client makes others wait, or the start with many keys
 `;
 
-/** Measures kv and another server alternately. */
+/** Measures servers in turn, in several rounds; the medians of each. */
 async function compare(
-  own: ServerProcess,
-  other: ServerProcess,
+  servers: readonly ServerProcess[],
   rounds: number,
   run: (server: ServerProcess) => Promise<Timings>,
-): Promise<[Timings, Timings]> {
-  const runs: [Timings[], Timings[]] = [[], []];
+): Promise<Timings[]> {
+  const runs: Timings[][] = servers.map(() => []);
   for (let round = 0; round < rounds; round++) {
-    runs[0].push(await run(own));
-    runs[1].push(await run(other));
+    for (const [at, server] of servers.entries()) runs[at]!.push(await run(server));
   }
-  return [medians(runs[0]), medians(runs[1])];
+  return runs.map((timings) => medians(timings));
 }
 
 const HEAD = [
@@ -69,9 +78,10 @@ const HEAD = [
   "other p99",
   "kv busy",
   "load busy",
+  "empty loop/s",
 ];
 
-function row(name: string, wanted: string, [own, other]: Timings[]): string[] {
+function row(name: string, wanted: string, [own, other, empty]: Timings[]): string[] {
   const percent = (part: number) => `${(100 * part).toFixed(0)} %`;
   const ms = (time: number) => `${time.toFixed(time < 10 ? 2 : 0)} ms`;
   return [
@@ -86,6 +96,7 @@ function row(name: string, wanted: string, [own, other]: Timings[]): string[] {
     ms(other!.p99Ms),
     percent(own!.serverBusy),
     Number.isNaN(own!.loadBusy) ? "" : percent(own!.loadBusy),
+    empty === undefined ? "" : formatCount(empty.perSecond),
   ];
 }
 
@@ -95,22 +106,21 @@ const REQUESTS_PER_SECOND: Record<number, number> = { 1: 120_000, 16: 1_000_000 
 type RedisRow = [load: Omit<RedisLoad, "requests">, wanted: string];
 
 async function redisTable(
-  commands: [own: ServerCommand, other: ServerCommand],
+  commands: [own: ServerCommand, other: ServerCommand, empty?: ServerCommand],
   wanted: RedisRow[],
   { seconds, rounds, share = 1 }: Options & { share?: number },
 ): Promise<string> {
-  await using own = await startServer(commands[0]);
-  await using other = await startServer(commands[1]);
+  await using stack = new AsyncDisposableStack();
+  const servers: ServerProcess[] = [];
+  for (const command of commands) {
+    if (command !== undefined) servers.push(stack.use(await startServer(command)));
+  }
   const rows: string[][] = [];
   for (const [load, ratio] of wanted) {
     const requests = Math.round(REQUESTS_PER_SECOND[load.pipeline]! * seconds * share);
-    const both = await compare(
-      own,
-      other,
-      rounds,
-      (server) => redisBenchmark(server, { ...load, requests }),
-    );
-    rows.push(row(`${load.command.toUpperCase()} -P ${load.pipeline}`, ratio, both));
+    const run = (server: ServerProcess) => redisBenchmark(server, { ...load, requests });
+    const all = await compare(servers, rounds, run);
+    rows.push(row(`${load.command.toUpperCase()} -P ${load.pipeline}`, ratio, all));
   }
   return formatTable(HEAD, rows);
 }
@@ -121,19 +131,20 @@ interface Options {
 }
 
 async function inMemory(options: Options): Promise<string> {
-  const table = await redisTable([quartetKv("memory:"), redisInMemory], [
+  const table = await redisTable([quartetKv("memory:"), redisInMemory, emptyLoop], [
     [{ command: "set", pipeline: 1 }, "≥ 0.9×"],
     [{ command: "get", pipeline: 1 }, "≥ 0.9×"],
-    [{ command: "set", pipeline: 16 }, "≥ 0.5×"],
-    [{ command: "get", pipeline: 16 }, "≥ 0.5×"],
+    [{ command: "set", pipeline: 16 }, "≥ 1.0×"],
+    [{ command: "get", pipeline: 16 }, "≥ 1.0×"],
   ], options);
-  return `redis-benchmark -c ${CONNECTIONS}, ${KEYS} keys: kv on memory: next to Redis.\n\n${table}`;
+  return `redis-benchmark -c ${CONNECTIONS}, ${KEYS} keys: kv on memory: next to Redis, and an empty ` +
+    `read-write loop in Deno as the upper limit.\n\n${table}`;
 }
 
 async function onDisk(options: Options): Promise<string> {
   const table = await redisTable([quartetKv("sqlite:kv.db"), redisDurable], [
-    [{ command: "set", pipeline: 1 }, "≥ 1.0×"],
-    [{ command: "set", pipeline: 16 }, ""],
+    [{ command: "set", pipeline: 1 }, "≥ 0.7×"],
+    [{ command: "set", pipeline: 16 }, "≥ 1.3×"],
     [{ command: "get", pipeline: 1 }, ""],
   ], { ...options, share: 0.25 });
   return `The same: kv on sqlite: next to Redis with appendfsync always.\n\n${table}`;
@@ -156,7 +167,7 @@ async function onPostgres({ seconds, rounds }: Options): Promise<string> {
     ] as const
   ) {
     const load = { command, inFlight, connections: CONNECTIONS, valueBytes: VALUE_BYTES, seconds };
-    const both = await compare(own, other, rounds, (server) => textLoad(server, load));
+    const both = await compare([own, other], rounds, (server) => textLoad(server, load));
     rows.push(row(`${command}, ${inFlight} in flight`, wanted, both));
   }
   return `Text protocol, ${CONNECTIONS} connections, ${KEYS} keys, values of ${VALUE_BYTES} bytes: kv on ` +
@@ -165,22 +176,29 @@ async function onPostgres({ seconds, rounds }: Options): Promise<string> {
 }
 
 async function space(withRedis: boolean): Promise<string> {
-  const contestants: [string, ServerCommand, typeof fill][] = [
-    ["kv on memory:", quartetKv("memory:"), fill],
-    ["kv on sqlite:", quartetKv("sqlite:kv.db"), fill],
+  const contestants: [string, ServerCommand, string][] = [
+    ["kv on memory:", quartetKv("memory:"), "≤ 150 B"],
+    ["kv on sqlite:", quartetKv("sqlite:kv.db"), "≤ 150 B"],
   ];
-  if (withRedis) contestants.push(["Redis", redisInMemory, fillRedis]);
+  if (withRedis) contestants.push(["Redis", redisInMemory, ""]);
   const rows: string[][] = [];
-  for (const [name, command, fillUp] of contestants) {
-    await using server = await startServer(command);
+  for (const [name, command, wanted] of contestants) {
+    const isOwn = command !== redisInMemory;
+    const trace = await Deno.makeTempFile({ prefix: "quartet-bench-" });
+    await using server = await startServer(isOwn ? tracingCollections(command, trace) : command);
     const empty = await residentBytes(server.pid);
-    fillUp(server, MEMORY_KEYS, VALUE_BYTES);
+    fillRedis(server, MEMORY_KEYS, VALUE_BYTES);
     const full = await residentBytes(server.pid);
+    const pauseMs = await longestCollectionMs(trace);
+    await Deno.remove(trace);
     const mib = (bytes: number) => `${(bytes / 1024 / 1024).toFixed(0)} MiB`;
-    rows.push([name, mib(empty), mib(full), `${((full - empty) / MEMORY_KEYS).toFixed(0)} B`]);
+    const perKey = `${((full - empty) / MEMORY_KEYS).toFixed(0)} B`;
+    const pause = isOwn ? `${pauseMs.toFixed(1)} ms` : "";
+    rows.push([name, mib(empty), mib(full), perKey, wanted, pause, isOwn ? "≤ 10 ms" : ""]);
   }
-  return `Resident memory, ${MEMORY_KEYS} keys of 16 bytes, values of ${VALUE_BYTES}.\n\n` +
-    formatTable(["", "empty", "full", "per key and value"], rows);
+  const head = ["", "empty", "full", "per key and value", "wanted", "longest collection", "wanted"];
+  return `Resident memory, ${MEMORY_KEYS} keys of 16 bytes, values of ${VALUE_BYTES}; and the longest ` +
+    `pause of the garbage collector meanwhile.\n\n${formatTable(head, rows)}`;
 }
 
 /** Runs the benchmark. */
@@ -204,7 +222,9 @@ export async function main(args: string[]): Promise<void> {
   if (withRedis && wants("memory")) print(`${await inMemory({ seconds, rounds })}\n`);
   if (withRedis && wants("sqlite")) print(`${await onDisk({ seconds, rounds })}\n`);
   if (wants("postgres")) print(`${await onPostgres({ seconds, rounds })}\n`);
-  if (wants("space")) print(await space(withRedis));
+  if (wants("space")) print(`${await space(withRedis)}\n`);
+  if (wants("stall")) print(`${await stall("memory:", withRedis)}\n`);
+  if (wants("load")) print(await loading(withRedis));
 }
 
 function print(text: string): void {

@@ -12,6 +12,30 @@ export function quartetKv(storageUrl: string): ServerCommand {
   };
 }
 
+/** The same server, which writes a line per garbage collection to a file. */
+export function tracingCollections(server: ServerCommand, file: string): ServerCommand {
+  return async (port, directory) => {
+    const { command, args: [run, ...args] } = await server(port, directory);
+    const traced = [run!, "--v8-flags=--trace-gc", ...args];
+    return { command: "sh", args: ["-c", 'exec "$@" > "$0"', file, command, ...traced] };
+  };
+}
+
+/** The longest pause in a file that {@linkcode tracingCollections} has written, in milliseconds. */
+export async function longestCollectionMs(file: string): Promise<number> {
+  let longest = 0;
+  for (
+    const [, pause] of (await Deno.readTextFile(file)).matchAll(/ MB, .*?([\d.]+) \/ [\d.]+ ms/g)
+  ) {
+    longest = Math.max(longest, Number(pause));
+  }
+  return longest;
+}
+
+/** The empty read-write loop, the upper limit for kv. */
+export const emptyLoop: ServerCommand = (port) =>
+  Promise.resolve(denoRun(["--allow-net", `${ROOT}bench/kv/empty_server.ts`, String(port)]));
+
 /** redis-server that keeps everything in memory. */
 export const redisInMemory: ServerCommand = (port, directory) => redis(port, directory, []);
 

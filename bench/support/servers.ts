@@ -53,13 +53,24 @@ export async function isInstalled(program: string): Promise<boolean> {
   }
 }
 
+/** Options for {@linkcode startServer}. */
+export interface StartOptions {
+  /** The directory for its files, which stays. By default a temporary one, which is removed. */
+  directory?: string;
+  /** How long it may take to accept a connection. @default {20000} */
+  maxStartMs?: number;
+}
+
 /**
  * Starts a server and waits until it accepts a connection.
  *
  * @throws {Error} If it does not do so in time; the process is then killed.
  */
-export async function startServer(server: ServerCommand): Promise<ServerProcess> {
-  const directory = await Deno.makeTempDir({ prefix: "quartet-bench-" });
+export async function startServer(
+  server: ServerCommand,
+  options: StartOptions = {},
+): Promise<ServerProcess> {
+  const directory = options.directory ?? await Deno.makeTempDir({ prefix: "quartet-bench-" });
   const port = freePort();
   const { command, args } = await server(port, directory);
   const startedMs = performance.now();
@@ -79,10 +90,10 @@ export async function startServer(server: ServerCommand): Promise<ServerProcess>
       if (!(error instanceof TypeError)) throw error;
     }
     await child.status;
-    await Deno.remove(directory, { recursive: true });
+    if (options.directory === undefined) await Deno.remove(directory, { recursive: true });
   }
   try {
-    await deadline(firstAccept(port, child.status), START_MAX_MS);
+    await deadline(firstAccept(port, child.status), options.maxStartMs ?? START_MAX_MS);
   } catch (error) {
     await stop();
     throw new Error(`Cannot start ${command} ${args.join(" ")}`, { cause: error });

@@ -1,0 +1,208 @@
+/**
+ * How long one client can make another one wait: the longest PING and GET of others while a client
+ * sends one large command after another to a store with a million keys.
+ *
+ * @module
+ */
+
+import { type ServerCommand, type ServerProcess, startServer } from "../support/servers.ts";
+import { formatTable } from "../support/table.ts";
+import { fillRedis, keyOf } from "./loads.ts";
+import type { PingOrder, PingReport } from "./ping_worker.ts";
+import { quartetKv, redisInMemory } from "./servers.ts";
+
+const KEYS = 1_000_000;
+const VALUE_BYTES = 64;
+
+/** The number of keys in one command. */
+const MANY = 100_000;
+const LONG_BYTES = 32 * 1024 * 1024;
+
+/** The wait that no command should cause, in milliseconds. */
+const WANTED_MS = 20;
+
+const MARK = "end-of-this-command";
+const encoder = new TextEncoder();
+
+/** A request in the Redis protocol. */
+function request(...args: string[]): string {
+  return requestOf(args);
+}
+
+/** A request of very many words, which are too many for arguments of a function. */
+function requestOf(args: readonly string[]): string {
+  return `*${args.length}\r\n${args.map((arg) => `$${arg.length}\r\n${arg}\r\n`).join("")}`;
+}
+
+/** Keys of the store, from `first` on. */
+function many(first: number, make = (key: string) => [key]): string[] {
+  return Array.from({ length: MANY }, (_, at) => make(keyOf(first + at))).flat();
+}
+
+/** What a client sends, and what has to be done before. */
+interface Scenario {
+  name: string;
+  before?: string;
+  send: string;
+  /** Whether these are lines of the text protocol, which Redis does not have. */
+  text?: boolean;
+}
+
+function scenarios(): Scenario[] {
+  const long = "x".repeat(LONG_BYTES), piece = "x".repeat(100);
+  const expiring = many(2 * KEYS, (key) => [request("SET", key, "v", "PX", "1")]).join("");
+  return [
+    { name: "SCAN, the first", send: request("SCAN", "0") },
+    { name: "KEYS *", send: request("KEYS", "*") },
+    { name: "SCAN COUNT 100000", send: request("SCAN", "0", "COUNT", "100000") },
+    { name: "LIST", send: "LIST\n", text: true },
+    { name: "MGET of 100 k", send: requestOf(["MGET", ...many(0)]) },
+    { name: "EXISTS of 100 k", send: requestOf(["EXISTS", ...many(0)]) },
+    {
+      name: "MSET of 100 k",
+      send: requestOf(["MSET", ...many(0, (key) => [key, "v".repeat(64)])]),
+    },
+    { name: "DEL of 100 k", send: requestOf(["DEL", ...many(0)]) },
+    { name: "UNLINK of 100 k", send: requestOf(["UNLINK", ...many(MANY)]) },
+    {
+      name: "EXEC of 10 k GETs",
+      send: request("MULTI") + request("GET", keyOf(500_000)).repeat(10_000) + request("EXEC"),
+    },
+    { name: "SET of 32 MiB", send: request("SET", "long", long) },
+    { name: "GET of 32 MiB", send: request("GET", "long") },
+    { name: "COPY of 32 MiB", send: request("COPY", "long", "copy") },
+    { name: "50 × APPEND to 32 MiB", send: request("APPEND", "long", piece).repeat(50) },
+    { name: "SETRANGE in 32 MiB", send: request("SETRANGE", "long", "1000", piece).repeat(50) },
+    { name: "BITOP NOT of 32 MiB", send: request("BITOP", "NOT", "copy", "long") },
+    {
+      name: "LCS of 2 × 5 kB",
+      before: request("MSET", "a", "ab".repeat(2500), "b", "ba".repeat(2500)),
+      send: request("LCS", "a", "b", "LEN"),
+    },
+    { name: "DBSIZE, 100 k expired", before: expiring, send: request("DBSIZE") },
+    { name: "FLUSHALL", send: request("FLUSHALL") },
+  ];
+}
+
+/** A client that sends requests and waits for the end of the replies. */
+class Sender implements Disposable {
+  readonly #conn: Deno.TcpConn;
+  readonly #chunk = new Uint8Array(1024 * 1024);
+
+  private constructor(conn: Deno.TcpConn) {
+    this.#conn = conn;
+  }
+
+  static async connect(port: number): Promise<Sender> {
+    return new Sender(await Deno.connect({ hostname: "127.0.0.1", port }));
+  }
+
+  /** Sends requests, and reads until the reply to one more has come, which ends in `end`. */
+  async run(requests: string, mark: string, end: string): Promise<void> {
+    const read = this.#readUntil(end);
+    const bytes = encoder.encode(requests + mark);
+    for (let at = 0; at < bytes.length;) at += await this.#conn.write(bytes.subarray(at));
+    await read;
+  }
+
+  async #readUntil(end: string): Promise<void> {
+    let tail = "";
+    while (!tail.endsWith(end)) {
+      const count = await this.#conn.read(this.#chunk);
+      if (count === null) throw new Error("Cannot continue: the server closed the connection");
+      const last = this.#chunk.subarray(Math.max(0, count - end.length), count);
+      tail = (tail + String.fromCharCode(...last)).slice(-end.length);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#conn.close();
+  }
+}
+
+/** Another client, on its own thread. */
+class Other implements Disposable {
+  readonly #worker = new Worker(new URL("ping_worker.ts", import.meta.url), { type: "module" });
+
+  static async start(port: number, request: string): Promise<Other> {
+    const other = new Other();
+    await other.#tell({ port, request });
+    return other;
+  }
+
+  /** The longest wait since the last call. */
+  async report(): Promise<PingReport> {
+    return await this.#tell("report");
+  }
+
+  #tell(order: PingOrder): Promise<PingReport> {
+    return new Promise((resolve) => {
+      this.#worker.onmessage = ({ data }) => resolve(data);
+      this.#worker.postMessage(order);
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.#worker.terminate();
+  }
+}
+
+/** The longest waits during a scenario, and how long it took. */
+interface Stall {
+  pingMs: number;
+  getMs: number;
+  tookMs: number;
+}
+
+async function measureStalls(
+  server: ServerProcess,
+  list: readonly Scenario[],
+): Promise<Map<string, Stall>> {
+  fillRedis(server, KEYS, VALUE_BYTES);
+  const stalls = new Map<string, Stall>();
+  using ping = await Other.start(server.port, request("PING"));
+  using get = await Other.start(server.port, request("GET", keyOf(KEYS - 1)));
+  using redis = await Sender.connect(server.port);
+  for (const { name, before, send, text } of list) {
+    const echo = [request("ECHO", MARK), `${MARK}\r\n`] as const;
+    if (before !== undefined) await redis.run(before, ...echo);
+    // What the preparation has left behind is not meant.
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await Promise.all([ping.report(), get.report()]);
+    const startMs = performance.now();
+    if (text) {
+      using lines = await Sender.connect(server.port);
+      await lines.run(send, "EXISTS no-such-key\n", "\nNOT_FOUND\n");
+    } else {
+      await redis.run(send, ...echo);
+    }
+    const tookMs = performance.now() - startMs;
+    // A wait that has begun ends now.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const [pings, gets] = await Promise.all([ping.report(), get.report()]);
+    stalls.set(name, { pingMs: pings.maxMs, getMs: gets.maxMs, tookMs });
+  }
+  return stalls;
+}
+
+/** Measures kv on a storage, and Redis if it is installed. */
+export async function stall(storageUrl: string, withRedis: boolean): Promise<string> {
+  const list = scenarios();
+  const measure = async (command: ServerCommand, shown: readonly Scenario[]) => {
+    await using server = await startServer(command);
+    return await measureStalls(server, shown);
+  };
+  const own = await measure(quartetKv(storageUrl), list);
+  const other = withRedis
+    ? await measure(redisInMemory, list.filter(({ text }) => !text))
+    : new Map<string, Stall>();
+  const ms = (time: number | undefined) => time === undefined ? "" : `${time.toFixed(1)} ms`;
+  const rows = list.map(({ name }) => {
+    const a = own.get(name)!, b = other.get(name);
+    const verdict = a.pingMs <= WANTED_MS ? "" : "too long";
+    return [name, ms(a.pingMs), verdict, ms(a.getMs), ms(a.tookMs), ms(b?.pingMs), ms(b?.tookMs)];
+  });
+  return `The longest wait of other clients while one sends a command, ${KEYS} keys on ${storageUrl}; ` +
+    `wanted: PING ≤ ${WANTED_MS} ms.\n\n` +
+    formatTable(["", "PING", "", "GET", "took", "Redis PING", "Redis took"], rows);
+}
