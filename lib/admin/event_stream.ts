@@ -8,12 +8,10 @@ export class EventStream {
   readonly #response: ServerResponse;
   readonly #ended = new AbortController();
   readonly #heartbeat: ReturnType<typeof setInterval>;
-  #bytesLeft: number;
 
-  /** @param maxBytes The stream ends after about this many; `EventSource` then reconnects. */
-  constructor(response: ServerResponse, maxBytes: number) {
+  /** @param response The reply, whose headers are sent now. */
+  constructor(response: ServerResponse) {
     this.#response = response;
-    this.#bytesLeft = maxBytes;
     this.#heartbeat = setInterval(() => response.write(":\n\n"), HEARTBEAT_MS);
     response.on("close", () => this.end());
     response.flushHeaders();
@@ -34,8 +32,6 @@ export class EventStream {
   async send(event: string, data: unknown): Promise<void> {
     if (this.ended.aborted) return;
     const text = `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
-    this.#bytesLeft -= text.length;
-    if (this.#bytesLeft < 0) return this.end();
     if (this.#response.write(text)) return;
     const room = Promise.withResolvers<void>();
     this.#response.once("drain", room.resolve);

@@ -1,21 +1,26 @@
 /**
- * An HTTP server with limits. It is built on `node:http` because `Deno.serve` waits forever for the
- * headers and body of a request and accepts any number of connections.
+ * An HTTP server with limits. `node:http` parses requests and formats replies; the connections come
+ * from a {@linkcode Listener}, as those of every service. (`Deno.serve` waits for ever for the headers
+ * and the body of a request, and accepts any number of connections.)
  *
  * @module
  */
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
-import type { Socket } from "node:net";
-import type { TLSSocket } from "node:tls";
+import {
+  type IncomingMessage,
+  Server,
+  type ServerOptions,
+  type ServerResponse,
+  STATUS_CODES,
+} from "node:http";
 import type { Log } from "../log.ts";
 import type { Address } from "../net/address.ts";
-import { listenError, removeDeadSocket, removeSocketFile } from "../net/bind.ts";
-import { ClientCertificates } from "../net/client_certificates.ts";
+import type { Connection } from "../net/connection.ts";
+import { Listener } from "../net/listener.ts";
 import type { ListenerMetrics } from "../net/listener_metrics.ts";
-import { readTlsFiles, type TlsFiles } from "../net/tls.ts";
+import type { TlsFiles } from "../net/tls.ts";
 import { EventStream } from "./event_stream.ts";
+import { HttpStream } from "./http_stream.ts";
 
 /** Maximum size of a request's headers. */
 const MAX_HEADER_BYTES = 16 * 1024;
@@ -26,11 +31,14 @@ const KEEP_ALIVE_MS = 15_000;
 /** Unanswered requests that a connection may have; one that sends more is cut. */
 const MAX_PENDING = 16;
 
-/** Longest event stream over TLS, which bounds what a client that does not read makes us buffer. */
-const MAX_TLS_STREAM_BYTES = 16 * 1024 * 1024;
-
 /** Longest interval between checks of the request timeout. */
 const CHECK_MS = 1000;
+
+/** The status that answers a request which `node:http` cannot parse, by its error code. */
+const FAULT_STATUS: Readonly<Record<string, number>> = {
+  HPE_HEADER_OVERFLOW: 431,
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+};
 
 /** A complete request. */
 export interface HttpRequest {
@@ -86,28 +94,28 @@ class ClientGoneError extends Error {
   override name = "ClientGoneError";
 }
 
+/** The parser of requests. It has no socket of its own, so it is told whether it still listens. */
+class Parser extends Server {
+  isListening = true;
+  /** Whether a request is still answered after the client's side has ended (untyped in Node). */
+  httpAllowHalfOpen = false;
+
+  constructor(options: ServerOptions) {
+    super(options);
+    // `node:http` keeps connections open between requests only while this is true.
+    Object.defineProperty(this, "listening", { get: () => this.isListening });
+  }
+}
+
 /** An HTTP server on one address. */
 export class HttpServer {
-  /** Where it listens; port 0 is replaced by the port that the system picked. */
-  readonly address: Address;
-
-  readonly #server: Server | TlsServer;
   readonly #options: HttpServerOptions;
-  /** Checks client certificates, if clients need one. */
-  readonly #certificates = new ClientCertificates();
-  readonly #sockets = new Set<Socket>();
+  readonly #parser: Parser;
+  readonly #listener: Listener;
   readonly #streams = new Set<EventStream>();
   readonly #answers = new Map<number, number>();
   /** Unanswered requests by connection. */
-  readonly #pending = new WeakMap<Socket, number>();
-  /** What is counted, without the bytes of open connections. */
-  readonly #metrics = {
-    accepted: 0,
-    serverFull: 0,
-    addressFull: 0,
-    receivedBytes: 0,
-    sentBytes: 0,
-  };
+  readonly #pending = new WeakMap<Connection, Set<IncomingMessage>>();
 
   /**
    * Starts a server.
@@ -116,43 +124,42 @@ export class HttpServer {
    * @throws {Error} If the address cannot be bound or the TLS files cannot be used.
    */
   static async listen(address: Address, options: HttpServerOptions): Promise<HttpServer> {
-    const limits = {
+    const parser = new Parser({
       maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: options.requestTimeoutMs,
       requestTimeout: options.requestTimeoutMs,
       connectionsCheckingInterval: Math.min(CHECK_MS, options.requestTimeoutMs),
       keepAliveTimeout: KEEP_ALIVE_MS,
-    };
-    const { tls, requestTimeoutMs: handshakeTimeout } = options;
-    const context = tls && readContext(tls);
-    const server = context === undefined
-      ? createServer(limits)
-      : createTlsServer({ ...limits, handshakeTimeout, ...context });
-    const listening = Promise.withResolvers<void>();
-    server.once("error", (cause) => listening.reject(listenError(address, cause)));
-    const bound = () => listening.resolve();
-    if (address.transport === "unix") {
-      await removeDeadSocket(address.path);
-      server.listen(address.path, bound);
-    } else server.listen(address.port, address.hostname, bound);
-    await listening.promise;
-    const http = new HttpServer(server, address, options);
-    http.#certificates.trust(context?.ca);
-    return http;
+    });
+    const listener = await Listener.listen(address, {
+      maxClients: options.maxClients,
+      maxClientsPerAddress: options.maxClientsPerAddress,
+      idleTimeoutMs: 0,
+      // A browser takes an early reply for the answer to its next request.
+      fullReply: new Uint8Array(0),
+      tls: options.tls,
+      handshakeTimeoutMs: options.requestTimeoutMs,
+      log: options.log,
+      handle: (connection) => serveStream(parser, connection),
+    });
+    return new HttpServer(parser, listener, options);
   }
 
-  private constructor(server: Server | TlsServer, address: Address, options: HttpServerOptions) {
-    this.#server = server;
+  private constructor(parser: Parser, listener: Listener, options: HttpServerOptions) {
+    this.#parser = parser;
+    this.#listener = listener;
     this.#options = options;
-    const bound = server.address();
-    this.address = address.transport === "tcp" && bound !== null && typeof bound === "object"
-      ? { ...address, port: bound.port }
-      : address;
-    server.on("error", (error) => options.log.warn("HTTP server", { error: String(error) }));
-    server.on("connection", (socket: Socket) => this.#count(socket));
-    server.on("clientError", (_: Error, socket: Socket) => socket.destroy());
-    server.on("request", (request, response) => this.#serve(request, response));
-    if (options.tls?.clientCa !== undefined) this.#checkCertificates(server as TlsServer);
+    parser.on("clientError", (error: Error & { code?: string }, stream: HttpStream) => {
+      this.#refuseFaulty(stream, FAULT_STATUS[error.code ?? ""] ?? 400);
+    });
+    parser.on("request", (request, response) => this.#serve(request, response));
+    // Starts the checks of the timeouts.
+    parser.emit("listening");
+  }
+
+  /** Where it listens; port 0 is replaced by the port that the system picked. */
+  get address(): Address {
+    return this.#listener.address;
   }
 
   /**
@@ -161,21 +168,12 @@ export class HttpServer {
    * @throws {Error} If they cannot be used; the previous ones then stay in force.
    */
   reloadTls(): void {
-    const { tls } = this.#options;
-    if (tls === undefined) return;
-    const context = readContext(tls);
-    (this.#server as TlsServer).setSecureContext(context);
-    this.#certificates.trust(context.ca);
+    this.#listener.reloadTls();
   }
 
   /** Connection metrics so far. */
   metrics(): ListenerMetrics {
-    const metrics = { ...this.#metrics, connections: this.#sockets.size };
-    for (const socket of this.#sockets) {
-      metrics.receivedBytes += socket.bytesRead;
-      metrics.sentBytes += socket.bytesWritten;
-    }
-    return metrics;
+    return this.#listener.metrics();
   }
 
   /** Number of replies by status. */
@@ -189,71 +187,36 @@ export class HttpServer {
    * @param deadline When it aborts, open connections are closed at once.
    */
   async drain(deadline: AbortSignal): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    const cut = () => {
-      for (const socket of this.#sockets) socket.destroy();
-      this.#server.closeAllConnections();
-    };
-    if (deadline.aborted) cut();
-    else deadline.addEventListener("abort", cut, { once: true });
+    const parser = this.#parser;
+    parser.isListening = false;
+    // The listener ends the input of all connections; requests that are complete are still answered.
+    parser.httpAllowHalfOpen = true;
     for (const stream of this.#streams) stream.end();
-    this.#server.closeIdleConnections();
-    await closed;
-    if (this.address.transport === "unix") removeSocketFile(this.address.path);
-    deadline.removeEventListener("abort", cut);
+    await this.#listener.drain(deadline);
+    // Stops the checks. There is no socket to close, which it reports as an error.
+    parser.close(() => {});
   }
 
-  /** Disconnects clients that do not present a valid certificate. */
-  #checkCertificates(server: TlsServer): void {
-    const report = ({ message: reason }: Error) => {
-      // Deno no longer knows the client's address once a handshake has failed.
-      this.#options.log.warn("Client certificate rejected", { reason });
-    };
-    server.prependListener("secureConnection", (socket: TLSSocket) => {
-      try {
-        this.#certificates.check(socket);
-      } catch (error) {
-        report(error as Error);
-        socket.destroy();
-      }
-    });
-    server.on("tlsClientError", (error, socket) => {
-      const fault = this.#certificates.fault(error, socket);
-      if (fault !== undefined) report(fault);
-    });
-  }
-
-  #count(socket: Socket): void {
-    const refusal = this.#refusal(socket);
-    if (refusal !== undefined) {
-      this.#metrics[refusal]++;
-      socket.destroy();
-      return;
-    }
-    this.#metrics.accepted++;
-    this.#sockets.add(socket);
-    socket.on("close", () => {
-      this.#sockets.delete(socket);
-      this.#metrics.receivedBytes += socket.bytesRead;
-      this.#metrics.sentBytes += socket.bytesWritten;
-    });
-    // An error of one connection ends that connection only.
-    socket.on("error", () => socket.destroy());
-  }
-
-  /** The limit that a new connection would exceed, if any. */
-  #refusal({ remoteAddress }: Socket): "serverFull" | "addressFull" | undefined {
-    const { maxClients, maxClientsPerAddress = Infinity } = this.#options;
-    // `maxConnections` would not do: Deno closes excess connections without reporting them.
-    if (this.#sockets.size >= maxClients) return "serverFull";
-    const ofAddress = [...this.#sockets].filter((one) => one.remoteAddress === remoteAddress);
-    return ofAddress.length >= maxClientsPerAddress ? "addressFull" : undefined;
+  /** Tells a client that its request cannot be parsed, and closes the connection. */
+  #refuseFaulty(stream: HttpStream, status: number): void {
+    const begun = stream.connection.bytesReceived > 0;
+    // Anything sent now could be taken for the answer to an earlier request.
+    const pending = this.#pending.get(stream.connection) ?? new Set();
+    const answering = [...pending].some(({ complete }) => complete);
+    if (!begun || answering || !stream.writable) return void stream.destroy();
+    this.#countAnswer(status);
+    const body = `${STATUS_CODES[status]}\n`;
+    stream.end(
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\n` +
+        `content-type: text/plain; charset=utf-8\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    );
   }
 
   async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const { log, handle } = this.#options;
     response.on("error", () => response.destroy());
-    if (!this.#countPending(incoming.socket, response)) return void incoming.socket.destroy();
+    const { connection } = incoming.socket as unknown as HttpStream;
+    if (!this.#countPending(connection, incoming, response)) return void incoming.socket.destroy();
     try {
       const body = await this.#readBody(incoming);
       const url = urlOf(incoming.url ?? "/");
@@ -262,8 +225,8 @@ export class HttpServer {
         return await this.#reply(response, { status: 400, type: "text/plain", body });
       }
       const { pathname, searchParams } = url;
-      const { method = "GET", headers, socket } = incoming;
-      const remote = socket?.remoteAddress ?? "unix";
+      const { method = "GET", headers } = incoming;
+      const remote = connection.host;
       await this.#reply(
         response,
         await handle({ method, path: pathname, query: searchParams, remote, headers, body }),
@@ -280,12 +243,20 @@ export class HttpServer {
   }
 
   /** Counts a request until its reply is sent; `false` if the connection has too many already. */
-  #countPending(socket: Socket, response: ServerResponse): boolean {
-    const pending = this.#pending.get(socket) ?? 0;
-    if (pending >= MAX_PENDING) return false;
-    this.#pending.set(socket, pending + 1);
-    response.on("close", () => this.#pending.set(socket, this.#pending.get(socket)! - 1));
+  #countPending(
+    connection: Connection,
+    incoming: IncomingMessage,
+    response: ServerResponse,
+  ): boolean {
+    const pending = this.#pending.get(connection) ?? new Set();
+    if (pending.size >= MAX_PENDING) return false;
+    this.#pending.set(connection, pending.add(incoming));
+    response.on("close", () => pending.delete(incoming));
     return true;
+  }
+
+  #countAnswer(status: number): void {
+    this.#answers.set(status, (this.#answers.get(status) ?? 0) + 1);
   }
 
   async #readBody(incoming: IncomingMessage): Promise<string> {
@@ -308,11 +279,8 @@ export class HttpServer {
 
   async #reply(response: ServerResponse, reply: HttpReply): Promise<void> {
     const { status, type, headers = {}, body } = reply;
-    this.#answers.set(status, (this.#answers.get(status) ?? 0) + 1);
-    // Over TLS, Deno keeps reading from a client that should be paused, so a client that sends
-    // requests and reads no replies would make it buffer without bound.
-    const isTls = this.#options.tls !== undefined;
-    if (!this.#server.listening || isTls) response.setHeader("connection", "close");
+    this.#countAnswer(status);
+    if (!this.#parser.listening) response.setHeader("connection", "close");
     const all = { ...this.#options.headers, "content-type": `${type}; charset=utf-8`, ...headers };
     if (typeof body === "string") {
       const bytes = new TextEncoder().encode(body);
@@ -321,10 +289,10 @@ export class HttpServer {
       return;
     }
     response.writeHead(status, all);
-    const stream = new EventStream(response, isTls ? MAX_TLS_STREAM_BYTES : Infinity);
+    const stream = new EventStream(response);
     this.#streams.add(stream);
     try {
-      if (!this.#server.listening) stream.end();
+      if (!this.#parser.listening) stream.end();
       await body(stream);
     } finally {
       this.#streams.delete(stream);
@@ -333,10 +301,14 @@ export class HttpServer {
   }
 }
 
-/** The TLS files as options for `node:https`. */
-function readContext(files: TlsFiles) {
-  const { clientCa: ca, ...pems } = readTlsFiles(files);
-  return { ...pems, ca, requestCert: ca !== undefined, rejectUnauthorized: ca !== undefined };
+/** Lets the parser serve a connection; resolves when the connection can be closed. */
+async function serveStream(parser: Parser, connection: Connection): Promise<void> {
+  const stream = new HttpStream(connection);
+  // An error of one connection ends that connection only.
+  stream.on("error", () => {});
+  parser.emit("connection", stream);
+  await stream.done;
+  stream.destroy();
 }
 
 /** Parses a request target: a path, or a whole URL as sent to a proxy; `null` if it is neither. */

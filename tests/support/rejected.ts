@@ -7,3 +7,10 @@ export function rejectedIn(metrics: readonly Metric[]): Record<string, number> {
   assert.ok(metric?.type === "counter");
   return Object.fromEntries(metric.samples.map(({ labels, value }) => [labels!.reason, value]));
 }
+
+/** The number of open connections, from the metrics of a service. */
+export function openIn(metrics: readonly Metric[]): number {
+  const metric = metrics.find(({ name }) => name === "connections");
+  assert.ok(metric?.type === "gauge");
+  return metric.samples[0]!.value;
+}
