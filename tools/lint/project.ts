@@ -45,6 +45,7 @@ export const PROJECT: Project = {
       ["main.ts"],
     ],
     [
+      ["lib/storage/table/"],
       ["lib/storage/*"],
       ["lib/storage/memory/", "lib/storage/sqlite/", "lib/storage/postgres/"],
       ["lib/storage/database.ts"],
