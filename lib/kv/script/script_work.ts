@@ -9,11 +9,11 @@ import type { Value } from "../../storage/value.ts";
 import type { KeyWork } from "../commands/command.ts";
 import type { CommandContext } from "../commands/context.ts";
 import { UndeclaredKeyError } from "../commands/undeclared_key.ts";
-import { placeName } from "../commands/places.ts";
 import type { CommandTable, TableEntry } from "../commands/table.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import type { LuaMachine, Script, ScriptHost } from "./lua_machine.ts";
+import { PlaceSet } from "./place_set.ts";
 import { ScriptStoppedError } from "./stopped.ts";
 
 /** How many keys that it did not declare a script may use. It runs once more for each command. */
@@ -23,6 +23,8 @@ const UNKNOWN = new ErrorReply("ERR Unknown Redis command called from script");
 const WRONG_ARITY = new ErrorReply("ERR Wrong number of args calling Redis command from script");
 const NOT_ALLOWED = new ErrorReply("ERR This Redis command is not allowed from script");
 const READ_ONLY = new ErrorReply("ERR Write commands are not allowed from read-only scripts.");
+/** Such work is done in steps for a client; within a script it would hold up all others. */
+const TOO_LONG = new ErrorReply("ERR The values are too long for this command in a script");
 
 /** A call of a script. */
 export interface ScriptCall {
@@ -45,7 +47,7 @@ export class ScriptWork implements KeyWork, ScriptHost {
   readonly #server: ScriptServer;
   readonly #context: CommandContext;
   readonly grows = true;
-  readonly #places = new Map<string, Place>();
+  readonly #places = new PlaceSet();
   #seed: number | undefined;
   #db = 0;
   #transaction: Transaction | undefined;
@@ -58,11 +60,11 @@ export class ScriptWork implements KeyWork, ScriptHost {
     this.#call = call;
     this.#server = server;
     this.#context = context;
-    this.#name(call.keys.map((key) => ({ space: context.db, key })));
+    for (const key of call.keys) this.#places.add({ space: context.db, key });
   }
 
   get places(): readonly Place[] {
-    return [...this.#places.values()];
+    return [...this.#places.all];
   }
 
   run(transaction: Transaction): Reply {
@@ -89,6 +91,7 @@ export class ScriptWork implements KeyWork, ScriptHost {
         const { maxValueBytes, cursors } = this.#context;
         const work = action.prepare(request, { db: this.#db, maxValueBytes, cursors });
         this.#require(work.places);
+        if (work.inSteps?.(this.#transaction!) !== undefined) return TOO_LONG;
         return work.run(this.#transaction!);
       }
       if (action.kind !== "session" || action.inScript === undefined) return NOT_ALLOWED;
@@ -127,17 +130,13 @@ export class ScriptWork implements KeyWork, ScriptHost {
    * to run again on a transaction that covers them.
    */
   #require(places: readonly Place[]): void {
-    if (places.every((place) => this.#places.has(placeName(place)))) return;
-    this.#name(places);
+    if (places.every((place) => this.#places.has(place))) return;
+    for (const place of places) this.#places.add(place);
     if (++this.#reruns > MAX_RERUNS) {
       throw new ScriptStoppedError(
         `more than ${MAX_RERUNS} of its commands used keys that it did not declare`,
       );
     }
     throw new UndeclaredKeyError();
-  }
-
-  #name(places: readonly Place[]): void {
-    for (const place of places) this.#places.set(placeName(place), place);
   }
 }

@@ -11,8 +11,13 @@ local cjson = { _NAME = "cjson", _VERSION = "2.1.0" }
 -- The settings of the running script.
 local settings = {}
 
+-- Whether a script has called a function that may change the settings.
+local changed = true
+
 -- Gives all settings their initial values; called before each script.
 function cjson.reset()
+  if not changed then return end
+  changed = false
   settings.sparse_convert, settings.sparse_ratio, settings.sparse_safe = false, 2, 10
   settings.encode_depth, settings.decode_depth = 1000, 1000
   settings.precision = 14
@@ -27,6 +32,7 @@ local function setter(name, least, most)
         error("bad argument #1 (expected integer between " .. least .. " and " .. most .. ")", 2)
       end
       settings[name] = number
+      changed = true
     end
     return settings[name]
   end
@@ -34,7 +40,10 @@ end
 
 local function switch(name)
   return function(value)
-    if value ~= nil then settings[name] = value end
+    if value ~= nil then
+      settings[name] = value
+      changed = true
+    end
     return settings[name]
   end
 end
@@ -50,6 +59,7 @@ function cjson.encode_keep_buffer()
 end
 
 function cjson.encode_sparse_array(convert, ratio, safe)
+  changed = true
   if convert ~= nil then settings.sparse_convert = convert end
   if ratio ~= nil then settings.sparse_ratio = tonumber(ratio) end
   if safe ~= nil then settings.sparse_safe = tonumber(safe) end

@@ -25,12 +25,25 @@ local function numeral(number)
   return format("%.17g", number)
 end
 
+-- Short lengths with a comma before them: looking one up is several times faster than formatting it.
+local lengths = {}
+for i = 0, 255 do lengths[i] = "," .. i end
+
+local function length_of(text)
+  return lengths[#text] or "," .. #text
+end
+
 -- Encodes a request as "count,length,length...;" and the arguments. Returns nil and an error if an
 -- argument is neither a string nor a number.
 local function encode(...)
   local count = select("#", ...)
+  local a, b = ...
+  -- Most commands in scripts have one argument, a string.
+  if count == 2 and type(a) == "string" and type(b) == "string" then
+    return "c2" .. length_of(a) .. length_of(b) .. ";" .. a .. b
+  end
   if count == 0 then return nil, "ERR Please specify at least one argument for this redis lib call" end
-  local args, lengths = { ... }, {}
+  local args, head = { ... }, { "c" .. count }
   for i = 1, count do
     local arg = args[i]
     if type(arg) == "number" then
@@ -39,9 +52,9 @@ local function encode(...)
     elseif type(arg) ~= "string" then
       return nil, "ERR Lua redis lib command arguments must be strings or integers"
     end
-    lengths[i] = #arg
+    head[i + 1] = length_of(arg)
   end
-  return "c" .. count .. "," .. concat(lengths, ",") .. ";" .. concat(args)
+  return concat(head) .. ";" .. concat(args)
 end
 
 local function failure(message)
