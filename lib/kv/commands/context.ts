@@ -24,6 +24,13 @@ export interface CommandContext {
   readonly maxValueBytes: number;
   /** The positions of scans. */
   readonly cursors: CursorTable;
+  /** The time that the scripts of one EXEC have taken; they share one limit. */
+  readonly scriptTime?: ScriptTime;
+}
+
+/** How long scripts have run. */
+export interface ScriptTime {
+  usedMs: number;
 }
 
 /** Which replies a client wants; see CLIENT REPLY. */

@@ -7,7 +7,7 @@
 import type { Place, Transaction } from "../../storage/store.ts";
 import type { Value } from "../../storage/value.ts";
 import type { KeyWork } from "../commands/command.ts";
-import type { CommandContext } from "../commands/context.ts";
+import type { CommandContext, ScriptTime } from "../commands/context.ts";
 import { UndeclaredKeyError } from "../commands/undeclared_key.ts";
 import type { CommandTable, TableEntry } from "../commands/table.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
@@ -52,14 +52,15 @@ export class ScriptWork implements KeyWork, ScriptHost {
   #db = 0;
   #transaction: Transaction | undefined;
   #reruns = 0;
-  #usedMs = 0;
+  readonly #time: ScriptTime;
   /** The time that the first run saw. The others see the same, and take the same decisions. */
-  #time: Reply | undefined;
+  #now: Reply | undefined;
 
   constructor(call: ScriptCall, server: ScriptServer, context: CommandContext) {
     this.#call = call;
     this.#server = server;
     this.#context = context;
+    this.#time = context.scriptTime ?? { usedMs: 0 };
     for (const key of call.keys) this.#places.add({ space: context.db, key });
   }
 
@@ -73,9 +74,9 @@ export class ScriptWork implements KeyWork, ScriptHost {
     this.#transaction = transaction;
     this.#db = this.#context.db;
     try {
-      return machine.run(script, { keys, args, host: this, usedMs: this.#usedMs });
+      return machine.run(script, { keys, args, host: this, usedMs: this.#time.usedMs });
     } finally {
-      this.#usedMs = machine.usedMs;
+      this.#time.usedMs = machine.usedMs;
       this.#transaction = undefined;
     }
   }
@@ -96,7 +97,7 @@ export class ScriptWork implements KeyWork, ScriptHost {
       }
       if (action.kind !== "session" || action.inScript === undefined) return NOT_ALLOWED;
       if (action.selects !== undefined) this.#db = action.selects(request);
-      if (entry.fullName === "time") return this.#time ??= action.inScript(request);
+      if (entry.fullName === "time") return this.#now ??= action.inScript(request);
       return action.inScript(request);
     } catch (error) {
       if (error instanceof ErrorReply) return error;

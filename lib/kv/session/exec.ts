@@ -75,7 +75,9 @@ export function executeQueue(
 
 function plan(queue: readonly QueuedCommand[], client: ClientState): Step[] {
   // SELECT applies to the commands after it, but must not take effect if EXEC is aborted.
-  let context: CommandContext = client;
+  const { maxValueBytes, cursors } = client;
+  const shared = { maxValueBytes, cursors, scriptTime: { usedMs: 0 } };
+  let context: CommandContext = { db: client.db, ...shared };
   return queue.map(({ command, request }): Step => {
     const { action } = command;
     try {
@@ -87,8 +89,7 @@ function plan(queue: readonly QueuedCommand[], client: ClientState): Step[] {
           return { kind: "spaces", run: action.prepare(request, context) };
         case "session":
           if (action.selects !== undefined) {
-            const { maxValueBytes, cursors } = client;
-            context = { db: action.selects(request), maxValueBytes, cursors };
+            context = { db: action.selects(request), ...shared };
           }
           return { kind: "session", run: () => action.run(request, client) };
         case "control":
