@@ -102,8 +102,9 @@ export class Daemon {
 
   /**
    * Applies a new configuration: restarts the services whose section changed, starts those newly
-   * enabled, drains those disabled, and leaves the others alone. If a service cannot start, logs the
-   * error and restarts it with its old section if it was running.
+   * enabled, drains those disabled, and lets the others reread their files. If a service cannot start,
+   * logs the error and restarts it with its old section if it was running. The reload has failed if any
+   * service could not start or reread its files; that is then a problem of the service.
    */
   async reload(config: Config): Promise<void> {
     await this.#enqueue(async () => {
@@ -207,16 +208,21 @@ export class Daemon {
     throw new Error(failure);
   }
 
-  /** Applies a configuration to some services; returns why any of them could not start. */
+  /** Applies a configuration to some services; returns why any of them could not follow it. */
   async #apply(config: Config, services: readonly Service[]): Promise<string[]> {
     const before = this.#config;
     this.#config = config;
     this.#warnOfRestart(before, config);
     const { unchanged, changed, stopFirst } = planReload(services, this.#started, config);
+    const failures: string[] = [];
     for (const { name } of unchanged) {
-      this.#failures.delete(name);
       this.#configInForce.set(name, config);
-      this.#reread(name);
+      const failure = this.#reread(name);
+      if (failure === undefined) this.#failures.delete(name);
+      else {
+        failures.push(failure);
+        this.#failures.set(name, failure);
+      }
     }
     const stopped = new Map<string, StartedService>();
     const stop = async ({ name }: Service) => {
@@ -226,7 +232,6 @@ export class Daemon {
       await this.#stop(name, started, before.daemon.drain_timeout);
     };
     await Promise.all(stopFirst.map(stop));
-    const failures: string[] = [];
     // The other changed services keep running until it is their turn.
     for (const service of changed) {
       const { name } = service;
@@ -298,11 +303,15 @@ export class Daemon {
     }
   }
 
-  #reread(name: string): void {
+  /** Lets a service reread its files; returns why it could not. It then goes on with the old ones. */
+  #reread(name: string): string | undefined {
     try {
       this.#started.get(name)?.running.reread?.();
+      return undefined;
     } catch (error) {
-      this.#log.error("Cannot read files again", { service: name, error: String(error) });
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#log.error("Cannot read files again", { service: name, error: reason });
+      return `Files not read again, the old ones stay in use: ${reason}`;
     }
   }
 

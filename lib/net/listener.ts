@@ -5,6 +5,7 @@ import { type Address, addressOf, formatAddress } from "./address.ts";
 import { bind, removeSocketFile } from "./bind.ts";
 import { ClientCertificateError } from "./client_certificates.ts";
 import { Connection, ConnectionClosedError } from "./connection.ts";
+import { ExpiryWatch } from "./expiry_watch.ts";
 import type { ListenerMetrics } from "./listener_metrics.ts";
 import { pipe, type Socket } from "./pipe.ts";
 import { TimeLimit } from "./time_limit.ts";
@@ -76,6 +77,7 @@ export class Listener {
   readonly #byHost = new Map<string, number>();
   readonly #accepting: Promise<void>;
   readonly #timeLimits: readonly TimeLimit[];
+  readonly #expiryWatch: ExpiryWatch;
   #stopped = false;
   #refusals = 0;
   #lastId = 0;
@@ -106,6 +108,11 @@ export class Listener {
     this.#options = options;
     this.address = addressOf(socket.addr);
     this.#timeLimits = this.#limitTimes();
+    this.#expiryWatch = new ExpiryWatch({
+      address: formatAddress(this.address),
+      expiryMs: () => this.#expiryMs,
+      log: options.log,
+    });
     this.#accepting = this.#accept();
   }
 
@@ -120,7 +127,9 @@ export class Listener {
    * @throws {Error} If a file cannot be read or used. The previous files then stay in force.
    */
   reloadTls(): void {
-    if (this.#socket instanceof TlsListener) this.#socket.reload();
+    if (!(this.#socket instanceof TlsListener)) return;
+    this.#socket.reload();
+    this.#expiryWatch.check();
   }
 
   /**
@@ -139,9 +148,17 @@ export class Listener {
     return new Connection(ours, 0, address);
   }
 
+  get #expiryMs(): number {
+    return this.#socket instanceof TlsListener ? this.#socket.expiryMs : Infinity;
+  }
+
   /** What has been counted so far, including the open connections. */
   metrics(): ListenerMetrics {
-    const stats = { ...this.#stats, connections: this.#connections.size };
+    const stats = {
+      ...this.#stats,
+      connections: this.#connections.size,
+      certificateExpiryMs: this.#expiryMs,
+    };
     for (const connection of this.#connections.keys()) {
       stats.receivedBytes += connection.bytesReceived;
       stats.sentBytes += connection.bytesSent;
@@ -196,6 +213,7 @@ export class Listener {
     if (!this.#stopped) {
       this.#stopped = true;
       for (const limit of this.#timeLimits) limit[Symbol.dispose]();
+      this.#expiryWatch[Symbol.dispose]();
       this.#socket.close();
       if (this.address.transport === "unix") removeSocketFile(this.address.path);
     }

@@ -11,15 +11,20 @@ export interface ListenerMetrics {
   addressFull: number;
   receivedBytes: number;
   sentBytes: number;
+  /** When the certificate in use expires, in Unix milliseconds; `Infinity` without TLS. */
+  certificateExpiryMs: number;
 }
 
-/** Adds up what several listeners have counted. */
+/** Adds up what several listeners have counted; of their certificates, the first to expire counts. */
 export function sumMetrics(
   [first, ...others]: readonly [ListenerMetrics, ...ListenerMetrics[]],
 ): ListenerMetrics {
   const sum = { ...first };
   for (const metrics of others) {
-    for (const key of Object.keys(sum) as (keyof ListenerMetrics)[]) sum[key] += metrics[key];
+    for (const key of Object.keys(sum) as (keyof ListenerMetrics)[]) {
+      if (key === "certificateExpiryMs") sum[key] = Math.min(sum[key], metrics[key]);
+      else sum[key] += metrics[key];
+    }
   }
   return sum;
 }
@@ -49,5 +54,11 @@ export function connectionMetrics(service: string, counted: ListenerMetrics): Me
     },
     metric("counter", "received_bytes_total", "Bytes read from clients.", counted.receivedBytes),
     metric("counter", "sent_bytes_total", "Bytes written to clients.", counted.sentBytes),
+    ...counted.certificateExpiryMs === Infinity ? [] : [metric(
+      "gauge",
+      "tls_certificate_expiry_timestamp_seconds",
+      "When the certificate of the service expires, in Unix time.",
+      counted.certificateExpiryMs / 1000,
+    )],
   ];
 }

@@ -1,4 +1,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
+import { fileErrorReason } from "../file_error.ts";
+
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 /** The PEM files of a TLS listener. */
 export interface TlsFiles {
@@ -37,6 +40,16 @@ export function readTlsFiles(files: TlsFiles): TlsPems {
 }
 
 /**
+ * When the first certificate of a chain expires, in Unix milliseconds.
+ *
+ * @param pem The chain, which {@linkcode readTlsFiles} has checked.
+ */
+export function expiryOf(pem: string): number {
+  const certificates = pem.match(CERTIFICATE) ?? [];
+  return Math.min(...certificates.map((one) => Date.parse(new X509Certificate(one).validTo)));
+}
+
+/**
  * Reads a file of issuer certificates.
  *
  * @returns The contents of the file (PEM).
@@ -44,7 +57,7 @@ export function readTlsFiles(files: TlsFiles): TlsPems {
  */
 export function readIssuers(file: string): string {
   const pem = readFile(file);
-  const certificates = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g);
+  const certificates = pem.match(CERTIFICATE);
   try {
     if (certificates === null) throw new Error("there is no certificate in it");
     for (const certificate of certificates) new X509Certificate(certificate);
@@ -58,7 +71,6 @@ function readFile(file: string): string {
   try {
     return Deno.readTextFileSync(file);
   } catch (cause) {
-    const reason = cause instanceof Deno.errors.NotFound ? "no such file" : String(cause);
-    throw new Error(`Cannot read "${file}" for TLS: ${reason}`, { cause });
+    throw new Error(`Cannot read "${file}" for TLS: ${fileErrorReason(cause)}`, { cause });
   }
 }

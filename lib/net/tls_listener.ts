@@ -1,5 +1,5 @@
 import { ClientCertificates } from "./client_certificates.ts";
-import { readTlsFiles, type TlsFiles } from "./tls.ts";
+import { expiryOf, readTlsFiles, type TlsFiles } from "./tls.ts";
 import { TlsConn, type TlsConnOptions } from "./tls_conn.ts";
 
 /** Accepts TLS connections, with the interface of a Deno listener. */
@@ -10,6 +10,7 @@ export class TlsListener {
   readonly #files: TlsFiles;
   readonly #certificates = new ClientCertificates();
   #options: TlsConnOptions;
+  #expiryMs = Infinity;
 
   /**
    * @param socket The listening socket; this listener owns it from now on.
@@ -21,6 +22,11 @@ export class TlsListener {
     this.#socket = socket;
     this.#files = files;
     this.#options = this.#read();
+  }
+
+  /** When the certificate in use expires, in Unix milliseconds. */
+  get expiryMs(): number {
+    return this.#expiryMs;
   }
 
   /**
@@ -44,6 +50,7 @@ export class TlsListener {
 
   #read(): TlsConnOptions {
     const { clientCa, ...pems } = readTlsFiles(this.#files);
+    this.#expiryMs = expiryOf(pems.cert);
     this.#certificates.trust(clientCa);
     if (clientCa === undefined) return pems;
     return { ...pems, clientCa, certificates: this.#certificates };

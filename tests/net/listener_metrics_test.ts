@@ -9,6 +9,7 @@ const COUNTED = {
   addressFull: 0,
   receivedBytes: 5,
   sentBytes: 6,
+  certificateExpiryMs: Infinity,
 };
 
 Deno.test("connectionMetrics() reports every reason for a refusal, even with a count of 0", () => {
@@ -19,7 +20,7 @@ Deno.test("connectionMetrics() reports every reason for a refusal, even with a c
 });
 
 Deno.test("sumMetrics() adds up what several listeners have counted", () => {
-  const other = { ...COUNTED, serverFull: 10, addressFull: 20 };
+  const other = { ...COUNTED, serverFull: 10, addressFull: 20, certificateExpiryMs: 7 };
   assert.deepEqual(sumMetrics([COUNTED, other]), {
     connections: 2,
     accepted: 4,
@@ -27,6 +28,7 @@ Deno.test("sumMetrics() adds up what several listeners have counted", () => {
     addressFull: 20,
     receivedBytes: 10,
     sentBytes: 12,
+    certificateExpiryMs: 7,
   });
   assert.equal(COUNTED.accepted, 2);
 });
