@@ -7,6 +7,7 @@
 import postgres from "postgres";
 import type { Log } from "../../log.ts";
 import { PostgresClient } from "./postgres_client.ts";
+import { isRejected } from "./rejection.ts";
 import { redactUrl } from "../url.ts";
 
 /** The advisory lock for creating and migrating the schema: "quar" in ASCII. */
@@ -68,16 +69,22 @@ export class PostgresDatabase {
    * @param part The name of the part.
    * @param steps SQL that creates version 1 of the tables, then turns it into version 2, and so on.
    * Never change a released step; add another one.
+   * @param tuning Statements that make the tables of the last version faster. They run once, after
+   * the steps; a server that rejects one does without it.
    * @throws {Error} If the tables have a newer version than there are steps, or a step fails.
    */
-  async migrate(part: string, steps: readonly string[]): Promise<void> {
+  async migrate(
+    part: string,
+    steps: readonly string[],
+    tuning: readonly string[] = [],
+  ): Promise<void> {
     const sql = this.#connect({
       name: "migration",
       connections: 1,
       settings: { statement_timeout: `${MIGRATION_TIMEOUT_MS}` },
     });
     try {
-      await sql.begin(async (sql) => {
+      const migrated = await sql.begin(async (sql) => {
         await sql`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`;
         const schemas = await sql`SELECT FROM pg_namespace WHERE nspname = 'quartet'`;
         if (schemas.length === 0) {
@@ -95,7 +102,9 @@ export class PostgresDatabase {
         for (const step of steps.slice(version)) await sql.unsafe(step);
         await sql`INSERT INTO quartet.parts VALUES (${part}, ${steps.length})
           ON CONFLICT (name) DO UPDATE SET version = excluded.version`;
+        return version < steps.length;
       });
+      if (migrated) { for (const statement of tuning) await this.#tune(sql, statement); }
     } catch (error) {
       const reason = this.#describe(error);
       throw new Error(`Cannot open "${redactUrl(this.#url)}" as storage: ${reason}`, {
@@ -103,6 +112,16 @@ export class PostgresDatabase {
       });
     } finally {
       await sql.end({ timeout: 1 });
+    }
+  }
+
+  /** Runs a statement that only makes the database faster. */
+  async #tune(sql: postgres.Sql, statement: string): Promise<void> {
+    try {
+      await sql.unsafe(statement);
+    } catch (error) {
+      if (!isRejected(error)) throw error;
+      this.#log.info("Database does without a setting", { statement, error: String(error) });
     }
   }
 

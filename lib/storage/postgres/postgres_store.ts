@@ -90,7 +90,7 @@ export class PostgresStore implements Store {
   readonly #read: AddOperation<Read>;
   readonly #write: AddOperation<Write>;
   readonly #work: AddOperation<Work>;
-  readonly #estimate: CachedValue<number>;
+  readonly #estimate: CachedValue<number | undefined>;
   /** Set while a transaction over spaces starts or runs; resolves when others may go on. */
   #gate: Promise<void> | undefined;
   #expiryTimer: ReturnType<typeof setTimeout> | undefined;

@@ -10,18 +10,21 @@ import type { Log } from "../../log.ts";
 import { CommitCounter } from "../commit_metrics.ts";
 import { isLost, type PostgresClient } from "./postgres_client.ts";
 import type { PostgresDatabase } from "./postgres_database.ts";
+import { isRejected } from "./rejection.ts";
 import { GroupTransaction } from "./group_transaction.ts";
 import {
   CLOCK,
   comparePlaces,
   entryOf,
   KV_MIGRATIONS,
+  KV_TUNING,
   LOCK_ROWS,
   packPlaces,
   packRows,
   type Parameter,
   READ_ROWS,
   readParameters,
+  REMOVE_EXPIRED,
   type Row,
   type StoredRow,
   WRITE_ROWS,
@@ -68,6 +71,7 @@ export class PostgresTable {
   readonly #log: Log;
   /** How far the clock of the database is ahead of the local one. */
   #clockAheadMs = 0;
+  #hasEstimates = true;
   #version = 0;
   #lastVersion = -1;
 
@@ -85,7 +89,7 @@ export class PostgresTable {
     database: PostgresDatabase,
     { log, connections }: { log: Log; connections: number },
   ): Promise<PostgresTable> {
-    await database.migrate("kv", KV_MIGRATIONS);
+    await database.migrate("kv", KV_MIGRATIONS, KV_TUNING);
     const client = database.connect({
       name: "kv",
       connections,
@@ -137,12 +141,22 @@ export class PostgresTable {
   /**
    * Estimates the number of rows from PostgreSQL's statistics. It includes expired rows not removed
    * yet, and starts at zero after a crash of the server.
+   *
+   * @returns The number; `undefined` if the server has no such statistics.
    */
-  async estimateRows(): Promise<number> {
-    const [row] = await this.#run((sql) =>
-      sql`SELECT pg_stat_get_live_tuples('quartet.kv'::regclass) AS rows`
-    );
-    return Number(row!.rows);
+  async estimateRows(): Promise<number | undefined> {
+    if (!this.#hasEstimates) return undefined;
+    try {
+      const [row] = await this.#client.run((sql) =>
+        sql`SELECT pg_stat_get_live_tuples('quartet.kv'::regclass) AS rows`
+      );
+      return Number(row!.rows);
+    } catch (error) {
+      if (!isRejected(error)) throw error;
+      this.#hasEstimates = false;
+      this.#log.info("Database does not estimate the number of keys", { error: String(error) });
+      return undefined;
+    }
   }
 
   /**
@@ -251,9 +265,7 @@ export class PostgresTable {
   /** Removes up to `limit` expired rows, skipping locked ones; returns how many. */
   async removeExpired(limit: number): Promise<number> {
     const { count } = await this.#run((sql) =>
-      sql`DELETE FROM quartet.kv WHERE ctid = ANY (ARRAY (
-        SELECT ctid FROM quartet.kv WHERE expires_at <= ${sql.unsafe(CLOCK)}
-        ORDER BY expires_at LIMIT ${limit} FOR UPDATE SKIP LOCKED))`
+      sql.unsafe(REMOVE_EXPIRED, [`${limit}`], { prepare: true })
     );
     return count;
   }

@@ -24,11 +24,14 @@ export const KV_MIGRATIONS: readonly string[] = [
      -- Milliseconds since the Unix epoch by the clock of the database; NULL for never.
      expires_at bigint,
      PRIMARY KEY (space, key)
-   ) WITH (fillfactor = 80);
+   );
    CREATE INDEX kv_expires_at ON quartet.kv (expires_at) WHERE expires_at IS NOT NULL;
    -- Each number stands for a block of versions that a daemon gives to what it writes.
    CREATE SEQUENCE quartet.kv_version_blocks;`,
 ];
+
+/** Storage parameters of the table: room for new versions of a row beside the old one. */
+export const KV_TUNING: readonly string[] = ["ALTER TABLE quartet.kv SET (fillfactor = 80)"];
 
 /** The longest key. Three rows of an index must fit into a page of 8 KiB. */
 export const MAX_KEY_BYTES = 2048;
@@ -88,6 +91,18 @@ export const LOCK_ROWS = `
   SELECT p.space, substring($4::bytea FROM p.start FOR p.length), '', $5::bigint, ${DELETED_AT_MS}
   FROM ${PLACES} AS p (space, start, length)
   ON CONFLICT (space, key) DO UPDATE SET version = kv.version WHERE false`;
+
+/**
+ * Removes at most $1 expired rows, skipping locked ones. The clock is read in a subquery, once:
+ * compared with a volatile function, an index could only be read from its start to its end.
+ */
+export const REMOVE_EXPIRED = `
+  WITH expired AS MATERIALIZED (
+    SELECT space, key FROM quartet.kv WHERE expires_at <= (SELECT ${CLOCK})
+    ORDER BY expires_at LIMIT $1::text::int8 FOR UPDATE SKIP LOCKED
+  )
+  DELETE FROM quartet.kv USING expired
+  WHERE kv.space = expired.space AND kv.key = expired.key`;
 
 /** Writes rows. Its parameters are those of {@linkcode packRows}. */
 export const WRITE_ROWS = `

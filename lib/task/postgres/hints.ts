@@ -1,5 +1,7 @@
 import type postgres from "postgres";
+import type { Log } from "../../log.ts";
 import type { PostgresClient } from "../../storage/postgres/postgres_client.ts";
+import { isRejected } from "../../storage/postgres/rejection.ts";
 import { SYSTEM_CLOCK } from "../clock.ts";
 
 const CHANNEL = "quartet_task";
@@ -18,16 +20,28 @@ export interface HintListener {
   finished(): void;
 }
 
+/** Options for {@linkcode Hints}. */
+export interface HintsOptions {
+  database: PostgresClient;
+  /** The number of this daemon, whose own hints it ignores. */
+  daemon: number;
+  listener: HintListener;
+  log: Log;
+}
+
 /**
  * Exchanges hints with the other daemons, so that their waiting clients look for jobs at once. A
  * hint is "<daemon>" followed by space-separated words: "*" if jobs have finished, and
  * "<tube>=<count>" for each tube with newly ready jobs. A lost hint only costs time: every daemon
- * also polls.
+ * also polls. On a server without LISTEN there are no hints at all.
  */
 export class Hints {
   readonly #database: PostgresClient;
   readonly #daemon: number;
   readonly #listener: HintListener;
+  readonly #log: Log;
+  /** Whether the server has LISTEN. */
+  #supported = true;
   readonly #ready = new Map<string, number>();
   #finished = false;
   #stopTimer: (() => void) | null = null;
@@ -36,14 +50,16 @@ export class Hints {
   #listening: postgres.Sql | undefined;
   #closed = false;
 
-  constructor(database: PostgresClient, daemon: number, listener: HintListener) {
+  constructor({ database, daemon, listener, log }: HintsOptions) {
     this.#database = database;
     this.#daemon = daemon;
     this.#listener = listener;
+    this.#log = log;
   }
 
   /** Starts listening, also on a new pool. Call it from time to time. */
   async listen(): Promise<void> {
+    if (!this.#supported) return;
     await this.#database.run(async (sql) => {
       if (sql === this.#listening) return;
       this.#listening = sql;
@@ -51,7 +67,9 @@ export class Hints {
         await sql.listen(CHANNEL, (payload) => this.#hear(payload));
       } catch (error) {
         this.#listening = undefined;
-        throw error;
+        if (!isRejected(error)) throw error;
+        this.#supported = false;
+        this.#log.info("Database does not send hints: polling", { error: String(error) });
       }
     });
   }
@@ -76,7 +94,7 @@ export class Hints {
   }
 
   #sendSoon(): void {
-    if (this.#stopTimer !== null || this.#closed) return;
+    if (this.#stopTimer !== null || this.#closed || !this.#supported) return;
     this.#stopTimer = SYSTEM_CLOCK.after(GATHER_MS, () => {
       this.#sending = this.#send();
     });

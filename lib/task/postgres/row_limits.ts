@@ -1,6 +1,7 @@
 import type postgres from "postgres";
 import { CachedValue } from "../../cached_value.ts";
 import type { Log } from "../../log.ts";
+import { isRejected } from "../../storage/postgres/rejection.ts";
 import { query } from "./statements.ts";
 
 /** How old the estimates may be. PostgreSQL's own statistics lag some seconds behind anyway. */
@@ -16,6 +17,12 @@ const DROP_STEP = 20_000;
 const ESTIMATE = `
   SELECT pg_stat_get_live_tuples('quartet.task_jobs'::regclass) AS jobs,
     pg_stat_get_live_tuples('quartet.task_results'::regclass) AS results`;
+
+/** The number of rows, counted only as far as the limits ($1 and $2) matter. */
+const COUNT = `
+  SELECT
+    (SELECT count(*) FROM (SELECT 1 FROM quartet.task_jobs LIMIT $1::text::int8) AS j) AS jobs,
+    (SELECT count(*) FROM (SELECT 1 FROM quartet.task_results LIMIT $2::text::int8) AS r) AS results`;
 
 /** Drops the oldest of the results beyond a number ($1), at most $2 of them. */
 const DROP = `
@@ -33,28 +40,52 @@ export interface RowLimitsOptions {
   log: Log;
 }
 
+/** The number of rows of each table. */
+interface Rows {
+  jobs: number;
+  results: number;
+}
+
 /**
  * Keeps the tables of a queue roughly within their limits. Counting the rows at each put would cost
  * more than the put, so this uses estimates. A limit therefore takes effect some seconds late, and
- * after a crash of PostgreSQL, which resets its statistics, only once they have caught up.
+ * after a crash of PostgreSQL, which resets its statistics, only once they have caught up. On a server
+ * without such statistics it counts after all, in at most a twentieth of the time.
  */
 export class RowLimits {
   readonly #options: RowLimitsOptions;
-  readonly #rows: CachedValue<{ jobs: number; results: number }>;
+  readonly #rows: CachedValue<Rows>;
   #droppedMs = -Infinity;
+  /** Whether the server has statistics. */
+  #estimates = true;
 
   constructor(options: RowLimitsOptions) {
     this.#options = options;
     this.#rows = new CachedValue({
-      load: async () => {
-        const [row] = await options.ask((sql) =>
-          query<{ jobs: number; results: number }>(sql, ESTIMATE, [])
-        );
-        return row!;
-      },
+      load: () => this.#load(),
       maxAgeMs: ESTIMATE_MAX_AGE_MS,
       onError: (error) => options.log.debug("Cannot estimate jobs", { error: String(error) }),
     });
+  }
+
+  async #load(): Promise<Rows> {
+    const { ask, log, maxJobs, maxResults } = this.#options;
+    if (this.#estimates) {
+      try {
+        const [row] = await ask((sql) => query<Rows>(sql, ESTIMATE, []));
+        return row!;
+      } catch (error) {
+        if (!isRejected(error)) throw error;
+        this.#estimates = false;
+        log.info("Database does not estimate the number of jobs: counting", {
+          error: String(error),
+        });
+      }
+    }
+    const [row] = await ask((sql) =>
+      query<Rows>(sql, COUNT, [String(maxJobs), String(maxResults + 1)])
+    );
+    return row!;
   }
 
   /** Whether the number of jobs is at the limit. */

@@ -31,7 +31,7 @@ import { LocalTube } from "./local_tube.ts";
 import type { LockedJob } from "./locked_job.ts";
 import type { ReservedRow } from "./requests.ts";
 import { RowLimits } from "./row_limits.ts";
-import { EXPIRED, FORGET, NEXT_DUE, query, TASK_MIGRATIONS } from "./statements.ts";
+import { EXPIRED, FORGET, NEXT_DUE, query, TASK_MIGRATIONS, TASK_TUNING } from "./statements.ts";
 
 /** The longest time between two polls. */
 const POLL_INTERVAL_MS = 1000;
@@ -91,16 +91,21 @@ export class SharedScheduler {
     database: PostgresDatabase,
     options: { options: QueueOptions; log: Log },
   ): Promise<SharedScheduler> {
-    await database.migrate("task", TASK_MIGRATIONS);
+    await database.migrate("task", TASK_MIGRATIONS, TASK_TUNING);
     const scheduler = new SharedScheduler(options);
     scheduler.#lanes = await Lanes.open(database, {
       resultTtlMs: options.options.limits.resultTtlMs,
       rulesOf: options.options.rulesOf,
       written: (jobs) => scheduler.#written(jobs),
     });
-    scheduler.#hints = new Hints(scheduler.#lanes.database, scheduler.daemon, {
-      ready: (tube, count) => scheduler.#wake(tube, count),
-      finished: () => scheduler.#askForWatched(),
+    scheduler.#hints = new Hints({
+      database: scheduler.#lanes.database,
+      daemon: scheduler.daemon,
+      listener: {
+        ready: (tube, count) => scheduler.#wake(tube, count),
+        finished: () => scheduler.#askForWatched(),
+      },
+      log: options.log,
     });
     scheduler.lookIn(0);
     return scheduler;

@@ -41,8 +41,7 @@ export const TASK_MIGRATIONS: readonly string[] = [
      key text,
      reason bytea NOT NULL DEFAULT '',
      body bytea NOT NULL
-   ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02,
-     autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
+   );
    CREATE INDEX task_jobs_ready ON quartet.task_jobs (tube, priority, id) WHERE state = 0;
    CREATE INDEX task_jobs_due ON quartet.task_jobs (due_at) WHERE state IN (1, 2);
    CREATE INDEX task_jobs_other ON quartet.task_jobs (tube, state, due_at, id) WHERE state > 0;
@@ -58,6 +57,13 @@ export const TASK_MIGRATIONS: readonly string[] = [
      paused_until bigint NOT NULL DEFAULT 0,
      pause_ms bigint NOT NULL DEFAULT 0
    );`,
+];
+
+/** Storage parameters of the table of jobs, whose rows change and go all the time. */
+export const TASK_TUNING: readonly string[] = [
+  "ALTER TABLE quartet.task_jobs SET (fillfactor = 70)",
+  `ALTER TABLE quartet.task_jobs SET (autovacuum_vacuum_scale_factor = 0.02,
+     autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0)`,
 ];
 
 /** The time of the statement: the same for all rows, so that an index can be used with it. */
