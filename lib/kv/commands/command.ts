@@ -27,8 +27,10 @@ export interface KeyWork {
   readonly places: readonly Place[];
   /** See {@linkcode Store.transact}. */
   readonly blind?: boolean;
-  /** Whether it may throw {@linkcode UndeclaredKeyError}. */
+  /** Whether it may throw {@linkcode UndeclaredKeyError} or {@linkcode WholeDatabaseError}. */
   readonly grows?: boolean;
+  /** Forgets what it knows of whole databases: a new transaction over whole spaces begins. */
+  restart?(): void;
   run(transaction: Transaction): Reply;
   /**
    * If the values are so long that {@linkcode KeyWork.run} would hold the thread, reads them and

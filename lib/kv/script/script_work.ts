@@ -8,7 +8,7 @@ import type { Place, Transaction } from "../../storage/store.ts";
 import type { Value } from "../../storage/value.ts";
 import type { KeyWork } from "../commands/command.ts";
 import type { CommandContext, ScriptTime } from "../commands/context.ts";
-import { UndeclaredKeyError } from "../commands/undeclared_key.ts";
+import { UndeclaredKeyError, WholeDatabaseError } from "../commands/discovered_needs.ts";
 import type { CommandTable, TableEntry } from "../commands/table.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
@@ -18,6 +18,9 @@ import { ScriptStoppedError } from "./stopped.ts";
 
 /** How many keys that it did not declare a script may use. It runs once more for each command. */
 const MAX_RERUNS = 100;
+
+/** How many keys of a reply of KEYS or SCAN a script is expected to use. */
+const MAX_EXPECTED_KEYS = 10_000;
 
 const UNKNOWN = new ErrorReply("ERR Unknown Redis command called from script");
 const WRONG_ARITY = new ErrorReply("ERR Wrong number of args calling Redis command from script");
@@ -52,6 +55,9 @@ export class ScriptWork implements KeyWork, ScriptHost {
   #db = 0;
   #transaction: Transaction | undefined;
   #reruns = 0;
+  /** The replies of commands on whole databases, in the order in which the script asks. */
+  #answers: Reply[] = [];
+  #asked = 0;
   readonly #time: ScriptTime;
   /** The time that the first run saw. The others see the same, and take the same decisions. */
   #now: Reply | undefined;
@@ -72,6 +78,7 @@ export class ScriptWork implements KeyWork, ScriptHost {
     const { machine } = this.#server;
     const { script, keys, args } = this.#call;
     this.#transaction = transaction;
+    this.#asked = 0;
     this.#db = this.#context.db;
     try {
       return machine.run(script, { keys, args, host: this, usedMs: this.#time.usedMs });
@@ -79,6 +86,10 @@ export class ScriptWork implements KeyWork, ScriptHost {
       this.#time.usedMs = machine.usedMs;
       this.#transaction = undefined;
     }
+  }
+
+  restart(): void {
+    this.#answers = [];
   }
 
   /** Runs a command of the script. */
@@ -89,11 +100,13 @@ export class ScriptWork implements KeyWork, ScriptHost {
     if (this.#call.readOnly && flags.includes("write")) return READ_ONLY;
     try {
       if (action.kind === "keys") {
-        const { maxValueBytes, cursors } = this.#context;
-        const work = action.prepare(request, { db: this.#db, maxValueBytes, cursors });
+        const work = action.prepare(request, this.#commandContext);
         this.#require(work.places);
         if (work.inSteps?.(this.#transaction!) !== undefined) return TOO_LONG;
         return work.run(this.#transaction!);
+      }
+      if (action.kind === "spaces" || action.kind === "pages") {
+        return flags.includes("readonly") ? this.#askDatabase(entry, request) : NOT_ALLOWED;
       }
       if (action.kind !== "session" || action.inScript === undefined) return NOT_ALLOWED;
       if (action.selects !== undefined) this.#db = action.selects(request);
@@ -103,6 +116,11 @@ export class ScriptWork implements KeyWork, ScriptHost {
       if (error instanceof ErrorReply) return error;
       throw error;
     }
+  }
+
+  get #commandContext(): CommandContext {
+    const { maxValueBytes, cursors } = this.#context;
+    return { db: this.#db, maxValueBytes, cursors };
   }
 
   /** The same for each run, so that a run after the first takes the same decisions. */
@@ -133,11 +151,38 @@ export class ScriptWork implements KeyWork, ScriptHost {
   #require(places: readonly Place[]): void {
     if (places.every((place) => this.#places.has(place))) return;
     for (const place of places) this.#places.add(place);
-    if (++this.#reruns > MAX_RERUNS) {
-      throw new ScriptStoppedError(
-        `more than ${MAX_RERUNS} of its commands used keys that it did not declare`,
-      );
-    }
+    this.#countRerun();
     throw new UndeclaredKeyError();
   }
+
+  /**
+   * The reply of a command that reads a whole database. A script is synchronous and such a command is
+   * not, so the reply is fetched between two runs. It shows the database before the script.
+   */
+  #askDatabase({ fullName, command: { action } }: TableEntry, request: Request): Reply {
+    if (this.#asked < this.#answers.length) return this.#answers[this.#asked++]!;
+    this.#countRerun();
+    const db = this.#db, copy = request.copy();
+    throw new WholeDatabaseError(async (tx) => {
+      if (action.kind !== "spaces" && action.kind !== "pages") return;
+      const reply = await action.prepare(copy, { ...this.#commandContext, db })(tx);
+      this.#answers.push(reply);
+      // It is likely to use these keys, and each would need another run.
+      for (const key of keysIn(fullName, reply)) this.#places.add({ space: db, key });
+    });
+  }
+
+  #countRerun(): void {
+    if (++this.#reruns <= MAX_RERUNS) return;
+    throw new ScriptStoppedError(
+      `it would have to run more than ${MAX_RERUNS} times to find the keys that it uses`,
+    );
+  }
+}
+
+/** The first keys in the reply of a command that returns keys. */
+function keysIn(command: string, reply: Reply): string[] {
+  const found = command === "scan" && Array.isArray(reply) ? reply[1] : reply;
+  const keys = Array.isArray(found) ? found : [found];
+  return keys.slice(0, MAX_EXPECTED_KEYS).filter((key) => typeof key === "string");
 }

@@ -7,23 +7,15 @@
  * @module
  */
 
-import type {
-  Entry,
-  MaybePromise,
-  Place,
-  SpaceTransaction,
-  Store,
-  Transaction,
-} from "../../storage/store.ts";
+import type { Entry, MaybePromise, Place, SpaceTransaction, Store } from "../../storage/store.ts";
 import type { Command, KeyWork } from "../commands/command.ts";
 import type { ClientState, CommandContext } from "../commands/context.ts";
 import { asReply, execDiscarded, OUT_OF_MEMORY, RolledBackError } from "../commands/errors.ts";
 import { ErrorReply, NULL_ARRAY, type Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import { placeName } from "../commands/places.ts";
-import { UndeclaredKeyError } from "../commands/undeclared_key.ts";
-import { transactGrowing } from "./transact.ts";
-import { TransactionOverlay } from "./transaction_overlay.ts";
+import { orOnSpaces, transactGrowing } from "./transact.ts";
+import { runWork, runWorkOnSpaces } from "./work_on_spaces.ts";
 
 /** A command between MULTI and EXEC. */
 export interface QueuedCommand {
@@ -62,9 +54,10 @@ export function executeQueue(
   const { store } = client.server;
   const steps = plan(queue, client);
   try {
+    const onSpaces = () => store.transactSpaces((tx) => runOnSpaces(tx, steps, watched));
     const results = wholeSpaces
-      ? store.transactSpaces((tx) => runOnSpaces(tx, steps, watched))
-      : runOnKeys(store, steps, watched);
+      ? onSpaces()
+      : orOnSpaces(() => runOnKeys(store, steps, watched), onSpaces);
     return results instanceof Promise
       ? results.then((replies) => finish(steps, replies), discarded)
       : finish(steps, results);
@@ -125,19 +118,6 @@ function runOnKeys(
   });
 }
 
-/**
- * Runs one command. An error of the command is its reply, and the other commands still run. An
- * error of the store may have left the command half done, so it rolls the transaction back.
- */
-function runWork(work: KeyWork, tx: Transaction): Reply {
-  try {
-    return work.run(tx);
-  } catch (error) {
-    if (error instanceof ErrorReply) return error;
-    throw error;
-  }
-}
-
 /** The reply to EXEC after the store has rolled the transaction back. */
 function discarded(error: unknown): ErrorReply {
   const reply = asReply(error);
@@ -160,31 +140,6 @@ async function runOnSpaces(
     else replies.push(LATER);
   }
   return replies;
-}
-
-/** Reads the entries that the work may need, runs it on them, and applies its changes. */
-async function runWorkOnSpaces(work: KeyWork, tx: SpaceTransaction): Promise<Reply> {
-  const { overlay, reply } = await runOnOverlay(work, tx);
-  for (const { space, key, value, expiresAtMs } of overlay.changes) {
-    if (value === undefined) await tx.delete(space, key);
-    else await tx.put(space, key, value, expiresAtMs);
-  }
-  return reply;
-}
-
-async function runOnOverlay(
-  work: KeyWork,
-  tx: SpaceTransaction,
-): Promise<{ overlay: TransactionOverlay; reply: Reply }> {
-  for (;;) {
-    const overlay = new TransactionOverlay(tx.nowMs);
-    for (const place of work.places) overlay.add(place, await tx.get(place.space, place.key));
-    try {
-      return { overlay, reply: runWork(work, overlay) };
-    } catch (error) {
-      if (!(error instanceof UndeclaredKeyError)) throw error;
-    }
-  }
 }
 
 /** Runs the steps that do not use the store, and puts all replies together. */

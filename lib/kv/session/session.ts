@@ -6,7 +6,7 @@
 
 import type { Login } from "../../net/login.ts";
 import type { ByteStore } from "../../storage/byte_store.ts";
-import type { MaybePromise, Transaction } from "../../storage/store.ts";
+import type { MaybePromise } from "../../storage/store.ts";
 import type { ClientPeer, ClientState, ReplyMode, ServerState } from "../commands/context.ts";
 import type { Command } from "../commands/command.ts";
 import type { CursorTable } from "../commands/cursors.ts";
@@ -25,7 +25,7 @@ import type { Request } from "../resp/request.ts";
 import { runLongWork } from "./long_work.ts";
 import type { ReplyWriter } from "../resp/writer.ts";
 import { manyKeysOf, MAX_SHORT_ARGUMENTS, runManyKeys } from "./many_keys.ts";
-import { transactGrowing } from "./transact.ts";
+import { transactWork } from "./transact.ts";
 import { ClientTransaction } from "./transaction.ts";
 
 /** What sessions need of the server: commands that can be run, not only described. */
@@ -231,14 +231,7 @@ export class Session implements ClientState {
           const work = action.prepare(request, this);
           const options = entry.readOnly ? entry : work;
           if (work.inSteps !== undefined) return runLongWork(store, work, options);
-          if (work.grows) {
-            const run = (tx: Transaction) => work.run(tx);
-            return transactGrowing(store, {
-              places: () => work.places,
-              run,
-              readOnly: entry.readOnly,
-            });
-          }
+          if (work.grows) return transactWork(store, work, entry);
           return store.transact(work.places, (tx) => work.run(tx), options);
         }
         case "spaces":

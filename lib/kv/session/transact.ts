@@ -1,17 +1,54 @@
 /**
- * Runs transactions whose places may turn out to be incomplete.
+ * Runs transactions that find out on the way what they need.
  *
  * @module
  */
 
 import type { MaybePromise, Place, Store, Transaction } from "../../storage/store.ts";
-import { UndeclaredKeyError } from "../commands/undeclared_key.ts";
+import type { KeyWork } from "../commands/command.ts";
+import { UndeclaredKeyError, WholeDatabaseError } from "../commands/discovered_needs.ts";
+import type { Reply } from "../resp/reply.ts";
+import { runWorkOnSpaces } from "./work_on_spaces.ts";
 
 /** A transaction that names its places anew for each run. */
 export interface GrowingTransaction<T> {
   places(): readonly Place[];
   run(transaction: Transaction): T;
   readonly readOnly?: boolean;
+}
+
+/** Runs the work of a command that may need more than its keys. */
+export function transactWork(
+  store: Store,
+  work: KeyWork,
+  { readOnly }: { readOnly: boolean },
+): MaybePromise<Reply> {
+  return orOnSpaces(
+    () =>
+      transactGrowing(store, {
+        places: () => work.places,
+        run: (tx) => work.run(tx),
+        readOnly,
+      }),
+    () => store.transactSpaces((tx) => runWorkOnSpaces(work, tx), { readOnly }),
+  );
+}
+
+/** Runs a transaction over keys; if it needs whole databases, runs the other one instead. */
+export function orOnSpaces<T>(
+  onKeys: () => MaybePromise<T>,
+  onSpaces: () => Promise<T>,
+): MaybePromise<T> {
+  function otherwise(error: unknown): Promise<T> {
+    if (error instanceof WholeDatabaseError) return onSpaces();
+    throw error;
+  }
+  try {
+    const result = onKeys();
+    return result instanceof Promise ? result.catch(otherwise) : result;
+  } catch (error) {
+    return otherwise(error);
+  }
 }
 
 /** Runs a transaction, and again with more places for as long as it lacks some. */

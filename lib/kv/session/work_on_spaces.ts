@@ -1,0 +1,51 @@
+/**
+ * The work of a command inside a transaction over whole spaces.
+ *
+ * @module
+ */
+
+import type { SpaceTransaction, Transaction } from "../../storage/store.ts";
+import type { KeyWork } from "../commands/command.ts";
+import { UndeclaredKeyError, WholeDatabaseError } from "../commands/discovered_needs.ts";
+import { ErrorReply, type Reply } from "../resp/reply.ts";
+import { TransactionOverlay } from "./transaction_overlay.ts";
+
+/**
+ * Runs one command. An error of the command is its reply, and the other commands still run. An
+ * error of the store may have left the command half done, so it rolls the transaction back.
+ */
+export function runWork(work: KeyWork, tx: Transaction): Reply {
+  try {
+    return work.run(tx);
+  } catch (error) {
+    if (error instanceof ErrorReply) return error;
+    throw error;
+  }
+}
+
+/** Reads the entries that the work may need, runs it on them, and applies its changes. */
+export async function runWorkOnSpaces(work: KeyWork, tx: SpaceTransaction): Promise<Reply> {
+  work.restart?.();
+  const { overlay, reply } = await runOnOverlay(work, tx);
+  for (const { space, key, value, expiresAtMs } of overlay.changes) {
+    if (value === undefined) await tx.delete(space, key);
+    else await tx.put(space, key, value, expiresAtMs);
+  }
+  return reply;
+}
+
+async function runOnOverlay(
+  work: KeyWork,
+  tx: SpaceTransaction,
+): Promise<{ overlay: TransactionOverlay; reply: Reply }> {
+  for (;;) {
+    const overlay = new TransactionOverlay(tx.nowMs);
+    for (const place of work.places) overlay.add(place, await tx.get(place.space, place.key));
+    try {
+      return { overlay, reply: runWork(work, overlay) };
+    } catch (error) {
+      if (error instanceof WholeDatabaseError) await error.read(tx);
+      else if (!(error instanceof UndeclaredKeyError)) throw error;
+    }
+  }
+}
