@@ -56,8 +56,8 @@ export interface SpaceTransaction {
   get(space: number, key: Key): Promise<Entry | undefined>;
   put(space: number, key: Key, value: Value, expiresAtMs: number): Promise<void>;
   delete(space: number, key: Key): Promise<boolean>;
-  /** The number of keys in a space, and of those that can expire. */
-  count(space: number): Promise<{ keys: number; expiring: number }>;
+  /** Counts the keys of a space. */
+  count(space: number): Promise<KeyCount>;
   /** As {@linkcode Store.scan}. */
   scan(space: number, range: ScanRange): Promise<[Key, Entry][]>;
   /** A random key of a space, all about equally likely. */
@@ -66,6 +66,15 @@ export interface SpaceTransaction {
   clear(space: number): Promise<void>;
   /** Exchanges two spaces. */
   swap(a: number, b: number): Promise<void>;
+}
+
+/** The keys of a space. */
+export interface KeyCount {
+  keys: number;
+  /** How many of them can expire. */
+  expiring: number;
+  /** The average time to live of those, in milliseconds; it may be an estimate. 0 if there are none. */
+  averageTtlMs: number;
 }
 
 /** A page of a space in key order. */

@@ -246,7 +246,10 @@ export function testStore(engine: Engine): void {
       assert.deepEqual((await tx.scan(0, { limit: 9 })).map(([key]) => key), ["future", "never"]);
       return await tx.count(0);
     });
-    assert.deepEqual(counts, { keys: 2, expiring: 1 });
+    const { averageTtlMs, ...numbers } = counts;
+    assert.deepEqual(numbers, { keys: 2, expiring: 1 });
+    const leftMs = (await store.get(0, "future"))!.expiresAtMs - Date.now();
+    assert.ok(Math.abs(averageTtlMs - leftMs) < 30_000, `${averageTtlMs} is not about ${leftMs}`);
     const found = await store.transact([at("past")], (tx) => {
       const deleted = tx.delete(0, "past");
       return [deleted, tx.get(0, "past")];
@@ -314,13 +317,17 @@ export function testStore(engine: Engine): void {
     await put(store, "b", "2", Date.now() + 60_000);
     await store.put(1, "c", bytes("3"), 0);
     const seen = await store.transactSpaces(async (tx) => {
-      const before = [await tx.count(0), await tx.count(1), await tx.count(2)];
+      const count = async (space: number) => {
+        const { keys, expiring } = await tx.count(space);
+        return { keys, expiring };
+      };
+      const before = [await count(0), await count(1), await count(2)];
       await tx.swap(0, 1);
       const swapped = [text((await tx.get(0, "c"))?.value), text((await tx.get(1, "b"))?.value)];
       await tx.put(0, "d", bytes("4"), 0);
       await tx.clear(1);
       const page = await tx.scan(0, { limit: 9 });
-      return [before, swapped, page.map(([key]) => key), await tx.count(1)];
+      return [before, swapped, page.map(([key]) => key), await count(1)];
     });
     assert.deepEqual(seen, [
       [{ keys: 2, expiring: 1 }, { keys: 1, expiring: 0 }, { keys: 0, expiring: 0 }],
@@ -330,6 +337,17 @@ export function testStore(engine: Engine): void {
     ]);
     assert.deepEqual(await scanAll(store), ["c", "d"]);
     assert.equal(await get(store, "a", 1), undefined);
+  });
+
+  test("count returns the average time to live of the keys that expire", async (store) => {
+    const nowMs = Date.now();
+    const keys = Array.from({ length: 3000 }, (_, at) => `t${at}`);
+    await store.transact(keys.map((key) => at(key)), (tx) => {
+      keys.forEach((key, at) => tx.put(0, key, "1", nowMs + 1_000_000 + 1000 * at));
+    }, { blind: true });
+    await put(store, "never", "1");
+    const { averageTtlMs } = await store.transactSpaces((tx) => tx.count(0), { readOnly: true });
+    assert.ok(Math.abs(averageTtlMs - 2_500_000) < 100_000, `${averageTtlMs} ms`);
   });
 
   test("transactSpaces changes nothing if its function rejects", async (store) => {

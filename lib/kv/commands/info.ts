@@ -131,8 +131,9 @@ async function keyspace({ server }: ClientState): Promise<Fields> {
     return await server.store.transactSpaces(async (tx) => {
       const fields: Fields = {};
       for (let db = 0; db < DATABASES; db++) {
-        const { keys, expiring } = await tx.count(db);
-        if (keys > 0) fields[`db${db}`] = `keys=${keys},expires=${expiring},avg_ttl=0`;
+        const { keys, expiring, averageTtlMs } = await tx.count(db);
+        if (keys === 0) continue;
+        fields[`db${db}`] = `keys=${keys},expires=${expiring},avg_ttl=${Math.round(averageTtlMs)}`;
       }
       return fields;
     }, { readOnly: true });

@@ -7,6 +7,9 @@
 
 import type { Key } from "../store.ts";
 
+/** The number of entries that an average is estimated from. */
+const MAX_SAMPLES = 1000;
+
 /** An entry of a heap. */
 export interface Expiring {
   readonly expiresAtMs: number;
@@ -46,6 +49,23 @@ export class ExpiryHeap<T extends Expiring> {
       open.push(2 * index + 1, 2 * index + 2);
     }
     return count;
+  }
+
+  /**
+   * The average time until the entries expire, in milliseconds; those that have expired do not
+   * count. In a large heap, an estimate from a thousand entries.
+   */
+  averageTtlMs(nowMs: number): number {
+    const { length } = this.#entries;
+    const step = Math.max(1, length / MAX_SAMPLES);
+    let sum = 0, count = 0;
+    for (let at = 0; at < length; at += step) {
+      const ttlMs = this.#entries[Math.floor(at)]!.expiresAtMs - nowMs;
+      if (ttlMs <= 0) continue;
+      sum += ttlMs;
+      count++;
+    }
+    return count === 0 ? 0 : sum / count;
   }
 
   /** Adds an entry. */

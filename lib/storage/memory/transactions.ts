@@ -8,7 +8,7 @@ import type { Change } from "./changes.ts";
 import type { KeySpace } from "./key_space.ts";
 import type { Item, MemorySpace } from "./memory_space.ts";
 import type { SortedKeys } from "./sorted_keys.ts";
-import type { Entry, Key, ScanRange, SpaceTransaction, Transaction } from "../store.ts";
+import type { Entry, Key, KeyCount, ScanRange, SpaceTransaction, Transaction } from "../store.ts";
 import type { Value } from "../value.ts";
 
 /** Random keys to try, as each may have expired, before falling back to the first in order. */
@@ -106,10 +106,14 @@ export class WholeTransaction implements SpaceTransaction {
     return true;
   }
 
-  count(number: number): Promise<{ keys: number; expiring: number }> {
+  count(number: number): Promise<KeyCount> {
     const { items, expiry } = this.#keys.space(number);
     const expired = expiry.countUntil(this.nowMs);
-    return Promise.resolve({ keys: items.size - expired, expiring: expiry.size - expired });
+    return Promise.resolve({
+      keys: items.size - expired,
+      expiring: expiry.size - expired,
+      averageTtlMs: expiry.averageTtlMs(this.nowMs),
+    });
   }
 
   // deno-lint-ignore require-await -- an error must reject, not throw

@@ -18,7 +18,7 @@ import {
   type StoredRow,
   WRITE_ROWS,
 } from "./rows.ts";
-import type { Entry, Key, ScanRange, SpaceTransaction } from "../store.ts";
+import type { Entry, Key, KeyCount, ScanRange, SpaceTransaction } from "../store.ts";
 import { latin1From, type Value } from "../value.ts";
 
 /** Temporary number of a space while two are exchanged. */
@@ -61,11 +61,16 @@ export class PostgresSpaceTransaction implements SpaceTransaction {
     return true;
   }
 
-  async count(space: number): Promise<{ keys: number; expiring: number }> {
+  async count(space: number): Promise<KeyCount> {
     const [row] = await this.#sql`
-      SELECT count(*) AS keys, count(expires_at) AS expiring FROM quartet.kv
+      SELECT count(*) AS keys, count(expires_at) AS expiring,
+        avg(expires_at)::float8 AS average FROM quartet.kv
       WHERE space = ${space} AND (expires_at IS NULL OR expires_at > ${this.nowMs})`;
-    return { keys: Number(row!.keys), expiring: Number(row!.expiring) };
+    return {
+      keys: Number(row!.keys),
+      expiring: Number(row!.expiring),
+      averageTtlMs: row!.average === null ? 0 : Number(row!.average) - this.nowMs,
+    };
   }
 
   scan(space: number, range: ScanRange): Promise<[Key, Entry][]> {

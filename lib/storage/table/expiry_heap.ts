@@ -13,6 +13,9 @@ const CHUNK_BITS = 12;
 const CHUNK_ENTRIES = 1 << CHUNK_BITS;
 const CHUNK_MASK = CHUNK_ENTRIES - 1;
 
+/** The number of records that an average is estimated from. */
+const MAX_SAMPLES = 1000;
+
 /** Addresses ordered by the time at which their records expire. */
 export class ExpiryHeap {
   readonly #records: Records;
@@ -39,6 +42,11 @@ export class ExpiryHeap {
     return this.#size === 0 ? 0 : this.#address(0);
   }
 
+  /** The record at an index below {@linkcode ExpiryHeap.size}, for random samples. */
+  at(index: number): number {
+    return this.#address(index);
+  }
+
   /** When a live record expires, in milliseconds since the Unix epoch; 0 for never. */
   expiryOf(address: number): number {
     const place = this.#records.heapPlace(address);
@@ -62,6 +70,22 @@ export class ExpiryHeap {
   replace(address: number, by: number): void {
     const place = this.#records.heapPlace(address);
     if (place !== 0) this.#set(place - 1, by, this.#time(place - 1));
+  }
+
+  /**
+   * The average time until the records expire, in milliseconds; those that have expired do not count.
+   * In a large heap, an estimate from a thousand records.
+   */
+  averageTtlMs(nowMs: number): number {
+    const step = Math.max(1, this.#size / MAX_SAMPLES);
+    let sum = 0, count = 0;
+    for (let at = 0; at < this.#size; at += step) {
+      const ttlMs = this.#time(Math.floor(at)) - nowMs;
+      if (ttlMs <= 0) continue;
+      sum += ttlMs;
+      count++;
+    }
+    return count === 0 ? 0 : sum / count;
   }
 
   /**
