@@ -39,6 +39,26 @@ export class Turn {
   }
 }
 
+/**
+ * The turn of everything that many connections do between two visits of the event loop to its
+ * timers. A read or a write that is ready at once does not go through the event loop, so a client
+ * that keeps its socket full would keep the thread, however short each of its batches is.
+ */
+export class SharedTurn {
+  #turn: Turn | undefined;
+
+  /** Whether to call {@linkcode nextTurn} now. The turn begins with the first question. */
+  get over(): boolean {
+    if (this.#turn === undefined) {
+      this.#turn = new Turn();
+      setTimeout(() => {
+        this.#turn = undefined;
+      }, 0);
+    }
+    return this.#turn.over;
+  }
+}
+
 /** Resolves after everything else that is ready has run. */
 export function nextTurn(): Promise<void> {
   // A timer, because `setImmediate` and message ports keep sockets waiting as long as there are

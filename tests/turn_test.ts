@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { MAX_TURN_MS, Turn } from "../lib/turn.ts";
+import { MAX_TURN_MS, nextTurn, SharedTurn, Turn } from "../lib/turn.ts";
 import { within } from "./support/within.ts";
 
 /** Holds the thread. */
@@ -34,4 +34,15 @@ Deno.test("Turn.next() lets a socket be read, however much work takes turns", as
   }
   assert.ok(read, `not read after ${turns} turns`);
   await reading;
+});
+
+Deno.test("SharedTurn.over counts the work since the event loop visited its timers", async () => {
+  const turn = new SharedTurn();
+  assert.equal(turn.over, false);
+  work(MAX_TURN_MS);
+  assert.equal(turn.over, true);
+  await within(10_000, "the timers", nextTurn());
+  // The question begins the next turn; the deadline of this assertion is that turn.
+  assert.equal(turn.over, false);
+  await nextTurn();
 });

@@ -16,6 +16,7 @@ import { beginLogin, type Login } from "../net/login.ts";
 import { READ_MAX_BYTES, ReadBuffer } from "../net/read_buffer.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
 import type { Storage } from "../storage/storage.ts";
+import { SharedTurn } from "../turn.ts";
 import { ALL_COMMANDS } from "./commands/all.ts";
 import { DATABASES } from "./commands/arguments.ts";
 import type { ClientPeer } from "./commands/context.ts";
@@ -84,6 +85,7 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
     },
     commands,
     cursors: new CursorTable(),
+    turn: new SharedTurn(),
     limits: limitsOf(config),
     metrics: new CommandMetrics(commands.all.length),
     settings: settingsOf(config, watch),
@@ -179,7 +181,10 @@ async function serve(
   words: LanguageWords,
   login: Login | undefined,
 ): Promise<void> {
-  const buffer = new ReadBuffer({ maxBytes: server.limits.maxRequestBytes + READ_MAX_BYTES });
+  const buffer = new ReadBuffer({
+    maxBytes: server.limits.maxRequestBytes + READ_MAX_BYTES,
+    growsInTurns: true,
+  });
   for (;;) {
     const { bytes, start, end } = buffer;
     const pending = login?.pending ?? false;

@@ -1,3 +1,4 @@
+import { Turn } from "../turn.ts";
 import type { Connection } from "./connection.ts";
 
 /** The initial size of a buffer. */
@@ -9,6 +10,12 @@ export const READ_MAX_BYTES = 64 * 1024;
 /** A buffer shrinks after this many reads in a row that left most of it empty. */
 const SMALL_READS_BEFORE_SHRINK = 16;
 
+/** From this size on, growing takes turns, if it does at all. */
+const LONG_BYTES = 1024 * 1024;
+
+/** The bytes copied between two readings of the clock. */
+const COPY_BYTES = 256 * 1024;
+
 /** Options for {@linkcode ReadBuffer}. */
 export interface ReadBufferOptions {
   /**
@@ -19,6 +26,13 @@ export interface ReadBufferOptions {
   initialBytes?: number;
   /** The maximum number of unread bytes. */
   maxBytes: number;
+  /**
+   * Whether a long buffer is copied in turns when it grows. The owner must not touch it during a
+   * {@linkcode ReadBuffer.fill} then.
+   *
+   * @default {false}
+   */
+  growsInTurns?: boolean;
 }
 
 /**
@@ -33,6 +47,7 @@ export class ReadBuffer {
 
   readonly #initialBytes: number;
   readonly #maxBytes: number;
+  readonly #growsInTurns: boolean;
   #smallReads = 0;
   /** The position of `bytes[0]` in the input. */
   #dropped = 0;
@@ -40,6 +55,7 @@ export class ReadBuffer {
   constructor(options: ReadBufferOptions) {
     this.#initialBytes = options.initialBytes ?? READ_BUFFER_INITIAL_BYTES;
     this.#maxBytes = options.maxBytes;
+    this.#growsInTurns = options.growsInTurns ?? false;
     this.bytes = new Uint8Array(this.#initialBytes);
   }
 
@@ -53,6 +69,9 @@ export class ReadBuffer {
    * @throws {RangeError} If the buffer is full of unread bytes.
    */
   fill(connection: Pick<Connection, "read">, request = this.#unreadRequest()): Promise<boolean> {
+    if (this.#growsInTurns && this.end === this.bytes.length && this.end >= LONG_BYTES) {
+      return this.#growInTurns().then(() => this.fill(connection, request));
+    }
     this.makeSpace();
     const space = this.end === 0 ? this.bytes : this.bytes.subarray(this.end);
     return connection.read(space, request).then((count) => {
@@ -60,6 +79,26 @@ export class ReadBuffer {
       this.took(count);
       return true;
     });
+  }
+
+  /**
+   * Does what {@linkcode ReadBuffer.makeSpace} does for a buffer that is full of a long request.
+   * Copying that at once holds the thread: memory touched for the first time takes up to 4 ms a MiB.
+   */
+  async #growInTurns(): Promise<void> {
+    const { bytes: before, start, end } = this;
+    const capacity = this.#nextCapacity(end - start);
+    if (capacity <= before.length) return this.makeSpace();
+    const bytes = new Uint8Array(capacity);
+    const turn = new Turn();
+    for (let at = start; at < end; at += COPY_BYTES) {
+      bytes.set(before.subarray(at, Math.min(at + COPY_BYTES, end)), at - start);
+      if (turn.over) await turn.next();
+    }
+    this.bytes = bytes;
+    this.#dropped += start;
+    this.start = 0;
+    this.end = end - start;
   }
 
   /** Identifies the request that the unread bytes begin, by its position in the input. */

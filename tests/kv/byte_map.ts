@@ -15,6 +15,7 @@ import type { SessionServer } from "../../lib/kv/session/session.ts";
 import type { ByteRange, ByteStore } from "../../lib/storage/byte_store.ts";
 import type { MaybePromise, Place, Store, Transaction } from "../../lib/storage/store.ts";
 import { latin1From, valueBytes } from "../../lib/storage/value.ts";
+import { SharedTurn } from "../../lib/turn.ts";
 import { latin1Text } from "./support.ts";
 
 /** A value and the change that wrote it. */
@@ -155,6 +156,7 @@ export function serverOn(map: ByteMap): SessionServer {
     loading: false,
     commands,
     cursors: new CursorTable(),
+    turn: new SharedTurn(),
     limits: {
       maxValueBytes: 1e6,
       maxArgumentBytes: 1e6,

@@ -7,6 +7,7 @@
  */
 
 import type { Login } from "../../net/login.ts";
+import type { SharedTurn } from "../../turn.ts";
 import type { MaybePromise, Place, Store } from "../../storage/store.ts";
 import type { CommandMetrics } from "../command_metrics.ts";
 import type { CommandWatch } from "../command_watch.ts";
@@ -112,6 +113,8 @@ export interface ServerState {
   readonly limits: KvLimits;
   readonly metrics: CommandMetrics;
   readonly settings: ServerSettings;
+  /** The turn of all connections together. */
+  readonly turn: SharedTurn;
   readonly watch: CommandWatch;
   /** The Redis clients by the number of their connection. */
   readonly clients: ReadonlyMap<number, ClientState>;

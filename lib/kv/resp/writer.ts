@@ -6,6 +6,7 @@
  */
 
 import { copyValue, type Value } from "../../storage/value.ts";
+import { Turn } from "../../turn.ts";
 import type { FailedReply } from "../held_replies.ts";
 import {
   ErrorReply,
@@ -30,6 +31,9 @@ const KEPT_BYTES = 64 * 1024;
 
 /** Values of at least this length are sent without copying. */
 const OWN_WRITE_BYTES = 16 * 1024;
+
+/** The size of the pieces in which a long value is sent. */
+const PIECE_BYTES = 512 * 1024;
 
 /** The space reserved for a number: its type, sign, digits and line end. */
 const MAX_NUMBER_BYTES = 24;
@@ -302,11 +306,17 @@ export class ReplyWriter {
 
 /** Sends long values between the parts of a buffer. */
 async function sendParts(sink: Sink, bytes: Uint8Array, long: LongValue[]): Promise<void> {
+  // A write that is ready at once lets nobody else run.
+  const turn = new Turn();
   let at = 0;
   for (const { at: before, value } of long) {
     if (before > at) await sink.write(bytes.subarray(at, before));
     at = before;
-    await sink.write(value);
+    for (let from = 0; from < value.length; from += PIECE_BYTES) {
+      const isWhole = value.length <= PIECE_BYTES;
+      await sink.write(isWhole ? value : value.subarray(from, from + PIECE_BYTES));
+      if (turn.over) await turn.next();
+    }
   }
   if (bytes.length > at) await sink.write(bytes.subarray(at));
 }

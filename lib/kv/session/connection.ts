@@ -32,7 +32,10 @@ const MAX_OUTPUT_BYTES = 256 * 1024;
 const MAX_SHORT_ITEMS = 256;
 
 /** The clock is read once in so many short requests, and once in so many times 4 KiB of them. */
-const REQUESTS_PER_CLOCK_READ = 16;
+const REQUESTS_PER_CLOCK_READ = 32;
+
+/** After this much of a request, its reads count as work. */
+const LONG_REQUEST_BYTES = 64 * 1024;
 
 /** The items of a long reply that are encoded between two readings of the clock. */
 const ITEMS_PER_CLOCK_READ = 64;
@@ -58,6 +61,8 @@ export class RespConnection {
   readonly #held = new HeldReplies();
   /** Whether the parser holds a request that must wait for the ones before it. */
   #waits = false;
+  /** What was done since the clock was read; see {@linkcode REQUESTS_PER_CLOCK_READ}. */
+  #work = 0;
 
   constructor(socket: RespSocket, buffer: ReadBuffer, session: Session) {
     this.#socket = socket;
@@ -82,17 +87,20 @@ export class RespConnection {
       if (ends) return;
       if (pause === "turn is over") await nextTurn();
       if (pause === "paused") await this.#session.server.watch.pause.over();
-      if (pause === "no request" && !await this.#buffer.fill(this.#socket)) return;
+      if (pause !== "no request") continue;
+      // Reading a long request is work, too.
+      const isLong = this.#buffer.end - this.#buffer.start >= LONG_REQUEST_BYTES;
+      if (isLong && this.#session.server.turn.over) await nextTurn();
+      if (!await this.#buffer.fill(this.#socket)) return;
     }
   }
 
   /** Runs the requests in the buffer. */
   #runRequests(): Pause {
     const session = this.#session, buffer = this.#buffer, parser = this.#parser;
-    const { metrics, watch } = session.server;
+    const { metrics, watch, turn } = session.server;
     const startMs = metrics.batchStartMs();
-    let count = 0, work = 0;
-    let turn: Turn | undefined;
+    let count = 0;
     try {
       for (;;) {
         if (this.#waits) {
@@ -118,8 +126,7 @@ export class RespConnection {
           this.#waits = true;
           return "paused";
         } else if (this.#pending.length > 0 || watch.active || !this.#runBytes(entry, request)) {
-          turn ??= new Turn();
-          work = REQUESTS_PER_CLOCK_READ;
+          this.#work = REQUESTS_PER_CLOCK_READ;
           const alone = session.isAlone(entry, request);
           this.#waits = alone && (this.#pending.length > 0 || this.#held.count > 0);
           if (this.#waits) return "settle";
@@ -139,11 +146,10 @@ export class RespConnection {
         if (session.closing) return "close";
         if (this.#pending.length >= MAX_PENDING) return "settle";
         if (this.#writer.size >= MAX_OUTPUT_BYTES) return "flush";
-        work += 1 + (parser.consumed >>> 12);
-        if (work >= REQUESTS_PER_CLOCK_READ) {
-          work = 0;
-          if (turn === undefined) turn = new Turn();
-          else if (turn.over) return "turn is over";
+        this.#work += 1 + (parser.consumed >>> 12);
+        if (this.#work >= REQUESTS_PER_CLOCK_READ) {
+          this.#work = 0;
+          if (turn.over) return "turn is over";
         }
       }
     } finally {

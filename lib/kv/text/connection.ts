@@ -12,7 +12,7 @@ import type { Entry, Key, MaybePromise } from "../../storage/store.ts";
 import type { ServerState } from "../commands/context.ts";
 import { HeldReplies } from "../held_replies.ts";
 import { shownFirstWord } from "../language.ts";
-import { Turn } from "../../turn.ts";
+import { nextTurn, Turn } from "../../turn.ts";
 import { runByteLine } from "./byte_lines.ts";
 import { errorReply, type ReplyLine, runText, TEXT_SPACE, type TextReply } from "./commands.ts";
 import { parseTextLine, type TextCommand, TextError, UnknownTextCommandError } from "./parser.ts";
@@ -32,7 +32,7 @@ const PAGE_BYTES = 256 * 1024;
 const LINES_PER_CLOCK_READ = 16;
 
 /** The part of the server that text connections use. */
-export type TextServer = Pick<ServerState, "store" | "limits" | "metrics" | "commands">;
+export type TextServer = Pick<ServerState, "store" | "limits" | "metrics" | "commands" | "turn">;
 
 /** Serves one connection. */
 export class TextConnection {
@@ -46,6 +46,7 @@ export class TextConnection {
   readonly #held = new HeldReplies();
   /** The word by which the language was detected. */
   readonly #firstWord: string;
+  #linesSinceClock = 0;
 
   /**
    * @param socket The connection.
@@ -76,15 +77,15 @@ export class TextConnection {
 
   /** Runs all lines of a batch; returns whether to continue after it. */
   async #runLines(batch: LineBatch): Promise<boolean> {
-    const turn = new Turn();
+    const { turn } = this.#server;
     for (let line = 0; line < batch.count; line++) {
       if (this.#writer.size >= MAX_TEXT_OUTPUT_BYTES) {
         await this.#settle();
         await this.#writer.flush(this.#socket);
       }
-      if (line % LINES_PER_CLOCK_READ === 0 && turn.over) {
+      if (++this.#linesSinceClock % LINES_PER_CLOCK_READ === 0 && turn.over) {
         await this.#settle();
-        await turn.next();
+        await nextTurn();
       }
       if (this.#runBytes(batch, line)) continue;
       const command = this.#parse(batch, line);
