@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { ReadBuffer } from "../../lib/net/read_buffer.ts";
+import { Turn } from "../../lib/turn.ts";
+
+const MIB = 1024 * 1024;
+
+Deno.test("ReadBuffer that grows in turns keeps every byte of a long request", async () => {
+  let turns = 0;
+  const { next } = Turn.prototype;
+  Object.defineProperty(Turn.prototype, "over", { get: () => true });
+  Turn.prototype.next = function () {
+    turns++;
+    return next.call(this);
+  };
+  const buffer = new ReadBuffer({ maxBytes: 8 * MIB, growsInTurns: true });
+  let sent = 0;
+  const connection = {
+    read(into: Uint8Array): Promise<number> {
+      for (let at = 0; at < into.length; at++) into[at] = (sent + at) % 251;
+      sent += into.length;
+      return Promise.resolve(into.length);
+    },
+  };
+  await buffer.fill(connection);
+  buffer.consume(100);
+  while (buffer.end - buffer.start < 6 * MIB) await buffer.fill(connection);
+  assert.ok(turns > 4, `${turns} turns`);
+  for (let at = buffer.start; at < buffer.end; at++) {
+    if (buffer.bytes[at] !== (100 + at - buffer.start) % 251) assert.fail(`wrong at ${at}`);
+  }
+  assert.equal(buffer.end - buffer.start, sent - 100);
+  await assert.rejects(async () => {
+    for (;;) await buffer.fill(connection);
+  }, RangeError);
+});
