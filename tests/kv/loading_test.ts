@@ -56,6 +56,7 @@ Deno.test("kv: Redis clients get LOADING until the store has loaded", async () =
       ["DBSIZE"],
       ["FLUSHALL"],
       ["WATCH", "a"],
+      ["TIME"],
     ]
   ) assert.equal(await client.ask(...request), LOADING, request[0]);
   assert.equal(await client.ask("GET"), "-ERR wrong number of arguments for 'get' command\r\n");
@@ -63,7 +64,6 @@ Deno.test("kv: Redis clients get LOADING until the store has loaded", async () =
   assert.equal(await client.ask("SET", "a", "b"), LOADING);
   assert.match(await client.ask("EXEC"), /^-EXECABORT /);
   assert.equal(await client.ask("SELECT", "1"), "+OK\r\n");
-  assert.match(await client.ask("TIME"), /^\*2\r\n/);
   assert.match(await client.ask("INFO"), /\r\nloading:1\r\n/);
   assert.deepEqual(kv.running.problems(), ["loading"]);
   assert.ok(kv.running.metrics().length > 0);

@@ -277,6 +277,13 @@ export function testStore(engine: Engine): void {
     }
   });
 
+  test("a transaction without places knows the time", async (store) => {
+    for (const readOnly of [true, false]) {
+      const nowMs = await store.transact([], (tx) => tx.nowMs, { readOnly });
+      assert.ok(Number.isInteger(nowMs) && Math.abs(nowMs - Date.now()) < 60_000, `${nowMs}`);
+    }
+  });
+
   test("scan returns pages in byte order", async (store) => {
     const keys = ["", "a", "a\0", "a\xff", "aa", "ab", "b", "\x80", "\xff", "\xff\xff", "Z", "~"];
     const places = keys.map((key) => at(key));

@@ -27,6 +27,7 @@ export interface KeyWork {
   readonly places: readonly Place[];
   /** See {@linkcode Store.transact}. */
   readonly blind?: boolean;
+  readonly readOnly?: boolean;
   /** Whether it may throw {@linkcode UndeclaredKeyError} or {@linkcode WholeDatabaseError}. */
   readonly grows?: boolean;
   /** Forgets what it knows of whole databases: a new transaction over whole spaces begins. */

@@ -7,7 +7,7 @@
 import { Glob } from "./glob.ts";
 import { ErrorReply, OK, type Reply, ReplyMap } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
-import { type Command, subcommandsOf } from "./command.ts";
+import { type Command, type KeyWork, subcommandsOf } from "./command.ts";
 import type { ClientState } from "./context.ts";
 import { SYNTAX_ERROR } from "./errors.ts";
 import { withHelp } from "./help.ts";
@@ -19,8 +19,15 @@ const NO_REWRITE = new ErrorReply(
   "ERR Rewriting config file: quartet never changes its configuration file",
 );
 
-function time(): Reply {
-  const us = Math.round((performance.timeOrigin + performance.now()) * 1000);
+/** TIME: a transaction without keys, so that it shows the clock that decides what has expired. */
+function time(): KeyWork {
+  return { places: [], readOnly: true, run: ({ nowMs }) => timeReply(nowMs) };
+}
+
+/** The clock of the store has milliseconds; the local one adds microseconds as far as they agree. */
+function timeReply(nowMs: number): Reply {
+  const localUs = Math.floor((performance.timeOrigin + performance.now()) * 1000);
+  const us = Math.min(Math.max(localUs, 1000 * nowMs), 1000 * nowMs + 999);
   return [String(Math.floor(us / 1e6)), String(us % 1e6)];
 }
 
@@ -82,7 +89,7 @@ export const SERVER_COMMANDS: readonly Command[] = [
     group,
     summary: "Returns the time in seconds and microseconds.",
     since: "2.6.0",
-    action: { kind: "session", run: time, inScript: time },
+    action: { kind: "keys", prepare: time },
   },
   {
     name: "info",

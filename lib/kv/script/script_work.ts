@@ -103,6 +103,7 @@ export class ScriptWork implements KeyWork, ScriptHost {
         const work = action.prepare(request, this.#commandContext);
         this.#require(work.places);
         if (work.inSteps?.(this.#transaction!) !== undefined) return TOO_LONG;
+        if (entry.fullName === "time") return this.#now ??= work.run(this.#transaction!);
         return work.run(this.#transaction!);
       }
       if (action.kind === "spaces" || action.kind === "pages") {
@@ -110,7 +111,6 @@ export class ScriptWork implements KeyWork, ScriptHost {
       }
       if (action.kind !== "session" || action.inScript === undefined) return NOT_ALLOWED;
       if (action.selects !== undefined) this.#db = action.selects(request);
-      if (entry.fullName === "time") return this.#now ??= action.inScript(request);
       return action.inScript(request);
     } catch (error) {
       if (error instanceof ErrorReply) return error;
