@@ -9,6 +9,7 @@ import { put } from "./put.ts";
 import { records } from "./records.ts";
 import { serve } from "./serve.ts";
 import { sort } from "./sort.ts";
+import { storage } from "./storage.ts";
 import { work } from "./work.ts";
 
 /** All commands, in the order of the help. */
@@ -22,6 +23,7 @@ export const COMMANDS: readonly Command[] = [
   put,
   sort,
   records,
+  storage,
   permissions,
   createCompletions(() => COMMANDS),
 ];
