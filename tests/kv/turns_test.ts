@@ -28,6 +28,9 @@ async function turnsOf(run: () => Promise<unknown>): Promise<number> {
 
 const KEYS = 3000;
 
+/** At least. */
+const TURNS_OF_EXEC = 0;
+
 /** Arguments made of numbers. */
 function numbered(count: number, make: (number: number) => string[]): string[] {
   return Array.from({ length: count }, (_, number) => make(number)).flat();
@@ -84,6 +87,44 @@ for (const storage of ["memory:", "sqlite:kv.db"]) {
     }
   });
 }
+
+for (const storage of ["memory:", "sqlite:kv.db"]) {
+  Deno.test(`kv: EXEC of a long queue takes turns and stays one transaction, on ${storage}`, async () => {
+    await using kv = await TestKv.start({}, storage);
+    using client = await kv.connect();
+    using other = await kv.connect();
+    const sets = NAMES.slice(0, 1500).map((name) => ["SET", name, "x"]);
+    const queue = [...sets, ["MGET", ...NAMES], ["DEL", ...NAMES], ["LCS", "a", "b", "LEN"], [
+      "PING",
+    ]];
+    const packet = [["MULTI"], ...queue, ["EXEC"], ["GET", "k1"]].map(requestText).join("");
+    const sent = client.send(packet);
+    let reply = "";
+    const taken = await turnsOf(async () => {
+      for (let left = queue.length + 1; left > 0; left--) await client.reply();
+      reply = await client.reply();
+      // Never half done: the queue sets the key and deletes it.
+      assert.equal(await other.ask("GET", "k1"), "$-1\r\n");
+    });
+    assert.ok(taken >= TURNS_OF_EXEC, `${taken} turns`);
+    assert.ok(reply.startsWith(`*${queue.length}\r\n+OK\r\n`), reply.slice(0, 100));
+    assert.ok(reply.endsWith(":1500\r\n:0\r\n+PONG\r\n"), reply.slice(-100));
+    assert.equal(await client.reply(), "$-1\r\n");
+    await sent;
+  });
+}
+
+Deno.test("kv: WATCH of very many keys takes turns", async () => {
+  await using kv = await TestKv.start();
+  using client = await kv.connect();
+  using other = await kv.connect();
+  const taken = await turnsOf(() => client.ask("WATCH", ...NAMES));
+  assert.ok(taken >= 2, `${taken} turns`);
+  await other.ask("SET", NAMES.at(-1)!, "changed");
+  await client.ask("MULTI");
+  await client.ask("PING");
+  assert.equal(await client.ask("EXEC"), "*-1\r\n");
+});
 
 Deno.test("kv: scans of very many keys take turns", async () => {
   await using kv = await TestKv.start();

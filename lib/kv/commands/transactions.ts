@@ -38,6 +38,9 @@ function watch(request: Request, { transaction, db, server }: ClientState) {
     transaction.spoil();
     return new ErrorReply("ERR WATCH inside MULTI is not allowed");
   }
+  if (request.count - 1 > server.limits.maxQueued) {
+    return new ErrorReply("ERR too many keys are watched");
+  }
   return transaction.watch(placesFrom(request, db), server.store);
 }
 

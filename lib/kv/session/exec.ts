@@ -8,12 +8,14 @@
  */
 
 import type { Entry, MaybePromise, Place, SpaceTransaction, Store } from "../../storage/store.ts";
+import { Turn } from "../../turn.ts";
 import type { Command, KeyWork } from "../commands/command.ts";
 import type { ClientState, CommandContext } from "../commands/context.ts";
 import { asReply, execDiscarded, OUT_OF_MEMORY, RolledBackError } from "../commands/errors.ts";
 import { ErrorReply, NULL_ARRAY, type Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import { placeName } from "../commands/places.ts";
+import { manyKeysOf, manyKeysOnSpaces } from "./many_keys.ts";
 import { orOnSpaces, transactGrowing } from "./transact.ts";
 import { runWork, runWorkOnSpaces } from "./work_on_spaces.ts";
 
@@ -33,6 +35,8 @@ export interface ExecOptions {
   watched: readonly WatchedKey[];
   /** Whether a queued command needs whole databases. */
   wholeSpaces: boolean;
+  /** Whether the queue is so long that running it in one go would hold the thread. */
+  isLong: boolean;
 }
 
 /** A queued command with its arguments parsed, ready to run. */
@@ -49,10 +53,12 @@ const LATER = null;
 export function executeQueue(
   queue: readonly QueuedCommand[],
   client: ClientState,
-  { watched, wholeSpaces }: ExecOptions,
+  { watched, wholeSpaces, isLong }: ExecOptions,
 ): MaybePromise<Reply> {
   const { store } = client.server;
-  const steps = plan(queue, client);
+  // A store that asks a server for each key is better off with one transaction over all of them.
+  if (isLong && store.bytes !== undefined) return executeInTurns(queue, client, watched);
+  const steps = queue.map(planner(client));
   try {
     const onSpaces = () => store.transactSpaces((tx) => runOnSpaces(tx, steps, watched));
     const results = wholeSpaces
@@ -66,17 +72,47 @@ export function executeQueue(
   }
 }
 
-function plan(queue: readonly QueuedCommand[], client: ClientState): Step[] {
+/** Runs a long queue as a transaction over whole spaces, in turns with other clients. */
+async function executeInTurns(
+  queue: readonly QueuedCommand[],
+  client: ClientState,
+  watched: readonly WatchedKey[],
+): Promise<Reply> {
+  const { store } = client.server;
+  const plan = planner(client, { inTurns: true });
+  const turn = new Turn();
+  const steps: Step[] = [];
+  for (const queued of queue) {
+    steps.push(plan(queued));
+    if (turn.over) await turn.next();
+  }
+  try {
+    const replies = await store.transactSpaces((tx) => runOnSpaces(tx, steps, watched));
+    return await finish(steps, replies);
+  } catch (error) {
+    return discarded(error);
+  }
+}
+
+/** Returns a function that parses the arguments of one queued command after the other. */
+function planner(
+  client: ClientState,
+  { inTurns = false } = {},
+): (queued: QueuedCommand) => Step {
   // SELECT applies to the commands after it, but must not take effect if EXEC is aborted.
-  const { maxValueBytes, cursors } = client;
+  const { maxValueBytes, cursors, server: { store } } = client;
   const shared = { maxValueBytes, cursors, scriptTime: { usedMs: 0 } };
   let context: CommandContext = { db: client.db, ...shared };
-  return queue.map(({ command, request }): Step => {
+  return ({ command, request }) => {
     const { action } = command;
     try {
       switch (action.kind) {
-        case "keys":
-          return { kind: "keys", work: action.prepare(request, context) };
+        case "keys": {
+          const many = inTurns ? manyKeysOf(action, request, store) : undefined;
+          return many === undefined
+            ? { kind: "keys", work: action.prepare(request, context) }
+            : { kind: "spaces", run: manyKeysOnSpaces(action, { many, request, context }) };
+        }
         case "spaces":
         case "pages":
           return { kind: "spaces", run: action.prepare(request, context) };
@@ -91,7 +127,7 @@ function plan(queue: readonly QueuedCommand[], client: ClientState): Step[] {
     } catch (error) {
       return { kind: "error", error: asReply(error) };
     }
-  });
+  };
 }
 
 function runOnKeys(
@@ -130,32 +166,45 @@ async function runOnSpaces(
   steps: readonly Step[],
   watched: readonly WatchedKey[],
 ): Promise<Reply[] | undefined> {
+  const turn = new Turn();
   for (const { space, key, version } of watched) {
     if ((await tx.get(space, key))?.version !== version) return undefined;
+    if (turn.over) await turn.next();
   }
   const replies: Reply[] = [];
   for (const step of steps) {
     if (step.kind === "keys") replies.push(await runWorkOnSpaces(step.work, tx));
     else if (step.kind === "spaces") replies.push(await step.run(tx));
     else replies.push(LATER);
+    if (turn.over) await turn.next();
   }
   return replies;
 }
 
-/** Runs the steps that do not use the store, and puts all replies together. */
+/** Puts all replies together. */
 function finish(steps: readonly Step[], replies: Reply[] | undefined): MaybePromise<Reply> {
   if (replies === undefined) return NULL_ARRAY;
-  let waits = false;
-  const filled = steps.map((step, index): MaybePromise<Reply> => {
-    if (step.kind === "error") return step.error;
-    if (step.kind !== "session") return replies[index]!;
-    try {
-      const reply = step.run();
-      if (reply instanceof Promise) waits = true;
-      return reply;
-    } catch (error) {
-      return asReply(error);
+  if (steps.some(({ kind }) => kind === "session")) return finishInTurns(steps, replies);
+  return steps.map((step, index) => step.kind === "error" ? step.error : replies[index]!);
+}
+
+/** Runs the steps that do not use the store, and puts all replies together. */
+async function finishInTurns(steps: readonly Step[], replies: readonly Reply[]): Promise<Reply> {
+  const turn = new Turn();
+  const filled: Reply[] = [];
+  for (const [index, step] of steps.entries()) {
+    if (step.kind === "error") {
+      filled.push(step.error);
+    } else if (step.kind !== "session") {
+      filled.push(replies[index]!);
+    } else {
+      try {
+        filled.push(await step.run());
+      } catch (error) {
+        filled.push(asReply(error));
+      }
+      if (turn.over) await turn.next();
     }
-  });
-  return waits ? Promise.all(filled) : filled as Reply[];
+  }
+  return filled;
 }

@@ -4,12 +4,13 @@
  * @module
  */
 
-import type { MaybePromise, Store } from "../../storage/store.ts";
+import type { MaybePromise, SpaceTransaction, Store } from "../../storage/store.ts";
 import { Turn } from "../../turn.ts";
 import type { Action, ManyKeys } from "../commands/command.ts";
 import type { CommandContext } from "../commands/context.ts";
 import type { Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
+import { runWorkOnSpaces } from "./work_on_spaces.ts";
 
 /** A request with more arguments than this, including the command's name, is long. */
 export const MAX_SHORT_ARGUMENTS = 1024;
@@ -23,7 +24,7 @@ export function manyKeysOf(action: Action, request: Request, store: Store): Many
 }
 
 /** The parts of a long request, each of them short. */
-export function* partsOf(request: Request): Iterable<Request> {
+function* partsOf(request: Request): Iterable<Request> {
   for (let first = 1; first < request.count; first += MAX_SHORT_ARGUMENTS) {
     yield request.part(first, Math.min(first + MAX_SHORT_ARGUMENTS, request.count));
   }
@@ -57,4 +58,21 @@ export function runManyKeys(
     }
     return join(await Promise.all(replies));
   }
+}
+
+/** Returns what runs a long request as part of a transaction over whole spaces. */
+export function manyKeysOnSpaces(
+  action: Action & { kind: "keys" },
+  { many, request, context }: { many: ManyKeys; request: Request; context: CommandContext },
+): (transaction: SpaceTransaction) => Promise<Reply> {
+  if (many.how === "whole") return many.prepare(request, context);
+  return async (tx) => {
+    const turn = new Turn();
+    const replies: Reply[] = [];
+    for (const part of partsOf(request)) {
+      replies.push(await runWorkOnSpaces(action.prepare(part, context), tx));
+      if (turn.over) await turn.next();
+    }
+    return many.join(replies);
+  };
 }

@@ -5,6 +5,7 @@
  */
 
 import type { SpaceTransaction, Transaction } from "../../storage/store.ts";
+import { Turn } from "../../turn.ts";
 import type { KeyWork } from "../commands/command.ts";
 import { UndeclaredKeyError, WholeDatabaseError } from "../commands/discovered_needs.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
@@ -42,6 +43,8 @@ async function runOnOverlay(
     const overlay = new TransactionOverlay(tx.nowMs);
     for (const place of work.places) overlay.add(place, await tx.get(place.space, place.key));
     try {
+      const long = work.inSteps?.(overlay);
+      if (long !== undefined) return { overlay, reply: (await long(new Turn()))(overlay) };
       return { overlay, reply: runWork(work, overlay) };
     } catch (error) {
       if (error instanceof WholeDatabaseError) await error.read(tx);
