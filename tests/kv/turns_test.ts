@@ -164,6 +164,17 @@ Deno.test("kv: LCS of long values takes turns, in its own order", async () => {
   assert.equal(await client.reply(), "+OK\r\n");
 });
 
+Deno.test("kv: CLIENT LIST takes turns", async () => {
+  await using kv = await TestKv.start();
+  using client = await kv.connect();
+  using other = await kv.connect();
+  await other.ask("PING");
+  const taken = await turnsOf(async () => {
+    assert.equal((await client.ask("CLIENT", "LIST")).match(/\bid=/g)?.length, 2);
+  });
+  assert.ok(taken >= 2, `${taken} turns`);
+});
+
 Deno.test("kv: requests with far too many options, and patterns that are too long, are refused", async () => {
   await using kv = await TestKv.start();
   using client = await kv.connect();
@@ -171,6 +182,8 @@ Deno.test("kv: requests with far too many options, and patterns that are too lon
   for (const args of [["SET", "k", "v"], ["EXPIRE", "k", "1"], ["COPY", "a", "b"]]) {
     assert.equal(await client.ask(...args, ...options), "-ERR syntax error\r\n");
   }
+  const ids = Array<string>(2000).fill("1");
+  assert.equal(await client.ask("CLIENT", "LIST", "ID", ...ids), "-ERR too many arguments\r\n");
   assert.match(await client.ask("KEYS", "a".repeat(70_000)), /^-ERR the pattern is too long/);
 });
 

@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { MaybePromise } from "../../storage/store.ts";
+import { Turn } from "../../turn.ts";
 import { parseInt64 } from "../int64.ts";
 import { ErrorReply, NO_REPLY, OK, type Reply, Verbatim } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
@@ -100,7 +102,7 @@ function clientId(request: Request, index: number): number {
   return Number(id);
 }
 
-function list(request: Request, { server }: ClientState): Reply {
+function list(request: Request, { server }: ClientState): MaybePromise<Reply> {
   let clients = [...server.clients.values()].sort((a, b) => a.peer.id - b.peer.id);
   if (request.count > 2) {
     const option = request.option(2);
@@ -118,7 +120,18 @@ function list(request: Request, { server }: ClientState): Reply {
       return SYNTAX_ERROR;
     }
   }
-  return new Verbatim(clients.map((client) => `${describe(client)}\n`).join(""));
+  return describeAll(clients);
+}
+
+/** Describes clients, of which there may be thousands. */
+async function describeAll(clients: readonly ClientState[]): Promise<Reply> {
+  const turn = new Turn();
+  const lines: string[] = [];
+  for (const client of clients) {
+    lines.push(`${describe(client)}\n`);
+    if (turn.over) await turn.next();
+  }
+  return new Verbatim(lines.join(""));
 }
 
 function checkType(request: Request, index: number): string {

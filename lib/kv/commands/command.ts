@@ -170,6 +170,6 @@ export function subcommandsOf(common: Pick<Command, "flags" | "group" | "since">
     name: string,
     arity: number,
     summary: string,
-    run: (request: Request, client: ClientState) => Reply,
+    run: (request: Request, client: ClientState) => MaybePromise<Reply>,
   ): Command => ({ name, arity, summary, ...common, action: { kind: "session", run } });
 }

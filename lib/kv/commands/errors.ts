@@ -32,6 +32,7 @@ export const OUT_OF_MEMORY = new ErrorReply(
 export const NOT_AUTHENTICATED = new ErrorReply("NOAUTH Authentication required.");
 /** Clients match on the first word. */
 export const LOADING = new ErrorReply("LOADING quartet is loading the dataset in memory");
+export const TOO_MANY_ARGUMENTS = new ErrorReply("ERR too many arguments");
 export const EXEC_ABORTED = new ErrorReply(
   "EXECABORT Transaction discarded because of previous errors.",
 );

@@ -14,6 +14,7 @@ import {
   asReply,
   LOADING,
   NOT_AUTHENTICATED,
+  TOO_MANY_ARGUMENTS,
   unknownCommand,
   unknownSubcommand,
   wrongArity,
@@ -117,6 +118,9 @@ export class Session implements ClientState {
     if (arity > 0 ? request.count !== arity : request.count < -arity) {
       return wrongArity(entry.fullName);
     }
+    // No client needs so many, and each may cost as much as a command.
+    const isSession = entry.command.action.kind === "session";
+    if (isSession && request.count > MAX_SHORT_ARGUMENTS) return TOO_MANY_ARGUMENTS;
     return entry;
   }
 
