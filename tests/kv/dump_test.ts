@@ -66,6 +66,7 @@ Deno.test("dumpStore reads a large database in pages", async () => {
 
 Deno.test("dumpStore stops once nobody takes its output", async () => {
   const store = await MemoryStore.open(new MemoryLog());
+  store.put(0, "", "x".repeat(300_000), 0);
   for (let index = 0; index < 100; index++) store.put(0, `${index}`, "x".repeat(10_000), 0);
   let writes = 0;
   const keys = await dumpStore(store, () => {
