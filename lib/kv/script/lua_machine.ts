@@ -25,9 +25,6 @@ import { ScriptStoppedError } from "./stopped.ts";
 /** Turns of loops between two looks at the clock: about 50 microseconds. */
 const FUEL_PER_LOOK = 20_000;
 
-/** Calls of the host between two looks at the clock. */
-const CALLS_PER_LOOK = 8;
-
 /** Up to this many keys and arguments are pushed on the stack of Lua, which has room for 20. */
 const MAX_PUSHED = 12;
 
@@ -91,8 +88,6 @@ export class LuaMachine {
   #compiledBytes = 0;
   #host: ScriptHost | undefined;
   #protocol: 2 | 3 = 2;
-  /** Calls of the host since the last look at the clock. */
-  #calls = 0;
 
   constructor(limits: LuaLimits) {
     this.#limits = limits;
@@ -157,7 +152,6 @@ export class LuaMachine {
   #start(usedMs: number): void {
     this.#clock.start(usedMs);
     this.#state.fuel = FUEL_PER_LOOK;
-    this.#calls = 0;
   }
 
   /** Pushes what the prelude passes to the script as KEYS and ARGV; returns the number of values. */
@@ -203,10 +197,9 @@ export class LuaMachine {
     );
   }
 
-  #checkTime(): void {
-    if (this.#clock.look()) throw this.#stopped("time");
+  #checkTime(maxStepMs?: number): void {
+    if (this.#clock.look(maxStepMs)) throw this.#stopped("time");
     this.#state.fuel = FUEL_PER_LOOK;
-    this.#calls = 0;
   }
 
   #compile({ hash, text }: Script): void {
@@ -230,12 +223,12 @@ export class LuaMachine {
 
   /** A call of the prelude; see lua/prelude.lua for its form and for the result. */
   #execute(text: Address): number {
-    if (++this.#calls === CALLS_PER_LOOK) this.#checkTime();
+    this.#checkTime();
     const { memory } = this.#state;
     switch (memory[text]) {
       case CALL:
         this.#readRequest(text + 1);
-        return this.#reply(this.#host!.call(this.#request));
+        return this.#reply(this.#runCommand());
       case ALLOWS:
         this.#readRequest(text + 1);
         return this.#host!.allows(this.#request) ? 1 : 0;
@@ -252,6 +245,13 @@ export class LuaMachine {
       default:
         throw new Error("Cannot understand a call of the prelude");
     }
+  }
+
+  /** Runs a command, which may take long: all of its time counts. */
+  #runCommand(): Reply {
+    const reply = this.#host!.call(this.#request);
+    this.#checkTime(Infinity);
+    return reply;
   }
 
   #readRequest(at: number): void {

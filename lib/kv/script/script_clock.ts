@@ -5,10 +5,10 @@
  */
 
 /**
- * The longest time that counts between two looks at the clock. They are much less apart unless the
+ * The longest time that counts between two looks at the clock while Lua runs. They are much less apart unless the
  * system has run other programs meanwhile, and a busy machine must not stop scripts.
  */
-const MAX_STEP_MS = 2;
+const MAX_STEP_MS = 5;
 
 /** A stopwatch that is looked at often. */
 export class ScriptClock {
@@ -18,11 +18,6 @@ export class ScriptClock {
 
   constructor(limitMs: number) {
     this.limitMs = limitMs;
-  }
-
-  /** Whether the limit is exceeded. */
-  get expired(): boolean {
-    return this.#usedMs > this.limitMs;
   }
 
   /** The time used so far, in milliseconds. */
@@ -36,11 +31,15 @@ export class ScriptClock {
     this.#lastMs = performance.now();
   }
 
-  /** Looks at the clock; returns whether the limit is exceeded. */
-  look(): boolean {
+  /**
+   * Looks at the clock; returns whether the limit is exceeded.
+   *
+   * @param maxStepMs The most that counts since the last look. @default {MAX_STEP_MS}
+   */
+  look(maxStepMs = MAX_STEP_MS): boolean {
     const nowMs = performance.now();
-    this.#usedMs += Math.min(nowMs - this.#lastMs, MAX_STEP_MS);
+    this.#usedMs += Math.min(nowMs - this.#lastMs, maxStepMs);
     this.#lastMs = nowMs;
-    return this.expired;
+    return this.#usedMs > this.limitMs;
   }
 }

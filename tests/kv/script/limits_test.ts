@@ -53,6 +53,10 @@ const BOMBS: Readonly<Record<string, string>> = {
   "commands for ever": "while true do redis.call('append', 'a', 'x') end",
   "commands that fail for ever": "while true do redis.pcall('nonsense') end",
   "hashes for ever": "while true do redis.sha1hex('x') end",
+  "hashes of a long text for ever": `
+    local s = 'x'
+    for i = 1, 18 do s = s .. s end
+    while true do redis.sha1hex(s) end`,
   "more keys than may be undeclared": `
     for i = 1, 1000 do redis.call('set', 'key' .. i, i) end`,
   "a new key in each run": "redis.call('set', tostring({}), 'x') while true do end",
@@ -105,6 +109,21 @@ Deno.test("a script beyond the limits is stopped, and writes nothing", async (t)
   }
 });
 
+Deno.test("slow commands of a script count", async () => {
+  await using kv = await TestKv.start();
+  using client = await kv.connect();
+  await client.ask("SETRANGE", "long", String(2 ** 25), "x");
+  const startMs = performance.now();
+  const script = `
+    while true do
+      redis.call('copy', KEYS[2], KEYS[1], 'replace')
+      redis.call('setrange', KEYS[1], 0, 'x')
+    end`;
+  assert.match(await client.ask("EVAL", script, "2", "copy", "long"), /more than 20 ms/);
+  const took = performance.now() - startMs;
+  assert.ok(took < 5000, `it took ${took} ms`);
+});
+
 Deno.test("a script can exhaust the stack, and the next one works", async () => {
   await using kv = await TestKv.start();
   using client = await kv.connect();
@@ -149,8 +168,10 @@ Deno.test("script_timeout and script_memory are the limits", async () => {
   const startMs = performance.now();
   assert.match(await patient.ask("EVAL", "while true do end", "0"), /more than 300 ms/);
   assert.ok(performance.now() - startMs >= 300);
+  const keys = "for i = 1, 1000 do redis.call('set', 'key' .. i, i) end";
   await using large = await TestKv.start({ script_timeout: "1s", script_memory: "64MiB" });
   using client = await large.connect();
+  assert.match(await client.ask("EVAL", keys, "0"), /run more than 100 times to find the keys/);
   const double = "local s = 'x' for i = 1, tonumber(ARGV[1]) do s = s .. s end return #s";
   assert.equal(await client.ask("EVAL", double, "0", "23"), `:${2 ** 23}\r\n`);
   assert.match(await client.ask("EVAL", double, "0", "27"), /more than 65536 KiB/);

@@ -269,6 +269,7 @@ export const SCRIPTS: readonly (readonly [script: string, ...args: string[]])[] 
   ["return redis.setresp()"],
   ["redis.setresp(3) return redis.call('get', 'missing') == nil"],
   ["redis.setresp(3) return {redis.call('get', 'k'), redis.call('set', 'a', 'b')}"],
+  ["return {true, false}"],
   ["redis.setresp(3) redis.setresp(2) return redis.call('get', 'missing') == false"],
   ["return redis.replicate_commands()"],
   ["return redis.set_repl(redis.REPL_ALL)"],
