@@ -87,7 +87,6 @@ const POSSIBLE: Readonly<Record<JobEvent["kind"] | FinalEvent, readonly JobState
 
 /** The reasons that the queue itself gives; `fail` and `bury` can bring others. */
 export const REASONS = {
-  RELEASED: "released",
   BURIED: "buried by its worker",
   TIMED_OUT: "timed out",
   WORKER_LOST: "the worker disconnected",
@@ -132,7 +131,8 @@ export function applyEvent(
       next.priority = event.priority;
       next.delayMs = event.delayMs;
       next.releases++;
-      return afterAttempt(next, { rules, now, reason: REASONS.RELEASED, delayMs: event.delayMs });
+      // Workers for beanstalkd poll with it, so it is no failed attempt.
+      return enqueue(next, event.delayMs, now);
     case "fail": {
       next.releases++;
       const { backoffMs, maxBackoffMs } = rules;

@@ -60,46 +60,24 @@ const TABLE: [
     priority: 7,
     delayMs: 0,
     releases: 3,
-    attempts: 6,
-    reason: "released",
   }],
   ["release with a delay", {}, { kind: "release", priority: 7, delayMs: 90 }, {}, {
     ...delayed(90),
     priority: 7,
     delayMs: 90,
     releases: 3,
-    attempts: 6,
-    reason: "released",
   }],
-  ["release in a tube with a longer backoff", { attempts: 0 }, RELEASE, BACKOFF, {
-    ...delayed(1000),
+  ["release ignores the backoff", {}, RELEASE, BACKOFF, {
+    ...READY,
     priority: 7,
     delayMs: 0,
     releases: 3,
-    attempts: 1,
-    reason: "released",
   }],
-  [
-    "release with a delay longer than the backoff",
-    { attempts: 0 },
-    { kind: "release", priority: 7, delayMs: 99_000 },
-    BACKOFF,
-    {
-      ...delayed(99_000),
-      priority: 7,
-      delayMs: 99_000,
-      releases: 3,
-      attempts: 1,
-      reason: "released",
-    },
-  ],
-  ["release at the last attempt", {}, RELEASE, { maxAttempts: 6 }, {
-    ...BURIED,
+  ["release is no attempt, so it never buries", {}, RELEASE, { maxAttempts: 6 }, {
+    ...READY,
     priority: 7,
     delayMs: 0,
     releases: 3,
-    attempts: 6,
-    reason: "released",
   }],
   ["fail in a tube without a backoff", { attempts: 0 }, FAIL, {}, {
     ...delayed(FAILURE_BACKOFF_MS),
@@ -266,7 +244,7 @@ Deno.test("applyEvent(): keeps its invariants over any life of a job", () => {
       const before = facts;
       facts = applyEvent(before, event, { rules, now });
 
-      const failed = ["release", "fail", "time-out", "worker-lost"].includes(event.kind);
+      const failed = ["fail", "time-out", "worker-lost"].includes(event.kind);
       assert.equal(facts.attempts, before.attempts + Number(failed));
       const isLast = failed && rules.maxAttempts > 0 && facts.attempts >= rules.maxAttempts;
       assert.equal(facts.state === "buried", isLast || event.kind === "bury");

@@ -101,7 +101,7 @@ Deno.test("LogJournal: jobs come back in their state, and reserved ones ready", 
     assert.deepEqual([buried.state, buried.priority, buried.buries], ["buried", 99, 1]);
     const released = (await client.statsJob(ids["released"]!))!;
     assert.equal(released.state, "delayed");
-    assert.deepEqual([released.priority, released.releases, released.attempts], [5, 1, 1]);
+    assert.deepEqual([released.priority, released.releases, released.attempts], [5, 1, 0]);
     const unique = (await client.statsJob(ids["unique"]!))!;
     assert.deepEqual([unique.state, unique.key, unique.tube], ["ready", "the-key", "tube-a"]);
     assert.deepEqual(await client.putUnique("the-key", spec("u")), {
