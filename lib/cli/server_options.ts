@@ -77,15 +77,26 @@ export function tokenOption(args: CommandArguments): string | undefined {
   throw new CommandError(`Cannot use the token in ${where}: it must be one line without blanks`);
 }
 
+/** The server rejects the token, so another attempt would fail as well. */
+export class LoginError extends CommandError {
+  override name = "LoginError";
+}
+
 /**
  * Logs in to a queue, if there is a token.
  *
- * @throws {CommandError} If the server rejects the token.
+ * @throws {LoginError} If the server rejects the token.
+ * @throws {CommandError} If the server does not check it, after too many failures.
  */
 export async function sendToken(client: BeanstalkClient, token: string | undefined): Promise<void> {
-  if (token === undefined || await client.login(token)) return;
+  if (token === undefined) return;
+  const [word] = (await client.ask(`auth ${token}`)).words;
+  if (word === "AUTHENTICATED") return;
   client.close();
-  throw new CommandError("Cannot log in: the server rejected the token");
+  if (word === "TOO_MANY_FAILURES") {
+    throw new CommandError("Cannot log in: too many wrong tokens came from this address");
+  }
+  throw new LoginError("Cannot log in: the server rejected the token");
 }
 
 /**
@@ -93,10 +104,13 @@ export async function sendToken(client: BeanstalkClient, token: string | undefin
  * input would otherwise put the token into the message.
  */
 export function loginError(answer: string): CommandError {
+  if (/too many failures/.test(answer)) {
+    return new CommandError("Cannot log in: too many wrong tokens came from this address");
+  }
   const said = /^(?:ERR|-)/.test(answer)
     ? `the server said ${answer}`
     : "it does not expect a token";
-  return new CommandError(`Cannot log in: ${said}`);
+  return new LoginError(`Cannot log in: ${said}`);
 }
 
 /**

@@ -5,6 +5,7 @@ import { linesOf } from "./lines.ts";
 import { loginError } from "./server_options.ts";
 import { printError } from "./terminal.ts";
 import { ConnectionLostError } from "../task/beanstalk/client.ts";
+import type { StopSignals } from "./stop_signals.ts";
 import type { WorkRunner } from "./work_runner.ts";
 
 /**
@@ -16,9 +17,9 @@ import type { WorkRunner } from "./work_runner.ts";
  */
 export async function serveTasks(
   conn: Deno.Conn,
-  { runner, stopping, token }: {
+  { runner, signals: { stopping, ending }, token }: {
     runner: WorkRunner;
-    stopping: AbortSignal;
+    signals: Pick<StopSignals, "stopping" | "ending">;
     token: string | undefined;
   },
 ): Promise<void> {
@@ -32,7 +33,6 @@ export async function serveTasks(
     if (!busy) close();
   };
   stopping.addEventListener("abort", stop);
-  const lost = new AbortController();
   try {
     if (token !== undefined) await send(conn, `AUTH ${token}\n`);
     let login = token !== undefined;
@@ -49,8 +49,10 @@ export async function serveTasks(
         tube: "",
         attempt: 1,
         body: line,
-        lost: lost.signal,
+        cancelled: ending,
       });
+      // The queue hands the task to another worker.
+      if (ending.aborted) return;
       if (!outcome.done) {
         const task = new TextDecoder().decode(line.subarray(0, 50));
         printError(`Task "${task}": ${outcome.reason.trimEnd()}`);
@@ -71,7 +73,6 @@ export async function serveTasks(
     if (stopping.aborted && closed) return;
     throw new ConnectionLostError(`Connection lost: ${lossReason(error)}`, { cause: error });
   } finally {
-    lost.abort();
     stopping.removeEventListener("abort", stop);
     close();
   }

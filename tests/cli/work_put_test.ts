@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { FailureCounter, Guard } from "../../lib/auth.ts";
 import { Listener } from "../../lib/net/listener.ts";
 import { PushServer } from "../../lib/task/push/server.ts";
+import { makeTempDirectory } from "../support/quartet.ts";
 import { until, within } from "../support/within.ts";
 import { put, reserve, spec } from "../task/queue_suite.ts";
 import {
@@ -170,6 +172,55 @@ Deno.test("quartet work: on SIGTERM finishes its job, touching it, and exits wit
   }
 });
 
+Deno.test("quartet work: the second SIGINT ends the command and gives the job back", async () => {
+  await using server = await startServer();
+  await using directory = await makeTempDirectory();
+  const script = `: >"${directory.path}/started"; exec sleep 600`;
+  await using worker = new Run(["work", at(server), "--", "sh", "-c", script]);
+  const client = server.queue.connect();
+  const id = await put(client, spec("x"));
+  await until("the command runs", () => exists(`${directory.path}/started`), LIMIT_MS);
+  // Those that follow within half a second count as the first, so send it until the worker exits.
+  const sending = setInterval(() => worker.child.kill("SIGINT"), 200);
+  worker.child.status.then(() => clearInterval(sending));
+  const { code, stderr } = await worker.result;
+  assert.deepEqual([code, stderr], [130, "Job 1: ended and given back\n"]);
+  const { state, attempts } = (await client.statsJob(id))!;
+  assert.deepEqual([state, attempts], ["ready", 0]);
+});
+
+Deno.test("quartet work: a wrong token ends it", async () => {
+  const guard = new Guard(["the-right-token"], new FailureCounter(100, 60_000));
+  await using server = await startServer({ guard: () => guard });
+  await using push = await startPushServer(() => guard);
+  await using directory = await makeTempDirectory();
+  const file = `${directory.path}/token`;
+  await Deno.writeTextFile(file, "a-wrong-token\n");
+  await using worker = new Run(["work", at(server), "--token-file", file]);
+  await using pushWorker = new Run(["work", push.address, "--push", "--token-file", file]);
+  for (const run of [worker, pushWorker]) {
+    const { code, stderr } = await run.result;
+    assert.equal(code, 1);
+    assert.match(stderr, /^Cannot log in: the server (rejected the token|said ERR wrong token)\n$/);
+  }
+});
+
+Deno.test("quartet work: --timeout fails a job whose command takes too long", async () => {
+  const rules = { default: { maxAttempts: 1 } };
+  await using server = await startServer({
+    queue: new MemoryQueue(SYSTEM_CLOCK, queueOptions({ rules })),
+  });
+  const options = ["--timeout", "100ms", "--kill-after", "100ms"];
+  await using _worker = new Run([
+    ...["work", at(server), ...options, "--"],
+    ...["sh", "-c", "trap '' TERM; while :; do sleep 600; done"],
+  ]);
+  const client = server.queue.connect();
+  const id = await put(client, spec("x"));
+  const outcome = await within(LIMIT_MS, "the end", Promise.resolve(client.wait(id, LIMIT_MS)));
+  assert.deepEqual(outcome, { state: "buried", body: "timed out after 0.1 s" });
+});
+
 Deno.test("quartet work: reconnects when the connection is lost", async () => {
   const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions());
   await using server = await startServer({ queue });
@@ -188,9 +239,14 @@ Deno.test("quartet work: reconnects when the connection is lost", async () => {
 });
 
 /** Starts a push server on a free port. */
-async function startPushServer() {
+async function startPushServer(guard: () => Guard | undefined = () => undefined) {
   const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions());
-  const server = new PushServer(queue, { tube: "square", maxLineBytes: 1000, log: SILENT_LOG });
+  const server = new PushServer(queue, {
+    tube: "square",
+    maxLineBytes: 1000,
+    log: SILENT_LOG,
+    guard,
+  });
   const listener = await Listener.listen({ transport: "tcp", hostname: "127.0.0.1", port: 0 }, {
     maxClients: 10,
     idleTimeoutMs: 0,
@@ -259,6 +315,9 @@ Deno.test("quartet put and work: explain what is wrong with a command line", asy
     [["work", "127.0.0.1:1", "--jobs", "1e2"], /--jobs must be/],
     [["put", "127.0.0.1:1", "--priority", "0x10", "x"], /--priority must be/],
     [["work", "127.0.0.1:1", "--push", "--tube", "a"], /--tube cannot be used with --push/],
+    [["work", "127.0.0.1:1", "--timeout", "soon", "--", "true"], /--timeout must be a time/],
+    [["work", "127.0.0.1:1", "--kill-after", "0s", "--", "true"], /--kill-after must be a time/],
+    [["work", "127.0.0.1:1", "--timeout", "1s"], /--timeout needs a COMMAND/],
     [["work", "nowhere"], /Cannot read "nowhere" as an address/],
   ];
   await Promise.all(faults.map(async ([args, message]) => {

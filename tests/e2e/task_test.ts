@@ -84,7 +84,8 @@ Deno.test("task: jobs outlive the daemon, with the rules of their tubes", async 
     await client.ask("watch mail");
     const { words } = await client.ask("reserve-with-timeout 0");
     assert.equal(words[0], "RESERVED");
-    assert.equal((await client.ask(`release ${words[1]} 0 0`)).words[0], "BURIED");
+    const reason = new TextEncoder().encode("x");
+    assert.equal((await client.ask(`fail ${words[1]} 1`, reason)).words[0], "BURIED");
     client.close();
   } finally {
     await Deno.remove(directory, { recursive: true });

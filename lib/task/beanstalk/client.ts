@@ -64,11 +64,6 @@ export class BeanstalkClient {
     return asked.promise;
   }
 
-  /** Sends a token; returns whether the server accepts it. */
-  async login(token: string): Promise<boolean> {
-    return (await this.ask(`auth ${token}`)).words[0] === "AUTHENTICATED";
-  }
-
   /** Closes the connection. Outstanding replies reject. */
   close(): void {
     this.#lose(new Error("it was closed"));

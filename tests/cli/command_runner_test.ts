@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { commandRunner } from "../../lib/cli/command_runner.ts";
+import type { JobOutcome } from "../../lib/cli/work_runner.ts";
+import { makeTempDirectory } from "../support/quartet.ts";
+import { until, within } from "../support/within.ts";
+
+/** Runs a shell script on a job with this body. */
+async function runScript(
+  script: string,
+  options: {
+    timeoutMs?: number;
+    killAfterMs?: number;
+    body?: Uint8Array;
+    cancelled?: AbortSignal;
+  } = {},
+): Promise<JobOutcome> {
+  const { timeoutMs, killAfterMs = 60_000, body = new Uint8Array(0) } = options;
+  const run = await commandRunner(["sh", "-c", script], { timeoutMs, killAfterMs });
+  const { cancelled = new AbortController().signal } = options;
+  const job = { id: "1", tube: "t", attempt: 1, body, cancelled };
+  return await within(30_000, "the outcome", run(job));
+}
+
+function resultOf(outcome: JobOutcome): string {
+  assert.ok(outcome.done, JSON.stringify(outcome));
+  return new TextDecoder().decode(outcome.result);
+}
+
+/** Whether any process of a group is left. */
+function groupExists(leader: number): boolean {
+  try {
+    Deno.kill(-leader, "SIGCONT");
+    return true;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return false;
+  }
+}
+
+Deno.test("commandRunner(): runs the command in a process group of its own", async () => {
+  const [pid, group] = resultOf(await runScript("echo $$; ps -o pgid= -p $$")).trim().split(/\s+/);
+  assert.equal(pid, group);
+});
+
+Deno.test("commandRunner(): a child in the background delays neither the result nor a failure", async () => {
+  for (const script of ["sleep 600 & echo $!", "sleep 600 & echo $! >&2; exit 3"]) {
+    const outcome = await runScript(script, { body: new Uint8Array(1024 * 1024) });
+    const child = Number(outcome.done ? resultOf(outcome) : outcome.reason);
+    Deno.kill(child, "SIGKILL");
+  }
+});
+
+Deno.test("commandRunner(): a result that arrives slowly is read to the end", async () => {
+  const script = "for i in 1 2 3; do sleep 0.4; echo $i; done";
+  assert.equal(resultOf(await runScript(script)), "1\n2\n3\n");
+});
+
+Deno.test("commandRunner(): a command that takes too long gets SIGTERM, and its job fails", async () => {
+  const outcome = await runScript("trap 'echo bye; exit 0' TERM; sleep 600 & wait", {
+    timeoutMs: 1000,
+  });
+  assert.deepEqual(outcome, { done: false, reason: "timed out after 1 s" });
+});
+
+Deno.test("commandRunner(): a group that ignores SIGTERM gets SIGKILL, every process of it", async () => {
+  await using directory = await makeTempDirectory();
+  const file = `${directory.path}/pid`;
+  const script = `trap '' TERM; echo $$ >${file}; sleep 600 & while :; do sleep 600; done`;
+  const outcome = await runScript(script, { timeoutMs: 1000, killAfterMs: 100 });
+  assert.deepEqual(outcome, { done: false, reason: "timed out after 1 s" });
+  const leader = Number(await Deno.readTextFile(file));
+  await until("the group has ended", () => !groupExists(leader), 10_000);
+});
+
+Deno.test("commandRunner(): a cancelled job ends with its whole group", async () => {
+  await using directory = await makeTempDirectory();
+  const file = `${directory.path}/pid`;
+  const cancelled = new AbortController();
+  const script = `sleep 600 & echo $$ >${file}.new; mv ${file}.new ${file}; wait`;
+  const running = runScript(script, { cancelled: cancelled.signal });
+  await until("it runs", () => Deno.stat(file).then(() => true, () => false), 20_000);
+  cancelled.abort();
+  assert.deepEqual(await running, { done: false, reason: "ended by SIGKILL" });
+  const leader = Number(await Deno.readTextFile(file));
+  await until("the group has ended", () => !groupExists(leader), 10_000);
+});
+
+Deno.test("commandRunner(): reports the size of a result that it cuts", async () => {
+  const outcome = await runScript("head -c 70000000 /dev/zero");
+  assert.ok(outcome.done);
+  assert.deepEqual([outcome.result.length, outcome.resultBytes], [64 * 1024 * 1024, 70_000_000]);
+});

@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { serveJobs, truncated } from "../../lib/cli/work_queue.ts";
+import { square, type WorkRunner } from "../../lib/cli/work_runner.ts";
+import { TestClient } from "../support/client.ts";
+import { within } from "../support/within.ts";
+import { put, spec } from "../task/queue_suite.ts";
+import { startServer } from "../task/support.ts";
+
+/** A worker and the two signals that it obeys. */
+async function startWorker(
+  port: number,
+  { runner = square as WorkRunner, stopTimeoutMs = 60_000 } = {},
+) {
+  const stopping = new AbortController();
+  const ending = new AbortController();
+  const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+  const over = serveJobs(conn, {
+    address: { transport: "tcp", hostname: "127.0.0.1", port },
+    tubes: [],
+    runner,
+    token: undefined,
+    signals: { stopping: stopping.signal, ending: ending.signal },
+    ready: () => {},
+    stopTimeoutMs,
+  });
+  // It may fail before the test awaits it.
+  over.catch(() => {});
+  return { stopping, ending, over: () => within(60_000, "the end of the worker", over) };
+}
+
+/** A server whose replies the test writes; it has accepted a session that now waits for a job. */
+async function startScripted(options: { stopTimeoutMs?: number } = {}) {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const [conn, worker] = await Promise.all([
+    listener.accept(),
+    startWorker((listener.addr as Deno.NetAddr).port, options),
+  ]);
+  const server = TestClient.of(conn);
+  assert.equal(await server.line(), "list-tube-used\r\n");
+  await server.send("USING default\r\n");
+  assert.match(await server.line(), /^reserve-with-timeout \d\r\n$/);
+  return {
+    server,
+    worker,
+    [Symbol.dispose]() {
+      server.close();
+      listener.close();
+    },
+  };
+}
+
+Deno.test("serveJobs(): gives back a job that the server handed out while the worker stopped", async () => {
+  using scripted = await startScripted();
+  const { server, worker } = scripted;
+  worker.stopping.abort();
+  await server.send("RESERVED 7 1\r\n3\r\n");
+  assert.equal(await server.line(), "stats-job 7\r\n");
+  const stats = "---\nid: 7\npri: 42\n";
+  await server.send(`OK ${stats.length}\r\n${stats}\r\n`);
+  assert.equal(await server.line(), "release 7 42 0\r\n");
+  await server.send("RELEASED\r\n");
+  await worker.over();
+  assert.equal(await server.rest(), "");
+});
+
+Deno.test("serveJobs(): an idle worker stops after the wait in progress", async () => {
+  using scripted = await startScripted();
+  const { server, worker } = scripted;
+  await server.send("TIMED_OUT\r\n");
+  assert.match(await server.line(), /^reserve-with-timeout/);
+  worker.stopping.abort();
+  await server.send("TIMED_OUT\r\n");
+  await worker.over();
+});
+
+Deno.test("serveJobs(): a server that does not answer cannot keep a worker from stopping", async () => {
+  using scripted = await startScripted({ stopTimeoutMs: 50 });
+  scripted.worker.stopping.abort();
+  await assert.rejects(scripted.worker.over(), /Connection lost/);
+});
+
+Deno.test("serveJobs(): the second signal gives the job back without counting an attempt", async () => {
+  await using server = await startServer();
+  const client = server.queue.connect();
+  const id = await put(client, spec("x"));
+  const begun = Promise.withResolvers<void>();
+  const runner: WorkRunner = ({ cancelled }) => {
+    begun.resolve();
+    const { promise, resolve } = Promise.withResolvers<{ done: false; reason: string }>();
+    cancelled.addEventListener("abort", () => resolve({ done: false, reason: "killed" }));
+    return promise;
+  };
+  const worker = await startWorker(server.port, { runner });
+  await within(60_000, "the run", begun.promise);
+  worker.stopping.abort();
+  worker.ending.abort();
+  await worker.over();
+  const { state, attempts, reserves } = (await client.statsJob(id))!;
+  assert.deepEqual({ state, attempts, reserves }, { state: "ready", attempts: 0, reserves: 1 });
+});
+
+Deno.test("serveJobs(): truncates a result that the server does not accept, and does not run the job again", async () => {
+  for (const resultBytes of [101, 5000]) {
+    await using server = await startServer({ maxJobBytes: 100 });
+    const client = server.queue.connect();
+    const id = await put(client, spec("x"));
+    const result = new Uint8Array(101).fill(97);
+    const worker = await startWorker(server.port, {
+      runner: () => Promise.resolve({ done: true, result, resultBytes }),
+    });
+    const waited = await within(60_000, "the result", Promise.resolve(client.wait(id, 60_000)));
+    assert.ok(typeof waited === "object" && waited !== null && "body" in waited);
+    assert.equal(waited.state, "done");
+    const note = `\n[truncated: the result had ${resultBytes} bytes]\n`;
+    assert.equal(waited.body, `${"a".repeat(100 - note.length)}${note}`);
+    worker.stopping.abort();
+    await worker.over();
+  }
+});
+
+Deno.test("truncated() keeps within the limit, even one shorter than its note", () => {
+  const cut = truncated(new Uint8Array(10), { maxBytes: 5, resultBytes: 10 });
+  assert.equal(new TextDecoder().decode(cut), "\n[tru");
+});
