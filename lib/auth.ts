@@ -5,6 +5,8 @@
  */
 
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { delay } from "@std/async/delay";
+import { clientNetwork } from "./net/address.ts";
 import type { LoginGuard, Verdict } from "./net/login.ts";
 
 /** How many addresses with failures are remembered; a new one displaces the oldest. */
@@ -14,6 +16,9 @@ const REMEMBERED_ADDRESSES_MAX = 10_000;
 const PROOFS_MAX = 16;
 
 const encoder = new TextEncoder();
+
+/** After too many failures, one token is checked per address and this interval. */
+const CHECK_INTERVAL_MS = 1000;
 
 /** The default time limit for presenting a token. */
 const LOGIN_TIMEOUT_MS = 10_000;
@@ -26,7 +31,7 @@ export class Guard implements LoginGuard {
 
   /**
    * @param tokens The tokens of the service.
-   * @param failures Shared by all guards, so that a client cannot spread guesses over services.
+   * @param failures The failures at this service.
    * @param loginTimeoutMs How long a client may take to present a token.
    */
   constructor(
@@ -40,19 +45,24 @@ export class Guard implements LoginGuard {
   }
 
   /**
-   * Checks a token, in a time that does not depend on its contents.
+   * Checks a token at once, in a time that does not depend on its contents.
    *
    * @param token The token presented by the client.
-   * @param host The address of the client, without its port. After too many failures, no token from
-   * this address is checked for a while, not even the right one.
+   * @param host The address of the client, without its port. After too many failures, only one token
+   * a second from this address is checked, right or wrong; the others are "blocked".
    */
   check(token: Uint8Array | string, host: string): Verdict {
-    if (this.#failures.isBlocked(host)) return "blocked";
-    const shown = digest(typeof token === "string" ? encoder.encode(token) : token);
-    // Compare all of them, as digests: the time must not tell which one matches, nor its length.
-    let right = false;
-    for (const known of this.#digests) right = timingSafeEqual(known, shown) || right;
-    return this.#counted(right, host);
+    if (this.#failures.take(host, 0) === undefined) return "blocked";
+    return this.#counted(this.#isToken(token), host);
+  }
+
+  /**
+   * Checks a token as {@linkcode check} does, but waits for its turn, up to the time limit of a login.
+   * So the right token gets in late from an address with too many failures, and guessing stays slow.
+   */
+  async checkInTurn(token: Uint8Array | string, host: string): Promise<Verdict> {
+    if (!await this.#turn(host)) return "blocked";
+    return this.#counted(this.#isToken(token), host);
   }
 
   /**
@@ -80,10 +90,26 @@ export class Guard implements LoginGuard {
     return right;
   }
 
-  /** Checks proofs as {@linkcode check} checks a token. */
-  checkProof(proofs: readonly string[], message: string, host: string): Verdict {
-    if (this.#failures.isBlocked(host)) return "blocked";
+  /** Checks proofs as {@linkcode checkInTurn} checks a token. */
+  async checkProof(proofs: readonly string[], message: string, host: string): Promise<Verdict> {
+    if (!await this.#turn(host)) return "blocked";
     return this.#counted(this.isProof(proofs, message), host);
+  }
+
+  #isToken(token: Uint8Array | string): boolean {
+    const shown = digest(typeof token === "string" ? encoder.encode(token) : token);
+    // Compare all of them, as digests: the time must not tell which one matches, nor its length.
+    let right = false;
+    for (const known of this.#digests) right = timingSafeEqual(known, shown) || right;
+    return right;
+  }
+
+  /** Waits until a token from this address may be checked; `false` if that takes too long. */
+  async #turn(host: string): Promise<boolean> {
+    const waitMs = this.#failures.take(host, this.loginTimeoutMs);
+    if (waitMs === undefined) return false;
+    if (waitMs > 0) await delay(waitMs);
+    return true;
   }
 
   #counted(right: boolean, host: string): Verdict {
@@ -92,40 +118,76 @@ export class Guard implements LoginGuard {
   }
 }
 
-/** Counts failed logins by address within a time window. */
+/** The failures of one address. */
+interface HostFailures {
+  count: number;
+  sinceMs: number;
+  /** When the next token may be checked, once there were too many failures. */
+  nextCheckMs: number;
+}
+
+/**
+ * Counts the failed logins at one service by address, within a time window. All addresses of an IPv6
+ * /64 are one, as a client can usually take any of them. Times are those of the monotonic clock.
+ */
 export class FailureCounter {
   readonly #max: number;
   readonly #windowMs: number;
-  readonly #byHost = new Map<string, { count: number; sinceMs: number }>();
+  readonly #checkIntervalMs: number;
+  readonly #byNetwork = new Map<string, HostFailures>();
 
   /**
    * @param max How many failures an address may have in the window.
-   * @param windowMs The length of the window, which starts with the first failure.
+   * @param windowMs The length of the window. It starts with the first failure, and anew with each one
+   * beyond the maximum.
+   * @param checkIntervalMs After that many failures, one token is checked per interval.
    */
-  constructor(max: number, windowMs: number) {
+  constructor(max: number, windowMs: number, checkIntervalMs: number = CHECK_INTERVAL_MS) {
     this.#max = max;
     this.#windowMs = windowMs;
+    this.#checkIntervalMs = checkIntervalMs;
   }
 
-  /** Whether an address has reached the maximum. */
-  isBlocked(host: string, nowMs: number = Date.now()): boolean {
-    const failures = this.#byHost.get(host);
-    return failures !== undefined && nowMs - failures.sinceMs < this.#windowMs &&
-      failures.count >= this.#max;
+  /**
+   * Takes the turn of an address for a check. Whoever waits for it is bounded by `maxWaitMs`: there is
+   * one turn per interval.
+   *
+   * @param maxWaitMs The longest acceptable wait.
+   * @returns How long to wait before the check; `undefined` if longer, in which case no turn is taken.
+   */
+  take(host: string, maxWaitMs: number, nowMs: number = performance.now()): number | undefined {
+    const failures = this.#recent(clientNetwork(host), nowMs);
+    if (failures === undefined || failures.count < this.#max) return 0;
+    const turnMs = Math.max(nowMs, failures.nextCheckMs);
+    if (turnMs - nowMs > maxWaitMs) return undefined;
+    failures.nextCheckMs = turnMs + this.#checkIntervalMs;
+    return turnMs - nowMs;
   }
 
   /** Counts a failure of an address. */
-  add(host: string, nowMs: number = Date.now()): void {
-    const failures = this.#byHost.get(host);
-    if (failures !== undefined && nowMs - failures.sinceMs < this.#windowMs) {
+  add(host: string, nowMs: number = performance.now()): void {
+    const network = clientNetwork(host);
+    const failures = this.#recent(network, nowMs);
+    if (failures !== undefined) {
       failures.count++;
+      if (failures.count > this.#max) failures.sinceMs = nowMs;
+      const nextCheckMs = nowMs + this.#checkIntervalMs;
+      failures.nextCheckMs = Math.max(failures.nextCheckMs, nextCheckMs);
       return;
     }
-    this.#byHost.delete(host);
-    if (this.#byHost.size >= REMEMBERED_ADDRESSES_MAX) {
-      this.#byHost.delete(this.#byHost.keys().next().value!);
+    this.#byNetwork.delete(network);
+    if (this.#byNetwork.size >= REMEMBERED_ADDRESSES_MAX) {
+      this.#byNetwork.delete(this.#byNetwork.keys().next().value!);
     }
-    this.#byHost.set(host, { count: 1, sinceMs: nowMs });
+    const nextCheckMs = nowMs + this.#checkIntervalMs;
+    this.#byNetwork.set(network, { count: 1, sinceMs: nowMs, nextCheckMs });
+  }
+
+  #recent(network: string, nowMs: number): HostFailures | undefined {
+    const failures = this.#byNetwork.get(network);
+    return failures !== undefined && nowMs - failures.sinceMs < this.#windowMs
+      ? failures
+      : undefined;
   }
 }
 

@@ -50,13 +50,13 @@ export class Access {
   }
 
   /** The sender of a request; "blocked" after too many wrong tokens from its address. */
-  visitor(request: HttpRequest): Visitor | "blocked" {
+  async visitor(request: HttpRequest): Promise<Visitor | "blocked"> {
     const guard = this.#options.guard();
     if (guard === undefined) return "anyone";
     if (this.#sessions.has(request, guard)) return "session";
     const bearer = /^Bearer +(\S+)$/i.exec(text(request.headers["authorization"]) ?? "")?.[1];
     if (bearer === undefined) return "stranger";
-    const verdict = this.#judge(guard, bearer, request);
+    const verdict = await this.#judge(guard, bearer, request);
     if (verdict === "blocked") return "blocked";
     return verdict === "right" ? "token" : "stranger";
   }
@@ -100,10 +100,13 @@ export class Access {
    *
    * @returns The Set-Cookie header for the browser, or the verdict on the token.
    */
-  login(token: string, request: HttpRequest): { cookie: string } | Exclude<Verdict, "right"> {
+  async login(
+    token: string,
+    request: HttpRequest,
+  ): Promise<{ cookie: string } | Exclude<Verdict, "right">> {
     const guard = this.#options.guard();
     if (guard === undefined) return "wrong";
-    const verdict = this.#judge(guard, token, request);
+    const verdict = await this.#judge(guard, token, request);
     return verdict === "right" ? { cookie: this.#sessions.start(guard) } : verdict;
   }
 
@@ -112,8 +115,8 @@ export class Access {
     return this.#sessions.end(request);
   }
 
-  #judge(guard: Guard, token: string, { remote }: HttpRequest): Verdict {
-    const verdict = guard.check(token, remote);
+  async #judge(guard: Guard, token: string, { remote }: HttpRequest): Promise<Verdict> {
+    const verdict = await guard.checkInTurn(token, remote);
     if (verdict === "wrong") {
       this.#options.log.warn("Client presented a wrong token", { address: remote });
     }

@@ -17,9 +17,9 @@ export function loginRoutes(access: Access): Route[] {
       method: "POST",
       path: /^\/login$/,
       open: true,
-      answer: (request) => {
+      answer: async (request) => {
         const token = new URLSearchParams(request.body).get("token") ?? "";
-        const result = access.login(token, request);
+        const result = await access.login(token, request);
         if (typeof result === "object") return redirect("/", result.cookie);
         const { status, text } = FAILURES[result];
         return loginPage(status, text);

@@ -57,7 +57,7 @@ export async function answer(
         headers: { allow },
       };
     }
-    const judged = access.visitor(request);
+    const judged = await access.visitor(request);
     if (judged === "blocked" && !route.open) {
       throw new RequestError(429, "Too many wrong tokens. Try again later.");
     }

@@ -58,7 +58,6 @@ export function createGuards(
   sources: TokenSources,
   report: (fault: Fault) => void,
 ): (service: string) => Guard | undefined {
-  const failures = new FailureCounter(config.max_failures, config.failure_window);
   const byService = new Map<string, string[]>();
   for (const [name, token] of Object.entries(config.tokens)) {
     const path = ["auth", "tokens", name];
@@ -73,6 +72,7 @@ export function createGuards(
   }
   const guards = new Map<string, Guard>();
   for (const [service, tokens] of byService) {
+    const failures = new FailureCounter(config.max_failures, config.failure_window);
     guards.set(service, new Guard(tokens, failures, config.login_timeout));
   }
   return (service) => guards.get(service);

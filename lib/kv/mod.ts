@@ -190,7 +190,7 @@ async function serve(
     const pending = login?.pending ?? false;
     const shown = pending ? readLogin(bytes, start, end) : undefined;
     if (shown !== undefined) {
-      const verdict = login!.show(shown.token);
+      const verdict = await login!.showInTurn(shown.token);
       await connection.write(LOGIN_REPLIES[verdict]);
       if (verdict !== "right") return;
       buffer.consume(shown.length);

@@ -66,3 +66,27 @@ export function collide(a: Address, b: Address): boolean {
   return a.hostname === b.hostname || ANY_HOST.includes(a.hostname) ||
     ANY_HOST.includes(b.hostname);
 }
+
+/** The eight groups of an IPv6 address in full. */
+const GROUPS = 8;
+
+/**
+ * The network that limits per address count as one client: an IPv4 address, also one that is mapped
+ * into IPv6, or the /64 around an IPv6 address, since whoever has one address usually has all of it.
+ *
+ * @param host The address of a client without its port, with or without brackets. Anything else, such
+ * as "unix", is returned as it is.
+ */
+export function clientNetwork(host: string): string {
+  const address = host.replace(/^\[(.*)\]$/, "$1").replace(/%.*$/, "");
+  if (!address.includes(":")) return host;
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
+  if (mapped !== null) return mapped[1]!;
+  const [head = "", tail] = address.split("::");
+  const before = head === "" ? [] : head.split(":");
+  const after = tail === undefined || tail === "" ? [] : tail.split(":");
+  const zeros = tail === undefined ? 0 : GROUPS - before.length - after.length;
+  const groups = [...before, ...Array<string>(Math.max(0, zeros)).fill("0"), ...after];
+  const prefix = groups.slice(0, GROUPS / 2).map((group) => parseInt(group, 16).toString(16));
+  return `${prefix.join(":")}::/64`;
+}

@@ -30,7 +30,7 @@ export async function loginByLine(
   const shown = line !== undefined && startsWith(line, LOGIN_WORD)
     ? line.subarray(LOGIN_WORD.length)
     : undefined;
-  const verdict = shown === undefined ? "missing" : login.show(shown);
+  const verdict = shown === undefined ? "missing" : await login.showInTurn(shown);
   await connection.write(LOGIN_REPLIES[verdict]);
   return verdict === "right";
 }

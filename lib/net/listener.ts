@@ -1,7 +1,7 @@
 import { delay } from "@std/async/delay";
 import type { Log } from "../log.ts";
 import { acceptLoop } from "./accept_loop.ts";
-import { type Address, addressOf, formatAddress } from "./address.ts";
+import { type Address, addressOf, clientNetwork, formatAddress } from "./address.ts";
 import { bind, removeSocketFile } from "./bind.ts";
 import { ClientCertificateError } from "./client_certificates.ts";
 import { Connection, ConnectionClosedError } from "./connection.ts";
@@ -73,7 +73,7 @@ export class Listener {
   readonly #socket: Deno.Listener | TlsListener;
   readonly #options: ListenerOptions;
   readonly #connections = new Map<Connection, Promise<void>>();
-  /** Open connections by address; kept only if `maxClientsPerAddress` is set. */
+  /** Open connections by {@linkcode clientNetwork}; kept only if `maxClientsPerAddress` is set. */
   readonly #byHost = new Map<string, number>();
   readonly #accepting: Promise<void>;
   readonly #timeLimits: readonly TimeLimit[];
@@ -252,15 +252,18 @@ export class Listener {
     const { maxClients, maxClientsPerAddress } = this.#options;
     if (this.#connections.size >= maxClients) return "serverFull";
     if (maxClientsPerAddress === undefined || host === UNIX_PEER) return undefined;
-    return (this.#byHost.get(host) ?? 0) >= maxClientsPerAddress ? "addressFull" : undefined;
+    return (this.#byHost.get(clientNetwork(host)) ?? 0) >= maxClientsPerAddress
+      ? "addressFull"
+      : undefined;
   }
 
   /** Counts a connection that opens (1) or closes (-1). */
   #countHost({ host }: Connection, change: 1 | -1): void {
     if (this.#options.maxClientsPerAddress === undefined) return;
-    const count = (this.#byHost.get(host) ?? 0) + change;
-    if (count === 0) this.#byHost.delete(host);
-    else this.#byHost.set(host, count);
+    const network = clientNetwork(host);
+    const count = (this.#byHost.get(network) ?? 0) + change;
+    if (count === 0) this.#byHost.delete(network);
+    else this.#byHost.set(network, count);
   }
 
   async #handle(connection: Connection): Promise<void> {

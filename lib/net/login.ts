@@ -8,10 +8,12 @@ export type Verdict = "right" | "wrong" | "blocked";
 export interface LoginGuard {
   /** How long a client may take to present a token. */
   readonly loginTimeoutMs: number;
-  /** Checks a token presented by a client at this address. */
+  /** Checks a token presented by a client at this address at once. */
   check(token: Uint8Array | string, host: string): Verdict;
+  /** Checks a token when it is the turn of this address. */
+  checkInTurn(token: Uint8Array | string, host: string): Promise<Verdict>;
   /** Checks proofs of a token; see {@linkcode prove}. */
-  checkProof(proofs: readonly string[], message: string, host: string): Verdict;
+  checkProof(proofs: readonly string[], message: string, host: string): Promise<Verdict>;
   /** Makes a proof for each token: it shows knowledge of the token, for this message alone. */
   prove(message: string): string[];
 }
@@ -57,14 +59,19 @@ export class Login implements Disposable {
     }, this.#guard.loginTimeoutMs);
   }
 
-  /** Checks a token; the right one completes the login. */
+  /** Checks a token at once; the right one completes the login. */
   show(token: Uint8Array | string): Verdict {
     return this.#take(this.#guard.check(token, this.#peer.host));
   }
 
+  /** Checks a token as {@linkcode show} does; after too many failures it waits for its turn. */
+  async showInTurn(token: Uint8Array | string): Promise<Verdict> {
+    return this.#take(await this.#guard.checkInTurn(token, this.#peer.host));
+  }
+
   /** Checks proofs of a token; see {@linkcode LoginGuard.prove}. */
-  showProof(proofs: readonly string[], message: string): Verdict {
-    return this.#take(this.#guard.checkProof(proofs, message, this.#peer.host));
+  async showProof(proofs: readonly string[], message: string): Promise<Verdict> {
+    return this.#take(await this.#guard.checkProof(proofs, message, this.#peer.host));
   }
 
   /** Proves to the other side that this side knows the tokens. */

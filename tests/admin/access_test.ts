@@ -11,12 +11,16 @@ import { FakeDaemon, startAdmin } from "./support.ts";
 
 const TOKEN = "correct-horse-battery";
 
-function newGuard(maxFailures = 10): Guard {
-  return new Guard([TOKEN], new FailureCounter(maxFailures, 60_000));
+function newGuard(maxFailures = 10, checkIntervalMs = 60_000): Guard {
+  return new Guard([TOKEN], new FailureCounter(maxFailures, 60_000, checkIntervalMs));
 }
 
-async function startGuarded(config: Record<string, unknown> = {}, maxFailures?: number) {
-  let guard = newGuard(maxFailures);
+async function startGuarded(
+  config: Record<string, unknown> = {},
+  maxFailures?: number,
+  checkIntervalMs?: number,
+) {
+  let guard = newGuard(maxFailures, checkIntervalMs);
   const daemon = new FakeDaemon();
   daemon.add("kv", { problems: () => ["the disk is full"] });
   const server = await startAdmin(daemon, config, () => guard);
@@ -71,7 +75,17 @@ Deno.test("admin accepts the token in a header, from any machine", async () => {
   assert.deepEqual(server.daemon.switched, [["kv", false]]);
 });
 
-Deno.test("admin blocks an address after too many wrong tokens, even with the right one", async () => {
+Deno.test("admin lets the right token in late after too many wrong ones", async () => {
+  await using server = await startGuarded({}, 3, 300);
+  for (let i = 0; i < 3; i++) await send(`${server.origin}/metrics`, bearer("wrong"));
+  const replies = await Promise.all(
+    Array.from({ length: 3 }, () => send(`${server.origin}/metrics`, bearer(TOKEN))),
+  );
+  assert.deepEqual(replies.map(({ status }) => status), [200, 200, 200]);
+  assert.equal((await login(server.origin)).status, 303);
+});
+
+Deno.test("admin refuses even the right token if its turn is beyond the time limit", async () => {
   await using server = await startGuarded({}, 3);
   for (let i = 0; i < 3; i++) {
     assert.equal((await send(`${server.origin}/metrics`, bearer("wrong"))).status, 401);

@@ -19,7 +19,7 @@ async function post(url: string, body: unknown, headers: Record<string, string> 
   return { status: response.status, reply: await response.json() as Record<string, string> };
 }
 
-Deno.test("Access.refuseChange() accepts changes only from this server's own page or with a token", () => {
+Deno.test("Access.refuseChange() accepts changes only from this server's own page or with a token", async () => {
   const local: Address = { transport: "tcp", hostname: "127.0.0.1", port: 8088 };
   const open: Address = { transport: "tcp", hostname: "0.0.0.0", port: 8088 };
   const guard = new Guard(["secret"], new FailureCounter(10, 1000));
@@ -58,7 +58,7 @@ Deno.test("Access.refuseChange() accepts changes only from this server's own pag
       headers,
       body: "",
     };
-    const visitor = access.visitor(request);
+    const visitor = await access.visitor(request);
     assert.ok(visitor !== "blocked");
     const refusal = access.refuseChange(request, visitor);
     assert.equal(refusal === undefined, allowed, JSON.stringify([address, headers]));

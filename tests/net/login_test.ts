@@ -11,7 +11,11 @@ const TOKEN = "a-good-token";
 
 /** A server that echoes lines after a login. */
 async function listen({ maxFailures = 10, loginTimeoutMs = 20_000 } = {}) {
-  const current = new Guard([TOKEN], new FailureCounter(maxFailures, 60_000), loginTimeoutMs);
+  const current = new Guard(
+    [TOKEN],
+    new FailureCounter(maxFailures, 60_000, 60_000),
+    loginTimeoutMs,
+  );
   const log = new TestLog();
   const server = await startListener({
     log,

@@ -60,7 +60,7 @@ export async function demandProof(
   await send(connection, HELLO.PROVE, nonce);
   const answer = await readFirstLine(connection, buffer);
   if (answer === undefined) return false;
-  switch (login.showProof(proofsIn(answer.line), signed("caller", line, nonce))) {
+  switch (await login.showProof(proofsIn(answer.line), signed("caller", line, nonce))) {
     case "right":
       await send(connection, HELLO.PROOF, login.prove(signed("called", line, nonce)).join(" "));
       return true;

@@ -36,7 +36,7 @@ export async function loginByCommand(
   const line = new TextDecoder().decode(input.bytes.subarray(input.start, end));
   input.consume(end - input.start);
   const token = /^auth ([\x21-\x7e]+)\r?\n$/.exec(line)?.[1];
-  const verdict = token === undefined ? "missing" : login.show(token);
+  const verdict = token === undefined ? "missing" : await login.showInTurn(token);
   await connection.write(REPLIES[verdict]);
   return verdict === "right";
 }

@@ -4,7 +4,7 @@ import { startServer } from "../support.ts";
 const TOKEN = "t".repeat(1024);
 
 function guarded() {
-  const guard = new Guard([TOKEN], new FailureCounter(2, 60_000));
+  const guard = new Guard([TOKEN], new FailureCounter(2, 60_000, 60_000));
   return startServer({ guard: () => guard });
 }
 
