@@ -71,10 +71,11 @@ export type ByteForm = (
 /** How to run a request with so many keys that one transaction would hold the thread too long. */
 export type ManyKeys =
   | {
-    /** Each part of the keys is a transaction of its own. */
-    how: "parts";
-    /** Makes one reply of those to the parts. */
-    join(replies: Reply[]): Reply;
+    /**
+     * Each part of the keys is a transaction of its own. The reply is the sum of the parts' counts,
+     * or an array of all their items.
+     */
+    how: "sum" | "items";
   }
   | {
     /** All keys are one transaction, which excludes all other work and takes turns. */

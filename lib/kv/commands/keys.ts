@@ -11,7 +11,7 @@ import type { Request } from "../resp/request.ts";
 import { checkOptionCount, database, DATABASES } from "./arguments.ts";
 import { delBytes, existsBytes } from "./byte_forms.ts";
 import { ALL_KEYS, ONE_KEY, TWO_KEYS } from "./catalogue.ts";
-import type { Command, KeyWork, ManyKeys } from "./command.ts";
+import type { Command, KeyWork } from "./command.ts";
 import type { CommandContext } from "./context.ts";
 import { DB_OUT_OF_RANGE, NO_SUCH_KEY, SAME_OBJECT, SYNTAX_ERROR } from "./errors.ts";
 import { placeOf, placesFrom } from "./places.ts";
@@ -44,12 +44,6 @@ function exists(request: Request, { db }: CommandContext): KeyWork {
     },
   };
 }
-
-/** DEL, EXISTS and their variants of very many keys. */
-const MANY_COUNTED: ManyKeys = {
-  how: "parts",
-  join: (counts) => (counts as number[]).reduce((sum, count) => sum + count, 0),
-};
 
 function type(request: Request, { db }: CommandContext): KeyWork {
   const key = request.text(1);
@@ -172,7 +166,7 @@ export const KEY_COMMANDS: readonly Command[] = [
     group,
     summary: "Removes keys.",
     since: "1.0.0",
-    action: { kind: "keys", prepare: del, bytes: delBytes, many: MANY_COUNTED },
+    action: { kind: "keys", prepare: del, bytes: delBytes, many: { how: "sum" } },
   },
   {
     name: "unlink",
@@ -182,7 +176,7 @@ export const KEY_COMMANDS: readonly Command[] = [
     group,
     summary: "Removes keys.",
     since: "4.0.0",
-    action: { kind: "keys", prepare: del, bytes: delBytes, many: MANY_COUNTED },
+    action: { kind: "keys", prepare: del, bytes: delBytes, many: { how: "sum" } },
   },
   {
     name: "exists",
@@ -192,7 +186,7 @@ export const KEY_COMMANDS: readonly Command[] = [
     group,
     summary: "Returns how many of the given keys exist.",
     since: "1.0.0",
-    action: { kind: "keys", prepare: exists, bytes: existsBytes, many: MANY_COUNTED },
+    action: { kind: "keys", prepare: exists, bytes: existsBytes, many: { how: "sum" } },
   },
   {
     name: "touch",
@@ -202,7 +196,7 @@ export const KEY_COMMANDS: readonly Command[] = [
     group,
     summary: "Returns how many of the given keys exist.",
     since: "3.2.1",
-    action: { kind: "keys", prepare: exists, bytes: existsBytes, many: MANY_COUNTED },
+    action: { kind: "keys", prepare: exists, bytes: existsBytes, many: { how: "sum" } },
   },
   {
     name: "type",

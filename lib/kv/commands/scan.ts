@@ -7,6 +7,7 @@
 import type { Entry, Key } from "../../storage/store.ts";
 import { Turn } from "../../turn.ts";
 import { Glob } from "./glob.ts";
+import { ItemEncoder } from "../resp/item_encoder.ts";
 import type { Reply } from "../resp/reply.ts";
 import { ErrorReply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
@@ -22,6 +23,9 @@ const PAGE_KEYS = 1000;
 
 /** The longest pattern. */
 const MAX_PATTERN_BYTES = 64 * 1024;
+
+/** Up to this number, keys are kept as strings. */
+const MAX_SHORT_KEYS = 1024;
 
 /** The keys examined between two readings of the clock. */
 const KEYS_PER_CLOCK_READ = 32;
@@ -45,8 +49,11 @@ const TOO_MANY_KEYS = new ErrorReply(
 
 /** The keys that a command has found so far. */
 class Found {
-  readonly keys: Key[] = [];
+  /** The length of all keys. */
   bytes = 0;
+  #keys: Key[] = [];
+  /** Takes the keys once there are many. */
+  #encoder: ItemEncoder | undefined;
   readonly #matches: (key: Key) => boolean;
   readonly #turn = new Turn();
 
@@ -59,13 +66,26 @@ class Found {
     let left = KEYS_PER_CLOCK_READ;
     for (const [key] of page) {
       if (this.#matches(key)) {
-        this.keys.push(key);
         this.bytes += key.length;
+        if (this.#encoder !== undefined) this.#encoder.add(key);
+        else if (this.#keys.push(key) === MAX_SHORT_KEYS) this.#encode();
       }
       if (--left > 0) continue;
       left = KEYS_PER_CLOCK_READ;
       if (this.#turn.over) await this.#turn.next();
     }
+  }
+
+  #encode(): void {
+    // Keys look the same in all versions of the protocol.
+    this.#encoder = new ItemEncoder(2);
+    for (const key of this.#keys) this.#encoder.add(key);
+    this.#keys = [];
+  }
+
+  /** The keys as a reply. */
+  reply(): Reply {
+    return this.#encoder?.end() ?? this.#keys;
   }
 }
 
@@ -79,7 +99,7 @@ function keys(request: Request, { db }: CommandContext) {
       const page = await source.scan(db, after === undefined ? range : { ...range, after });
       await found.add(page);
       if (found.bytes > MAX_REPLY_BYTES) return TOO_MANY_KEYS;
-      if (page.length < PAGE_KEYS) return found.keys;
+      if (page.length < PAGE_KEYS) return found.reply();
       after = page.at(-1)![0];
     }
   };
@@ -137,11 +157,11 @@ function scan(request: Request, { db, cursors }: CommandContext) {
       const range = { prefix, limit, keysOnly: true };
       const page = await source.scan(db, after === undefined ? range : { ...range, after });
       await found.add(page);
-      if (page.length < limit) return ["0", found.keys];
+      if (page.length < limit) return ["0", found.reply()];
       seen += page.length;
       after = page.at(-1)![0];
     }
-    return [String(cursors.remember(after!, cursor)), found.keys];
+    return [String(cursors.remember(after!, cursor)), found.reply()];
   };
 }
 

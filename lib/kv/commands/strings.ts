@@ -172,9 +172,6 @@ function mget(request: Request, { db }: CommandContext): KeyWork {
   return { places, run: (tx) => places.map(({ key }) => tx.get(db, key)?.value ?? null) };
 }
 
-/** MGET of very many keys. */
-const MANY_VALUES: ManyKeys = { how: "parts", join: (replies) => (replies as Reply[][]).flat() };
-
 /** The keys and values of MSET and MSETNX. */
 function pairs(request: Request, db: number, name: string): { places: Place[]; values: Value[] } {
   if (request.count % 2 === 0) throw wrongArity(name);
@@ -344,7 +341,7 @@ export const STRING_COMMANDS: readonly Command[] = [
     group,
     summary: "Returns the values of several keys.",
     since: "1.0.0",
-    action: { kind: "keys", prepare: mget, bytes: mgetBytes, many: MANY_VALUES },
+    action: { kind: "keys", prepare: mget, bytes: mgetBytes, many: { how: "items" } },
   },
   {
     name: "mset",

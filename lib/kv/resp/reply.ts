@@ -5,6 +5,7 @@
  */
 
 import type { Value } from "../../storage/value.ts";
+import type { EncodedItems } from "./item_encoder.ts";
 
 /** A simple string such as `OK`. */
 export class SimpleString {
@@ -42,6 +43,7 @@ export type Reply =
   | boolean
   | null
   | readonly Reply[]
+  | EncodedItems
   | SimpleString
   | ErrorReply
   | ReplyMap

@@ -8,6 +8,7 @@
 import { copyValue, type Value } from "../../storage/value.ts";
 import { Turn } from "../../turn.ts";
 import type { FailedReply } from "../held_replies.ts";
+import { EncodedItems } from "./item_encoder.ts";
 import {
   ErrorReply,
   NO_REPLY,
@@ -182,6 +183,12 @@ export class ReplyWriter {
     else if (reply instanceof ReplySet) {
       this.#number(this.protocol === 2 ? STAR : TILDE, reply.items.length);
       for (const item of reply.items) this.write(item);
+    } else if (reply instanceof EncodedItems) {
+      this.beginArray(reply.count);
+      for (const value of reply.chunks) {
+        this.#long.push({ at: this.#length, value });
+        this.#longBytes += value.length;
+      }
     } else if (reply instanceof Verbatim) this.#verbatim(reply.text);
     else if (reply === NULL_ARRAY) {
       if (this.protocol === 2) this.#text("*-1\r\n");

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { EncodedItems } from "../resp/item_encoder.ts";
 import {
   ErrorReply,
   type Reply,
@@ -75,7 +76,7 @@ class LiteralWriter {
       return `{set={${reply.items.map((item) => `[${this.reply(item)}]=true`).join(",")}}}`;
     }
     if (reply === null || typeof reply === "symbol") return modern ? "nil" : "false";
-    return this.list(reply);
+    return this.list(reply instanceof EncodedItems ? [...reply.decoded()] : reply);
   }
 
   #string(value: Value): string {

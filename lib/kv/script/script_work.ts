@@ -10,6 +10,7 @@ import type { KeyWork } from "../commands/command.ts";
 import type { CommandContext, ScriptTime } from "../commands/context.ts";
 import { UndeclaredKeyError, WholeDatabaseError } from "../commands/discovered_needs.ts";
 import type { CommandTable, TableEntry } from "../commands/table.ts";
+import { EncodedItems } from "../resp/item_encoder.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import type { LuaMachine, Script, ScriptHost } from "./lua_machine.ts";
@@ -183,6 +184,10 @@ export class ScriptWork implements KeyWork, ScriptHost {
 /** The first keys in the reply of a command that returns keys. */
 function keysIn(command: string, reply: Reply): string[] {
   const found = command === "scan" && Array.isArray(reply) ? reply[1] : reply;
-  const keys = Array.isArray(found) ? found : [found];
+  const keys = found instanceof EncodedItems
+    ? [...found.decoded()]
+    : Array.isArray(found)
+    ? found
+    : [found];
   return keys.slice(0, MAX_EXPECTED_KEYS).filter((key) => typeof key === "string");
 }

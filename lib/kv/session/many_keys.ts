@@ -5,9 +5,11 @@
  */
 
 import type { MaybePromise, SpaceTransaction, Store } from "../../storage/store.ts";
+import type { Value } from "../../storage/value.ts";
 import { Turn } from "../../turn.ts";
 import type { Action, ManyKeys } from "../commands/command.ts";
 import type { CommandContext } from "../commands/context.ts";
+import { ItemEncoder } from "../resp/item_encoder.ts";
 import type { Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import { runWorkOnSpaces } from "./work_on_spaces.ts";
@@ -30,34 +32,44 @@ function* partsOf(request: Request): Iterable<Request> {
   }
 }
 
+/** A long request, and how to run it. */
+export interface LongRequest {
+  many: ManyKeys;
+  request: Request;
+  context: CommandContext;
+  readOnly: boolean;
+  /** The version of the Redis protocol. */
+  protocol: 2 | 3;
+}
+
 /** Runs a long request. Nothing else of its client may run meanwhile. */
-export function runManyKeys(
+export async function runManyKeys(
   store: Store,
   action: Action & { kind: "keys" },
-  { many, request, context, readOnly }: {
-    many: ManyKeys;
-    request: Request;
-    context: CommandContext;
-    readOnly: boolean;
-  },
+  { many, request, context, readOnly, protocol }: LongRequest,
 ): Promise<Reply> {
-  if (many.how === "whole") return store.transactSpaces(many.prepare(request, context));
-  return runInParts(many.join);
-
-  async function runInParts(join: (replies: Reply[]) => Reply): Promise<Reply> {
-    const turn = new Turn();
-    const replies: MaybePromise<Reply>[] = [];
-    for (const part of partsOf(request)) {
-      const work = action.prepare(part, context);
-      const options = readOnly ? { readOnly } : work;
-      const reply = store.transact(work.places, (tx) => work.run(tx), options);
+  if (many.how === "whole") return await store.transactSpaces(many.prepare(request, context));
+  const turn = new Turn();
+  const counts: MaybePromise<Reply>[] = [];
+  const items = new ItemEncoder(protocol);
+  for (const part of partsOf(request)) {
+    const work = action.prepare(part, context);
+    const options = readOnly ? { readOnly } : work;
+    const reply = store.transact(work.places, (tx) => work.run(tx), options);
+    if (many.how === "items") {
+      for (const item of await reply as (Value | null)[]) items.add(item);
+    } else {
       // All of them are awaited below; until then, a rejection must not count as unhandled.
       if (reply instanceof Promise) reply.catch(() => {});
-      replies.push(reply);
-      if (turn.over) await turn.next();
+      counts.push(reply);
     }
-    return join(await Promise.all(replies));
+    if (turn.over) await turn.next();
   }
+  return many.how === "items" ? items.end() : sumOf(await Promise.all(counts));
+}
+
+function sumOf(counts: readonly Reply[]): number {
+  return (counts as number[]).reduce((sum, count) => sum + count, 0);
 }
 
 /** Returns what runs a long request as part of a transaction over whole spaces. */
@@ -73,6 +85,6 @@ export function manyKeysOnSpaces(
       replies.push(await runWorkOnSpaces(action.prepare(part, context), tx));
       if (turn.over) await turn.next();
     }
-    return many.join(replies);
+    return many.how === "items" ? (replies as Reply[][]).flat() : sumOf(replies);
   };
 }

@@ -227,8 +227,14 @@ export class Session implements ClientState {
         case "keys": {
           const many = manyKeysOf(action, request, store);
           if (many !== undefined) {
-            const { readOnly } = entry;
-            return runManyKeys(store, action, { many, request, context: this, readOnly });
+            const { readOnly } = entry, { protocol } = this;
+            return runManyKeys(store, action, {
+              many,
+              request,
+              context: this,
+              readOnly,
+              protocol,
+            });
           }
           const direct = action.direct?.(request, this, store);
           if (direct !== undefined) return direct;
