@@ -1,7 +1,13 @@
 /**
  * The commit log makes data in memory durable. It holds named tables of records. The owner of a
- * table reads it once at start; after that the log only takes writes, in groups. While one group is
- * being written to disk, the next one collects the writes of all clients.
+ * table keeps all of its records in memory; the log writes every change to disk, in groups. While
+ * one group is being written, the next one collects the changes of all clients.
+ *
+ * So that the log does not grow for ever, it asks the owners for *pieces* of their records now and
+ * then, writes each piece in place of its predecessor, and drops the changes that the pieces cover.
+ *
+ * Each change has a version, a number that only grows. Everything that refers to a moment (what is
+ * durable, what a piece contains) names the newest version that it includes.
  *
  * @module
  */
@@ -10,77 +16,119 @@ import type { CommitMetrics } from "./commit_metrics.ts";
 import type { Key } from "./store.ts";
 import type { Value } from "./value.ts";
 
-/** A table of a log, opened with {@linkcode CommitLog.openTable}. */
+/** A table of a log. It belongs to one owner for good, while its name can move to another table. */
 export interface LogTable {
-  readonly name: string;
-  /** Its number in this run of the process. */
+  /** Its number in the log, which no other table has ever had. */
   readonly id: number;
 }
 
-/** A key of a table and its committed record. */
-export type LogRecord = [key: Key, record: Uint8Array];
+/**
+ * The owner of a table's records.
+ *
+ * It divides them into numbered pieces of about a mebibyte, so that a change of a record changes one
+ * piece, or two when the record moves. Reading goes the other way: the log hands over the pieces,
+ * then the changes in the order in which they were made. Among them may be changes that a piece
+ * already includes. Applying them again does no harm, since the later ones follow.
+ */
+export interface TableOwner {
+  /** The numbers of all pieces that have records, or had some when they were last copied. */
+  pieces(): Iterable<number>;
+  /** Whether a piece may have changed after a version. */
+  pieceChangedSince(piece: number, version: number): boolean;
+  /**
+   * The records of a piece as they are now, in the form that `loadPiece` takes; `undefined` if it
+   * has none. The array is given up to the caller.
+   */
+  copyPiece(piece: number): Uint8Array<ArrayBuffer> | undefined;
+  /** Adds the records of a piece, as they were at a version. The array is given up to the owner. */
+  loadPiece(piece: number, bytes: Uint8Array, version: number): void;
+  /** Sets a record: the key is `bytes[start]` to `bytes[middle - 1]`; the record ends at `end`. */
+  loadPut(bytes: Uint8Array, start: number, middle: number, end: number, version: number): void;
+  /** Removes a record: the key is `bytes[start]` to `bytes[end - 1]`. */
+  loadDelete(bytes: Uint8Array, start: number, end: number, version: number): void;
+}
 
 /** Callbacks for the end of a group. Both run before `flushed` settles for that group. */
 export interface LogListener {
-  /** All groups up to this one are durable. */
-  committed(group: number): void;
+  /** All changes up to this version are durable. */
+  committed(version: number): void;
   /**
-   * The group being written has failed, and with it the one that was collecting. Nothing written
-   * since the last `committed` is in the log: undo all of it, newest first.
+   * The group being written has failed, and with it the one that was collecting. No change after
+   * the last `committed` is in the log: undo all of them, newest first.
    */
   failed(): void;
 }
 
 /**
- * A log of commits. Writes with no `await` between them are in the same group, and a group becomes
+ * A log of commits. Changes with no `await` between them are in the same group, and a group becomes
  * durable as a whole or not at all.
  */
 export interface CommitLog {
-  /** Whether the log keeps anything. If not, its owners may skip the writes altogether. */
+  /** Whether the log keeps anything. If not, its owners may skip the changes altogether. */
   readonly durable: boolean;
-  /** The number of the collecting group. Numbers only grow. */
-  readonly gathering: number;
+  /** The version that the next change will get. Each `put`, `delete`, `clear` and `swap` is one. */
+  readonly nextVersion: number;
+  /** The newest durable version; all changes before it are durable too, or have failed. */
+  readonly committedVersion: number;
   /** Bytes in the collecting group. Callers that can wait should add no more once it is large. */
   readonly gatheringBytes: number;
-  /** The newest durable group; all groups before it are durable too, or have failed. */
-  readonly committed: number;
 
   /**
-   * Opens a table and creates it if necessary.
+   * Opens tables, and hands their records to their owners. Tables that do not exist are created.
    *
-   * @param name Lower-case letters, digits and underscores.
+   * @param owners The owners by the name of the table: lower-case letters, digits, underscores.
+   * @returns The tables, in the same order.
    * @throws {StorageUnavailableError}
    */
-  openTable(name: string): Promise<LogTable>;
-  /** Reads all records of a table in pages. Only before the first write to it. */
-  load(table: LogTable): AsyncIterable<LogRecord[]>;
+  openTables(owners: Readonly<Record<string, TableOwner>>): Promise<LogTable[]>;
 
   /**
-   * Adds a record to the collecting group. Copies the bytes before it returns.
+   * Sets a record.
    *
+   * @param record Its bytes. A long array may be copied only later, so it must not change before
+   * the group has ended.
    * @param head Bytes to put before `record`, which saves the caller joining them.
    */
   put(table: LogTable, key: Key, record: Value, head?: Uint8Array): void;
-  /** Removes a record, as part of the collecting group. */
+  /** Removes a record. */
   delete(table: LogTable, key: Key): void;
-  /** Removes all records of a table, as part of the collecting group. */
-  clear(table: LogTable): void;
-  /** Exchanges the records of two tables, as part of the collecting group. */
+  /**
+   * As `put`, from a range of bytes: the key is `bytes[start]` to `bytes[middle - 1]`, and the
+   * record, after its head, is what follows up to `bytes[end - 1]`.
+   */
+  putRange(
+    table: LogTable,
+    bytes: Uint8Array,
+    start: number,
+    middle: number,
+    end: number,
+    head?: Uint8Array,
+  ): void;
+  /** As `delete`; the key is `bytes[start]` to `bytes[end - 1]`. */
+  deleteRange(table: LogTable, bytes: Uint8Array, start: number, end: number): void;
+  /**
+   * Gives the name of a table to a new, empty one, and drops the records of the old one. If the
+   * group fails, the old one has its name again.
+   */
+  clear(table: LogTable, owner: TableOwner): LogTable;
+  /** Exchanges the names of two tables. If the group fails, each has its own again. */
   swap(a: LogTable, b: LogTable): void;
 
   /**
-   * Resolves when a group is durable. The default is the collecting group. Call before it ends.
+   * Resolves when a version is durable. The default is the last change. Call before its group ends.
    *
    * @throws {StorageUnavailableError} If the group failed; then none of it is written.
    */
-  flushed(group?: number): Promise<void>;
+  flushed(version?: number): Promise<void>;
   /** Adds a listener and returns a function that removes it. */
   listen(listener: LogListener): () => void;
 
+  /** Writes a snapshot now, whether or not the log is long. Resolves when it is complete. */
+  snapshot(): Promise<void>;
   /** Why the log cannot be written at the moment; `undefined` if it can. */
   problem(): string | undefined;
-  /** Groups and writes that became durable. */
+  /** Groups and changes that became durable. */
   metrics(): CommitMetrics;
-  /** Flushes pending writes and closes. */
+  /** Flushes pending changes and closes. */
   close(): Promise<void>;
 }

@@ -4,26 +4,29 @@
  * @module
  */
 
-import type { CommitLog, LogRecord, LogTable } from "../commit_log.ts";
+import type { CommitLog, LogTable, TableOwner } from "../commit_log.ts";
 import type { CommitMetrics } from "../commit_metrics.ts";
 
-/** The log of `memory:`, which drops every write and calls it flushed. */
+/** The log of `memory:`, which drops every change and calls it flushed. */
 export class MemoryLog implements CommitLog {
   readonly durable = false;
-  readonly gathering = 0;
+  readonly nextVersion = 0;
+  readonly committedVersion = 0;
   readonly gatheringBytes = 0;
-  readonly committed = 0;
-  #tables = 0;
 
-  openTable(name: string): Promise<LogTable> {
-    return Promise.resolve({ name, id: this.#tables++ });
+  openTables(owners: Readonly<Record<string, TableOwner>>): Promise<LogTable[]> {
+    return Promise.resolve(Object.keys(owners).map((_, id) => ({ id })));
   }
-
-  async *load(): AsyncIterable<LogRecord[]> {}
 
   put(): void {}
   delete(): void {}
-  clear(): void {}
+  putRange(): void {}
+  deleteRange(): void {}
+
+  clear(table: LogTable): LogTable {
+    return table;
+  }
+
   swap(): void {}
 
   flushed(): Promise<void> {
@@ -32,6 +35,10 @@ export class MemoryLog implements CommitLog {
 
   listen(): () => void {
     return () => {};
+  }
+
+  snapshot(): Promise<void> {
+    return Promise.resolve();
   }
 
   problem(): undefined {
