@@ -31,15 +31,21 @@ export interface LogTable {
  * already includes. Applying them again does no harm, since the later ones follow.
  */
 export interface TableOwner {
+  /**
+   * Set while its records include changes that are not in the log yet; resolves when they are, or
+   * are undone. Until then the log copies no piece.
+   */
+  busy(): Promise<void> | undefined;
   /** The numbers of all pieces that have records, or had some when they were last copied. */
   pieces(): Iterable<number>;
   /** Whether a piece may have changed after a version. */
   pieceChangedSince(piece: number, version: number): boolean;
   /**
-   * The records of a piece as they are now, in the form that `loadPiece` takes; `undefined` if it
-   * has none. The array is given up to the caller.
+   * The records of a piece as they are now: the parts of the array that `loadPiece` takes, or none
+   * if there are no records. The log copies them, long ones in steps, so the bytes must not change
+   * before the present group has ended.
    */
-  copyPiece(piece: number): Uint8Array<ArrayBuffer> | undefined;
+  copyPiece(piece: number): readonly Uint8Array[];
   /** Adds the records of a piece, as they were at a version. The array is given up to the owner. */
   loadPiece(piece: number, bytes: Uint8Array, version: number): void;
   /** Sets a record: the key is `bytes[start]` to `bytes[middle - 1]`; the record ends at `end`. */

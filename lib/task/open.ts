@@ -24,7 +24,7 @@ export function openQueue(
 
 async function openMemoryQueue(log: CommitLog, options: QueueOptions): Promise<Queue> {
   if (!log.durable) return new MemoryQueue(SYSTEM_CLOCK, options);
-  const journal = await LogJournal.open(log);
+  const journal = new LogJournal(log);
   const queue = new MemoryQueue(SYSTEM_CLOCK, options, journal);
   await journal.load(queue.scheduler);
   return queue;

@@ -12,8 +12,8 @@ import type { Key } from "../store.ts";
 
 /** A change that has taken effect. */
 export interface Change {
-  /** The commit group it was written to. */
-  group: number;
+  /** Its version in the log. */
+  version: number;
   /** Writes it to the collecting group. */
   write(log: CommitLog): void;
   /** Undoes it. Returns by how many bytes of keys and values the store grows. */
@@ -22,9 +22,8 @@ export interface Change {
 
 /** An item was added, replaced or removed. */
 export class ItemChange implements Change {
-  group = 0;
+  version = 0;
   readonly #space: MemorySpace;
-  readonly #table;
   readonly #key: Key;
   readonly #before: Item | undefined;
   readonly #after: Item | undefined;
@@ -36,21 +35,22 @@ export class ItemChange implements Change {
     after: Item | undefined,
   ) {
     this.#space = space;
-    this.#table = space.table;
     this.#key = key;
     this.#before = before;
     this.#after = after;
   }
 
   write(log: CommitLog): void {
-    this.group = log.gathering;
+    this.version = log.nextVersion;
     const after = this.#after;
+    const { table, owner } = this.#space;
+    owner?.changed(this.#key, this.version);
     if (after === undefined) {
-      log.delete(this.#table, this.#key);
-      this.#space.deletedIn = this.group;
+      log.delete(table!, this.#key);
+      this.#space.deletedIn = this.version;
     } else {
-      log.put(this.#table, this.#key, after.value, recordHead(after.expiresAtMs));
-      after.group = this.group;
+      log.put(table!, this.#key, after.value, recordHead(after.expiresAtMs));
+      after.group = this.version;
     }
   }
 
@@ -63,25 +63,23 @@ export class ItemChange implements Change {
 
 /** A space was cleared, that is, replaced by an empty one. */
 export class ClearChange implements Change {
-  group = 0;
+  version = 0;
   readonly #spaces: MemorySpace[];
   readonly #number: number;
   readonly #before: MemorySpace;
   readonly #after: MemorySpace;
-  readonly #table;
 
   constructor(spaces: MemorySpace[], number: number, before: MemorySpace, after: MemorySpace) {
     this.#spaces = spaces;
     this.#number = number;
     this.#before = before;
     this.#after = after;
-    this.#table = before.table;
   }
 
   write(log: CommitLog): void {
-    this.group = log.gathering;
-    log.clear(this.#table);
-    this.#after.deletedIn = this.group;
+    this.version = log.nextVersion;
+    this.#after.table = log.clear(this.#before.table!, this.#after.owner!);
+    this.#after.deletedIn = this.version;
   }
 
   undo(): number {
@@ -92,15 +90,17 @@ export class ClearChange implements Change {
 
 /** Two spaces were exchanged. */
 export class SwapChange implements Change {
-  group = 0;
+  version = 0;
   readonly #spaces: MemorySpace[];
   readonly #a: number;
   readonly #b: number;
+  readonly #moved: readonly [MemorySpace, MemorySpace];
 
   constructor(spaces: MemorySpace[], a: number, b: number) {
     this.#spaces = spaces;
     this.#a = a;
     this.#b = b;
+    this.#moved = [spaces[a]!, spaces[b]!];
   }
 
   /** Exchanges the spaces. */
@@ -109,15 +109,13 @@ export class SwapChange implements Change {
     const b = this.#spaces[this.#b]!;
     this.#spaces[this.#a] = b;
     this.#spaces[this.#b] = a;
-    [a.table, b.table] = [b.table, a.table];
   }
 
   write(log: CommitLog): void {
-    this.group = log.gathering;
-    const a = this.#spaces[this.#a]!;
-    const b = this.#spaces[this.#b]!;
-    log.swap(a.table, b.table);
-    a.movedIn = b.movedIn = this.group;
+    this.version = log.nextVersion;
+    const [a, b] = this.#moved;
+    log.swap(a.table!, b.table!);
+    a.movedIn = b.movedIn = this.version;
   }
 
   undo(): number {

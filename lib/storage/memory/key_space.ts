@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { LogTable } from "../commit_log.ts";
 import { type Change, ClearChange, ItemChange, SwapChange } from "./changes.ts";
 import { Item, MemorySpace } from "./memory_space.ts";
 import { type Key, OutOfMemoryError, type ScanRange } from "../store.ts";
@@ -12,12 +11,14 @@ import type { Value } from "../value.ts";
 
 /** Options for a {@linkcode KeySpace}. */
 export interface KeySpaceOptions {
-  /** The log tables of the spaces, by number. */
-  tables: readonly LogTable[];
+  /** The number of spaces. */
+  spaces: number;
   /** Limit on bytes of keys and values. */
   maxBytes: number;
-  /** The number of the collecting commit group. */
-  group(): number;
+  /** The version of the next change. */
+  nextVersion(): number;
+  /** Called for a new space; gives it its owner. */
+  own(space: MemorySpace): void;
   /** Called when an entry that can expire was added. */
   onExpiring(): void;
 }
@@ -34,7 +35,7 @@ export class KeySpace {
   constructor(options: KeySpaceOptions) {
     this.maxBytes = options.maxBytes;
     this.#options = options;
-    this.#spaces = options.tables.map((table) => new MemorySpace(table));
+    this.#spaces = Array.from({ length: options.spaces }, () => this.#create());
   }
 
   /** The spaces, by number. */
@@ -47,9 +48,15 @@ export class KeySpace {
     return this.#spaces[number]!;
   }
 
-  /** Adds an entry loaded from the log, which is durable already. */
+  /** Sets an entry loaded from the log, which is durable already. */
   load(space: MemorySpace, key: Key, value: Value, expiresAtMs: number): void {
-    this.#replace(space, key, undefined, new Item(value, ++this.#lastVersion, expiresAtMs, 0));
+    const item = new Item(value, ++this.#lastVersion, expiresAtMs, 0);
+    this.#replace(space, key, space.items.get(key), item);
+  }
+
+  /** Removes an entry as the log says. */
+  unload(space: MemorySpace, key: Key): void {
+    this.#replace(space, key, space.items.get(key), undefined);
   }
 
   /**
@@ -67,7 +74,7 @@ export class KeySpace {
   ): void {
     const before = space.items.get(key);
     this.#reserve(key, before, value);
-    const after = new Item(value, ++this.#lastVersion, expiresAtMs, this.#options.group());
+    const after = new Item(value, ++this.#lastVersion, expiresAtMs, this.#options.nextVersion());
     this.#replace(space, key, before, after);
     changes?.push(new ItemChange(space, key, before, after));
   }
@@ -95,7 +102,7 @@ export class KeySpace {
   clear(changes: Change[], number: number): MemorySpace {
     const before = this.#spaces[number]!;
     this.bytes -= before.bytes;
-    const after = this.#spaces[number] = new MemorySpace(before.table);
+    const after = this.#spaces[number] = this.#create();
     changes.push(new ClearChange(this.#spaces, number, before, after));
     return after;
   }
@@ -134,6 +141,12 @@ export class KeySpace {
       if (page.length === limit) break;
     }
     return page;
+  }
+
+  #create(): MemorySpace {
+    const space = new MemorySpace();
+    this.#options.own(space);
+    return space;
   }
 
   #replace(space: MemorySpace, key: Key, before: Item | undefined, after: Item | undefined): void {

@@ -8,6 +8,7 @@
 import type { LogTable } from "../commit_log.ts";
 import { ExpiryHeap } from "./expiry_heap.ts";
 import { SortedKeys } from "./sorted_keys.ts";
+import type { SpaceOwner } from "./space_owner.ts";
 import type { Entry, Key } from "../store.ts";
 import type { Value } from "../value.ts";
 
@@ -21,7 +22,7 @@ export class Item implements Entry {
   readonly expiresAtMs: number;
   /** The length of the value; a copy, so that replacing the value need not touch it. */
   readonly valueBytes: number;
-  /** The commit group that makes it durable. */
+  /** The version of the change that makes it durable. */
   group: number;
   heapIndex = -1;
 
@@ -44,20 +45,18 @@ export class MemorySpace {
   readonly items = new Map<Key, Item>();
   readonly expiry = new ExpiryHeap<Item>();
   /** The table with its records in the commit log. */
-  table: LogTable;
+  table: LogTable | undefined;
+  /** Hands its records to the commit log, if that keeps any. */
+  owner: SpaceOwner | undefined;
   /** Bytes of its keys and values. */
   bytes = 0;
-  /** The commit group of the latest removal. A read that finds no entry waits for it. */
+  /** The version of the latest removal. A read that finds no entry waits for it. */
   deletedIn = 0;
-  /** The commit group that moved the space to its number. Every read waits for it. */
+  /** The version that moved the space to its number. Every read waits for it. */
   movedIn = 0;
   #order: SortedKeys | undefined;
   #ordered = false;
   #ordering: Promise<void> | undefined;
-
-  constructor(table: LogTable) {
-    this.table = table;
-  }
 
   /** Replaces an item by another one; `undefined` stands for none. */
   replace(key: Key, before: Item | undefined, after: Item | undefined): void {
@@ -67,11 +66,13 @@ export class MemorySpace {
       if (before === undefined) {
         this.bytes += key.length;
         this.#order?.add(key);
+        this.owner?.add(key);
       }
     } else if (before !== undefined) {
       this.items.delete(key);
       this.bytes -= key.length;
       this.#order?.delete(key);
+      this.owner?.remove(key);
     }
     if (before !== undefined) {
       this.bytes -= before.valueBytes;

@@ -10,11 +10,11 @@
  * @module
  */
 
-import type { CommitLog, LogTable } from "../commit_log.ts";
+import type { CommitLog } from "../commit_log.ts";
 import type { Change } from "./changes.ts";
 import { KeySpace } from "./key_space.ts";
-import { decodeRecord } from "./record.ts";
 import type { MemorySpace } from "./memory_space.ts";
+import { SpaceOwner } from "./space_owner.ts";
 import { ItemTransaction, WholeTransaction } from "./transactions.ts";
 import type {
   Entry,
@@ -60,17 +60,20 @@ export class MemoryStore implements Store {
   #expiryTimer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
 
-  private constructor(log: CommitLog, tables: LogTable[], maxBytes: number) {
+  private constructor(log: CommitLog, spaces: number, maxBytes: number) {
     this.#log = log;
     this.#keys = new KeySpace({
-      tables,
+      spaces,
       maxBytes,
-      group: () => log.gathering,
+      nextVersion: () => log.nextVersion,
+      own: (space) => {
+        if (log.durable) space.owner = new SpaceOwner(space, () => this.#keys, () => this.#gate);
+      },
       onExpiring: () => this.#expireLater(),
     });
     this.#transaction = new ItemTransaction(this.#keys);
     this.#stopListening = log.listen({
-      committed: (group) => this.#committed(group),
+      committed: (version) => this.#committed(version),
       failed: () => this.#failed(),
     });
   }
@@ -82,9 +85,7 @@ export class MemoryStore implements Store {
    */
   static async open(log: CommitLog, options: MemoryStoreOptions = {}): Promise<MemoryStore> {
     const { spaces = 16, maxBytes = Infinity } = options;
-    const tables: LogTable[] = [];
-    for (let space = 0; space < spaces; space++) tables.push(await log.openTable(`kv_${space}`));
-    const store = new MemoryStore(log, tables, maxBytes);
+    const store = new MemoryStore(log, spaces, maxBytes);
     try {
       await store.#load();
     } catch (error) {
@@ -95,14 +96,12 @@ export class MemoryStore implements Store {
   }
 
   async #load(): Promise<void> {
-    for (const space of this.#keys.spaces) {
-      for await (const page of this.#log.load(space.table)) {
-        for (const [key, record] of page) {
-          const { value, expiresAtMs } = decodeRecord(record);
-          this.#keys.load(space, key, value, expiresAtMs);
-        }
-      }
-    }
+    if (!this.#log.durable) return;
+    const owners: Record<string, SpaceOwner> = {};
+    const { spaces } = this.#keys;
+    for (const [number, { owner }] of spaces.entries()) owners[`kv_${number}`] = owner!;
+    const tables = await this.#log.openTables(owners);
+    for (const [number, space] of spaces.entries()) space.table = tables[number];
   }
 
   get(space: number, key: Key): MaybePromise<Entry | undefined> {
@@ -113,7 +112,7 @@ export class MemoryStore implements Store {
       ? undefined
       : item;
     const seen = Math.max(movedIn, item === undefined ? deletedIn : item.group);
-    if (seen > this.#log.committed) return this.#log.flushed(seen).then(() => found);
+    if (seen > this.#log.committedVersion) return this.#log.flushed(seen).then(() => found);
     return found;
   }
 
@@ -141,12 +140,12 @@ export class MemoryStore implements Store {
       result = run(transaction);
     } catch (error) {
       this.#keys.undo(transaction.changes);
-      if (transaction.seen <= this.#log.committed) throw error;
+      if (transaction.seen <= this.#log.committedVersion) throw error;
       return this.#log.flushed(transaction.seen).then(() => {
         throw error;
       });
     }
-    const wait = this.#commit(transaction.changes) ?? this.#awaitGroup(transaction.seen);
+    const wait = this.#commit(transaction.changes) ?? this.#awaitVersion(transaction.seen);
     return wait === undefined ? result : wait.then(() => result);
   }
 
@@ -169,7 +168,7 @@ export class MemoryStore implements Store {
     const page = this.#keys.page(space, range, Date.now());
     let seen = Math.max(space.deletedIn, space.movedIn);
     for (const [, item] of page) seen = Math.max(seen, item.group);
-    const wait = this.#awaitGroup(seen);
+    const wait = this.#awaitVersion(seen);
     return wait === undefined ? page : wait.then(() => page);
   }
 
@@ -239,14 +238,14 @@ export class MemoryStore implements Store {
     return flushed;
   }
 
-  #awaitGroup(group: number): Promise<void> | undefined {
-    return group > this.#log.committed ? this.#log.flushed(group) : undefined;
+  #awaitVersion(version: number): Promise<void> | undefined {
+    return version > this.#log.committedVersion ? this.#log.flushed(version) : undefined;
   }
 
-  #committed(group: number): void {
+  #committed(version: number): void {
     const pending = this.#pending;
     let durable = 0;
-    while (durable < pending.length && pending[durable]!.group <= group) durable++;
+    while (durable < pending.length && pending[durable]!.version <= version) durable++;
     if (durable === pending.length) this.#pending = [];
     else pending.splice(0, durable);
   }
@@ -291,7 +290,7 @@ export class MemoryStore implements Store {
     for (const space of this.#keys.spaces) {
       while (changes.length < EXPIRY_STEP_ENTRIES && space.expiry.nextMs <= nowMs) {
         const { key, entry } = space.expiry.first()!;
-        if (entry.group > this.#log.committed && this.#log.durable) break;
+        if (entry.group > this.#log.committedVersion && this.#log.durable) break;
         this.#keys.remove(changes, space, key, entry);
       }
     }

@@ -1,53 +1,40 @@
 /**
  * The commit log in a SQLite file. A worker thread writes the file, so only the callers of pending
- * writes wait for the disk.
+ * changes wait for the disk.
  *
- * One group is written at a time; meanwhile the next one collects writes, and follows when the first
- * has ended. When a group fails, the collecting one fails too, because it may build on it. The
- * callers get the error, and the next write tries again. Until a write has succeeded, the log also
+ * One group is written at a time; meanwhile the next one collects changes, and follows when the
+ * first has ended. When a group fails, the collecting one fails too, because it may build on it. The
+ * callers get the error, and the next change tries again. Until a group has succeeded, the log also
  * commits empty groups at intervals, to find out when the cause is gone.
  *
  * @module
  */
 
-import { fileErrorReason } from "../../file_error.ts";
+import { statfsSync } from "node:fs";
 import type { Log } from "../../log.ts";
+import { Turn } from "../../turn.ts";
 import { CommitCounter, type CommitMetrics } from "../commit_metrics.ts";
-import type { CommitLog, LogListener, LogRecord, LogTable } from "../commit_log.ts";
-import { GroupBuffer } from "./group_buffer.ts";
-import { type SqliteReply, type SqliteRequest, startSqliteWorker } from "./sqlite_worker.ts";
-import { type Key, storageUnavailable, StorageUnavailableError } from "../store.ts";
-import { latin1From, type Value } from "../value.ts";
-
-/** Version of the schema in the file. Files with a newer one are refused. */
-export const SCHEMA_VERSION = 1;
-
-/** "qrtt" in ASCII marks a SQLite file as one of quartet's. */
-const APPLICATION_ID = 0x71727474;
+import type { CommitLog, LogListener, LogTable, TableOwner } from "../commit_log.ts";
+import { type Key, storageUnavailable } from "../store.ts";
+import type { Value } from "../value.ts";
+import type { Cleaning } from "./clean_file.ts";
+import { convertFile } from "./convert_file.ts";
+import type { Fault } from "./fault.ts";
+import { FileWatch } from "./file_watch.ts";
+import { APPLICATION_ID, BUSY_TIMEOUT_MS, RESERVE_BYTES, SCHEMA_VERSION } from "./format.ts";
+import { Gathering } from "./gathering.ts";
+import { loadTables } from "./load.ts";
+import { lockFile } from "./lock_file.ts";
+import type { FileState } from "./log_file.ts";
+import { ROW_OVERHEAD_BYTES, type SnapshotLog, Snapshots, SnapshotTable } from "./snapshots.ts";
+import { SqliteError, SqliteThread } from "./sqlite_thread.ts";
+import { TableNames } from "./table_names.ts";
 
 /** The value of SQLite's `PRAGMA synchronous` at which every commit in WAL mode is synced. */
 const SYNCHRONOUS_FULL = 2;
 
-/** How long a write waits while another process holds a lock on the file. */
-const BUSY_TIMEOUT_MS = 2_000;
-
 /** How often to check whether a failed file can be written again. */
 const PROBE_INTERVAL_MS = 1_000;
-
-/** Bytes of records to load at once; one more record may be added. */
-const LOAD_PAGE_BYTES = 1024 * 1024;
-
-/** SQLite's result codes, explained for operators. */
-const CAUSES: Record<number, string> = {
-  5: "another process has locked the file",
-  6: "another process has locked the file",
-  8: "the file cannot be written",
-  10: "the disk has an error",
-  11: "the file is damaged",
-  13: "the disk is full",
-  14: "the file cannot be opened",
-  26: "the file is not a database, or damaged",
-};
 
 /** Options for {@linkcode SqliteLog.open}. */
 export interface SqliteLogOptions {
@@ -56,33 +43,33 @@ export interface SqliteLogOptions {
   busyTimeoutMs?: number;
   /** Limit on the size of the file in pages; 0 for SQLite's own. @default {0} */
   maxPages?: number;
-}
-
-/** A group that is being written. */
-interface Group {
-  readonly number: number;
-  readonly operations: number;
-  readonly sentMs: number;
-  readonly ended: PromiseWithResolvers<void>;
+  /** Size of the file that is given up when the disk is full. @default {4 MiB} */
+  reserveBytes?: number;
+  /** How long the log must be for a snapshot. @default {64 MiB} */
+  minLogBytes?: number;
+  /** A failure to simulate. */
+  fault?: Fault;
 }
 
 /** A commit log in a SQLite file. */
-export class SqliteLog implements CommitLog {
+export class SqliteLog implements CommitLog, SnapshotLog {
   readonly durable = true;
-  gathering: number;
-  committed: number;
+  nextVersion: number;
+  committedVersion: number;
+  failures = 0;
+  full = false;
   readonly #path: string;
   readonly #log: Log;
   readonly #thread: SqliteThread;
   readonly #lock: Deno.FsFile;
+  readonly #watch: FileWatch;
+  readonly #names: TableNames;
+  readonly #snapshots: Snapshots;
   readonly #listeners = new Set<LogListener>();
-  readonly #buffer = new GroupBuffer();
-  /** The buffer of the previous group, for the next one to use. */
-  #spare: ArrayBuffer | undefined;
-  /** Outcome of the collecting group; `undefined` while that is empty. */
-  #gathered: PromiseWithResolvers<void> | undefined;
-  #flying: Group | undefined;
-  #tables = 0;
+  /** The collecting group, and the one that will be next. */
+  #gathering: Gathering;
+  #spare: Gathering;
+  #flying: Gathering | undefined;
   #problem: string | undefined;
   #probeTimer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
@@ -90,43 +77,55 @@ export class SqliteLog implements CommitLog {
 
   private constructor(
     path: string,
-    log: Log,
-    { thread, lock, committed }: { thread: SqliteThread; lock: Deno.FsFile; committed: number },
+    { log, minLogBytes }: SqliteLogOptions,
+    { thread, lock, watch, state }: {
+      thread: SqliteThread;
+      lock: Deno.FsFile;
+      watch: FileWatch;
+      state: FileState;
+    },
   ) {
     this.#path = path;
     this.#log = log;
     this.#thread = thread;
     this.#lock = lock;
-    this.committed = committed;
-    this.gathering = committed + 1;
+    this.#watch = watch;
+    this.#gathering = new Gathering(thread.buffers[0]!, 0);
+    this.#spare = new Gathering(thread.buffers[1]!, 1);
+    this.#names = new TableNames(state.directory);
+    this.#snapshots = new Snapshots(this, minLogBytes === undefined ? {} : { minLogBytes });
+    this.#snapshots.logBytes = state.logBytes + state.logRows * ROW_OVERHEAD_BYTES;
+    this.committedVersion = state.version;
+    this.nextVersion = state.version + 1;
   }
 
   /**
-   * Opens a file and creates it if necessary.
+   * Opens a file and creates it if necessary. A file of an earlier version is converted first.
    *
    * @throws {Error} If another process uses the file, it is damaged, has a newer version or is not
    * ours; the message says which.
    */
   static async open(path: string, options: SqliteLogOptions): Promise<SqliteLog> {
-    const { log, busyTimeoutMs = BUSY_TIMEOUT_MS, maxPages = 0 } = options;
     const lock = await lockFile(path);
     const thread = new SqliteThread();
     try {
-      const reply = await thread.ask({
-        kind: "open",
-        options: {
-          path,
-          busyTimeoutMs,
-          maxPages,
-          schemaVersion: SCHEMA_VERSION,
-          applicationId: APPLICATION_ID,
-        },
+      await convertFile(path, { log: options.log });
+      const reply = await thread.open({
+        path,
+        schemaVersion: SCHEMA_VERSION,
+        applicationId: APPLICATION_ID,
+        busyTimeoutMs: options.busyTimeoutMs ?? BUSY_TIMEOUT_MS,
+        maxPages: options.maxPages ?? 0,
+        reserveBytes: options.reserveBytes ?? RESERVE_BYTES,
+        fault: options.fault,
       });
       if (reply.kind !== "opened") throw new Error(`Unexpected answer "${reply.kind}"`);
-      if (reply.synchronous !== SYNCHRONOUS_FULL) {
+      const { state } = reply;
+      if (state.synchronous !== SYNCHRONOUS_FULL) {
         throw new Error("SQLite does not wait for the disk on every commit");
       }
-      return new SqliteLog(path, log, { thread, lock, committed: reply.committed });
+      const watch = await FileWatch.start(path);
+      return new SqliteLog(path, options, { thread, lock, watch, state });
     } catch (error) {
       thread.end();
       lock.close();
@@ -136,52 +135,92 @@ export class SqliteLog implements CommitLog {
     }
   }
 
-  async openTable(name: string): Promise<LogTable> {
-    const table = { name, id: this.#tables++ };
-    await this.#ask({ kind: "table", id: table.id, name });
-    return table;
-  }
-
-  async *load(table: LogTable): AsyncIterable<LogRecord[]> {
-    let after: Uint8Array | undefined;
-    for (;;) {
-      const reply = await this.#ask({
-        kind: "load",
-        id: table.id,
-        after,
-        maxBytes: LOAD_PAGE_BYTES,
-      });
-      if (reply.kind !== "page" || reply.bytes.length === 0) return;
-      const { records, lastKey } = unpackPage(reply.bytes);
-      after = lastKey;
-      yield records;
+  async openTables(owners: Readonly<Record<string, TableOwner>>): Promise<LogTable[]> {
+    const tables: SnapshotTable[] = [];
+    for (const [name, owner] of Object.entries(owners)) {
+      let id = this.#names.idOf(name);
+      if (id === undefined) {
+        id = this.nextVersion;
+        this.#change().buffer.other();
+        this.#names.add(name, id);
+      }
+      tables.push(new SnapshotTable(id, owner));
     }
+    await this.flushed();
+    try {
+      await loadTables(this.#thread, tables);
+    } catch (error) {
+      throw storageUnavailable((error as Error).message, { cause: error });
+    }
+    for (const table of tables) this.#names.open(table);
+    return tables;
   }
 
   put(table: LogTable, key: Key, record: Value, head?: Uint8Array): void {
-    this.#buffer.put(table.id, key, record, head);
-    if (this.#gathered === undefined) this.#gather();
+    this.#change().buffer.put(table.id, key, record, head);
   }
 
   delete(table: LogTable, key: Key): void {
-    this.#buffer.delete(table.id, key);
-    if (this.#gathered === undefined) this.#gather();
+    this.#change().buffer.delete(table.id, key);
   }
 
-  clear(table: LogTable): void {
-    this.#buffer.clear(table.id);
-    if (this.#gathered === undefined) this.#gather();
+  putRange(
+    table: LogTable,
+    bytes: Uint8Array,
+    start: number,
+    middle: number,
+    end: number,
+    head?: Uint8Array,
+  ): void {
+    this.#change().buffer.putRange(table.id, bytes, start, middle, end, head);
+  }
+
+  deleteRange(table: LogTable, bytes: Uint8Array, start: number, end: number): void {
+    this.#change().buffer.deleteRange(table.id, bytes, start, end);
+  }
+
+  clear(table: LogTable, owner: TableOwner): LogTable {
+    const cleared = new SnapshotTable(this.nextVersion, owner);
+    this.#change().buffer.other();
+    this.#names.replace(table, cleared);
+    return cleared;
   }
 
   swap(a: LogTable, b: LogTable): void {
-    this.#buffer.swap(a.id, b.id);
-    if (this.#gathered === undefined) this.#gather();
+    this.#change().buffer.other();
+    this.#names.swap(a, b);
   }
 
-  flushed(group: number = this.gathering): Promise<void> {
-    if (group === this.gathering && this.#gathered !== undefined) return this.#gathered.promise;
-    if (group <= this.committed || this.#flying === undefined) return Promise.resolve();
-    return this.#flying.ended.promise;
+  tables(): SnapshotTable[] {
+    return this.#names.opened;
+  }
+
+  putPiece(table: SnapshotTable, piece: number): number {
+    const version = this.nextVersion - 1;
+    const bytes = this.#change().putPiece(table, piece, version);
+    this.#gathering.buffer.other();
+    return bytes;
+  }
+
+  async clean(cleaning: Cleaning): Promise<boolean> {
+    const reply = await this.#thread.ask({ kind: "clean", cleaning });
+    return reply.kind === "cleaned" && reply.more;
+  }
+
+  freeBytes(): number {
+    try {
+      const { bavail, bsize } = statfsSync(this.#path);
+      return bavail * bsize;
+    } catch {
+      return Infinity;
+    }
+  }
+
+  flushed(version: number = this.nextVersion - 1): Promise<void> {
+    if (version <= this.committedVersion) return Promise.resolve();
+    const { ended, first } = this.#gathering;
+    if (ended !== undefined && version >= first) return ended.promise;
+    return this.#flying?.ended?.promise ?? Promise.resolve();
   }
 
   listen(listener: LogListener): () => void {
@@ -190,11 +229,19 @@ export class SqliteLog implements CommitLog {
   }
 
   get gatheringBytes(): number {
-    return this.#buffer.bytes;
+    return this.#gathering.buffer.bytes;
+  }
+
+  async snapshot(): Promise<void> {
+    try {
+      await this.#snapshots.run();
+    } catch (error) {
+      throw storageUnavailable((error as Error).message, { cause: error });
+    }
   }
 
   problem(): string | undefined {
-    return this.#problem;
+    return this.#watch.problem ?? this.#problem;
   }
 
   metrics(): CommitMetrics {
@@ -203,168 +250,138 @@ export class SqliteLog implements CommitLog {
 
   async close(): Promise<void> {
     if (this.#closed) return;
+    await this.#snapshots.close();
     try {
       await this.flushed();
     } catch {
-      // The callers of the writes got the error.
+      // The callers of the changes got the error.
     }
     this.#closed = true;
     clearTimeout(this.#probeTimer);
+    this.#watch.close();
     try {
       await this.#thread.ask({ kind: "close" });
     } catch (error) {
-      this.#log.warn("Storage file not closed cleanly", { path: this.#path, error: String(error) });
+      this.#log.warn("Cannot close the storage", {
+        path: this.#path,
+        error: (error as Error).message,
+      });
     } finally {
       this.#thread.end();
       this.#lock.close();
     }
   }
 
-  async #ask(request: SqliteRequest): Promise<SqliteReply> {
-    try {
-      return await this.#thread.ask(request);
-    } catch (error) {
-      throw new StorageUnavailableError((error as Error).message, { cause: error });
+  /** The collecting group, for one more change. If none is being written, it is sent after this. */
+  #change(): Gathering {
+    const gathering = this.#gathering;
+    if (gathering.ended === undefined) {
+      gathering.begin(this.nextVersion);
+      if (this.#flying === undefined) queueMicrotask(() => this.#send());
     }
+    this.nextVersion++;
+    return gathering;
   }
 
-  /** Starts collecting a group, which is sent as soon as no other one is being written. */
-  #gather(): void {
-    this.#gathered = newOutcome();
-    if (this.#flying === undefined) queueMicrotask(() => this.#send());
+  async #send(): Promise<void> {
+    if (this.#flying !== undefined || this.#gathering.ended === undefined) return;
+    const group = this.#flying = this.#gathering;
+    this.#gathering = this.#spare;
+    group.directory = this.#names.changed();
+    group.sentMs = performance.now();
+    try {
+      if (group.buffer.copying) await copyAll(group);
+      if (this.#watch.problem !== undefined) throw new Error(this.#watch.problem);
+      await this.#write(group);
+    } catch (error) {
+      return this.#fail(group, error as Error);
+    }
+    this.#succeed(group);
   }
 
-  #send(): void {
-    const group: Group = {
-      number: this.gathering++,
-      operations: this.#buffer.operations,
-      sentMs: performance.now(),
-      ended: this.#gathered ?? newOutcome(),
-    };
-    this.#flying = group;
-    this.#gathered = undefined;
-    const operations = this.#buffer.take();
-    this.#thread.ask({ kind: "commit", group: group.number, operations }, [operations.buffer])
-      .then((reply) => this.#succeed(group, reply), (error: Error) => this.#fail(group, error));
-    this.#buffer.give(this.#spare);
-    this.#spare = undefined;
+  #write(group: Gathering): Promise<unknown> {
+    const frees = group.frees && !group.probes;
+    if (group.isSmall) {
+      const { first, last, index } = group;
+      const { length } = group.buffer.chunks[0]!;
+      return this.#thread.commit({ first, last, length, buffer: index, frees });
+    }
+    return this.#thread.ask({ kind: "commit", group: { ...group.parts(), frees } });
   }
 
-  #succeed(group: Group, reply: SqliteReply): void {
-    if (reply.kind === "committed") this.#spare = reply.buffer;
-    this.#flying = undefined;
-    this.committed = group.number;
-    this.#commits.count(group.operations, group.sentMs);
-    if (this.#problem !== undefined) {
+  #succeed(group: Gathering): void {
+    const { last, buffer } = group;
+    this.committedVersion = last;
+    this.#commits.count(buffer.changes, group.sentMs);
+    this.#snapshots.logBytes += buffer.bytes + buffer.chunks.length * ROW_OVERHEAD_BYTES;
+    for (const { table, piece, version, bytes } of group.pieces) {
+      table.wrote(piece, version, bytes.length);
+    }
+    if (group.directory !== undefined) this.#names.committed(group.directory);
+    if (this.full && group.frees && !group.probes) this.#probeLater();
+    else if (this.#problem !== undefined) {
       this.#log.info("Storage works again", { path: this.#path });
       this.#problem = undefined;
+      this.full = false;
     }
-    for (const listener of this.#listeners) listener.committed(group.number);
-    if (this.#gathered !== undefined) this.#send();
-    group.ended.resolve();
+    for (const listener of this.#listeners) listener.committed(last);
+    const ended = this.#land(group);
+    void this.#send();
+    ended.resolve();
+    this.#snapshots.consider();
   }
 
-  #fail(group: Group, error: Error): void {
-    this.#flying = undefined;
+  #fail(group: Gathering, error: Error): void {
     this.#commits.fail();
+    this.failures++;
     if (this.#problem !== error.message) {
       this.#log.error("Storage cannot be written", { path: this.#path, error: error.message });
     }
     this.#problem = error.message;
+    if (error instanceof SqliteError && error.isFull) this.full = true;
+    this.#names.failed();
     // The collecting group may build on the failed one, so it fails too.
-    this.#buffer.take();
-    const gathered = this.#gathered;
-    this.#gathered = undefined;
-    this.gathering++;
+    const gathered = this.#gathering;
+    const ended = this.#land(group);
+    const next = gathered.ended;
+    gathered.clear();
     for (const listener of this.#listeners) listener.failed();
-    const unavailable = storageUnavailable(error.message, {
-      cause: error,
-    });
-    group.ended.reject(unavailable);
-    gathered?.reject(unavailable);
+    const unavailable = storageUnavailable(error.message, { cause: error });
+    ended.reject(unavailable);
+    next?.reject(unavailable);
     this.#probeLater();
+  }
+
+  /** A group has ended; its buffer can be used again. */
+  #land(group: Gathering): PromiseWithResolvers<void> {
+    const ended = group.ended!;
+    this.#flying = undefined;
+    group.clear();
+    this.#spare = group;
+    return ended;
   }
 
   #probeLater(): void {
     if (this.#closed || this.#probeTimer !== undefined) return;
     const timer = this.#probeTimer = setTimeout(() => {
       this.#probeTimer = undefined;
-      if (this.#flying === undefined) this.#send();
+      if (this.#flying !== undefined || this.#gathering.ended !== undefined) return;
+      const group = this.#change();
+      group.probes = true;
+      group.buffer.other();
+      void group.ended!.promise.catch(() => {
+        // It is still in the log, and the next probe follows.
+      });
     }, PROBE_INTERVAL_MS);
     Deno.unrefTimer(timer);
   }
 }
 
-/** The worker thread, which answers requests in order. */
-class SqliteThread {
-  readonly #worker = startSqliteWorker();
-  readonly #asked: PromiseWithResolvers<SqliteReply>[] = [];
-  #ended: Error | undefined;
-
-  constructor() {
-    this.#worker.onmessage = ({ data: reply }: MessageEvent<SqliteReply>) => {
-      const asked = this.#asked.shift()!;
-      if (reply.kind !== "failed") return asked.resolve(reply);
-      const cause = reply.code === undefined ? undefined : CAUSES[reply.code];
-      asked.reject(new Error(cause ?? reply.message));
-    };
-    this.#worker.onerror = (event) => {
-      event.preventDefault();
-      this.end(new Error(`the storage thread has ended (${event.message}); restart the daemon`));
-    };
+/** Copies the long arrays of a group, in turns. */
+async function copyAll({ buffer }: Gathering): Promise<void> {
+  const turn = new Turn();
+  while (buffer.copying) {
+    buffer.copyStep();
+    if (turn.over) await turn.next();
   }
-
-  ask(request: SqliteRequest, transfer: Transferable[] = []): Promise<SqliteReply> {
-    if (this.#ended !== undefined) return Promise.reject(this.#ended);
-    const asked = Promise.withResolvers<SqliteReply>();
-    this.#asked.push(asked);
-    this.#worker.postMessage(request, transfer);
-    return asked.promise;
-  }
-
-  end(reason = new Error("the storage is closed")): void {
-    if (this.#ended !== undefined) return;
-    this.#ended = reason;
-    this.#worker.terminate();
-    for (const asked of this.#asked.splice(0)) asked.reject(reason);
-  }
-}
-
-/**
- * Takes the lock that keeps other processes out. It is on a separate file, because closing a lock on
- * the database itself would release SQLite's own locks.
- */
-async function lockFile(path: string): Promise<Deno.FsFile> {
-  let file: Deno.FsFile;
-  try {
-    file = await Deno.open(`${path}.lock`, { write: true, create: true });
-  } catch (cause) {
-    const reason = `cannot create its lock file: ${fileErrorReason(cause)}`;
-    throw new Error(`Cannot open "${path}" as storage: ${reason}`, { cause });
-  }
-  if (await file.tryLock(true)) return file;
-  file.close();
-  throw new Error(`Cannot open "${path}" as storage: another process uses it`);
-}
-
-function unpackPage(bytes: Uint8Array): { records: LogRecord[]; lastKey: Uint8Array } {
-  const view = new DataView(bytes.buffer);
-  const records: LogRecord[] = [];
-  let lastKey = bytes.subarray(0, 0);
-  for (let at = 0; at < bytes.length;) {
-    const keyEnd = at + 8 + view.getUint32(at, true);
-    const end = keyEnd + view.getUint32(at + 4, true);
-    records.push([latin1From(bytes, at + 8, keyEnd), bytes.subarray(keyEnd, end)]);
-    if (end === bytes.length) lastKey = bytes.slice(at + 8, keyEnd);
-    at = end;
-  }
-  return { records, lastKey };
-}
-
-function newOutcome(): PromiseWithResolvers<void> {
-  const outcome = Promise.withResolvers<void>();
-  outcome.promise.catch(() => {
-    // Callers that wait get the error too. If none does, it is still in the log.
-  });
-  return outcome;
 }

@@ -1,53 +1,77 @@
 /**
- * The thread that owns the SQLite file and handles one request after another.
+ * The thread that owns the SQLite file.
  *
- * {@linkcode sqliteWorker} is never called here. Its source code becomes the module of the worker, as
- * a `data:` URL, which is the only form that a plain run, a bundle and a compiled executable can all
- * load without a separate file. Therefore it must not use anything from outside itself but types.
+ * Small groups, which are nearly all, come through shared memory: the thread sleeps in
+ * `Atomics.wait`, and no message and no timer is on their way. Everything else comes as messages,
+ * which are announced in the shared memory, because a sleeping thread receives none.
+ *
+ * The functions of the worker are never called here. Their source code becomes the module of the
+ * worker, as a `data:` URL, which is the only form that a plain run, a bundle and a compiled
+ * executable can all load without a separate file. Therefore they must not use anything from outside
+ * themselves but types.
  *
  * @module
  */
 
-import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
+import { cleanFile, type Cleaning } from "./clean_file.ts";
+import { connection, type LogFileOptions, type Modules } from "./connection.ts";
+import { type FileState, type Group, type LogFile, logFile, type Page } from "./log_file.ts";
+import type { Parts } from "./log_file.ts";
+import { reserve } from "./reserve.ts";
+import { type LogRow, type PieceRow, scanFile } from "./scan_file.ts";
 
 /** A request to the worker. Each one gets one reply, in order. */
 export type SqliteRequest =
-  /** Opens the file. */
-  | { kind: "open"; options: SqliteOptions }
-  /** Creates a table if necessary and gives it a number. */
-  | { kind: "table"; id: number; name: string }
-  /** Reads records in key order, until they exceed a size. */
-  | { kind: "load"; id: number; after: Uint8Array | undefined; maxBytes: number }
+  /** Opens the file. `shared` are the memory of {@linkcode SHARED} and the buffers of groups. */
+  | { kind: "open"; options: LogFileOptions; shared: readonly SharedArrayBuffer[] }
+  /** Reads pieces of a table, from a number on, until they exceed a size. */
+  | { kind: "pieces"; table: number; from: number; maxBytes: number }
+  /** Reads rows of the log, or of those kept, from a version on, until they exceed a size. */
+  | { kind: "rows"; kept: boolean; from: number; maxBytes: number }
   /** Commits a group. */
-  | { kind: "commit"; group: number; operations: Uint8Array<ArrayBuffer> }
+  | { kind: "commit"; group: Group }
+  /** Removes some of what is needed no more. */
+  | { kind: "clean"; cleaning: Cleaning }
   | { kind: "close" };
-
-/** Options for opening the file. */
-export interface SqliteOptions {
-  path: string;
-  schemaVersion: number;
-  /** SQLite's `application_id`, which marks the file as ours. */
-  applicationId: number;
-  /** How long to wait while another process holds a lock. */
-  busyTimeoutMs: number;
-  /** Limit on the size of the file in pages; 0 for SQLite's own. */
-  maxPages: number;
-}
 
 /** A reply of the worker. */
 export type SqliteReply =
-  /** `committed` is the number of the last group; `synchronous` is SQLite's setting as a number. */
-  | { kind: "opened"; committed: number; synchronous: number }
+  | { kind: "opened"; state: FileState }
+  | { kind: "pieces"; page: Page<PieceRow> }
+  | { kind: "rows"; page: Page<LogRow> }
+  | { kind: "cleaned"; more: boolean }
   | { kind: "done" }
-  /** Each record as two lengths (u32, little-endian), key and record; empty after the last page. */
-  | { kind: "page"; bytes: Uint8Array<ArrayBuffer> }
-  | { kind: "committed"; buffer: ArrayBuffer }
   /** The request failed; `code` is SQLite's result code if SQLite refused it. */
-  | { kind: "failed"; code: number | undefined; message: string };
+  | { kind: "failed"; code: number | undefined; message: string }
+  /** The same for the group in the shared memory, which was no request. */
+  | { kind: "group failed"; code: number | undefined; message: string };
+
+/**
+ * The layout of the shared memory: first 32-bit numbers at these indices, then, from byte
+ * `groupAt` on, the group to commit as four 64-bit floats: first and last version, length, and which
+ * buffer it is in; a negative length if the group frees space.
+ */
+export const SHARED = {
+  /** Changes whenever there is something to do. */
+  signal: 0,
+  /** The number of messages sent. */
+  messages: 1,
+  /** The number of groups handed over, and of those that have ended. */
+  groups: 2,
+  ended: 3,
+  /** Whether the last group failed; then a message follows. */
+  failed: 4,
+  groupAt: 32,
+  bytes: 64,
+} as const;
 
 /** Starts a worker thread. */
 export function startSqliteWorker(): Worker {
-  const source = `import { DatabaseSync } from "node:sqlite";\n(${sqliteWorker})(DatabaseSync);`;
+  const source = `import { DatabaseSync } from "node:sqlite";
+import { crc32 } from "node:zlib";
+import { statfsSync } from "node:fs";
+const parts = { connection: ${connection}, scanFile: ${scanFile}, cleanFile: ${cleanFile}, reserve: ${reserve} };
+(${sqliteWorker})(${logFile}, parts, { DatabaseSync, crc32, statfsSync }, ${JSON.stringify(SHARED)});`;
   return new Worker(`data:text/javascript,${encodeURIComponent(source)}`, {
     type: "module",
     name: "sqlite",
@@ -55,223 +79,100 @@ export function startSqliteWorker(): Worker {
 }
 
 /** The code of the worker. */
-function sqliteWorker(Database: typeof DatabaseSync): void {
+function sqliteWorker(
+  create: typeof logFile,
+  parts: Parts,
+  modules: Modules,
+  SHARED_LAYOUT: typeof SHARED,
+): void {
   /** Errors after which to reopen the file: SQLite's CORRUPT, CANTOPEN, READONLY, NOTADB. */
   const reopenAfter = [11, 14, 8, 26];
-  const tables = new Map<number, string>();
-  const statements = new Map<string, StatementSync>();
-  let options: SqliteOptions;
-  let database: DatabaseSync | undefined;
-  /** The last group in the file, as far as this thread knows. */
-  let committed = 0;
-
-  function prepare(sql: string): StatementSync {
-    let statement = statements.get(sql);
-    if (statement === undefined) {
-      statement = database!.prepare(sql);
-      statements.set(sql, statement);
-    }
-    return statement;
-  }
-
-  function run(sql: string, ...values: SQLInputValue[]): void {
-    prepare(sql).run(...values);
-  }
-
-  function number(sql: string): number {
-    return Number(Object.values(prepare(sql).get() ?? {})[0] ?? 0);
-  }
-
-  /** Runs a function in a transaction. */
-  function transaction(work: () => void): void {
-    run("BEGIN IMMEDIATE");
-    try {
-      work();
-      run("COMMIT");
-    } catch (error) {
-      try {
-        run("ROLLBACK");
-      } catch {
-        // SQLite has rolled back already, as it does after most disk errors.
-      }
-      throw error;
-    }
-  }
-
-  function open(): number {
-    try {
-      return tryOpen();
-    } catch (error) {
-      close();
-      throw error;
-    }
-  }
-
-  function tryOpen(): number {
-    database = new Database(options.path);
-    database.exec(`PRAGMA busy_timeout = ${options.busyTimeoutMs}`);
-    const version = number("PRAGMA user_version");
-    if (version > options.schemaVersion) {
-      throw new Error(
-        `its schema has version ${version}, and this program knows versions up to ` +
-          `${options.schemaVersion}`,
-      );
-    }
-    const ours = number("PRAGMA application_id") === options.applicationId;
-    if (!ours && number("SELECT count(*) FROM sqlite_schema") > 0) {
-      throw new Error("it is the database of another program");
-    }
-    database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
-    if (options.maxPages > 0) database.exec(`PRAGMA max_page_count = ${options.maxPages}`);
-    if (!ours) {
-      transaction(() => {
-        run(`CREATE TABLE last_commit (number INTEGER NOT NULL)`);
-        run(`INSERT INTO last_commit VALUES (0)`);
-        run(`PRAGMA application_id = ${options.applicationId}`);
-        run(`PRAGMA user_version = ${options.schemaVersion}`);
-      });
-    }
-    return number("SELECT number FROM last_commit");
-  }
-
-  function close(): void {
-    statements.clear();
-    database?.close();
-    database = undefined;
-  }
-
-  /** Opens the file again after an error. A file with another last group is not the same one. */
-  function reopen(): void {
-    if (open() === committed) return;
-    close();
-    throw new Error("the file was replaced while it was in use; restart to use the new one");
-  }
-
-  function commit(group: number, operations: Uint8Array): void {
-    if (database === undefined) reopen();
-    transaction(() => {
-      apply(operations);
-      run("UPDATE last_commit SET number = ?", group);
-    });
-    committed = group;
-  }
-
-  function apply(bytes: Uint8Array): void {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    let at = 0;
-    let lastTable = -1;
-    let put: StatementSync | undefined;
-    while (at < bytes.length) {
-      const kind = view.getUint8(at);
-      const id = view.getUint16(at + 1, true);
-      const keyLength = view.getUint32(at + 3, true);
-      const second = view.getUint32(at + 7, true);
-      const key = bytes.subarray(at + 11, at + 11 + keyLength);
-      at += 11 + keyLength;
-      const table = tables.get(id)!;
-      if (kind === 0) {
-        if (id !== lastTable || put === undefined) {
-          put = prepare(
-            `INSERT INTO ${table} VALUES (?, ?)
-             ON CONFLICT (key) DO UPDATE SET record = excluded.record`,
-          );
-          lastTable = id;
-        }
-        put.run(key, bytes.subarray(at, at + second));
-        at += second;
-      } else if (kind === 1) {
-        run(`DELETE FROM ${table} WHERE key = ?`, key);
-      } else if (kind === 2) {
-        run(`DELETE FROM ${table}`);
-      } else {
-        swap(table, tables.get(second)!);
-        put = undefined;
-      }
-    }
-  }
-
-  /** Exchanges two tables by renaming them, which takes no longer for large ones. */
-  function swap(a: string, b: string): void {
-    database!.exec(
-      `ALTER TABLE ${a} RENAME TO swapping; ALTER TABLE ${b} RENAME TO ${a};
-       ALTER TABLE swapping RENAME TO ${b}`,
-    );
-    statements.clear();
-  }
-
-  function load(id: number, after: Uint8Array | undefined, maxBytes: number) {
-    const table = tables.get(id)!;
-    const select = after === undefined
-      ? prepare(`SELECT key, record FROM ${table} ORDER BY key`)
-      : prepare(`SELECT key, record FROM ${table} WHERE key > ? ORDER BY key`);
-    const rows: Uint8Array[] = [];
-    let length = 0;
-    for (const row of select.iterate(...(after === undefined ? [] : [after]))) {
-      rows.push(row.key as Uint8Array, row.record as Uint8Array);
-      length += 8 + rows.at(-2)!.length + rows.at(-1)!.length;
-      if (length >= maxBytes) break;
-    }
-    const bytes = new Uint8Array(length);
-    const view = new DataView(bytes.buffer);
-    let at = 0;
-    for (let index = 0; index < rows.length; index += 2) {
-      const key = rows[index]!;
-      const record = rows[index + 1]!;
-      view.setUint32(at, key.length, true);
-      view.setUint32(at + 4, record.length, true);
-      bytes.set(key, at + 8);
-      bytes.set(record, at + 8 + key.length);
-      at += 8 + key.length + record.length;
-    }
-    return bytes;
-  }
-
-  function answer(request: SqliteRequest): SqliteReply {
-    switch (request.kind) {
-      case "open":
-        options = request.options;
-        committed = open();
-        return { kind: "opened", committed, synchronous: number("PRAGMA synchronous") };
-      case "table":
-        if (!/^[a-z][a-z0-9_]*$/.test(request.name)) {
-          throw new Error(`"${request.name}" cannot be the name of a table`);
-        }
-        tables.set(request.id, `"t_${request.name}"`);
-        run(
-          `CREATE TABLE IF NOT EXISTS "t_${request.name}"
-             (key BLOB PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID`,
-        );
-        return { kind: "done" };
-      case "load":
-        return { kind: "page", bytes: load(request.id, request.after, request.maxBytes) };
-      case "commit":
-        commit(request.group, request.operations);
-        return { kind: "committed", buffer: request.operations.buffer };
-      case "close":
-        close();
-        return { kind: "done" };
-    }
-  }
+  const layout = SHARED_LAYOUT;
+  let file: LogFile | undefined;
+  let control: Int32Array<SharedArrayBuffer>;
+  let group: Float64Array<SharedArrayBuffer>;
+  let buffers: Uint8Array[] = [];
+  let received = 0;
+  let ended = 0;
 
   const scope = globalThis as unknown as {
     onmessage: (event: MessageEvent<SqliteRequest>) => void;
-    postMessage(reply: SqliteReply, transfer: Transferable[]): void;
+    postMessage(reply: SqliteReply): void;
   };
+
+  function answer(request: SqliteRequest): SqliteReply {
+    switch (request.kind) {
+      case "open": {
+        const [memory, ...rest] = request.shared;
+        control = new Int32Array(memory!, 0, layout.groupAt / 4);
+        group = new Float64Array(memory!, layout.groupAt, 4);
+        buffers = rest.map((buffer) => new Uint8Array(buffer));
+        const opened = create(parts, modules, request.options);
+        const state = opened.open();
+        file = opened;
+        return { kind: "opened", state };
+      }
+      case "pieces": {
+        const { table, from, maxBytes } = request;
+        return { kind: "pieces", page: file!.loadPieces(table, from, maxBytes) };
+      }
+      case "rows": {
+        const { kept, from, maxBytes } = request;
+        return { kind: "rows", page: file!.loadRows(from, maxBytes, { kept }) };
+      }
+      case "commit":
+        file!.commit(request.group);
+        return { kind: "done" };
+      case "clean":
+        return { kind: "cleaned", more: file!.clean(request.cleaning) };
+      case "close":
+        file?.close();
+        return { kind: "done" };
+    }
+  }
+
+  function failure(error: unknown, kind: "failed" | "group failed"): SqliteReply {
+    const { errcode, errstr, message } = error as Error & { errcode?: number; errstr?: string };
+    const code = errcode === undefined ? undefined : errcode & 0xff;
+    if (code !== undefined && reopenAfter.includes(code)) file?.close();
+    return { kind, code, message: code === undefined ? message : errstr ?? message };
+  }
+
+  function commitShared(): void {
+    const number = Atomics.load(control, layout.groups);
+    const [first, last, length, buffer] = group as unknown as [number, number, number, number];
+    const bytes = buffers[buffer]!.subarray(0, Math.abs(length));
+    Atomics.store(control, layout.failed, 0);
+    try {
+      file!.commit({ rows: [{ first, last, bytes }], frees: length < 0 });
+    } catch (error) {
+      Atomics.store(control, layout.failed, 1);
+      scope.postMessage(failure(error, "group failed"));
+    }
+    ended = number;
+    Atomics.store(control, layout.ended, ended);
+    Atomics.notify(control, layout.ended);
+  }
+
+  /** Commits groups from the shared memory, until a message has been announced. */
+  function serve(): void {
+    for (;;) {
+      const signal = Atomics.load(control, layout.signal);
+      if (Atomics.load(control, layout.messages) !== received) return;
+      if (Atomics.load(control, layout.groups) !== ended) commitShared();
+      else Atomics.wait(control, layout.signal, signal);
+    }
+  }
+
   scope.onmessage = ({ data: request }) => {
+    received = (received + 1) | 0;
     let reply: SqliteReply;
     try {
       reply = answer(request);
     } catch (error) {
-      const { errcode, errstr, message } = error as Error & { errcode?: number; errstr?: string };
-      const code = errcode === undefined ? undefined : errcode & 0xff;
-      if (code !== undefined && reopenAfter.includes(code)) close();
-      reply = { kind: "failed", code, message: code === undefined ? message : errstr ?? message };
+      reply = failure(error, "failed");
     }
-    const transfer = reply.kind === "committed"
-      ? [reply.buffer]
-      : reply.kind === "page"
-      ? [reply.bytes.buffer]
-      : [];
-    scope.postMessage(reply, transfer);
+    scope.postMessage(reply);
+    if (request.kind !== "close" && file !== undefined) serve();
   };
 }

@@ -6,32 +6,27 @@
  * - `task_results`: the results kept;
  * - `task_meta`: the end of the claimed ids.
  *
- * Reservations are not written: after a restart no worker holds a job.
+ * Reservations are not written: after a restart no worker holds a job. The ticket of a write is its
+ * version in the log.
  *
  * @module
  */
 
 import type { CommitMetrics } from "../../storage/commit_metrics.ts";
 import type { CommitLog, LogTable } from "../../storage/commit_log.ts";
-import { latin1From } from "../../storage/value.ts";
+import { Turn } from "../../turn.ts";
 import type { JobId } from "../queue.ts";
 import type { Job } from "./job.ts";
 import type { Journal } from "./journal.ts";
-import {
-  decodeId,
-  decodeJob,
-  decodeMove,
-  decodeResult,
-  encodeId,
-  encodeJobHead,
-  encodeMove,
-  encodeResultHead,
-  idKey,
-} from "./records.ts";
+import { JournalTables } from "./journal_tables.ts";
+import { encodeId, encodeJobHead, encodeMove, encodeResultHead, idKey } from "./records.ts";
 import type { Result } from "./results.ts";
 import type { Scheduler } from "./scheduler.ts";
 
 const NEXT_ID = "next_id";
+
+/** How often a long loop over jobs looks at the time. */
+const JOBS_PER_LOOK = 64;
 
 /** The tables of a journal. */
 interface Tables {
@@ -43,112 +38,105 @@ interface Tables {
 
 /** A write that is not durable yet, with what is needed to undo it. */
 type Pending =
-  | { group: number; kind: "put" | "move" | "remove"; job: Job }
-  | { group: number; kind: "keep"; result: Result };
+  | { version: number; kind: "put" | "move" | "remove"; job: Job }
+  | { version: number; kind: "keep"; result: Result };
 
 /** A journal in a commit log. */
 export class LogJournal implements Journal {
   last = 0;
   readonly #log: CommitLog;
-  readonly #tables: Tables;
+  readonly #owners: JournalTables;
+  #tables!: Tables;
   readonly #stopListening: () => void;
   #scheduler: Scheduler | null = null;
   #pending: Pending[] = [];
   /** Jobs whose last move was in a group that failed. */
   readonly #unwritten = new Set<Job>();
 
-  private constructor(log: CommitLog, tables: Tables) {
+  /** Creates the journal of a log. Call {@linkcode LogJournal.load} before anything else. */
+  constructor(log: CommitLog) {
     this.#log = log;
-    this.#tables = tables;
+    this.#owners = new JournalTables({
+      job: (id) => this.#scheduler!.jobs.get(id),
+      result: (id) => this.#scheduler!.results.get(id),
+      tube: (name) => this.#scheduler!.openTube(name, { anyway: true })!,
+    });
     this.#stopListening = log.listen({
-      committed: (group) => this.#committed(group),
+      committed: (version) => this.#committed(version),
       failed: () => this.#failed(),
     });
   }
 
   /**
-   * Opens the journal of a log.
+   * Loads the log into the empty scheduler that this journal belongs to.
    *
    * @throws {StorageUnavailableError}
    */
-  static async open(log: CommitLog): Promise<LogJournal> {
-    return new LogJournal(log, {
-      jobs: await log.openTable("task_jobs"),
-      moves: await log.openTable("task_moves"),
-      results: await log.openTable("task_results"),
-      meta: await log.openTable("task_meta"),
-    });
-  }
-
-  /** Loads the log into the empty scheduler that this journal belongs to. */
   async load(scheduler: Scheduler): Promise<void> {
     this.#scheduler = scheduler;
-    const moves = new Map<JobId, Uint8Array>();
-    for await (const page of this.#log.load(this.#tables.moves)) {
-      for (const [key, record] of page) moves.set(decodeId(key), record);
-    }
+    const owners = this.#owners;
+    const [jobs, moves, results, meta] = await this.#log.openTables({
+      task_jobs: owners.jobs,
+      task_moves: owners.moves,
+      task_results: owners.results,
+      task_meta: owners.meta,
+    });
+    this.#tables = { jobs: jobs!, moves: moves!, results: results!, meta: meta! };
+    const turn = new Turn();
     const buried: Job[] = [];
-    for await (const page of this.#log.load(this.#tables.jobs)) {
-      for (const [key, record] of page) {
-        const id = decodeId(key);
-        const job = decodeJob(id, record, (tube) => scheduler.openTube(tube, { anyway: true })!);
-        const move = moves.get(id);
-        if (move !== undefined) decodeMove(job, move);
-        if (job.state === "buried") buried.push(job);
-        else scheduler.restore(job);
-      }
+    for (const job of owners.loadedJobs.values()) {
+      if (job.state === "buried") buried.push(job);
+      else scheduler.restore(job);
+      if (job.id % JOBS_PER_LOOK === 0 && turn.over) await turn.next();
     }
     buried.sort((a, b) => a.dueAt - b.dueAt);
     for (const job of buried) scheduler.restore(job);
-    const results: Result[] = [];
-    for await (const page of this.#log.load(this.#tables.results)) {
-      for (const [key, record] of page) results.push(decodeResult(decodeId(key), record));
-    }
-    results.sort((a, b) => a.expiresAt - b.expiresAt);
-    for (const result of results) scheduler.restoreResult(result);
-    for await (const page of this.#log.load(this.#tables.meta)) {
-      for (const [key, record] of page) {
-        if (key === NEXT_ID) scheduler.startIdsAt(decodeId(latin1From(record)));
-      }
-    }
+    const kept = [...owners.loadedResults.values()].sort((a, b) => a.expiresAt - b.expiresAt);
+    for (const result of kept) scheduler.restoreResult(result);
+    owners.loaded();
+    if (owners.nextId > 0) scheduler.startIdsAt(owners.nextId);
   }
 
   useIds(upTo: JobId): void {
+    this.#owners.claim(upTo + 1, this.#log.nextVersion);
     this.#log.put(this.#tables.meta, NEXT_ID, encodeId(upTo + 1));
   }
 
   put(job: Job): number {
+    const version = this.#changeJob(job.id);
     this.#log.put(this.#tables.jobs, idKey(job.id), job.body, encodeJobHead(job));
-    return this.#wrote({ group: this.#log.gathering, kind: "put", job });
+    return this.#wrote({ version, kind: "put", job });
   }
 
   move(job: Job): number {
     job.moved = true;
     this.#unwritten.delete(job);
+    const version = this.#changeJob(job.id);
     this.#log.put(this.#tables.moves, idKey(job.id), job.reason, encodeMove(job));
-    return this.#wrote({ group: this.#log.gathering, kind: "move", job });
+    return this.#wrote({ version, kind: "move", job });
   }
 
   remove(job: Job): number {
-    const key = idKey(job.id);
     this.#unwritten.delete(job);
-    this.#log.delete(this.#tables.jobs, key);
-    if (job.moved) this.#log.delete(this.#tables.moves, key);
-    return this.#wrote({ group: this.#log.gathering, kind: "remove", job });
+    const version = this.#changeJob(job.id);
+    this.#log.delete(this.#tables.jobs, idKey(job.id));
+    return this.#wrote({ version, kind: "remove", job });
   }
 
   keep(result: Result): number {
+    const version = this.#changeResult(result.id);
     const head = encodeResultHead(result);
     this.#log.put(this.#tables.results, idKey(result.id), result.body, head);
-    return this.#wrote({ group: this.#log.gathering, kind: "keep", result });
+    return this.#wrote({ version, kind: "keep", result });
   }
 
   forget(result: Result): void {
+    this.#changeResult(result.id);
     this.#log.delete(this.#tables.results, idKey(result.id));
   }
 
   settled(ticket: number): Promise<void> | undefined {
-    return ticket <= this.#log.committed ? undefined : this.#log.flushed(ticket);
+    return ticket <= this.#log.committedVersion ? undefined : this.#log.flushed(ticket);
   }
 
   problem(): string | undefined {
@@ -166,11 +154,23 @@ export class LogJournal implements Journal {
 
   #wrote(pending: Pending): number {
     this.#pending.push(pending);
-    return this.last = pending.group;
+    return this.last = pending.version;
   }
 
-  #committed(group: number): void {
-    const first = this.#pending.findIndex((pending) => pending.group > group);
+  #changeJob(id: JobId): number {
+    const version = this.#log.nextVersion;
+    this.#owners.jobs.change(id, version);
+    return version;
+  }
+
+  #changeResult(id: JobId): number {
+    const version = this.#log.nextVersion;
+    this.#owners.results.change(id, version);
+    return version;
+  }
+
+  #committed(committed: number): void {
+    const first = this.#pending.findIndex(({ version }) => version > committed);
     this.#pending = first === -1 ? [] : this.#pending.slice(first);
     for (const job of this.#unwritten) job.ticket = this.move(job);
   }
@@ -191,6 +191,6 @@ export class LogJournal implements Journal {
       if (write.kind === "put") this.#unwritten.delete(write.job);
     }
     this.#scheduler!.reclaimIds();
-    this.last = this.#log.committed;
+    this.last = this.#log.committedVersion;
   }
 }

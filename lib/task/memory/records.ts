@@ -48,10 +48,10 @@ export function idKey(id: JobId): string {
   );
 }
 
-/** The id in a key. */
-export function decodeId(key: string): JobId {
+/** The id in a key: eight bytes, from an index on. */
+export function readId(bytes: Uint8Array, at: number): JobId {
   let id = 0;
-  for (let at = 0; at < key.length; at++) id = id * 256 + key.charCodeAt(at);
+  for (const end = at + 8; at < end; at++) id = id * 256 + bytes[at]!;
   return id;
 }
 
@@ -101,7 +101,8 @@ export function decodeJob(id: JobId, record: Uint8Array, tubeOf: (name: string) 
 /** Encodes what precedes the reason in a move; valid until the next record is encoded. */
 export function encodeMove(job: Job): Uint8Array {
   view.setUint8(0, VERSION);
-  view.setUint8(1, STATES.indexOf(job.state));
+  // After a restart no worker holds a job, so one that is reserved is ready then.
+  view.setUint8(1, STATES.indexOf(job.state === "reserved" ? "ready" : job.state));
   view.setUint32(2, job.priority, true);
   view.setFloat64(6, job.delayMs, true);
   view.setFloat64(14, job.state === "delayed" || job.state === "buried" ? job.dueAt : 0, true);

@@ -10,7 +10,7 @@ import { ScriptedLog } from "./scripted_log.ts";
 
 /** A queue on a log that commits and fails on command. */
 async function open(log = new ScriptedLog(), options: SuiteOptions = {}) {
-  const journal = await LogJournal.open(log);
+  const journal = new LogJournal(log);
   const queue = new MemoryQueue(new ManualClock(), queueOptions(options), journal);
   await journal.load(queue.scheduler);
   return { log, queue, client: queue.connect() };

@@ -7,6 +7,7 @@ import { LogJournal } from "../../../lib/task/memory/log_journal.ts";
 import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
 import { openQueue } from "../../../lib/task/open.ts";
 import type { Queue, QueueClient } from "../../../lib/task/queue.ts";
+import { until } from "../../support/within.ts";
 import { put, queueSuite, reserve, soon, spec, type SuiteOptions } from "../queue_suite.ts";
 import { queueOptions, SILENT_LOG } from "../support.ts";
 
@@ -159,7 +160,7 @@ Deno.test("LogJournal: undoes what a full disk refuses, and goes on when there i
   const directory = await Deno.makeTempDir();
   try {
     const log = await SqliteLog.open(`${directory}/queue.db`, { log: SILENT_LOG, maxPages: 40 });
-    const journal = await LogJournal.open(log);
+    const journal = new LogJournal(log);
     const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions(), journal);
     await journal.load(queue.scheduler);
     const client = queue.connect();
@@ -180,6 +181,8 @@ Deno.test("LogJournal: undoes what a full disk refuses, and goes on when there i
     assert.equal(await client.delete(kept[0]!), true);
     await client.settled();
     assert.equal((await client.stats()).ready, kept.length - 1);
+    // Soon after, the log has made room.
+    await until("there is room", () => queue.problem() === undefined);
     await put(client, spec("y"));
     await client.settled();
     assert.equal(queue.problem(), undefined);

@@ -1,8 +1,8 @@
 import type {
   CommitLog,
   LogListener,
-  LogRecord,
   LogTable,
+  TableOwner,
 } from "../../../lib/storage/commit_log.ts";
 import { StorageUnavailableError } from "../../../lib/storage/store.ts";
 import { copyValue, type Value } from "../../../lib/storage/value.ts";
@@ -16,14 +16,15 @@ type Write = [table: string, key: string, record: Uint8Array | null];
  */
 export class ScriptedLog implements CommitLog {
   readonly durable = true;
-  gathering = 1;
-  committed = 0;
+  nextVersion = 1;
+  committedVersion = 0;
   readonly gatheringBytes = 0;
   readonly #disk: Map<string, Map<string, Uint8Array>>;
   readonly #listeners = new Set<LogListener>();
   #writes: Write[] = [];
   #gathered = outcome();
-  #tables = 0;
+  /** The names of the tables, by id. */
+  #tables: string[] = [];
 
   /** @param before The log whose committed records this one starts with. */
   constructor(before?: ScriptedLog) {
@@ -41,44 +42,61 @@ export class ScriptedLog implements CommitLog {
       if (record === null) this.#disk.get(table)!.delete(key);
       else this.#disk.get(table)!.set(key, record);
     }
-    this.committed = this.gathering++;
+    this.committedVersion = this.nextVersion++;
     const { resolve } = this.#gathered;
     this.#gathered = outcome();
-    for (const listener of this.#listeners) listener.committed(this.committed);
+    for (const listener of this.#listeners) listener.committed(this.committedVersion);
     resolve();
   }
 
   /** Loses all writes since the last commit. */
   fail(): void {
     this.#writes = [];
-    this.gathering++;
+    this.nextVersion++;
     const { reject } = this.#gathered;
     this.#gathered = outcome();
     for (const listener of this.#listeners) listener.failed();
     reject(new StorageUnavailableError("the disk is full"));
   }
 
-  openTable(name: string): Promise<LogTable> {
-    if (!this.#disk.has(name)) this.#disk.set(name, new Map());
-    return Promise.resolve({ name, id: this.#tables++ });
+  openTables(owners: Readonly<Record<string, TableOwner>>): Promise<LogTable[]> {
+    const tables = Object.entries(owners).map(([name, owner]) => {
+      const records = this.#disk.get(name) ?? new Map<string, Uint8Array>();
+      this.#disk.set(name, records);
+      for (const [key, record] of [...records].sort(([a], [b]) => a < b ? -1 : 1)) {
+        const bytes = new Uint8Array(key.length + record.length);
+        copyValue(key, bytes, 0);
+        bytes.set(record, key.length);
+        owner.loadPut(bytes, 0, key.length, bytes.length, this.nextVersion++);
+      }
+      return { id: this.#tables.push(name) - 1 };
+    });
+    this.committedVersion = this.nextVersion - 1;
+    return Promise.resolve(tables);
   }
 
-  async *load({ name }: LogTable): AsyncIterable<LogRecord[]> {
-    yield [...this.#disk.get(name)!].sort(([a], [b]) => a < b ? -1 : 1);
-  }
-
-  put({ name }: LogTable, key: string, record: Value, head = new Uint8Array(0)): void {
+  put({ id }: LogTable, key: string, record: Value, head = new Uint8Array(0)): void {
     const bytes = new Uint8Array(head.length + record.length);
     bytes.set(head);
     copyValue(record, bytes, head.length);
-    this.#writes.push([name, key, bytes]);
+    this.#writes.push([this.#tables[id]!, key, bytes]);
+    this.nextVersion++;
   }
 
-  delete({ name }: LogTable, key: string): void {
-    this.#writes.push([name, key, null]);
+  delete({ id }: LogTable, key: string): void {
+    this.#writes.push([this.#tables[id]!, key, null]);
+    this.nextVersion++;
   }
 
-  clear(): void {
+  putRange(): void {
+    throw new Error("A queue has no ranges of bytes");
+  }
+
+  deleteRange(): void {
+    throw new Error("A queue has no ranges of bytes");
+  }
+
+  clear(): LogTable {
     throw new Error("A queue never clears a table");
   }
 
@@ -86,13 +104,17 @@ export class ScriptedLog implements CommitLog {
     throw new Error("A queue never swaps tables");
   }
 
-  flushed(group = this.gathering): Promise<void> {
-    return group === this.gathering ? this.#gathered.promise : Promise.resolve();
+  flushed(version = this.nextVersion - 1): Promise<void> {
+    return version > this.committedVersion ? this.#gathered.promise : Promise.resolve();
   }
 
   listen(listener: LogListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  snapshot(): Promise<void> {
+    return Promise.resolve();
   }
 
   problem(): undefined {

@@ -1,0 +1,101 @@
+/**
+ * A commit group: while it collects, and while it is being written.
+ *
+ * @module
+ */
+
+import type { Directory } from "./connection.ts";
+import { CHUNK_BYTES, GroupBuffer } from "./group_buffer.ts";
+import type { Group } from "./log_file.ts";
+import type { SnapshotTable } from "./snapshots.ts";
+
+/** A piece in a group. */
+interface GatheredPiece {
+  table: SnapshotTable;
+  piece: number;
+  version: number;
+  bytes: Uint8Array;
+}
+
+/** A commit group. The same two objects take turns. */
+export class Gathering {
+  readonly buffer: GroupBuffer;
+  /** Which of the two shared buffers it has. */
+  readonly index: number;
+  /** The version of its first change. */
+  first = 0;
+  /** Its outcome; `undefined` while it is empty. */
+  ended: PromiseWithResolvers<void> | undefined;
+  pieces: GatheredPiece[] = [];
+  /** The tables by name, if they change. */
+  directory: Directory | undefined;
+  /** Whether it only tries whether the file can be written. */
+  probes = false;
+  sentMs = 0;
+
+  constructor(memory: SharedArrayBuffer, index: number) {
+    this.buffer = new GroupBuffer(memory);
+    this.index = index;
+  }
+
+  /** The version of its last change. */
+  get last(): number {
+    return this.first + this.buffer.changes - 1;
+  }
+
+  /** Starts it. */
+  begin(first: number): void {
+    this.first = first;
+    this.ended = Promise.withResolvers<void>();
+    this.ended.promise.catch(() => {
+      // Callers that wait get the error too. If none does, it is still in the log.
+    });
+  }
+
+  /** Makes it empty. */
+  clear(): void {
+    this.buffer.clear();
+    this.ended = undefined;
+    this.pieces = [];
+    this.directory = undefined;
+    this.probes = false;
+  }
+
+  /** Adds a piece as it is now; returns its length. */
+  putPiece(table: SnapshotTable, piece: number, version: number): number {
+    const parts = table.owner.copyPiece(piece);
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    const bytes = new Uint8Array(new SharedArrayBuffer(length));
+    let at = 0;
+    for (const part of parts) {
+      const to = bytes.subarray(at, at += part.length);
+      if (part.length > CHUNK_BYTES) this.buffer.copyLater(part, to);
+      else to.set(part);
+    }
+    this.pieces.push({ table, piece, version, bytes });
+    return length;
+  }
+
+  /** Whether writing it leads to more free space. */
+  get frees(): boolean {
+    return this.buffer.puts === 0;
+  }
+
+  /** Whether it can be handed over in its shared buffer. */
+  get isSmall(): boolean {
+    return this.pieces.length === 0 && this.directory === undefined &&
+      this.buffer.chunks.length === 1 && this.buffer.usesFirst;
+  }
+
+  /** What the thread needs to write a group that is not small. */
+  parts(): Omit<Group, "frees"> {
+    let first = this.first;
+    const rows = this.buffer.chunks.map(({ bytes, length, changes }) => ({
+      first,
+      last: (first += changes) - 1,
+      bytes: bytes.subarray(0, length),
+    }));
+    const pieces = this.pieces.map(({ table, ...piece }) => ({ table: table.id, ...piece }));
+    return { rows, pieces, directory: this.directory };
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * Space kept for a full disk: a file beside the database that is deleted when the disk is full, so
+ * that deletions, and the snapshot that makes room for more, can still be written. Nothing else is
+ * written until the file is back.
+ *
+ * @module
+ */
+
+import type { Connection, Modules } from "./connection.ts";
+
+/** The reserve of a file. */
+export type Reserve = ReturnType<typeof reserve>;
+
+/** Creates the functions on it. Runs in a worker thread from its source text; see connection.ts. */
+export function reserve(connection: Connection, modules: Modules) {
+  const { path, reserveBytes, maxPages } = connection.options;
+  const file = `${path}.reserve`;
+  const pageBytes = 4096;
+  let kept = false;
+
+  /** Whether the file is there; creates it if there is enough space. */
+  function keep(): boolean {
+    if (kept || reserveBytes === 0) return true;
+    try {
+      if (maxPages > 0) {
+        if (!connection.isOpen || connection.number("PRAGMA page_count") > maxPages) return false;
+        connection.exec(`PRAGMA max_page_count = ${maxPages}`);
+      }
+      kept = exists() || create();
+    } catch {
+      // No space, or no permission. The next group tries again.
+    }
+    return kept;
+  }
+
+  function exists(): boolean {
+    try {
+      return Deno.statSync(file).size >= reserveBytes;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return false;
+      throw error;
+    }
+  }
+
+  function create(): boolean {
+    const { bavail, bsize } = modules.statfsSync(path);
+    if (bavail * bsize < 2 * reserveBytes) return false;
+    try {
+      Deno.writeFileSync(file, new Uint8Array(reserveBytes));
+      return true;
+    } catch (error) {
+      Deno.removeSync(file);
+      throw error;
+    }
+  }
+
+  /** Gives up the space; returns whether there was any. */
+  function release(): boolean {
+    if (!kept && !exists()) return false;
+    kept = false;
+    Deno.removeSync(file);
+    if (maxPages > 0 && connection.isOpen) {
+      connection.exec(`PRAGMA max_page_count = ${maxPages + Math.ceil(reserveBytes / pageBytes)}`);
+    }
+    return true;
+  }
+
+  return { keep, release };
+}

@@ -1,0 +1,128 @@
+/**
+ * Reading a log file from beginning to end, and checking everything in it.
+ *
+ * @module
+ */
+
+import type { Connection } from "./connection.ts";
+
+/** A row of the log. */
+export interface LogRow {
+  /** The versions of its first and its last change. */
+  first: number;
+  last: number;
+  bytes: Uint8Array;
+}
+
+/** A piece of a table. */
+export interface PieceRow {
+  /** The id of the table. */
+  table: number;
+  piece: number;
+  /** The version up to which it is complete. */
+  version: number;
+  /** Empty if the piece has no records any more. */
+  bytes: Uint8Array;
+}
+
+/** A part of a file: something good, or something damaged. */
+export type Found =
+  | { kind: "row"; row: LogRow; kept: boolean }
+  | { kind: "piece"; piece: PieceRow }
+  | { kind: "damage"; place: string; problem: string };
+
+/**
+ * Reads everything in an open file: the pieces, then the rows kept, then the log. Does not stop at
+ * damage. At its end the connection knows the head and the last row.
+ *
+ * Runs in a worker thread from its source text; see connection.ts.
+ */
+export function* scanFile(connection: Connection): Generator<Found> {
+  const { state, checksum } = connection;
+  type Row = Record<string, unknown>;
+
+  function damage(place: string, problem: string): Found {
+    return { kind: "damage", place, problem };
+  }
+
+  /** The rows of a table, in order; those behind damage come last, in reverse order. */
+  function* rows(table: string, keys: string[]): Generator<Row | Error> {
+    const keyOf = (row: Row) => keys.map((key) => row[key]).join();
+    let reached: string | undefined;
+    try {
+      for (const row of connection.select(`SELECT * FROM ${table} ORDER BY ${keys}`)) {
+        reached = keyOf(row);
+        yield row;
+      }
+      return;
+    } catch (error) {
+      yield error as Error;
+    }
+    const descending = keys.map((key) => `${key} DESC`);
+    try {
+      for (const row of connection.select(`SELECT * FROM ${table} ORDER BY ${descending}`)) {
+        if (keyOf(row) === reached) return;
+        yield row;
+      }
+    } catch {
+      // This is the other end of the damage, which has been reported.
+    }
+  }
+
+  let headIsGood = false;
+  for (const table of connection.headTables) {
+    try {
+      const head = connection.readHead(table);
+      if (!headIsGood) state.head = head;
+      headIsGood = true;
+    } catch (error) {
+      yield damage(`"${table}"`, (error as Error).message);
+    }
+  }
+
+  let pieces = 0;
+  for (const row of rows("pieces", ["owner", "piece"])) {
+    if (row instanceof Error) {
+      yield damage("the pieces", row.message);
+      continue;
+    }
+    pieces++;
+    const [table, piece, version] = [row.owner, row.piece, row.version] as [number, number, number];
+    const bytes = row.records;
+    if (bytes instanceof Uint8Array && checksum(table, piece, version, bytes) === row.crc) {
+      yield { kind: "piece", piece: { table, piece, version, bytes } };
+    } else yield damage(`piece ${piece} of table ${table}`, "its checksum is wrong");
+  }
+  if (headIsGood && pieces !== state.head.pieces) {
+    yield damage("the pieces", `there are ${pieces} instead of ${state.head.pieces}`);
+  }
+
+  state.last = { version: state.head.version, checksum: state.head.checksum };
+  let chained = headIsGood;
+  for (const table of ["kept", "log"]) {
+    for (const row of rows(table, ["last"])) {
+      if (row instanceof Error) {
+        yield damage(`the rows of "${table}"`, row.message);
+        chained = false;
+        continue;
+      }
+      const [first, last, previous] = [row.first, row.last, row.previous] as [
+        number,
+        number,
+        number,
+      ];
+      const bytes = row.changes;
+      const whole = bytes instanceof Uint8Array &&
+        checksum(first, last, previous, bytes) === row.crc;
+      const kept = table === "kept";
+      if (!whole) yield damage(`row ${last} of "${table}"`, "its checksum is wrong");
+      else yield { kind: "row", row: { first, last, bytes }, kept };
+      if (kept) continue;
+      if (chained && whole && previous !== state.last.checksum) {
+        yield damage(`row ${last} of "log"`, "the row before it is missing");
+      }
+      state.last = { version: last, checksum: Number(row.crc) };
+      chained = whole;
+    }
+  }
+}

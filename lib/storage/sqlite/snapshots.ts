@@ -1,0 +1,182 @@
+/**
+ * Snapshots keep the log short. A snapshot is a pass over all pieces of all tables. Each piece that
+ * has changed is copied from memory into the collecting group, so the piece and the state that it
+ * shows become durable together or not at all. When the pass is complete, the changes from before
+ * its start are in the pieces, and their rows are dropped.
+ *
+ * A crash in the middle does no harm: some pieces are newer than others then, and the log still has
+ * all changes that the older ones lack.
+ *
+ * @module
+ */
+
+import type { LogTable, TableOwner } from "../commit_log.ts";
+import type { Cleaning } from "./clean_file.ts";
+
+/** The log is short as long as it takes no more than this, and no more than the pieces. */
+const MIN_LOG_BYTES = 64 * 1024 * 1024;
+
+/** What a row of the log counts beside its bytes: space in the file, and time at a start. */
+export const ROW_OVERHEAD_BYTES = 256;
+
+/**
+ * A snapshot can take as much space as the log before any of that is free. So the log must not be
+ * longer than the free space divided by this; how much there is, is looked at every few bytes.
+ */
+const FREE_FACTOR = 2;
+const LOOK_BYTES = 1024 * 1024;
+
+/** Pieces are written together until they exceed this size. */
+const STEP_BYTES = 1024 * 1024;
+
+/** The shortest and the longest pause between two steps. A pause is as long as the step was. */
+const MIN_PAUSE_MS = 1;
+const MAX_PAUSE_MS = 1_000;
+
+/** How long to wait after a snapshot has failed. */
+const RETRY_MS = 1_000;
+
+/** A table, and what has been written of it. */
+export class SnapshotTable implements LogTable {
+  readonly id: number;
+  readonly owner: TableOwner;
+  /** Bytes of all pieces. */
+  bytes = 0;
+  /** The pieces, and the version up to which each is complete. */
+  readonly pieces = new Map<number, { version: number; bytes: number }>();
+
+  constructor(id: number, owner: TableOwner) {
+    this.id = id;
+    this.owner = owner;
+  }
+
+  /** Notes that a piece has been written; without bytes, that it has been removed. */
+  wrote(piece: number, version: number, bytes: number): void {
+    this.bytes += bytes - (this.pieces.get(piece)?.bytes ?? 0);
+    if (bytes === 0) this.pieces.delete(piece);
+    else this.pieces.set(piece, { version, bytes });
+  }
+}
+
+/** What a snapshot needs of the log. */
+export interface SnapshotLog {
+  readonly nextVersion: number;
+  /** Changes when a group fails. */
+  readonly failures: number;
+  /** Whether the disk is full, so that there is no time for pauses. */
+  readonly full: boolean;
+  /** The free space on the disk. */
+  freeBytes(): number;
+  /** The open tables that have a name. */
+  tables(): SnapshotTable[];
+  /** Adds a piece to the collecting group; returns its length. */
+  putPiece(table: SnapshotTable, piece: number): number;
+  /** Resolves when the collecting group is durable. */
+  flushed(): Promise<void>;
+  /** Removes some of what is needed no more; returns whether there is more. */
+  clean(cleaning: Cleaning): Promise<boolean>;
+}
+
+/** Writes snapshots of a log. */
+export class Snapshots {
+  /** Bytes of the log's rows, with {@linkcode ROW_OVERHEAD_BYTES} each. */
+  logBytes = 0;
+  readonly #log: SnapshotLog;
+  readonly #minLogBytes: number;
+  #running: Promise<void> | undefined;
+  #failedMs = -Infinity;
+  /** The length of the log when the free space was looked at. */
+  #lookedBytes = 0;
+  #closed = false;
+
+  /** @param options `minLogBytes`: how long the log must be. @default {64 MiB} */
+  constructor(log: SnapshotLog, { minLogBytes = MIN_LOG_BYTES }: { minLogBytes?: number } = {}) {
+    this.#log = log;
+    this.#minLogBytes = minLogBytes;
+  }
+
+  /** Starts a snapshot if the log has become too long, or space is short. */
+  consider(): void {
+    if (this.#running !== undefined || this.#closed) return;
+    if (!this.#log.full && !this.#long) return;
+    if (performance.now() - this.#failedMs < RETRY_MS) return;
+    this.run().catch(() => {
+      // The log has reported why it cannot be written. The next commit tries again.
+    });
+  }
+
+  /** Writes a snapshot, or waits for the one that is being written. */
+  run(): Promise<void> {
+    return this.#running ??= this.#run().finally(() => this.#running = undefined);
+  }
+
+  /** Ends the running snapshot after the present step, and starts no more. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#running?.catch(() => {
+      // It failed; the next start has a longer log.
+    });
+  }
+
+  get #long(): boolean {
+    if (this.logBytes - this.#lookedBytes > LOOK_BYTES) {
+      this.#lookedBytes = this.logBytes;
+      if (this.logBytes * FREE_FACTOR > this.#log.freeBytes()) return true;
+    }
+    if (this.logBytes < this.#minLogBytes) return false;
+    return this.logBytes > this.#log.tables().reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  async #run(): Promise<void> {
+    try {
+      const { failures } = this.#log;
+      const covered = this.#log.nextVersion - 1;
+      const tables = this.#log.tables();
+      const logBytes = this.logBytes;
+      for (const table of tables) await this.#write(table);
+      // Undoing a group may have brought back a table that was left out.
+      if (this.#log.failures !== failures) throw new Error("Cannot finish: a group has failed");
+      if (this.#closed) return;
+      this.logBytes -= logBytes;
+      this.#lookedBytes = 0;
+      await this.#clean({ covered, tables: tables.map(({ id }) => id), full: this.#log.full });
+    } catch (error) {
+      this.#failedMs = performance.now();
+      throw error;
+    }
+  }
+
+  async #write(table: SnapshotTable): Promise<void> {
+    const { owner, pieces } = table;
+    let bytes = 0;
+    for (const piece of new Set([...pieces.keys(), ...owner.pieces()])) {
+      for (let busy = owner.busy(); busy !== undefined; busy = owner.busy()) await busy;
+      if (this.#closed || !this.#log.tables().includes(table)) return;
+      const written = pieces.get(piece);
+      if (written !== undefined && !owner.pieceChangedSince(piece, written.version)) continue;
+      bytes += this.#log.putPiece(table, piece);
+      if (bytes < STEP_BYTES) continue;
+      bytes = 0;
+      await this.#step(() => this.#log.flushed());
+    }
+    if (bytes > 0) await this.#step(() => this.#log.flushed());
+  }
+
+  async #clean(cleaning: Cleaning): Promise<void> {
+    let more = true;
+    while (more && !this.#closed) {
+      await this.#step(async () => {
+        more = await this.#log.clean(cleaning);
+      });
+    }
+  }
+
+  /** Does a step, then pauses, so that the clients' commits go first. */
+  async #step(work: () => Promise<void>): Promise<void> {
+    const startMs = performance.now();
+    await work();
+    if (this.#log.full) return;
+    const pauseMs = Math.max(MIN_PAUSE_MS, performance.now() - startMs);
+    await new Promise((resolve) => setTimeout(resolve, Math.min(MAX_PAUSE_MS, pauseMs)));
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * Checking a log file, and saving what is good in a damaged one. Neither changes the file.
+ *
+ * @module
+ */
+
+import { Turn } from "../../turn.ts";
+import { CHUNK_BYTES, GroupBuffer } from "./group_buffer.ts";
+import { connectionTo, logFileAt } from "./modules.ts";
+import { type Found, type LogRow, scanFile } from "./scan_file.ts";
+
+/** What a file contains. */
+export interface FileContents {
+  /** Good rows of the log and good pieces of the snapshot, and their bytes. */
+  rows: number;
+  pieces: number;
+  bytes: number;
+  /** What is damaged, one line each, without a full stop. */
+  damages: string[];
+}
+
+/**
+ * Checks everything in a file. A daemon may be using it.
+ *
+ * @throws {Error} If it cannot be opened, or is no file of this version.
+ */
+export async function verifyFile(path: string): Promise<FileContents> {
+  const contents = newContents();
+  for await (const found of readFile(path)) count(contents, found);
+  return contents;
+}
+
+/**
+ * Copies everything good from a file into a new one. Rows of the log are good or damaged as a whole,
+ * and so are pieces. What is missing in the new file is the last state of the records in damaged
+ * pieces, and the changes in damaged rows.
+ *
+ * @param path A file that no process uses.
+ * @param into The path of the new file, which must not exist.
+ * @returns What the new file contains, and what was damaged.
+ * @throws {Error} If the file cannot be opened, or the new one cannot be written.
+ */
+export async function recoverFile(path: string, into: string): Promise<FileContents> {
+  const contents = newContents();
+  await Deno.stat(path);
+  (await Deno.open(into, { write: true, createNew: true })).close();
+  const source = connectionTo(path);
+  const target = logFileAt(into);
+  try {
+    source.openToRead();
+    target.open();
+    const turn = new Turn();
+    let newest = 0;
+    for (const found of scanFile(source)) {
+      count(contents, found);
+      if (found.kind === "row") {
+        target.commit({ rows: [found.row], frees: true });
+        newest = Math.max(newest, found.row.last);
+      } else if (found.kind === "piece") {
+        target.commit({ rows: [], pieces: [found.piece], frees: true });
+        newest = Math.max(newest, found.piece.version);
+      }
+      if (turn.over) await turn.next();
+    }
+    // Versions go on after the newest one, whether or not its row was good.
+    newest = Math.max(newest, source.state.last.version) + 1;
+    const { directory } = source.state.head;
+    target.commit({ rows: [emptyRow(newest)], directory, frees: true });
+  } finally {
+    source.close();
+    target.close();
+  }
+  return contents;
+}
+
+/** Reads everything in a file. */
+async function* readFile(path: string): AsyncGenerator<Found> {
+  await Deno.stat(path);
+  const file = connectionTo(path);
+  try {
+    file.openToRead();
+    const turn = new Turn();
+    for (const problem of file.select("PRAGMA quick_check(10)")) {
+      const text = String(Object.values(problem)[0]);
+      if (text !== "ok") yield { kind: "damage", place: "the file", problem: text };
+    }
+    for (const found of scanFile(file)) {
+      yield found;
+      if (turn.over) await turn.next();
+    }
+  } finally {
+    file.close();
+  }
+}
+
+/** A row with one change that is nothing. */
+function emptyRow(version: number): LogRow {
+  const buffer = new GroupBuffer(new SharedArrayBuffer(CHUNK_BYTES));
+  buffer.other();
+  const { bytes, length } = buffer.chunks[0]!;
+  return { first: version, last: version, bytes: bytes.subarray(0, length) };
+}
+
+function newContents(): FileContents {
+  return { rows: 0, pieces: 0, bytes: 0, damages: [] };
+}
+
+function count(contents: FileContents, found: Found): void {
+  if (found.kind === "damage") {
+    contents.damages.push(`${found.place}: ${found.problem}`);
+  } else if (found.kind === "row") {
+    contents.rows++;
+    contents.bytes += found.row.bytes.length;
+  } else {
+    contents.pieces++;
+    contents.bytes += found.piece.bytes.length;
+  }
+}
