@@ -3,6 +3,7 @@ import { createLog } from "../../lib/log.ts";
 import type { CommitLog } from "../../lib/storage/commit_log.ts";
 import { StoragePool } from "../../lib/storage/pool.ts";
 import type { Storage } from "../../lib/storage/storage.ts";
+import { RecordMap } from "./record_map.ts";
 
 const log = createLog("test", { level: "error", format: "text", sink: () => {} });
 
@@ -25,8 +26,8 @@ Deno.test("StoragePool: services share the storage of a URL, and the last to clo
     assert.notEqual(logOf(first), logOf(other));
     await first.close();
     await first.close();
-    const table = await logOf(second).openTable("still_open");
-    logOf(second).put(table, "a", "1");
+    const [table] = await logOf(second).openTables({ still_open: new RecordMap() });
+    logOf(second).put(table!, "a", "1");
     await logOf(second).flushed();
     const closing = second.close();
     const again = await pool.open();

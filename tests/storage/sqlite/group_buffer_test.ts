@@ -2,32 +2,34 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import {
+  CHANGE,
+  CHANGE_HEAD_BYTES,
+  CHUNK_BYTES,
   GroupBuffer,
-  OPERATION,
-  OPERATION_HEAD_BYTES,
 } from "../../../lib/storage/sqlite/group_buffer.ts";
 import { latin1From, valueBytes } from "../../../lib/storage/value.ts";
 
-/** An operation as a test gives it to the buffer, and as it is found in the bytes. */
-type Operation =
+/** A change as a test gives it to the buffer, and as it is found in the bytes. */
+type Change =
   | { kind: "put"; table: number; key: string; head: Uint8Array; record: string | Uint8Array }
   | { kind: "delete"; table: number; key: string }
-  | { kind: "clear"; table: number }
-  | { kind: "swap"; table: number; other: number };
+  | { kind: "other" };
 
-const table = fc.nat(0xffff);
+const table = fc.oneof(fc.nat(3), fc.constant(2 ** 53 - 1));
 const latin1 = (maxLength: number) =>
   fc.uint8Array({ maxLength }).map((bytes) => latin1From(bytes));
 
-/** Lengths on both sides of those at which `copyValue` changes its way, and of the first growth. */
+/** Lengths on both sides of those at which the way of copying changes, and of a chunk's. */
 const record = fc.oneof(
   latin1(100),
   fc.uint8Array({ maxLength: 100 }),
-  fc.record({ length: fc.integer({ min: 60_000, max: 70_000 }), byte: fc.nat(255) })
-    .map(({ length, byte }) => new Uint8Array(length).fill(byte)),
+  fc.record({
+    length: fc.constantFrom(60_000, 262_143, 262_145, CHUNK_BYTES - 30, CHUNK_BYTES + 1),
+    byte: fc.nat(255),
+  }).map(({ length, byte }) => new Uint8Array(length).fill(byte)),
 );
 
-const operation: fc.Arbitrary<Operation> = fc.oneof(
+const change: fc.Arbitrary<Change> = fc.oneof(
   fc.record({
     kind: fc.constant("put" as const),
     table,
@@ -36,116 +38,129 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
     record,
   }),
   fc.record({ kind: fc.constant("delete" as const), table, key: latin1(100) }),
-  fc.record({ kind: fc.constant("clear" as const), table }),
-  fc.record({ kind: fc.constant("swap" as const), table, other: table }),
+  fc.record({ kind: fc.constant("other" as const) }),
 );
 
-function add(buffer: GroupBuffer, operation: Operation): void {
-  const { kind, table } = operation;
-  if (kind === "put") buffer.put(table, operation.key, operation.record, operation.head);
-  else if (kind === "delete") buffer.delete(table, operation.key);
-  else if (kind === "clear") buffer.clear(table);
-  else buffer.swap(table, operation.other);
+function newBuffer(): GroupBuffer {
+  return new GroupBuffer(new SharedArrayBuffer(CHUNK_BYTES));
 }
 
-/** The bytes of an operation by the description at the top of group_buffer.ts. */
-function encode(operation: Operation): Uint8Array {
-  const key = "key" in operation ? valueBytes(operation.key) : new Uint8Array();
-  const second = operation.kind === "put"
-    ? new Uint8Array([...operation.head, ...valueBytes(operation.record)])
-    : new Uint8Array();
-  const head = new DataView(new ArrayBuffer(OPERATION_HEAD_BYTES));
-  head.setUint8(0, OPERATION[operation.kind]);
-  head.setUint16(1, operation.table, true);
-  head.setUint32(3, key.length, true);
-  head.setUint32(7, operation.kind === "swap" ? operation.other : second.length, true);
-  return new Uint8Array([...new Uint8Array(head.buffer), ...key, ...second]);
-}
-
-function encodeAll(operations: readonly Operation[]): Uint8Array {
-  const parts = operations.map(encode);
-  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
+/** Adds a change; by ranges of bytes if the test says so. */
+function add(buffer: GroupBuffer, change: Change, { ranges }: { ranges: boolean }): void {
+  if (change.kind === "other") return buffer.other();
+  const { table, key } = change;
+  if (!ranges) {
+    if (change.kind === "put") buffer.put(table, key, change.record, change.head);
+    else buffer.delete(table, key);
+    return;
   }
-  return all;
+  const record = change.kind === "put" ? valueBytes(change.record) : new Uint8Array();
+  const bytes = Buffer.concat([Buffer.from("before"), valueBytes(key), record, Buffer.from("x")]);
+  const middle = 6 + key.length;
+  if (change.kind === "delete") buffer.deleteRange(table, bytes, 6, middle);
+  else buffer.putRange(table, bytes, 6, middle, middle + record.length, change.head);
+}
+
+/** The changes in chunks, decoded by the description at the top of group_buffer.ts. */
+function decode(buffer: GroupBuffer): Change[] {
+  const changes: Change[] = [];
+  for (const chunk of buffer.chunks) {
+    const bytes = chunk.bytes.slice(0, chunk.length);
+    const view = new DataView(bytes.buffer);
+    let table: number | undefined;
+    const before = changes.length;
+    for (let at = 0; at < bytes.length;) {
+      const kind = view.getUint8(at);
+      if (kind === CHANGE.table) {
+        table = view.getFloat64(at + 1, true);
+        at += CHANGE_HEAD_BYTES;
+        continue;
+      }
+      const middle = at + CHANGE_HEAD_BYTES + view.getUint32(at + 1, true);
+      const end = middle + view.getUint32(at + 5, true);
+      const key = latin1From(bytes, at + CHANGE_HEAD_BYTES, middle);
+      if (kind === CHANGE.other) changes.push({ kind: "other" });
+      else if (kind === CHANGE.delete) changes.push({ kind: "delete", table: table!, key });
+      else {
+        const record = bytes.slice(middle, end);
+        changes.push({ kind: "put", table: table!, key, head: new Uint8Array(), record });
+      }
+      at = end;
+    }
+    assert.equal(chunk.changes, changes.length - before);
+  }
+  return changes;
 }
 
 /** Compares without the message of `deepEqual`, which takes minutes for long arrays. */
-function assertSameBytes(actual: Uint8Array, expected: Uint8Array): void {
-  assert.equal(Buffer.compare(actual, expected), 0, "the bytes differ");
+function assertSame(actual: Change[], expected: readonly Change[]): void {
+  assert.equal(actual.length, expected.length);
+  for (const [at, change] of expected.entries()) {
+    const found = actual[at]!;
+    assert.equal(found.kind, change.kind);
+    if (change.kind === "other" || found.kind === "other") continue;
+    assert.deepEqual([found.table, found.key], [change.table, change.key]);
+    if (change.kind === "delete" || found.kind === "delete") continue;
+    const record = Buffer.concat([change.head, valueBytes(change.record)]);
+    assert.equal(Buffer.compare(valueBytes(found.record), record), 0, "the record differs");
+  }
 }
 
-Deno.test("GroupBuffer: holds the operations of each group, whichever buffer it got", () => {
+Deno.test("GroupBuffer: holds the changes of each group, whichever way they came", () => {
   const groups = fc.array(
-    fc.record({
-      operations: fc.array(operation, { maxLength: 12 }),
-      // The log gives no buffer to the first groups, and returns each one when its group has ended.
-      returned: fc.boolean(),
-    }),
-    { minLength: 1, maxLength: 5 },
+    fc.array(fc.record({ change, ranges: fc.boolean() }), { maxLength: 12 }),
+    { minLength: 1, maxLength: 4 },
   );
   fc.assert(
     fc.property(groups, (groups) => {
-      const buffer = new GroupBuffer();
-      for (const { operations, returned } of groups) {
-        for (const operation of operations) add(buffer, operation);
-        const expected = encodeAll(operations);
-        assert.equal(buffer.operations, operations.length);
-        assert.equal(buffer.bytes, expected.length);
-        const taken = buffer.take();
-        assertSameBytes(taken, expected);
-        assert.equal(buffer.operations, 0);
-        assert.equal(buffer.bytes, 0);
-        buffer.give(returned ? taken.buffer : undefined);
+      const buffer = newBuffer();
+      for (const group of groups) {
+        for (const { change, ranges } of group) add(buffer, change, { ranges });
+        while (buffer.copying) buffer.copyStep();
+        const changes = group.map(({ change }) => change);
+        assertSame(decode(buffer), changes);
+        assert.equal(buffer.changes, changes.length);
+        assert.equal(buffer.puts, changes.filter(({ kind }) => kind === "put").length);
+        assert.equal(buffer.bytes, buffer.chunks.reduce((sum, { length }) => sum + length, 0));
+        buffer.clear();
+        assert.deepEqual([buffer.changes, buffer.puts, buffer.bytes], [0, 0, 0]);
+        assert.equal(buffer.usesFirst, true);
       }
     }),
-    { numRuns: 50 },
+    { numRuns: 40 },
   );
 });
 
-Deno.test("GroupBuffer: a group of any size fits, up to the byte", () => {
-  // The first buffer has 64 KiB, so these end just before its end, at it, and behind it.
-  const full = 64 * 1024 - OPERATION_HEAD_BYTES;
-  for (const length of [0, 1, full - 1, full, full + 1, 2 * full, 5_000_000]) {
-    const buffer = new GroupBuffer();
+Deno.test("GroupBuffer: a change of any size fits, up to the byte", () => {
+  const full = CHUNK_BYTES - 2 * CHANGE_HEAD_BYTES;
+  for (const length of [0, 1, full - 10, full - 9, full - 1, full, full + 1, 5_000_000]) {
+    const buffer = newBuffer();
     buffer.put(1, "", new Uint8Array(length).fill(7));
     buffer.delete(2, "k");
-    const taken = buffer.take();
-    assert.equal(taken.length, 2 * OPERATION_HEAD_BYTES + length + 1);
-    assert.equal(taken[OPERATION_HEAD_BYTES], length === 0 ? OPERATION.delete : 7);
-    assert.equal(taken.at(-1), "k".charCodeAt(0));
+    while (buffer.copying) buffer.copyStep();
+    const expected = new Uint8Array(length).fill(7);
+    assertSame(decode(buffer), [
+      { kind: "put", table: 1, key: "", head: new Uint8Array(), record: expected },
+      { kind: "delete", table: 2, key: "k" },
+    ]);
+    assert.ok(buffer.chunks.every((chunk) => chunk.length <= chunk.bytes.length));
   }
 });
 
-Deno.test("GroupBuffer.give: uses a buffer again, unless it has grown too large to keep", () => {
-  const buffer = new GroupBuffer();
-  const group = (length: number) => {
-    buffer.put(0, "k", new Uint8Array(length));
-    const taken = buffer.take();
-    buffer.give(taken.buffer);
-    return taken.buffer;
-  };
-  const first = group(10);
-  assert.equal(group(10), first);
-  const grown = group(900_000);
-  assert.notEqual(grown, first);
-  assert.equal(group(10), grown);
-  const large = group(2_000_000);
-  assert.ok(large.byteLength > 1024 * 1024);
-  const small = group(10);
-  assert.notEqual(small, large);
-  assert.equal(small.byteLength, 64 * 1024);
-});
-
-Deno.test("GroupBuffer: what was taken stays as it is while the next group gathers", () => {
-  const buffer = new GroupBuffer();
-  buffer.put(0, "first", "1");
-  const first = buffer.take();
-  const copy = first.slice();
-  buffer.give(undefined);
-  for (let key = 0; key < 100; key++) buffer.put(0, `${key}`, new Uint8Array(2_000).fill(9));
-  assertSameBytes(first, copy);
+Deno.test("GroupBuffer: copies long arrays in steps, and short ones at once", () => {
+  const buffer = newBuffer();
+  buffer.put(0, "k", new Uint8Array(256 * 1024).fill(1));
+  assert.equal(buffer.copying, false);
+  const long = new Uint8Array(1024 * 1024 + 1).fill(2);
+  buffer.put(0, "k", long);
+  let steps = 0;
+  for (; buffer.copying; steps++) buffer.copyStep();
+  assert.equal(steps, 5);
+  assert.equal(buffer.usesFirst, true);
+  assert.equal(buffer.chunks.length, 2);
+  buffer.put(0, "k", long);
+  buffer.clear();
+  assert.equal(buffer.copying, false);
+  buffer.put(0, "k", long);
+  assert.equal(buffer.usesFirst, false);
 });

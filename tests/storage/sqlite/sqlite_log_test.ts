@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { createLog } from "../../../lib/log.ts";
-import type { LogTable } from "../../../lib/storage/commit_log.ts";
 import { MemoryStore } from "../../../lib/storage/memory/memory_store.ts";
 import { SqliteLog, type SqliteLogOptions } from "../../../lib/storage/sqlite/sqlite_log.ts";
 import { StorageUnavailableError, type Store } from "../../../lib/storage/store.ts";
+import { latin1From } from "../../../lib/storage/value.ts";
 import { until, within } from "../../support/within.ts";
+import { RecordMap } from "../record_map.ts";
 import { bytes, testStore, text } from "../store_suite.ts";
 
 /** Limit on the time of one test. Far away, since the machine may be busy. */
@@ -241,9 +242,9 @@ Deno.test("SqliteLog.open: rejects a file that it cannot use and says why", asyn
     const database = new DatabaseSync(path);
     database.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN; CREATE TABLE t (c)");
     await refuses(path, /another process has locked the file$/);
-    database.exec("ROLLBACK; PRAGMA user_version = 2");
+    database.exec("ROLLBACK; PRAGMA user_version = 3");
     database.close();
-    await refuses(path, /its schema has version 2, and this program knows versions up to 1$/);
+    await refuses(path, /its schema has version 3, and this program knows versions up to 2$/);
 
     await Deno.writeFile(`${path}.damaged`, crypto.getRandomValues(new Uint8Array(20_000)));
     await refuses(`${path}.damaged`, /not a database, or damaged$/);
@@ -279,34 +280,31 @@ Deno.test("SqliteLog: tables hold records of any size and are independent", asyn
   await withDirectory(async (path) => {
     const sizes = [0, 1, 100, 5000, 3_000_000];
     let log = await SqliteLog.open(path, { log: quiet });
-    let jobs = await log.openTable("jobs");
-    const tubes = await log.openTable("tubes");
+    const [jobs, tubes] = await log.openTables({ jobs: new RecordMap(), tubes: new RecordMap() });
     for (const size of sizes) {
-      log.put(jobs, `${size}`, new Uint8Array(size).fill(7), Uint8Array.of(1, 2));
+      log.put(jobs!, `${size}`, new Uint8Array(size).fill(7), Uint8Array.of(1, 2));
     }
-    log.put(tubes, "1", bytes("tube"));
-    log.put(tubes, "2", "\xff\0text");
-    log.delete(tubes, "1");
+    log.put(tubes!, "1", bytes("tube"));
+    log.put(tubes!, "2", "\xff\0text");
+    log.delete(tubes!, "1");
     await log.flushed();
     await log.close();
 
     log = await SqliteLog.open(path, { log: quiet });
-    async function load(table: LogTable) {
-      const records: [string, number, number | undefined][] = [];
-      for await (const page of log.load(table)) {
-        for (const [key, record] of page) records.push([key, record.length, record.at(-1)]);
-      }
-      return records;
-    }
     try {
-      jobs = await log.openTable("jobs");
-      assert.deepEqual(
-        await load(jobs),
-        sizes.map((size) => [`${size}`, size + 2, size === 0 ? 2 : 7]).sort(),
-      );
-      assert.deepEqual(await load(await log.openTable("tubes")), [["2", 6, 0x74]]);
-      assert.deepEqual(await load(await log.openTable("empty")), []);
-      await assert.rejects(log.openTable("no; drop"), /cannot be the name of a table/);
+      const owners = { jobs: new RecordMap(), tubes: new RecordMap(), empty: new RecordMap() };
+      await log.openTables(owners);
+      const found = [...owners.jobs.records].map(([key, record]) => [
+        key,
+        record.length,
+        record.at(-1),
+      ]);
+      assert.deepEqual(found, sizes.map((size) => [`${size}`, size + 2, size === 0 ? 2 : 7]));
+      assert.deepEqual([...owners.tubes.records.keys()], ["2"]);
+      assert.equal(latin1From(owners.tubes.records.get("2")!), "\xff\0text");
+      assert.equal(owners.empty.records.size, 0);
+      const wrong = log.openTables({ "no; drop": new RecordMap() });
+      await assert.rejects(wrong, /cannot be the name of a table/);
     } finally {
       await log.close();
     }

@@ -2,11 +2,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { GroupBuffer } from "../../../lib/storage/sqlite/group_buffer.ts";
-import {
-  type SqliteReply,
-  type SqliteRequest,
-  startSqliteWorker,
-} from "../../../lib/storage/sqlite/sqlite_worker.ts";
+import { SqliteError, SqliteThread } from "../../../lib/storage/sqlite/sqlite_thread.ts";
+import type { SqliteReply } from "../../../lib/storage/sqlite/sqlite_worker.ts";
 import { within } from "../../support/within.ts";
 
 /** Limit on one reply of the worker. */
@@ -22,9 +19,9 @@ const MAX_COMMITS = 1_000;
 class TestWorker implements AsyncDisposable {
   readonly path: string;
   readonly #directory: string;
-  readonly #worker = startSqliteWorker();
-  #group = 0;
-  /** The last group that it committed. */
+  readonly #thread = new SqliteThread();
+  #version = 0;
+  /** The last version that it committed. */
   committed = 0;
 
   private constructor(directory: string) {
@@ -32,50 +29,50 @@ class TestWorker implements AsyncDisposable {
     this.path = join(directory, "test.db");
   }
 
-  /** Opens the file and a table with the id 0; returns the reply to the opening too. */
+  /** Opens the file; returns the reply too. */
   static async open(): Promise<{ worker: TestWorker; opened: SqliteReply }> {
     const worker = new TestWorker(await Deno.makeTempDir());
-    const options = {
+    const opened = worker.#thread.open({
       path: worker.path,
-      schemaVersion: 1,
+      schemaVersion: 2,
       applicationId: 7,
       busyTimeoutMs: 1_000,
       maxPages: 0,
-    };
-    const opened = await worker.ask({ kind: "open", options });
-    await worker.ask({ kind: "table", id: 0, name: "test" });
-    return { worker, opened };
+      reserveBytes: 0,
+    });
+    return { worker, opened: await within(REPLY_DEADLINE_MS, "the file", opened) };
   }
 
-  /** Sends a request and resolves with the reply. */
-  async ask(request: SqliteRequest): Promise<SqliteReply> {
-    const { promise, resolve } = Promise.withResolvers<SqliteReply>();
-    this.#worker.onmessage = ({ data }) => resolve(data);
-    this.#worker.postMessage(request);
-    return await within(REPLY_DEADLINE_MS, `the reply to "${request.kind}"`, promise);
-  }
-
-  /** Commits a group that puts one record. */
-  async commit(key: string): Promise<SqliteReply> {
-    const buffer = new GroupBuffer();
+  /** Commits a group of one change, through shared memory or as a message. */
+  async commit(key: string, { small = true } = {}): Promise<void> {
+    const version = ++this.#version;
+    const buffer = new GroupBuffer(this.#thread.buffers[1]!);
     buffer.put(0, key, new Uint8Array(1000));
-    const group = ++this.#group;
-    const reply = await this.ask({ kind: "commit", group, operations: buffer.take() });
-    if (reply.kind === "committed") this.committed = group;
-    return reply;
+    const { bytes, length } = buffer.chunks[0]!;
+    const wait = small
+      ? this.#thread.commit({ first: version, last: version, length, buffer: 1, frees: false })
+      : this.#thread.ask({
+        kind: "commit",
+        group: {
+          rows: [{ first: version, last: version, bytes: bytes.subarray(0, length) }],
+          frees: false,
+        },
+      });
+    await within<unknown>(REPLY_DEADLINE_MS, "a commit", wait);
+    this.committed = version;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.ask({ kind: "close" });
-    this.#worker.terminate();
+    await this.#thread.ask({ kind: "close" });
+    this.#thread.end();
     await Deno.remove(this.#directory, { recursive: true });
   }
 }
 
-/** Puts a copy of the database, which says that this group was the last, in its place. */
-async function replaceDatabase(path: string, copy: string, lastGroup: number): Promise<void> {
+/** Puts a copy of the database in its place; `lastVersion`: later rows are missing in it. */
+async function replaceDatabase(path: string, copy: string, lastVersion: number): Promise<void> {
   using database = new DatabaseSync(copy);
-  database.exec(`UPDATE last_commit SET number = ${lastGroup}`);
+  database.exec(`DELETE FROM log WHERE last > ${lastVersion}`);
   for (const suffix of ["-wal", "-shm"]) {
     await Deno.remove(path + suffix).catch((error) => {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
@@ -89,11 +86,14 @@ async function damage(worker: TestWorker): Promise<void> {
   const { size } = await Deno.stat(worker.path);
   await Deno.writeFile(worker.path, new Uint8Array(size).fill(0x5a));
   for (let commits = 0; commits < MAX_COMMITS; commits++) {
-    const reply = await worker.commit(`damaged ${commits}`);
-    if (reply.kind !== "failed") continue;
-    // CORRUPT or NOTADB: the two after which the worker closes a damaged file.
-    assert.ok(reply.code === 11 || reply.code === 26, reply.message);
-    return;
+    try {
+      await worker.commit(`damaged ${commits}`, { small: commits % 2 === 0 });
+    } catch (error) {
+      assert.ok(error instanceof SqliteError);
+      // CORRUPT or NOTADB: the two after which the worker closes a damaged file.
+      assert.ok(error.code === 11 || error.code === 26, error.message);
+      return;
+    }
   }
   assert.fail("the damage was not noticed");
 }
@@ -101,7 +101,8 @@ async function damage(worker: TestWorker): Promise<void> {
 Deno.test("sqliteWorker: the connection that writes syncs every commit", async () => {
   const { worker, opened } = await TestWorker.open();
   await using _ = worker;
-  assert.deepEqual(opened, { kind: "opened", committed: 0, synchronous: SYNCHRONOUS_FULL });
+  assert.ok(opened.kind === "opened");
+  assert.deepEqual([opened.state.version, opened.state.synchronous], [0, SYNCHRONOUS_FULL]);
 });
 
 Deno.test("sqliteWorker: after an error it goes on with the file it wrote to, and no other", async () => {
@@ -118,16 +119,16 @@ Deno.test("sqliteWorker: after an error it goes on with the file it wrote to, an
   await damage(worker);
 
   await replaceDatabase(worker.path, other, worker.committed - 1);
-  const refused = await worker.commit("refused");
-  assert.ok(refused.kind === "failed");
-  assert.match(refused.message, /the file was replaced while it was in use/);
+  for (const small of [true, false]) {
+    const refused = worker.commit("refused", { small });
+    await assert.rejects(refused, /the file was replaced while it was in use/);
+  }
   {
     using database = new DatabaseSync(worker.path);
-    const rows = database.prepare("SELECT count(*) AS n FROM t_test WHERE key = ?");
-    assert.equal(rows.get(new TextEncoder().encode("refused"))!.n, 0);
+    const { last } = database.prepare("SELECT max(last) AS last FROM log").get()!;
+    assert.equal(last, worker.committed - 1);
   }
 
   await replaceDatabase(worker.path, mended, worker.committed);
-  const accepted = await worker.commit("accepted");
-  assert.equal(accepted.kind, "committed");
+  await worker.commit("accepted");
 });
