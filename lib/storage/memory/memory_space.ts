@@ -47,7 +47,7 @@ export class MemorySpace {
   /** The table with its records in the commit log. */
   table: LogTable | undefined;
   /** Hands its records to the commit log, if that keeps any. */
-  owner: SpaceOwner | undefined;
+  owner: SpaceOwner<MemorySpace> | undefined;
   /** Bytes of its keys and values. */
   bytes = 0;
   /** The version of the latest removal. A read that finds no entry waits for it. */

@@ -97,7 +97,7 @@ export class MemoryStore implements Store {
 
   async #load(): Promise<void> {
     if (!this.#log.durable) return;
-    const owners: Record<string, SpaceOwner> = {};
+    const owners: Record<string, SpaceOwner<MemorySpace>> = {};
     const { spaces } = this.#keys;
     for (const [number, { owner }] of spaces.entries()) owners[`kv_${number}`] = owner!;
     const tables = await this.#log.openTables(owners);

@@ -6,9 +6,7 @@
 
 import type { TableOwner } from "../commit_log.ts";
 import type { Key } from "../store.ts";
-import { copyValue, latin1From, valueFrom } from "../value.ts";
-import type { KeySpace } from "./key_space.ts";
-import type { MemorySpace } from "./memory_space.ts";
+import { copyValue, latin1From, type Value } from "../value.ts";
 import { decodeRecord, recordHead } from "./record.ts";
 
 /** The number of pieces. A key is always in the same one. */
@@ -17,17 +15,28 @@ const PIECES = 256;
 /** In a piece, a record is the lengths of key and record (u32, little-endian), key and record. */
 const HEAD_BYTES = 8;
 
+/** What the owner needs of its space. */
+interface Records {
+  readonly items: ReadonlyMap<Key, { value: Value; expiresAtMs: number }>;
+}
+
+/** How records come into a space, and go, at start. */
+interface Loader<Space> {
+  load(space: Space, key: Key, value: Value, expiresAtMs: number): void;
+  unload(space: Space, key: Key): void;
+}
+
 /** The owner of a space's records. */
-export class SpaceOwner implements TableOwner {
-  readonly #space: MemorySpace;
-  readonly #keys: () => KeySpace;
+export class SpaceOwner<Space extends Records> implements TableOwner {
+  readonly #space: Space;
+  readonly #keys: () => Loader<Space>;
   readonly #gate: () => Promise<void> | undefined;
   readonly #pieces = Array.from({ length: PIECES }, () => new Set<Key>());
   readonly #changed = new Float64Array(PIECES);
 
   constructor(
-    space: MemorySpace,
-    keys: () => KeySpace,
+    space: Space,
+    keys: () => Loader<Space>,
     gate: () => Promise<void> | undefined,
   ) {
     this.#space = space;

@@ -34,16 +34,44 @@ export function cleanFile(connection: Connection, { covered, tables, full }: Cle
   /** The ids of tables with a name that the snapshot does not include. */
   const others = Object.values(state.head.directory).filter((id) => !tables.includes(id));
 
-  /** Whether changes belong to one of the `others`. The format is in group_buffer.ts. */
-  function touchesOthers(bytes: Uint8Array): boolean {
+  /**
+   * The changes of a table in a row; the others become changes that are nothing, since they have
+   * versions. `undefined` if the table has none. The format is in group_buffer.ts.
+   */
+  function changesOf(table: number, bytes: Uint8Array): Uint8Array | undefined {
+    const headBytes = 9;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const kept = new Uint8Array(bytes.length);
+    let length = 0;
+    let current = -1;
+    let found = false;
     for (let at = 0; at < bytes.length;) {
-      if (view.getUint8(at) === 2) {
-        if (others.includes(view.getFloat64(at + 1, true))) return true;
-        at += 9;
-      } else at += 9 + view.getUint32(at + 1, true) + view.getUint32(at + 5, true);
+      const isTable = view.getUint8(at) === 2;
+      const end = at + headBytes +
+        (isTable ? 0 : view.getUint32(at + 1, true) + view.getUint32(at + 5, true));
+      if (isTable) current = view.getFloat64(at + 1, true);
+      if (current === table) {
+        kept.set(bytes.subarray(at, end), length);
+        length += end - at;
+        found ||= !isTable;
+      } else if (!isTable) {
+        kept[length] = 3;
+        length += headBytes;
+      }
+      at = end;
     }
-    return false;
+    return found ? kept.subarray(0, length) : undefined;
+  }
+
+  /** Keeps what the snapshot does not include of a row of the log. */
+  function keep(last: number): void {
+    const { first, changes } = prepare("SELECT first, changes FROM log WHERE last = ?").get(last)!;
+    for (const table of others) {
+      const bytes = changesOf(table, changes as Uint8Array);
+      if (bytes === undefined) continue;
+      const crc = connection.checksum(Number(first), last, table, bytes);
+      run("INSERT INTO kept VALUES (?, ?, ?, ?, ?)", table, last, Number(first), crc, bytes);
+    }
   }
 
   /** Rows up to the limits of a step. */
@@ -68,14 +96,7 @@ export function cleanFile(connection: Connection, { covered, tables, full }: Cle
     if (end === undefined) return false;
     pass("trim");
     transaction(() => {
-      if (others.length > 0) {
-        for (const { last } of rows) {
-          const changes = prepare("SELECT changes FROM log WHERE last = ?").get(Number(last))!
-            .changes as Uint8Array;
-          if (!touchesOthers(changes)) continue;
-          run("INSERT INTO kept SELECT * FROM log WHERE last = ?", Number(last));
-        }
-      }
+      if (others.length > 0) { for (const { last } of rows) keep(Number(last)); }
       run("DELETE FROM log WHERE last <= ?", Number(end.last));
       connection.writeHead({ version: Number(end.last), checksum: Number(end.crc) });
       pass("trimming");
@@ -83,14 +104,20 @@ export function cleanFile(connection: Connection, { covered, tables, full }: Cle
     return true;
   }
 
+  /** Drops what was kept of tables that the snapshot includes, or that have no name any more. */
   function dropKept(): boolean {
-    if (others.length > 0) return false;
     const rows = [
-      ...step("SELECT last, length(changes) AS bytes FROM kept WHERE last <= ? LIMIT ?", covered),
+      ...step(
+        `SELECT owner, last, length(changes) AS bytes FROM kept
+         WHERE owner NOT IN (SELECT value FROM json_each(?)) LIMIT ?`,
+        JSON.stringify(others),
+      ),
     ];
     if (rows.length === 0) return false;
     transaction(() => {
-      for (const { last } of rows) run("DELETE FROM kept WHERE last = ?", Number(last));
+      for (const { owner, last } of rows) {
+        run("DELETE FROM kept WHERE owner = ? AND last = ?", Number(owner), Number(last));
+      }
     });
     return true;
   }
@@ -115,7 +142,8 @@ export function cleanFile(connection: Connection, { covered, tables, full }: Cle
 
   function shrink(): boolean {
     if (number("PRAGMA freelist_count") <= sparePages) return false;
-    connection.exec(`PRAGMA incremental_vacuum(${stepPages})`);
+    // It removes one page per step of the statement, and `exec` does only one.
+    prepare(`PRAGMA incremental_vacuum(${stepPages})`).all();
     return true;
   }
 

@@ -4,7 +4,8 @@
  * - `log`: a row per chunk of a commit group. Each row names the checksum of the one before it, so
  *   a missing row is noticed.
  * - `pieces`: the snapshot, a row per piece. A piece replaces its predecessor.
- * - `kept`: rows of the log that a snapshot did not cover, because nobody has opened their tables.
+ * - `kept`: changes from rows that were dropped from the log, of tables that the snapshot did not
+ *   cover, because nobody had opened them; a row per row of the log and table.
  * - `head`: one row, a JSON text: the last row that was dropped from the log, the number of pieces,
  *   and the tables by name. Without it nothing could be saved, so `head_copy` has the same.
  *
@@ -171,11 +172,15 @@ export function connection(modules: Modules, options: LogFileOptions) {
   }
 
   function create(): void {
-    const columns = "last INTEGER PRIMARY KEY, first INTEGER, previous INTEGER, crc INTEGER, " +
-      "changes BLOB";
     transaction(() => {
-      run(`CREATE TABLE log (${columns})`);
-      run(`CREATE TABLE kept (${columns})`);
+      run(
+        `CREATE TABLE log (last INTEGER PRIMARY KEY, first INTEGER, previous INTEGER, crc INTEGER,
+           changes BLOB)`,
+      );
+      run(
+        `CREATE TABLE kept (owner INTEGER, last INTEGER, first INTEGER, crc INTEGER, changes BLOB,
+           PRIMARY KEY (owner, last))`,
+      );
       run(
         `CREATE TABLE pieces (owner INTEGER, piece INTEGER, version INTEGER, crc INTEGER,
            records BLOB, PRIMARY KEY (owner, piece))`,
@@ -232,6 +237,5 @@ export function connection(modules: Modules, options: LogFileOptions) {
       return database !== undefined;
     },
     exec: (sql: string) => database!.exec(sql),
-    select: (sql: string) => database!.prepare(sql).iterate(),
   };
 }

@@ -123,7 +123,11 @@ async function copyRecords(
   const turn = new Turn();
   for (const name of tables) {
     const sum: Sum = { count: 0, crc: 0 };
-    for (const row of old.prepare(`SELECT key, record FROM "t_${name}" ORDER BY key`).iterate()) {
+    const from = `SELECT key, record FROM "t_${name}"`;
+    const next = old.prepare(`${from} WHERE key > ? ORDER BY key LIMIT 1`);
+    // One by one: `iterate` of node:sqlite ends at an error as if there were no more rows.
+    let row = old.prepare(`${from} ORDER BY key LIMIT 1`).get();
+    for (; row !== undefined; row = next.get(row.key as Uint8Array)) {
       const key = row.key as Uint8Array;
       const record = row.record as Uint8Array;
       if (name.startsWith("kv_") && record.length < MIN_KV_RECORD_BYTES) {

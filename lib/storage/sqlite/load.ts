@@ -32,9 +32,9 @@ export async function loadTables(
     }
   }
   const byId = new Map(tables.map((table) => [table.id, table.owner]));
-  for (const kept of [true, false]) {
+  for (const table of [...byId.keys(), undefined]) {
     for (let from: number | undefined = 0; from !== undefined;) {
-      const reply = await thread.ask({ kind: "rows", kept, from, maxBytes: PAGE_BYTES });
+      const reply = await thread.ask({ kind: "rows", table, from, maxBytes: PAGE_BYTES });
       if (reply.kind !== "rows") return;
       for (const row of reply.page.rows) {
         replay(row, (id) => byId.get(id));

@@ -24,6 +24,8 @@ export interface Group {
   pieces?: readonly PieceRow[];
   /** The tables by name, if that has changed. */
   directory?: Directory | undefined;
+  /** The id of a table, if the rows are kept for it instead of belonging to the log. */
+  kept?: number | undefined;
   /** Whether it may use the space that is kept for a full disk, because it leads to more space. */
   frees: boolean;
 }
@@ -59,6 +61,8 @@ export type LogFile = ReturnType<typeof logFile>;
 export function logFile(parts: Parts, modules: Modules, options: LogFileOptions) {
   const diskFull = 13;
   const maxDamagesNamed = 3;
+  /** What a row costs in a page beside its bytes, so that pages of tiny rows stay small. */
+  const rowOverheadBytes = 256;
   const file: Connection = parts.connection(modules, options);
   const { state, run, prepare, checksum, pass } = file;
   const reserve = parts.reserve(file, modules);
@@ -145,9 +149,11 @@ export function logFile(parts: Parts, modules: Modules, options: LogFileOptions)
     }
   }
 
-  function tryCommit({ rows, pieces = [], directory }: Group): void {
+  function tryCommit({ rows, pieces = [], directory, kept }: Group): void {
     pass("commit");
-    if (rows.length === 1 && pieces.length === 0 && directory === undefined) {
+    if (kept !== undefined) {
+      for (const row of rows) keep(kept, row);
+    } else if (rows.length === 1 && pieces.length === 0 && directory === undefined) {
       // A single statement is a transaction by itself, in one call instead of three.
       const { last } = state;
       try {
@@ -177,6 +183,11 @@ export function logFile(parts: Parts, modules: Modules, options: LogFileOptions)
     run("INSERT INTO log VALUES (?, ?, ?, ?, ?)", last, first, previous, crc, bytes);
   }
 
+  function keep(table: number, { first, last, bytes }: LogRow): void {
+    const crc = checksum(first, last, table, bytes);
+    run("INSERT INTO kept VALUES (?, ?, ?, ?, ?)", table, last, first, crc, bytes);
+  }
+
   /** Writes a piece in place of its predecessor; returns by how many the pieces grow. */
   function replace({ table, piece, version, bytes }: PieceRow): number {
     const where = "WHERE owner = ? AND piece = ?";
@@ -201,39 +212,44 @@ export function logFile(parts: Parts, modules: Modules, options: LogFileOptions)
   function loadPieces(table: number, from: number, maxBytes: number): Page<PieceRow> {
     const rows: PieceRow[] = [];
     let bytes = 0;
+    // One by one: `iterate` of node:sqlite ends at an error as if there were no more rows.
     const select = prepare(
-      "SELECT piece, version, records FROM pieces WHERE owner = ? AND piece >= ? ORDER BY piece",
+      "SELECT piece, version, records FROM pieces WHERE owner = ? AND piece >= ? ORDER BY piece " +
+        "LIMIT 1",
     );
-    for (const row of select.iterate(table, from)) {
-      if (bytes >= maxBytes) return { rows, next: Number(row.piece) };
-      const piece = {
-        table,
-        piece: Number(row.piece),
-        version: Number(row.version),
-        bytes: row.records as Uint8Array,
-      };
-      rows.push(piece);
-      bytes += piece.bytes.length;
+    for (let next = from; bytes < maxBytes;) {
+      const row = select.get(table, next);
+      if (row === undefined) return { rows, next: undefined };
+      const [piece, version] = [Number(row.piece), Number(row.version)];
+      rows.push({ table, piece, version, bytes: row.records as Uint8Array });
+      bytes += rows.at(-1)!.bytes.length;
+      next = piece + 1;
     }
-    return { rows, next: undefined };
+    return { rows, next: rows.at(-1)!.piece + 1 };
   }
 
-  /** Reads rows of the log, or of those kept, from a version on, until they exceed a size. */
-  function loadRows(from: number, maxBytes: number, { kept }: { kept: boolean }): Page<LogRow> {
+  /**
+   * Reads rows from a version on, until they exceed a size.
+   *
+   * @param table The id of a table, for rows kept for it; `undefined` for the log.
+   */
+  function loadRows(table: number | undefined, from: number, maxBytes: number): Page<LogRow> {
     const rows: LogRow[] = [];
     let bytes = 0;
-    const table = kept ? "kept" : "log";
-    const select = prepare(
-      `SELECT last, first, changes FROM ${table} WHERE last >= ? ORDER BY last`,
+    const columns = "SELECT last, first, changes FROM";
+    const kept = prepare(
+      `${columns} kept WHERE last >= ? AND owner = ? ORDER BY owner, last LIMIT 1`,
     );
-    for (const row of select.iterate(from)) {
-      if (bytes >= maxBytes) return { rows, next: Number(row.last) };
-      const changes = row.changes as Uint8Array;
-      rows.push({ first: Number(row.first), last: Number(row.last), bytes: changes });
-      // A row without its bytes costs something, too.
-      bytes += changes.length + 100;
+    const log = prepare(`${columns} log WHERE last >= ? ORDER BY last LIMIT 1`);
+    for (let next = from; bytes < maxBytes;) {
+      const row = table === undefined ? log.get(next) : kept.get(next, table);
+      if (row === undefined) return { rows, next: undefined };
+      const [first, last] = [Number(row.first), Number(row.last)];
+      rows.push({ first, last, bytes: row.changes as Uint8Array });
+      bytes += rows.at(-1)!.bytes.length + rowOverheadBytes;
+      next = last + 1;
     }
-    return { rows, next: undefined };
+    return { rows, next: rows.at(-1)!.last + 1 };
   }
 
   /** Does one step of removing what is needed no more; returns whether there is more to do. */

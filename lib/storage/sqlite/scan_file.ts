@@ -27,7 +27,8 @@ export interface PieceRow {
 
 /** A part of a file: something good, or something damaged. */
 export type Found =
-  | { kind: "row"; row: LogRow; kept: boolean }
+  /** `table`: the id, if it is in "kept". */
+  | { kind: "row"; row: LogRow; table: number | undefined }
   | { kind: "piece"; piece: PieceRow }
   | { kind: "damage"; place: string; problem: string };
 
@@ -38,7 +39,7 @@ export type Found =
  * Runs in a worker thread from its source text; see connection.ts.
  */
 export function* scanFile(connection: Connection): Generator<Found> {
-  const { state, checksum } = connection;
+  const { state, checksum, prepare } = connection;
   type Row = Record<string, unknown>;
 
   function damage(place: string, problem: string): Found {
@@ -47,25 +48,30 @@ export function* scanFile(connection: Connection): Generator<Found> {
 
   /** The rows of a table, in order; those behind damage come last, in reverse order. */
   function* rows(table: string, keys: string[]): Generator<Row | Error> {
-    const keyOf = (row: Row) => keys.map((key) => row[key]).join();
-    let reached: string | undefined;
-    try {
-      for (const row of connection.select(`SELECT * FROM ${table} ORDER BY ${keys}`)) {
-        reached = keyOf(row);
-        yield row;
+    const keyOf = (row: Row) => keys.map((key) => Number(row[key]));
+    let reached: number[] | undefined;
+    for (const [than, order] of [[">", ""], ["<", "DESC"]] as const) {
+      const sorted = keys.map((key) => `${key} ${order}`);
+      const first = prepare(`SELECT * FROM ${table} ORDER BY ${sorted} LIMIT 1`);
+      const next = prepare(
+        `SELECT * FROM ${table} WHERE (${keys}) ${than} (${keys.map(() => "?")})
+         ORDER BY ${sorted} LIMIT 1`,
+      );
+      try {
+        // One by one: `iterate` of node:sqlite ends at an error as if there were no more rows.
+        let row = first.get();
+        while (row !== undefined) {
+          const key = keyOf(row);
+          if (than === "<" && `${key}` === `${reached}`) return;
+          if (than === ">") reached = key;
+          yield row;
+          row = next.get(...key);
+        }
+        return;
+      } catch (error) {
+        // The second error is the other end of the same damage.
+        if (than === ">") yield error as Error;
       }
-      return;
-    } catch (error) {
-      yield error as Error;
-    }
-    const descending = keys.map((key) => `${key} DESC`);
-    try {
-      for (const row of connection.select(`SELECT * FROM ${table} ORDER BY ${descending}`)) {
-        if (keyOf(row) === reached) return;
-        yield row;
-      }
-    } catch {
-      // This is the other end of the damage, which has been reported.
     }
   }
 
@@ -97,32 +103,35 @@ export function* scanFile(connection: Connection): Generator<Found> {
     yield damage("the pieces", `there are ${pieces} instead of ${state.head.pieces}`);
   }
 
+  for (const row of rows("kept", ["owner", "last"])) {
+    if (row instanceof Error) {
+      yield damage(`the rows of "kept"`, row.message);
+      continue;
+    }
+    const [table, last, first] = [row.owner, row.last, row.first] as [number, number, number];
+    const bytes = row.changes;
+    if (bytes instanceof Uint8Array && checksum(first, last, table, bytes) === row.crc) {
+      yield { kind: "row", row: { first, last, bytes }, table };
+    } else yield damage(`row ${last} of table ${table} in "kept"`, "its checksum is wrong");
+  }
+
   state.last = { version: state.head.version, checksum: state.head.checksum };
   let chained = headIsGood;
-  for (const table of ["kept", "log"]) {
-    for (const row of rows(table, ["last"])) {
-      if (row instanceof Error) {
-        yield damage(`the rows of "${table}"`, row.message);
-        chained = false;
-        continue;
-      }
-      const [first, last, previous] = [row.first, row.last, row.previous] as [
-        number,
-        number,
-        number,
-      ];
-      const bytes = row.changes;
-      const whole = bytes instanceof Uint8Array &&
-        checksum(first, last, previous, bytes) === row.crc;
-      const kept = table === "kept";
-      if (!whole) yield damage(`row ${last} of "${table}"`, "its checksum is wrong");
-      else yield { kind: "row", row: { first, last, bytes }, kept };
-      if (kept) continue;
-      if (chained && whole && previous !== state.last.checksum) {
-        yield damage(`row ${last} of "log"`, "the row before it is missing");
-      }
-      state.last = { version: last, checksum: Number(row.crc) };
-      chained = whole;
+  for (const row of rows("log", ["last"])) {
+    if (row instanceof Error) {
+      yield damage(`the rows of "log"`, row.message);
+      chained = false;
+      continue;
     }
+    const [first, last, previous] = [row.first, row.last, row.previous] as [number, number, number];
+    const bytes = row.changes;
+    const whole = bytes instanceof Uint8Array && checksum(first, last, previous, bytes) === row.crc;
+    if (whole) yield { kind: "row", row: { first, last, bytes }, table: undefined };
+    else yield damage(`row ${last} of "log"`, "its checksum is wrong");
+    if (chained && whole && previous !== state.last.checksum) {
+      yield damage(`row ${last} of "log"`, "the row before it is missing");
+    }
+    state.last = { version: last, checksum: Number(row.crc) };
+    chained = whole;
   }
 }

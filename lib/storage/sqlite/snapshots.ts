@@ -84,6 +84,8 @@ export class Snapshots {
   readonly #log: SnapshotLog;
   readonly #minLogBytes: number;
   #running: Promise<void> | undefined;
+  /** The one after that, for those who have asked meanwhile. */
+  #next: Promise<void> | undefined;
   #failedMs = -Infinity;
   /** The length of the log when the free space was looked at. */
   #lookedBytes = 0;
@@ -105,17 +107,22 @@ export class Snapshots {
     });
   }
 
-  /** Writes a snapshot, or waits for the one that is being written. */
+  /** Writes a snapshot of everything written so far. One that is running comes first. */
   run(): Promise<void> {
-    return this.#running ??= this.#run().finally(() => this.#running = undefined);
+    if (this.#running === undefined) {
+      return this.#running = this.#run().finally(() => this.#running = undefined);
+    }
+    const next = () => {
+      this.#next = undefined;
+      return this.run();
+    };
+    return this.#next ??= this.#running.then(next, next);
   }
 
   /** Ends the running snapshot after the present step, and starts no more. */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#running?.catch(() => {
-      // It failed; the next start has a longer log.
-    });
+    await Promise.allSettled([this.#running, this.#next]);
   }
 
   get #long(): boolean {
@@ -128,9 +135,12 @@ export class Snapshots {
   }
 
   async #run(): Promise<void> {
+    if (this.#closed) return;
     try {
       const { failures } = this.#log;
       const covered = this.#log.nextVersion - 1;
+      // Rows are dropped as a whole, so none should have changes from before and after this moment.
+      await this.#log.flushed();
       const tables = this.#log.tables();
       const logBytes = this.logBytes;
       for (const table of tables) await this.#write(table);

@@ -6,7 +6,12 @@
 
 import { CHUNK_BYTES } from "./group_buffer.ts";
 import type { LogFileOptions } from "./connection.ts";
-import { SHARED, type SqliteReply, type SqliteRequest, startSqliteWorker } from "./sqlite_worker.ts";
+import {
+  SHARED,
+  type SqliteReply,
+  type SqliteRequest,
+  startSqliteWorker,
+} from "./sqlite_worker.ts";
 
 /** SQLite's result codes, explained for operators. */
 const CAUSES: Record<number, string> = {

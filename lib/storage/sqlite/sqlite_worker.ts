@@ -26,8 +26,8 @@ export type SqliteRequest =
   | { kind: "open"; options: LogFileOptions; shared: readonly SharedArrayBuffer[] }
   /** Reads pieces of a table, from a number on, until they exceed a size. */
   | { kind: "pieces"; table: number; from: number; maxBytes: number }
-  /** Reads rows of the log, or of those kept, from a version on, until they exceed a size. */
-  | { kind: "rows"; kept: boolean; from: number; maxBytes: number }
+  /** Reads rows of the log, or those kept for a table, from a version on, up to a size. */
+  | { kind: "rows"; table: number | undefined; from: number; maxBytes: number }
   /** Commits a group. */
   | { kind: "commit"; group: Group }
   /** Removes some of what is needed no more. */
@@ -71,7 +71,9 @@ export function startSqliteWorker(): Worker {
 import { crc32 } from "node:zlib";
 import { statfsSync } from "node:fs";
 const parts = { connection: ${connection}, scanFile: ${scanFile}, cleanFile: ${cleanFile}, reserve: ${reserve} };
-(${sqliteWorker})(${logFile}, parts, { DatabaseSync, crc32, statfsSync }, ${JSON.stringify(SHARED)});`;
+(${sqliteWorker})(${logFile}, parts, { DatabaseSync, crc32, statfsSync }, ${
+    JSON.stringify(SHARED)
+  });`;
   return new Worker(`data:text/javascript,${encodeURIComponent(source)}`, {
     type: "module",
     name: "sqlite",
@@ -117,8 +119,8 @@ function sqliteWorker(
         return { kind: "pieces", page: file!.loadPieces(table, from, maxBytes) };
       }
       case "rows": {
-        const { kept, from, maxBytes } = request;
-        return { kind: "rows", page: file!.loadRows(from, maxBytes, { kept }) };
+        const { table, from, maxBytes } = request;
+        return { kind: "rows", page: file!.loadRows(table, from, maxBytes) };
       }
       case "commit":
         file!.commit(request.group);

@@ -5,6 +5,7 @@
  */
 
 import { Turn } from "../../turn.ts";
+import type { Connection } from "./connection.ts";
 import { CHUNK_BYTES, GroupBuffer } from "./group_buffer.ts";
 import { connectionTo, logFileAt } from "./modules.ts";
 import { type Found, type LogRow, scanFile } from "./scan_file.ts";
@@ -54,7 +55,7 @@ export async function recoverFile(path: string, into: string): Promise<FileConte
     for (const found of scanFile(source)) {
       count(contents, found);
       if (found.kind === "row") {
-        target.commit({ rows: [found.row], frees: true });
+        target.commit({ rows: [found.row], kept: found.table, frees: true });
         newest = Math.max(newest, found.row.last);
       } else if (found.kind === "piece") {
         target.commit({ rows: [], pieces: [found.piece], frees: true });
@@ -79,17 +80,24 @@ async function* readFile(path: string): AsyncGenerator<Found> {
   const file = connectionTo(path);
   try {
     file.openToRead();
+    for (const problem of checkPages(file)) yield { kind: "damage", place: "the file", problem };
     const turn = new Turn();
-    for (const problem of file.select("PRAGMA quick_check(10)")) {
-      const text = String(Object.values(problem)[0]);
-      if (text !== "ok") yield { kind: "damage", place: "the file", problem: text };
-    }
     for (const found of scanFile(file)) {
       yield found;
       if (turn.over) await turn.next();
     }
   } finally {
     file.close();
+  }
+}
+
+/** What SQLite itself finds wrong. */
+function checkPages(file: Connection): string[] {
+  try {
+    const found = file.prepare("PRAGMA quick_check(10)").all();
+    return found.map((row) => String(Object.values(row)[0])).filter((line) => line !== "ok");
+  } catch (error) {
+    return [(error as Error).message];
   }
 }
 

@@ -7,10 +7,10 @@ import {
   decodeJob,
   decodeMove,
   decodeResult,
+  encodeId,
   encodeJobHead,
   encodeMove,
   encodeResultHead,
-  encodeId,
   readId,
 } from "./records.ts";
 import type { Result } from "./results.ts";

@@ -1,0 +1,289 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { createLog } from "../../../lib/log.ts";
+import type { LogTable } from "../../../lib/storage/commit_log.ts";
+import { loadTables } from "../../../lib/storage/sqlite/load.ts";
+import { logFileAt } from "../../../lib/storage/sqlite/modules.ts";
+import { SnapshotTable } from "../../../lib/storage/sqlite/snapshots.ts";
+import { SqliteLog, type SqliteLogOptions } from "../../../lib/storage/sqlite/sqlite_log.ts";
+import type { SqliteThread } from "../../../lib/storage/sqlite/sqlite_thread.ts";
+import type { SqliteReply, SqliteRequest } from "../../../lib/storage/sqlite/sqlite_worker.ts";
+import { until, within } from "../../support/within.ts";
+import { RecordMap } from "../record_map.ts";
+
+/** Limit on the time of one test. Far away, since the machine may be busy. */
+const TEST_DEADLINE_MS = 120_000;
+
+/** The names of the tables in these tests. */
+const NAMES = ["kv_0", "kv_1"];
+
+const quiet = createLog("test", { level: "error", format: "text", sink: () => {} });
+
+/** Two tables of a log, with the operations of a store that matter to snapshots. */
+class TestTables {
+  readonly log: SqliteLog;
+  owners: RecordMap[];
+  #tables: LogTable[];
+
+  private constructor(log: SqliteLog, owners: RecordMap[], tables: LogTable[]) {
+    this.log = log;
+    this.owners = owners;
+    this.#tables = tables;
+  }
+
+  static async open(path: string, options: Partial<SqliteLogOptions> = {}): Promise<TestTables> {
+    const log = await SqliteLog.open(path, { log: quiet, reserveBytes: 0, ...options });
+    const owners = NAMES.map(() => new RecordMap());
+    const tables = await log.openTables(Object.fromEntries(NAMES.map((n, i) => [n, owners[i]!])));
+    return new TestTables(log, owners, tables);
+  }
+
+  set(table: number, key: string, record: string | undefined): void {
+    this.owners[table]!.set(key, record, this.log.nextVersion);
+    if (record === undefined) this.log.delete(this.#tables[table]!, key);
+    else this.log.put(this.#tables[table]!, key, record);
+  }
+
+  get(table: number, key: string): string | undefined {
+    return this.owners[table]!.text()[key];
+  }
+
+  append(table: number, key: string, tail: string): void {
+    this.set(table, key, (this.get(table, key) ?? "") + tail);
+  }
+
+  rename(table: number, from: string, to: string): void {
+    const record = this.get(table, from);
+    if (record === undefined) return;
+    this.set(table, from, undefined);
+    this.set(table, to, record);
+  }
+
+  flush(table: number): void {
+    const owner = new RecordMap();
+    this.#tables[table] = this.log.clear(this.#tables[table]!, owner);
+    this.owners[table] = owner;
+  }
+
+  swap(): void {
+    this.log.swap(this.#tables[0]!, this.#tables[1]!);
+    this.#tables.reverse();
+    this.owners.reverse();
+  }
+
+  state(): string {
+    return JSON.stringify(this.owners.map((owner) => owner.text()));
+  }
+}
+
+async function withDirectory(run: (directory: string) => Promise<void>): Promise<void> {
+  const directory = await Deno.makeTempDir();
+  try {
+    await within(TEST_DEADLINE_MS, "the test", run(directory));
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+/** Opens a file on this thread, and returns its last version and what is in its tables. */
+async function read(path: string): Promise<{ version: number; state: string }> {
+  const file = logFileAt(path);
+  const { version, directory } = file.open();
+  const owners = NAMES.map(() => new RecordMap());
+  try {
+    const thread = {
+      ask: ({ kind, ...request }: SqliteRequest): Promise<SqliteReply> => {
+        const { table, from, maxBytes } = request as Extract<SqliteRequest, { kind: "rows" }>;
+        if (kind === "pieces") {
+          return Promise.resolve({ kind, page: file.loadPieces(table!, from, maxBytes) });
+        }
+        if (kind !== "rows") return assert.fail(kind);
+        return Promise.resolve({ kind, page: file.loadRows(table, from, maxBytes) });
+      },
+    } as unknown as SqliteThread;
+    const tables = NAMES.flatMap((name, index) =>
+      name in directory ? new SnapshotTable(directory[name]!, owners[index]!) : []
+    );
+    await loadTables(thread, tables);
+  } finally {
+    file.close();
+  }
+  return { version, state: JSON.stringify(owners.map((owner) => owner.text())) };
+}
+
+/** One operation of a test, chosen at random. */
+function operate(tables: TestTables, random: (below: number) => number): void {
+  const table = random(2);
+  const key = () => "abcdef"[random(6)]! + random(3);
+  switch (random(10)) {
+    case 0:
+      return tables.swap();
+    case 1:
+      return tables.flush(table);
+    case 2:
+    case 3:
+      return tables.append(table, key(), `+${random(100)}`);
+    case 4:
+      return tables.rename(table, key(), key());
+    case 5:
+      return tables.set(table, key(), undefined);
+    default:
+      return tables.set(table, key(), `${random(1000)}`.repeat(50));
+  }
+}
+
+/** Random numbers that are the same in every run. */
+function numbers(seed: number): (below: number) => number {
+  return (below) => {
+    seed = (Math.imul(seed, 1103515245) + 12345) & 0x7fffffff;
+    return (seed >>> 8) % below;
+  };
+}
+
+Deno.test("Snapshots: a crash at any step leaves an acknowledged state", async () => {
+  await withDirectory(async (directory) => {
+    const images = join(directory, "images");
+    await Deno.mkdir(images);
+    const path = join(directory, "test.db");
+    const fault = { point: "any", action: "copy", directory: images } as const;
+    const tables = await TestTables.open(path, { fault });
+    const { log } = tables;
+    const random = numbers(7);
+    /** What was in memory from a version on; and the versions acknowledged before an image. */
+    const states = [{ from: 0, state: tables.state() }];
+    const acknowledged: { image: number; version: number }[] = [];
+    const count = () => [...Deno.readDirSync(images)].filter(({ name }) => name.endsWith(".db"));
+    let running = true;
+    const snapshots = (async () => {
+      while (running) await log.snapshot();
+    })();
+    for (let step = 0; step < 60; step++) {
+      for (let more = random(3); more >= 0; more--) operate(tables, random);
+      states.push({ from: log.nextVersion - 1, state: tables.state() });
+      await log.flushed();
+      acknowledged.push({ image: count().length, version: log.committedVersion });
+    }
+    running = false;
+    await snapshots;
+    const { length } = count();
+    await log.close();
+    assert.ok(length > 150, `${length} images`);
+    let acked = 0;
+    for (let image = 1; image <= length; image++) {
+      while (acked < acknowledged.length && acknowledged[acked]!.image < image) acked++;
+      const { version, state } = await read(join(images, `${image}.db`));
+      if (version === 0) continue;
+      const expected = states.findLast(({ from }) => from <= version)!.state;
+      assert.equal(state, expected, `image ${image} of ${length}`);
+      const least = acknowledged[acked - 1]?.version ?? 0;
+      assert.ok(version >= least, `image ${image} has ${version}, and ${least} was acknowledged`);
+    }
+    assert.equal((await read(path)).state, tables.state());
+  });
+});
+
+Deno.test("Snapshots: only pieces that have changed are written, and the log becomes short", async () => {
+  await withDirectory(async (directory) => {
+    const path = join(directory, "test.db");
+    const tables = await TestTables.open(path);
+    for (const key of "abcdefgh") tables.set(0, key, key.repeat(10_000));
+    await tables.log.snapshot();
+    const [owner] = tables.owners;
+    assert.deepEqual(owner!.copied, [..."abcdefgh"].map((key) => key.charCodeAt(0)));
+    owner!.copied.length = 0;
+    await tables.log.snapshot();
+    assert.deepEqual(owner!.copied, []);
+    tables.set(0, "c", undefined);
+    tables.set(0, "f", "new");
+    await tables.log.snapshot();
+    assert.deepEqual(owner!.copied, ["c".charCodeAt(0), "f".charCodeAt(0)]);
+    const state = tables.state();
+    await tables.log.close();
+    assert.equal((await read(path)).state, state);
+    {
+      using database = new DatabaseSync(path);
+      const { rows, bytes } = database.prepare(
+        "SELECT count(*) AS rows, sum(length(changes)) AS bytes FROM log",
+      ).get()!;
+      assert.ok(Number(rows) <= 2 && Number(bytes) < 100, `${rows} rows, ${bytes} bytes`);
+      const { pieces } = database.prepare("SELECT count(*) AS pieces FROM pieces").get()!;
+      assert.equal(pieces, 7);
+    }
+    const again = await TestTables.open(path);
+    assert.equal(again.state(), state);
+    assert.equal(again.owners[0]!.loads, 7);
+    await again.log.snapshot();
+    assert.deepEqual(again.owners[0]!.copied, []);
+    await again.log.close();
+  });
+});
+
+Deno.test("Snapshots: start when the log is longer than the data, and the file shrinks", async () => {
+  await withDirectory(async (directory) => {
+    const path = join(directory, "test.db");
+    const tables = await TestTables.open(path, { minLogBytes: 1024 * 1024 });
+    const size = async () => (await Deno.stat(path)).size + (await Deno.stat(`${path}-wal`)).size;
+    for (let round = 0; round < 300; round++) {
+      tables.set(0, "abc"[round % 3]!, "x".repeat(100_000));
+      await tables.log.flushed();
+    }
+    // Thirty megabytes were written, for three records.
+    await until("the file is small", async () => await size() < 12_000_000);
+    for (let key = 0; key < 200; key++) tables.set(1, `${key}`, "x".repeat(100_000));
+    await tables.log.snapshot();
+    assert.ok(await size() > 20_000_000);
+    tables.flush(1);
+    await tables.log.snapshot();
+    assert.ok(await size() < 6_000_000, `${await size()} bytes`);
+    await tables.log.close();
+  });
+});
+
+Deno.test("Snapshots: changes of tables that nobody has opened are kept", async () => {
+  await withDirectory(async (directory) => {
+    const path = join(directory, "test.db");
+    const both = await TestTables.open(path);
+    both.set(0, "a", "1");
+    both.set(1, "b", "2");
+    both.set(1, "c", "3");
+    both.set(1, "b", undefined);
+    await both.log.close();
+    for (let round = 0; round < 2; round++) {
+      const log = await SqliteLog.open(path, { log: quiet, reserveBytes: 0 });
+      const owner = new RecordMap();
+      const [table] = await log.openTables({ kv_0: owner });
+      owner.set("a", `round ${round}`, log.nextVersion);
+      log.put(table!, "a", `round ${round}`);
+      await log.snapshot();
+      await log.close();
+    }
+    const again = await TestTables.open(path);
+    assert.deepEqual(JSON.parse(again.state()), [{ a: "round 1" }, { c: "3" }]);
+    await again.log.snapshot();
+    await again.log.close();
+    using database = new DatabaseSync(path);
+    assert.equal(database.prepare("SELECT count(*) AS rows FROM kept").get()!.rows, 0);
+    assert.equal((await read(path)).state, again.state());
+  });
+});
+
+Deno.test("Snapshots: no piece is copied while its owner is busy", async () => {
+  await withDirectory(async (directory) => {
+    const tables = await TestTables.open(join(directory, "test.db"));
+    tables.set(0, "a", "1");
+    await tables.log.flushed();
+    const owner = tables.owners[0]!;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    owner.waiting = promise;
+    const snapshot = tables.log.snapshot();
+    tables.set(1, "b", "1");
+    await tables.log.flushed();
+    assert.deepEqual(owner.copied, []);
+    owner.waiting = undefined;
+    resolve();
+    await snapshot;
+    assert.equal(owner.copied.length, 1);
+    await tables.log.close();
+  });
+});

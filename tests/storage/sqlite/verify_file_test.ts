@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { createLog } from "../../../lib/log.ts";
+import { SqliteLog } from "../../../lib/storage/sqlite/sqlite_log.ts";
+import { recoverFile, verifyFile } from "../../../lib/storage/sqlite/verify_file.ts";
+import { RecordMap } from "../record_map.ts";
+
+const quiet = {
+  log: createLog("test", { level: "error", format: "text", sink: () => {} }),
+  reserveBytes: 0,
+};
+
+/** A file with ten keys in pieces of a snapshot and ten in rows of the log. */
+async function withFile(run: (path: string) => Promise<void>): Promise<void> {
+  const directory = await Deno.makeTempDir();
+  try {
+    const path = join(directory, "test.db");
+    const log = await SqliteLog.open(path, quiet);
+    const owner = new RecordMap();
+    const [table] = await log.openTables({ kv: owner });
+    const put = (key: string, value: string) => {
+      owner.set(key, value, log.nextVersion);
+      log.put(table!, key, value);
+      return log.flushed();
+    };
+    for (let key = 0; key < 10; key++) await put(`${key}`, `piece ${key}`);
+    await log.snapshot();
+    for (let key = 0; key < 10; key++) await put(`row ${key}`, `row ${key}`);
+    await log.close();
+    await run(path);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+async function load(path: string): Promise<Record<string, string>> {
+  const log = await SqliteLog.open(path, quiet);
+  const owner = new RecordMap();
+  await log.openTables({ kv: owner });
+  await log.close();
+  return owner.text();
+}
+
+/** Damages a file with a statement of SQL. */
+function damage(path: string, sql: string): void {
+  using database = new DatabaseSync(path);
+  database.exec(sql);
+}
+
+Deno.test("verifyFile: counts what is in a good file", async () => {
+  await withFile(async (path) => {
+    const { pieces, rows, damages } = await verifyFile(path);
+    assert.deepEqual(damages, []);
+    assert.equal(pieces, 10);
+    assert.ok(rows >= 10, `${rows} rows`);
+    assert.equal(Object.keys(await load(path)).length, 20);
+  });
+});
+
+/** Damage, what is said about it, and the keys that can be saved. */
+const DAMAGES: [sql: string, said: RegExp, saved: number][] = [
+  [
+    "UPDATE log SET changes = substr(changes, 1, 2) WHERE last = (SELECT max(last) - 5 FROM log)",
+    /^row \d+ of "log": its checksum is wrong$/,
+    19,
+  ],
+  [
+    "UPDATE pieces SET records = zeroblob(length(records)) WHERE piece = 51",
+    /^piece 51 of table \d+: its checksum is wrong$/,
+    19,
+  ],
+  ["UPDATE pieces SET version = version + 1 WHERE piece = 51", /^piece 51 .*checksum/, 19],
+  [
+    "DELETE FROM log WHERE last = (SELECT max(last) - 5 FROM log)",
+    /^row \d+ of "log": the row before it is missing$/,
+    19,
+  ],
+  ["DELETE FROM log WHERE last = (SELECT min(last) FROM log)", /the row before it is missing$/, 20],
+  ["DELETE FROM pieces WHERE piece = 51", /^the pieces: there are 9 instead of 10$/, 19],
+  ["UPDATE head SET state = replace(state, 'kv', 'kw')", /^"head": its checksum is wrong$/, 20],
+  ["DELETE FROM head", /^"head": its checksum is wrong$/, 20],
+  ["UPDATE log SET changes = 'text' WHERE last = (SELECT max(last) FROM log)", /checksum/, 19],
+];
+
+Deno.test("SqliteLog.open: names damaged rows and refuses the file; what is good can be saved", async () => {
+  await withFile(async (good) => {
+    for (const [index, [sql, said, saved]] of DAMAGES.entries()) {
+      const path = `${good}.${index}`;
+      await Deno.copyFile(good, path);
+      damage(path, sql);
+      await assert.rejects(SqliteLog.open(path, quiet), (error: Error) => {
+        const [, what] =
+          /as storage: it is damaged: (.*?)\. "quartet check --storage" lists all damage, and "quartet storage recover" saves what can be saved$/
+            .exec(error.message) ?? [];
+        assert.match(what ?? error.message, said, sql);
+        return true;
+      });
+      assert.match((await verifyFile(path)).damages.join("\n"), said, sql);
+      const { damages } = await recoverFile(path, `${path}.new`);
+      assert.equal(damages.length, 1, sql);
+      assert.equal(Object.keys(await load(`${path}.new`)).length, saved, sql);
+      assert.deepEqual((await verifyFile(`${path}.new`)).damages, []);
+    }
+  });
+});
+
+Deno.test("SqliteLog.open: an overwritten page is noticed, and rows on both sides of it are saved", async () => {
+  await withFile(async (path) => {
+    let page: number;
+    {
+      // Enough rows for a tree, of which one leaf is lost.
+      using database = new DatabaseSync(path);
+      database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+      page = Number(
+        database.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'log'").get()!
+          .rootpage,
+      );
+    }
+    using file = await Deno.open(path, { write: true });
+    await file.seek((page - 1) * 4096, Deno.SeekMode.Start);
+    await file.write(new Uint8Array(4096));
+    await assert.rejects(SqliteLog.open(path, quiet), /damaged/);
+    assert.ok((await verifyFile(path)).damages.length > 0);
+    await recoverFile(path, `${path}.new`);
+    const keys = Object.keys(await load(`${path}.new`));
+    assert.deepEqual(keys, Array.from({ length: 10 }, (_, key) => `${key}`));
+  });
+});
+
+Deno.test("recoverFile: does not overwrite a file, and goes on with newer versions", async () => {
+  await withFile(async (path) => {
+    await assert.rejects(recoverFile(path, path), Deno.errors.AlreadyExists);
+    await assert.rejects(recoverFile(`${path}.none`, `${path}.new`), Deno.errors.NotFound);
+    damage(path, "DELETE FROM log");
+    await recoverFile(path, `${path}.new`);
+    const log = await SqliteLog.open(`${path}.new`, quiet);
+    const owner = new RecordMap();
+    const [table] = await log.openTables({ kv: owner });
+    assert.equal(owner.records.size, 10);
+    for (const version of owner.changed.values()) assert.ok(version < log.nextVersion);
+    owner.set("5", "newer", log.nextVersion);
+    log.put(table!, "5", "newer");
+    await log.close();
+    assert.equal((await load(`${path}.new`))["5"], "newer");
+  });
+});
