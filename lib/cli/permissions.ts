@@ -58,6 +58,8 @@ export function permissionFlags(
   const writes = new Set([dataDir]);
   const env = new Set(["NOTIFY_SOCKET", "WATCHDOG_USEC", ...source.variables]);
 
+  const sys = new Set<string>();
+
   const use = (address: Address) => {
     net.add(netWord(address));
     if (address.transport === "unix") {
@@ -87,6 +89,7 @@ export function permissionFlags(
       POSTGRES_ENV.forEach((name) => env.add(name));
       if (username === "") USER_ENV.forEach((name) => env.add(name));
     } else if (storage.kind === "sqlite") {
+      sys.add("statfs");
       for (const path of SQLITE_FILES.map((end) => storage.path + end)) {
         if (!path.startsWith(dataDir + "/")) [reads, writes].forEach((set) => set.add(path));
       }
@@ -98,11 +101,18 @@ export function permissionFlags(
     flag("allow-read", reads),
     flag("allow-write", writes),
     flag("allow-env", env),
+    flag("allow-sys", sys),
   ].flat();
 }
 
-/** Suffixes of the database, of the files SQLite keeps beside it while open, and of our lock file. */
-const SQLITE_FILES = ["", "-wal", "-shm", "-journal", ".lock"];
+/**
+ * Suffixes of the database, of the files SQLite keeps beside it while open, of ours, and of those
+ * that take part in the conversion of a file of the previous version.
+ */
+const SQLITE_FILES = [
+  ...["", "-wal", "-shm", "-journal", ".lock", ".reserve", ".v1"],
+  ...[".converting", ".converting-wal", ".converting-shm", ".converting-journal"],
+];
 
 /** The environment variables that the PostgreSQL client always reads (postgres 3.4.9). */
 const POSTGRES_ENV = [

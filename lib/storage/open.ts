@@ -14,6 +14,8 @@ import { SqliteLog } from "./sqlite/sqlite_log.ts";
 import type { Storage } from "./storage.ts";
 import { parseStorageUrl, redactUrl } from "./url.ts";
 
+export { type FileContents, recoverFile, verifyFile } from "./sqlite/verify_file.ts";
+
 /** Options for {@linkcode openStorage}. */
 export interface OpenOptions {
   /** The directory that relative file names start from. */

@@ -24,13 +24,15 @@ Deno.test("quartet permissions: its flags are enough for all services, and grant
     env: { SUB: "d" },
   });
   assert.equal(code, 0);
-  const words = /^(.*?) '(.*)' (.*) (.*)\n$/.exec(stdout)!.slice(1);
+  const words = /^(.*?) '(.*)' (.*) (.*) (.*)\n$/.exec(stdout)!.slice(1);
   assert.equal(words[0], "--allow-net=127.0.0.1");
-  const database = ["", "-journal", "-shm", "-wal", ".lock"]
+  const converting = [".converting", ".converting-journal", ".converting-shm", ".converting-wal"];
+  const database = ["", "-journal", "-shm", "-wal", ...converting, ".lock", ".reserve", ".v1"]
     .map((end) => `${directory.path}/elsewhere.db${end}`).join();
   assert.equal(words[1], `--allow-read=${directory.path}/d,${database},${file}`);
   assert.equal(words[2], `--allow-write=${directory.path}/d,${database}`);
   assert.equal(words[3], "--allow-env=NOTIFY_SOCKET,SUB,WATCHDOG_USEC");
+  assert.equal(words[4], "--allow-sys=statfs");
   await using daemon = await startDaemon({
     program: sources(words),
     configFile: file,

@@ -7,6 +7,7 @@ export const PERMISSIONS: readonly string[] = [
   "--allow-read",
   "--allow-write",
   "--allow-env",
+  "--allow-sys=statfs",
 ];
 
 /** How to start quartet: a program, and the words that precede quartet's own. */

@@ -9,7 +9,6 @@
  * @module
  */
 
-import { statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
@@ -20,7 +19,7 @@ import type { Directory } from "./connection.ts";
 import { APPLICATION_ID } from "./format.ts";
 import { CHUNK_BYTES, GroupBuffer } from "./group_buffer.ts";
 import type { LogFile } from "./log_file.ts";
-import { connectionTo, logFileAt } from "./modules.ts";
+import { connectionTo, freeBytes, logFileAt } from "./modules.ts";
 import { replay } from "./replay.ts";
 import { scanFile } from "./scan_file.ts";
 
@@ -185,14 +184,14 @@ function add(sum: Sum, key: Uint8Array, record: Uint8Array): void {
 }
 
 function checkSpace(old: DatabaseSync, path: string): void {
-  const { bavail, bsize } = statfsSync(path);
+  const free = freeBytes(path);
   const pages = Number(Object.values(old.prepare("PRAGMA page_count").get()!)[0]);
   const pageBytes = Number(Object.values(old.prepare("PRAGMA page_size").get()!)[0]);
   const needed = pages * pageBytes + EXTRA_BYTES;
-  if (bavail * bsize >= needed) return;
+  if (free >= needed) return;
   throw new Error(
     `converting it to the new format takes ${Math.ceil(needed / 2 ** 20)} MiB, and there are ` +
-      `${Math.floor(bavail * bsize / 2 ** 20)} MiB free`,
+      `${Math.floor(free / 2 ** 20)} MiB free`,
   );
 }
 

@@ -18,6 +18,16 @@ import { scanFile } from "./scan_file.ts";
 /** Node's modules. */
 export const MODULES: Modules = { DatabaseSync, crc32, statfsSync };
 
+/** The free space on the disk of a file; `Infinity` if this process may not know it. */
+export function freeBytes(path: string): number {
+  try {
+    const { bavail, bsize } = statfsSync(path);
+    return bavail * bsize;
+  } catch {
+    return Infinity;
+  }
+}
+
 /** A log file, not open yet, without a reserve. */
 export function logFileAt(path: string): LogFile {
   return logFile({ connection, scanFile, cleanFile, reserve }, MODULES, optionsFor(path));

@@ -16,7 +16,10 @@ export function reserve(connection: Connection, modules: Modules) {
   const { path, reserveBytes, maxPages } = connection.options;
   const file = `${path}.reserve`;
   const pageBytes = 4096;
+  /** How often to try to create the file. */
+  const retryMs = 1_000;
   let kept = false;
+  let triedMs = 0;
 
   /** Whether the file is there; creates it if there is enough space. */
   function keep(): boolean {
@@ -33,6 +36,16 @@ export function reserve(connection: Connection, modules: Modules) {
     return kept;
   }
 
+  /** The free space on the disk, if this process may know it. */
+  function freeBytes(): number {
+    try {
+      const { bavail, bsize } = modules.statfsSync(path);
+      return bavail * bsize;
+    } catch {
+      return Infinity;
+    }
+  }
+
   function exists(): boolean {
     try {
       return Deno.statSync(file).size >= reserveBytes;
@@ -43,8 +56,8 @@ export function reserve(connection: Connection, modules: Modules) {
   }
 
   function create(): boolean {
-    const { bavail, bsize } = modules.statfsSync(path);
-    if (bavail * bsize < 2 * reserveBytes) return false;
+    if (freeBytes() < 2 * reserveBytes || Date.now() - triedMs < retryMs) return false;
+    triedMs = Date.now();
     try {
       Deno.writeFileSync(file, new Uint8Array(reserveBytes));
       return true;

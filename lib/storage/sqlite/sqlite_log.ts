@@ -10,7 +10,6 @@
  * @module
  */
 
-import { statfsSync } from "node:fs";
 import type { Log } from "../../log.ts";
 import { Turn } from "../../turn.ts";
 import { CommitCounter, type CommitMetrics } from "../commit_metrics.ts";
@@ -24,6 +23,7 @@ import { FileWatch } from "./file_watch.ts";
 import { APPLICATION_ID, BUSY_TIMEOUT_MS, RESERVE_BYTES, SCHEMA_VERSION } from "./format.ts";
 import { Gathering } from "./gathering.ts";
 import { loadTables } from "./load.ts";
+import { freeBytes } from "./modules.ts";
 import { lockFile } from "./lock_file.ts";
 import type { FileState } from "./log_file.ts";
 import { ROW_OVERHEAD_BYTES, type SnapshotLog, Snapshots, SnapshotTable } from "./snapshots.ts";
@@ -208,12 +208,7 @@ export class SqliteLog implements CommitLog, SnapshotLog {
   }
 
   freeBytes(): number {
-    try {
-      const { bavail, bsize } = statfsSync(this.#path);
-      return bavail * bsize;
-    } catch {
-      return Infinity;
-    }
+    return freeBytes(this.#path);
   }
 
   flushed(version: number = this.nextVersion - 1): Promise<void> {
