@@ -1,6 +1,6 @@
 import type { Metric } from "../metrics.ts";
 import type { DaemonView } from "../service.ts";
-import { formatOpenMetrics, OPEN_METRICS_TYPE } from "./open_metrics.ts";
+import { formatMetrics, METRICS_TYPES, preferredFormat } from "./open_metrics.ts";
 import { unreadiness } from "./readiness.ts";
 import { json, type Route } from "./routes.ts";
 
@@ -27,11 +27,10 @@ export function healthRoutes(daemon: DaemonView, metrics: () => Metric[]): Route
     {
       method: "GET",
       path: /^\/metrics$/,
-      answer: () => ({
-        status: 200,
-        type: OPEN_METRICS_TYPE,
-        body: formatOpenMetrics(metrics()),
-      }),
+      answer: ({ headers }) => {
+        const format = preferredFormat([headers["accept"] ?? ""].flat().join());
+        return { status: 200, type: METRICS_TYPES[format], body: formatMetrics(metrics(), format) };
+      },
     },
   ];
 }

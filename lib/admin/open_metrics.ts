@@ -1,14 +1,38 @@
 /**
- * The OpenMetrics text format 1.0 (github.com/prometheus/OpenMetrics), which Prometheus and
- * compatible systems read.
+ * The text formats of metrics: OpenMetrics 1.0 (github.com/prometheus/OpenMetrics), and the older
+ * format 0.0.4 of Prometheus (prometheus.io/docs/instrumenting/exposition_formats).
  *
  * @module
  */
 
 import type { Histogram, Metric } from "../metrics.ts";
 
-/** The media type of the format, without the character set. */
-export const OPEN_METRICS_TYPE = "application/openmetrics-text; version=1.0.0";
+/** The media types of the formats, without the character set. */
+export const METRICS_TYPES = {
+  openMetrics: "application/openmetrics-text; version=1.0.0",
+  text: "text/plain; version=0.0.4",
+} as const;
+
+/** A text format of metrics. */
+export type MetricsFormat = keyof typeof METRICS_TYPES;
+
+/**
+ * The format that a client prefers; OpenMetrics if it does not say.
+ *
+ * @param accept The header Accept of the request (RFC 9110, section 12.5.1), if there is one.
+ */
+export function preferredFormat(accept: string = ""): MetricsFormat {
+  const quality = { openMetrics: 0, text: 0 };
+  for (const range of accept.split(",")) {
+    const [type, ...parameters] = range.toLowerCase().split(";").map((part) => part.trim());
+    const q = parameters.find((parameter) => parameter.startsWith("q="));
+    const weight = q === undefined ? 1 : Number(q.slice(2)) || 0;
+    if (type === "application/openmetrics-text") {
+      quality.openMetrics = Math.max(quality.openMetrics, weight);
+    } else if (type === "text/plain") quality.text = Math.max(quality.text, weight);
+  }
+  return quality.text > quality.openMetrics ? "text" : "openMetrics";
+}
 
 /**
  * Formats metrics. Metrics with the same name form one family, which takes its help text from the
@@ -17,7 +41,10 @@ export const OPEN_METRICS_TYPE = "application/openmetrics-text; version=1.0.0";
  * @param metrics Metrics under their full names, prefix included.
  * @throws {TypeError} If metrics with the same name differ in type.
  */
-export function formatOpenMetrics(metrics: readonly Metric[]): string {
+export function formatMetrics(
+  metrics: readonly Metric[],
+  format: MetricsFormat = "openMetrics",
+): string {
   const families = new Map<string, { type: string; help: string; lines: string[] }>();
   for (const metric of metrics) {
     const name = metric.type === "counter" ? metric.name.replace(/_total$/, "") : metric.name;
@@ -30,9 +57,12 @@ export function formatOpenMetrics(metrics: readonly Metric[]): string {
   }
   let text = "";
   for (const [name, { type, help, lines }] of families) {
-    text += `# TYPE ${name} ${type}\n# HELP ${name} ${escape(help)}\n${lines.join("")}`;
+    // The older format knows no family of a counter, only its samples.
+    const head = format === "text" && type === "counter" ? `${name}_total` : name;
+    const words = format === "text" ? escapeHelp(help) : escape(help);
+    text += `# TYPE ${head} ${type}\n# HELP ${head} ${words}\n${lines.join("")}`;
   }
-  return `${text}# EOF\n`;
+  return format === "text" ? text : `${text}# EOF\n`;
 }
 
 function sampleLines(name: string, metric: Metric): string[] {
@@ -81,6 +111,11 @@ function formatNumber(value: number, options: { decimal?: boolean } = {}): strin
   }
   const text = String(value);
   return options.decimal && Number.isInteger(value) && !text.includes("e") ? `${text}.0` : text;
+}
+
+/** Escapes a help text for the older format, in which quotes stay as they are. */
+function escapeHelp(text: string): string {
+  return text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
 }
 
 function escape(text: string): string {

@@ -6,7 +6,7 @@ import { type Address, formatAddress, parseAddress } from "../net/address.ts";
 import type { TlsTrust } from "../net/connect.ts";
 import { type Command, CommandError, EXIT, UsageError } from "./command.ts";
 import { CONFIG_OPTIONS, readConfig } from "./config_file.ts";
-import { IDENTITY_OPTIONS, identityOption } from "./server_options.ts";
+import { CA_OPTION, IDENTITY_OPTIONS, identityOption, readText } from "./server_options.ts";
 import { print } from "./terminal.ts";
 
 /** How long the daemon may take to reply. */
@@ -19,7 +19,7 @@ const ANSWER_MAX_BYTES = 64 * 1024;
 export const health: Command = {
   name: "health",
   summary: "Asks a running daemon whether it is alive",
-  usage: "[--ready] [--address HOST:PORT [--tls]] [--config FILE] [--set KEY=VALUE]…",
+  usage: "[--ready] [--address HOST:PORT [--tls]] [--ca FILE] [--config FILE] [--set KEY=VALUE]…",
   positionals: [0, 0],
   options: [
     { name: "ready", help: "asks whether it is ready for work; if not, prints why" },
@@ -29,21 +29,29 @@ export const health: Command = {
       help: "address of its admin service (default: the one in the configuration)",
     },
     { name: "tls", help: "speaks TLS to --address" },
+    CA_OPTION,
+    { name: "insecure", help: "accepts any certificate" },
     ...IDENTITY_OPTIONS,
     ...CONFIG_OPTIONS,
   ],
   details: `Exits with 0 if so, and with 1 if not or if there is no reply within ${
     ANSWER_MAX_MS / 1000
-  } s.`,
+  } s.
+Over TLS, the certificate must name the host and be trusted: its issuer is known, or in --ca, or it is
+the certificate in the configuration itself.`,
   run: async (args) => {
     const given = args.text("address");
     const identity = identityOption(args);
-    const target = given === undefined
+    const ca = args.text("ca");
+    const caCerts = ca === undefined ? [] : [readText(ca)];
+    const secure = args.flag("tls") || identity !== undefined || ca !== undefined;
+    const { ownCerts = [], ...target } = given === undefined
       ? configured(args.text("config"), args.texts("set"))
-      : { address: parse(given), secure: args.flag("tls") || identity !== undefined };
+      : { address: parse(given), secure };
     const address = reachable(target.address);
     const path = args.flag("ready") ? "/readyz" : "/healthz";
-    const { status, body } = await ask({ ...target, address, identity }, path);
+    const trust = args.flag("insecure") ? "any" : [...caCerts, ...ownCerts];
+    const { status, body } = await ask({ ...target, address, identity, trust }, path);
     if (status === 200) {
       print(args.flag("ready") ? "ready" : "alive");
       return EXIT.OK;
@@ -61,12 +69,18 @@ function parse(text: string): Address {
   }
 }
 
-function configured(file: string | undefined, overrides: readonly string[]): Target {
+/** The address in a configuration, and the certificate that the daemon there presents. */
+function configured(
+  file: string | undefined,
+  overrides: readonly string[],
+): Pick<Target, "address" | "secure"> & { ownCerts?: string[] } {
   const admin = readConfig(file, overrides).config.services["admin"] as AdminConfig;
   if (!admin.enabled) {
     throw new CommandError("Cannot ask the daemon: admin is disabled in its configuration");
   }
-  return { address: admin.listen, secure: admin.tls !== undefined };
+  const { listen: address, tls } = admin;
+  if (tls === undefined) return { address, secure: false };
+  return { address, secure: true, ownCerts: [readText(tls.cert)] };
 }
 
 /** Turns an address to listen on into one to connect to. */
@@ -86,6 +100,8 @@ interface Target {
   address: Address;
   /** Whether it speaks TLS. */
   secure: boolean;
+  /** The trusted certificates (PEM) beside those that Deno trusts; "any" trusts every one. */
+  trust: readonly string[] | "any";
   /** The certificate to present, and its key. */
   identity?: TlsTrust["identity"];
 }
@@ -98,12 +114,23 @@ interface Answer {
 async function ask(target: Target, path: string): Promise<Answer> {
   const over = new AbortController();
   try {
-    return await deadline(request(target, path, over.signal), ANSWER_MAX_MS);
+    const { secure, trust, address } = target;
+    const asked = secure && trust !== "any" && address.transport === "tcp"
+      ? requestVerified({ ...target, trust }, path, over.signal)
+      : request(target, path, over.signal);
+    return await deadline(asked, ANSWER_MAX_MS);
   } catch (error) {
     const late = error instanceof DOMException && error.name === "TimeoutError";
-    const { code, message } = error as Error & { code?: string };
-    const refused = code === "ECONNREFUSED" || code === "ENOENT";
-    const why = refused ? "nothing listens there" : message;
+    const { code } = error as Error & { code?: string };
+    const message = rootMessage(error as Error);
+    const refused = code === "ECONNREFUSED" || code === "ENOENT" ||
+      /Connection refused/.test(message);
+    const fault = /invalid peer certificate: (.*?)(?:$|: client error)/.exec(message)?.[1];
+    const why = refused
+      ? "nothing listens there"
+      : fault === undefined
+      ? message
+      : `its certificate is not accepted (${fault}): trust it with --ca, or use --insecure`;
     const reason = late ? `no reply within ${ANSWER_MAX_MS} ms` : why;
     throw new CommandError(`Cannot ask ${formatAddress(target.address)}: ${reason}`);
   } finally {
@@ -111,6 +138,29 @@ async function ask(target: Target, path: string): Promise<Answer> {
   }
 }
 
+/** The message of the error behind an error; `fetch` hides it behind a general one. */
+function rootMessage({ message, cause }: Error): string {
+  return cause instanceof Error ? rootMessage(cause) : message;
+}
+
+/** Asks over TLS, and checks the certificate. `node:https` would not know the issuers of Deno. */
+async function requestVerified(
+  { address, identity, trust }: Target & { trust: readonly string[] },
+  path: string,
+  signal: AbortSignal,
+): Promise<Answer> {
+  using client = Deno.createHttpClient({ caCerts: [...trust], ...identity });
+  const reply = await fetch(`https://${formatAddress(address)}${path}`, { client, signal });
+  const decoder = new TextDecoder();
+  let body = "";
+  for await (const chunk of reply.body ?? []) {
+    body += decoder.decode(chunk, { stream: true });
+    if (body.length > ANSWER_MAX_BYTES) throw new Error("the reply does not end");
+  }
+  return { status: reply.status, body };
+}
+
+/** Asks over plain HTTP, or over TLS without checking the certificate. */
 function request(
   { address, secure, identity }: Target,
   path: string,
@@ -120,10 +170,9 @@ function request(
   const place = address.transport === "unix"
     ? { socketPath: address.path }
     : { host: address.hostname, port: address.port };
-  // The request carries no secret, and the certificate may name a host that this command does not
-  // know. The empty list of issuers keeps the runtime from loading those of the system.
-  const trust = { rejectUnauthorized: false, ca: [] };
-  const options = { ...place, path, signal, agent: false, ...trust, ...identity } as const;
+  // The empty list of issuers keeps the runtime from loading those of the system.
+  const checks = { rejectUnauthorized: false, ca: [] };
+  const options = { ...place, path, signal, agent: false, ...checks, ...identity } as const;
   const sent = (secure ? httpsRequest : httpRequest)(options, (response) => {
     const decoder = new TextDecoder();
     let body = "";

@@ -18,10 +18,17 @@ export const IDENTITY_OPTIONS: readonly CommandOption[] = [
   { name: "key", value: "FILE", help: "private key of that certificate (PEM)" },
 ];
 
+/** The option for a server whose certificate has an issuer of its own. */
+export const CA_OPTION: CommandOption = {
+  name: "ca",
+  value: "FILE",
+  help: "trusts this certificate or issuer (PEM); implies --tls",
+};
+
 /** All options about a server. */
 export const SERVER_OPTIONS: readonly CommandOption[] = [
   { name: "tls", help: "speaks TLS" },
-  { name: "ca", value: "FILE", help: "trusts this certificate or issuer (PEM); implies --tls" },
+  CA_OPTION,
   ...IDENTITY_OPTIONS,
   {
     name: "token-file",

@@ -217,13 +217,19 @@ Deno.test("quartet health asks over TLS and over a Unix socket", async () => {
   try {
     for (
       const words of [
-        ["--address", formatAddress(secure.address), "--tls"],
+        ["--address", formatAddress(secure.address), "--ca", files.caFile],
+        ["--address", formatAddress(secure.address), "--tls", "--insecure"],
         ["--address", formatAddress(plain.address)],
       ]
     ) {
       const alive = await runQuartet(["health", ...words]);
       assert.deepEqual(alive, { code: 0, stdout: "alive\n", stderr: "" });
     }
+    const untrusted = await runQuartet([
+      ...["health", "--address", formatAddress(secure.address), "--tls"],
+    ]);
+    assert.equal(untrusted.code, 1);
+    assert.match(untrusted.stderr, /^Cannot ask 127[^\n]+certificate[^\n]+--ca[^\n]+\n$/);
   } finally {
     await secure[Symbol.asyncDispose]();
     await plain[Symbol.asyncDispose]();

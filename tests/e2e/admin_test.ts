@@ -3,8 +3,9 @@ import parsePrometheus from "parse-prometheus-text-format";
 import { formatAddress } from "../../lib/net/address.ts";
 import { TestClient } from "../support/client.ts";
 import { type DaemonProcess, startDaemon } from "../support/daemon.ts";
+import { makeTempDirectory } from "../support/quartet.ts";
 import { PostgresServer } from "../support/postgres.ts";
-import { runProgram } from "../support/programs.ts";
+import { isInstalled, runProgram } from "../support/programs.ts";
 import { until } from "../support/within.ts";
 
 const ADMIN = '[admin]\nlisten = "127.0.0.1:0"\n';
@@ -86,6 +87,24 @@ async function useAll(daemon: DaemonProcess): Promise<void> {
   await (await fetch(`${originOf(daemon)}/healthz`)).body?.cancel();
 }
 
+/** Has Prometheus' own tool check both formats, if it is installed. */
+async function checkWithPromtool(daemon: DaemonProcess, openMetrics: string): Promise<void> {
+  if (!await isInstalled("promtool")) return;
+  const headers = { accept: "text/plain" };
+  const response = await fetch(`${originOf(daemon)}/metrics`, { headers });
+  assert.equal(response.headers.get("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+  await using directory = await makeTempDirectory();
+  const file = `${directory.path}/metrics`;
+  await Deno.writeTextFile(file, await response.text());
+  const checked = await runProgram("sh", ["-c", 'promtool check metrics <"$0"', file]);
+  assert.deepEqual(checked, { success: true, text: "" });
+  // `check metrics` reads the older format alone; this parses OpenMetrics, and wants timestamps.
+  await Deno.writeTextFile(file, openMetrics.replaceAll(/^([a-z].*)$/gm, "$1 1700000000"));
+  const args = ["tsdb", "create-blocks-from", "openmetrics", file, `${directory.path}/blocks`];
+  const imported = await runProgram("promtool", args);
+  assert.ok(imported!.success, imported!.text);
+}
+
 Deno.test("/metrics can be parsed and has the promised metrics", async () => {
   await using daemon = await startDaemon({ config: ALL });
   await useAll(daemon);
@@ -114,6 +133,7 @@ Deno.test("/metrics can be parsed and has the promised metrics", async () => {
     0,
   );
   const lines = text.split("\n").filter((line) => /^[a-z]/.test(line));
+  await checkWithPromtool(daemon, text);
   assert.equal(samples, lines.filter((line) => !/_(bucket|count|sum)[{ ]/.test(line)).length);
 });
 

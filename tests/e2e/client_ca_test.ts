@@ -134,9 +134,9 @@ Deno.test("quartet client, put and health present a certificate with --cert and 
   const put = await runQuartet(["put", at(beanstalk), ...trust, ...shown, "12"]);
   assert.deepEqual([put.code, put.stderr], [0, ""]);
   const health = ["health", "--address", at(daemon.address("admin"))];
-  const alive = await runQuartet([...health, ...shown]);
+  const alive = await runQuartet([...health, ...trust, ...shown]);
   assert.deepEqual(alive, { code: 0, stdout: "alive\n", stderr: "" });
-  assert.equal((await runQuartet([...health, "--tls"])).code, 1);
+  assert.equal((await runQuartet([...health, ...trust])).code, 1);
   const half = await runQuartet([...echo, "--cert", CLIENT.files.cert]);
   assert.deepEqual([half.code, half.stderr.split("\n")[0]], [
     2,
