@@ -5,24 +5,30 @@ import { SERVICES } from "../services.ts";
 import { redacted } from "../storage/url.ts";
 import { type Command, EXIT } from "./command.ts";
 import { CONFIG_OPTIONS, readConfig } from "./config_file.ts";
+import { checkStorage } from "./storage_check.ts";
 import { print, printError } from "./terminal.ts";
 
 /** `quartet check`: prints the configuration in force, or what is wrong with it. */
 export const check: Command = {
   name: "check",
   summary: "Checks the configuration and prints it with all defaults",
-  usage: "[--config FILE] [--set KEY=VALUE]…",
+  usage: "[--config FILE] [--set KEY=VALUE]… [--storage]",
   positionals: [0, 0],
-  options: CONFIG_OPTIONS,
+  options: [
+    ...CONFIG_OPTIONS,
+    { name: "storage", help: "also checks every byte of the SQLite files that services use" },
+  ],
   details:
     `Faults go to standard error, one per line, and the exit code is ${EXIT.CONFIG}. Advice on a valid
-configuration goes to standard error too; the exit code is then 0.`,
-  run: (args) => {
+configuration goes to standard error too; the exit code is then 0. With --storage, so does what is
+damaged in a file, and the exit code is ${EXIT.FAILED}. A daemon may be using the file.`,
+  run: async (args) => {
     const { config, effective } = readConfig(args.text("config"), args.texts("set"));
     for (const { path, message } of unlimitedAddresses(config, SERVICES)) {
       printError(`Advice: ${formatKeyPath(path)}: ${message}`);
     }
     print(stringify(redacted(effective)).trimEnd());
-    return Promise.resolve(EXIT.OK);
+    if (args.flag("storage") && !await checkStorage(config)) return EXIT.FAILED;
+    return EXIT.OK;
   },
 };

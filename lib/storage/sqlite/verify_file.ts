@@ -6,6 +6,7 @@
 
 import { Turn } from "../../turn.ts";
 import type { Connection } from "./connection.ts";
+import { APPLICATION_ID } from "./format.ts";
 import { CHUNK_BYTES, GroupBuffer } from "./group_buffer.ts";
 import { connectionTo, logFileAt } from "./modules.ts";
 import { type Found, type LogRow, scanFile } from "./scan_file.ts";
@@ -49,6 +50,7 @@ export async function recoverFile(path: string, into: string): Promise<FileConte
   const target = logFileAt(into);
   try {
     source.openToRead();
+    expectLog(source);
     target.open();
     const turn = new Turn();
     let newest = 0;
@@ -80,6 +82,7 @@ async function* readFile(path: string): AsyncGenerator<Found> {
   const file = connectionTo(path);
   try {
     file.openToRead();
+    expectLog(file);
     for (const problem of checkPages(file)) yield { kind: "damage", place: "the file", problem };
     const turn = new Turn();
     for (const found of scanFile(file)) {
@@ -89,6 +92,17 @@ async function* readFile(path: string): AsyncGenerator<Found> {
   } finally {
     file.close();
   }
+}
+
+/** @throws {Error} If this version did not write the file. */
+function expectLog(file: Connection): void {
+  const found = file.number("SELECT count(*) FROM sqlite_schema WHERE name IN ('log', 'pieces')");
+  if (found === 2) return;
+  throw new Error(
+    file.number("PRAGMA application_id") === APPLICATION_ID
+      ? "a previous version wrote it; the next start of the daemon converts it"
+      : "it is the database of another program",
+  );
 }
 
 /** What SQLite itself finds wrong. */

@@ -1,0 +1,28 @@
+import { fileErrorReason } from "../file_error.ts";
+import type { FileContents } from "../storage/sqlite/verify_file.ts";
+import { CommandError } from "./command.ts";
+
+/**
+ * Makes sure that a file exists, because opening it as a storage would create it.
+ *
+ * @throws {CommandError} If it does not, or is no file.
+ */
+export async function expectFile(path: string): Promise<void> {
+  try {
+    if ((await Deno.stat(path)).isFile) return;
+  } catch (error) {
+    throw new CommandError(`Cannot read "${path}": ${fileErrorReason(error)}`);
+  }
+  throw new CommandError(`Cannot read "${path}": it is not a file`);
+}
+
+/** Says what a file contains, in a few words. */
+export function describeContents({ rows, pieces, bytes }: FileContents): string {
+  return `${count(pieces, "piece")} of a snapshot and ${
+    count(rows, "row")
+  } of the log, ${bytes} bytes`;
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}
