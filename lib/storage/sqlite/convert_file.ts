@@ -58,6 +58,8 @@ export async function convertFile(path: string, { log }: { log: Log }): Promise<
   await keepOld(path);
   await Deno.rename(target, path);
   syncDirectory(path);
+  // Reading the new file has left empty ones beside it.
+  await removeNew(target);
   log.info("Converted a file; the old one is kept", { path, old: `${path}.v1` });
 }
 

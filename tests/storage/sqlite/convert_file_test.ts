@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { gunzipSync } from "node:zlib";
 import { createLog } from "../../../lib/log.ts";
@@ -75,6 +75,8 @@ Deno.test("convertFile: a file of version 1 keeps all its data, and remains besi
   await withFile(async (path) => {
     await assertConverted(path);
     assert.deepEqual(await Deno.readFile(`${path}.v1`), new Uint8Array(VERSION_1));
+    const names = [...Deno.readDirSync(dirname(path))].map(({ name }) => name);
+    assert.deepEqual(names.filter((name) => name.includes("converting")), []);
     // The second start finds a file of the new version.
     await assertConverted(path);
   });
