@@ -2,7 +2,7 @@ import { delay } from "@std/async/delay";
 import { openAddresses } from "../config/addresses.ts";
 import type { Config } from "../config/schema.ts";
 import { formatKeyPath } from "../config/walk.ts";
-import { createDataDir } from "./data_dir.ts";
+import { createDataDir, dataDirProblem, keepsDataInDir } from "./data_dir.ts";
 import type { Log } from "../log.ts";
 import { formatAddress } from "../net/address.ts";
 import type { RecentLog } from "../recent_log.ts";
@@ -68,7 +68,12 @@ export class Daemon {
     const { signal } = options;
     const daemon = new Daemon(config, options);
     signal?.addEventListener("abort", () => daemon.#interrupted.resolve(), { once: true });
-    await createDataDir(config.daemon.data_dir);
+    const { data_dir: dataDir } = config.daemon;
+    await createDataDir(dataDir);
+    if (keepsDataInDir(config, options.services)) {
+      const problem = await dataDirProblem(dataDir);
+      if (problem !== undefined) throw new Error(problem);
+    }
     try {
       for (const service of daemon.#startOrder()) {
         signal?.throwIfAborted();
@@ -286,7 +291,9 @@ export class Daemon {
     } catch (cause) {
       if (started !== undefined) await this.#stop(name, started, 0);
       const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new Error(`Cannot start ${name}: ${reason}`, { cause });
+      const problem = await dataDirProblem(this.#dataDir);
+      const hint = problem === undefined ? "" : `. ${problem}`;
+      throw new Error(`Cannot start ${name}: ${reason}${hint}`, { cause });
     }
   }
 
