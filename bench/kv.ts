@@ -27,6 +27,7 @@ import {
   redisInMemory,
   tracingCollections,
 } from "./kv/servers.ts";
+import { startLoaded } from "./kv/started.ts";
 import { stall } from "./kv/stall.ts";
 import { medians } from "./support/measure.ts";
 import {
@@ -113,7 +114,9 @@ async function redisTable(
   await using stack = new AsyncDisposableStack();
   const servers: ServerProcess[] = [];
   for (const command of commands) {
-    if (command !== undefined) servers.push(stack.use(await startServer(command)));
+    if (command !== undefined) {
+      servers.push(stack.use(await (command === emptyLoop ? startServer : startLoaded)(command)));
+    }
   }
   const rows: string[][] = [];
   for (const [load, ratio] of wanted) {
@@ -152,7 +155,7 @@ async function onDisk(options: Options): Promise<string> {
 
 async function onPostgres({ seconds, rounds }: Options): Promise<string> {
   await using postgres = await PostgresServer.start({ fsync: true });
-  await using own = await startServer(quartetKv(await postgres.createDatabase()));
+  await using own = await startLoaded(quartetKv(await postgres.createDatabase()));
   const otherUrl = await postgres.createDatabase();
   await using other = await startServer(mutexServer(otherUrl));
   fill(own, KEYS, VALUE_BYTES);
@@ -185,7 +188,7 @@ async function space(withRedis: boolean): Promise<string> {
   for (const [name, command, wanted] of contestants) {
     const isOwn = command !== redisInMemory;
     const trace = await Deno.makeTempFile({ prefix: "quartet-bench-" });
-    await using server = await startServer(isOwn ? tracingCollections(command, trace) : command);
+    await using server = await startLoaded(isOwn ? tracingCollections(command, trace) : command);
     const empty = await residentBytes(server.pid);
     fillRedis(server, MEMORY_KEYS, VALUE_BYTES);
     const full = await residentBytes(server.pid);

@@ -5,11 +5,12 @@
  * @module
  */
 
-import { type ServerCommand, type ServerProcess, startServer } from "../support/servers.ts";
+import type { ServerCommand, ServerProcess } from "../support/servers.ts";
 import { formatTable } from "../support/table.ts";
 import { fillRedis, keyOf } from "./loads.ts";
 import type { PingOrder, PingReport } from "./ping_worker.ts";
 import { quartetKv, redisInMemory } from "./servers.ts";
+import { startLoaded } from "./started.ts";
 
 const KEYS = 1_000_000;
 const VALUE_BYTES = 64;
@@ -189,7 +190,7 @@ async function measureStalls(
 export async function stall(storageUrl: string, withRedis: boolean): Promise<string> {
   const list = scenarios();
   const measure = async (command: ServerCommand, shown: readonly Scenario[]) => {
-    await using server = await startServer(command);
+    await using server = await startLoaded(command);
     return await measureStalls(server, shown);
   };
   const own = await measure(quartetKv(storageUrl), list);

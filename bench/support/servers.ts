@@ -57,8 +57,6 @@ export async function isInstalled(program: string): Promise<boolean> {
 export interface StartOptions {
   /** The directory for its files, which stays. By default a temporary one, which is removed. */
   directory?: string;
-  /** How long it may take to accept a connection. @default {20000} */
-  maxStartMs?: number;
 }
 
 /**
@@ -93,7 +91,7 @@ export async function startServer(
     if (options.directory === undefined) await Deno.remove(directory, { recursive: true });
   }
   try {
-    await deadline(firstAccept(port, child.status), options.maxStartMs ?? START_MAX_MS);
+    await deadline(firstAccept(port, child.status), START_MAX_MS);
   } catch (error) {
     await stop();
     throw new Error(`Cannot start ${command} ${args.join(" ")}`, { cause: error });
