@@ -25,6 +25,9 @@ import { ScriptStoppedError } from "./stopped.ts";
 /** Turns of loops between two looks at the clock: about 50 microseconds. */
 const FUEL_PER_LOOK = 20_000;
 
+/** The most that a look may count: many times what the turns take, and what most commands take. */
+const MAX_TURNS_MS = 1, MAX_COMMAND_MS = 2;
+
 /** Up to this many keys and arguments are pushed on the stack of Lua, which has room for 20. */
 const MAX_PUSHED = 12;
 
@@ -93,7 +96,7 @@ export class LuaMachine {
     this.#limits = limits;
     this.#clock = new ScriptClock(limits.timeoutMs);
     const state = this.#state = new LuaState(limits.memoryBytes, {
-      refuel: () => this.#checkTime(),
+      refuel: () => this.#checkTime(MAX_TURNS_MS),
       outOfMemory: () => {
         throw this.#stopped("memory");
       },
@@ -197,8 +200,8 @@ export class LuaMachine {
     );
   }
 
-  #checkTime(): void {
-    if (this.#clock.look()) throw this.#stopped("time");
+  #checkTime(maxStepMs: number): void {
+    if (this.#clock.look(maxStepMs)) throw this.#stopped("time");
     this.#state.fuel = FUEL_PER_LOOK;
   }
 
@@ -249,7 +252,7 @@ export class LuaMachine {
   /** Runs a command, which may take much longer than a turn of a loop. */
   #runCommand(): Reply {
     const reply = this.#host!.call(this.#request);
-    this.#checkTime();
+    this.#checkTime(MAX_COMMAND_MS);
     return reply;
   }
 
