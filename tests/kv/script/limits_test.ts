@@ -124,7 +124,7 @@ Deno.test("slow commands of a script count", async () => {
   assert.match(await client.ask("EVAL", script, "2", "copy", "long"), /more than 20 ms/);
   // CPU time, which does not depend on how busy the machine is. The meter alone would need seconds.
   const { user, system } = process.cpuUsage(before);
-  assert.ok(user + system < 600_000, `it took ${(user + system) / 1000} ms`);
+  assert.ok(user + system < 2_000_000, `it took ${(user + system) / 1000} ms`);
 });
 
 Deno.test("a script can exhaust the stack, and the next one works", async () => {
