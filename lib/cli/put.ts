@@ -9,6 +9,7 @@ import { openBeanstalkSession } from "./beanstalk_session.ts";
 import { addressArgument, dial } from "./dial.ts";
 import { linesOf } from "./lines.ts";
 import { LinesProgress } from "./put_progress.ts";
+import { ResultWaiter } from "./result_waiter.ts";
 import { SERVER_OPTIONS, tlsOptions, tokenOption } from "./server_options.ts";
 import { print, printError, writeAll } from "./terminal.ts";
 import { wholeNumberOption } from "./whole_number.ts";
@@ -45,6 +46,7 @@ export const put: Command = {
   details:
     `Without BODY, or with "-", the body is read from standard input. Write "--" before a BODY that
 begins with a dash.
+With --wait, a lost connection is dialed again for about half a minute; the jobs go on meanwhile.
 With --lines --wait, results are printed in the order of the lines. If a job is buried, its reason
 goes to standard error, an empty line takes the place of its result, and the exit code is 1.`,
   run: async (args) => {
@@ -54,25 +56,27 @@ goes to standard error, an empty line takes the place of its result, and the exi
     if (lines && args.positionals.length > 1) throw new UsageError("--lines takes no BODY");
     const token = tokenOption(args);
     const options = { retry: args.flag("retry"), ...tlsOptions(address, args) };
-    const connect = async () =>
-      await openBeanstalkSession(await dial(address, options), { address, token });
+    const connect = async (retry = options.retry) =>
+      await openBeanstalkSession(await dial(address, { ...options, retry }), { address, token });
     const producer = await connect().catch(asCommandError);
-    const waiter = args.flag("wait") && lines ? await connect() : producer;
+    const wait = args.flag("wait");
+    // Results come on a connection of their own, so that they do not wait behind puts.
+    const first = wait && lines ? await connect().catch(asCommandError) : producer;
+    const waiter = wait ? new ResultWaiter(first, () => connect(true)) : undefined;
     try {
       const tube = args.text("tube");
       if (tube !== undefined) {
         const { words } = await producer.ask(`use ${tube}`);
         if (words[0] !== "USING") throw new UsageError(`--tube "${tube}": ${words.join(" ")}`);
       }
-      const clients = { producer, waiter };
-      if (lines) return await putLines(clients, command, args.flag("wait"));
+      if (lines) return await putLines(producer, command, waiter);
       const body = await bodyOf(args.positionals[1] ?? "-");
-      return await putOne(producer, command(body), { body, wait: args.flag("wait") });
+      return await putOne(producer, command(body), { body, waiter });
     } catch (error) {
       return asCommandError(error);
     } finally {
       producer.close();
-      waiter.close();
+      await waiter?.close();
     }
   },
 };
@@ -111,14 +115,14 @@ async function bodyOf(argument: string): Promise<Uint8Array> {
 async function putOne(
   client: BeanstalkClient,
   command: string,
-  { body, wait }: { body: Uint8Array; wait: boolean },
+  { body, waiter }: { body: Uint8Array; waiter: ResultWaiter | undefined },
 ): Promise<number> {
   const id = idOf(await client.ask(command, body));
-  if (!wait) {
+  if (waiter === undefined) {
     print(id);
     return EXIT.OK;
   }
-  const result = resultOf(await client.ask(waitCommand(id)));
+  const result = await resultOf(waiter, id);
   if (typeof result === "string") throw new CommandError(`Job ${id}: ${result}`);
   writeAll(Deno.stdout, result);
   if (Deno.stdout.isTerminal()) print("");
@@ -127,16 +131,17 @@ async function putOne(
 
 /** Puts each line of standard input and prints its id or result, in the order of the lines. */
 async function putLines(
-  { producer, waiter }: { producer: BeanstalkClient; waiter: BeanstalkClient },
+  producer: BeanstalkClient,
   command: PutCommand,
-  wait: boolean,
+  waiter: ResultWaiter | undefined,
 ): Promise<number> {
   const progress = new LinesProgress();
   let exitCode: number = EXIT.OK;
 
   async function putLine(body: Uint8Array): Promise<string | Uint8Array> {
     const id = idOf(await producer.ask(command(body), body));
-    return wait ? resultOf(await waiter.ask(waitCommand(id))) : new TextEncoder().encode(id);
+    if (waiter === undefined) return new TextEncoder().encode(id);
+    return await resultOf(waiter, id, `job ${id}: `);
   }
   function printNext(answer: string | Uint8Array, line: number): void {
     progress.done();
@@ -174,14 +179,27 @@ function idOf({ words }: BeanstalkReply): string {
   throw new CommandError(`Cannot put a job: the server said ${words.join(" ")}`);
 }
 
-function waitCommand(id: string): string {
-  return `wait ${id} ${MAX_U32}`;
-}
-
-/** The result of a job; a string if there is none, saying why. */
-function resultOf({ words, body }: BeanstalkReply): string | Uint8Array {
+/**
+ * Waits for the result of a job.
+ *
+ * @param about Precedes the reason if the result cannot be had although the job may be done.
+ * @returns The result; a string if there is none, saying why.
+ */
+async function resultOf(
+  waiter: ResultWaiter,
+  id: string,
+  about = "",
+): Promise<string | Uint8Array> {
+  let reply: BeanstalkReply;
+  try {
+    reply = await waiter.wait(id);
+  } catch (error) {
+    if (!(error instanceof ConnectionLostError || error instanceof CommandError)) throw error;
+    return `${about}no result: ${error.message}`;
+  }
+  const { words, body } = reply;
   const [word, , state] = words;
-  if (word !== "RESULT") return `no result: the server said ${words.join(" ")}`;
+  if (word !== "RESULT") return `${about}no result: the server said ${words.join(" ")}`;
   if (state === "done") return body;
   return state === "buried" ? `buried: ${new TextDecoder().decode(body).trimEnd()}` : `${state}`;
 }
