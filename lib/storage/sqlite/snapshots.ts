@@ -20,11 +20,14 @@ const MIN_LOG_BYTES = 64 * 1024 * 1024;
 export const ROW_OVERHEAD_BYTES = 256;
 
 /**
- * A snapshot can take as much space as the log before any of that is free. So the log must not be
- * longer than the free space divided by this; how much there is, is looked at every few bytes.
+ * A snapshot can take as much space as the log before any of that is free. So it begins when the log
+ * exceeds the free space divided by this. When the log exceeds all of it, the disk counts as full.
  */
 const FREE_FACTOR = 2;
+
+/** The free space is looked at whenever the log has grown by this, and when it was short before. */
 const LOOK_BYTES = 1024 * 1024;
+const LOOK_MS = 100;
 
 /** Pieces are written together until they exceed this size. */
 const STEP_BYTES = 1024 * 1024;
@@ -87,8 +90,10 @@ export class Snapshots {
   /** The one after that, for those who have asked meanwhile. */
   #next: Promise<void> | undefined;
   #failedMs = -Infinity;
-  /** The length of the log when the free space was looked at. */
+  /** The free space when it was looked at; the length of the log and the time then. */
+  #seenFreeBytes = Infinity;
   #lookedBytes = 0;
+  #lookedMs = 0;
   #closed = false;
 
   /** @param options `minLogBytes`: how long the log must be. @default {64 MiB} */
@@ -125,13 +130,28 @@ export class Snapshots {
     await Promise.allSettled([this.#running, this.#next]);
   }
 
+  /** Whether the free space might not suffice for a snapshot if the log grew on. */
+  get short(): boolean {
+    return this.logBytes > this.#freeBytes();
+  }
+
   get #long(): boolean {
-    if (this.logBytes - this.#lookedBytes > LOOK_BYTES) {
-      this.#lookedBytes = this.logBytes;
-      if (this.logBytes * FREE_FACTOR > this.#log.freeBytes()) return true;
-    }
+    if (this.logBytes * FREE_FACTOR > this.#freeBytes()) return true;
     if (this.logBytes < this.#minLogBytes) return false;
     return this.logBytes > this.#log.tables().reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /** The free space, looked at once in a while. */
+  #freeBytes(): number {
+    const grown = this.logBytes - this.#lookedBytes > LOOK_BYTES;
+    const waited = this.logBytes > this.#seenFreeBytes &&
+      performance.now() - this.#lookedMs > LOOK_MS;
+    if (grown || waited) {
+      this.#seenFreeBytes = this.#log.freeBytes();
+      this.#lookedBytes = this.logBytes;
+      this.#lookedMs = performance.now();
+    }
+    return this.#seenFreeBytes;
   }
 
   async #run(): Promise<void> {
@@ -148,7 +168,7 @@ export class Snapshots {
       if (this.#log.failures !== failures) throw new Error("Cannot finish: a group has failed");
       if (this.#closed) return;
       this.logBytes -= logBytes;
-      this.#lookedBytes = 0;
+      this.#lookedBytes -= logBytes;
       await this.#clean({ covered, tables: tables.map(({ id }) => id), full: this.#log.full });
     } catch (error) {
       this.#failedMs = performance.now();

@@ -296,6 +296,8 @@ export class SqliteLog implements CommitLog, SnapshotLog {
 
   #write(group: Gathering): Promise<unknown> {
     const frees = group.frees && !group.probes;
+    // Otherwise there would be no space for the snapshot that makes room.
+    if (!frees && this.#snapshots.short) return Promise.reject(SqliteError.diskFull());
     if (group.isSmall) {
       const { first, last, index } = group;
       const { length } = group.buffer.chunks[0]!;
@@ -345,6 +347,7 @@ export class SqliteLog implements CommitLog, SnapshotLog {
     ended.reject(unavailable);
     next?.reject(unavailable);
     this.#probeLater();
+    if (this.full) this.#snapshots.consider();
   }
 
   /** A group has ended; its buffer can be used again. */

@@ -25,6 +25,9 @@ const CAUSES: Record<number, string> = {
   26: "the file is not a database, or damaged",
 };
 
+/** The code for a full disk. */
+const DISK_FULL = 13;
+
 /** An error of the thread. */
 export class SqliteError extends Error {
   override name = "SqliteError";
@@ -36,9 +39,14 @@ export class SqliteError extends Error {
     this.code = code;
   }
 
+  /** The error for a full disk. */
+  static diskFull(): SqliteError {
+    return new SqliteError(CAUSES[DISK_FULL]!, DISK_FULL);
+  }
+
   /** Whether the disk is full. */
   get isFull(): boolean {
-    return this.code === 13;
+    return this.code === DISK_FULL;
   }
 }
 
