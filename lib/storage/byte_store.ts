@@ -71,6 +71,22 @@ export interface ByteStore {
     expiresAtMs: number,
   ): boolean;
   /**
+   * Writes bytes into the value of an existing key, which grows if necessary; bytes between its end
+   * and `offset` become zero. A long value is changed in place. Returns whether the key exists.
+   *
+   * @param source The array with the bytes, which are its range `from` to `to`.
+   */
+  write(
+    space: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    offset: number,
+    source: Uint8Array,
+    from: number,
+    to: number,
+  ): boolean;
+  /**
    * Resolves when a change in {@linkcode ByteStore.seen} is durable. All callers that wait for the
    * same commit share a promise.
    *

@@ -108,6 +108,25 @@ export class ByteMap implements ByteStore {
     return entry !== undefined;
   }
 
+  write(
+    space: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    offset: number,
+    source: Uint8Array,
+    from: number,
+    to: number,
+  ): boolean {
+    const entry = this.entries.get(latin1From(bytes, start, end));
+    if (entry === undefined) return false;
+    const value = new Uint8Array(Math.max(entry.bytes.length, offset + to - from));
+    value.set(entry.bytes);
+    value.set(source.subarray(from, to), offset);
+    this.put(space, bytes, start, end, value, 0, value.length, entry.expiresAtMs);
+    return true;
+  }
+
   flushed(seen: number): Promise<void> {
     if (seen <= this.#durable) return Promise.resolve();
     this.#commitVersion = seen;

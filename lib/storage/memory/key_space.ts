@@ -4,10 +4,14 @@
  * @module
  */
 
-import { type Change, ClearChange, ItemChange, SwapChange } from "./changes.ts";
-import { Item, MemorySpace } from "./memory_space.ts";
-import { type Key, OutOfMemoryError, type ScanRange } from "../store.ts";
-import type { Value } from "../value.ts";
+import type { CommitLog } from "../commit_log.ts";
+import { type Entry, type Key, OutOfMemoryError, type ScanRange } from "../store.ts";
+import { TableFullError } from "../table/record_memory.ts";
+import type { Range } from "../table/records.ts";
+import { latin1From, type Value, valueFrom } from "../value.ts";
+import { KeyBytes } from "./key_bytes.ts";
+import { MemorySpace } from "./memory_space.ts";
+import { UndoList } from "./undo_list.ts";
 
 /** Options for a {@linkcode KeySpace}. */
 export interface KeySpaceOptions {
@@ -15,10 +19,9 @@ export interface KeySpaceOptions {
   spaces: number;
   /** Limit on bytes of keys and values. */
   maxBytes: number;
-  /** The version of the next change. */
-  nextVersion(): number;
-  /** Called for a new space; gives it its owner. */
-  own(space: MemorySpace): void;
+  log: CommitLog;
+  /** Whether changes are under way that are not in the log; see `TableOwner.busy`. */
+  busy(): Promise<void> | undefined;
   /** Called when an entry that can expire was added. */
   onExpiring(): void;
 }
@@ -26,16 +29,23 @@ export interface KeySpaceOptions {
 /** All spaces. */
 export class KeySpace {
   readonly maxBytes: number;
-  /** Bytes of all keys and values. */
-  bytes = 0;
+  /** The changes that may have to be undone. */
+  readonly undo = new UndoList();
+  /** How many of the latest changes are not in the log yet. */
+  unwritten = 0;
   readonly #spaces: MemorySpace[];
   readonly #options: KeySpaceOptions;
+  readonly #log: CommitLog;
+  readonly #key = new KeyBytes();
+  readonly #range: Range = { bytes: new Uint8Array(0), start: 0, end: 0 };
   #lastVersion = 0;
+  #lastEntry: { space: MemorySpace; address: number; version: number; entry: Entry } | undefined;
 
   constructor(options: KeySpaceOptions) {
     this.maxBytes = options.maxBytes;
     this.#options = options;
-    this.#spaces = Array.from({ length: options.spaces }, () => this.#create());
+    this.#log = options.log;
+    this.#spaces = Array.from({ length: options.spaces }, () => new MemorySpace(options));
   }
 
   /** The spaces, by number. */
@@ -43,40 +53,160 @@ export class KeySpace {
     return this.#spaces;
   }
 
+  /** Bytes of all keys and values. */
+  get bytes(): number {
+    let bytes = 0;
+    for (const { table } of this.#spaces) bytes += table.bytes;
+    return bytes;
+  }
+
+  /** Whether any entry can expire. */
+  get expiring(): boolean {
+    return this.#spaces.some(({ table }) => table.expiry.size > 0);
+  }
+
   /** The space with a number. */
   space(number: number): MemorySpace {
     return this.#spaces[number]!;
   }
 
-  /** Sets an entry loaded from the log, which is durable already. */
-  load(space: MemorySpace, key: Key, value: Value, expiresAtMs: number): void {
-    const item = new Item(value, ++this.#lastVersion, expiresAtMs, 0);
-    this.#replace(space, key, space.items.get(key), item);
+  /** A version for the next change, greater than all before. */
+  nextVersion(): number {
+    if (!this.#log.durable) return ++this.#lastVersion;
+    const { nextVersion } = this.#log;
+    return this.unwritten === 0 ? nextVersion : Math.max(nextVersion, this.undo.lastVersion + 1);
   }
 
-  /** Removes an entry as the log says. */
-  unload(space: MemorySpace, key: Key): void {
-    this.#replace(space, key, space.items.get(key), undefined);
+  /** The address of an entry, expired or not; 0 if there is none. */
+  find(space: MemorySpace, key: Key): number {
+    this.#key.set(key);
+    return space.table.find(this.#key.bytes, 0, this.#key.end);
+  }
+
+  /** The key of a record. */
+  keyOf(space: MemorySpace, address: number): Key {
+    const range = this.#range;
+    space.table.records.locateKey(address, range);
+    return latin1From(range.bytes, range.start, range.end);
+  }
+
+  /** An entry with a copy of its value. Of a large value it is a view, which does not change. */
+  entry(space: MemorySpace, address: number): Entry {
+    const { records, expiry } = space.table;
+    const version = records.version(address);
+    const last = this.#lastEntry;
+    // A request that names a key again and again gets one copy of its value.
+    if (last !== undefined && last.version === version && last.address === address) {
+      if (last.space === space) return last.entry;
+    }
+    const range = this.#range;
+    records.locateValue(address, range);
+    space.table.lend(address);
+    const value = address < 0
+      ? range.bytes.subarray(range.start, range.end)
+      : valueFrom(range.bytes, range.start, range.end);
+    const entry = { value, version, expiresAtMs: expiry.expiryOf(address) };
+    this.#lastEntry = { space, address, version, entry };
+    return entry;
+  }
+
+  /** Whether an entry has expired. */
+  expired(space: MemorySpace, address: number, nowMs: number): boolean {
+    const expiresAtMs = space.table.expiry.expiryOf(address);
+    return expiresAtMs !== 0 && expiresAtMs <= nowMs;
+  }
+
+  /** Whether so many bytes can be added. */
+  hasRoom(bytes: number): boolean {
+    return this.maxBytes === Infinity || this.bytes + bytes <= this.maxBytes;
   }
 
   /**
-   * Sets a value.
+   * Sets a value, if there is room for it.
    *
-   * @param changes Receives the change, if it may have to be undone.
    * @throws {OutOfMemoryError}
    */
   put(
-    changes: Change[] | undefined,
     space: MemorySpace,
     key: Key,
     value: Value,
     expiresAtMs: number,
+    undoable: boolean,
   ): void {
-    const before = space.items.get(key);
-    this.#reserve(key, before, value);
-    const after = new Item(value, ++this.#lastVersion, expiresAtMs, this.#options.nextVersion());
-    this.#replace(space, key, before, after);
-    changes?.push(new ItemChange(space, key, before, after));
+    this.#key.setBoth(key, value);
+    const { bytes, end, value: source, from, to } = this.#key;
+    this.#reserve(space, end, to - from);
+    this.putRange(space, bytes, 0, end, source, from, to, expiresAtMs, undoable);
+  }
+
+  /**
+   * Sets a value and records the change, if it may have to be undone.
+   *
+   * @throws {OutOfMemoryError} If memory or addresses have run out.
+   */
+  putRange(
+    space: MemorySpace,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    source: Uint8Array,
+    from: number,
+    to: number,
+    expiresAtMs: number,
+    undoable: boolean,
+  ): void {
+    const { table } = space;
+    const version = this.nextVersion();
+    let address: number;
+    try {
+      address = table.put(bytes, start, end, source, from, to, version, expiresAtMs, undoable);
+    } catch (error) {
+      throw asOutOfMemory(error);
+    }
+    if (undoable) this.#keep(space, version, address);
+    if (expiresAtMs !== 0) this.#options.onExpiring();
+  }
+
+  /**
+   * Writes bytes into a value; see {@linkcode Table.write}.
+   *
+   * @throws {OutOfMemoryError}
+   */
+  overwrite(
+    space: MemorySpace,
+    address: number,
+    offset: number,
+    source: Uint8Array,
+    from: number,
+    to: number,
+    undoable: boolean,
+  ): void {
+    const version = this.nextVersion();
+    try {
+      address = space.table.write(address, offset, source, from, to, version, undoable);
+    } catch (error) {
+      throw asOutOfMemory(error);
+    }
+    if (undoable) this.#keep(space, version, address);
+  }
+
+  /** Sets when an entry expires. */
+  expire(space: MemorySpace, address: number, expiresAtMs: number, undoable: boolean): void {
+    const version = this.nextVersion();
+    try {
+      space.table.expire(address, expiresAtMs, version, undoable);
+    } catch (error) {
+      throw asOutOfMemory(error);
+    }
+    if (undoable) this.#keep(space, version, address);
+    if (expiresAtMs !== 0) this.#options.onExpiring();
+  }
+
+  /** Removes an entry. */
+  remove(space: MemorySpace, address: number, undoable: boolean): void {
+    const version = this.nextVersion();
+    space.table.delete(address, version, undoable);
+    if (undoable) this.#keep(space, version, 0);
   }
 
   /**
@@ -92,78 +222,106 @@ export class KeySpace {
     );
   }
 
-  /** Removes an item and records the change. */
-  remove(changes: Change[], space: MemorySpace, key: Key, before: Item): void {
-    this.#replace(space, key, before, undefined);
-    changes.push(new ItemChange(space, key, before, undefined));
-  }
-
-  /** Replaces a space by an empty one, which it returns, and records the change. */
-  clear(changes: Change[], number: number): MemorySpace {
-    const before = this.#spaces[number]!;
-    this.bytes -= before.bytes;
-    const after = this.#spaces[number] = this.#create();
-    changes.push(new ClearChange(this.#spaces, number, before, after));
+  /** Replaces a space by an empty one, which it returns, as part of a transaction. */
+  clear(number: number): MemorySpace {
+    const spaces = this.#spaces;
+    const before = spaces[number]!;
+    const after = spaces[number] = new MemorySpace(this.#options);
+    const change = {
+      write: () => {
+        after.deletedIn = this.#log.nextVersion;
+        after.logTable = this.#log.clear(before.logTable!, after);
+      },
+      undo: () => {
+        spaces[number] = before;
+      },
+    };
+    this.undo.addSpaceChange(change, this.nextVersion());
+    this.unwritten++;
     return after;
   }
 
-  /** Exchanges two spaces and records the change. */
-  swap(changes: Change[], a: number, b: number): void {
-    const change = new SwapChange(this.#spaces, a, b);
-    change.apply();
-    changes.push(change);
+  /** Exchanges two spaces, as part of a transaction. */
+  swap(a: number, b: number): void {
+    const spaces = this.#spaces;
+    const first = spaces[a]!;
+    const second = spaces[b]!;
+    spaces[a] = second;
+    spaces[b] = first;
+    const change = {
+      write: () => {
+        first.movedIn = second.movedIn = this.#log.nextVersion;
+        this.#log.swap(first.logTable!, second.logTable!);
+      },
+      undo: () => {
+        spaces[a] = first;
+        spaces[b] = second;
+      },
+    };
+    this.undo.addSpaceChange(change, this.nextVersion());
+    this.unwritten++;
   }
 
-  /** Undoes changes, newest first. */
-  undo(changes: readonly Change[]): void {
-    for (let index = changes.length - 1; index >= 0; index--) {
-      this.bytes += changes[index]!.undo();
-    }
+  /** Writes the changes of a transaction to the log. */
+  write(): void {
+    this.undo.write(this.unwritten, this.#log);
+    this.unwritten = 0;
+  }
+
+  /** Undoes the changes of a transaction. */
+  rollBack(): void {
+    this.undo.undoLast(this.unwritten);
+    this.unwritten = 0;
+    // The next change may get the same version.
+    this.#lastEntry = undefined;
     if (this.expiring) this.#options.onExpiring();
   }
 
-  /** Whether any entry can expire. */
-  get expiring(): boolean {
-    return this.#spaces.some((space) => space.expiry.size > 0);
-  }
-
-  /** Reads a page of a space whose keys are sorted. */
-  page(space: MemorySpace, range: ScanRange, nowMs: number): [Key, Item][] {
-    const { prefix = "", after, limit } = range;
-    const page: [Key, Item][] = [];
+  /** Reads a page of a sorted space. */
+  page(space: MemorySpace, range: ScanRange, nowMs: number): [Key, Entry][] {
+    const { prefix = "", after, limit, keysOnly } = range;
+    const page: [Key, Entry][] = [];
     if (limit < 1) return page;
+    const order = space.table.order!;
+    const { records, expiry } = space.table;
     const inclusive = after === undefined || after < prefix;
-    for (const key of space.order!.keysFrom(inclusive ? prefix : after, { inclusive })) {
+    this.#key.set(inclusive ? prefix : after);
+    const position = order.seek(this.#key.bytes, 0, this.#key.end, { after: !inclusive });
+    for (let address = order.next(position); address !== 0; address = order.next(position)) {
+      const key = this.keyOf(space, address);
       if (!key.startsWith(prefix)) break;
-      const item = space.items.get(key)!;
-      if (item.expired(nowMs)) continue;
-      page.push([key, item]);
+      if (this.expired(space, address, nowMs)) continue;
+      const entry = keysOnly
+        ? { value: "", version: records.version(address), expiresAtMs: expiry.expiryOf(address) }
+        : this.entry(space, address);
+      page.push([key, entry]);
       if (page.length === limit) break;
     }
     return page;
   }
 
-  #create(): MemorySpace {
-    const space = new MemorySpace();
-    this.#options.own(space);
-    return space;
+  /** Records a change of a key, so that it can be undone. */
+  #keep(space: MemorySpace, version: number, after: number): void {
+    this.undo.add(space, version, after, space.table.kept);
+    this.unwritten++;
   }
 
-  #replace(space: MemorySpace, key: Key, before: Item | undefined, after: Item | undefined): void {
-    const bytesBefore = space.bytes;
-    space.replace(key, before, after);
-    this.bytes += space.bytes - bytesBefore;
-    if (after !== undefined && after.expiresAtMs !== 0) this.#options.onExpiring();
-  }
-
-  /** Checks that a value fits into the memory limit. */
-  #reserve(key: Key, before: Item | undefined, value: Value): void {
-    const more = before === undefined
-      ? key.length + value.length
-      : value.length - before.valueBytes;
-    if (more <= 0 || this.bytes + more <= this.maxBytes) return;
+  /** Checks that the value of the present key fits into the memory limit. */
+  #reserve(space: MemorySpace, keyLength: number, valueLength: number): void {
+    if (this.hasRoom(keyLength + valueLength)) return;
+    const { table } = space;
+    const before = table.find(this.#key.bytes, 0, keyLength);
+    const more = before === 0
+      ? keyLength + valueLength
+      : valueLength - table.records.valueLength(before);
+    if (more <= 0 || this.hasRoom(more)) return;
     throw new OutOfMemoryError(
       `Cannot store ${more} more bytes: ${this.bytes} of ${this.maxBytes} are in use`,
     );
   }
+}
+
+function asOutOfMemory(error: unknown): unknown {
+  if (!(error instanceof TableFullError)) return error;
+  return new OutOfMemoryError(error.message, { cause: error });
 }

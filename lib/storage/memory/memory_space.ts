@@ -1,94 +1,57 @@
 /**
- * A space of the store in memory: its entries, those that expire and, from the first ordered read
- * on, their order.
+ * A space of the store in memory: its table, and how that gets into the commit log and out of it.
  *
  * @module
  */
 
-import type { LogTable } from "../commit_log.ts";
-import { ExpiryHeap } from "./expiry_heap.ts";
-import { SortedKeys } from "./sorted_keys.ts";
-import type { SpaceOwner } from "./space_owner.ts";
-import type { Entry, Key } from "../store.ts";
-import type { Value } from "../value.ts";
+import type { CommitLog, LogTable, TableOwner } from "../commit_log.ts";
+import { Pieces } from "../table/pieces.ts";
+import { type Range, RecordState } from "../table/records.ts";
+import { Table } from "../table/table.ts";
+import { Turn } from "../../turn.ts";
+import { latin1From } from "../value.ts";
 
-/** Keys to sort before yielding to the event loop. */
-const INDEX_STEP_KEYS = 2_000;
+/** Up to this size a space is sorted at once, in a millisecond or two. */
+const SORT_AT_ONCE_KEYS = 1_000;
 
-/** An entry in memory. Once in a space, only its bookkeeping changes. */
-export class Item implements Entry {
-  readonly value: Value;
-  readonly version: number;
-  readonly expiresAtMs: number;
-  /** The length of the value; a copy, so that replacing the value need not touch it. */
-  readonly valueBytes: number;
-  /** The version of the change that makes it durable. */
-  group: number;
-  heapIndex = -1;
+/** The log copies longer values when it has time; until then they must not change. */
+const MAX_COPY_AT_ONCE_BYTES = 256 * 1024;
 
-  constructor(value: Value, version: number, expiresAtMs: number, group: number) {
-    this.value = value;
-    this.valueBytes = value.length;
-    this.version = version;
-    this.expiresAtMs = expiresAtMs;
-    this.group = group;
-  }
+/** A record in the log begins with the time at which it expires (float64), 0 for never. */
+const HEAD_BYTES = 8;
 
-  /** Whether the entry has expired. */
-  expired(nowMs: number): boolean {
-    return this.expiresAtMs !== 0 && this.expiresAtMs <= nowMs;
-  }
+/** What a space knows of its store. */
+export interface MemorySpaceOptions {
+  log: CommitLog;
+  /** See {@linkcode TableOwner.busy}. */
+  busy(): Promise<void> | undefined;
 }
 
 /** A space in memory. */
-export class MemorySpace {
-  readonly items = new Map<Key, Item>();
-  readonly expiry = new ExpiryHeap<Item>();
-  /** The table with its records in the commit log. */
-  table: LogTable | undefined;
-  /** Hands its records to the commit log, if that keeps any. */
-  owner: SpaceOwner<MemorySpace> | undefined;
-  /** Bytes of its keys and values. */
-  bytes = 0;
+export class MemorySpace implements TableOwner {
+  readonly table = new Table();
+  /** Its table in the commit log, if that keeps anything. */
+  logTable: LogTable | undefined;
   /** The version of the latest removal. A read that finds no entry waits for it. */
   deletedIn = 0;
   /** The version that moved the space to its number. Every read waits for it. */
   movedIn = 0;
-  #order: SortedKeys | undefined;
-  #ordered = false;
-  #ordering: Promise<void> | undefined;
+  readonly #options: MemorySpaceOptions;
+  readonly #pieces = new Pieces(this.table);
+  readonly #range: Range = { bytes: new Uint8Array(0), start: 0, end: 0 };
+  readonly #head = new Uint8Array(HEAD_BYTES);
+  readonly #headView = new DataView(this.#head.buffer);
+  #sorting: Promise<void> | undefined;
 
-  /** Replaces an item by another one; `undefined` stands for none. */
-  replace(key: Key, before: Item | undefined, after: Item | undefined): void {
-    if (after !== undefined) {
-      this.items.set(key, after);
-      this.bytes += after.valueBytes;
-      if (before === undefined) {
-        this.bytes += key.length;
-        this.#order?.add(key);
-        this.owner?.add(key);
-      }
-    } else if (before !== undefined) {
-      this.items.delete(key);
-      this.bytes -= key.length;
-      this.#order?.delete(key);
-      this.owner?.remove(key);
-    }
-    if (before !== undefined) {
-      this.bytes -= before.valueBytes;
-      if (before.heapIndex !== -1) this.expiry.remove(before);
-    }
-    if (after !== undefined && after.expiresAtMs !== 0) this.expiry.add(key, after);
+  constructor(options: MemorySpaceOptions) {
+    this.#options = options;
   }
 
-  /** The keys in order; `undefined` until {@linkcode MemorySpace.sort} has finished. */
-  get order(): SortedKeys | undefined {
-    if (!this.#ordered && this.#order === undefined && this.items.size <= INDEX_STEP_KEYS) {
-      this.#order = new SortedKeys();
-      for (const key of this.items.keys()) this.#order.add(key);
-      this.#ordered = true;
-    }
-    return this.#ordered ? this.#order : undefined;
+  /** Whether the keys are in order. A small space is sorted at once. */
+  get sorted(): boolean {
+    const { table } = this;
+    if (table.order === undefined && table.size <= SORT_AT_ONCE_KEYS) { while (!table.sortSome()); }
+    return table.order !== undefined;
   }
 
   /**
@@ -96,20 +59,94 @@ export class MemorySpace {
    * A space that is never read in order never pays for one.
    */
   sort(): Promise<void> {
-    return this.#ordering ??= this.#sort();
+    return this.#sorting ??= this.#sort();
   }
 
   async #sort(): Promise<void> {
-    const order = this.#order = new SortedKeys();
-    let left = INDEX_STEP_KEYS;
-    // The iterator visits keys added meanwhile, and `replace` maintains those already visited.
-    for (const key of this.items.keys()) {
-      order.add(key);
-      if (--left === 0) {
-        left = INDEX_STEP_KEYS;
-        await new Promise((resolve) => setTimeout(resolve, 0));
+    const turn = new Turn();
+    while (!this.table.sortSome()) if (turn.over) await turn.next();
+  }
+
+  /**
+   * Writes a change to the log. Only the last of several changes of a record in a transaction is
+   * written; the others have the version of the next one that is.
+   *
+   * @param given The version that the change was given when it was made.
+   * @param version The one that the log gives it.
+   */
+  write(given: number, after: number, kept: number, version: number): void {
+    const { records, memory } = this.table;
+    if (after === 0) {
+      this.writeDeletion(kept, version);
+    } else if (
+      records.state(after) === RecordState.live && records.version(after) === given
+    ) {
+      if (version !== given) {
+        records.setVersion(after, version);
+        memory.touched(after, version);
       }
+      this.writeRecord(after);
     }
-    this.#ordered = true;
+  }
+
+  /** Writes a live record to the log. */
+  writeRecord(address: number): void {
+    const { log } = this.#options;
+    const { records, expiry } = this.table;
+    const range = this.#range;
+    this.#headView.setFloat64(0, expiry.expiryOf(address), true);
+    records.locateKey(address, range);
+    const { bytes, start, end } = range;
+    const valueLength = records.valueLength(address);
+    if (valueLength <= MAX_COPY_AT_ONCE_BYTES) {
+      log.putRange(this.logTable!, bytes, start, end, end + valueLength, this.#head);
+    } else {
+      this.table.lend(address);
+      const value = bytes.subarray(end, end + valueLength);
+      log.put(this.logTable!, latin1From(bytes, start, end), value, this.#head);
+    }
+  }
+
+  /** Writes the deletion of a record to the log. */
+  writeDeletion(kept: number, version: number): void {
+    const range = this.#range;
+    const { records, memory } = this.table;
+    records.locateKey(kept, range);
+    this.#options.log.deleteRange(this.logTable!, range.bytes, range.start, range.end);
+    memory.touched(kept, version);
+    this.deletedIn = version;
+  }
+
+  busy(): Promise<void> | undefined {
+    return this.#options.busy();
+  }
+
+  *pieces(): Iterable<number> {
+    for (let piece = 0; piece < this.#pieces.count; piece++) {
+      if (this.#pieces.has(piece)) yield piece;
+    }
+  }
+
+  pieceChangedSince(piece: number, version: number): boolean {
+    return this.#pieces.changedSince(piece, version);
+  }
+
+  copyPiece(piece: number): Uint8Array[] {
+    return this.#pieces.copy(piece);
+  }
+
+  loadPiece(piece: number, bytes: Uint8Array): void {
+    this.#pieces.load(piece, bytes);
+  }
+
+  loadPut(bytes: Uint8Array, start: number, middle: number, end: number, version: number): void {
+    for (let at = 0; at < HEAD_BYTES; at++) this.#head[at] = bytes[middle + at]!;
+    const expiresAtMs = this.#headView.getFloat64(0, true);
+    const value = middle + HEAD_BYTES;
+    this.#pieces.loadPut(bytes, start, middle, value, end, version, expiresAtMs);
+  }
+
+  loadDelete(bytes: Uint8Array, start: number, end: number, version: number): void {
+    this.#pieces.loadDelete(bytes, start, end, version);
   }
 }

@@ -10,12 +10,12 @@
  * @module
  */
 
+import type { ByteStore } from "../byte_store.ts";
 import type { CommitLog } from "../commit_log.ts";
-import type { Change } from "./changes.ts";
 import { KeySpace } from "./key_space.ts";
+import { MemoryBytes } from "./memory_bytes.ts";
 import type { MemorySpace } from "./memory_space.ts";
-import { SpaceOwner } from "./space_owner.ts";
-import { ItemTransaction, WholeTransaction } from "./transactions.ts";
+import { KeyTransaction, WholeTransaction } from "./transactions.ts";
 import type {
   Entry,
   Key,
@@ -27,16 +27,20 @@ import type {
   StoreMetrics,
   Transaction,
 } from "../store.ts";
+import { nextTurn } from "../../turn.ts";
 import type { Value } from "../value.ts";
 
 /** How often to look for expired entries, while any entry can expire. */
 const EXPIRY_INTERVAL_MS = 100;
 
-/** Once this much waits for the disk, new operations wait until it is written. */
+/** Once this much waits for the disk, new writes wait until it is written. */
 const MAX_GATHERING_BYTES = 32 * 1024 * 1024;
 
 /** Expired entries to remove before yielding to the event loop. */
 const EXPIRY_STEP_ENTRIES = 200;
+
+/** Changes to undo, or to forget once they are durable, before yielding to the event loop. */
+const UNDO_STEP_CHANGES = 5_000;
 
 /** Options for {@linkcode MemoryStore.open}. */
 export interface MemoryStoreOptions {
@@ -49,31 +53,39 @@ export interface MemoryStoreOptions {
 /** A store with its key space in memory. */
 export class MemoryStore implements Store {
   readonly maxKeyBytes = Infinity;
+  readonly bytes: ByteStore;
   readonly #log: CommitLog;
   readonly #keys: KeySpace;
-  readonly #transaction: ItemTransaction;
+  readonly #transaction: KeyTransaction;
   readonly #stopListening: () => void;
-  /** Changes not durable yet, oldest first. */
-  #pending: Change[] = [];
   /** Set while a transaction over whole spaces runs or the disk is behind; resolves after that. */
   #gate: Promise<void> | undefined;
+  #gateHoldsReads = false;
+  /** Set while a large group that has failed is being undone; resolves after that. */
+  #undoing: Promise<void> | undefined;
+  /** Whether the next step of forgetting durable changes has been scheduled. */
+  #releasing = false;
   #expiryTimer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
 
   private constructor(log: CommitLog, spaces: number, maxBytes: number) {
     this.#log = log;
-    this.#keys = new KeySpace({
+    const keys = this.#keys = new KeySpace({
       spaces,
       maxBytes,
-      nextVersion: () => log.nextVersion,
-      own: (space) => {
-        if (log.durable) space.owner = new SpaceOwner(space, () => this.#keys, () => this.#gate);
-      },
+      log,
+      busy: () => this.#writesWait,
       onExpiring: () => this.#expireLater(),
     });
-    this.#transaction = new ItemTransaction(this.#keys);
+    this.#transaction = new KeyTransaction(keys);
+    this.bytes = new MemoryBytes({
+      keys,
+      log,
+      ready: () => this.#writesWait === undefined,
+      commit: () => this.#write(),
+    });
     this.#stopListening = log.listen({
-      committed: (version) => this.#committed(version),
+      committed: () => this.#release(),
       failed: () => this.#failed(),
     });
   }
@@ -97,61 +109,67 @@ export class MemoryStore implements Store {
 
   async #load(): Promise<void> {
     if (!this.#log.durable) return;
-    const owners: Record<string, SpaceOwner<MemorySpace>> = {};
     const { spaces } = this.#keys;
-    for (const [number, { owner }] of spaces.entries()) owners[`kv_${number}`] = owner!;
-    const tables = await this.#log.openTables(owners);
-    for (const [number, space] of spaces.entries()) space.table = tables[number];
+    const tables = await this.#log.openTables(
+      Object.fromEntries(spaces.map((space, number) => [`kv_${number}`, space])),
+    );
+    for (const [number, space] of spaces.entries()) space.logTable = tables[number];
+    if (this.#keys.expiring) this.#expireLater();
   }
 
-  get(space: number, key: Key): MaybePromise<Entry | undefined> {
-    if (this.#gate !== undefined) return this.#gate.then(() => this.get(space, key));
-    const { items, deletedIn, movedIn } = this.#keys.space(space);
-    const item = items.get(key);
-    const found = item === undefined || (item.expiresAtMs !== 0 && item.expired(Date.now()))
+  get(number: number, key: Key): MaybePromise<Entry | undefined> {
+    const blocked = this.#readsWait;
+    if (blocked !== undefined) return blocked.then(() => this.get(number, key));
+    const space = this.#keys.space(number);
+    const address = this.#keys.find(space, key);
+    const found = address === 0 || this.#keys.expired(space, address, Date.now())
       ? undefined
-      : item;
-    const seen = Math.max(movedIn, item === undefined ? deletedIn : item.group);
-    if (seen > this.#log.committedVersion) return this.#log.flushed(seen).then(() => found);
-    return found;
+      : this.#keys.entry(space, address);
+    const version = address === 0 ? space.deletedIn : space.table.records.version(address);
+    const wait = this.#awaitVersion(Math.max(space.movedIn, version));
+    return wait === undefined ? found : wait.then(() => found);
   }
 
   put(number: number, key: Key, value: Value, expiresAtMs: number): MaybePromise<void> {
-    if (this.#gate !== undefined) {
-      return this.#gate.then(() => this.put(number, key, value, expiresAtMs));
+    const blocked = this.#writesWait;
+    if (blocked !== undefined) {
+      return blocked.then(() => this.put(number, key, value, expiresAtMs));
     }
-    const space = this.#keys.space(number);
-    if (!this.#log.durable) return this.#keys.put(undefined, space, key, value, expiresAtMs);
-    const pending = this.#pending;
-    this.#keys.put(pending, space, key, value, expiresAtMs);
-    pending.at(-1)!.write(this.#log);
-    return this.#flushed();
+    this.#keys.put(this.#keys.space(number), key, value, expiresAtMs, this.#log.durable);
+    return this.#commit();
   }
 
   transact<T>(
     places: readonly Place[],
     run: (transaction: Transaction) => T,
+    options: { blind?: boolean; readOnly?: boolean } = {},
   ): MaybePromise<T> {
-    if (this.#gate !== undefined) return this.#gate.then(() => this.transact(places, run));
+    const blocked = options.readOnly === true ? this.#readsWait : this.#writesWait;
+    if (blocked !== undefined) return blocked.then(() => this.transact(places, run, options));
     const transaction = this.#transaction;
     transaction.begin();
     let result: T;
     try {
       result = run(transaction);
     } catch (error) {
-      this.#keys.undo(transaction.changes);
-      if (transaction.seen <= this.#log.committedVersion) throw error;
-      return this.#log.flushed(transaction.seen).then(() => {
+      this.#keys.rollBack();
+      const wait = this.#awaitVersion(transaction.seen);
+      if (wait === undefined) throw error;
+      return wait.then(() => {
         throw error;
       });
     }
-    const wait = this.#commit(transaction.changes) ?? this.#awaitVersion(transaction.seen);
+    const { seen } = transaction;
+    const wait = this.#commit() ?? this.#awaitVersion(seen);
     return wait === undefined ? result : wait.then(() => result);
   }
 
-  async transactSpaces<T>(run: (transaction: SpaceTransaction) => Promise<T>): Promise<T> {
+  async transactSpaces<T>(
+    run: (transaction: SpaceTransaction) => Promise<T>,
+    { readOnly = false }: { readOnly?: boolean } = {},
+  ): Promise<T> {
     for (let retry = false;; retry = true) {
-      const outcome = await this.#runBehindGate(run, { retry });
+      const outcome = await this.#runBehindGate(run, { retry, readOnly });
       if ("result" in outcome) {
         await outcome.durable;
         return outcome.result;
@@ -162,12 +180,13 @@ export class MemoryStore implements Store {
   }
 
   scan(number: number, range: ScanRange): MaybePromise<[Key, Entry][]> {
-    if (this.#gate !== undefined) return this.#gate.then(() => this.scan(number, range));
+    const blocked = this.#readsWait;
+    if (blocked !== undefined) return blocked.then(() => this.scan(number, range));
     const space = this.#keys.space(number);
-    if (space.order === undefined) return space.sort().then(() => this.scan(number, range));
+    if (!space.sorted) return space.sort().then(() => this.scan(number, range));
     const page = this.#keys.page(space, range, Date.now());
     let seen = Math.max(space.deletedIn, space.movedIn);
-    for (const [, item] of page) seen = Math.max(seen, item.group);
+    for (const [, { version }] of page) seen = Math.max(seen, Number(version));
     const wait = this.#awaitVersion(seen);
     return wait === undefined ? page : wait.then(() => page);
   }
@@ -178,37 +197,37 @@ export class MemoryStore implements Store {
 
   metrics(): StoreMetrics {
     const { bytes, maxBytes, spaces } = this.#keys;
-    const keys = spaces.reduce((sum, { items }) => sum + items.size, 0);
+    const keys = spaces.reduce((sum, { table }) => sum + table.size, 0);
     return { bytes, keys, maxBytes, ...this.#log.metrics() };
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#expiryTimer);
-    await this.#gate;
+    await this.#writesWait;
     try {
       await this.#log.flushed();
     } catch {
       // The callers of the writes got the error.
     } finally {
       this.#stopListening();
+      await this.#undoing;
+      while (this.#releasing) await nextTurn();
     }
   }
 
   async #runBehindGate<T>(
     run: (transaction: SpaceTransaction) => Promise<T>,
-    options: { retry: boolean },
+    options: { retry: boolean; readOnly: boolean },
   ): Promise<{ result: T; durable: Promise<void> | undefined } | { unsorted: MemorySpace }> {
-    const release = await this.#closeGate();
+    const release = await this.#closeGate(options);
     const transaction = new WholeTransaction(this.#keys, options);
     try {
       const result = await run(transaction);
-      if (transaction.unsorted === undefined) {
-        return { result, durable: this.#commit(transaction.changes) };
-      }
-      this.#keys.undo(transaction.changes);
+      if (transaction.unsorted === undefined) return { result, durable: this.#commit() };
+      this.#keys.rollBack();
     } catch (error) {
-      this.#keys.undo(transaction.changes);
+      this.#keys.rollBack();
       if (transaction.unsorted === undefined) throw error;
     } finally {
       release();
@@ -216,58 +235,91 @@ export class MemoryStore implements Store {
     return { unsorted: transaction.unsorted };
   }
 
-  /** Writes changes to the log; returns what to wait for, if anything. */
-  #commit(changes: readonly Change[]): Promise<void> | undefined {
-    if (changes.length === 0 || !this.#log.durable) return undefined;
-    for (const change of changes) {
-      change.write(this.#log);
-      this.#pending.push(change);
-    }
-    return this.#flushed();
+  get #writesWait(): Promise<void> | undefined {
+    return this.#undoing ?? this.#gate;
   }
 
-  /** Waits for the collecting group; if it is large, closes the gate until it is written. */
-  #flushed(): Promise<void> {
-    const flushed = this.#log.flushed();
-    if (this.#log.gatheringBytes >= MAX_GATHERING_BYTES && this.#gate === undefined) {
-      const open = () => {
-        this.#gate = undefined;
-      };
-      this.#gate = flushed.then(open, open);
+  /**
+   * What reads wait for: a transaction that may change whole spaces, and undoing. They do not wait
+   * for the disk, since a read knows the version that it depends on.
+   */
+  get #readsWait(): Promise<void> | undefined {
+    return this.#undoing ?? (this.#gateHoldsReads ? this.#gate : undefined);
+  }
+
+  /** Writes the changes of a transaction to the log; returns what to wait for, if anything. */
+  #commit(): Promise<void> | undefined {
+    if (this.#keys.unwritten === 0) return undefined;
+    if (this.#log.durable) {
+      this.#write();
+      return this.#log.flushed();
     }
-    return flushed;
+    this.#keys.unwritten = 0;
+    this.#release();
+    return undefined;
+  }
+
+  /** Writes changes to the log; if much is waiting there, closes the gate until it is written. */
+  #write(): void {
+    this.#keys.write();
+    if (this.#log.gatheringBytes < MAX_GATHERING_BYTES || this.#gate !== undefined) return;
+    const open = () => {
+      this.#gate = undefined;
+    };
+    this.#gate = this.#log.flushed().then(open, open);
   }
 
   #awaitVersion(version: number): Promise<void> | undefined {
-    return version > this.#log.committedVersion ? this.#log.flushed(version) : undefined;
+    if (!this.#log.durable || version <= this.#log.committedVersion) return undefined;
+    return this.#log.flushed(version);
   }
 
-  #committed(version: number): void {
-    const pending = this.#pending;
-    let durable = 0;
-    while (durable < pending.length && pending[durable]!.version <= version) durable++;
-    if (durable === pending.length) this.#pending = [];
-    else pending.splice(0, durable);
+  /** Forgets changes that are durable. */
+  #release(): void {
+    if (this.#releasing) return;
+    const version = this.#log.durable ? this.#log.committedVersion : Infinity;
+    if (this.#keys.undo.release(version, UNDO_STEP_CHANGES)) return;
+    this.#releasing = true;
+    void nextTurn().then(() => {
+      this.#releasing = false;
+      this.#release();
+    });
   }
 
   #failed(): void {
-    this.#keys.undo(this.#pending);
-    this.#pending = [];
+    // A transaction over whole spaces began after everything was durable, and is in no group.
+    if (this.#keys.unwritten > 0 || this.#undoSome()) return;
+    const undoRest = async () => {
+      do await nextTurn(); while (!this.#undoSome());
+      this.#undoing = undefined;
+    };
+    this.#undoing = undoRest();
+  }
+
+  /** Undoes some of what has failed; returns whether that was all. */
+  #undoSome(): boolean {
+    const all = this.#keys.undo.undoAfter(this.#log.committedVersion, UNDO_STEP_CHANGES);
+    if (!all) return false;
     for (const space of this.#keys.spaces) space.deletedIn = space.movedIn = 0;
+    if (this.#keys.expiring) this.#expireLater();
+    return true;
   }
 
   /** Waits for its turn and until all changes are durable. Others wait until the release. */
-  async #closeGate(): Promise<() => void> {
-    while (this.#gate !== undefined) await this.#gate;
+  async #closeGate({ readOnly }: { readOnly: boolean }): Promise<() => void> {
+    while (this.#writesWait !== undefined) await this.#writesWait;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#gate = promise;
+    this.#gateHoldsReads = !readOnly;
     try {
-      if (this.#pending.length > 0) await this.#log.flushed();
+      if (this.#keys.undo.length > 0) await this.#log.flushed();
     } catch {
-      // The changes were undone, and the callers of the writes got the error.
+      // The callers of the writes got the error.
+      await this.#undoing;
     }
     return () => {
       this.#gate = undefined;
+      this.#gateHoldsReads = false;
       resolve();
     };
   }
@@ -276,7 +328,8 @@ export class MemoryStore implements Store {
     if (this.#expiryTimer !== undefined || this.#closed) return;
     const timer = this.#expiryTimer = setTimeout(() => {
       this.#expiryTimer = undefined;
-      const removed = this.#gate === undefined && this.problem() === undefined ? this.#expire() : 0;
+      const ready = this.#writesWait === undefined && this.problem() === undefined;
+      const removed = ready ? this.#expire() : 0;
       if (!this.#keys.expiring) return;
       this.#expireLater(removed === EXPIRY_STEP_ENTRIES ? 0 : EXPIRY_INTERVAL_MS);
     }, delayMs);
@@ -286,17 +339,19 @@ export class MemoryStore implements Store {
   /** Removes some expired entries; returns how many. */
   #expire(): number {
     const nowMs = Date.now();
-    const changes: Change[] = [];
+    const { durable, committedVersion } = this.#log;
+    let removed = 0;
     for (const space of this.#keys.spaces) {
-      while (changes.length < EXPIRY_STEP_ENTRIES && space.expiry.nextMs <= nowMs) {
-        const { key, entry } = space.expiry.first()!;
-        if (entry.group > this.#log.committedVersion && this.#log.durable) break;
-        this.#keys.remove(changes, space, key, entry);
+      const { expiry, records } = space.table;
+      while (removed < EXPIRY_STEP_ENTRIES && expiry.nextMs <= nowMs) {
+        if (durable && records.version(expiry.first) > committedVersion) break;
+        this.#keys.remove(space, expiry.first, durable);
+        removed++;
       }
     }
-    this.#commit(changes)?.catch(() => {
+    this.#commit()?.catch(() => {
       // The removal was undone; the next step tries again.
     });
-    return changes.length;
+    return removed;
   }
 }

@@ -4,21 +4,22 @@
  * @module
  */
 
-import type { Change } from "./changes.ts";
 import type { KeySpace } from "./key_space.ts";
-import type { Item, MemorySpace } from "./memory_space.ts";
-import type { SortedKeys } from "./sorted_keys.ts";
+import type { MemorySpace } from "./memory_space.ts";
 import type { Entry, Key, KeyCount, ScanRange, SpaceTransaction, Transaction } from "../store.ts";
+import { Turn } from "../../turn.ts";
 import type { Value } from "../value.ts";
 
 /** Random keys to try, as each may have expired, before falling back to the first in order. */
 const RANDOM_KEY_TRIES = 32;
 
-/** A transaction over single items. The store reuses one object for all of them. */
-export class ItemTransaction implements Transaction {
+/** Expired entries to count before looking at the clock. */
+const COUNT_STEP_ENTRIES = 10_000;
+
+/** A transaction over single keys. The store reuses one object for all of them. */
+export class KeyTransaction implements Transaction {
   nowMs = 0;
-  changes: Change[] = [];
-  /** The newest commit group among everything it has read. */
+  /** The newest version among everything it has read. */
   seen = 0;
   /** Bytes it has written, including values it has overwritten. */
   #writtenBytes = 0;
@@ -31,35 +32,37 @@ export class ItemTransaction implements Transaction {
   /** Starts a new transaction. */
   begin(): void {
     this.nowMs = Date.now();
-    if (this.changes.length > 0) this.changes = [];
     this.seen = 0;
     this.#writtenBytes = 0;
   }
 
-  get(number: number, key: Key): Item | undefined {
-    return this.#look(this.#keys.space(number), key);
+  get(number: number, key: Key): Entry | undefined {
+    const space = this.#keys.space(number);
+    const address = this.#look(space, key);
+    return address === 0 ? undefined : this.#keys.entry(space, address);
   }
 
   put(number: number, key: Key, value: Value, expiresAtMs: number): void {
     this.#writtenBytes += value.length;
     this.#keys.checkWritten(this.#writtenBytes);
-    this.#keys.put(this.changes, this.#keys.space(number), key, value, expiresAtMs);
+    this.#keys.put(this.#keys.space(number), key, value, expiresAtMs, true);
   }
 
   delete(number: number, key: Key): boolean {
     const space = this.#keys.space(number);
-    const item = this.#look(space, key);
-    if (item === undefined) return false;
-    this.#keys.remove(this.changes, space, key, item);
+    const address = this.#look(space, key);
+    if (address === 0) return false;
+    this.#keys.remove(space, address, true);
     return true;
   }
 
-  #look(space: MemorySpace, key: Key): Item | undefined {
-    const item = space.items.get(key);
-    const seen = item === undefined ? space.deletedIn : item.group;
+  #look(space: MemorySpace, key: Key): number {
+    const address = this.#keys.find(space, key);
+    const seen = address === 0 ? space.deletedIn : space.table.records.version(address);
+    // Its own changes have versions too, but it waits for those anyway.
     if (seen > this.seen) this.seen = seen;
     if (space.movedIn > this.seen) this.seen = space.movedIn;
-    return item === undefined || item.expired(this.nowMs) ? undefined : item;
+    return address !== 0 && this.#keys.expired(space, address, this.nowMs) ? 0 : address;
   }
 }
 
@@ -71,7 +74,6 @@ export class UnsortedSpaceError extends Error {
 /** A transaction over whole spaces. The gate ensures that everything it reads is durable. */
 export class WholeTransaction implements SpaceTransaction {
   readonly nowMs = Date.now();
-  readonly changes: Change[] = [];
   /**
    * The space whose order it asked for too early. If set, undo the changes, sort the space and run
    * the transaction again, even if its function has caught the {@linkcode UnsortedSpaceError}.
@@ -87,73 +89,83 @@ export class WholeTransaction implements SpaceTransaction {
     this.#retry = retry;
   }
 
+  // deno-lint-ignore require-await -- an error must reject, not throw
   async get(number: number, key: Key): Promise<Entry | undefined> {
-    return await this.#look(this.#keys.space(number), key);
+    const space = this.#keys.space(number);
+    const address = this.#look(space, key);
+    return address === 0 ? undefined : this.#keys.entry(space, address);
   }
 
   // deno-lint-ignore require-await -- an error must reject, not throw
   async put(number: number, key: Key, value: Value, expiresAtMs: number): Promise<void> {
     this.#writtenBytes += value.length;
     this.#keys.checkWritten(this.#writtenBytes);
-    this.#keys.put(this.changes, this.#keys.space(number), key, value, expiresAtMs);
+    this.#keys.put(this.#keys.space(number), key, value, expiresAtMs, true);
   }
 
+  // deno-lint-ignore require-await -- an error must reject, not throw
   async delete(number: number, key: Key): Promise<boolean> {
     const space = this.#keys.space(number);
-    const item = await this.#look(space, key);
-    if (item === undefined) return false;
-    this.#keys.remove(this.changes, space, key, item);
+    const address = this.#look(space, key);
+    if (address === 0) return false;
+    this.#keys.remove(space, address, true);
     return true;
   }
 
-  count(number: number): Promise<KeyCount> {
-    const { items, expiry } = this.#keys.space(number);
-    const expired = expiry.countUntil(this.nowMs);
-    return Promise.resolve({
-      keys: items.size - expired,
-      expiring: expiry.size - expired,
-      averageTtlMs: expiry.averageTtlMs(this.nowMs),
-    });
+  async count(number: number): Promise<KeyCount> {
+    const { table } = this.#keys.space(number);
+    const turn = new Turn();
+    const open = [0];
+    let expired = 0;
+    while (open.length > 0) {
+      expired += table.expiry.countUntil(this.nowMs, open, COUNT_STEP_ENTRIES);
+      if (turn.over) await turn.next();
+    }
+    return {
+      keys: table.size - expired,
+      expiring: table.expiry.size - expired,
+      averageTtlMs: table.expiry.averageTtlMs(this.nowMs),
+    };
   }
 
   // deno-lint-ignore require-await -- an error must reject, not throw
   async scan(number: number, range: ScanRange): Promise<[Key, Entry][]> {
     const space = this.#keys.space(number);
-    this.#orderOf(space);
+    this.#mustBeSorted(space);
     return this.#keys.page(space, range, this.nowMs);
   }
 
   // deno-lint-ignore require-await -- an error must reject, not throw
   async randomKey(number: number): Promise<Key | undefined> {
     const space = this.#keys.space(number);
-    const order = this.#orderOf(space);
     for (let tries = 0; tries < RANDOM_KEY_TRIES; tries++) {
-      const key = order.random();
-      if (key === undefined) return undefined;
-      if (this.#look(space, key) !== undefined) return key;
+      const address = space.table.random();
+      if (address === 0) return undefined;
+      if (!this.#keys.expired(space, address, this.nowMs)) return this.#keys.keyOf(space, address);
     }
-    return this.#keys.page(space, { limit: 1 }, this.nowMs)[0]?.[0];
+    this.#mustBeSorted(space);
+    return this.#keys.page(space, { limit: 1, keysOnly: true }, this.nowMs)[0]?.[0];
   }
 
   clear(number: number): Promise<void> {
-    const space = this.#keys.clear(this.changes, number);
+    const space = this.#keys.clear(number);
     // Each retry creates a new empty space; sort it now, or the retry will ask again.
     if (this.#retry) void space.sort();
     return Promise.resolve();
   }
 
   swap(a: number, b: number): Promise<void> {
-    if (a !== b) this.#keys.swap(this.changes, a, b);
+    if (a !== b) this.#keys.swap(a, b);
     return Promise.resolve();
   }
 
-  #look(space: MemorySpace, key: Key): Item | undefined {
-    const item = space.items.get(key);
-    return item === undefined || item.expired(this.nowMs) ? undefined : item;
+  #look(space: MemorySpace, key: Key): number {
+    const address = this.#keys.find(space, key);
+    return address !== 0 && this.#keys.expired(space, address, this.nowMs) ? 0 : address;
   }
 
-  #orderOf(space: MemorySpace): SortedKeys {
-    if (space.order !== undefined) return space.order;
+  #mustBeSorted(space: MemorySpace): void {
+    if (space.sorted) return;
     this.unsorted ??= space;
     throw new UnsortedSpaceError("Cannot read keys in order: the space is not sorted yet");
   }

@@ -53,16 +53,24 @@ export class Pieces {
     return 2 * Math.max(memory.slabs.limit, memory.large.limit);
   }
 
+  /** Whether there is a piece with a number. It may have no live records. */
+  has(piece: number): boolean {
+    return this.#numbered(piece).slabs[piece >> 1] !== undefined;
+  }
+
   /** Whether a piece has changed since a version, that is, by a change with a higher one. */
   changedSince(piece: number, version: number): boolean {
     return (this.#numbered(piece).versions[piece >> 1] ?? 0) > version;
   }
 
-  /** Packs the live records of a piece; `undefined` if there are none. */
-  copy(piece: number): Uint8Array<ArrayBuffer> | undefined {
+  /**
+   * The live records of a piece, packed: parts to be joined, none if there are no records. A large
+   * record is a view of the table's memory. Its bytes do not change; see {@linkcode Table.lend}.
+   */
+  copy(piece: number): Uint8Array[] {
     const { memory, records } = this.#table;
     const slab = this.#numbered(piece).slabs[piece >> 1];
-    if (slab === undefined) return undefined;
+    if (slab === undefined) return [];
     const addresses: number[] = [];
     let size = HEAD_BYTES;
     for (let slot = 0; slot < slab.top; slot++) {
@@ -72,15 +80,27 @@ export class Pieces {
       size += RECORD_HEAD_BYTES + records.keyLength(address) + records.valueLength(address);
       if (records.heapPlace(address) !== 0) size += EXPIRY_BYTES;
     }
-    if (addresses.length === 0) return undefined;
+    if (addresses.length === 0) return [];
+    if (!isSlab(piece)) {
+      size -= records.keyLength(addresses[0]!) + records.valueLength(addresses[0]!);
+    }
     const packed = new Uint8Array(size);
     const view = new DataView(packed.buffer);
     view.setInt32(0, slab.sizeClass, true);
     view.setUint32(4, slab.slots, true);
     view.setUint32(8, addresses.length, true);
     let at = HEAD_BYTES;
-    for (const address of addresses) at = this.#pack(address, packed, view, at);
-    return packed;
+    for (const address of addresses) {
+      at = this.#packHead(address, packed, view, at);
+      const { bytes, start, end } = this.#contentsOf(address);
+      if (!isSlab(piece)) {
+        this.#table.lend(address);
+        return [packed, bytes.subarray(start, end)];
+      }
+      copyRange(bytes, start, end, packed, at);
+      at += end - start;
+    }
+    return [packed];
   }
 
   /**
@@ -118,27 +138,29 @@ export class Pieces {
     if (isSlab(piece)) memory.releaseIfEmpty(number);
   }
 
-  /** Loads a record that was written since its piece was, unless a newer one is there. */
+  /**
+   * Loads a record that was written since its piece was, unless a newer one is there. The key is
+   * the range `start` to `end`, the value `from` to `to`.
+   */
   loadPut(
-    key: Uint8Array,
+    bytes: Uint8Array,
     start: number,
     end: number,
-    value: Uint8Array,
     from: number,
     to: number,
     version: number,
     expiresAtMs: number,
   ): void {
     const table = this.#table;
-    const old = table.find(key, start, end);
+    const old = table.find(bytes, start, end);
     if (old !== 0 && table.records.version(old) >= version) return;
-    table.put(key, start, end, value, from, to, version, expiresAtMs, false);
+    table.put(bytes, start, end, bytes, from, to, version, expiresAtMs, false);
   }
 
   /** Removes a record that was deleted since its piece was written, unless it is newer. */
-  loadDelete(key: Uint8Array, start: number, end: number, version: number): void {
+  loadDelete(bytes: Uint8Array, start: number, end: number, version: number): void {
     const table = this.#table;
-    const old = table.find(key, start, end);
+    const old = table.find(bytes, start, end);
     if (old !== 0 && table.records.version(old) < version) table.delete(old, version, false);
   }
 
@@ -147,26 +169,26 @@ export class Pieces {
     return isSlab(piece) ? memory.slabs : memory.large;
   }
 
-  #pack(address: number, packed: Uint8Array, view: DataView, at: number): number {
+  #packHead(address: number, packed: Uint8Array, view: DataView, at: number): number {
     const { records, expiry } = this.#table;
-    const range = this.#range;
     const expiresAtMs = expiry.expiryOf(address);
     view.setUint32(at, records.keyLength(address), true);
     view.setUint32(at + 4, records.valueLength(address), true);
     packed[at + 8] = records.type(address);
     packed[at + 9] = expiresAtMs === 0 ? 0 : EXPIRES;
     view.setFloat64(at + 10, records.version(address), true);
-    at += RECORD_HEAD_BYTES;
-    if (expiresAtMs !== 0) {
-      view.setFloat64(at, expiresAtMs, true);
-      at += EXPIRY_BYTES;
-    }
+    if (expiresAtMs === 0) return at + RECORD_HEAD_BYTES;
+    view.setFloat64(at + RECORD_HEAD_BYTES, expiresAtMs, true);
+    return at + RECORD_HEAD_BYTES + EXPIRY_BYTES;
+  }
+
+  /** Key and value of a record, which are next to each other. */
+  #contentsOf(address: number): Range {
+    const { records } = this.#table;
+    const range = this.#range;
     records.locateKey(address, range);
-    const { bytes, start, end } = range;
-    const length = end - start + records.valueLength(address);
-    // The value follows the key, here as there.
-    copyRange(bytes, start, start + length, packed, at);
-    return at + length;
+    range.end += records.valueLength(address);
+    return range;
   }
 
   /** Loads a record; returns where the next one begins. */

@@ -11,15 +11,25 @@ interface Logged {
   expiresAtMs: number;
 }
 
+function joined(parts: Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
 /** What is on disk: pieces with the version up to which they are complete, and the log since. */
 class Disk {
-  readonly pieces = new Map<number, { packed: Uint8Array | undefined; version: number }>();
+  readonly pieces = new Map<number, { packed: Uint8Array; version: number }>();
   log: Logged[] = [];
 
   /** Writes a piece if it has changed. */
   write(pieces: Pieces, piece: number, version: number): void {
     if (!pieces.changedSince(piece, this.pieces.get(piece)?.version ?? 0)) return;
-    this.pieces.set(piece, { packed: pieces.copy(piece), version });
+    this.pieces.set(piece, { packed: joined(pieces.copy(piece)), version });
   }
 
   load(order: (pieces: number[]) => number[]): Table {
@@ -27,21 +37,18 @@ class Disk {
     const pieces = new Pieces(table);
     for (const piece of order([...this.pieces.keys()])) {
       const { packed } = this.pieces.get(piece)!;
-      if (packed !== undefined) pieces.load(piece, packed);
+      if (packed.length > 0) pieces.load(piece, packed);
     }
     for (const { key, version, value, expiresAtMs } of this.log) {
       const bytes = keyBytes(key);
       if (value === undefined) pieces.loadDelete(bytes, 0, bytes.length, version);
-      else {pieces.loadPut(
-          bytes,
-          0,
-          bytes.length,
-          value,
-          0,
-          value.length,
-          version,
-          expiresAtMs,
-        );}
+      else {
+        const both = new Uint8Array(bytes.length + value.length);
+        both.set(bytes);
+        both.set(value, bytes.length);
+        const end = bytes.length;
+        pieces.loadPut(both, 0, end, end, both.length, version, expiresAtMs);
+      }
     }
     return table;
   }
@@ -119,20 +126,20 @@ Deno.test("Pieces: leaves out what is kept for undo and reports what has changed
   assert.ok(pieces.changedSince(piece, before));
   assert.ok(!pieces.changedSince(piece, model.version));
   const table = new Table();
-  new Pieces(table).load(piece, pieces.copy(piece)!);
+  new Pieces(table).load(piece, joined(pieces.copy(piece)));
   assert.equal(table.size, 2);
   model.release(2);
   model.delete("a", false);
   model.delete("c", false);
-  assert.equal(pieces.copy(piece), undefined);
+  assert.deepEqual(pieces.copy(piece), []);
   assert.ok(pieces.changedSince(piece, before));
-  assert.equal(pieces.copy(1), undefined);
+  assert.deepEqual(pieces.copy(1), []);
 });
 
 Deno.test("Pieces: refuses bytes that are no piece", () => {
   const model = new Model();
   for (const key of ["a", "b", "c"]) model.put(key, new Uint8Array(20), 3, false);
-  const packed = new Pieces(model.table).copy(2)!;
+  const packed = joined(new Pieces(model.table).copy(2));
   const load = (bytes: Uint8Array, piece = 2) => new Pieces(new Table()).load(piece, bytes);
   load(packed);
   for (let length = 0; length < packed.length; length++) {
