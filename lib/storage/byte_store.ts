@@ -43,6 +43,8 @@ export interface ByteStore {
   hasRoom(bytes: number): boolean;
   /** Finds the entry of a key; sets `value` and `expiresAtMs` and returns whether it exists. */
   get(space: number, bytes: Uint8Array, start: number, end: number): boolean;
+  /** The length of a key's value; -1 if the key does not exist. */
+  length(space: number, bytes: Uint8Array, start: number, end: number): number;
   /**
    * Sets the value of a key, after {@linkcode ByteStore.hasRoom}. The bytes are copied.
    *

@@ -70,6 +70,10 @@ export class ByteMap implements ByteStore {
     return true;
   }
 
+  length(space: number, bytes: Uint8Array, start: number, end: number): number {
+    return this.get(space, bytes, start, end) ? this.value.end : -1;
+  }
+
   put(
     _space: number,
     bytes: Uint8Array,

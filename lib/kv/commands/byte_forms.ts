@@ -78,6 +78,37 @@ export const msetBytes: ByteForm = (request, { db }, store, writer) => {
   return true;
 };
 
+/** APPEND to an existing key. */
+export const appendBytes: ByteForm = (request, { db, maxValueBytes }, store, writer) => {
+  const { bytes } = request;
+  const start = request.start(1), end = request.end(1);
+  const from = request.start(2), to = request.end(2);
+  const before = store.length(db, bytes, start, end);
+  const after = before + to - from;
+  if (before < 0 || after > maxValueBytes || !store.hasRoom(to - from)) return false;
+  store.write(db, bytes, start, end, before, bytes, from, to);
+  writer.integer(after);
+  return true;
+};
+
+/** SETRANGE of an existing key. */
+export const setrangeBytes: ByteForm = (request, { db, maxValueBytes }, store, writer) => {
+  const { bytes } = request;
+  const start = request.start(1), end = request.end(1);
+  const from = request.start(3), to = request.end(3);
+  const offset = parseShortInteger(bytes, request.start(2), request.end(2));
+  const written = offset + to - from;
+  // Not a number, or one that is out of range, or nothing to write.
+  if (!(offset >= 0 && written <= maxValueBytes) || from === to || !store.hasRoom(written)) {
+    return false;
+  }
+  const before = store.length(db, bytes, start, end);
+  if (before < 0) return false;
+  store.write(db, bytes, start, end, offset, bytes, from, to);
+  writer.integer(Math.max(before, written));
+  return true;
+};
+
 /** DEL and UNLINK. */
 export const delBytes: ByteForm = (request, { db }, store, writer) => {
   const { bytes, count } = request;

@@ -9,6 +9,7 @@ import { copyValue, type Value, valueOf, valueText } from "../../storage/value.t
 import { type Lcs, lcsCells, lcsInSteps, longestCommonSubsequence } from "./lcs.ts";
 import { ErrorReply, type Reply, ReplyMap } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
+import { appendBytes, setrangeBytes } from "./byte_forms.ts";
 import { checkOptionCount, integer } from "./arguments.ts";
 import { ONE_KEY, TWO_KEYS } from "./catalogue.ts";
 import type { Command, KeyWork } from "./command.ts";
@@ -163,7 +164,7 @@ export const RANGE_COMMANDS: readonly Command[] = [
     group,
     summary: "Appends to the value of a key.",
     since: "2.0.0",
-    action: { kind: "keys", prepare: append },
+    action: { kind: "keys", prepare: append, bytes: appendBytes },
   },
   {
     name: "setrange",
@@ -173,7 +174,7 @@ export const RANGE_COMMANDS: readonly Command[] = [
     group,
     summary: "Overwrites part of a value, starting at an offset.",
     since: "2.2.0",
-    action: { kind: "keys", prepare: setrange },
+    action: { kind: "keys", prepare: setrange, bytes: setrangeBytes },
   },
   {
     name: "getrange",

@@ -56,6 +56,12 @@ export class MemoryBytes implements ByteStore {
     return true;
   }
 
+  length(number: number, bytes: Uint8Array, start: number, end: number): number {
+    const space = this.#keys.space(number);
+    const address = this.#look(space, bytes, start, end);
+    return address === 0 ? -1 : space.table.records.valueLength(address);
+  }
+
   put(
     number: number,
     bytes: Uint8Array,
