@@ -24,7 +24,7 @@ import type { RecordFormat } from "../records/record_format.ts";
 import { agreeOnPlan, sampleInput } from "./sampling.ts";
 import { Shuffle } from "./shuffle.ts";
 import { maxOpenBuckets, slabBytes, SlotBudget } from "../sort/slot_budget.ts";
-import { SortFailedError } from "../link/sort_failure.ts";
+import { cancellation, SortFailedError } from "../link/sort_failure.ts";
 import { sortBuckets } from "./sort_phase.ts";
 import { StallWatch } from "./stall_watch.ts";
 import { defaultWorkers, SortThread } from "../sort/sort_pool.ts";
@@ -129,7 +129,7 @@ export class SortJob {
   async run(): Promise<SortSummary> {
     const { signal } = this.#options;
     const cancel = () => {
-      if (!this.#decided) this.#fail(new SortFailedError({ node: -1, reason: "Cancelled" }));
+      if (signal && !this.#decided) this.#fail(cancellation(signal));
     };
     signal?.addEventListener("abort", cancel, { once: true });
     if (signal?.aborted) cancel();

@@ -15,7 +15,7 @@ import { encodeHello, HELLO, type Hello, helloDifference, parseHello } from "./h
 import { PeerLink } from "./peer_link.ts";
 import { PeerTlsError } from "./peer_tls.ts";
 import { ProofError } from "./proof.ts";
-import { SortFailedError } from "./sort_failure.ts";
+import { cancellation, SortFailedError } from "./sort_failure.ts";
 
 /** The pause between two attempts to dial a node. */
 const DIAL_INTERVAL_MS = 250;
@@ -59,9 +59,10 @@ export class Meeting {
     this.#options = options;
     this.#all.promise.catch(() => {});
     this.#timer = setTimeout(() => this.#timeOut(), options.dialTimeoutMs);
-    const cancel = () => this.fail(new SortFailedError({ node: -1, reason: "Cancelled" }));
-    options.signal?.addEventListener("abort", cancel, { once: true });
-    if (options.signal?.aborted) cancel();
+    const { signal } = options;
+    const cancel = () => signal && this.fail(cancellation(signal));
+    signal?.addEventListener("abort", cancel, { once: true });
+    if (signal?.aborted) cancel();
     for (let node = options.hello.node + 1; node < options.hello.nodes; node++) this.#dial(node);
     this.#check();
   }

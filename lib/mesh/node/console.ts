@@ -22,6 +22,7 @@ export type MeshCommand =
 /** The reply to `HELP`. */
 export const HELP_LINES: readonly string[] = [
   "SORT input output [lines] [record=BYTES] [key=FIRST:END]   sorts files in the dir of each node",
+  '                 a name with blanks is put in double quotes, as in SORT "my file" sorted',
   "STATUS           lists the jobs, and the progress of each node in the running one",
   "CANCEL [job]     cancels a job, or the running one",
   "NODES            lists the nodes, and whether they are connected",
@@ -34,7 +35,7 @@ export const HELP_LINES: readonly string[] = [
  * @throws {SyntaxError} If it is not a command; the message is the reply after "ERR".
  */
 export function parseCommand(line: string): MeshCommand {
-  const [first = "", ...rest] = line.trim().split(/\s+/);
+  const [first = "", ...rest] = splitWords(line);
   const word = first.toUpperCase();
   switch (word) {
     case "SORT":
@@ -58,6 +59,20 @@ export function parseCommand(line: string): MeshCommand {
       throw new SyntaxError(`unknown command "${first.slice(0, 40)}"${hint}`);
     }
   }
+}
+
+/** Splits a line at blanks, except between double quotes, which belong to no word. */
+function splitWords(line: string): string[] {
+  const words = [...line.matchAll(/(?:[^\s"]|"[^"]*"?)+/g)].map(([word]) => word);
+  if ((line.match(/"/g)?.length ?? 0) % 2 !== 0) {
+    throw new SyntaxError("a double quote is not closed");
+  }
+  return words.map((word) => word.replaceAll('"', ""));
+}
+
+/** A file name as a command spells it. */
+function spelled(name: string): string {
+  return /\s/.test(name) ? `"${name}"` : name;
 }
 
 function parseSort(words: string[]): MeshCommand {
@@ -112,7 +127,7 @@ export interface MeshStatus {
 /** The reply to `STATUS`, without its END. */
 export function statusLines({ jobs }: MeshStatus): string[] {
   return jobs.flatMap(({ id, state, input, output, result, progress }) => [
-    `job ${id} ${state} ${input} ${output}${result && ` ${result}`}`,
+    `job ${id} ${state} ${spelled(input)} ${spelled(output)}${result && ` ${result}`}`,
     ...progress.map(progressLine),
   ]);
 }

@@ -195,7 +195,7 @@ export class CoordinatorNode implements MeshNode {
 
   #stopEverywhere(key: string, reason: string): void {
     for (const link of this.#links.values()) link.send({ kind: "stop", key, reason });
-    this.#jobs.stop(key);
+    this.#jobs.stop(key, reason);
   }
 
   /** Sends the status to all members, a moment after a change, so that bursts become one message. */

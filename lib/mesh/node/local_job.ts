@@ -101,8 +101,12 @@ export class LocalJob {
     return { node, phase, doneBytes, totalBytes, records, sentBytes, receivedBytes };
   }
 
-  /** Cancels the job. */
-  stop(): void {
-    this.#stop.abort();
+  /**
+   * Cancels the job.
+   *
+   * @param reason Why, for people: it becomes the failure of this node.
+   */
+  stop(reason: string): void {
+    this.#stop.abort(new SortFailedError({ node: -1, reason }));
   }
 }

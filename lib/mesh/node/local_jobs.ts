@@ -71,15 +71,15 @@ export class LocalJobs {
     ).finally(() => clearInterval(timer));
   }
 
-  /** Stops the job with this key, if it is the running one. */
-  stop(key: string): void {
-    if (this.#job?.order.key === key) this.#job.stop();
+  /** Stops the job with this key, if it is the running one, for a reason that people can read. */
+  stop(key: string, reason: string): void {
+    if (this.#job?.order.key === key) this.#job.stop(reason);
   }
 
   /** Refuses further jobs and waits for the running one, which is stopped at the deadline. */
   async drain(deadline: AbortSignal): Promise<void> {
     this.#draining = true;
-    const stop = () => this.#job?.stop();
+    const stop = () => this.#job?.stop(`node ${this.#options.job.node} has been stopped`);
     if (deadline.aborted) stop();
     deadline.addEventListener("abort", stop, { once: true });
     await this.#running;

@@ -131,7 +131,7 @@ export class MemberNode implements MeshNode {
       case "start":
         return this.#jobs.start(message.order);
       case "stop":
-        return this.#jobs.stop(message.key);
+        return this.#jobs.stop(message.key, message.reason);
       case "status":
         this.#status = message.status;
         return;
