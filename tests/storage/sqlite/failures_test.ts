@@ -94,7 +94,8 @@ async function survive(path: string, fault: Fault): Promise<number> {
           delete model[0]!["k1"];
         },
       );
-      await log.snapshot().catch(() => checked.failures++);
+      // A later snapshot would drop what a failure has left in the log.
+      if (checked.failures === 0) await log.snapshot().catch(() => checked.failures++);
       if (round === 2) {
         await checked.write(
           () => store.transactSpaces((tx) => tx.swap(0, 1)),
@@ -133,7 +134,7 @@ Deno.test("SqliteLog: whichever commit, piece, truncation or reopening fails, no
         failures += await survive(join(directory, `${run++}.db`), fault);
       }
     }
-    assert.ok(failures >= 9, `${failures} failures`);
+    assert.ok(failures >= 8, `${failures} failures`);
   });
 });
 
