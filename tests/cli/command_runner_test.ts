@@ -72,6 +72,17 @@ Deno.test("commandRunner(): a group that ignores SIGTERM gets SIGKILL, every pro
   await until("the group has ended", () => !groupExists(leader), 10_000);
 });
 
+Deno.test("commandRunner(): children that ignore SIGTERM do not survive their leader", async () => {
+  await using directory = await makeTempDirectory();
+  const file = `${directory.path}/pid`;
+  const child = "(trap '' TERM; while :; do sleep 600; done) &";
+  const script = `trap 'exit 0' TERM; echo $$ >${file}; ${child} while :; do sleep 0.1; done`;
+  const outcome = await runScript(script, { timeoutMs: 1000 });
+  assert.deepEqual(outcome, { done: false, reason: "timed out after 1 s" });
+  const leader = Number(await Deno.readTextFile(file));
+  await until("the group has ended", () => !groupExists(leader), 10_000);
+});
+
 Deno.test("commandRunner(): a cancelled job ends with its whole group", async () => {
   await using directory = await makeTempDirectory();
   const file = `${directory.path}/pid`;
