@@ -6,6 +6,8 @@ import { Connection } from "../../../lib/net/connection.ts";
 import { within } from "../../support/within.ts";
 
 const WAIT_MS = 60_000;
+/** Long enough to read what has arrived. */
+const READ_MS = 20;
 /** So long that the timer makes no check during a test that makes its own. */
 const LONG_MS = 3_600_000;
 
@@ -39,12 +41,14 @@ Deno.test("PeerLink: a pause of this process is not taken for silence of the pee
   try {
     const received = link.receive();
     const ended = received.then(() => "frame", (error) => error);
-    for (let round = 0; round < 3; round++) {
+    // Two long pauses, and then more short ones than there are checks in the timeout.
+    // Each is longer than the time between two checks.
+    for (const pauseMs of [2 * stallTimeoutMs, 2 * stallTimeoutMs, ...Array(8).fill(150)]) {
       await peer.write(encodeFrame(FRAME.PING));
       // The operating system has the ping, and this process has no time to read it.
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2 * stallTimeoutMs);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pauseMs);
       const next = Promise.withResolvers<string>();
-      setTimeout(() => next.resolve("goes on"), 0);
+      setTimeout(() => next.resolve("goes on"), READ_MS);
       assert.equal(await Promise.race([ended, next.promise]), "goes on");
     }
     assert.ok(await within(WAIT_MS, "the verdict", ended) instanceof PeerStalledError);
