@@ -28,9 +28,6 @@ async function turnsOf(run: () => Promise<unknown>): Promise<number> {
 
 const KEYS = 3000;
 
-/** At least. */
-const TURNS_OF_EXEC = 0;
-
 /** Arguments made of numbers. */
 function numbered(count: number, make: (number: number) => string[]): string[] {
   return Array.from({ length: count }, (_, number) => make(number)).flat();
@@ -47,15 +44,15 @@ for (const storage of ["memory:", "sqlite:kv.db"]) {
       const taken = await turnsOf(async () => assert.equal(await client.ask(...args), reply));
       assert.ok(taken >= atLeast, `${args[0]}: ${taken} turns`);
     }
-    await expect("+OK\r\n", 0, "MSET", ...PAIRS);
+    await expect("+OK\r\n", KEYS, "MSET", ...PAIRS);
     const values = NAMES.map((name) => `$${name.length}\r\nv${name.slice(1)}\r\n`).join("");
     await expect(`*${KEYS}\r\n${values}`, 3, "MGET", ...NAMES);
     await expect(`:${KEYS}\r\n`, 3, "EXISTS", ...NAMES);
     await expect(`:${KEYS}\r\n`, 3, "TOUCH", ...NAMES);
-    await expect(":0\r\n", 0, "MSETNX", ...PAIRS.map((word) => `x${word}`), "k1", "v");
+    await expect(":0\r\n", 1, "MSETNX", ...PAIRS.map((word) => `x${word}`), "k1", "v");
     await expect(":0\r\n", 3, "EXISTS", ...NAMES.map((name) => `x${name}`));
     await expect(`:${KEYS}\r\n`, 3, "DEL", ...NAMES, "none");
-    await expect(":1\r\n", 0, "MSETNX", ...PAIRS);
+    await expect(":1\r\n", KEYS, "MSETNX", ...PAIRS);
     await expect(`:${KEYS}\r\n`, 3, "UNLINK", ...NAMES);
     await expect("-ERR wrong number of arguments for 'mset' command\r\n", 0, "MSET", ...PAIRS, "k");
   });
@@ -106,7 +103,7 @@ for (const storage of ["memory:", "sqlite:kv.db"]) {
       // Never half done: the queue sets the key and deletes it.
       assert.equal(await other.ask("GET", "k1"), "$-1\r\n");
     });
-    assert.ok(taken >= TURNS_OF_EXEC, `${taken} turns`);
+    assert.ok(taken >= 1500, `${taken} turns`);
     assert.ok(reply.startsWith(`*${queue.length}\r\n+OK\r\n`), reply.slice(0, 100));
     assert.ok(reply.endsWith(":1500\r\n:0\r\n+PONG\r\n"), reply.slice(-100));
     assert.equal(await client.reply(), "$-1\r\n");
