@@ -16,6 +16,7 @@ import {
   textLoad,
   type Timings,
 } from "./kv/loads.ts";
+import { evict } from "./kv/evict.ts";
 import { loading } from "./kv/load.ts";
 import {
   emptyLoop,
@@ -44,14 +45,15 @@ const MEMORY_KEYS = 1_000_000;
 const VALUE_BYTES = 64;
 
 /** The parts of the benchmark, for `--only`. */
-const PARTS = ["memory", "sqlite", "postgres", "space", "stall", "load"] as const;
+const PARTS = ["memory", "sqlite", "postgres", "space", "stall", "load", "evict"] as const;
 
 const USAGE = `deno task bench kv [--seconds 1] [--rounds 3] [--only ${PARTS.join("|")}]
 
   --seconds S  length of each measurement, about
   --rounds N   number of measurements of each kind
   --only PART  run one part: SET and GET in memory, SET on disk, PUT and GET on PostgreSQL, the
-               memory per key, how long one client makes others wait, or the start with many keys
+               memory per key, how long one client makes others wait, the start with many keys, or
+               the hit ratio of a cache
 `;
 
 /** Measures servers in turn, in several rounds; the medians of each. */
@@ -227,7 +229,8 @@ export async function main(args: string[]): Promise<void> {
   if (wants("postgres")) print(`${await onPostgres({ seconds, rounds })}\n`);
   if (wants("space")) print(`${await space(withRedis)}\n`);
   if (wants("stall")) print(`${await stall("memory:", withRedis)}\n`);
-  if (wants("load")) print(await loading(withRedis));
+  if (wants("load")) print(`${await loading(withRedis)}\n`);
+  if (withRedis && wants("evict")) print(await evict());
 }
 
 function print(text: string): void {

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { SERVICE_KEYS } from "../config/service_keys.ts";
-import { address, count, duration, size, storageUrl } from "../config/values.ts";
+import { address, choice, count, duration, size, storageUrl } from "../config/values.ts";
+import { EVICTION_POLICIES } from "../storage/eviction_policy.ts";
 
 const MIB = 1024 * 1024;
 
@@ -19,6 +20,7 @@ export const kvConfigSchema = v.strictObject({
   max_arguments: v.optional(count({ min: 16, max: 16 * MIB }), 1_048_576),
   max_queued: v.optional(count({ min: 1, max: 16 * MIB }), 65_536),
   max_memory: v.optional(size({ min: 1024 }), "1GiB"),
+  max_memory_policy: v.optional(choice(EVICTION_POLICIES), "noeviction"),
   script_timeout: v.optional(duration({ min: 1, max: 1000 }), "20ms"),
   script_memory: v.optional(size({ min: MIB, max: 256 * MIB }), "8MiB"),
   idle_timeout: v.optional(duration({ min: 1, off: true }), "off"),

@@ -1,3 +1,4 @@
+import type { MemoryLimits } from "../storage/eviction_policy.ts";
 import { StorageUnavailableError, type Store, type StoreMetrics } from "../storage/store.ts";
 
 /** Thrown by every operation until the store has loaded. */
@@ -12,10 +13,14 @@ export class LoadingError extends StorageUnavailableError {
 /** Takes the place of the store until the real one has loaded, so that clients can connect. */
 export class LoadingStore implements Store {
   readonly maxKeyBytes = Infinity;
-  readonly #maxBytes: number;
+  #maxBytes: number;
 
   /** @param maxBytes Limit on bytes of keys and values, for the metrics. */
   constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  setMemoryLimits({ maxBytes }: MemoryLimits): void {
     this.#maxBytes = maxBytes;
   }
 

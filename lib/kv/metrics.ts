@@ -12,7 +12,7 @@ import type { ServerState } from "./commands/context.ts";
 /** The current metrics. */
 export function kvMetrics(server: ServerState): Metric[] {
   const { metrics, store, cursors } = server;
-  const { bytes, keys, estimatedKeys, maxBytes, database, ...commits } = store.metrics();
+  const { bytes, keys, estimatedKeys, maxBytes, evicted, database, ...commits } = store.metrics();
   const commands: Sample[] = [];
   const add = (language: string, command: string, value: number) => {
     if (value > 0) commands.push({ labels: { service: "kv", language, command }, value });
@@ -55,6 +55,9 @@ export function kvMetrics(server: ServerState): Metric[] {
     ...(bytes === undefined
       ? []
       : [one("gauge", "kv_memory_bytes", "The size of keys and values.", bytes)]),
+    ...(evicted === undefined
+      ? []
+      : [one("counter", "kv_evicted_keys_total", "Keys evicted to make room.", evicted)]),
     ...(keys === undefined ? [] : [one("gauge", "kv_keys", "Keys in all databases.", keys)]),
     ...(estimatedKeys === undefined ? [] : [one(
       "gauge",

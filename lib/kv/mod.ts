@@ -15,6 +15,7 @@ import { LINE_REPLIES } from "../net/line_replies.ts";
 import { beginLogin, type Login } from "../net/login.ts";
 import { READ_MAX_BYTES, ReadBuffer } from "../net/read_buffer.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
+import type { EvictionPolicy } from "../storage/eviction_policy.ts";
 import type { Storage } from "../storage/storage.ts";
 import { SharedTurn } from "../turn.ts";
 import { ALL_COMMANDS } from "./commands/all.ts";
@@ -73,7 +74,10 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
     isText: isTextName,
     isRedis: (word) => commands.get(word) !== undefined,
   };
-  const loader = new StoreLoader(config.max_memory);
+  const loader = new StoreLoader({
+    maxBytes: config.max_memory,
+    policy: config.max_memory_policy,
+  });
   const watch = new CommandWatch();
   const server: KvServer = {
     log,
@@ -88,7 +92,7 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
     turn: new SharedTurn(),
     limits: limitsOf(config),
     metrics: new CommandMetrics(commands.all.length),
-    settings: settingsOf(config, watch),
+    settings: settingsOf(config, { watch, loader }),
     watch,
     clients: new Map(),
     // Clients are served only once the listener exists, so none can ask too early.
@@ -152,7 +156,13 @@ function limitsOf(config: KvConfig): KvLimits {
   };
 }
 
-function settingsOf(config: KvConfig, watch: CommandWatch): ServerSettings {
+/** What settings have an effect on. */
+interface SettingsTargets {
+  watch: CommandWatch;
+  loader: StoreLoader;
+}
+
+function settingsOf(config: KvConfig, { watch, loader }: SettingsTargets): ServerSettings {
   const settings = new ServerSettings({
     "appendfsync": "always",
     "bind": config.listen.transport === "tcp" ? config.listen.hostname : "",
@@ -160,7 +170,7 @@ function settingsOf(config: KvConfig, watch: CommandWatch): ServerSettings {
     "databases": String(DATABASES),
     "maxclients": String(config.max_clients),
     "maxmemory": String(config.max_memory),
-    "maxmemory-policy": "noeviction",
+    "maxmemory-policy": config.max_memory_policy,
     "proto-max-bulk-len": String(config.max_value),
     "timeout": String(Math.ceil(config.idle_timeout / 1000)),
     "slowlog-log-slower-than": String(watch.slowLog.slowerThanUs),
@@ -168,6 +178,16 @@ function settingsOf(config: KvConfig, watch: CommandWatch): ServerSettings {
   });
   settings.onChange("slowlog-log-slower-than", (us) => watch.setSlowerThan(Number(us)));
   settings.onChange("slowlog-max-len", (count) => watch.slowLog.maxEntries = Number(count));
+  settings.onChange("maxmemory", (bytes) => {
+    loader.limits = { ...loader.limits, maxBytes: Number(bytes) || Number.MAX_SAFE_INTEGER };
+  });
+  settings.onChange(
+    "maxmemory-policy",
+    (policy) => {
+      loader.limits = { ...loader.limits, policy: policy as EvictionPolicy };
+    },
+    (policy) => policy === "noeviction" || loader.evicts ? undefined : "a database does not evict",
+  );
   return settings;
 }
 

@@ -1,3 +1,4 @@
+import type { MemoryLimits } from "../storage/eviction_policy.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Store } from "../storage/store.ts";
 import { LoadingStore } from "./loading_store.ts";
@@ -6,14 +7,29 @@ import { LoadingStore } from "./loading_store.ts";
 export class StoreLoader {
   /** The store to use at this moment. It changes once, so keep no reference to it. */
   store: Store;
-  readonly #maxBytes: number;
+  #limits: MemoryLimits;
   #storage: Storage | undefined;
   #closed = false;
 
-  /** @param maxBytes Limit on bytes of keys and values. */
-  constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes;
-    this.store = new LoadingStore(maxBytes);
+  /** @param limits The limits of the store, if it holds its data in memory. */
+  constructor(limits: MemoryLimits) {
+    this.#limits = limits;
+    this.store = new LoadingStore(limits.maxBytes);
+  }
+
+  /** The limits of the store, which have no effect if its data are in a database. */
+  get limits(): MemoryLimits {
+    return this.#limits;
+  }
+
+  set limits(limits: MemoryLimits) {
+    this.#limits = limits;
+    this.store.setMemoryLimits?.(limits);
+  }
+
+  /** Whether the store evicts entries if it is told to; not known until it has loaded. */
+  get evicts(): boolean {
+    return this.store.setMemoryLimits !== undefined;
   }
 
   /** Whether the store has not loaded yet. */
@@ -29,10 +45,11 @@ export class StoreLoader {
    */
   async load(openStorage: () => Promise<Storage>): Promise<Storage> {
     const storage = await openStorage();
+    const limits = this.#limits;
     let store: Store | undefined;
     try {
       this.#checkOpen();
-      store = await storage.openStore({ maxBytes: this.#maxBytes });
+      store = await storage.openStore(limits);
       this.#checkOpen();
     } catch (error) {
       await store?.close();
@@ -40,6 +57,7 @@ export class StoreLoader {
       throw error;
     }
     this.store = store;
+    if (this.#limits !== limits) store.setMemoryLimits?.(this.#limits);
     this.#storage = storage;
     return storage;
   }

@@ -46,7 +46,7 @@ function logStorage(url: string, log: CommitLog): Storage {
   return {
     url,
     durable: log.durable,
-    openStore: ({ maxBytes }) => MemoryStore.open(log, { maxBytes }),
+    openStore: (limits) => MemoryStore.open(log, limits),
     match: (cases) => cases.log(log),
     close: () => log.close(),
   };
@@ -56,7 +56,14 @@ function databaseStorage(url: string, database: PostgresDatabase, log: Log): Sto
   return {
     url: redactUrl(url),
     durable: true,
-    openStore: () => PostgresStore.open(database, { log }),
+    openStore: async ({ policy = "noeviction" }) => {
+      if (policy !== "noeviction") {
+        throw new Error(
+          `a database does not evict: set max_memory_policy to "noeviction", not to "${policy}"`,
+        );
+      }
+      return await PostgresStore.open(database, { log });
+    },
     match: (cases) => cases.database(database),
     close: () => Promise.resolve(),
   };

@@ -7,12 +7,15 @@
 
 import type { CommitLog } from "./commit_log.ts";
 import type { Database } from "./database.ts";
+import type { EvictionPolicy } from "./eviction_policy.ts";
 import type { Store } from "./store.ts";
 
-/** Options for {@linkcode Storage.openStore}. */
+/** Options for {@linkcode Storage.openStore}: limits for engines that hold the data in memory. */
 export interface StoreOptions {
-  /** Limit on bytes of keys and values, for engines that hold them in memory. */
+  /** Limit on bytes of keys and values. */
   maxBytes: number;
+  /** What a write beyond the limit evicts. @default {"noeviction"} */
+  policy?: EvictionPolicy;
 }
 
 /** The two ways to keep data; a service says what it does with each. */
@@ -29,7 +32,11 @@ export interface Storage {
   readonly url: string;
   /** Whether its data outlives the process. */
   readonly durable: boolean;
-  /** Opens the key-value store. There is one in each storage: open it once. */
+  /**
+   * Opens the key-value store. There is one in each storage: open it once.
+   *
+   * @throws {Error} If it cannot, or if the engine does not evict entries and the policy asks for it.
+   */
   openStore(options: StoreOptions): Promise<Store>;
   /** Calls the case that applies, for services that keep more than a key-value store. */
   match<T>(cases: StorageCases<T>): T;

@@ -11,6 +11,7 @@
 
 import type { ByteStore } from "./byte_store.ts";
 import type { CommitMetrics } from "./commit_metrics.ts";
+import type { MemoryLimits } from "./eviction_policy.ts";
 import type { DatabaseMetrics } from "./database_metrics.ts";
 import type { Value } from "./value.ts";
 
@@ -98,6 +99,8 @@ export interface StoreMetrics extends CommitMetrics {
   /** An estimate, from engines for which counting takes too long. */
   estimatedKeys?: number | undefined;
   maxBytes: number;
+  /** Entries evicted so far; `undefined` if the engine never evicts. */
+  evicted?: number;
   /** Metrics of the connections to the database, if there is one. */
   database?: DatabaseMetrics;
 }
@@ -118,6 +121,13 @@ export function storageUnavailable(
 /** Thrown by a write that would exceed the memory limit. Nothing was written. */
 export class OutOfMemoryError extends Error {
   override name = "OutOfMemoryError";
+  /** How many bytes the write lacks room for; 0 if evicting entries would not help. */
+  readonly neededBytes: number;
+
+  constructor(message: string, options: ErrorOptions & { neededBytes?: number } = {}) {
+    super(message, options);
+    this.neededBytes = options.neededBytes ?? 0;
+  }
 }
 
 /** A result now or later. Engines that hold their data in memory return it at once if they can. */
@@ -180,6 +190,13 @@ export interface Store {
    * result. The first scan of a large space may take a while, but delays no other call.
    */
   scan(space: number, range: ScanRange): MaybePromise<[Key, Entry][]>;
+  /** Changes the limits on memory, in engines that hold their data there. */
+  setMemoryLimits?(limits: MemoryLimits): void;
+  /**
+   * How long a key has not been read or written, in milliseconds; `undefined` if it does not exist.
+   * In engines that track it, approximately. Asking does not count as reading.
+   */
+  idleTimeMs?(space: number, key: Key): number | undefined;
   /** Why the store cannot be used at the moment; `undefined` if it can. */
   problem(): string | undefined;
   /** The metrics at this moment. */

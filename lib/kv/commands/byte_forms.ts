@@ -86,7 +86,8 @@ export const appendBytes: ByteForm = (request, { db, maxValueBytes }, store, wri
   const before = store.length(db, bytes, start, end);
   const after = before + to - from;
   if (before < 0 || after > maxValueBytes || !store.hasRoom(to - from)) return false;
-  store.write(db, bytes, start, end, before, bytes, from, to);
+  // The key itself may have been evicted to make room.
+  if (!store.write(db, bytes, start, end, before, bytes, from, to)) return false;
   writer.integer(after);
   return true;
 };
@@ -99,12 +100,10 @@ export const setrangeBytes: ByteForm = (request, { db, maxValueBytes }, store, w
   const offset = parseShortInteger(bytes, request.start(2), request.end(2));
   const written = offset + to - from;
   // Not a number, or one that is out of range, or nothing to write.
-  if (!(offset >= 0 && written <= maxValueBytes) || from === to || !store.hasRoom(written)) {
-    return false;
-  }
+  if (!(offset >= 0 && written <= maxValueBytes) || from === to) return false;
   const before = store.length(db, bytes, start, end);
-  if (before < 0) return false;
-  store.write(db, bytes, start, end, offset, bytes, from, to);
+  if (before < 0 || !store.hasRoom(Math.max(0, written - before))) return false;
+  if (!store.write(db, bytes, start, end, offset, bytes, from, to)) return false;
   writer.integer(Math.max(before, written));
   return true;
 };

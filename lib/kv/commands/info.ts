@@ -84,13 +84,14 @@ function clients({ server }: ClientState): Fields {
 
 function memory({ server }: ClientState): Fields {
   const { bytes, maxBytes } = server.store.metrics();
+  const policy = server.settings.get("maxmemory-policy");
   const { rss, heapUsed } = Deno.memoryUsage();
   return {
     used_memory: heapUsed,
     used_memory_rss: rss,
     used_memory_dataset: bytes ?? 0,
-    maxmemory: maxBytes,
-    maxmemory_policy: "noeviction",
+    maxmemory: maxBytes === Number.MAX_SAFE_INTEGER ? 0 : maxBytes,
+    maxmemory_policy: policy,
   };
 }
 
@@ -100,6 +101,7 @@ function stats({ server }: ClientState): Fields {
     total_commands_processed: server.metrics.calls.reduce((sum, calls) => sum + calls, 0),
     total_error_replies: server.metrics.errors.values().reduce((sum, count) => sum + count, 0),
     rejected_requests: server.metrics.rejected,
+    evicted_keys: server.store.metrics().evicted ?? 0,
   };
 }
 

@@ -6,10 +6,11 @@
  * @module
  */
 
+import { EVICTION_POLICIES, isEvictionPolicy } from "../../storage/eviction_policy.ts";
 import { parseInt64 } from "../int64.ts";
 
 /** The values that a setting accepts. */
-type Kind = "yes or no" | "memory" | "number" | "text" | "fixed";
+type Kind = "yes or no" | "memory" | "number" | "policy" | "text" | "fixed";
 
 const KINDS: Readonly<Record<string, Kind>> = {
   "appendfsync": "text",
@@ -19,7 +20,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   "list-max-listpack-size": "number",
   "maxclients": "fixed",
   "maxmemory": "memory",
-  "maxmemory-policy": "text",
+  "maxmemory-policy": "policy",
   "port": "fixed",
   "proto-max-bulk-len": "memory",
   "save": "text",
@@ -35,10 +36,16 @@ const MINIMUMS: Readonly<Record<string, number>> = {
   "slowlog-max-len": 0,
 };
 
+/** What a setting does. */
+interface Effect {
+  effect: (value: string) => void;
+  problem: (value: string) => string | undefined;
+}
+
 /** The settings of a service. */
 export class ServerSettings {
   readonly #values: Map<string, string>;
-  readonly #effects = new Map<string, (value: string) => void>();
+  readonly #effects = new Map<string, Effect>();
 
   /** @param values The initial values; others are empty or 0. */
   constructor(values: Readonly<Record<string, string>>) {
@@ -48,14 +55,27 @@ export class ServerSettings {
     );
   }
 
-  /** Has a setting take effect: calls a function with each new value. */
-  onChange(name: string, effect: (value: string) => void): void {
-    this.#effects.set(name, effect);
+  /**
+   * Has a setting take effect: calls a function with each new value.
+   *
+   * @param problem Returns why a value that is valid in general cannot be set here.
+   */
+  onChange(
+    name: string,
+    effect: (value: string) => void,
+    problem: (value: string) => string | undefined = () => undefined,
+  ): void {
+    this.#effects.set(name, { effect, problem });
   }
 
   /** All names and values. */
   entries(): Iterable<[string, string]> {
     return this.#values;
+  }
+
+  /** The value of a setting that exists. */
+  get(name: string): string {
+    return this.#values.get(name)!;
   }
 
   /** Whether there is a setting with this name. */
@@ -65,6 +85,10 @@ export class ServerSettings {
 
   /** Why a setting rejects a value; `undefined` if it accepts it. */
   problem(name: string, value: string): string | undefined {
+    return this.#kindProblem(name, value) ?? this.#effects.get(name)?.problem(value);
+  }
+
+  #kindProblem(name: string, value: string): string | undefined {
     switch (KINDS[name]) {
       case "fixed":
         return "can't set immutable config";
@@ -72,6 +96,10 @@ export class ServerSettings {
         return /^(yes|no)$/i.test(value) ? undefined : "argument must be 'yes' or 'no'";
       case "memory":
         return parseMemory(value) === undefined ? "argument must be a memory value" : undefined;
+      case "policy":
+        return isEvictionPolicy(value)
+          ? undefined
+          : `argument(s) must be one of the following: ${EVICTION_POLICIES.join(", ")}`;
       case "number":
         return numberProblem(name, value);
       default:
@@ -83,7 +111,7 @@ export class ServerSettings {
   set(name: string, value: string): void {
     const stored = KINDS[name] === "memory" ? String(parseMemory(value)) : value;
     this.#values.set(name, stored);
-    this.#effects.get(name)?.(stored);
+    this.#effects.get(name)?.effect(stored);
   }
 }
 

@@ -9,6 +9,8 @@ import { type Entry, type Key, OutOfMemoryError, type ScanRange } from "../store
 import { TableFullError } from "../table/record_memory.ts";
 import type { Range } from "../table/records.ts";
 import { latin1From, type Value, valueFrom } from "../value.ts";
+import { AccessClock } from "./access_clock.ts";
+import { idleTime, STAMP_MS, stampOf } from "./evictor.ts";
 import { KeyBytes } from "./key_bytes.ts";
 import { MemorySpace } from "./memory_space.ts";
 import { UndoList } from "./undo_list.ts";
@@ -28,7 +30,9 @@ export interface KeySpaceOptions {
 
 /** All spaces. */
 export class KeySpace {
-  readonly maxBytes: number;
+  maxBytes: number;
+  /** The time of accesses. */
+  readonly clock = new AccessClock();
   /** The changes that may have to be undone. */
   readonly undo = new UndoList();
   /** How many of the latest changes are not in the log yet. */
@@ -110,6 +114,19 @@ export class KeySpace {
     return entry;
   }
 
+  /** Notes that a record was read, for eviction. */
+  touch(space: MemorySpace, address: number): void {
+    space.table.records.setStamp(address, this.clock.now());
+  }
+
+  /** See {@linkcode Store.idleTimeMs}. */
+  idleTimeMs(space: MemorySpace, key: Key): number | undefined {
+    const nowMs = Date.now();
+    const address = this.find(space, key);
+    if (address === 0 || this.expired(space, address, nowMs)) return undefined;
+    return STAMP_MS * idleTime(stampOf(nowMs), space.table.records.stamp(address));
+  }
+
   /** Whether an entry has expired. */
   expired(space: MemorySpace, address: number, nowMs: number): boolean {
     const expiresAtMs = space.table.expiry.expiryOf(address);
@@ -157,6 +174,7 @@ export class KeySpace {
   ): void {
     const { table } = space;
     const version = this.nextVersion();
+    table.stamp = this.clock.now();
     let address: number;
     try {
       address = table.put(bytes, start, end, source, from, to, version, expiresAtMs, undoable);
@@ -182,6 +200,7 @@ export class KeySpace {
     undoable: boolean,
   ): void {
     const version = this.nextVersion();
+    space.table.stamp = this.clock.now();
     try {
       address = space.table.write(address, offset, source, from, to, version, undoable);
     } catch (error) {
@@ -317,6 +336,7 @@ export class KeySpace {
     if (more <= 0 || this.hasRoom(more)) return;
     throw new OutOfMemoryError(
       `Cannot store ${more} more bytes: ${this.bytes} of ${this.maxBytes} are in use`,
+      { neededBytes: more },
     );
   }
 }

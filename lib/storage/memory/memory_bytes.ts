@@ -15,6 +15,8 @@ export interface MemoryBytesOptions {
   log: CommitLog;
   /** Whether no operation has to wait. */
   ready(): boolean;
+  /** Whether so many bytes can be added; may evict entries to make room. */
+  hasRoom(bytes: number): boolean;
   /** Writes the latest change to the log. */
   commit(): void;
 }
@@ -42,13 +44,14 @@ export class MemoryBytes implements ByteStore {
   }
 
   hasRoom(bytes: number): boolean {
-    return this.#keys.hasRoom(bytes);
+    return this.#options.hasRoom(bytes);
   }
 
   get(number: number, bytes: Uint8Array, start: number, end: number): boolean {
     const space = this.#keys.space(number);
     const address = this.#look(space, bytes, start, end);
     if (address === 0) return false;
+    this.#keys.touch(space, address);
     space.table.records.locateValue(address, this.value);
     this.expiresAtMs = space.table.expiry.expiryOf(address);
     this.stable = address < 0;

@@ -11,11 +11,13 @@
  */
 
 import type { ByteStore } from "../byte_store.ts";
+import type { MemoryLimits } from "../eviction_policy.ts";
 import type { CommitLog } from "../commit_log.ts";
 import { KeySpace } from "./key_space.ts";
 import { MemoryBytes } from "./memory_bytes.ts";
-import type { MemorySpace } from "./memory_space.ts";
-import { KeyTransaction, WholeTransaction } from "./transactions.ts";
+import { Evictor } from "./evictor.ts";
+import { MemoryRoom } from "./memory_room.ts";
+import { KeyTransaction, type WholeOutcome, WholeTransaction } from "./transactions.ts";
 import type {
   Entry,
   Key,
@@ -43,11 +45,9 @@ const EXPIRY_STEP_ENTRIES = 200;
 const UNDO_STEP_CHANGES = 5_000;
 
 /** Options for {@linkcode MemoryStore.open}. */
-export interface MemoryStoreOptions {
+export interface MemoryStoreOptions extends Partial<MemoryLimits> {
   /** Number of spaces. @default {16} */
   spaces?: number;
-  /** Limit on bytes of keys and values. @default {Infinity} */
-  maxBytes?: number;
 }
 
 /** A store with its key space in memory. */
@@ -57,6 +57,7 @@ export class MemoryStore implements Store {
   readonly #log: CommitLog;
   readonly #keys: KeySpace;
   readonly #transaction: KeyTransaction;
+  readonly #room: MemoryRoom;
   readonly #stopListening: () => void;
   /** Set while a transaction over whole spaces runs or the disk is behind; resolves after that. */
   #gate: Promise<void> | undefined;
@@ -68,7 +69,8 @@ export class MemoryStore implements Store {
   #expiryTimer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
 
-  private constructor(log: CommitLog, spaces: number, maxBytes: number) {
+  private constructor(log: CommitLog, options: Required<MemoryStoreOptions>) {
+    const { spaces, maxBytes, policy } = options;
     this.#log = log;
     const keys = this.#keys = new KeySpace({
       spaces,
@@ -78,10 +80,22 @@ export class MemoryStore implements Store {
       onExpiring: () => this.#expireLater(),
     });
     this.#transaction = new KeyTransaction(keys);
+    const evictor = new Evictor(() => keys.spaces);
+    evictor.policy = policy;
+    this.#room = new MemoryRoom(maxBytes, evictor, {
+      bytes: () => keys.bytes,
+      stamp: () => keys.clock.now(),
+      ready: () => this.#writesWait,
+      evict: ({ space, address }) => {
+        keys.remove(keys.space(space), address, log.durable);
+        if (log.durable) this.#write();
+      },
+    });
     this.bytes = new MemoryBytes({
       keys,
       log,
       ready: () => this.#writesWait === undefined,
+      hasRoom: (bytes) => this.#room.make(bytes),
       commit: () => this.#write(),
     });
     this.#stopListening = log.listen({
@@ -96,8 +110,8 @@ export class MemoryStore implements Store {
    * @throws {StorageUnavailableError}
    */
   static async open(log: CommitLog, options: MemoryStoreOptions = {}): Promise<MemoryStore> {
-    const { spaces = 16, maxBytes = Infinity } = options;
-    const store = new MemoryStore(log, spaces, maxBytes);
+    const { spaces = 16, maxBytes = Infinity, policy = "noeviction" } = options;
+    const store = new MemoryStore(log, { spaces, maxBytes, policy });
     try {
       await store.#load();
     } catch (error) {
@@ -115,6 +129,13 @@ export class MemoryStore implements Store {
     );
     for (const [number, space] of spaces.entries()) space.logTable = tables[number];
     if (this.#keys.expiring) this.#expireLater();
+    this.#room.shrink();
+  }
+
+  setMemoryLimits({ maxBytes, policy }: MemoryLimits): void {
+    this.#keys.maxBytes = this.#room.maxBytes = maxBytes;
+    this.#room.evictor.policy = policy;
+    this.#room.shrink();
   }
 
   get(number: number, key: Key): MaybePromise<Entry | undefined> {
@@ -126,6 +147,7 @@ export class MemoryStore implements Store {
       ? undefined
       : this.#keys.entry(space, address);
     const version = address === 0 ? space.deletedIn : space.table.records.version(address);
+    if (found !== undefined) this.#keys.touch(space, address);
     const wait = this.#awaitVersion(Math.max(space.movedIn, version));
     return wait === undefined ? found : wait.then(() => found);
   }
@@ -135,7 +157,11 @@ export class MemoryStore implements Store {
     if (blocked !== undefined) {
       return blocked.then(() => this.put(number, key, value, expiresAtMs));
     }
-    this.#keys.put(this.#keys.space(number), key, value, expiresAtMs, this.#log.durable);
+    try {
+      this.#keys.put(this.#keys.space(number), key, value, expiresAtMs, this.#log.durable);
+    } catch (error) {
+      return this.#room.retry(error, () => this.put(number, key, value, expiresAtMs));
+    }
     return this.#commit();
   }
 
@@ -152,8 +178,12 @@ export class MemoryStore implements Store {
     try {
       result = run(transaction);
     } catch (error) {
+      const { seen } = transaction;
       this.#keys.rollBack();
-      const wait = this.#awaitVersion(transaction.seen);
+      if (this.#room.helps(error)) {
+        return this.#room.retry(error, () => this.transact(places, run, options), transaction);
+      }
+      const wait = this.#awaitVersion(seen);
       if (wait === undefined) throw error;
       return wait.then(() => {
         throw error;
@@ -170,6 +200,10 @@ export class MemoryStore implements Store {
   ): Promise<T> {
     for (let retry = false;; retry = true) {
       const outcome = await this.#runBehindGate(run, { retry, readOnly });
+      if ("full" in outcome) {
+        const { full, transaction } = outcome;
+        return await this.#room.retry(full, () => this.transactSpaces(run), transaction);
+      }
       if ("result" in outcome) {
         await outcome.durable;
         return outcome.result;
@@ -191,6 +225,10 @@ export class MemoryStore implements Store {
     return wait === undefined ? page : wait.then(() => page);
   }
 
+  idleTimeMs(number: number, key: Key): number | undefined {
+    return this.#keys.idleTimeMs(this.#keys.space(number), key);
+  }
+
   problem(): string | undefined {
     return this.#log.problem();
   }
@@ -198,12 +236,13 @@ export class MemoryStore implements Store {
   metrics(): StoreMetrics {
     const { bytes, maxBytes, spaces } = this.#keys;
     const keys = spaces.reduce((sum, { table }) => sum + table.size, 0);
-    return { bytes, keys, maxBytes, ...this.#log.metrics() };
+    return { bytes, keys, maxBytes, evicted: this.#room.evicted, ...this.#log.metrics() };
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#expiryTimer);
+    this.#keys.clock.stop();
     await this.#writesWait;
     try {
       await this.#log.flushed();
@@ -219,7 +258,7 @@ export class MemoryStore implements Store {
   async #runBehindGate<T>(
     run: (transaction: SpaceTransaction) => Promise<T>,
     options: { retry: boolean; readOnly: boolean },
-  ): Promise<{ result: T; durable: Promise<void> | undefined } | { unsorted: MemorySpace }> {
+  ): Promise<WholeOutcome<T>> {
     const release = await this.#closeGate(options);
     const transaction = new WholeTransaction(this.#keys, options);
     try {
@@ -228,6 +267,7 @@ export class MemoryStore implements Store {
       this.#keys.rollBack();
     } catch (error) {
       this.#keys.rollBack();
+      if (this.#room.helps(error)) return { full: error, transaction };
       if (transaction.unsorted === undefined) throw error;
     } finally {
       release();

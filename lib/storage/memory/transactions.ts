@@ -21,8 +21,9 @@ export class KeyTransaction implements Transaction {
   nowMs = 0;
   /** The newest version among everything it has read. */
   seen = 0;
-  /** Bytes it has written, including values it has overwritten. */
-  #writtenBytes = 0;
+  /** How often it has written, and how many bytes, including values it has overwritten. */
+  puts = 0;
+  writtenBytes = 0;
   readonly #keys: KeySpace;
 
   constructor(keys: KeySpace) {
@@ -33,18 +34,21 @@ export class KeyTransaction implements Transaction {
   begin(): void {
     this.nowMs = Date.now();
     this.seen = 0;
-    this.#writtenBytes = 0;
+    this.puts = this.writtenBytes = 0;
   }
 
   get(number: number, key: Key): Entry | undefined {
     const space = this.#keys.space(number);
     const address = this.#look(space, key);
-    return address === 0 ? undefined : this.#keys.entry(space, address);
+    if (address === 0) return undefined;
+    this.#keys.touch(space, address);
+    return this.#keys.entry(space, address);
   }
 
   put(number: number, key: Key, value: Value, expiresAtMs: number): void {
-    this.#writtenBytes += value.length;
-    this.#keys.checkWritten(this.#writtenBytes);
+    this.puts++;
+    this.writtenBytes += value.length;
+    this.#keys.checkWritten(this.writtenBytes);
     this.#keys.put(this.#keys.space(number), key, value, expiresAtMs, true);
   }
 
@@ -81,7 +85,9 @@ export class WholeTransaction implements SpaceTransaction {
   unsorted: MemorySpace | undefined;
   readonly #keys: KeySpace;
   readonly #retry: boolean;
-  #writtenBytes = 0;
+  /** How often it has written, and how many bytes, including values it has overwritten. */
+  puts = 0;
+  writtenBytes = 0;
 
   /** @param options `retry`: whether an earlier run found an unsorted space. */
   constructor(keys: KeySpace, { retry }: { retry: boolean }) {
@@ -98,8 +104,9 @@ export class WholeTransaction implements SpaceTransaction {
 
   // deno-lint-ignore require-await -- an error must reject, not throw
   async put(number: number, key: Key, value: Value, expiresAtMs: number): Promise<void> {
-    this.#writtenBytes += value.length;
-    this.#keys.checkWritten(this.#writtenBytes);
+    this.puts++;
+    this.writtenBytes += value.length;
+    this.#keys.checkWritten(this.writtenBytes);
     this.#keys.put(this.#keys.space(number), key, value, expiresAtMs, true);
   }
 
@@ -170,3 +177,9 @@ export class WholeTransaction implements SpaceTransaction {
     throw new UnsortedSpaceError("Cannot read keys in order: the space is not sorted yet");
   }
 }
+
+/** What became of a transaction over whole spaces. */
+export type WholeOutcome<T> =
+  | { result: T; durable: Promise<void> | undefined }
+  | { unsorted: MemorySpace }
+  | { full: unknown; transaction: WholeTransaction };
