@@ -155,10 +155,11 @@ Deno.test("Snapshots: a crash at any step leaves an acknowledged state", async (
     const acknowledged: { image: number; version: number }[] = [];
     const count = () => [...Deno.readDirSync(images)].filter(({ name }) => name.endsWith(".db"));
     let running = true;
+    let complete = 0;
     const snapshots = (async () => {
-      while (running) await log.snapshot();
+      for (; running; complete++) await log.snapshot();
     })();
-    for (let step = 0; step < 60; step++) {
+    for (let step = 0; step < 60 || (complete < 5 && step < 600); step++) {
       for (let more = random(3); more >= 0; more--) operate(tables, random);
       states.push({ from: log.nextVersion - 1, state: tables.state() });
       await log.flushed();
@@ -168,7 +169,7 @@ Deno.test("Snapshots: a crash at any step leaves an acknowledged state", async (
     await snapshots;
     const { length } = count();
     await log.close();
-    assert.ok(length > 150, `${length} images`);
+    assert.ok(complete >= 5, `${complete} snapshots`);
     let acked = 0;
     for (let image = 1; image <= length; image++) {
       while (acked < acknowledged.length && acknowledged[acked]!.image < image) acked++;
