@@ -135,8 +135,8 @@ export class MemorySpace implements TableOwner {
     return this.#pieces.copy(piece);
   }
 
-  loadPiece(piece: number, bytes: Uint8Array): void {
-    this.#pieces.load(piece, bytes);
+  loadPiece(piece: number, bytes: Uint8Array, version: number): void {
+    this.#pieces.load(piece, bytes, version);
   }
 
   loadPut(bytes: Uint8Array, start: number, middle: number, end: number, version: number): void {

@@ -43,6 +43,9 @@ export class Pieces {
   readonly #table: Table;
   readonly #range: Range = { bytes: new Uint8Array(0), start: 0, end: 0 };
 
+  /** The newest version of any piece that was loaded. */
+  #loadedVersion = 0;
+
   constructor(table: Table) {
     this.#table = table;
   }
@@ -106,10 +109,12 @@ export class Pieces {
   /**
    * Restores the records of a piece that is not there yet. Load all pieces before any changes.
    *
+   * @param version The newest version that the piece includes.
    * @throws {PieceError} Some of the records may have been loaded then.
    * @throws {TableFullError}
    */
-  load(piece: number, packed: Uint8Array): void {
+  load(piece: number, packed: Uint8Array, version: number): void {
+    this.#loadedVersion = Math.max(this.#loadedVersion, version);
     const number = piece >> 1;
     const { memory } = this.#table;
     const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
@@ -154,7 +159,10 @@ export class Pieces {
     const table = this.#table;
     const old = table.find(bytes, start, end);
     if (old !== 0 && table.records.version(old) >= version) return;
-    table.put(bytes, start, end, bytes, from, to, version, expiresAtMs, false);
+    const address = table.put(bytes, start, end, bytes, from, to, version, expiresAtMs, false);
+    // The record can come into a piece that was written after this version, but without it. That
+    // piece has to be written again before the log may drop the change.
+    table.memory.touched(address, this.#loadedVersion + 1);
   }
 
   /** Removes a record that was deleted since its piece was written, unless it is newer. */

@@ -171,12 +171,14 @@ Deno.test("MemoryStore: of several changes of a key in a transaction, only the l
     tx.put(0, "c", "1", 0);
     tx.delete(0, "c");
     tx.put(0, "c", "2", 0);
+    for (let count = 0; count < 3; count++) tx.put(0, "d", `${count}`, 0);
   });
   assert.deepEqual(log.changes, [
     { version: 1, key: "a", value: "x".repeat(200) },
     { version: 2, key: "b", value: undefined },
     { version: 3, key: "c", value: undefined },
     { version: 4, key: "c", value: "2" },
+    { version: 5, key: "d", value: "2" },
   ]);
   log.commit();
   await done;
@@ -263,5 +265,29 @@ Deno.test("MemoryStore: reads do not wait while writes do, until a transaction m
   log.commit();
   await Promise.resolve(write);
   assert.equal((await count).keys >= 2, true);
+  await store.close();
+});
+
+Deno.test("MemoryStore: reads wait for a transaction that may change spaces, not for one that reads", async () => {
+  const log = new HeldLog();
+  const store = await MemoryStore.open(log);
+  const client = new Client(store);
+  client.put("a", "1");
+  log.commit();
+  client.put("b", "1");
+  const count = store.transactSpaces((tx) => tx.count(0), { readOnly: true });
+  assert.equal(store.bytes.ready, false);
+  assert.ok(!(store.get(0, "a") instanceof Promise));
+  log.commit();
+  assert.equal((await count).keys, 2);
+  client.put("b", "2");
+  const cleared = store.transactSpaces((tx) => tx.clear(0));
+  const read = store.get(0, "a");
+  assert.ok(read instanceof Promise);
+  log.commit();
+  for (let turns = 0; log.nextVersion < 5 && turns < 1000; turns++) await Promise.resolve();
+  log.commit();
+  await cleared;
+  assert.equal(await read, undefined);
   await store.close();
 });

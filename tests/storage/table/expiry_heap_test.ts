@@ -53,6 +53,10 @@ Deno.test("ExpiryHeap: returns the next entry to expire after any additions, cha
       count += expiry.countUntil(nowMs, open, 3);
     }
     assert.equal(count, model.filter((entry) => entry.expiresAtMs <= nowMs).length);
+    for (const { expiresAtMs } of model.sort((a, b) => a.expiresAtMs - b.expiresAtMs)) {
+      assert.equal(expiry.nextMs, expiresAtMs);
+      expiry.set(expiry.first, 0);
+    }
   });
   fc.assert(property);
 });
@@ -72,6 +76,21 @@ Deno.test("ExpiryHeap: holds more entries than a chunk, and fewer again", () => 
     expiry.set(expiry.first, 0);
   }
   assert.equal(expiry.size, 0);
-  for (const address of addresses) expiry.set(address, 5);
-  assert.equal(expiry.size, entries);
+  // A heap whose first branch has late times and whose last one has early ones.
+  for (const [at, address] of addresses.slice(0, 85).entries()) {
+    expiry.set(address, at === 0 ? 1 : inFirstBranch(at) ? 1000 + at : 2 + at);
+  }
+  for (const address of addresses.slice(5, 9)) expiry.set(address, 0);
+  let lastMs = 0;
+  while (expiry.size > 0) {
+    assert.ok(expiry.nextMs >= lastMs, `${expiry.nextMs} after ${lastMs}`);
+    lastMs = expiry.nextMs;
+    expiry.set(expiry.first, 0);
+  }
 });
+
+/** Whether the place is below the first child of the first entry, which has four. */
+function inFirstBranch(place: number): boolean {
+  while (place > 4) place = (place - 1) >> 2;
+  return place === 1;
+}
