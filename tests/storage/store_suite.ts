@@ -162,6 +162,17 @@ export function testStore(engine: Engine): void {
     assert.equal(await get(store, "c"), "4");
   });
 
+  test("no read returns what a transaction has seen and then overwritten", async (store) => {
+    await store.transact([{ space: 0, key: "a" }], (tx) => {
+      tx.put(0, "a", bytes("1"), 0);
+      tx.put(0, "a", bytes("2"), 0);
+      assert.equal(text(tx.get(0, "a")?.value), "2");
+      tx.put(0, "a", bytes("3"), 0);
+    });
+    await put(store, "a", "4");
+    assert.equal(await get(store, "a"), "4");
+  });
+
   test("a version changes with every write, and only then", async (store) => {
     const version = async () => (await store.get(0, "a"))?.version;
     await put(store, "a", "1");

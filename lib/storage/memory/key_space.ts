@@ -285,6 +285,8 @@ export class KeySpace {
   write(): void {
     this.undo.write(this.unwritten, this.#log);
     this.unwritten = 0;
+    // The log has given the changes other versions, and may give a later change one of the old ones.
+    this.#lastEntry = undefined;
   }
 
   /** Undoes the changes of a transaction. */
