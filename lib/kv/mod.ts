@@ -103,6 +103,7 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
     lastSaveMs: Date.now(),
     runId: crypto.randomUUID().replaceAll("-", "").padEnd(40, "0"),
     accepted: () => listener.metrics().accepted,
+    save: () => loader.save(),
   };
   const listener = await Listener.listen(config.listen, {
     maxClients: config.max_clients,

@@ -63,6 +63,19 @@ export class StoreLoader {
   }
 
   /**
+   * Shortens what the storage keeps on disk. Resolves when that is done; a database sees to it by
+   * itself.
+   *
+   * @throws {StorageUnavailableError}
+   */
+  async save(): Promise<void> {
+    await this.#storage?.match<Promise<void> | undefined>({
+      log: (log) => log.snapshot(),
+      database: () => undefined,
+    });
+  }
+
+  /**
    * Closes the store and the storage. If they are still being opened, does not wait for that, since
    * a database may take long to answer; `load` closes them then.
    */

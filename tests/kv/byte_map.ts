@@ -198,6 +198,7 @@ export function serverOn(map: ByteMap): SessionServer {
     startedMs: Date.now(),
     lastSaveMs: 0,
     runId: "0".repeat(40),
+    save: () => Promise.resolve(),
     accepted: () => 1,
   };
 }

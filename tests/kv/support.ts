@@ -83,7 +83,13 @@ export class TestKv implements AsyncDisposable {
     return RawClient.connect(this.address);
   }
 
+  /** The length of a file in the data directory, in bytes. */
+  async fileBytes(name: string): Promise<number> {
+    return (await Deno.stat(`${this.#dataDir}/${name}`)).size;
+  }
+
   /** Drains the service, and removes its data. Clients that remain after `drainMs` are cut off. */
+
   async stop({ drainMs }: { drainMs: number }): Promise<void> {
     await this.running.drain(AbortSignal.timeout(drainMs));
     await Deno.remove(this.#dataDir, { recursive: true });

@@ -121,10 +121,16 @@ export interface ServerState {
   /** The address the service listens on, for display. */
   readonly address: string;
   readonly startedMs: number;
-  /** When a client last asked to save; the start of the service before that. */
+  /** When the data on disk was last shortened for a client; the start of the service before that. */
   lastSaveMs: number;
   /** A random identifier of this run, 40 hexadecimal digits. */
   readonly runId: string;
   /** The number of connections accepted so far. */
   accepted(): number;
+  /**
+   * Shortens what is kept on disk, where that is possible. Resolves when it is done.
+   *
+   * @throws {StorageUnavailableError}
+   */
+  save(): Promise<void>;
 }

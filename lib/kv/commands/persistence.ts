@@ -17,13 +17,20 @@ const flags = ["admin", "noscript"];
 const SAVING = new SimpleString("Background saving started");
 const REWRITING = new SimpleString("Background append only file rewriting started");
 
-function startSaving(server: ServerState): void {
+async function saved(server: ServerState): Promise<Reply> {
+  await server.save();
   server.lastSaveMs = Date.now();
+  return OK;
 }
 
-function save(_request: Request, { server }: ClientState): Reply {
-  startSaving(server);
-  return OK;
+function save(_request: Request, { server }: ClientState): Promise<Reply> {
+  return saved(server);
+}
+
+function startSaving(server: ServerState): void {
+  saved(server).catch(() => {
+    // The storage reports why it cannot be written, and LASTSAVE shows the time of the last success.
+  });
 }
 
 function bgsave(request: Request, { server }: ClientState): Reply {
@@ -46,7 +53,7 @@ export const PERSISTENCE_COMMANDS: readonly Command[] = [
     arity: 1,
     flags,
     group,
-    summary: "Rewrites the data on disk in a shorter form; returns before that is done.",
+    summary: "Rewrites the data on disk in a shorter form, and waits until that is done.",
     since: "1.0.0",
     action: { kind: "session", run: save },
   },

@@ -9,7 +9,7 @@
 
 import { Buffer } from "node:buffer";
 
-/** Up to this length a loop copies faster than `set` on a view; measured with V8 14. */
+/** Up to this length a loop copies faster than `set` on a view. */
 const MAX_COPY_LOOP_BYTES = 160;
 
 /** Up to this length a loop compares faster than a native function on two views. */
