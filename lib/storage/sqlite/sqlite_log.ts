@@ -66,6 +66,8 @@ export class SqliteLog implements CommitLog, SnapshotLog {
   readonly #names: TableNames;
   readonly #snapshots: Snapshots;
   readonly #listeners = new Set<LogListener>();
+  /** Tables being loaded. Their rows must stay where they are meanwhile. */
+  readonly #loads = new Set<Promise<void>>();
   /** The collecting group, and the one that will be next. */
   #gathering: Gathering;
   #spare: Gathering;
@@ -147,10 +149,14 @@ export class SqliteLog implements CommitLog, SnapshotLog {
       tables.push(new SnapshotTable(id, owner));
     }
     await this.flushed();
+    const load = loadTables(this.#thread, tables);
+    this.#loads.add(load);
     try {
-      await loadTables(this.#thread, tables);
+      await load;
     } catch (error) {
       throw storageUnavailable((error as Error).message, { cause: error });
+    } finally {
+      this.#loads.delete(load);
     }
     for (const table of tables) this.#names.open(table);
     return tables;
@@ -203,6 +209,8 @@ export class SqliteLog implements CommitLog, SnapshotLog {
   }
 
   async clean(cleaning: Cleaning): Promise<boolean> {
+    // It may move rows of tables that are not open to where a load in progress has been already.
+    while (this.#loads.size > 0) await Promise.allSettled(this.#loads);
     const reply = await this.#thread.ask({ kind: "clean", cleaning });
     return reply.kind === "cleaned" && reply.more;
   }

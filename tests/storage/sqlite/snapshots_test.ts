@@ -288,3 +288,25 @@ Deno.test("Snapshots: no piece is copied while its owner is busy", async () => {
     await tables.log.close();
   });
 });
+
+Deno.test("Snapshots: no row is moved while tables are being loaded", async () => {
+  const KEYS = 2_000;
+  await withDirectory(async (directory) => {
+    const path = join(directory, "test.db");
+    const tables = await TestTables.open(path);
+    for (let key = 0; key < KEYS; key++) {
+      tables.set(0, `${key}`, "x".repeat(5_000));
+      if (key % 2 === 0) await tables.log.flushed();
+    }
+    const state = tables.state();
+    await tables.log.close();
+    // The new table is a commit, after which the log is found to be long.
+    const log = await SqliteLog.open(path, { log: quiet, reserveBytes: 0, minLogBytes: 1024 });
+    const owners = [new RecordMap(), new RecordMap()];
+    await log.openTables({ kv_0: owners[0]!, kv_1: owners[1]!, kv_2: new RecordMap() });
+    assert.deepEqual(owners.map(({ records }) => records.size), [KEYS, 0]);
+    await log.snapshot();
+    await log.close();
+    assert.ok((await read(path)).state === state);
+  });
+});
