@@ -303,9 +303,7 @@ export class MemoryStore implements Store {
   #write(): void {
     this.#keys.write();
     if (this.#log.gatheringBytes < MAX_GATHERING_BYTES || this.#gate !== undefined) return;
-    const open = () => {
-      this.#gate = undefined;
-    };
+    const open = () => this.#gate = undefined;
     this.#gate = this.#log.flushed().then(open, open);
   }
 
@@ -316,9 +314,10 @@ export class MemoryStore implements Store {
 
   /** Forgets changes that are durable. */
   #release(): void {
-    if (this.#releasing) return;
+    if (this.#releasing || this.#undoing !== undefined) return;
     const version = this.#log.durable ? this.#log.committedVersion : Infinity;
-    if (this.#keys.undo.release(version, UNDO_STEP_CHANGES)) return;
+    const { undo, unwritten } = this.#keys;
+    if (undo.release(version, { limit: UNDO_STEP_CHANGES, unwritten })) return;
     this.#releasing = true;
     void nextTurn().then(() => {
       this.#releasing = false;
@@ -328,17 +327,21 @@ export class MemoryStore implements Store {
 
   #failed(): void {
     // A transaction over whole spaces began after everything was durable, and is in no group.
-    if (this.#keys.unwritten > 0 || this.#undoSome()) return;
+    if (this.#keys.unwritten > 0 || this.#undoing !== undefined) return;
+    // Others may commit to the log before all is undone.
+    const { committedVersion } = this.#log;
+    if (this.#undoSome(committedVersion)) return;
     const undoRest = async () => {
-      do await nextTurn(); while (!this.#undoSome());
+      do await nextTurn(); while (!this.#undoSome(committedVersion));
       this.#undoing = undefined;
+      this.#release();
     };
     this.#undoing = undoRest();
   }
 
-  /** Undoes some of what has failed; returns whether that was all. */
-  #undoSome(): boolean {
-    const all = this.#keys.undo.undoAfter(this.#log.committedVersion, UNDO_STEP_CHANGES);
+  /** Undoes some of the changes after a version; returns whether that was all. */
+  #undoSome(version: number): boolean {
+    const all = this.#keys.undo.undoAfter(version, UNDO_STEP_CHANGES);
     if (!all) return false;
     for (const space of this.#keys.spaces) space.deletedIn = space.movedIn = 0;
     if (this.#keys.expiring) this.#expireLater();

@@ -94,12 +94,14 @@ export class UndoList {
   /**
    * Drops changes up to a version, oldest first. They cannot be undone any more.
    *
-   * @param limit The most changes to drop.
+   * @param options `limit`: the most changes to drop. `unwritten`: how many of the latest changes are
+   * not in the log yet. They stay, since the versions they have are not final.
    * @returns Whether all are dropped.
    */
-  release(version: number, limit = Infinity): boolean {
+  release(version: number, { limit = Infinity, unwritten = 0 } = {}): boolean {
     const { length } = this.#versions;
-    while (this.#first < length && this.#versions[this.#first]! <= version) {
+    const end = length - unwritten;
+    while (this.#first < end && this.#versions[this.#first]! <= version) {
       if (limit-- === 0) return false;
       const changed = this.#changed[this.#first]!;
       if (changed instanceof MemorySpace) changed.table.release(this.#kept[this.#first]!);
