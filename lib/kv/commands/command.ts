@@ -161,6 +161,11 @@ export type Action =
 /** A command or subcommand. */
 export interface Command extends CommandInfo {
   readonly action: Action;
+  /**
+   * Returns what to await before the command runs or is queued, if anything. A client that waits
+   * does not hold up others. It never rejects: after a failure, the action fails.
+   */
+  ready?(): Promise<void> | undefined;
   /** If there are any, they replace the command's own action. */
   readonly subcommands?: readonly Command[];
 }

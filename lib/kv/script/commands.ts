@@ -74,6 +74,7 @@ export function scriptCommands(engine: ScriptEngine): readonly Command[] {
     return OK;
   }
 
+  const ready = () => engine.ready();
   const flags = ["noscript", "skip_monitor", "movablekeys"];
   const readOnlyFlags = ["readonly", ...flags];
   const subcommand = subcommandsOf({ flags: ["noscript"], group, since: "2.6.0" });
@@ -85,6 +86,7 @@ export function scriptCommands(engine: ScriptEngine): readonly Command[] {
       group,
       summary: "Runs a script.",
       since: "2.6.0",
+      ready,
       action: { kind: "keys", prepare: evaluate(bySource, { readOnly: false }) },
     },
     {
@@ -94,6 +96,7 @@ export function scriptCommands(engine: ScriptEngine): readonly Command[] {
       group,
       summary: "Runs a cached script.",
       since: "2.6.0",
+      ready,
       action: { kind: "keys", prepare: evaluate(byHash, { readOnly: false }) },
     },
     {
@@ -103,6 +106,7 @@ export function scriptCommands(engine: ScriptEngine): readonly Command[] {
       group,
       summary: "Runs a script that must not write.",
       since: "7.0.0",
+      ready,
       action: { kind: "keys", prepare: evaluate(bySource, { readOnly: true }) },
     },
     {
@@ -112,6 +116,7 @@ export function scriptCommands(engine: ScriptEngine): readonly Command[] {
       group,
       summary: "Runs a cached script that must not write.",
       since: "7.0.0",
+      ready,
       action: { kind: "keys", prepare: evaluate(byHash, { readOnly: true }) },
     },
     {
@@ -123,7 +128,15 @@ export function scriptCommands(engine: ScriptEngine): readonly Command[] {
       since: "2.6.0",
       action: { kind: "session", run: () => HELP },
       subcommands: [
-        subcommand("load", 3, "Caches a script.", (request) => engine.load(request.text(2)).hash),
+        {
+          ...subcommand(
+            "load",
+            3,
+            "Caches a script.",
+            (request) => engine.load(request.text(2)).hash,
+          ),
+          ready,
+        },
         subcommand("exists", -3, "Returns which scripts are cached.", exists),
         subcommand("flush", -2, "Forgets all cached scripts.", flush),
         subcommand("kill", 2, "Does nothing: no script runs meanwhile.", () => NOT_BUSY),

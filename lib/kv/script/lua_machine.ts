@@ -9,6 +9,7 @@
  */
 
 import { createHash } from "node:crypto";
+import { Turn } from "../../turn.ts";
 import type { Value } from "../../storage/value.ts";
 import { ErrorReply, OK, type Reply, SimpleString } from "../resp/reply.ts";
 import { Request } from "../resp/request.ts";
@@ -17,10 +18,13 @@ import bit from "./lua/bit.lua" with { type: "text" };
 import cjson from "./lua/cjson.lua" with { type: "text" };
 import prelude from "./lua/prelude.lua" with { type: "text" };
 import { LuaState } from "./lua_state.ts";
-import type { Address } from "./lua_wasm.ts";
+import { type Address, compileLua, type LuaModule } from "./lua_wasm.ts";
 import { decodeResult } from "./results.ts";
 import { ScriptClock } from "./script_clock.ts";
 import { ScriptStoppedError } from "./stopped.ts";
+
+/** What is written in Lua; the prelude uses the others. */
+const LIBRARIES = { bit, cjson, prelude };
 
 /** Turns of loops between two looks at the clock: about 50 microseconds. */
 const FUEL_PER_LOOK = 20_000;
@@ -92,10 +96,24 @@ export class LuaMachine {
   #host: ScriptHost | undefined;
   #protocol: 2 | 3 = 2;
 
-  constructor(limits: LuaLimits) {
+  /** Starts an interpreter, in turns so that other work goes on. */
+  static async start(limits: LuaLimits): Promise<LuaMachine> {
+    const module = await compileLua(limits.memoryBytes);
+    const turn = new Turn();
+    const machine = new LuaMachine(module, limits);
+    for (const [name, source] of Object.entries(LIBRARIES)) {
+      await turn.next();
+      machine.#load(name, source);
+    }
+    await turn.next();
+    machine.#state.save();
+    return machine;
+  }
+
+  private constructor(module: LuaModule, limits: LuaLimits) {
     this.#limits = limits;
     this.#clock = new ScriptClock(limits.timeoutMs);
-    const state = this.#state = new LuaState(limits.memoryBytes, {
+    const state = this.#state = new LuaState(module, {
       refuel: () => this.#checkTime(MAX_TURNS_MS),
       outOfMemory: () => {
         throw this.#stopped("memory");
@@ -103,13 +121,15 @@ export class LuaMachine {
       execute: (text) => this.#execute(text),
     });
     for (const name of ["reply", "run", "scripts"]) state.intern(name);
-    for (const [name, source] of Object.entries({ bit, cjson, prelude })) {
-      state.intern(name);
-      const problem = state.load(source, "=redis") ?? state.call(0);
-      if (problem !== undefined) throw new Error(`Cannot load ${name}: ${problem}`);
-      state.popRegistry(name);
-    }
-    state.save();
+  }
+
+  /** Runs a library and keeps its result in the registry. */
+  #load(name: string, source: string): void {
+    const state = this.#state;
+    state.intern(name);
+    const problem = state.load(source, "=redis") ?? state.call(0);
+    if (problem !== undefined) throw new Error(`Cannot load ${name}: ${problem}`);
+    state.popRegistry(name);
   }
 
   /** How long the latest script has run, in milliseconds, including its earlier runs. */

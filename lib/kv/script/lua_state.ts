@@ -7,7 +7,7 @@
 import { latin1From, type Value } from "../../storage/value.ts";
 import { copyValue } from "../../storage/value.ts";
 import type { Literal } from "./literals.ts";
-import { type Address, type LuaImports, LuaWasm } from "./lua_wasm.ts";
+import { type Address, type LuaImports, type LuaModule, LuaWasm } from "./lua_wasm.ts";
 
 const REGISTRY = -10000, GLOBALS = -10002;
 
@@ -34,9 +34,9 @@ export class LuaState {
   readonly #length: Address;
   readonly #tooLong: () => never;
 
-  constructor(heapBytes: number, imports: LuaImports) {
+  constructor(module: LuaModule, imports: LuaImports) {
     this.#tooLong = imports.outOfMemory;
-    this.#wasm = new LuaWasm(heapBytes, imports);
+    this.#wasm = new LuaWasm(module, imports);
     const { exports } = this.#wasm;
     this.#length = exports.malloc(4);
     this.#state = exports.newState();

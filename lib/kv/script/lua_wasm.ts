@@ -87,6 +87,29 @@ type Wasm = Record<string, (...args: number[]) => number>;
 /** Thrown through the frames between longjmp and setjmp. */
 const LONGJMP = Symbol("longjmp");
 
+/** Lua compiled for instances with a certain amount of memory. */
+export interface LuaModule {
+  readonly module: WebAssembly.Module;
+  /** The memory for the state of Lua and everything that scripts create. */
+  readonly heapBytes: number;
+}
+
+/**
+ * Compiles Lua. V8 compiles on other threads, and this thread does its part in turns, so that no
+ * client waits for another one's first script.
+ *
+ * @param heapBytes See {@linkcode LuaModule}.
+ */
+export async function compileLua(heapBytes: number): Promise<LuaModule> {
+  const imports = WebAssembly.Module.imports(await WebAssembly.compile(lua));
+  const metered = await meterWasm(lua, {
+    hook: imports.findIndex(({ name }) => name === IMPORTS.exit),
+    // No string can be longer than the heap, so the area for strings has the same size.
+    memoryPages: Math.ceil((STATIC_BYTES + 2 * heapBytes) / PAGE_BYTES),
+  });
+  return { module: await WebAssembly.compile(metered), heapBytes };
+}
+
 /** An instance of Lua. It can return to the state in which {@linkcode LuaWasm.save} saw it. */
 export class LuaWasm {
   readonly exports: LuaExports;
@@ -102,13 +125,9 @@ export class LuaWasm {
   readonly #functions: ((...args: number[]) => number)[] = [];
   #saved: { low: Uint8Array; heap: Uint8Array } | undefined;
 
-  /**
-   * @param heapBytes The memory for the state of Lua and everything that scripts create. No string
-   * can be longer, so the area has the same size; it costs nothing until it is used.
-   */
-  constructor(heapBytes: number, imports: LuaImports) {
+  /** The area for strings is as large as the heap, but costs nothing until it is used. */
+  constructor({ module, heapBytes }: LuaModule, imports: LuaImports) {
     this.areaBytes = heapBytes;
-    const module = new WebAssembly.Module(meteredLua(heapBytes + this.areaBytes));
     const wasm = new WebAssembly.Instance(module, { a: this.#importsOf(module, imports) }).exports;
     this.#wasm = wasm as Wasm;
     this.#fuel = wasm[FUEL] as WebAssembly.Global;
@@ -199,12 +218,4 @@ export class LuaWasm {
     const table = this.#wasm[EXPORTS.table] as unknown as WebAssembly.Table;
     return this.#functions[index] ??= table.get(index) as (...args: number[]) => number;
   }
-}
-
-function meteredLua(heapBytes: number): Uint8Array<ArrayBuffer> {
-  const imports = WebAssembly.Module.imports(new WebAssembly.Module(lua));
-  return meterWasm(lua, {
-    hook: imports.findIndex(({ name }) => name === IMPORTS.exit),
-    memoryPages: Math.ceil((STATIC_BYTES + heapBytes) / PAGE_BYTES),
-  });
 }

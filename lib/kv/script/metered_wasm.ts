@@ -13,6 +13,8 @@
  * @module
  */
 
+import { Turn } from "../../turn.ts";
+
 /** How {@linkcode meterWasm} changes a module. */
 export interface MeterOptions {
   /** The index of the imported function to call, of type `(i32) -> ()`. */
@@ -33,11 +35,15 @@ const TYPE_I32 = 0x7f, MUTABLE = 1, KIND_GLOBAL = 3, HAS_MAXIMUM = 1;
 
 /**
  * Returns the module with a meter in each loop and a memory of fixed size. The module must define
- * its memory and must not import globals.
+ * its memory and must not import globals. The work is done in turns.
  *
  * @throws {SyntaxError} If the module contains an instruction unknown here.
  */
-export function meterWasm(wasm: Uint8Array, options: MeterOptions): Uint8Array<ArrayBuffer> {
+export async function meterWasm(
+  wasm: Uint8Array,
+  options: MeterOptions,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const turn = new Turn();
   const reader = new Reader(wasm, HEADER_BYTES);
   const output: Bytes[] = [wasm.subarray(0, HEADER_BYTES)];
   let fuel = 0;
@@ -62,6 +68,7 @@ export function meterWasm(wasm: Uint8Array, options: MeterOptions): Uint8Array<A
       changed = [leb(count)];
       for (let index = 0; index < count; index++) {
         changed.push(...withLength(meterBody(inside.sized(), meter)));
+        if (turn.over) await turn.next();
       }
     }
     output.push([id], ...withLength(changed));

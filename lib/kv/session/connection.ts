@@ -41,7 +41,7 @@ const LONG_REQUEST_BYTES = 64 * 1024;
 const ITEMS_PER_CLOCK_READ = 64;
 
 /** Why the loop over the buffered requests has stopped. */
-type Pause = "no request" | "settle" | "paused" | "flush" | "turn is over" | "close";
+type Pause = "no request" | "settle" | "paused" | "not ready" | "flush" | "turn is over" | "close";
 
 /** The part of a socket that a connection uses. */
 export interface RespSocket extends Sink {
@@ -59,8 +59,10 @@ export class RespConnection {
   #pending: MaybePromise<Reply>[] = [];
   /** Replies in the writer whose changes are not durable yet. */
   readonly #held = new HeldReplies();
-  /** Whether the parser holds a request that must wait for the ones before it. */
+  /** Whether the parser holds a request that must wait. */
   #waits = false;
+  /** What that request waits for; see {@linkcode Command.ready}. */
+  #ready: Promise<void> | undefined;
   /** What was done since the clock was read; see {@linkcode REQUESTS_PER_CLOCK_READ}. */
   #work = 0;
 
@@ -86,6 +88,7 @@ export class RespConnection {
       }
       if (ends) return;
       if (pause === "turn is over") await nextTurn();
+      if (pause === "not ready") await this.#ready;
       if (pause === "paused") await this.#session.server.watch.pause.over();
       if (pause !== "no request") continue;
       // Reading a long request is work, too.
@@ -127,6 +130,11 @@ export class RespConnection {
           return "paused";
         } else if (this.#pending.length > 0 || watch.active || !this.#runBytes(entry, request)) {
           this.#work = REQUESTS_PER_CLOCK_READ;
+          this.#ready = entry.command.ready?.();
+          if (this.#ready !== undefined) {
+            this.#waits = true;
+            return "not ready";
+          }
           const alone = session.isAlone(entry, request);
           this.#waits = alone && (this.#pending.length > 0 || this.#held.count > 0);
           if (this.#waits) return "settle";
