@@ -101,7 +101,7 @@ export class RespConnection {
   /** Runs the requests in the buffer. */
   #runRequests(): Pause {
     const session = this.#session, buffer = this.#buffer, parser = this.#parser;
-    const { metrics, watch, turn } = session.server;
+    const { metrics, store, watch, turn } = session.server;
     const startMs = metrics.batchStartMs();
     let count = 0;
     try {
@@ -128,6 +128,10 @@ export class RespConnection {
         } else if (watch.active && session.isPaused(entry)) {
           this.#waits = true;
           return "paused";
+        } else if (this.#pending.length > 0 && store.bytes?.ready === false) {
+          // A write among the pending commands may not have begun, but a read would run at once.
+          this.#waits = true;
+          return "settle";
         } else if (this.#pending.length > 0 || watch.active || !this.#runBytes(entry, request)) {
           this.#work = REQUESTS_PER_CLOCK_READ;
           this.#ready = entry.command.ready?.();

@@ -77,7 +77,7 @@ export class TextConnection {
 
   /** Runs all lines of a batch; returns whether to continue after it. */
   async #runLines(batch: LineBatch): Promise<boolean> {
-    const { turn } = this.#server;
+    const { store, turn } = this.#server;
     for (let line = 0; line < batch.count; line++) {
       if (this.#writer.size >= MAX_TEXT_OUTPUT_BYTES) {
         await this.#settle();
@@ -87,6 +87,8 @@ export class TextConnection {
         await this.#settle();
         await nextTurn();
       }
+      // A write among the pending commands may not have begun, but a read would run at once.
+      if (this.#pending.length > 0 && store.bytes?.ready === false) await this.#settle();
       if (this.#runBytes(batch, line)) continue;
       const command = this.#parse(batch, line);
       if (command === undefined) continue;
