@@ -34,6 +34,8 @@ export interface RoomOwner {
 export class MemoryRoom {
   maxBytes: number;
   /** The number of records evicted. */
+  /** Writes that wait for room. Their clients' next commands must not overtake them. */
+  waiting = 0;
   evicted = 0;
   readonly evictor: Evictor;
   readonly #owner: RoomOwner;
@@ -99,7 +101,8 @@ export class MemoryRoom {
     // There was that much room already, and it has not been enough.
     if (this.has(bytes)) throw error;
     if (this.make(bytes)) return again();
-    return this.makeInTurns(bytes).then((made) => {
+    this.waiting++;
+    return this.makeInTurns(bytes).finally(() => this.waiting--).then((made) => {
       if (!made) throw error;
       return again();
     });

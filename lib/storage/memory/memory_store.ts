@@ -94,7 +94,7 @@ export class MemoryStore implements Store {
     this.bytes = new MemoryBytes({
       keys,
       log,
-      ready: () => this.#writesWait === undefined,
+      ready: () => this.#writesWait === undefined && this.#room.waiting === 0,
       hasRoom: (bytes) => this.#room.make(bytes),
       commit: () => this.#write(),
     });

@@ -9,6 +9,8 @@ import fc from "fast-check";
 import { join } from "node:path";
 import { type EvictionPolicy, type MemoryLimits } from "../../../lib/storage/eviction_policy.ts";
 import { openStorage } from "../../../lib/storage/open.ts";
+import { MemoryLog } from "../../../lib/storage/memory/memory_log.ts";
+import { MemoryStore } from "../../../lib/storage/memory/memory_store.ts";
 import { OutOfMemoryError, type Store } from "../../../lib/storage/store.ts";
 import { TestLog } from "../../support/log.ts";
 import { until } from "../../support/within.ts";
@@ -191,4 +193,16 @@ Deno.test("MemoryStore: evictions are durable, and the limit holds after a resta
   } finally {
     await Deno.remove(dataDir, { recursive: true });
   }
+});
+
+Deno.test("MemoryStore: operations on bytes do not overtake a write that waits for room", async () => {
+  const store = await MemoryStore.open(new MemoryLog(), { maxBytes: 1000, policy: "allkeys-lru" });
+  for (let key = 0; key < 100; key++) store.put(0, `${key}`.padStart(5), new Uint8Array(5), 0);
+  assert.ok(store.bytes.ready);
+  const put = store.put(0, "a", new Uint8Array(900), 0);
+  assert.ok(put instanceof Promise);
+  assert.equal(store.bytes.ready, false);
+  await put;
+  assert.ok(store.bytes.ready);
+  await store.close();
 });
