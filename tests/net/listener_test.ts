@@ -76,6 +76,19 @@ Deno.test("Listener: each address has its own limit, and closed connections free
   assert.deepEqual([accepted, serverFull, addressFull], [3, 0, 1]);
 });
 
+Deno.test("Listener: the addresses of one IPv6 /64 share a limit", async () => {
+  await using server = await startListener({ maxClientsPerAddress: 1 });
+  const { listener } = server;
+  listener.connect("[2001:db8:1:2::1]:1000");
+  const neighbour = listener.connect("[2001:db8:1:2:ffff::2]:2000");
+  const reader = new LineReader(neighbour, { maxLineBytes: 100 });
+  const line = await within(10_000, "the refusal", reader.readLine());
+  assert.equal(new TextDecoder().decode(line!), "FULL");
+  listener.connect("[2001:db8:1:3::1]:1000");
+  const { accepted, addressFull } = listener.metrics();
+  assert.deepEqual([accepted, addressFull], [2, 1]);
+});
+
 Deno.test("Listener: an error in one connection closes that one alone and is logged", async () => {
   await using server = await startListener({
     handle: async (connection) => {

@@ -3,6 +3,9 @@ import { SERVICES } from "../../lib/services.ts";
 import { type Program, sources } from "./quartet.ts";
 import { within } from "./within.ts";
 
+/** How long to wait for the log, from the call on: also enough on a busy machine. */
+const LOG_DEADLINE_MS = 60_000;
+
 /** Options for {@linkcode startDaemon}. */
 export interface DaemonOptions {
   /** The configuration. Services without a section are off. */
@@ -36,21 +39,28 @@ export class DaemonProcess implements AsyncDisposable {
   }
 
   /** Waits until the log matches; rejects with the log if the process ends first. */
-  async logged(pattern: RegExp, ms = 20_000): Promise<RegExpExecArray> {
+  async logged(pattern: RegExp, ms = LOG_DEADLINE_MS): Promise<RegExpExecArray> {
     let match: RegExpExecArray | null = null;
     await this.#logs(String(pattern), () => (match = pattern.exec(this.log)) !== null, ms);
     return match!;
   }
 
   /** Waits until the log contains a text at least `times` times. */
-  async loggedTimes(text: string, times: number, ms = 20_000): Promise<void> {
+  async loggedTimes(text: string, times: number, ms = LOG_DEADLINE_MS): Promise<void> {
     await this.#logs(`${times} times "${text}"`, () => this.log.split(text).length > times, ms);
   }
 
+  /** Waits until a condition on the log is true. A daemon that logs on and on gets no more time. */
   async #logs(what: string, condition: () => boolean, ms: number): Promise<void> {
+    const endMs = performance.now() + ms;
     while (!condition()) {
       if (this.#status !== undefined) throw new Error(`The daemon has ended:\n${this.log}`);
-      await within(ms, `${what} in the log:\n${this.log}`, this.#logged.promise);
+      const leftMs = Math.max(0, endMs - performance.now());
+      await within(
+        leftMs,
+        `${what} within ${ms} ms in the log:\n${this.log}`,
+        this.#logged.promise,
+      );
     }
   }
 

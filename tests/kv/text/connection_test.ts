@@ -44,6 +44,15 @@ class TestClient implements AsyncDisposable {
     this.socket.output = "";
   }
 
+  /** Waits for lines of output. */
+  async lines(count: number): Promise<string[]> {
+    const read = () => this.socket.output.split("\n").slice(0, -1);
+    await until(`${count} lines arrive`, () => read().length >= count);
+    const lines = read();
+    this.socket.output = "";
+    return lines;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.socket.end();
     await within(10_000, "the end of the connection", this.#served);
@@ -80,4 +89,14 @@ Deno.test("text protocol: escapes and errors mean the same in lines that run on 
   const lines = client.socket.output.split("\n");
   assert.deepEqual(lines.slice(0, 2), ["OK", "VALUE x\\ny"]);
   assert.deepEqual(lines.slice(2, 7).map((line) => line.slice(0, 4)), Array(5).fill("ERR "));
+});
+
+Deno.test("text protocol: a second word after the key of GET or DELETE is an error", async () => {
+  await using client = new TestClient();
+  await client.send("PUT a 1\nGET a b\nDELETE a b\nDELETE\ta\tb \nGET a\t \n");
+  client.map.commit();
+  const lines = await client.lines(5);
+  assert.deepEqual([lines[0], lines[4]], ["OK", "VALUE 1"]);
+  for (const line of lines.slice(1, 4)) assert.match(line, /^ERR /);
+  assert.equal(client.map.entries.size, 1);
 });
