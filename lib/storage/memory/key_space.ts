@@ -5,15 +5,42 @@
  */
 
 import type { CommitLog } from "../commit_log.ts";
-import { type Entry, type Key, OutOfMemoryError, type ScanRange } from "../store.ts";
+import {
+  type Entry,
+  type Key,
+  type MaybePromise,
+  OutOfMemoryError,
+  type ScanRange,
+} from "../store.ts";
 import { TableFullError } from "../table/record_memory.ts";
 import type { Range } from "../table/records.ts";
+import { nextTurn } from "../../turn.ts";
 import { latin1From, type Value, valueFrom } from "../value.ts";
 import { AccessClock } from "./access_clock.ts";
 import { idleTime, STAMP_MS, stampOf } from "./evictor.ts";
 import { KeyBytes } from "./key_bytes.ts";
 import { MemorySpace } from "./memory_space.ts";
 import { UndoList } from "./undo_list.ts";
+
+/** A step of a scan passes this many expired keys: a millisecond or two. */
+const MAX_EXPIRED_AT_ONCE = 2_000;
+
+/** The first entries of a page, and where to find the others, if there may be more. */
+export interface PagePart {
+  page: [Key, Entry][];
+  rest?: ScanRange;
+}
+
+/** Completes a page in the next turn. */
+export async function completePage(
+  part: MaybePromise<[Key, Entry][]>,
+  readRest: () => MaybePromise<[Key, Entry][]>,
+): Promise<[Key, Entry][]> {
+  const page = await part;
+  await nextTurn();
+  const rest = await readRest();
+  return page.length === 0 ? rest : [...page, ...rest];
+}
 
 /** Options for a {@linkcode KeySpace}. */
 export interface KeySpaceOptions {
@@ -298,11 +325,15 @@ export class KeySpace {
     if (this.expiring) this.#options.onExpiring();
   }
 
-  /** Reads a page of a sorted space. */
-  page(space: MemorySpace, range: ScanRange, nowMs: number): [Key, Entry][] {
+  /**
+   * Reads a page of a sorted space, or the first part of it: a long run of expired keys is passed in
+   * steps.
+   */
+  page(space: MemorySpace, range: ScanRange, nowMs: number): PagePart {
     const { prefix = "", after, limit, keysOnly } = range;
     const page: [Key, Entry][] = [];
-    if (limit < 1) return page;
+    if (limit < 1) return { page };
+    let expired = 0;
     const order = space.table.order!;
     const { records, expiry } = space.table;
     const inclusive = after === undefined || after < prefix;
@@ -311,14 +342,24 @@ export class KeySpace {
     for (let address = order.next(position); address !== 0; address = order.next(position)) {
       const key = this.keyOf(space, address);
       if (!key.startsWith(prefix)) break;
-      if (this.expired(space, address, nowMs)) continue;
+      if (this.expired(space, address, nowMs)) {
+        if (++expired < MAX_EXPIRED_AT_ONCE) continue;
+        return { page, rest: { ...range, after: key, limit: limit - page.length } };
+      }
       const entry = keysOnly
         ? { value: "", version: records.version(address), expiresAtMs: expiry.expiryOf(address) }
         : this.entry(space, address);
       page.push([key, entry]);
       if (page.length === limit) break;
     }
-    return page;
+    return { page };
+  }
+
+  /** The version of the latest change that entries of a space depend on. */
+  seenIn(space: MemorySpace, page: readonly [Key, Entry][]): number {
+    let seen = Math.max(space.deletedIn, space.movedIn);
+    for (const [, { version }] of page) seen = Math.max(seen, Number(version));
+    return seen;
   }
 
   /** Records a change of a key, so that it can be undone. */

@@ -13,7 +13,7 @@
 import type { ByteStore } from "../byte_store.ts";
 import type { MemoryLimits } from "../eviction_policy.ts";
 import type { CommitLog } from "../commit_log.ts";
-import { KeySpace } from "./key_space.ts";
+import { completePage, KeySpace } from "./key_space.ts";
 import { MemoryBytes } from "./memory_bytes.ts";
 import { Evictor } from "./evictor.ts";
 import { MemoryRoom } from "./memory_room.ts";
@@ -218,11 +218,10 @@ export class MemoryStore implements Store {
     if (blocked !== undefined) return blocked.then(() => this.scan(number, range));
     const space = this.#keys.space(number);
     if (!space.sorted) return space.sort().then(() => this.scan(number, range));
-    const page = this.#keys.page(space, range, Date.now());
-    let seen = Math.max(space.deletedIn, space.movedIn);
-    for (const [, { version }] of page) seen = Math.max(seen, Number(version));
-    const wait = this.#awaitVersion(seen);
-    return wait === undefined ? page : wait.then(() => page);
+    const { page, rest } = this.#keys.page(space, range, Date.now());
+    const wait = this.#awaitVersion(this.#keys.seenIn(space, page));
+    const part = wait === undefined ? page : wait.then(() => page);
+    return rest === undefined ? part : completePage(part, () => this.scan(number, rest));
   }
 
   idleTimeMs(number: number, key: Key): number | undefined {

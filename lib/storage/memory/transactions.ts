@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { KeySpace } from "./key_space.ts";
+import { completePage, type KeySpace } from "./key_space.ts";
 import type { MemorySpace } from "./memory_space.ts";
 import type { Entry, Key, KeyCount, ScanRange, SpaceTransaction, Transaction } from "../store.ts";
 import { Turn } from "../../turn.ts";
@@ -139,10 +139,10 @@ export class WholeTransaction implements SpaceTransaction {
   async scan(number: number, range: ScanRange): Promise<[Key, Entry][]> {
     const space = this.#keys.space(number);
     this.#mustBeSorted(space);
-    return this.#keys.page(space, range, this.nowMs);
+    const { page, rest } = this.#keys.page(space, range, this.nowMs);
+    return rest === undefined ? page : completePage(page, () => this.scan(number, rest));
   }
 
-  // deno-lint-ignore require-await -- an error must reject, not throw
   async randomKey(number: number): Promise<Key | undefined> {
     const space = this.#keys.space(number);
     for (let tries = 0; tries < RANDOM_KEY_TRIES; tries++) {
@@ -150,8 +150,8 @@ export class WholeTransaction implements SpaceTransaction {
       if (address === 0) return undefined;
       if (!this.#keys.expired(space, address, this.nowMs)) return this.#keys.keyOf(space, address);
     }
-    this.#mustBeSorted(space);
-    return this.#keys.page(space, { limit: 1, keysOnly: true }, this.nowMs)[0]?.[0];
+    const page = await this.scan(number, { limit: 1, keysOnly: true });
+    return page[0]?.[0];
   }
 
   clear(number: number): Promise<void> {

@@ -169,3 +169,54 @@ Deno.test("MemoryStore.transactSpaces: a space that it cleared and filled can be
     assert.equal(store.metrics().keys, MANY_KEYS);
   });
 });
+
+/** Runs a test on a store with two runs of keys that have just expired, each before one that stays. */
+async function withExpiredRuns(run: (store: MemoryStore) => Promise<void>): Promise<void> {
+  const { now } = Date;
+  await withStore(Infinity, async (store) => {
+    for (const prefix of ["0-", "1-"]) {
+      for (let key = 0; key < 5_000; key++) store.put(0, prefix + key, "", now() + 3_600_000);
+      store.put(0, `${prefix}last`, "1", 0);
+    }
+    await store.scan(0, { limit: 1 }); // sorts the keys
+    Date.now = () => now() + 7_200_000;
+    try {
+      await run(store);
+    } finally {
+      Date.now = now;
+    }
+  });
+}
+
+Deno.test("MemoryStore: a scan passes a long run of expired keys in turns", async () => {
+  for (
+    const [range, keys] of [
+      [{ limit: 10 }, ["0-last", "1-last"]],
+      [{ limit: 2 }, ["0-last", "1-last"]],
+      [{ limit: 1 }, ["0-last"]],
+      [{ limit: 10, prefix: "1-" }, ["1-last"]],
+    ] as const
+  ) {
+    await withExpiredRuns(async (store) => {
+      const page = store.scan(0, range);
+      assert.ok(page instanceof Promise);
+      assert.deepEqual((await page).map(([key]) => key), keys);
+    });
+  }
+});
+
+Deno.test("MemoryStore: so does a scan of a transaction over whole spaces", async () => {
+  await withExpiredRuns(async (store) => {
+    let turns = 0;
+    const page = await store.transactSpaces(async (tx) => {
+      const timer = setInterval(() => turns++, 0);
+      try {
+        return await tx.scan(0, { limit: 10 });
+      } finally {
+        clearInterval(timer);
+      }
+    });
+    assert.deepEqual(page.map(([key]) => key), ["0-last", "1-last"]);
+    assert.ok(turns > 0);
+  });
+});
