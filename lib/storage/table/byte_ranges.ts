@@ -9,11 +9,17 @@
 
 import { Buffer } from "node:buffer";
 
-/** Up to this length a loop copies faster than `set` on a view. */
-const MAX_COPY_LOOP_BYTES = 160;
+/**
+ * Up to this length a loop copies. It took 14 ns for 16 bytes, 40 for 64 and 148 for 256; `set` on a
+ * view took 31 to 36. They meet at 48 bytes; the rest is for the garbage that a view is.
+ */
+const MAX_COPY_LOOP_BYTES = 64;
 
-/** Up to this length a loop compares faster than a native function on two views. */
-const MAX_COMPARE_LOOP_BYTES = 256;
+/**
+ * Up to this length a loop compares. It took 49 ns for 64 bytes, 71 for 96 and 193 for 256; the native
+ * function on two views took 63 to 67. They meet at 84 bytes; the rest is for the garbage.
+ */
+const MAX_COMPARE_LOOP_BYTES = 96;
 
 /** Copies `from[start]` to `from[end - 1]` into another array, or forward into the same one. */
 export function copyRange(
