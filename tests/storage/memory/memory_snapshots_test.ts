@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { within } from "../../support/within.ts";
+import type { FaultPoint } from "../../../lib/storage/sqlite/fault.ts";
+import { StorageUnavailableError } from "../../../lib/storage/store.ts";
 import { openStore, randomFrom, stateOf, StoreModel } from "./store_model.ts";
 
 /** Limit on the time of one test. Far away, since the machine may be busy. */
@@ -99,5 +101,60 @@ Deno.test("MemoryStore: a crash at any step leaves an acknowledged state, which 
       await Deno.remove(images, { recursive: true });
     }
     assert.ok(opens >= 5, `${opens} images`);
+  });
+});
+
+/** SQLite's result codes: a disk with an error, a file that must be reopened, a full disk. */
+const CODES = [10, 14, 13];
+
+/**
+ * Lets the n-th pass of a point fail, once or twice, while the store is used; then restarts.
+ *
+ * @returns The number of failures that the callers saw.
+ */
+async function failAt(path: string, seed: number, point: FaultPoint, at: number): Promise<number> {
+  const STEPS = 10;
+  const random = randomFrom(seed + at);
+  const model = new StoreModel(random);
+  const fault = { point, action: "fail", at, times: 1 + at % 2, code: CODES[at % 3]! } as const;
+  const place = `${point} ${at}`;
+  let failures = 0;
+  try {
+    await using opened = await openStore(path, { fault });
+    const { store, log } = opened;
+    for (let step = 0; step < STEPS; step++) {
+      const snapshot = step % 3 !== 2 ? undefined : log.snapshot().catch((error) => {
+        assert.ok(error instanceof StorageUnavailableError, place);
+        failures++;
+      });
+      if (!await model.attempt(store)) failures++;
+      await snapshot;
+      assert.equal(await stateOf(store), model.state(), `${place}, step ${step}`);
+    }
+  } catch (error) {
+    // The first commits are part of opening.
+    if (!(error instanceof StorageUnavailableError)) throw error;
+    failures++;
+  }
+  await using again = await openStore(path);
+  assert.equal(await stateOf(again.store), model.state(), `${place}, restarted`);
+  assert.ok(await model.attempt(again.store), place);
+  await again.log.snapshot();
+  assert.equal(await stateOf(again.store), model.state(), `${place}, written again`);
+  return failures;
+}
+
+Deno.test("MemoryStore: whichever commit or step of a snapshot fails, the store has what was acknowledged", async () => {
+  /** How often a point is passed at least. */
+  const PASSES = { commit: 14, piece: 3, trim: 3, trimming: 3 } as const;
+  await withSeed(async (directory, seed) => {
+    let file = 0;
+    for (const [point, passes] of Object.entries(PASSES)) {
+      for (let at = 1; at <= passes; at++) {
+        const path = join(directory, `${file++}.db`);
+        const failures = await failAt(path, seed, point as FaultPoint, at);
+        if (at === 1) assert.ok(failures > 0, `${point} did not fail`);
+      }
+    }
   });
 });

@@ -8,6 +8,7 @@ import { crc32 } from "node:zlib";
 import { createLog } from "../../../lib/log.ts";
 import { MemoryStore } from "../../../lib/storage/memory/memory_store.ts";
 import { SqliteLog, type SqliteLogOptions } from "../../../lib/storage/sqlite/sqlite_log.ts";
+import { StorageUnavailableError } from "../../../lib/storage/store.ts";
 import { latin1From, valueBytes } from "../../../lib/storage/value.ts";
 
 /** The number of spaces. */
@@ -101,6 +102,23 @@ export class StoreModel {
     for (let count = this.#random(4); count >= 0; count--) results.push(this.#operate(store));
     const failed = (await Promise.allSettled(results)).find(({ status }) => status === "rejected");
     if (failed?.status === "rejected") throw failed.reason;
+  }
+
+  /**
+   * As {@linkcode StoreModel.step}, but if the storage fails, the model has none of the operations.
+   *
+   * @returns Whether they are durable.
+   */
+  async attempt(store: MemoryStore): Promise<boolean> {
+    const before = this.#spaces.map((space) => new Map(space));
+    try {
+      await this.step(store);
+      return true;
+    } catch (error) {
+      if (!(error instanceof StorageUnavailableError)) throw error;
+      this.#spaces = before;
+      return false;
+    }
   }
 
   #operate(store: MemoryStore): unknown {
