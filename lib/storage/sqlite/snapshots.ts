@@ -164,7 +164,8 @@ export class Snapshots {
       const tables = this.#log.tables();
       const logBytes = this.logBytes;
       for (const table of tables) await this.#write(table);
-      // Undoing a group may have brought back a table that was left out.
+      // A table is left out once a group drops it. If that group fails, the table comes back.
+      await this.#log.flushed();
       if (this.#log.failures !== failures) throw new Error("Cannot finish: a group has failed");
       if (this.#closed) return;
       this.logBytes -= logBytes;

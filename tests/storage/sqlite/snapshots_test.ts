@@ -310,3 +310,20 @@ Deno.test("Snapshots: no row is moved while tables are being loaded", async () =
     assert.ok((await read(path)).state === state);
   });
 });
+
+Deno.test("Snapshots: a table that is dropped meanwhile keeps its changes if that fails", async () => {
+  await withDirectory(async (directory) => {
+    const path = join(directory, "test.db");
+    // The commits before create the tables and set the record.
+    const fault = { point: "commit", action: "fail", at: 3 } as const;
+    const tables = await TestTables.open(path, { fault });
+    tables.set(0, "a", "1");
+    await tables.log.flushed();
+    const snapshot = assert.rejects(tables.log.snapshot());
+    tables.flush(0);
+    await assert.rejects(tables.log.flushed());
+    await snapshot;
+    await tables.log.close();
+    assert.deepEqual(JSON.parse((await read(path)).state), [{ a: "1" }, {}]);
+  });
+});
