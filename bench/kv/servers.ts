@@ -15,8 +15,8 @@ export function quartetKv(storageUrl: string): ServerCommand {
 /** The same server, which writes a line per garbage collection to a file. */
 export function tracingCollections(server: ServerCommand, file: string): ServerCommand {
   return async (port, directory) => {
-    const { command, args: [run, ...args] } = await server(port, directory);
-    const traced = [run!, "--v8-flags=--trace-gc", ...args];
+    const { command, args } = await server(port, directory);
+    const traced = args.map((word) => word.startsWith("--v8-flags=") ? `${word},--trace-gc` : word);
     return { command: "sh", args: ["-c", 'exec "$@" > "$0"', file, command, ...traced] };
   };
 }
