@@ -19,7 +19,7 @@ export function reserve(connection: Connection, modules: Modules) {
   /** How often to try to create the file. */
   const retryMs = 1_000;
   let kept = false;
-  let triedMs = 0;
+  let triedMs = -Infinity;
 
   /** Whether the file is there; creates it if there is enough space. */
   function keep(): boolean {
@@ -56,8 +56,8 @@ export function reserve(connection: Connection, modules: Modules) {
   }
 
   function create(): boolean {
-    if (freeBytes() < 2 * reserveBytes || Date.now() - triedMs < retryMs) return false;
-    triedMs = Date.now();
+    if (freeBytes() < 2 * reserveBytes || performance.now() - triedMs < retryMs) return false;
+    triedMs = performance.now();
     try {
       Deno.writeFileSync(file, new Uint8Array(reserveBytes));
       return true;

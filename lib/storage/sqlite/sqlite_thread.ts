@@ -87,8 +87,9 @@ export class SqliteThread {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
     const asked = Promise.withResolvers<SqliteReply>();
     this.#asked.push(asked);
-    this.#worker.postMessage(request, transfer);
+    // Announced before it is sent: a worker that had received it already would wait for another one.
     Atomics.add(this.#control, SHARED.messages, 1);
+    this.#worker.postMessage(request, transfer);
     this.#wake();
     return asked.promise;
   }
