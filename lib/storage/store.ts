@@ -49,6 +49,19 @@ export interface Transaction {
   put(space: number, key: Key, value: Value, expiresAtMs: number): void;
   /** Removes a key. Returns whether it existed; in a blind transaction that is not known. */
   delete(space: number, key: Key): boolean;
+  /**
+   * The length of the value at a place that the transaction named; -1 if absent or expired. From
+   * engines that also have {@linkcode Transaction.write}.
+   */
+  length?(space: number, key: Key): number;
+  /**
+   * Writes into the value of an existing key, from `offset` on, without copying a long value. Bytes
+   * between its end and `offset` become zero.
+   *
+   * @returns Whether the key existed: making room may have evicted it.
+   * @throws {OutOfMemoryError} As {@linkcode Transaction.put}.
+   */
+  write?(space: number, key: Key, offset: number, value: Value): boolean;
 }
 
 /** A {@linkcode Transaction} over whole spaces. Its reads may have to wait for the engine. */

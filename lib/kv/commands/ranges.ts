@@ -42,6 +42,11 @@ function append(request: Request, { db, maxValueBytes }: CommandContext): KeyWor
   return {
     places: placeOf(db, key),
     run(tx) {
+      const present = tx.length?.(db, key) ?? -1;
+      if (present >= 0) {
+        if (present + value.length > maxValueBytes) return VALUE_TOO_LONG;
+        if (tx.write!(db, key, present, value)) return present + value.length;
+      }
       const entry = tx.get(db, key);
       const before = entry?.value ?? "";
       const length = before.length + value.length;
@@ -60,6 +65,11 @@ function setrange(request: Request, { db, maxValueBytes }: CommandContext): KeyW
   return {
     places: placeOf(db, key),
     run(tx) {
+      const length = tx.length?.(db, key) ?? -1;
+      if (length >= 0 && value.length > 0 && offset <= maxValueBytes - value.length) {
+        const end = Number(offset) + value.length;
+        if (tx.write!(db, key, Number(offset), value)) return Math.max(length, end);
+      }
       const entry = tx.get(db, key);
       const before = entry?.value ?? "";
       if (value.length === 0) return before.length;

@@ -373,9 +373,17 @@ export class KeySpace {
     if (this.hasRoom(keyLength + valueLength)) return;
     const { table } = space;
     const before = table.find(this.#key.bytes, 0, keyLength);
-    const more = before === 0
-      ? keyLength + valueLength
-      : valueLength - table.records.valueLength(before);
+    this.reserve(
+      before === 0 ? keyLength + valueLength : valueLength - table.records.valueLength(before),
+    );
+  }
+
+  /**
+   * Makes room for more bytes.
+   *
+   * @throws {OutOfMemoryError} If that is impossible.
+   */
+  reserve(more: number): void {
     if (more <= 0 || this.hasRoom(more)) return;
     throw new OutOfMemoryError(
       `Cannot store ${more} more bytes: ${this.bytes} of ${this.maxBytes} are in use`,

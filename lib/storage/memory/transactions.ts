@@ -8,7 +8,7 @@ import { completePage, type KeySpace } from "./key_space.ts";
 import type { MemorySpace } from "./memory_space.ts";
 import type { Entry, Key, KeyCount, ScanRange, SpaceTransaction, Transaction } from "../store.ts";
 import { Turn } from "../../turn.ts";
-import type { Value } from "../value.ts";
+import { type Value, valueBytes } from "../value.ts";
 
 /** Random keys to try, as each may have expired, before falling back to the first in order. */
 const RANDOM_KEY_TRIES = 32;
@@ -57,6 +57,27 @@ export class KeyTransaction implements Transaction {
     const address = this.#look(space, key);
     if (address === 0) return false;
     this.#keys.remove(space, address, true);
+    return true;
+  }
+
+  length(number: number, key: Key): number {
+    const space = this.#keys.space(number);
+    const address = this.#look(space, key);
+    return address === 0 ? -1 : space.table.records.valueLength(address);
+  }
+
+  write(number: number, key: Key, offset: number, value: Value): boolean {
+    const more = offset + value.length - this.length(number, key);
+    this.puts++;
+    this.writtenBytes += value.length + Math.max(0, more);
+    this.#keys.checkWritten(this.writtenBytes);
+    this.#keys.reserve(more);
+    const space = this.#keys.space(number);
+    // Only now, since making room may have evicted it.
+    const address = this.#look(space, key);
+    if (address === 0) return false;
+    const bytes = valueBytes(value);
+    this.#keys.overwrite(space, address, offset, bytes, 0, bytes.length, true);
     return true;
   }
 
