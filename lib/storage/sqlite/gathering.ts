@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Turn } from "../../turn.ts";
 import type { Directory } from "./connection.ts";
 import { CHUNK_BYTES, GroupBuffer } from "./group_buffer.ts";
 import type { Group } from "./log_file.ts";
@@ -74,6 +75,15 @@ export class Gathering {
     }
     this.pieces.push({ table, piece, version, bytes });
     return length;
+  }
+
+  /** Copies the long arrays in it, in turns. */
+  async copyAll(): Promise<void> {
+    const turn = new Turn();
+    while (this.buffer.copying) {
+      this.buffer.copyStep();
+      if (turn.over) await turn.next();
+    }
   }
 
   /** Whether writing it leads to more free space. */
