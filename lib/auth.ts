@@ -149,7 +149,7 @@ export class FailureCounter {
   }
 
   /**
-   * Takes the turn of an address for a check. Whoever waits for it is bounded by `maxWaitMs`: there is
+   * Takes the turn of an address for a check. The wait is bounded by `maxWaitMs`: there is
    * one turn per interval.
    *
    * @param maxWaitMs The longest acceptable wait.

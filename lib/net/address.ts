@@ -72,7 +72,7 @@ const GROUPS = 8;
 
 /**
  * The network that limits per address count as one client: an IPv4 address, also one that is mapped
- * into IPv6, or the /64 around an IPv6 address, since whoever has one address usually has all of it.
+ * into IPv6, or the /64 around an IPv6 address, since the owner of one address usually has all of it.
  *
  * @param host The address of a client without its port, with or without brackets. Anything else, such
  * as "unix", is returned as it is.

@@ -5,7 +5,7 @@
  * @module
  */
 
-/** A slab. Whoever uses its memory keeps to the slots that {@linkcode Slab.take} returned. */
+/** A slab. Its users keep to the slots that {@linkcode Slab.take} returned. */
 export class Slab {
   /** Its size class; -1 if it holds one large record. */
   readonly sizeClass: number;

@@ -49,7 +49,7 @@ Deno.test("MemoryStore: has the same entries after any number of snapshots and r
 Deno.test("MemoryStore: a crash at any step leaves an acknowledged state, which later snapshots keep", async () => {
   const ROUNDS = 2;
   const STEPS = 20;
-  /** Of so many images, one is opened on average, then gets a snapshot and is opened once more. */
+  /** One image in this many is opened, then gets a snapshot and is opened once more. */
   const SAMPLE = 4;
   await withSeed(async (directory, seed) => {
     const path = join(directory, "test.db");
