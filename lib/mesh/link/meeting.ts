@@ -7,6 +7,7 @@
 
 import { retry } from "@std/async/retry";
 import type { Address } from "../../net/address.ts";
+import { ConnectTimeoutError } from "../../net/connect.ts";
 import type { Connection } from "../../net/connection.ts";
 import type { ReadBuffer } from "../../net/read_buffer.ts";
 import { callNode, nodeName, type Recognition } from "./call.ts";
@@ -216,7 +217,9 @@ export class Meeting {
       this.#check();
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      this.#whyNot.set(node, reason);
+      // An attempt that the end of the time has cut short knows less than the one before.
+      const cutShort = leftMs < DIAL_ATTEMPT_MS && error instanceof ConnectTimeoutError;
+      if (!cutShort || !this.#whyNot.has(node)) this.#whyNot.set(node, reason);
       if (!(error instanceof ProofError || error instanceof PeerTlsError)) throw error;
       throw new RefusedError(`${name} does not fit: ${reason}`, { cause: error });
     }
