@@ -53,7 +53,7 @@ export class Guard implements LoginGuard {
    */
   check(token: Uint8Array | string, host: string): Verdict {
     if (this.#failures.take(host, 0) === undefined) return "blocked";
-    return this.#counted(this.#isToken(token), host);
+    return this.#counted(this.knows(token), host);
   }
 
   /**
@@ -62,7 +62,7 @@ export class Guard implements LoginGuard {
    */
   async checkInTurn(token: Uint8Array | string, host: string): Promise<Verdict> {
     if (!await this.#turn(host)) return "blocked";
-    return this.#counted(this.#isToken(token), host);
+    return this.#counted(this.knows(token), host);
   }
 
   /**
@@ -96,7 +96,7 @@ export class Guard implements LoginGuard {
     return this.#counted(this.isProof(proofs, message), host);
   }
 
-  #isToken(token: Uint8Array | string): boolean {
+  knows(token: Uint8Array | string): boolean {
     const shown = digest(typeof token === "string" ? encoder.encode(token) : token);
     // Compare all of them, as digests: the time must not tell which one matches, nor its length.
     let right = false;

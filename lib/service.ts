@@ -10,6 +10,7 @@ import type { Log } from "./log.ts";
 import type { Metric } from "./metrics.ts";
 import type { Address } from "./net/address.ts";
 import type { Connection } from "./net/connection.ts";
+import type { Login } from "./net/login.ts";
 import type { RecentLines } from "./recent_log.ts";
 import type { Storage } from "./storage/storage.ts";
 
@@ -54,12 +55,31 @@ export interface DaemonView {
   setEnabled(service: string, enabled: boolean): Promise<void>;
 }
 
+/** A connection, as far as that decides what it may hear of other services. */
+export interface Visitor {
+  /** Where it comes from; see `Connection.host`. */
+  readonly host: string;
+  /** Its login at the service it is connected to, if that requires one. */
+  readonly login: Login | undefined;
+  /**
+   * Whether a browser may be at the other end. A page runs code of some web site and cannot open
+   * TCP connections, so without a token it is not admitted to a service it cannot connect to.
+   */
+  readonly web?: boolean;
+}
+
 /** What the daemon passes to a service when it starts. */
 export interface ServiceContext {
   log: Log;
   daemon: DaemonView;
   /** The guard in force, which checks clients' tokens; `undefined` if none is required. */
   guard(): Guard | undefined;
+  /**
+   * Whether a connection of this service could use another one, and so may hear its events on the
+   * bus; see `daemon/admission.ts`. A subscriber answers `Subscriber.hears` with it, each time it is
+   * asked: the answer changes when the client logs in and when the daemon reloads.
+   */
+  admits(service: string, visitor: Visitor): boolean;
   /** The data directory, which exists; relative to the working directory unless absolute. */
   dataDir: string;
   /**

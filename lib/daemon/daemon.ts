@@ -1,8 +1,11 @@
 import { delay } from "@std/async/delay";
+import { admits } from "./admission.ts";
 import { openAddresses } from "../config/addresses.ts";
 import type { Config } from "../config/schema.ts";
+import type { ListenerKeys } from "../config/service_keys.ts";
 import { formatKeyPath } from "../config/walk.ts";
 import { createDataDir, dataDirProblem, keepsDataInDir } from "./data_dir.ts";
+import type { Guard } from "../auth.ts";
 import type { Log } from "../log.ts";
 import { formatAddress } from "../net/address.ts";
 import type { RecentLog } from "../recent_log.ts";
@@ -15,6 +18,7 @@ import type {
   ServiceConfig,
   ServiceContext,
   ServiceView,
+  Visitor,
 } from "../service.ts";
 import { StoragePool } from "../storage/pool.ts";
 
@@ -275,7 +279,8 @@ export class Daemon {
     const context: ServiceContext = {
       log: this.#options.createLog(name),
       daemon: this.#view,
-      guard: () => this.#configInForce.get(name)?.guard(name),
+      guard: () => this.#guard(name),
+      admits: (other, visitor) => this.#admits(other, visitor),
       dataDir: this.#dataDir,
       storage: (url) => this.#storages.open(url),
     };
@@ -295,6 +300,19 @@ export class Daemon {
       const hint = problem === undefined ? "" : `. ${problem}`;
       throw new Error(`Cannot start ${name}: ${reason}${hint}`, { cause });
     }
+  }
+
+  #guard(name: string): Guard | undefined {
+    return this.#configInForce.get(name)?.guard(name);
+  }
+
+  #admits(name: string, visitor: Visitor): boolean {
+    const started = this.#started.get(name);
+    if (started === undefined) return false;
+    const { tls } = started.section as ServiceConfig & Partial<ListenerKeys>;
+    const { addresses } = started.running;
+    const needsCertificate = tls?.client_ca !== undefined;
+    return admits({ guard: this.#guard(name), addresses, needsCertificate }, visitor);
   }
 
   async #stop(name: string, started: StartedService, timeoutMs: number): Promise<void> {

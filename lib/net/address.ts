@@ -55,7 +55,10 @@ export function isLoopback(address: Address): boolean {
   return /^(localhost|127(\.\d{1,3}){3}|::1)$/i.test(address.hostname);
 }
 
-const ANY_HOST = ["0.0.0.0", "::"];
+/** Whether a host stands for all interfaces of this machine. */
+export function isAnyHost(hostname: string): boolean {
+  return hostname === "0.0.0.0" || hostname === "::";
+}
 
 /** Whether two listeners cannot have these addresses at the same time. */
 export function collide(a: Address, b: Address): boolean {
@@ -63,8 +66,7 @@ export function collide(a: Address, b: Address): boolean {
     return a.transport === "unix" && b.transport === "unix" && a.path === b.path;
   }
   if (a.port !== b.port || a.port === 0) return false;
-  return a.hostname === b.hostname || ANY_HOST.includes(a.hostname) ||
-    ANY_HOST.includes(b.hostname);
+  return a.hostname === b.hostname || isAnyHost(a.hostname) || isAnyHost(b.hostname);
 }
 
 /** The eight groups of an IPv6 address in full. */

@@ -16,6 +16,11 @@ export interface LoginGuard {
   checkProof(proofs: readonly string[], message: string, host: string): Promise<Verdict>;
   /** Makes a proof for each token: it shows knowledge of the token, for this message alone. */
   prove(message: string): string[];
+  /**
+   * Whether it accepts a token. This counts no failures, so ask only about a token that some guard
+   * has accepted, or clients could guess without limit.
+   */
+  knows(token: Uint8Array | string): boolean;
 }
 
 /** The part of a connection that a login needs. */
@@ -30,6 +35,8 @@ export class Login implements Disposable {
   readonly #guard: LoginGuard;
   readonly #log: Log;
   #pending = true;
+  /** The token that completed the login. */
+  #token: Uint8Array | string | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /**
@@ -53,6 +60,7 @@ export class Login implements Disposable {
   begin(): void {
     this.#stop();
     this.#pending = true;
+    this.#token = undefined;
     this.#timer = setTimeout(() => {
       this.#log.debug("Client presented no token in time", { address: this.#peer.remote });
       this.#peer.close();
@@ -61,12 +69,12 @@ export class Login implements Disposable {
 
   /** Checks a token at once; the right one completes the login. */
   show(token: Uint8Array | string): Verdict {
-    return this.#take(this.#guard.check(token, this.#peer.host));
+    return this.#take(this.#guard.check(token, this.#peer.host), token);
   }
 
   /** Checks a token as {@linkcode show} does; after too many failures it waits for its turn. */
   async showInTurn(token: Uint8Array | string): Promise<Verdict> {
-    return this.#take(await this.#guard.checkInTurn(token, this.#peer.host));
+    return this.#take(await this.#guard.checkInTurn(token, this.#peer.host), token);
   }
 
   /** Checks proofs of a token; see {@linkcode LoginGuard.prove}. */
@@ -74,15 +82,22 @@ export class Login implements Disposable {
     return this.#take(await this.#guard.checkProof(proofs, message, this.#peer.host));
   }
 
+  /** Whether the token that completed this login would also complete one at another guard. */
+  opens(guard: LoginGuard): boolean {
+    return this.#token !== undefined && guard.knows(this.#token);
+  }
+
   /** Proves to the other side that this side knows the tokens. */
   prove(message: string): string[] {
     return this.#guard.prove(message);
   }
 
-  #take(verdict: Verdict): Verdict {
+  #take(verdict: Verdict, token?: Uint8Array | string): Verdict {
     const about = { client: this.#peer.id, address: this.#peer.remote };
     if (verdict === "right") {
       this.#pending = false;
+      // A copy: the bytes may belong to a read buffer.
+      this.#token = token?.slice();
       this.#stop();
     } else if (verdict === "wrong") this.#log.warn("Client presented a wrong token", about);
     // Debug, as their number is unlimited; that of wrong tokens is not.

@@ -21,6 +21,7 @@ export async function startEcho(config: Record<string, unknown> = {}): Promise<T
   const log = new TestLog();
   const running = await echo.start(v.parse(echo.schema, { listen: "127.0.0.1:0", ...config }), {
     guard: () => undefined,
+    admits: () => false,
     log: log.log,
     dataDir: "/nonexistent",
     get daemon(): never {

@@ -60,6 +60,7 @@ export class TestKv implements AsyncDisposable {
     const section = v.parse(kv.schema, { listen: "127.0.0.1:0", ...config });
     const running = await kv.start(section, {
       guard: () => guard,
+      admits: () => false,
       log: log.log,
       dataDir,
       get daemon(): never {
