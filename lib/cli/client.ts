@@ -3,9 +3,10 @@ import { deadline } from "@std/async/deadline";
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { parseDuration } from "../config/values.ts";
 import { lossReason } from "../net/connect.ts";
-import { type Command, CommandError, EXIT, UsageError } from "./command.ts";
+import { type Command, type CommandArguments, CommandError, EXIT, UsageError } from "./command.ts";
 import { addressArgument, dial } from "./dial.ts";
 import { LineEditor } from "./line_editor.ts";
+import { RAW_OPTION, ReceivedOutput } from "./received_output.ts";
 import { loginError, SERVER_OPTIONS, tlsOptions, tokenOption } from "./server_options.ts";
 import { printError, writeAll } from "./terminal.ts";
 
@@ -35,7 +36,7 @@ const encoder = new TextEncoder();
 export const client: Command = {
   name: "client",
   summary: "Sends lines to a server and prints its answers",
-  usage: "HOST:PORT [--retry] [--wait TIME] [--tls] [--token-file FILE]",
+  usage: "HOST:PORT [--retry] [--wait TIME] [--raw] [--tls] [--token-file FILE]",
   positionals: [1, 1],
   options: [
     { name: "retry", help: "keeps trying to connect for half a minute" },
@@ -44,13 +45,15 @@ export const client: Command = {
       value: "TIME",
       help: `how long to wait for answers after the last line was sent (default ${DEFAULT_WAIT})`,
     },
+    RAW_OPTION,
     ...SERVER_OPTIONS,
   ],
   details: `The address may also be unix:/path.
 
 At a terminal, "exit" or Ctrl-D leaves. Otherwise standard input is sent unchanged, with a newline
 after the last line if it has none, and answers are printed until the server closes the connection
-or --wait has passed.`,
+or --wait has passed. If standard output is a terminal, control characters in answers are shown as
+\\x1b, so that they cannot change colours or move the cursor.`,
   run: async (args) => {
     const address = addressArgument(args.positionals[0]!);
     const wait = args.text("wait") ?? DEFAULT_WAIT;
@@ -64,8 +67,8 @@ or --wait has passed.`,
       ...tlsOptions(address, args),
     });
     if (token !== undefined) await logIn(conn, token);
-    if (Deno.stdin.isTerminal() && Deno.stdout.isTerminal()) await converse(conn);
-    else await sendAll(conn, waitMs);
+    if (Deno.stdin.isTerminal() && Deno.stdout.isTerminal()) await converse(conn, args);
+    else await sendAll(conn, args, waitMs);
     return EXIT.OK;
   },
 };
@@ -95,9 +98,13 @@ async function logIn(conn: Deno.Conn, token: string): Promise<void> {
 }
 
 /** Sends all of standard input and prints the answers. */
-async function sendAll(conn: Deno.Conn, waitMs: number): Promise<void> {
+async function sendAll(
+  conn: Deno.Conn,
+  args: CommandArguments,
+  waitMs: number,
+): Promise<void> {
   const ended = new AbortController();
-  const printed = printAnswers(conn, (bytes) => writeAll(Deno.stdout, bytes), ended);
+  const printed = printAnswers(conn, new ReceivedOutput(args), ended);
   await send(conn, Deno.stdin.readable, ended.signal);
   try {
     await deadline(printed, waitMs);
@@ -107,7 +114,7 @@ async function sendAll(conn: Deno.Conn, waitMs: number): Promise<void> {
 }
 
 /** Sends lines as they are typed and prints answers above the prompt. */
-async function converse(conn: Deno.Conn): Promise<void> {
+async function converse(conn: Deno.Conn, args: CommandArguments): Promise<void> {
   const ended = new AbortController();
   const stopped = new AbortController();
   const stop = () => stopped.abort();
@@ -125,7 +132,8 @@ async function converse(conn: Deno.Conn): Promise<void> {
       .pipeThrough(editor.keys)
       .pipeThrough(new TextLineStream())
       .pipeThrough(untilExit());
-    const printed = printAnswers(conn, (bytes) => editor.show(bytes), ended);
+    const output = new ReceivedOutput(args, (bytes) => editor.show(bytes));
+    const printed = printAnswers(conn, output, ended);
     const end = AbortSignal.any([ended.signal, stopped.signal]);
     await Promise.race([send(conn, lines, end), printed]);
   } finally {
@@ -180,13 +188,13 @@ async function send(
  */
 async function printAnswers(
   conn: Deno.Conn,
-  print: (bytes: Uint8Array) => boolean,
+  output: ReceivedOutput,
   ended: AbortController,
 ): Promise<void> {
   const buffer = new Uint8Array(READ_BYTES);
   try {
     for (let count; (count = await conn.read(buffer)) !== null;) {
-      if (!print(buffer.subarray(0, count))) break;
+      if (!output.write(buffer.subarray(0, count))) break;
     }
   } catch (error) {
     if (error instanceof Deno.errors.UnexpectedEof) {
@@ -194,6 +202,7 @@ async function printAnswers(
     }
     if (!isConnectionEnd(error)) throw error;
   } finally {
+    output.end();
     ended.abort();
   }
 }

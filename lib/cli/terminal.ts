@@ -4,6 +4,8 @@
  * @module
  */
 
+import { escapeControls } from "./control_escaper.ts";
+
 const encoder = new TextEncoder();
 
 /** Writes text and a newline to standard output. */
@@ -11,9 +13,12 @@ export function print(text: string): void {
   writeAll(Deno.stdout, encoder.encode(`${text}\n`));
 }
 
-/** Writes text and a newline to standard error. */
+/**
+ * Writes text and a newline to standard error. Control characters are escaped, because the text may
+ * quote a server.
+ */
 export function printError(text: string): void {
-  writeAll(Deno.stderr, encoder.encode(`${text}\n`));
+  writeAll(Deno.stderr, encoder.encode(`${escapeControls(text)}\n`));
 }
 
 /**

@@ -4,6 +4,7 @@ import { makeCertificates } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
 import { startDaemon } from "../support/daemon.ts";
 import { makeTempDirectory, runQuartet, sources } from "../support/quartet.ts";
+import { HAS_SCRIPT, TestTerminal } from "../support/terminal.ts";
 import { within } from "../support/within.ts";
 
 const ECHO = '[echo]\nlisten = "127.0.0.1:0"\n';
@@ -205,64 +206,65 @@ Deno.test("client: exits with 2 on a wrong command line, and says what is expect
   }
 });
 
-/** Whether script(1) of util-linux is installed; it runs a program at a terminal of its own. */
-const hasScript = Deno.build.os === "linux" && await new Deno.Command("script", {
-  args: ["--version"],
-  stdout: "null",
-  stderr: "null",
-}).output().then(({ success }) => success, () => false);
-
 Deno.test({
   name: "client: at a terminal, answers appear above the line being typed",
-  ignore: !hasScript,
+  ignore: !HAS_SCRIPT,
   fn: async () => {
     await using daemon = await startDaemon({ config: ECHO });
     using other = await TestClient.connect(daemon.address("echo"));
-    const quote = (word: string) => `'${word.replaceAll("'", "'\\''")}'`;
     const address = formatAddress(daemon.address("echo"));
-    const command = [Deno.execPath(), ...sources().words, "client", address].map(quote).join(" ");
-    const child = new Deno.Command("script", {
-      args: ["--quiet", "--return", "--flush", "--command", command, "/dev/null"],
-      cwd: daemon.directory,
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "null",
-      signal: AbortSignal.timeout(60_000),
-    }).spawn();
-    let ended = false;
-    const status = child.status.finally(() => (ended = true));
-    // Killing script(1) removes the terminal, and that ends the client.
-    using _end = { [Symbol.dispose]: () => ended || child.kill("SIGKILL") };
-    const keyboard = child.stdin.getWriter();
-    const screen = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-    const type = (keys: string) => keyboard.write(new TextEncoder().encode(keys));
-    let shown = "";
-    async function seen(text: string): Promise<void> {
-      while (!shown.includes(text)) {
-        const { done, value } = await within(20_000, `${text} in ${shown}`, screen.read());
-        if (done) throw new Error(`It ended without ${JSON.stringify(text)}:\n${shown}`);
-        shown += value;
-      }
-      shown = shown.slice(shown.indexOf(text) + text.length);
-    }
-    await seen("> ");
+    using terminal = new TestTerminal(["client", address], daemon.directory);
+    await terminal.seen("> ");
     // The echo shows that the server has accepted the client.
-    await type("hello\r");
-    await seen("hello\r\n");
-    await seen("hello\r\n\r\x1b[K> ");
+    await terminal.type("hello\r");
+    await terminal.seen("hello\r\n");
+    await terminal.seen("hello\r\n\r\x1b[K> ");
     assert.equal(await other.line(), "hello\n");
-    await type("my li");
-    await seen("> my li");
+    await terminal.type("my li");
+    await terminal.seen("> my li");
     await other.send("from another\n");
-    await seen("\r\x1b[Kfrom another\r\n\r\x1b[K> my li");
-    await type("ne\r");
-    await seen("\r\x1b[K> my line\r\n");
-    await seen("my line\r\n\r\x1b[K> ");
+    await terminal.seen("\r\x1b[Kfrom another\r\n\r\x1b[K> my li");
+    await terminal.type("ne\r");
+    await terminal.seen("\r\x1b[K> my line\r\n");
+    await terminal.seen("my line\r\n\r\x1b[K> ");
     assert.equal(await other.line(), "from another\n");
     assert.equal(await other.line(), "my line\n");
-    await type("exit\r");
-    while (!(await within(20_000, "the end", screen.read())).done);
-    assert.equal((await status).code, 0);
-    await keyboard.close().catch(() => {});
+    await other.send("\x1b[31mred\x1b]0;title\x07\x9b2J\ttab é\n");
+    await terminal.seen("\\x1b[31mred\\x1b]0;title\\x07\\xc2\\x9b2J\ttab é\r\n\r\x1b[K> ");
+    await terminal.type("exit\r");
+    await terminal.ends();
+    assert.equal(await terminal.code, 0);
   },
+});
+
+Deno.test({
+  name: "client: control characters reach a terminal only with --raw",
+  ignore: !HAS_SCRIPT,
+  fn: async () => {
+    const colours = "\x1b[31mred\x1b[0m\n";
+    using server = serve(async (conn) => {
+      await conn.write(new TextEncoder().encode(colours));
+      // The first half of a character: shown when the server closes.
+      await conn.write(Uint8Array.of(0xc3));
+    });
+    await using directory = await makeTempDirectory();
+    const shows = async (...options: string[]) => {
+      const words = ["client", server.address, ...options];
+      using terminal = new TestTerminal(words, directory.path, "</dev/null");
+      return await terminal.ends();
+    };
+    assert.equal(await shows(), "\\x1b[31mred\\x1b[0m\r\n\\xc3");
+    assert.equal(await shows("--raw"), "\x1b[31mred\x1b[0m\r\n\ufffd");
+  },
+});
+
+Deno.test("client: the reason that a server gives cannot control the terminal", async () => {
+  using server = serve(async (conn) => {
+    await conn.read(new Uint8Array(100));
+    await conn.write(new TextEncoder().encode("ERR \x1b[31mno\x07\n"));
+  });
+  const env = { QUARTET_TOKEN: "a-token-for-it" };
+  const { code, stderr } = await runQuartet(["client", server.address], { env });
+  assert.equal(stderr, "Cannot log in: the server said ERR \\x1b[31mno\\x07\n");
+  assert.equal(code, 1);
 });
