@@ -10,8 +10,12 @@ import { summarize } from "./request_summary.ts";
 
 /** Where a monitor's lines go. */
 export interface MonitorFeed {
-  /** Accepts a line, or drops the client if it is too slow. Never waits. */
-  offer(line: Messages): void;
+  /**
+   * Accepts a line, or drops the client if it is too slow. Never waits.
+   *
+   * @param sender The id of the client that sent the command.
+   */
+  offer(line: Messages, sender: number): void;
 }
 
 /** How much of a command is shown. A longer line could not be queued for a slow client. */
@@ -54,7 +58,7 @@ export class Monitors {
   }
 
   /** Shows a command to all monitors. */
-  show(request: Request, client: { db: number; remote: string }): void {
+  show(request: Request, client: { id: number; db: number; remote: string }): void {
     const us = Math.round(1000 * (performance.timeOrigin + performance.now()));
     const time = `${Math.floor(us / 1e6)}.${String(us % 1e6).padStart(6, "0")}`;
     const words = summarize(request, LIMITS).map(quoted).join(" ");
@@ -62,7 +66,7 @@ export class Monitors {
     // Everything but printable ASCII has been escaped, so this is one byte per character.
     const bytes = new TextEncoder().encode(text);
     const line = { bytes, ends: [bytes.length] };
-    for (const feed of [...this.#feeds]) feed.offer(line);
+    for (const feed of [...this.#feeds]) feed.offer(line, client.id);
   }
 }
 

@@ -223,6 +223,8 @@ export class TestSocket {
     this.#arrived.resolve();
   }
 
+  replied(): void {}
+
   async read(into: Uint8Array): Promise<number | null> {
     while (this.#input.length === 0) {
       if (this.#ended) return null;

@@ -55,18 +55,43 @@ Deno.test("MONITOR: the monitor may go on sending commands, and RESET ends it", 
   await using kv = await TestKv.start();
   using monitor = await kv.connect();
   using client = await kv.connect();
-  // In one packet: no line may come before the reply to MONITOR.
-  await monitor.send("PING 1\r\nMONITOR\r\nPING 2\r\n");
-  assert.equal(await monitor.reply(), "$1\r\n1\r\n");
-  assert.equal(await monitor.reply(), "+OK\r\n");
-  assert.equal(await monitor.reply(), "$1\r\n2\r\n");
+  assert.equal(await monitor.ask("MONITOR"), "+OK\r\n");
+  assert.equal(await monitor.ask("PING", "1"), "$1\r\n1\r\n");
+  assert.deepEqual(await linesUntil(monitor, '"1"'), ['[0 client] "PING" "1"']);
   assert.match(await client.ask("CLIENT", "LIST"), / flags=O .* cmd=ping /);
-  await monitor.send(encodeRequest(["ECHO", "x"]));
-  assert.equal((await linesUntil(monitor, '"x"')).at(-1), '[0 client] "ECHO" "x"');
-  assert.equal(await monitor.reply(), "$1\r\nx\r\n");
+  assert.deepEqual(await linesUntil(monitor, '"LIST"'), ['[0 client] "CLIENT" "LIST"']);
   assert.equal(await monitor.ask("RESET"), "+RESET\r\n");
   await client.ask("PING", "unseen");
   assert.equal(await monitor.ask("PING", "last"), "$4\r\nlast\r\n");
+});
+
+Deno.test("MONITOR: the line about a command of the monitor itself follows the reply", async () => {
+  await using kv = await TestKv.start();
+  const long = "x".repeat(20_000);
+  const script = "SET n 1\r\nPING 1\r\nMONITOR\r\nPING 2\r\nKEYS none\r\nINCR n\r\n" +
+    `SET long ${long}\r\nMULTI\r\nGET long\r\nEXEC\r\nCLIENT REPLY SKIP\r\n` +
+    "PING 3\r\nPING 4\r\n";
+  const expected = [
+    "+OK\r\n$1\r\n1\r\n+OK\r\n",
+    '$1\r\n2\r\n+ [0 client] "PING" "2"\r\n',
+    '*0\r\n+ [0 client] "KEYS" "none"\r\n',
+    ':2\r\n+ [0 client] "INCR" "n"\r\n',
+    `+OK\r\n+ [0 client] "SET" "long" "${"x".repeat(1024)}... (18976 more bytes)"\r\n`,
+    '+OK\r\n+ [0 client] "MULTI"\r\n+QUEUED\r\n',
+    `*1\r\n$20000\r\n${long}\r\n+ [0 client] "GET" "long"\r\n+ [0 client] "EXEC"\r\n`,
+    '+ [0 client] "CLIENT" "REPLY" "SKIP"\r\n+ [0 client] "PING" "3"\r\n',
+    '$1\r\n4\r\n+ [0 client] "PING" "4"\r\n',
+  ].join("");
+  // It must not matter how the requests are cut into packets.
+  for (const size of [script.length, 7]) {
+    using monitor = await kv.connect();
+    for (let at = 0; at < script.length; at += size) {
+      await monitor.send(script.slice(at, at + size));
+    }
+    let output = "";
+    while (!output.endsWith('"PING" "4"\r\n')) output += await monitor.reply();
+    assert.equal(output.replace(/\+\d+\.\d{6} \[0 127.0.0.1:\d+\]/g, "+ [0 client]"), expected);
+  }
 });
 
 Deno.test("MONITOR: a monitor that does not read is disconnected, and delays no one", async () => {

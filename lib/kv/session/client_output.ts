@@ -1,6 +1,7 @@
 /**
  * The socket of a Redis client, which can become a monitor. Its replies and the lines about other
  * clients' commands then share one bounded queue, so that no other client ever waits for a monitor.
+ * As in Redis, the line about a command of the monitor itself follows its reply.
  *
  * @module
  */
@@ -20,8 +21,11 @@ export class ClientOutput implements RespSocket, MonitorFeed {
   readonly #onSlow: () => void;
   #outbox: Outbox | undefined;
   #monitoring = false;
-  /** Whether the reply to MONITOR has been sent; no line may come before it. */
-  #greeted = false;
+  /** Whether a reply is being written, beginning with the reply to MONITOR. */
+  #replying = false;
+  /** Lines that have to wait for the end of a reply. */
+  #held: Messages[] = [];
+  #heldBytes = 0;
 
   /**
    * @param connection The client's connection. Nothing else writes to it.
@@ -43,8 +47,10 @@ export class ClientOutput implements RespSocket, MonitorFeed {
   monitor(on: boolean): void {
     if (on === this.#monitoring) return;
     this.#monitoring = on;
-    this.#greeted = false;
+    this.#replying = on;
     if (!on) {
+      this.#held = [];
+      this.#heldBytes = 0;
       this.#monitors.remove(this);
       return;
     }
@@ -66,7 +72,7 @@ export class ClientOutput implements RespSocket, MonitorFeed {
 
   async #writeQueued(bytes: Uint8Array): Promise<void> {
     if (this.#monitoring) {
-      this.#greeted = true;
+      this.#replying = true;
       // A copy, since this does not wait until the bytes are sent. A monitor has few replies.
       this.#offer({ bytes: bytes.slice(), ends: [bytes.length] });
       return;
@@ -76,12 +82,30 @@ export class ClientOutput implements RespSocket, MonitorFeed {
     await this.#connection.write(bytes);
   }
 
-  offer(line: Messages): void {
-    if (this.#greeted) this.#offer(line);
+  offer(line: Messages, sender: number): void {
+    if (!this.#replying && sender !== this.#connection.id) return this.#offer(line);
+    this.#heldBytes += line.bytes.length;
+    const { maxMessages, maxBytes } = LIMITS;
+    if (this.#held.push(line) > maxMessages || this.#heldBytes > maxBytes) this.#disconnect();
+  }
+
+  replied(): void {
+    this.#replying = false;
+    if (this.#held.length === 0) return;
+    const lines = this.#held;
+    this.#held = [];
+    this.#heldBytes = 0;
+    for (const line of lines) {
+      if (this.#monitoring) this.#offer(line);
+    }
   }
 
   #offer(messages: Messages): void {
-    if (this.#outbox!.offer(messages, 0, performance.now()) === messages.ends.length) return;
+    const accepted = this.#outbox!.offer(messages, 0, performance.now());
+    if (accepted < messages.ends.length) this.#disconnect();
+  }
+
+  #disconnect(): void {
     this.monitor(false);
     this.#onSlow();
     this.#connection.close();

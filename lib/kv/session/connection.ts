@@ -46,6 +46,8 @@ type Pause = "no request" | "settle" | "paused" | "not ready" | "flush" | "turn 
 /** The part of a socket that a connection uses. */
 export interface RespSocket extends Sink {
   read(into: Uint8Array, request?: number): Promise<number | null>;
+  /** Called when every reply so far has been written whole. */
+  replied(): void;
 }
 
 /** Serves one connection. */
@@ -83,9 +85,11 @@ export class RespConnection {
       else if (this.#held.count > 0) await this.#settleHeld();
       const ends = pause === "close" || this.#session.closing;
       const { size } = this.#writer;
-      if (size > 0 && (pause !== "settle" || ends || size > MAX_OUTPUT_BYTES)) {
+      const sends = pause !== "settle" || ends || size > MAX_OUTPUT_BYTES;
+      if (size > 0 && (sends || this.#session.peer.monitoring)) {
         await this.#writer.flush(this.#socket);
       }
+      this.#socket.replied();
       if (ends) return;
       if (pause === "turn is over") await nextTurn();
       if (pause === "not ready") await this.#ready;
@@ -157,6 +161,8 @@ export class RespConnection {
         buffer.consume(parser.consumed);
         if (session.closing) return "close";
         if (this.#pending.length >= MAX_PENDING) return "settle";
+        // The line about a command follows its reply, so a monitor gets its replies one by one.
+        if (watch.active && session.peer.monitoring) return "flush";
         if (this.#writer.size >= MAX_OUTPUT_BYTES) return "flush";
         this.#work += 1 + (parser.consumed >>> 12);
         if (this.#work >= REQUESTS_PER_CLOCK_READ) {

@@ -196,7 +196,7 @@ export class Session implements ClientState {
   #show(entry: TableEntry, request: Request): void {
     const { monitors } = this.server.watch;
     if (monitors.size === 0) return;
-    const client = { db: this.db, remote: this.peer.remote };
+    const { db, peer: { id, remote } } = this, client = { id, db, remote };
     const { kind } = entry.command.action;
     // What is queued is shown when EXEC runs it.
     if (this.transaction.open && kind !== "control") return;
