@@ -8,13 +8,11 @@
 
 import type { Guard } from "../auth.ts";
 import type { Log } from "../log.ts";
-import type { Address } from "../net/address.ts";
+import { type Address, isLoopback } from "../net/address.ts";
 import type { Verdict } from "../net/login.ts";
-import type { HttpRequest } from "./http_server.ts";
+import type { HttpRequest } from "../net/http/messages.ts";
+import { refuseForeignHost } from "../net/http/own_host.ts";
 import { Sessions } from "./sessions.ts";
-
-/** Host names that always mean this machine. */
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/i;
 
 /**
  * The sender of a request: `anyone` if the service has no token; otherwise `token` or `session` if
@@ -45,7 +43,7 @@ export class Access {
 
   /** Why this server accepts no changes; `undefined` if it accepts them. */
   get readOnly(): string | undefined {
-    if (isLocal(this.#options.address) || this.#options.guard() !== undefined) return undefined;
+    if (isLoopback(this.#options.address) || this.#options.guard() !== undefined) return undefined;
     return "Nothing can be changed here: other machines can reach this address without a token.";
   }
 
@@ -62,19 +60,14 @@ export class Access {
   }
 
   /**
-   * Why a request must not be answered at all; `undefined` if it may be. A foreign web page can point
-   * its own host name at 127.0.0.1 and then read this server as if it were its own ("DNS rebinding").
-   * The browser sends that name in the Host header, so on loopback the header must name this machine.
-   * With tokens the attack gains nothing: the browser holds no session for the foreign name.
+   * Why a request must not be answered at all; `undefined` if it may be. See
+   * {@linkcode refuseForeignHost}. With tokens that attack gains nothing: the browser holds no session
+   * for the foreign name.
    */
   refuseHost(request: HttpRequest): string | undefined {
     const { address, guard } = this.#options;
-    if (address.transport === "unix" || !isLocal(address) || guard() !== undefined) {
-      return undefined;
-    }
-    const host = text(request.headers["host"]);
-    if (host === undefined || LOOPBACK.test(hostnameOf(host))) return undefined;
-    return `Unknown host "${host}": use ${address.hostname} or localhost.`;
+    if (guard() !== undefined) return undefined;
+    return refuseForeignHost(address, text(request.headers["host"]));
   }
 
   /**
@@ -122,15 +115,6 @@ export class Access {
     }
     return verdict;
   }
-}
-
-/** Whether an address is reachable only from this machine. */
-function isLocal(address: Address): boolean {
-  return address.transport === "unix" || LOOPBACK.test(address.hostname);
-}
-
-function hostnameOf(host: string): string {
-  return host.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
 }
 
 function text(header: string | string[] | undefined): string | undefined {

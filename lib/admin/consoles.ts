@@ -2,8 +2,8 @@ import { deadline } from "@std/async/deadline";
 import { type Connection, ConnectionClosedError } from "../net/connection.ts";
 import { LineReader } from "../net/line_reader.ts";
 import type { ServiceConsole } from "../service.ts";
-import type { EventStream } from "./event_stream.ts";
-import type { HttpReply } from "./http_server.ts";
+import type { EventStream } from "../net/http/event_stream.ts";
+import type { HttpReply } from "../net/http/messages.ts";
 import { RequestError } from "./routes.ts";
 
 /** Consoles that can be open at a time, over all pages. */

@@ -1,5 +1,5 @@
 import type { Access } from "./access.ts";
-import type { HttpReply, HttpRequest } from "./http_server.ts";
+import type { HttpReply, HttpRequest } from "../net/http/messages.ts";
 import html from "./page/login.html" with { type: "text" };
 import type { Route } from "./routes.ts";
 

@@ -13,7 +13,7 @@ import { Access } from "./access.ts";
 import { type AdminConfig, adminConfigSchema } from "./config.ts";
 import { Consoles } from "./consoles.ts";
 import { healthRoutes } from "./health_routes.ts";
-import { HttpServer } from "./http_server.ts";
+import { HttpServer } from "../net/http/server.ts";
 import { loginRoutes } from "./login_routes.ts";
 import { allMetrics } from "./metrics.ts";
 import { pageRoutes } from "./page_routes.ts";

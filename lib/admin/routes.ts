@@ -1,5 +1,5 @@
 import type { Access, Visitor } from "./access.ts";
-import type { HttpReply, HttpRequest } from "./http_server.ts";
+import type { HttpReply, HttpRequest } from "../net/http/messages.ts";
 
 /** The handler of one method and path. */
 export interface Route {

@@ -1,6 +1,6 @@
 import type { Guard } from "../auth.ts";
 import type { Address } from "../net/address.ts";
-import type { HttpRequest } from "./http_server.ts";
+import type { HttpRequest } from "../net/http/messages.ts";
 
 /** Lifetime of a session. */
 const SESSION_S = 12 * 3600;

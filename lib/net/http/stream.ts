@@ -1,5 +1,5 @@
 import { Duplex } from "node:stream";
-import type { Connection } from "../net/connection.ts";
+import type { Connection } from "../connection.ts";
 
 /** The size of a read. */
 const READ_BYTES = 16 * 1024;
@@ -14,10 +14,15 @@ type Done = (error?: Error | null) => void;
  */
 export class HttpStream extends Duplex {
   readonly connection: Connection;
-  /** Resolves when `node:http` wants no more of this connection, so that it can be closed. */
-  readonly done: Promise<void>;
+  /**
+   * Resolves when `node:http` wants no more of this connection: with what serves it from then on, if
+   * anything does. Otherwise it can be closed.
+   */
+  readonly done: Promise<(() => Promise<void>) | undefined>;
 
-  readonly #done = Promise.withResolvers<void>();
+  readonly #done = Promise.withResolvers<(() => Promise<void>) | undefined>();
+  #reading = false;
+  #stopped = false;
   #finished = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -38,9 +43,28 @@ export class HttpStream extends Duplex {
     return this;
   }
 
+  /**
+   * Stops reading, when a request has asked for another protocol.
+   *
+   * @returns Whether `node:http` has parsed everything that was read.
+   */
+  stopReading(): boolean {
+    this.#stopped = true;
+    return !this.#reading && this.readableLength === 0;
+  }
+
+  /** Ends the service of `node:http`; `next` serves the connection from then on. */
+  handOver(next: () => Promise<void>): void {
+    this.#finished = true;
+    this.#done.resolve(next);
+  }
+
   override _read(): void {
+    if (this.#stopped) return;
     const bytes = new Uint8Array(READ_BYTES);
+    this.#reading = true;
     this.connection.read(bytes).then((count) => {
+      this.#reading = false;
       if (!this.destroyed) this.push(count === null ? null : bytes.subarray(0, count));
     });
   }
@@ -51,14 +75,14 @@ export class HttpStream extends Duplex {
 
   override _final(done: Done): void {
     this.#finished = true;
-    this.#done.resolve();
+    this.#done.resolve(undefined);
     done();
   }
 
   override _destroy(error: Error | null, done: Done): void {
     clearTimeout(this.#timer);
     if (!this.#finished) this.connection.close();
-    this.#done.resolve();
+    this.#done.resolve(undefined);
     done(error);
   }
 }

@@ -13,14 +13,16 @@ import {
   type ServerResponse,
   STATUS_CODES,
 } from "node:http";
-import type { Log } from "../log.ts";
-import type { Address } from "../net/address.ts";
-import type { Connection } from "../net/connection.ts";
-import { Listener } from "../net/listener.ts";
-import type { ListenerMetrics } from "../net/listener_metrics.ts";
-import type { TlsFiles } from "../net/tls.ts";
+import type { Log } from "../../log.ts";
+import type { Address } from "../address.ts";
+import type { Connection } from "../connection.ts";
+import { Listener } from "../listener.ts";
+import type { ListenerMetrics } from "../listener_metrics.ts";
+import type { TlsFiles } from "../tls.ts";
 import { EventStream } from "./event_stream.ts";
-import { HttpStream } from "./http_stream.ts";
+import type { HttpRefusal, HttpReply, HttpRequest, HttpUpgrade } from "./messages.ts";
+import { HttpStream } from "./stream.ts";
+import { closingReply, type HttpUpgradeOptions, switchProtocols } from "./upgrade.ts";
 
 /** Maximum size of a request's headers. */
 const MAX_HEADER_BYTES = 16 * 1024;
@@ -40,28 +42,8 @@ const FAULT_STATUS: Readonly<Record<string, number>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 408,
 };
 
-/** A complete request. */
-export interface HttpRequest {
-  method: string;
-  /** The path without the query, as sent. */
-  path: string;
-  query: URLSearchParams;
-  /** The address of the client, without its port. */
-  remote: string;
-  /** Values by lower-case name. */
-  headers: Readonly<Record<string, string | string[] | undefined>>;
-  body: string;
-}
-
-/** The reply to a request. */
-export interface HttpReply {
-  status: number;
-  /** The media type of the body. */
-  type: string;
-  headers?: Record<string, string>;
-  /** The text, or a function that sends events until it resolves. */
-  body: string | ((events: EventStream) => Promise<void>);
-}
+const BAD_PATH = { status: 400, body: "Bad request path.\n" } as const;
+const INTERNAL_ERROR = "Internal error; see the server's log.\n";
 
 /** Options for {@linkcode HttpServer.listen}. */
 export interface HttpServerOptions {
@@ -78,6 +60,8 @@ export interface HttpServerOptions {
   log: Log;
   /** Answers a request. If it throws, the error is logged and the client gets status 500. */
   handle: (request: HttpRequest) => HttpReply | Promise<HttpReply>;
+  /** Upgrades connections to other protocols; without it, such requests are ordinary ones. */
+  upgrade?: HttpUpgradeOptions;
 }
 
 /** The body of a request is too long. */
@@ -100,7 +84,9 @@ class Parser extends Server {
   /** Whether a request is still answered after the client's side has ended (untyped in Node). */
   httpAllowHalfOpen = false;
 
-  constructor(options: ServerOptions) {
+  constructor(
+    options: ServerOptions & { shouldUpgradeCallback?: (request: IncomingMessage) => boolean },
+  ) {
     super(options);
     // `node:http` keeps connections open between requests only while this is true.
     Object.defineProperty(this, "listening", { get: () => this.isListening });
@@ -124,7 +110,11 @@ export class HttpServer {
    * @throws {Error} If the address cannot be bound or the TLS files cannot be used.
    */
   static async listen(address: Address, options: HttpServerOptions): Promise<HttpServer> {
+    const { upgrade } = options;
     const parser = new Parser({
+      // Untyped in Node. Without it, a request for any protocol at all would be an upgrade.
+      shouldUpgradeCallback: ({ headers }) =>
+        upgrade !== undefined && headers.upgrade?.toLowerCase() === upgrade.protocol,
       maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: options.requestTimeoutMs,
       requestTimeout: options.requestTimeoutMs,
@@ -153,6 +143,9 @@ export class HttpServer {
       this.#refuseFaulty(stream, FAULT_STATUS[error.code ?? ""] ?? 400);
     });
     parser.on("request", (request, response) => this.#serve(request, response));
+    parser.on("upgrade", (request, stream, read) => {
+      this.#upgrade(request, stream as unknown as HttpStream, read);
+    });
     // Starts the checks of the timeouts.
     parser.emit("listening");
   }
@@ -205,11 +198,39 @@ export class HttpServer {
     const answering = [...pending].some(({ complete }) => complete);
     if (!begun || answering || !stream.writable) return void stream.destroy();
     this.#countAnswer(status);
-    const body = `${STATUS_CODES[status]}\n`;
-    stream.end(
-      `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\n` +
-        `content-type: text/plain; charset=utf-8\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
-    );
+    stream.end(closingReply({ status, body: `${STATUS_CODES[status]}\n` }));
+  }
+
+  /** Answers a request for another protocol. */
+  async #upgrade(incoming: IncomingMessage, stream: HttpStream, read: Uint8Array): Promise<void> {
+    const { connection } = stream;
+    const pending = this.#pending.get(connection)?.size ?? 0;
+    // After pipelined requests, a reply could be taken for the answer to an earlier one.
+    if (!stream.stopReading() || pending > 0) return void stream.destroy();
+    const answer = await this.#answerUpgrade(incoming, connection);
+    if ("serve" in answer) {
+      const { protocol } = this.#options.upgrade!;
+      this.#countAnswer(101);
+      stream.handOver(() => switchProtocols(connection, answer, { protocol, read }));
+    } else {
+      this.#countAnswer(answer.status);
+      stream.end(closingReply(answer, this.#options.headers));
+    }
+  }
+
+  async #answerUpgrade(
+    incoming: IncomingMessage,
+    connection: Connection,
+  ): Promise<HttpUpgrade | HttpRefusal> {
+    const { upgrade, log } = this.#options;
+    const request = requestOf(incoming, connection);
+    if (request === null) return BAD_PATH;
+    try {
+      return await upgrade!.answer(request);
+    } catch (error) {
+      log.error("Request failed", { path: incoming.url, error: String(error) });
+      return { status: 500, body: INTERNAL_ERROR };
+    }
   }
 
   async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -219,25 +240,16 @@ export class HttpServer {
     if (!this.#countPending(connection, incoming, response)) return void incoming.socket.destroy();
     try {
       const body = await this.#readBody(incoming);
-      const url = urlOf(incoming.url ?? "/");
-      if (url === null) {
-        const body = "Bad request path.\n";
-        return await this.#reply(response, { status: 400, type: "text/plain", body });
-      }
-      const { pathname, searchParams } = url;
-      const { method = "GET", headers } = incoming;
-      const remote = connection.host;
-      await this.#reply(
-        response,
-        await handle({ method, path: pathname, query: searchParams, remote, headers, body }),
-      );
+      const request = requestOf(incoming, connection, body);
+      if (request === null) return await this.#reply(response, { ...BAD_PATH, type: "text/plain" });
+      await this.#reply(response, await handle(request));
     } catch (error) {
       if (error instanceof ClientGoneError || response.destroyed) return;
       const tooLong = error instanceof BodyTooLongError;
       if (!tooLong) log.error("Request failed", { path: incoming.url, error: String(error) });
       if (response.headersSent) return void response.destroy();
       response.setHeader("connection", "close");
-      const body = tooLong ? `${error.message}\n` : "Internal error; see the server's log.\n";
+      const body = tooLong ? `${error.message}\n` : INTERNAL_ERROR;
       await this.#reply(response, { status: tooLong ? 413 : 500, type: "text/plain", body });
     }
   }
@@ -307,8 +319,22 @@ async function serveStream(parser: Parser, connection: Connection): Promise<void
   // An error of one connection ends that connection only.
   stream.on("error", () => {});
   parser.emit("connection", stream);
-  await stream.done;
+  const next = await stream.done;
   stream.destroy();
+  await next?.();
+}
+
+/** Describes a request; `null` if its target makes no sense. */
+function requestOf(
+  incoming: IncomingMessage,
+  connection: Connection,
+  body = "",
+): HttpRequest | null {
+  const url = urlOf(incoming.url ?? "/");
+  if (url === null) return null;
+  const { method = "GET", headers } = incoming;
+  const { pathname: path, searchParams: query } = url;
+  return { method, path, query, remote: connection.host, headers, body };
 }
 
 /** Parses a request target: a path, or a whole URL as sent to a proxy; `null` if it is neither. */
