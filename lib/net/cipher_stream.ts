@@ -17,6 +17,8 @@ type Done = (error?: Error | null) => void;
 export class CipherStream extends Duplex {
   /** Bytes that the operating system has accepted. */
   takenBytes = 0;
+  /** Whether the peer has sent anything, or closed its side. */
+  begun = false;
   /** Whether the peer has closed its side of the socket. */
   peerEnded = false;
   /** Whether a write is in progress. */
@@ -45,6 +47,7 @@ export class CipherStream extends Duplex {
     const bytes = new Uint8Array(this.#readBytes);
     this.#conn.read(bytes).then((count) => {
       if (this.destroyed) return;
+      this.begun = true;
       if (count === null) this.peerEnded = true;
       else this.#readBytes = Math.min(Math.max(2 * count, READ_MIN_BYTES), READ_MAX_BYTES);
       this.push(count === null ? null : bytes.subarray(0, count));

@@ -1,4 +1,5 @@
 import type { Socket } from "./pipe.ts";
+import type { Greeting, TlsConn } from "./tls_conn.ts";
 
 /** Thrown by a write to a connection that is closed or broken. */
 export class ConnectionClosedError extends Error {
@@ -34,6 +35,8 @@ export class Connection {
    * read sets it. No two requests of a connection have the same number.
    */
   request = 0;
+  /** Whether the client was sent the greeting of its listener, before the handshake. */
+  greeted = false;
   /** Sent before the connection is closed because a request took too long. */
   timeoutReply: Uint8Array | undefined;
 
@@ -75,10 +78,11 @@ export class Connection {
    * Completes the TLS handshake, if the socket speaks TLS. A drain does not wait for it.
    *
    * @param limitMs How long the handshake may take.
+   * @param greeting Sent first in plain text.
    * @throws {ConnectionClosedError} If the handshake fails or takes too long. The connection is then
    * closed.
    */
-  async completeHandshake(limitMs: number): Promise<void> {
+  async completeHandshake(limitMs: number, greeting?: Greeting | undefined): Promise<void> {
     if (!("handshake" in this.#conn)) return;
     let late = false;
     const limit = setTimeout(() => {
@@ -87,7 +91,9 @@ export class Connection {
     }, limitMs);
     this.#endRead = () => this.close();
     try {
-      await (this.#conn as unknown as Deno.TlsConn).handshake();
+      const conn = this.#conn as unknown as TlsConn;
+      if (greeting !== undefined) this.greeted = await conn.greet(greeting);
+      await conn.handshake();
     } catch (cause) {
       this.close();
       const why = late ? `it took longer than ${limitMs / 1000} s` : (cause as Error).message;

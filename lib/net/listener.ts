@@ -10,7 +10,7 @@ import type { ListenerMetrics } from "./listener_metrics.ts";
 import { pipe, type Socket } from "./pipe.ts";
 import { TimeLimit } from "./time_limit.ts";
 import type { TlsFiles } from "./tls.ts";
-import type { TlsConn } from "./tls_conn.ts";
+import type { Greeting, TlsConn } from "./tls_conn.ts";
 import { TlsListener } from "./tls_listener.ts";
 
 /** How long a client may take for the TLS handshake. */
@@ -57,6 +57,8 @@ export interface ListenerOptions {
    * @default {HANDSHAKE_TIMEOUT_MS}
    */
   handshakeTimeoutMs?: number;
+  /** What a client is sent in plain text before the TLS handshake; nothing if left out. */
+  greeting?: (connection: Connection) => Greeting;
   log: Log;
   /**
    * Serves a connection. When it returns, the connection is closed gracefully. When it throws, the
@@ -267,13 +269,13 @@ export class Listener {
   }
 
   async #handle(connection: Connection): Promise<void> {
-    const { log, handle, handshakeTimeoutMs = HANDSHAKE_TIMEOUT_MS } = this.#options;
+    const { log, handle, greeting, handshakeTimeoutMs = HANDSHAKE_TIMEOUT_MS } = this.#options;
     const about = { client: connection.id, address: connection.remote };
     log.debug("Client connected", about);
     let reason = "done";
     try {
       connection.setTcpOptions();
-      await connection.completeHandshake(handshakeTimeoutMs);
+      await connection.completeHandshake(handshakeTimeoutMs, greeting?.(connection));
       await handle(connection);
       await connection.finish();
     } catch (error) {

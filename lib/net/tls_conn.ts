@@ -29,6 +29,13 @@ export interface TlsConnOptions {
   certificates?: ClientCertificates;
 }
 
+/** What a server says in plain text before the client begins the handshake. */
+export interface Greeting {
+  text: Uint8Array;
+  /** How long to wait for the client to begin it without; 0 for not at all. */
+  waitMs: number;
+}
+
 /** The server side of a TLS connection. */
 export class TlsConn implements Socket {
   readonly remoteAddr: Deno.Addr;
@@ -80,6 +87,28 @@ export class TlsConn implements Socket {
    */
   async handshake(): Promise<void> {
     await this.#completeHandshake();
+  }
+
+  /**
+   * Sends plain text before the handshake, unless the client begins that first. Call it at most once,
+   * before anything else.
+   *
+   * @returns Whether the text was sent.
+   * @throws {Error} If the connection is lost.
+   */
+  async greet({ text, waitMs }: Greeting): Promise<boolean> {
+    if (waitMs > 0) {
+      const deadline = performance.now() + waitMs;
+      const timer = setTimeout(() => this.#changed(), waitMs);
+      while (!this.#stream.begun && this.#failure === undefined && performance.now() < deadline) {
+        await this.#more();
+      }
+      clearTimeout(timer);
+      if (this.#stream.begun) return false;
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+    for (let at = 0; at < text.length;) at += await this.#conn.write(text.subarray(at));
+    return true;
   }
 
   /** See {@linkcode Deno.TcpConn.setNoDelay}. */
