@@ -6,6 +6,7 @@
 
 import type { GenericSchema } from "valibot";
 import type { Guard } from "./auth.ts";
+import type { Bus } from "./bus/bus.ts";
 import type { Log } from "./log.ts";
 import type { Metric } from "./metrics.ts";
 import type { Address } from "./net/address.ts";
@@ -72,6 +73,8 @@ export interface Visitor {
 export interface ServiceContext {
   log: Log;
   daemon: DaemonView;
+  /** The bus that all services share. */
+  bus: Bus;
   /** The guard in force, which checks clients' tokens; `undefined` if none is required. */
   guard(): Guard | undefined;
   /**

@@ -1,5 +1,6 @@
 import { delay } from "@std/async/delay";
 import { admits } from "./admission.ts";
+import { Bus } from "../bus/bus.ts";
 import { openAddresses } from "../config/addresses.ts";
 import type { Config } from "../config/schema.ts";
 import type { ListenerKeys } from "../config/service_keys.ts";
@@ -42,6 +43,7 @@ export class Daemon {
   readonly #options: DaemonOptions;
   readonly #log: Log;
   readonly #storages: StoragePool;
+  readonly #bus = new Bus();
   readonly #started = new Map<string, StartedService>();
   /**
    * The configuration whose tokens each service checks. It is older than `#config` for a service
@@ -279,6 +281,7 @@ export class Daemon {
     const context: ServiceContext = {
       log: this.#options.createLog(name),
       daemon: this.#view,
+      bus: this.#bus,
       guard: () => this.#guard(name),
       admits: (other, visitor) => this.#admits(other, visitor),
       dataDir: this.#dataDir,

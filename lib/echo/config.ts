@@ -1,17 +1,27 @@
 import * as v from "valibot";
+import { ON_FULL } from "../bus/reader.ts";
+import { reservedFor } from "../bus/reserved.ts";
+import { isSubject } from "../bus/subject.ts";
 import { SERVICE_KEYS } from "../config/service_keys.ts";
 import { address, choice, count, duration, size, text } from "../config/values.ts";
 
-/** What to do with a message when the queue of a slow client is full. */
-export const ON_FULL = ["drop", "drop_oldest", "close"] as const;
-
 const MIB = 1024 * 1024;
+
+/** A subject that clients may publish on. */
+function subject() {
+  const allowed = 'a subject: tokens separated by dots, without blanks or wildcards, not "task.…"';
+  return v.pipe(
+    v.string(allowed),
+    v.check((text) => isSubject(text) && reservedFor(text) === undefined, allowed),
+  );
+}
 
 /** The schema of section `[echo]`; config.toml explains each key. */
 export const echoConfigSchema = v.strictObject({
   ...SERVICE_KEYS,
   listen: v.optional(address(), "127.0.0.1:8080"),
   mode: v.optional(choice(["broadcast", "confirm"]), "broadcast"),
+  subject: v.optional(subject(), "echo"),
   max_clients: v.optional(count({ min: 1, max: 1_000_000 }), 10_000),
   max_line: v.optional(size({ min: 1, max: 64 * MIB }), "64KiB"),
   idle_timeout: v.optional(duration({ min: 1, off: true }), "off"),

@@ -1,7 +1,11 @@
-import { type Connection, ConnectionClosedError } from "./connection.ts";
+import { ConnectionClosedError } from "./connection.ts";
 
 /** Queued messages are joined into writes of about this size. A message is never split. */
 const JOINED_WRITE_BYTES = 64 * 1024;
+
+/** How many replies, and how many bytes of them, may wait before their client must not be read. */
+const REPLIES_MAX = 100;
+const REPLIES_MAX_BYTES = 64 * 1024;
 
 /** Consecutive messages in one array, which many outboxes may share. */
 export interface Messages {
@@ -9,6 +13,18 @@ export interface Messages {
   readonly bytes: Uint8Array;
   /** Where each message ends. */
   readonly ends: ArrayLike<number>;
+}
+
+/** What an {@linkcode Outbox} needs of a connection. */
+export interface OutboxConnection {
+  /** Whether nothing can be written any more. */
+  readonly closed: boolean;
+  /**
+   * Writes bytes; resolves when they are accepted.
+   *
+   * @throws {ConnectionClosedError} If the connection is closed or broken.
+   */
+  write(bytes: Uint8Array): Promise<void>;
 }
 
 /** Limits of an {@linkcode Outbox}. */
@@ -28,6 +44,8 @@ interface Piece {
   messages: Messages;
   from: number;
   to: number;
+  /** Whether it is one reply, which counts towards no limit of the queue and is never dropped. */
+  reply: boolean;
 }
 
 /**
@@ -43,13 +61,16 @@ export class Outbox {
   /** Messages that the operating system has accepted. */
   delivered = 0;
 
-  readonly #connection: Connection;
+  readonly #connection: OutboxConnection;
   readonly #options: OutboxOptions;
   #queue: Piece[] = [];
   #queuedMessages = 0;
   #queuedBytes = 0;
-  /** The number of messages in the write in progress; 0 if there is none. */
-  #writing = 0;
+  #queuedReplies = 0;
+  #queuedReplyBytes = 0;
+  #writing = false;
+  /** The number of messages in the write in progress, replies not counted. */
+  #writingMessages = 0;
   #writingSinceMs = 0;
   /** The number of writes begun so far. */
   #writes = 0;
@@ -62,7 +83,7 @@ export class Outbox {
    * @param connection The client. Nothing else may write to it.
    * @param options See {@linkcode OutboxOptions}.
    */
-  constructor(connection: Connection, options: OutboxOptions) {
+  constructor(connection: OutboxConnection, options: OutboxOptions) {
     this.#connection = connection;
     this.#options = options;
   }
@@ -79,7 +100,7 @@ export class Outbox {
 
   /** Whether the write in progress has been pending for longer than `slowAfterMs`. */
   isOverdue(nowMs = performance.now()): boolean {
-    return this.#writing > 0 && nowMs - this.#writingSinceMs > this.#options.slowAfterMs;
+    return this.#writing && nowMs - this.#writingSinceMs > this.#options.slowAfterMs;
   }
 
   /**
@@ -94,12 +115,9 @@ export class Outbox {
   offer(messages: Messages, from: number, nowMs: number): number {
     const count = messages.ends.length;
     if (this.closed) return count;
-    if (this.#writing === 0) {
-      this.#write(
-        from === 0 ? messages.bytes : bytesOf({ messages, from, to: count }),
-        count - from,
-        nowMs,
-      );
+    if (!this.#writing) {
+      const piece = { messages, from, to: count, reply: false };
+      this.#write(from === 0 ? messages.bytes : bytesOf(piece), count - from, nowMs);
       return count;
     }
     const { maxMessages, maxBytes } = this.#options;
@@ -107,11 +125,34 @@ export class Outbox {
     let to = Math.min(count, from + maxMessages - this.#queuedMessages);
     while (to > from && this.#queuedBytes + messages.ends[to - 1]! - start > maxBytes) to--;
     if (to > from) {
-      this.#queue.push({ messages, from, to });
+      this.#queue.push({ messages, from, to, reply: false });
       this.#queuedMessages += to - from;
       this.#queuedBytes += messages.ends[to - 1]! - start;
     }
     return to;
+  }
+
+  /**
+   * Queues a reply to the client itself, behind the messages before it. It is never dropped.
+   *
+   * @param bytes The reply, which must not change from now on.
+   * @returns A promise if so many replies wait that the client must not be read before it resolves.
+   */
+  reply(bytes: Uint8Array): Promise<void> | void {
+    if (this.closed) return;
+    if (!this.#writing) return this.#write(bytes, 0, performance.now());
+    this.#queue.push({ messages: { bytes, ends: [bytes.length] }, from: 0, to: 1, reply: true });
+    this.#queuedReplies++;
+    this.#queuedReplyBytes += bytes.length;
+    if (this.#tooManyReplies) return this.#repliesTaken();
+  }
+
+  get #tooManyReplies(): boolean {
+    return this.#queuedReplies > REPLIES_MAX || this.#queuedReplyBytes > REPLIES_MAX_BYTES;
+  }
+
+  async #repliesTaken(): Promise<void> {
+    while (this.#tooManyReplies && !this.closed) await this.#changed();
   }
 
   /**
@@ -120,12 +161,13 @@ export class Outbox {
    * @returns Whether there was one.
    */
   dropOldest(): boolean {
-    const piece = this.#queue[0];
+    const index = this.#queue.findIndex(({ reply }) => !reply);
+    const piece = this.#queue[index];
     if (piece === undefined) return false;
     this.#queuedMessages--;
     this.#queuedBytes -= piece.messages.ends[piece.from]! - startOf(piece.messages, piece.from);
     piece.from++;
-    if (piece.from === piece.to) this.#queue.shift();
+    if (piece.from === piece.to) this.#queue.splice(index, 1);
     return true;
   }
 
@@ -134,7 +176,7 @@ export class Outbox {
    * Only this wait makes a client slow: a slow client does no harm until a publisher waits for it.
    */
   async spaceOrSlow(): Promise<void> {
-    if (this.closed || this.#writing === 0 || this.#slow) return;
+    if (this.closed || !this.#writing || this.#slow) return;
     const changed = this.#changed();
     const write = this.#writes;
     const leftMs = this.#options.slowAfterMs - (performance.now() - this.#writingSinceMs);
@@ -149,7 +191,7 @@ export class Outbox {
 
   /** Makes the client slow if the write is still in progress. */
   #judge(write: number): void {
-    if (this.#writes === write && this.#writing > 0) {
+    if (this.#writes === write && this.#writing) {
       this.#slow = true;
       this.#slowSinceMs = performance.now();
       this.#options.onSlow(true);
@@ -159,7 +201,7 @@ export class Outbox {
 
   /** Resolves when nothing is left to write, or the connection is closed. */
   async flushed(): Promise<void> {
-    while (this.#writing > 0 && !this.closed) await this.#changed();
+    while (this.#writing && !this.closed) await this.#changed();
   }
 
   #changed(): Promise<void> {
@@ -172,15 +214,16 @@ export class Outbox {
   }
 
   #write(bytes: Uint8Array, count: number, nowMs: number): void {
-    this.#writing = count;
+    this.#writing = true;
+    this.#writingMessages = count;
     this.#writes++;
     this.#writingSinceMs = nowMs;
     this.#connection.write(bytes).then(this.#written, this.#failed);
   }
 
   readonly #written = () => {
-    this.delivered += this.#writing;
-    this.#writing = 0;
+    this.delivered += this.#writingMessages;
+    this.#writing = false;
     const left = this.#queue.length > 0;
     if (this.#slow || left) {
       const nowMs = performance.now();
@@ -191,9 +234,13 @@ export class Outbox {
   };
 
   readonly #failed = (error: unknown) => {
-    this.#writing = 0;
+    this.#writing = false;
     this.#queue = [];
-    this.#queuedMessages = this.#queuedBytes = 0;
+    this.#queuedMessages =
+      this.#queuedBytes =
+      this.#queuedReplies =
+      this.#queuedReplyBytes =
+        0;
     this.#notify();
     // A closed connection shows in `closed`, and its reader learns of it as well.
     if (!(error instanceof ConnectionClosedError)) throw error;
@@ -214,12 +261,18 @@ export class Outbox {
     let bytes = 0;
     while (pieces < this.#queue.length && (pieces === 0 || bytes < JOINED_WRITE_BYTES)) {
       const piece = this.#queue[pieces++]!;
-      messages += piece.to - piece.from;
-      bytes += piece.messages.ends[piece.to - 1]! - startOf(piece.messages, piece.from);
+      const length = piece.messages.ends[piece.to - 1]! - startOf(piece.messages, piece.from);
+      bytes += length;
+      if (piece.reply) {
+        this.#queuedReplies--;
+        this.#queuedReplyBytes -= length;
+      } else {
+        messages += piece.to - piece.from;
+        this.#queuedBytes -= length;
+      }
     }
     const taken = this.#queue.splice(0, pieces);
     this.#queuedMessages -= messages;
-    this.#queuedBytes -= bytes;
     this.#write(pieces === 1 ? bytesOf(taken[0]!) : join(taken, bytes), messages, nowMs);
   }
 }

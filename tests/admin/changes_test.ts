@@ -1,3 +1,4 @@
+import { Bus } from "../../lib/bus/bus.ts";
 import assert from "node:assert/strict";
 import { echo } from "../../lib/echo/mod.ts";
 import { echoConfigSchema } from "../../lib/echo/config.ts";
@@ -145,6 +146,8 @@ Deno.test("admin sends security headers with every reply", async () => {
 async function startEcho(daemon: FakeDaemon) {
   const config = v.parse(echoConfigSchema, { listen: "127.0.0.1:0" });
   const running = await echo.start(config, {
+    bus: new Bus(),
+    admits: () => false,
     log: new TestLog().log,
     daemon,
     guard: () => undefined,

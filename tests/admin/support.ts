@@ -1,3 +1,4 @@
+import { Bus } from "../../lib/bus/bus.ts";
 import type { DaemonState, DaemonView, ServiceView } from "../../lib/service.ts";
 import type { Guard } from "../../lib/auth.ts";
 import { admin } from "../../lib/admin/mod.ts";
@@ -54,6 +55,8 @@ export async function startAdmin(
     {
       log: testLog.log,
       daemon,
+      bus: new Bus(),
+      admits: () => false,
       guard,
       dataDir: "/nonexistent",
       storage: () => Promise.reject(new Error("admin needs no storage")),

@@ -6,7 +6,7 @@
  */
 
 import assert from "node:assert/strict";
-import { READ_AHEAD_MAX_BYTES } from "../../lib/echo/publisher.ts";
+import { READ_AHEAD_MAX_BYTES } from "../../lib/bus/publisher.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { until, untilAtRest, within } from "../support/within.ts";
 import { startEcho } from "./support.ts";

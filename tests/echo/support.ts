@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import * as v from "valibot";
+import { Bus } from "../../lib/bus/bus.ts";
 import { echo } from "../../lib/echo/mod.ts";
 import type { RunningService } from "../../lib/service.ts";
 import { TestLog } from "../support/log.ts";
@@ -23,6 +24,7 @@ export async function startEcho(config: Record<string, unknown> = {}): Promise<T
     guard: () => undefined,
     admits: () => false,
     log: log.log,
+    bus: new Bus(),
     dataDir: "/nonexistent",
     get daemon(): never {
       throw new Error("echo asks nothing of the daemon");

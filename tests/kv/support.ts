@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Bus } from "../../lib/bus/bus.ts";
 import assert from "node:assert/strict";
 import * as v from "valibot";
 import type { Guard } from "../../lib/auth.ts";
@@ -59,6 +60,7 @@ export class TestKv implements AsyncDisposable {
     const dataDir = await Deno.makeTempDir({ prefix: "quartet-kv-" });
     const section = v.parse(kv.schema, { listen: "127.0.0.1:0", ...config });
     const running = await kv.start(section, {
+      bus: new Bus(),
       guard: () => guard,
       admits: () => false,
       log: log.log,

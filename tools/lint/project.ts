@@ -36,7 +36,7 @@ export const PROJECT: Project = {
     [
       ["lib/*"],
       ["lib/net/"],
-      ["lib/auth.ts", "lib/storage/"],
+      ["lib/auth.ts", "lib/storage/", "lib/bus/"],
       ["lib/service.ts"],
       ["lib/config/"],
       ["lib/echo/", "lib/kv/", "lib/task/", "lib/mesh/", "lib/admin/"],

@@ -1,23 +1,53 @@
 import { delay } from "@std/async/delay";
+import { Batch } from "../../bus/batch.ts";
+import { Publisher } from "../../bus/publisher.ts";
+import type { Reader } from "../../bus/reader.ts";
+import type { Subscriber } from "../../bus/subscription.ts";
 import type { Connection } from "../../net/connection.ts";
 import type { LineBatch } from "../../net/line_framer.ts";
 import { loginByLine } from "../../net/line_login.ts";
 import { LineReader } from "../../net/line_reader.ts";
 import type { Login } from "../../net/login.ts";
 import type { Messages } from "../../net/outbox.ts";
-import type { EchoConfig } from "../config.ts";
-import { Publisher } from "../publisher.ts";
-import type { Room } from "../room.ts";
+import type { Clients } from "../clients.ts";
 
 /** How long a client that has ended its input may take to read its remaining messages. */
 const FLUSH_MAX_MS = 10_000;
 
 const NEWLINE = 10;
 const encoder = new TextEncoder();
+const UNAVAILABLE = "ERR bus unavailable\n";
 
 /** The reply to a line that is too long. */
 export function tooLongReply(maxLineBytes: number): Uint8Array {
   return encoder.encode(`ERR line too long (limit ${maxLineBytes} bytes)\n`);
+}
+
+/** The clients of one port, who all hear one subject. */
+export interface LineRoom {
+  readonly clients: Clients;
+  /** The subject of their messages. */
+  readonly subject: string;
+  /** The maximum length of a line, in bytes. */
+  readonly maxLineBytes: number;
+}
+
+/** A client that speaks lines, as a subscriber. */
+class LineSubscriber implements Subscriber {
+  readonly reader: Reader;
+  subscriptions = 0;
+
+  constructor(reader: Reader) {
+    this.reader = reader;
+  }
+
+  encode(batch: Batch): Messages {
+    return batch.lines;
+  }
+
+  hears(): boolean {
+    return false;
+  }
 }
 
 /**
@@ -25,49 +55,56 @@ export function tooLongReply(maxLineBytes: number): Uint8Array {
  *
  * @param connection The client.
  * @param room The room it joins.
- * @param config The configuration.
  * @param login The login it must complete first, if any.
  */
 export async function serveBroadcast(
   connection: Connection,
-  room: Room,
-  config: EchoConfig,
+  room: LineRoom,
   login?: Login,
 ): Promise<void> {
-  const reader = new LineReader(connection, { maxLineBytes: config.max_line });
-  if (login !== undefined && !await loginByLine(connection, reader, login)) return;
-  const tooLong = tooLongReply(config.max_line);
-  const member = room.join(connection);
-  const publisher = new Publisher(room);
+  const { clients, subject, maxLineBytes } = room;
+  const { bus, readers } = clients;
+  const lines = new LineReader(connection, { maxLineBytes });
+  if (login !== undefined && !await loginByLine(connection, lines, login)) return;
+  const tooLong = tooLongReply(maxLineBytes);
+  const reader = readers.join(connection);
+  const subscriber = new LineSubscriber(reader);
+  const subscription = bus.subscribe(subject, subscriber);
+  const publisher = new Publisher(bus, {
+    metrics: clients.published,
+    failed: ({ count }) => reader.outbox.reply(encoder.encode(UNAVAILABLE.repeat(count))),
+  });
   try {
-    for (let batch = await reader.read(); batch !== null; batch = await reader.read()) {
+    for (let batch = await lines.read(); batch !== null; batch = await lines.read()) {
       for (let from = 0; from < batch.count;) {
         if (batch.isTooLong(from)) {
-          room.countLongLine();
+          clients.countLongLine();
           // The reply must not overtake the messages before it.
           await publisher.settled();
-          member.outbox.offer({ bytes: tooLong, ends: [tooLong.length] }, 0, performance.now());
+          await reader.outbox.reply(tooLong);
           from++;
           continue;
         }
         let to = from + 1;
         while (to < batch.count && !batch.isTooLong(to)) to++;
-        const wait = publisher.publish(messagesOf(batch, from, to));
+        const messages = messagesOf(batch, from, to);
+        const wait = publisher.publish(Batch.ofLines(subject, messages, subscriber));
         if (wait !== undefined) await wait;
         from = to;
       }
     }
     // When the daemon drains, other clients may still be publishing what this one must receive.
     await publisher.settled();
-    await room.settled();
+    await bus.settled(subject);
   } finally {
-    room.leave(member);
+    subscription.unsubscribe();
+    readers.leave(reader);
   }
   const limit = new AbortController();
   const tooLate = delay(FLUSH_MAX_MS, { signal: limit.signal }).catch(() => {});
-  await Promise.race([member.outbox.flushed(), tooLate]);
+  await Promise.race([reader.outbox.flushed(), tooLate]);
   limit.abort();
-  room.gone(member);
+  readers.gone(reader);
 }
 
 /** Copies the lines `from` to `to` (exclusive), byte for byte, into one array to be shared. */

@@ -8,7 +8,7 @@ import type { Login } from "../../net/login.ts";
 import { tooLongReply } from "./broadcast.ts";
 import type { EchoConfig } from "../config.ts";
 import { logMessages } from "./message_log.ts";
-import type { RoomMetrics } from "../room.ts";
+import type { EchoMetrics } from "../metrics.ts";
 
 const encoder = new TextEncoder();
 
@@ -59,7 +59,7 @@ export class Confirmer {
   }
 
   /** What has been counted so far; a reply counts as a delivery. */
-  metrics(): RoomMetrics {
+  metrics(): EchoMetrics {
     return {
       clients: this.#clients,
       slowClients: 0,

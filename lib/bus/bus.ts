@@ -1,0 +1,264 @@
+import { nextTurn, Turn } from "../turn.ts";
+import { Batch } from "./batch.ts";
+import { SubscriptionLimitError } from "./errors.ts";
+import { HandOut } from "./hand_out.ts";
+import { Interests } from "./interests.ts";
+import { reservedFor } from "./reserved.ts";
+import {
+  type Interest,
+  type Observer,
+  type Subscriber,
+  Subscription,
+  type SubscriptionOptions,
+} from "./subscription.ts";
+
+/** Limits of a {@linkcode Bus}. */
+export interface BusOptions {
+  /** The maximum number of subscriptions. @default {2_000_000} */
+  maxSubscriptions?: number;
+  /** The maximum number of subscriptions of one subscriber. @default {200_000} */
+  maxClientSubscriptions?: number;
+}
+
+/** With more subscriptions than this, a batch is handed out in turns with everything else. */
+const ONE_TURN_MAX_SUBSCRIPTIONS = 1000;
+
+/** How many batches of events may wait for earlier ones on their subjects. */
+const WAITING_EVENTS_MAX_BATCHES = 1000;
+
+/** How many steps to take between two looks at the clock. */
+const STEPS_PER_LOOK = 64;
+
+const NO_RESPONDERS = new TextEncoder().encode("NATS/1.0 503\r\n\r\n");
+
+/**
+ * Hands messages to all who subscribe to their subject. All subscribers of a subject see its
+ * messages in the same order: a batch waits until the batches before it on this subject are in the
+ * outboxes, and waits nowhere else. Different subjects do not wait for each other; a
+ * {@linkcode Publisher} keeps the order of one client over all its subjects.
+ */
+export class Bus {
+  readonly #interests = new Interests();
+  readonly #limits: Required<BusOptions>;
+  /** The last waiting batch of each subject that has one; each waits for the one before it. */
+  readonly #waiting = new Map<string, Promise<void>>();
+  readonly #owner = { remove: (subscription: Subscription) => this.#remove(subscription) };
+  #subscriptions = 0;
+  #waitingEvents = 0;
+  #droppedEvents = 0;
+
+  constructor(options: BusOptions = {}) {
+    this.#limits = { maxSubscriptions: 2_000_000, maxClientSubscriptions: 200_000, ...options };
+  }
+
+  /** The number of subscriptions. */
+  get subscriptions(): number {
+    return this.#subscriptions;
+  }
+
+  /** The number of different patterns and queue groups that are subscribed to. */
+  get interests(): number {
+    return this.#interests.size;
+  }
+
+  /** Events that were discarded before they reached any outbox. */
+  get droppedEvents(): number {
+    return this.#droppedEvents;
+  }
+
+  /**
+   * Subscribes to all messages whose subject matches a pattern, from now on.
+   *
+   * @param pattern A valid pattern; see `subject.ts`.
+   * @param subscriber Who gets them.
+   * @param options See {@linkcode SubscriptionOptions}.
+   * @throws {SubscriptionLimitError} If there are too many subscriptions.
+   */
+  subscribe(
+    pattern: string,
+    subscriber: Subscriber,
+    options: SubscriptionOptions = {},
+  ): Subscription {
+    const { maxSubscriptions, maxClientSubscriptions } = this.#limits;
+    if (subscriber.subscriptions >= maxClientSubscriptions) {
+      throw new SubscriptionLimitError(
+        `Cannot subscribe: a client may have ${maxClientSubscriptions} subscriptions`,
+      );
+    }
+    if (this.#subscriptions >= maxSubscriptions) {
+      throw new SubscriptionLimitError(
+        `Cannot subscribe: all clients together may have ${maxSubscriptions} subscriptions`,
+      );
+    }
+    this.#subscriptions++;
+    subscriber.subscriptions++;
+    const { maxMessages } = options;
+    return new Subscription(subscriber, this.#interests.open(pattern, options), {
+      owner: this.#owner,
+      maxMessages,
+    });
+  }
+
+  /** Ends subscriptions, in turns if there are many. */
+  async unsubscribe(subscriptions: Iterable<Subscription>): Promise<void> {
+    const turn = new Turn();
+    let steps = 0;
+    for (const subscription of subscriptions) {
+      subscription.unsubscribe();
+      if (++steps % STEPS_PER_LOOK === 0 && turn.over) await turn.next();
+    }
+  }
+
+  /**
+   * Calls a function with each batch whose subject matches a pattern, in the order of the subject,
+   * when it is handed to the subscribers.
+   *
+   * @param pattern A valid pattern; see `subject.ts`.
+   * @param observer Must be quick, and must not throw.
+   * @returns Ends it.
+   */
+  observe(pattern: string, observer: Observer): () => void {
+    const interest = this.#interests.open(pattern);
+    (interest.observers ??= new Set()).add(observer);
+    return () => {
+      if (!interest.observers?.delete(observer) || interest.observers.size > 0) return;
+      interest.observers = undefined;
+      if (interest.empty) this.#interests.close(interest);
+    };
+  }
+
+  /**
+   * Publishes messages.
+   *
+   * @param batch The messages. Its subject must not be reserved; see {@linkcode isReserved}.
+   * @returns A promise if the publisher has to wait, for example for a full outbox.
+   * @throws {BusUnavailableError} Through the promise, if other daemons cannot be reached.
+   */
+  publish(batch: Batch): Promise<void> | void {
+    return this.#publish(batch, true);
+  }
+
+  /**
+   * Publishes events of the daemon itself. Never waits: a client whose outbox is full loses them.
+   *
+   * @param batch The events.
+   */
+  announce(batch: Batch): void {
+    if (this.#waitingEvents >= WAITING_EVENTS_MAX_BATCHES) {
+      this.#droppedEvents += batch.count;
+      return;
+    }
+    const waits = this.#publish(batch, false);
+    if (waits === undefined) return;
+    this.#waitingEvents++;
+    waits.finally(() => this.#waitingEvents--);
+  }
+
+  /** Whether only the daemon itself publishes on a subject. Doors refuse clients that try. */
+  isReserved(subject: string): boolean {
+    return reservedFor(subject) !== undefined;
+  }
+
+  /** Whether anything is subscribed to a subject, so that preparing a message pays off. */
+  isHeard(subject: string): boolean {
+    return this.#interests.size > 0 && this.#interests.matching(subject).length > 0;
+  }
+
+  /** How many subscriptions would get a message on a subject; a queue group counts once. */
+  audience(subject: string): number {
+    let count = 0;
+    for (const { group, members } of this.#interests.matching(subject)) {
+      count += group === undefined ? members.length : Math.min(1, members.length);
+    }
+    return count;
+  }
+
+  /**
+   * Resolves when every message published so far is in the outboxes or dropped.
+   *
+   * @param subject Waits for this subject alone. @default {every subject}
+   */
+  async settled(subject?: string): Promise<void> {
+    for (;;) {
+      const waiting = subject === undefined
+        ? Promise.all(this.#waiting.values())
+        : this.#waiting.get(subject);
+      if (waiting === undefined || this.#waiting.size === 0) return;
+      await waiting;
+      // Publishers that waited as well now publish what they have read meanwhile.
+      await nextTurn();
+    }
+  }
+
+  #remove(subscription: Subscription): void {
+    const { interest, subscriber } = subscription;
+    interest.remove(subscription);
+    this.#subscriptions--;
+    subscriber.subscriptions--;
+    if (interest.empty) this.#interests.close(interest);
+  }
+
+  #publish(batch: Batch, patient: boolean): Promise<void> | undefined {
+    const { subject } = batch;
+    const before = this.#waiting.size === 0 ? undefined : this.#waiting.get(subject);
+    const rest = before === undefined
+      ? this.#handOut(batch, patient)
+      : before.then(() => this.#handOut(batch, patient));
+    if (rest === undefined) return undefined;
+    const waiting = rest.then(() => {
+      if (this.#waiting.get(subject) === waiting) this.#waiting.delete(subject);
+    });
+    this.#waiting.set(subject, waiting);
+    return waiting;
+  }
+
+  /** Hands a batch to its subscribers; returns a promise if that cannot be done at once. */
+  #handOut(batch: Batch, patient: boolean): Promise<void> | undefined {
+    const interests = this.#interests.matching(batch.subject);
+    const out = new HandOut(batch, patient);
+    let steps = 0;
+    for (const { group, members, observers } of interests) {
+      steps += group === undefined ? members.length : 1;
+      for (const observer of observers ?? []) observer(batch);
+    }
+    if (steps > ONE_TURN_MAX_SUBSCRIPTIONS) return this.#handOutInTurns(interests, out);
+    for (const { group, members } of interests) {
+      if (group !== undefined) out.deal(members);
+      // Backwards, because a member that ends gives its place to the last one.
+      else for (let i = members.length - 1; i >= 0; i--) out.give(members[i]!);
+    }
+    this.#reportSilence(out);
+    return out.unfinished ? out.finish() : undefined;
+  }
+
+  async #handOutInTurns(interests: readonly Interest[], out: HandOut): Promise<void> {
+    const turn = new Turn();
+    let steps = 0;
+    // Copies: what is subscribed from now on gets only later batches.
+    const all = interests.map(({ group, members }) => ({ group, members: members.slice() }));
+    for (const { group, members } of all) {
+      const rounds = group === undefined ? members.length : 1;
+      for (let i = 0; i < rounds; i++) {
+        if (++steps % STEPS_PER_LOOK === 0 && turn.over) {
+          await turn.next();
+          out.refreshClock();
+        }
+        if (group === undefined) out.give(members[i]!);
+        else out.deal(members);
+      }
+    }
+    this.#reportSilence(out);
+    await out.finish();
+  }
+
+  /** Tells the publisher of a request that nobody has heard it, if it wants to know. */
+  #reportSilence({ batch, heard }: HandOut): void {
+    const { reply, origin, wantsStatus } = batch;
+    if (heard || !wantsStatus || reply === undefined) return;
+    const status = Batch.ofPayload(reply, new Uint8Array(0), { headers: NO_RESPONDERS });
+    for (const { members } of this.#interests.matching(reply)) {
+      const own = members.find(({ subscriber }) => subscriber === origin);
+      if (own !== undefined) return new HandOut(status, false).give(own);
+    }
+  }
+}
