@@ -6,9 +6,16 @@
  */
 
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers";
 import { Turn } from "../../lib/turn.ts";
 import { TestClient } from "../support/client.ts";
 import { TestKv } from "./support.ts";
+
+// A timer takes a millisecond even if it is to fire at once, and there are many thousands of turns.
+const { setTimeout: startTimer } = globalThis;
+globalThis.setTimeout =
+  ((call: () => void, ms?: number) =>
+    ms === 0 ? setImmediate(call) : startTimer(call, ms)) as typeof setTimeout;
 
 let turns = 0;
 let isOver = () => true;
