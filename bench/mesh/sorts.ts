@@ -1,4 +1,4 @@
-import { freePorts } from "../../tests/mesh/support/nodes.ts";
+import { freePorts } from "../../tests/support/ports.ts";
 import { denoRun, isInstalled, ROOT } from "../support/servers.ts";
 
 /** The measurements of one sort. */

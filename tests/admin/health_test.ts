@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { delay } from "@std/async/delay";
 import { formatAddress } from "../../lib/net/address.ts";
 import { TestClient } from "../support/client.ts";
+import { freePort } from "../support/ports.ts";
 import { openIn, rejectedIn } from "../support/rejected.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { makeTempDirectory, runQuartet } from "../support/quartet.ts";
@@ -196,9 +197,7 @@ Deno.test("quartet health exits with 0 if the daemon is alive or ready, and 1 wi
 });
 
 Deno.test("quartet health says why it cannot ask", async () => {
-  const socket = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const address = formatAddress({ ...socket.addr as Deno.NetAddr, transport: "tcp" });
-  socket.close();
+  const address = `127.0.0.1:${freePort()}`;
   const cases: [string[], number, RegExp][] = [
     [["--address", address], 1, /^Cannot ask 127\.0\.0\.1:\d+: nothing listens there\n$/],
     [["--address", "nowhere"], 2, /Cannot read "nowhere" as an address/],

@@ -3,6 +3,7 @@ import { formatAddress } from "../../lib/net/address.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
 import { startDaemon } from "../support/daemon.ts";
+import { freePort } from "../support/ports.ts";
 import { makeTempDirectory, runQuartet, sources } from "../support/quartet.ts";
 import { HAS_SCRIPT, TestTerminal } from "../support/terminal.ts";
 import { within } from "../support/within.ts";
@@ -138,9 +139,7 @@ Deno.test("client: exits when the server closes, even with input still open", as
 });
 
 Deno.test("client: reports a missing server in one line and exits with 1", async () => {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const address = `127.0.0.1:${listener.addr.port}`;
-  listener.close();
+  const address = `127.0.0.1:${freePort()}`;
   const { code, stdout, stderr } = await runQuartet(["client", address]);
   assert.equal(
     stderr,

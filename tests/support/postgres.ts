@@ -14,6 +14,7 @@ import {
   preparePostgres,
   unprivilegedCommand,
 } from "./postgres_files.ts";
+import { freePort } from "./ports.ts";
 import { until, within } from "./within.ts";
 
 /** Limit on the time a server takes to start or to stop. */
@@ -254,11 +255,4 @@ function end(pid: number, signal: Deno.Signal): void {
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-}
-
-function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr as Deno.NetAddr;
-  listener.close();
-  return port;
 }

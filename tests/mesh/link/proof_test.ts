@@ -13,8 +13,9 @@ import { callPeer } from "../../../lib/mesh/link/call.ts";
 import { DEFAULT_RECORD_FORMAT } from "../../../lib/mesh/records/record_format.ts";
 import { TestClient } from "../../support/client.ts";
 import { type DaemonProcess, startDaemon } from "../../support/daemon.ts";
+import { freePorts } from "../../support/ports.ts";
 import { until, within } from "../../support/within.ts";
-import { freePorts, generated, joined, MeshFiles, QuartetProcess } from "../support/nodes.ts";
+import { generated, joined, MeshFiles, QuartetProcess } from "../support/nodes.ts";
 import { sortedRecords } from "../support/nodes.ts";
 
 const TOKEN = "a-token-of-the-mesh";

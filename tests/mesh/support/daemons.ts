@@ -1,7 +1,7 @@
 import { TestClient } from "../../support/client.ts";
 import { type DaemonProcess, startDaemon } from "../../support/daemon.ts";
+import { freePorts } from "../../support/ports.ts";
 import { until } from "../../support/within.ts";
-import { freePorts } from "./nodes.ts";
 
 /** The issuer (PEM) that a client trusts, and the certificate that it presents, if any. */
 export type Trust = string | { ca: string; cert: string; key: string };
@@ -17,7 +17,7 @@ export interface MeshOptions {
   ca?: Trust;
 }
 
-/** Loopback addresses with ports that were free a moment ago. */
+/** Loopback addresses with free ports. */
 export function freeAddresses(count: number): string[] {
   return freePorts(count).map((port) => `127.0.0.1:${port}`);
 }

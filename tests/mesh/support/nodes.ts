@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import { RecordGenerator } from "../../../lib/mesh/records/generator.ts";
 import type { Address } from "../../../lib/net/address.ts";
 import { TestClient } from "../../support/client.ts";
+import { freePorts } from "../../support/ports.ts";
 import { within } from "../../support/within.ts";
 
 const MAIN = new URL("../../../main.ts", import.meta.url).pathname;
@@ -11,16 +12,6 @@ const END_MS = 180_000;
 const PATIENCE = { "--dial-timeout": "170s", "--stall-timeout": "120s" };
 /** A line that shows only how slowly the other nodes start. */
 const WAITING_LINE = /^Waiting for node .*\n/gm;
-
-/** Ports that were free a moment ago. */
-export function freePorts(count: number): number[] {
-  const listeners = Array.from({ length: count }, () => (
-    Deno.listen({ hostname: "127.0.0.1", port: 0 })
-  ));
-  const ports = listeners.map((listener) => listener.addr.port);
-  for (const listener of listeners) listener.close();
-  return ports;
-}
 
 /** Whether something listens on an address. */
 export async function isListening(address: Address): Promise<boolean> {

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { freePort } from "../../support/ports.ts";
 import { isInstalled } from "../../support/programs.ts";
 import { until } from "../../support/within.ts";
 import { startServer, WireClient } from "../support.ts";
@@ -15,9 +16,7 @@ const PORT_TRIES = 5;
 /** Starts beanstalkd on a free port; disposing it ends it. */
 async function startBeanstalkd() {
   for (let tries = 0; tries < PORT_TRIES; tries++) {
-    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const { port } = listener.addr;
-    listener.close();
+    const port = freePort();
     const child = new Deno.Command("beanstalkd", {
       args: ["-l", "127.0.0.1", "-p", String(port)],
       stdout: "null",
