@@ -92,7 +92,7 @@ export class Batch {
 
   /** The size of the messages, in bytes. */
   get byteLength(): number {
-    if (this.#lines !== undefined) return this.#lines.bytes.length;
+    if (this.#fromLines) return this.#lines!.bytes.length;
     const { starts, ends } = this.#payloads!;
     let length = this.headers?.length ?? 0;
     for (let i = 0; i < ends.length; i++) length += ends[i]! - starts[i]!;

@@ -40,6 +40,11 @@ export class Interests {
   /** The number of different interests. */
   size = 0;
 
+  /** The number of objects that the index consists of; 0 if there are no interests. */
+  get objects(): number {
+    return this.#literals.size + this.#selections.size + nodesBelow(this.#trie);
+  }
+
   /** All interests, for a link that subscribes to each. */
   *[Symbol.iterator](): Generator<Interest> {
     for (const leaf of this.#literals.values()) yield* interestsOf(leaf);
@@ -182,4 +187,11 @@ function* interestsBelow(node: TrieNode): Generator<Interest> {
   }
   if (node.any !== undefined) yield* interestsBelow(node.any);
   for (const child of node.tokens?.values() ?? []) yield* interestsBelow(child);
+}
+
+function nodesBelow(node: TrieNode): number {
+  let count = (node.leaf === undefined ? 0 : 1) + (node.rest === undefined ? 0 : 1);
+  if (node.any !== undefined) count += 1 + nodesBelow(node.any);
+  for (const child of node.tokens?.values() ?? []) count += 1 + nodesBelow(child);
+  return count;
 }

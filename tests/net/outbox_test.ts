@@ -118,3 +118,43 @@ Deno.test("Outbox.spaceOrSlow(): does not wait for a completed write", async () 
   await connection.take();
   await outbox.spaceOrSlow();
 });
+
+Deno.test("Outbox: a reply waits its turn, counts towards no limit and is never dropped", async () => {
+  const { connection, outbox } = make();
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  assert.equal(outbox.reply(bytes("hello")), undefined);
+  assert.deepEqual(connection.written, ["hello"]);
+  assert.equal(outbox.reply(bytes("r1")), undefined);
+  assert.equal(outbox.offer(messages("a", "b", "c", "d"), 0, 0), 3);
+  assert.equal(outbox.reply(bytes("r2")), undefined);
+  assert.ok(outbox.dropOldest());
+  await connection.take();
+  assert.deepEqual(connection.written, ["hello", "r1bcr2"]);
+  assert.equal(outbox.delivered, 0);
+  await connection.take();
+  assert.equal(outbox.delivered, 2);
+  assert.equal(outbox.offer(messages("e", "f", "g", "h"), 0, 0), 4, "the limit is free again");
+});
+
+Deno.test("Outbox: a client that does not read its replies is not read", async () => {
+  for (const [count, size] of [[101, 1], [2, 40_000]] as const) {
+    const { connection, outbox } = make();
+    outbox.offer(messages("first"), 0, 0);
+    for (let i = 1; i < count; i++) assert.equal(outbox.reply(new Uint8Array(size)), undefined);
+    const waits = outbox.reply(new Uint8Array(size));
+    assert.ok(waits !== undefined);
+    await connection.take();
+    await waits;
+    assert.equal(outbox.dropOldest(), false);
+  }
+});
+
+Deno.test("Outbox: a closed connection ends the wait for replies", async () => {
+  const { connection, outbox } = make();
+  outbox.offer(messages("first"), 0, 0);
+  const waits = outbox.reply(new Uint8Array(100_000));
+  connection.closed = true;
+  await connection.take();
+  await waits;
+  assert.equal(outbox.reply(new Uint8Array(1)), undefined);
+});
