@@ -92,10 +92,9 @@ export class Bus {
     }
     this.#subscriptions++;
     subscriber.subscriptions++;
-    const { maxMessages } = options;
     return new Subscription(subscriber, this.#interests.open(pattern, options), {
+      ...options,
       owner: this.#owner,
-      maxMessages,
     });
   }
 
@@ -256,9 +255,10 @@ export class Bus {
     const { reply, origin, wantsStatus } = batch;
     if (heard || !wantsStatus || reply === undefined) return;
     const status = Batch.ofPayload(reply, new Uint8Array(0), { headers: NO_RESPONDERS });
-    for (const { members } of this.#interests.matching(reply)) {
+    for (const { group, members } of this.#interests.matching(reply)) {
+      if (group !== undefined) continue;
       const own = members.find(({ subscriber }) => subscriber === origin);
-      if (own !== undefined) return new HandOut(status, false).give(own);
+      if (own !== undefined) return new HandOut(status, false).tell(own);
     }
   }
 }

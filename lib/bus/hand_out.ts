@@ -43,18 +43,26 @@ export class HandOut {
     const left = subscription.maxMessages - subscription.taken;
     const part = left < batch.count ? batch.slice(0, left) : batch;
     subscription.taken += part.count;
-    const { subscriber } = subscription;
-    const { reader } = subscriber;
-    const messages = subscriber.encode(part, subscription);
-    const count = messages.ends.length;
-    const from = reader.outbox.offer(messages, 0, this.#nowMs);
-    if (from < count) {
-      if (this.#patient) this.#behind.push({ reader, messages, from });
-      else reader.dropped += count - from;
-    }
+    this.#offer(subscription, part);
     if (part.count < left) return;
     subscription.unsubscribe();
-    subscriber.ended?.(subscription);
+    subscription.subscriber.ended?.(subscription);
+  }
+
+  /** Puts the batch into the outbox of a subscriber. It does not count as messages that it gets. */
+  tell(subscription: Subscription): void {
+    this.#offer(subscription, this.batch);
+  }
+
+  #offer(subscription: Subscription, batch: Batch): void {
+    const { subscriber } = subscription;
+    const { reader } = subscriber;
+    const messages = subscriber.encode(batch, subscription);
+    const count = messages.ends.length;
+    const from = reader.outbox.offer(messages, 0, this.#nowMs);
+    if (from === count) return;
+    if (this.#patient) this.#behind.push({ reader, messages, from });
+    else reader.dropped += count - from;
   }
 
   /**

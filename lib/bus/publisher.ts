@@ -47,8 +47,8 @@ export interface PublisherOptions {
 export class Publisher {
   readonly #bus: Bus;
   readonly #options: PublisherOptions;
-  /** Batches queued behind the current one. */
-  #waiting: WaitingBatch[] = [];
+  /** What is queued behind the current batch. */
+  #waiting: Waiting[] = [];
   /** The counted size of the waiting batches and the current one. */
   #unpublishedBytes = 0;
   #publishing = false;
@@ -76,7 +76,7 @@ export class Publisher {
     const bytes = countedBytes(batch);
     const readMs = performance.now();
     if (this.#publishing) {
-      this.#waiting.push({ batch, bytes, readMs });
+      this.#waiting.push({ work: batch, bytes, readMs });
       this.#unpublishedBytes += bytes;
     } else {
       this.#current = this.#publishNow(batch, readMs);
@@ -84,6 +84,20 @@ export class Publisher {
       this.#unpublishedBytes = bytes;
       this.#all = this.#publishWaiting(bytes);
     }
+    if (this.#unpublishedBytes >= READ_AHEAD_MAX_BYTES) return this.#belowLimit();
+  }
+
+  /**
+   * Does something else for the client, once the messages before it are published.
+   *
+   * @param action What to do: now, if no message waits.
+   * @returns A promise if the client must not be read before it resolves.
+   */
+  after(action: () => void): Promise<void> | void {
+    if (!this.#publishing) return action();
+    const bytes = BATCH_OVERHEAD_BYTES;
+    this.#waiting.push({ work: action, bytes, readMs: performance.now() });
+    this.#unpublishedBytes += bytes;
     if (this.#unpublishedBytes >= READ_AHEAD_MAX_BYTES) return this.#belowLimit();
   }
 
@@ -117,42 +131,45 @@ export class Publisher {
     while (this.#unpublishedBytes >= READ_AHEAD_MAX_BYTES) await this.#current;
   }
 
-  /** Waits for the current batch, then publishes those that have arrived in the meantime. */
+  /** Waits for the current batch, then does what has arrived in the meantime. */
   async #publishWaiting(currentBytes: number): Promise<void> {
     this.#publishing = true;
     await this.#current;
     this.#unpublishedBytes -= currentBytes;
     while (this.#waiting.length > 0) {
-      const { batch, bytes, readMs } = this.#takeWaiting();
-      this.#current = this.#publishNow(batch, readMs);
-      await this.#current;
+      const { work, bytes, readMs } = this.#takeWaiting();
+      if (work instanceof Batch) {
+        this.#current = this.#publishNow(work, readMs);
+        await this.#current;
+      } else work();
       this.#unpublishedBytes -= bytes;
     }
     this.#publishing = false;
   }
 
   /** Takes the oldest waiting batches, joined: one large batch costs less than many small ones. */
-  #takeWaiting(): WaitingBatch {
-    let length = this.#waiting[0]!.batch.byteLength;
-    let taken = 1;
-    while (taken < this.#waiting.length && length < JOINED_BATCH_BYTES) {
-      const { batch } = this.#waiting[taken]!;
-      if (!this.#waiting[taken - 1]!.batch.joins(batch)) break;
-      length += batch.byteLength;
-      taken++;
+  #takeWaiting(): Waiting {
+    const first = this.#waiting.shift()!;
+    if (!(first.work instanceof Batch)) return first;
+    const batches = [first.work];
+    let length = first.work.byteLength;
+    let { bytes } = first;
+    while (length < JOINED_BATCH_BYTES) {
+      const next = this.#waiting[batches.length - 1];
+      if (next === undefined || !(next.work instanceof Batch)) break;
+      if (!batches.at(-1)!.joins(next.work)) break;
+      length += next.work.byteLength;
+      bytes += next.bytes;
+      batches.push(next.work);
     }
-    const waiting = this.#waiting.splice(0, taken);
-    return {
-      batch: Batch.joined(waiting.map(({ batch }) => batch)),
-      bytes: waiting.reduce((sum, { bytes }) => sum + bytes, 0),
-      readMs: waiting[0]!.readMs,
-    };
+    this.#waiting.splice(0, batches.length - 1);
+    return { work: Batch.joined(batches), bytes, readMs: first.readMs };
   }
 }
 
-/** A batch that is read and not yet published. */
-interface WaitingBatch {
-  batch: Batch;
+/** What a client has sent and has not been done yet. */
+interface Waiting {
+  work: Batch | (() => void);
   /** What it counts towards {@linkcode READ_AHEAD_MAX_BYTES}. */
   bytes: number;
   /** When it was read, from `performance.now()`. */

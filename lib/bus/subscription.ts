@@ -28,6 +28,8 @@ export interface SubscriptionOptions {
   group?: string | undefined;
   /** The subscription ends after this many messages; see {@linkcode Subscription.limit}. */
   maxMessages?: number;
+  /** The subscriber's own name for it. The bus does not use it. @default {""} */
+  name?: string;
   /**
    * Selects subjects instead of the pattern, which then only names the selection: the same pattern
    * must always select the same subjects. Every message on any subject is compared with every
@@ -46,6 +48,8 @@ export class Subscription {
   readonly subscriber: Subscriber;
   /** The pattern and group that it shares with other subscriptions. */
   readonly interest: Interest;
+  /** See {@linkcode SubscriptionOptions.name}. */
+  readonly name: string;
   /** Messages handed to the subscriber so far, dropped ones included. */
   taken = 0;
   /** The number of messages after which it ends. */
@@ -57,10 +61,11 @@ export class Subscription {
   constructor(
     subscriber: Subscriber,
     interest: Interest,
-    options: { owner: SubscriptionOwner; maxMessages: number | undefined },
+    options: { owner: SubscriptionOwner } & Pick<SubscriptionOptions, "maxMessages" | "name">,
   ) {
     this.subscriber = subscriber;
     this.interest = interest;
+    this.name = options.name ?? "";
     this.maxMessages = options.maxMessages ?? Infinity;
     this.#owner = options.owner;
     this.index = interest.members.push(this) - 1;

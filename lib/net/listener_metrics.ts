@@ -15,12 +15,18 @@ export interface ListenerMetrics {
   certificateExpiryMs: number;
 }
 
-/** Adds up what several listeners have counted; of their certificates, the first to expire counts. */
-export function sumMetrics(
-  [first, ...others]: readonly [ListenerMetrics, ...ListenerMetrics[]],
-): ListenerMetrics {
-  const sum = { ...first };
-  for (const metrics of others) {
+/** Adds up what listeners have counted; of their certificates, the first to expire counts. */
+export function sumMetrics(all: readonly ListenerMetrics[]): ListenerMetrics {
+  const sum: ListenerMetrics = {
+    connections: 0,
+    accepted: 0,
+    serverFull: 0,
+    addressFull: 0,
+    receivedBytes: 0,
+    sentBytes: 0,
+    certificateExpiryMs: Infinity,
+  };
+  for (const metrics of all) {
     for (const key of Object.keys(sum) as (keyof ListenerMetrics)[]) {
       if (key === "certificateExpiryMs") sum[key] = Math.min(sum[key], metrics[key]);
       else sum[key] += metrics[key];

@@ -1,0 +1,327 @@
+import { delay } from "@std/async/delay";
+import { Batch } from "../../bus/batch.ts";
+import type { Bus } from "../../bus/bus.ts";
+import { SubscriptionLimitError } from "../../bus/errors.ts";
+import { Publisher, type PublisherMetrics } from "../../bus/publisher.ts";
+import type { Reader } from "../../bus/reader.ts";
+import type { Readers } from "../../bus/readers.ts";
+import { isPattern, isSubject } from "../../bus/subject.ts";
+import type { Subscriber, Subscription } from "../../bus/subscription.ts";
+import type { Connection } from "../../net/connection.ts";
+import type { Login, LoginPeer } from "../../net/login.ts";
+import type { Messages } from "../../net/outbox.ts";
+import { ReadBuffer } from "../../net/read_buffer.ts";
+import { nextTurn, type SharedTurn } from "../../turn.ts";
+import {
+  ConnectError,
+  type ConnectOptions,
+  DEFAULT_CONNECT_OPTIONS,
+  parseConnect,
+} from "./connect_options.ts";
+import { formOf, messagesIn, sidOf } from "./message_form.ts";
+import type { Operation, Publication } from "./operation.ts";
+import { NatsParser } from "./parser.ts";
+import { errorReply, ERRORS, FATAL_ERRORS, MAX_PINGS_OUT, REPLIES } from "./words.ts";
+
+/** How long a client may take to read its remaining messages once it has ended its input. */
+const FLUSH_MAX_MS = 10_000;
+
+/** How many operations that are not messages to run between two looks at the clock. */
+const OPERATIONS_PER_LOOK = 16;
+
+/** The first letter of CONNECT, the only operation before the login; in lower case. */
+const C = 0x63;
+const LOWER = 0x20;
+
+/** What a session needs of its server. */
+export interface NatsContext {
+  readonly bus: Bus;
+  readonly readers: Readers;
+  readonly published: PublisherMetrics;
+  readonly turn: SharedTurn;
+  /** The largest message, headers included. */
+  readonly maxPayloadBytes: number;
+  /** How long a client may be silent until it is sent a PING; 0 for ever. */
+  readonly pingIntervalMs: number;
+  /** Begins the login of a client; `undefined` if the service has no token. */
+  beginLogin(peer: LoginPeer): Login | undefined;
+  /** Whether the client may hear the events of a service. */
+  admits(service: string, login: Login | undefined): boolean;
+}
+
+/**
+ * The session of one client of the NATS protocol, over any stream of bytes. It runs all operations of
+ * one read, and everything that it writes goes through the outbox of its reader.
+ *
+ * Operations take effect in the order in which the client sent them. While a message waits for space
+ * in a full queue, those behind it wait in the publisher, and the client is still read.
+ */
+export class NatsSession implements Subscriber {
+  readonly reader: Reader;
+  subscriptions = 0;
+
+  readonly #connection: Connection;
+  readonly #context: NatsContext;
+  readonly #parser: NatsParser;
+  readonly #input: ReadBuffer;
+  readonly #publisher: Publisher;
+  readonly #bySid = new Map<string, Subscription>();
+  #options: Readonly<ConnectOptions> = DEFAULT_CONNECT_OPTIONS;
+  #login: Login | undefined;
+  /** The subject last published to, and whether it is valid and not reserved. */
+  #subject: string | undefined;
+  #subjectKind: "open" | "reserved" | "invalid" = "invalid";
+  /** The operations that are not messages, since the clock was last looked at. */
+  #operations = 0;
+  /** Set once the connection is to be closed. */
+  #over = false;
+  /** Pending while so many replies wait that the client must not be read. */
+  #repliesTaken: Promise<void> | undefined;
+  /** PINGs sent since the client last sent something. */
+  #pingsOut = 0;
+  /** What the client had sent when it was last looked at. */
+  #bytesReceived = 0;
+
+  constructor(connection: Connection, context: NatsContext) {
+    this.#connection = connection;
+    this.#context = context;
+    this.#parser = new NatsParser(context);
+    this.#parser.joinsMessages = false;
+    this.#input = new ReadBuffer({ maxBytes: this.#parser.maxInputBytes });
+    this.#publisher = new Publisher(context.bus, {
+      metrics: context.published,
+      failed: () => this.#send(errorReply(ERRORS.unavailable)),
+    });
+    this.reader = context.readers.join(connection);
+  }
+
+  /** See {@linkcode Subscriber.echo}. */
+  get echo(): boolean {
+    return this.#options.echo;
+  }
+
+  /** Whether the client expects an INFO at any time. */
+  get takesInfo(): boolean {
+    return this.#options.protocol > 0;
+  }
+
+  /** See {@linkcode Subscriber.hears}. */
+  hears(service: string): boolean {
+    return this.#context.admits(service, this.#login);
+  }
+
+  /** See {@linkcode Subscriber.encode}. */
+  encode(batch: Batch, { name }: Subscription): Messages {
+    return messagesIn(batch, name, this.#options.headers);
+  }
+
+  /** See {@linkcode Subscriber.ended}. */
+  ended({ name }: Subscription): void {
+    this.#bySid.delete(sidOf(name));
+  }
+
+  /** Sends the INFO; also later, to a client that takes it. */
+  sendInfo(info: Uint8Array): void {
+    this.#send(info);
+  }
+
+  /** Serves the client until it disconnects. Somebody else sends the INFO. */
+  async serve(): Promise<void> {
+    const { bus, readers, pingIntervalMs } = this.#context;
+    using login = this.#context.beginLogin({
+      id: this.#connection.id,
+      remote: this.#connection.remote,
+      host: this.#connection.host,
+      close: () => this.#fail(FATAL_ERRORS.authenticationTimeout),
+    });
+    this.#login = login;
+    const pings = pingIntervalMs > 0
+      ? setInterval(() => this.#checkAlive(), pingIntervalMs)
+      : undefined;
+    try {
+      while (!this.#over && await this.#input.fill(this.#connection)) await this.#runAll();
+      await this.#publisher.settled();
+      // When the daemon drains, other clients may still be publishing what this one must receive.
+      if (this.#connection.inputCut && !this.#over) await bus.settled();
+    } finally {
+      clearInterval(pings);
+      await bus.unsubscribe(this.#bySid.values());
+      readers.leave(this.reader);
+    }
+    const limit = new AbortController();
+    const tooLate = delay(FLUSH_MAX_MS, { signal: limit.signal }).catch(() => {});
+    await Promise.race([this.reader.outbox.flushed(), tooLate]);
+    limit.abort();
+    readers.gone(this.reader);
+  }
+
+  /** Runs all complete operations of the input. */
+  async #runAll(): Promise<void> {
+    const input = this.#input;
+    while (!this.#over) {
+      if (this.#login?.pending && !this.#beginsConnect()) {
+        return this.#fail(FATAL_ERRORS.authorization);
+      }
+      const operation = this.#parser.next(input);
+      if (operation === null) return;
+      const wait = operation.kind === "publish"
+        ? this.#publish(operation)
+        : operation.kind === "connect"
+        ? this.#connect(operation.json)
+        : this.#publisher.after(() => this.#run(operation));
+      if (wait !== undefined) await wait;
+      if (this.#repliesTaken !== undefined) await this.#repliesTaken;
+      if (this.#isTimeForLook(operation) && this.#context.turn.over) await nextTurn();
+    }
+  }
+
+  /** A message may go to many clients; other operations are quick. */
+  #isTimeForLook({ kind }: Operation): boolean {
+    if (kind !== "publish" && ++this.#operations < OPERATIONS_PER_LOOK) return false;
+    this.#operations = 0;
+    return this.#input.start < this.#input.end;
+  }
+
+  #beginsConnect(): boolean {
+    const { bytes, start, end } = this.#input;
+    return start === end || (bytes[start]! | LOWER) === C;
+  }
+
+  #publish(publication: Publication): Promise<void> | void {
+    const { subject, reply, hasHeaders } = publication;
+    const { headers, pedantic, verbose } = this.#options;
+    if (hasHeaders && !headers) return this.#fail(FATAL_ERRORS.headersOff);
+    if (subject !== this.#subject) {
+      this.#subject = subject;
+      this.#subjectKind = this.#kindOf(subject);
+    }
+    const kind = reply === "" ? "invalid" : this.#subjectKind;
+    if (kind === "reserved") {
+      const text = `Permissions Violation for Publish to "${subject}"`;
+      return this.#publisher.after(() => this.#send(errorReply(text)));
+    }
+    if (kind === "invalid" && pedantic) {
+      this.#publisher.after(() => this.#send(errorReply(ERRORS.publishSubject)));
+    }
+    if (verbose) this.#publisher.after(() => this.#ok());
+    // As with nats-server, a client that is not pedantic does not learn that nobody can hear it.
+    if (kind === "open") return this.#publisher.publish(this.#batchOf(publication, subject!));
+  }
+
+  #kindOf(subject: string | undefined): "open" | "reserved" | "invalid" {
+    if (subject === undefined || !isSubject(subject)) return "invalid";
+    return this.#context.bus.isReserved(subject) ? "reserved" : "open";
+  }
+
+  /** Copies messages out of the input. */
+  #batchOf(
+    { count, bytes, starts, ends, reply, headerBytes }: Publication,
+    subject: string,
+  ): Batch {
+    const from = starts[0]!;
+    const copy = bytes.slice(from, ends[count - 1]!);
+    if (count > 1) {
+      const payloads = { bytes: copy, starts: starts.slice(0, count), ends: ends.slice(0, count) };
+      for (let i = 0; i < count; i++) {
+        payloads.starts[i]! -= from;
+        payloads.ends[i]! -= from;
+      }
+      return Batch.ofPayloads(subject, payloads, { origin: this });
+    }
+    return Batch.ofPayloads(subject, {
+      bytes: copy,
+      starts: [headerBytes],
+      ends: [copy.length],
+    }, {
+      origin: this,
+      reply,
+      headers: headerBytes > 0 ? copy.subarray(0, headerBytes) : undefined,
+      wantsStatus: reply !== undefined && this.#options.no_responders,
+    });
+  }
+
+  #run(operation: Exclude<Operation, Publication>): void {
+    switch (operation.kind) {
+      case "ping":
+        return this.#send(REPLIES.pong);
+      case "pong":
+        this.#pingsOut = 0;
+        return;
+      case "subscribe":
+        return this.#subscribe(operation);
+      case "unsubscribe":
+        return this.#unsubscribe(operation.sid, operation.max);
+      case "mistake":
+        return this.#fail(operation.text);
+    }
+  }
+
+  #subscribe({ pattern, group, sid }: Operation & { kind: "subscribe" }): void {
+    if (pattern === undefined || !isPattern(pattern)) return this.#send(errorReply(ERRORS.subject));
+    // The same name twice is one subscription.
+    if (!this.#bySid.has(sid)) {
+      try {
+        const options = { group, name: formOf(sid) };
+        this.#bySid.set(sid, this.#context.bus.subscribe(pattern, this, options));
+      } catch (error) {
+        if (!(error instanceof SubscriptionLimitError)) throw error;
+        return this.#send(errorReply(ERRORS.subscriptions));
+      }
+    }
+    this.#ok();
+  }
+
+  #unsubscribe(sid: string, max: number): void {
+    const subscription = this.#bySid.get(sid);
+    if (max === 0) subscription?.unsubscribe();
+    else subscription?.limit(max);
+    if (subscription?.ended) this.#bySid.delete(sid);
+    this.#ok();
+  }
+
+  async #connect(json: Uint8Array): Promise<void> {
+    await this.#publisher.settled();
+    try {
+      this.#options = parseConnect(json, this.#options);
+    } catch (error) {
+      if (!(error instanceof ConnectError)) throw error;
+      return this.#fail(error.message);
+    }
+    const { auth_token, pass, verbose, pedantic } = this.#options;
+    // One by one, messages can be acknowledged and refused one by one.
+    this.#parser.joinsMessages = !verbose && !pedantic;
+    if (this.#login !== undefined) {
+      const verdict = await this.#login.showInTurn(auth_token || pass);
+      if (verdict !== "right") return this.#fail(FATAL_ERRORS.authorization);
+    }
+    this.#ok();
+  }
+
+  #ok(): void {
+    if (this.#options.verbose) this.#send(REPLIES.ok);
+  }
+
+  #send(bytes: Uint8Array): void {
+    this.#repliesTaken = this.reader.outbox.reply(bytes) ?? undefined;
+  }
+
+  /** Tells the client about an error and closes the connection. */
+  #fail(text: string): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#publisher.after(() => this.#send(errorReply(text)));
+    this.#connection.endInput();
+  }
+
+  /** Sends a PING to a client that was silent, and gives up one that has not answered. */
+  #checkAlive(): void {
+    const { bytesReceived } = this.#connection;
+    if (bytesReceived !== this.#bytesReceived) this.#pingsOut = 0;
+    else if (this.#pingsOut === MAX_PINGS_OUT) this.#fail(FATAL_ERRORS.staleConnection);
+    else {
+      this.#pingsOut++;
+      this.#send(REPLIES.ping);
+    }
+    this.#bytesReceived = bytesReceived;
+  }
+}

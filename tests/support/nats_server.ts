@@ -1,0 +1,53 @@
+import { TestClient } from "./client.ts";
+import { freePort } from "./ports.ts";
+import { isInstalled } from "./programs.ts";
+import { makeTempDirectory } from "./quartet.ts";
+import { until } from "./within.ts";
+
+/** How often to try another port when another process has taken the first. */
+const PORT_TRIES = 5;
+
+/** Whether nats-server can be started here. */
+export function hasNatsServer(): Promise<boolean> {
+  return isInstalled("nats-server");
+}
+
+/**
+ * Starts nats-server on a free port of 127.0.0.1; disposing it ends it.
+ *
+ * @param config Its configuration file, without the port.
+ */
+export async function startNatsServer(config = "") {
+  const directory = await makeTempDirectory();
+  const file = `${directory.path}/nats.conf`;
+  for (let tries = 0; tries < PORT_TRIES; tries++) {
+    const port = freePort();
+    await Deno.writeTextFile(file, `listen: "127.0.0.1:${port}"\n${config}`);
+    const child = new Deno.Command("nats-server", {
+      args: ["-c", file],
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    let ended = false;
+    child.status.then(() => ended = true);
+    await until("nats-server listens or gives up", async () => {
+      try {
+        (await TestClient.connect({ transport: "tcp", hostname: "127.0.0.1", port })).close();
+        return true;
+      } catch {
+        return ended;
+      }
+    });
+    if (ended) continue;
+    return {
+      port,
+      child,
+      [Symbol.asyncDispose]: async () => {
+        if (!ended) child.kill("SIGKILL");
+        await child.status;
+        await directory[Symbol.asyncDispose]();
+      },
+    };
+  }
+  throw new Error(`No free port for nats-server in ${PORT_TRIES} tries`);
+}
