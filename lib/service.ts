@@ -41,6 +41,8 @@ export interface DaemonView {
   readonly lastReload: { readonly successful: boolean; readonly successMs: number };
   /** All services, in the order of the table. */
   services(): ServiceView[];
+  /** What the bus reports about itself, and why it cannot do its work; empty if it can. */
+  readonly bus: { metrics(): Metric[]; problems(): string[] };
   /**
    * Returns the last lines of the log; only a limited number is kept.
    *

@@ -5,5 +5,6 @@ export function unreadiness(daemon: DaemonView): string[] {
   const reasons = daemon.services().flatMap((service) =>
     service.problems().map((problem) => `${service.name}: ${problem}`)
   );
+  reasons.push(...daemon.bus.problems().map((problem) => `bus: ${problem}`));
   return daemon.state === "ready" ? reasons : [`the daemon is ${daemon.state}`, ...reasons];
 }

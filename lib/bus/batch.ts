@@ -155,7 +155,7 @@ export class Batch {
     return this.reply === undefined && this.headers === undefined;
   }
 
-  /** Joins batches, each of which {@linkcode joins} the next, into one. */
+  /** Joins batches, one or more, each of which {@linkcode joins} the next, into one. */
   static joined(batches: readonly Batch[]): Batch {
     const [first] = batches;
     if (batches.length === 1) return first!;

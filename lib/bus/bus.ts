@@ -1,8 +1,11 @@
+import type { Metric } from "../metrics.ts";
 import { nextTurn, Turn } from "../turn.ts";
 import { Batch } from "./batch.ts";
+import { BusiestSubjects } from "./busiest.ts";
 import { SubscriptionLimitError } from "./errors.ts";
 import { HandOut } from "./hand_out.ts";
 import { Interests } from "./interests.ts";
+import { busMetrics } from "./metrics.ts";
 import { reservedFor } from "./reserved.ts";
 import {
   type Interest,
@@ -43,6 +46,7 @@ export class Bus {
   /** The last waiting batch of each subject that has one; each waits for the one before it. */
   readonly #waiting = new Map<string, Promise<void>>();
   readonly #owner = { remove: (subscription: Subscription) => this.#remove(subscription) };
+  readonly #busiest = new BusiestSubjects();
   #subscriptions = 0;
   #waitingEvents = 0;
   #droppedEvents = 0;
@@ -61,9 +65,16 @@ export class Bus {
     return this.#interests.size;
   }
 
-  /** Events that were discarded before they reached any outbox. */
-  get droppedEvents(): number {
-    return this.#droppedEvents;
+  /** Its current metrics. */
+  metrics(): Metric[] {
+    const droppedEvents = this.#droppedEvents;
+    const { subscriptions, interests } = this;
+    return busMetrics({ subscriptions, interests, droppedEvents, busiest: this.#busiest });
+  }
+
+  /** Why it cannot do its work; empty if it can. */
+  problems(): string[] {
+    return [];
   }
 
   /**
@@ -199,6 +210,7 @@ export class Bus {
 
   #publish(batch: Batch, patient: boolean): Promise<void> | undefined {
     const { subject } = batch;
+    this.#busiest.add(subject, batch.count);
     const before = this.#waiting.size === 0 ? undefined : this.#waiting.get(subject);
     const rest = before === undefined
       ? this.#handOut(batch, patient)

@@ -161,6 +161,7 @@ export class Daemon {
         return lastReload();
       },
       services: () => this.#options.services.map(({ name }) => this.#viewOf(name)),
+      bus: this.#bus,
       recentLog: (after) => this.#options.recentLog.read(after),
       setEnabled: (name, enabled) => this.#enqueue(() => this.#setEnabled(name, enabled)),
     };

@@ -5,6 +5,9 @@ import { isSubject } from "../bus/subject.ts";
 import { SERVICE_KEYS } from "../config/service_keys.ts";
 import { address, choice, count, duration, size, text } from "../config/values.ts";
 
+/** The maximum number of ports besides `listen`. */
+const MAX_ROOMS = 1000;
+
 const MIB = 1024 * 1024;
 
 /** A subject that clients may publish on. */
@@ -22,6 +25,14 @@ export const echoConfigSchema = v.strictObject({
   listen: v.optional(address(), "127.0.0.1:8080"),
   mode: v.optional(choice(["broadcast", "confirm"]), "broadcast"),
   subject: v.optional(subject(), "echo"),
+  room: v.optional(
+    v.pipe(
+      v.array(v.strictObject({ listen: address(), subject: subject() })),
+      v.maxLength(MAX_ROOMS, `at most ${MAX_ROOMS} rooms`),
+    ),
+    [],
+  ),
+  history: v.optional(count({ max: 100_000 }), 0),
   nats: v.optional(address()),
   max_payload: v.optional(size({ min: 1, max: 64 * MIB }), "1MiB"),
   ping_interval: v.optional(duration({ min: 10, max: 3_600_000, off: true }), "2m"),

@@ -7,6 +7,7 @@
  */
 
 import { listenerOptions } from "../config/service_keys.ts";
+import type { Address } from "../net/address.ts";
 import type { Connection } from "../net/connection.ts";
 import { LINE_REPLIES } from "../net/line_replies.ts";
 import { Listener } from "../net/listener.ts";
@@ -18,49 +19,65 @@ import { type EchoConfig, echoConfigSchema } from "./config.ts";
 import { serveBroadcast } from "./lines/broadcast.ts";
 import { Confirmer } from "./lines/confirm.ts";
 import { echoMetrics } from "./metrics.ts";
-import { openNats } from "./nats/door.ts";
+import { type NatsDoor, openNats } from "./nats/door.ts";
+import { Rooms } from "./room.ts";
 
 /** The echo service, as the table of services lists it. */
 export const echo: Service<EchoConfig> = {
   name: "echo",
   schema: echoConfigSchema,
-  addresses: (config) => [config.listen, config.nats ?? []].flat(),
+  addresses: (config) =>
+    [config.listen, config.room.map(({ listen }) => listen), config.nats ?? []].flat(),
   start,
 };
 
 async function start(config: EchoConfig, context: ServiceContext): Promise<RunningService> {
   const { bus, log } = context;
   const clients = new Clients(config, { bus, log });
-  const room = { clients, subject: config.subject, maxLineBytes: config.max_line };
   const confirmer = new Confirmer(config, log);
-  async function handle(connection: Connection): Promise<void> {
-    using login = beginLogin(connection, context);
-    if (config.mode === "broadcast") await serveBroadcast(connection, room, login);
-    else await confirmer.serve(connection, login);
-  }
+  const rooms = new Rooms(clients, config);
   const limits = {
     ...listenerOptions(config),
     maxClients: config.max_clients,
     idleTimeoutMs: config.idle_timeout,
     log,
   };
-  const listener = await Listener.listen(config.listen, { ...limits, ...LINE_REPLIES, handle });
-  const nats = await openNats(config, { clients, context, limits }).catch(async (error) => {
-    await listener.close();
+  const listeners: Listener[] = [];
+  const listen = async (address: Address, subject: string) => {
+    const room = rooms.open(subject);
+    async function handle(connection: Connection): Promise<void> {
+      using login = beginLogin(connection, context);
+      if (config.mode === "broadcast") await serveBroadcast(connection, room, login);
+      else await confirmer.serve(connection, login);
+    }
+    listeners.push(await Listener.listen(address, { ...limits, ...LINE_REPLIES, handle }));
+  };
+  let nats: NatsDoor | undefined;
+  try {
+    await listen(config.listen, config.subject);
+    for (const room of config.room) await listen(room.listen, room.subject);
+    nats = await openNats(config, { clients, context, limits });
+    if (nats !== undefined) listeners.push(nats.listener);
+  } catch (error) {
+    await Promise.all(listeners.map((listener) => listener.close()));
+    rooms.close();
     throw error;
-  });
-  const listeners = [listener, nats?.listener ?? []].flat();
+  }
+  const [first] = listeners as [Listener, ...Listener[]];
   const broadcasts = config.mode === "broadcast";
   const counts = () => (broadcasts ? clients : confirmer).metrics();
   const { duration } = broadcasts ? clients.published : confirmer;
-  const connections = () => sumMetrics(listeners.map((listener) => listener.metrics()));
+  const connections = () => {
+    const [metrics, ...others] = listeners.map((listener) => listener.metrics());
+    return sumMetrics([metrics!, ...others]);
+  };
   return {
     addresses: listeners.map(({ address }) => address),
     console: {
       get asksForToken() {
         return context.guard() !== undefined;
       },
-      connect: () => listener.connect("console"),
+      connect: () => first.connect("console"),
     },
     problems: () => [],
     reread: () => {
@@ -73,6 +90,7 @@ async function start(config: EchoConfig, context: ServiceContext): Promise<Runni
     drain: async (deadline) => {
       nats?.server.lameDuck();
       await Promise.all(listeners.map((listener) => listener.drain(deadline)));
+      rooms.close();
       log.info("Echo stopped", { ...counts(), ...connections() });
     },
   };

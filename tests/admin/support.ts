@@ -15,6 +15,8 @@ export class FakeDaemon implements DaemonView {
   readonly log = new RecentLog();
   readonly switched: [string, boolean][] = [];
   readonly views: ServiceView[] = [];
+  readonly busProblems: string[] = [];
+  readonly bus = { metrics: () => new Bus().metrics(), problems: () => this.busProblems };
 
   services(): ServiceView[] {
     return this.views;

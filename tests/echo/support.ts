@@ -8,6 +8,7 @@ import { TestLog } from "../support/log.ts";
 /** Echo inside the test's process, on a free port. */
 export interface TestEcho extends AsyncDisposable {
   running: RunningService;
+  bus: Bus;
   log: TestLog;
   /** The value of a metric that has one sample. */
   metric(name: string): number;
@@ -20,11 +21,12 @@ export interface TestEcho extends AsyncDisposable {
  */
 export async function startEcho(config: Record<string, unknown> = {}): Promise<TestEcho> {
   const log = new TestLog();
+  const bus = new Bus();
   const running = await echo.start(v.parse(echo.schema, { listen: "127.0.0.1:0", ...config }), {
     guard: () => undefined,
     admits: () => false,
     log: log.log,
-    bus: new Bus(),
+    bus,
     dataDir: "/nonexistent",
     get daemon(): never {
       throw new Error("echo asks nothing of the daemon");
@@ -33,6 +35,7 @@ export async function startEcho(config: Record<string, unknown> = {}): Promise<T
   });
   return {
     running,
+    bus,
     log,
     metric: (name) => {
       const metric = running.metrics().find((metric) => metric.name === name);

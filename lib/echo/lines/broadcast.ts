@@ -9,7 +9,7 @@ import { loginByLine } from "../../net/line_login.ts";
 import { LineReader } from "../../net/line_reader.ts";
 import type { Login } from "../../net/login.ts";
 import type { Messages } from "../../net/outbox.ts";
-import type { Clients } from "../clients.ts";
+import type { Room } from "../room.ts";
 
 /** How long a client that has ended its input may take to read its remaining messages. */
 const FLUSH_MAX_MS = 10_000;
@@ -21,15 +21,6 @@ const UNAVAILABLE = "ERR bus unavailable\n";
 /** The reply to a line that is too long. */
 export function tooLongReply(maxLineBytes: number): Uint8Array {
   return encoder.encode(`ERR line too long (limit ${maxLineBytes} bytes)\n`);
-}
-
-/** The clients of one port, who all hear one subject. */
-export interface LineRoom {
-  readonly clients: Clients;
-  /** The subject of their messages. */
-  readonly subject: string;
-  /** The maximum length of a line, in bytes. */
-  readonly maxLineBytes: number;
 }
 
 /** A client that speaks lines, as a subscriber. */
@@ -59,7 +50,7 @@ class LineSubscriber implements Subscriber {
  */
 export async function serveBroadcast(
   connection: Connection,
-  room: LineRoom,
+  room: Room,
   login?: Login,
 ): Promise<void> {
   const { clients, subject, maxLineBytes } = room;
@@ -69,7 +60,7 @@ export async function serveBroadcast(
   const tooLong = tooLongReply(maxLineBytes);
   const reader = readers.join(connection);
   const subscriber = new LineSubscriber(reader);
-  const subscription = bus.subscribe(subject, subscriber);
+  const subscription = room.enter(subscriber);
   const publisher = new Publisher(bus, {
     metrics: clients.published,
     failed: ({ count }) => reader.outbox.reply(encoder.encode(UNAVAILABLE.repeat(count))),
