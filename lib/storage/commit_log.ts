@@ -46,7 +46,10 @@ export interface TableOwner {
    * before the present group has ended.
    */
   copyPiece(piece: number): readonly Uint8Array[];
-  /** Adds the records of a piece, as they were at a version. The array is given up to the owner. */
+  /**
+   * Adds the records of a piece, as they were at a version. The bytes that this and the next two
+   * methods are given are gone when they have returned.
+   */
   loadPiece(piece: number, bytes: Uint8Array, version: number): void;
   /** Sets a record: the key is `bytes[start]` to `bytes[middle - 1]`; the record ends at `end`. */
   loadPut(bytes: Uint8Array, start: number, middle: number, end: number, version: number): void;

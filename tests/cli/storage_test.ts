@@ -28,11 +28,12 @@ const ITEMS: readonly Item[] = [
 /** Runs a function on the store in a file. */
 async function withStore(path: string, run: (store: Store) => Promise<void>): Promise<void> {
   const opened = await openStorage(`sqlite:${path}`, { dataDir: ".", log: new TestLog().log });
-  const store = await opened.openStore({ maxBytes: Infinity });
+  let store: Store | undefined;
   try {
+    store = await opened.openStore({ maxBytes: Infinity });
     await run(store);
   } finally {
-    await store.close();
+    await store?.close();
     await opened.close();
   }
 }

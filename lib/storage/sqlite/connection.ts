@@ -212,6 +212,13 @@ export function connection(modules: Modules, options: LogFileOptions) {
     return JSON.parse(String(row.state));
   }
 
+  /** The last row of the log or, if that is empty, the last one that was dropped from it. */
+  function readLast(head: Head): { version: number; checksum: number } {
+    const row = prepare("SELECT last, crc FROM log ORDER BY last DESC LIMIT 1").get();
+    if (row === undefined) return { version: head.version, checksum: head.checksum };
+    return { version: Number(row.last), checksum: Number(row.crc) };
+  }
+
   function close(): void {
     statements.clear();
     database?.close();
@@ -232,6 +239,7 @@ export function connection(modules: Modules, options: LogFileOptions) {
     openToRead,
     writeHead,
     readHead,
+    readLast,
     close,
     get isOpen() {
       return database !== undefined;

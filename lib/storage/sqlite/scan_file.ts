@@ -33,13 +33,18 @@ export type Found =
   | { kind: "damage"; place: string; problem: string };
 
 /**
- * Reads everything in an open file: the pieces, then the rows kept, then the log. Does not stop at
- * damage. At its end the connection knows the head and the last row.
+ * Reads an open file: the pieces, then the rows kept, then the log, and checks everything. Does not
+ * stop at damage. At its end the connection knows the head and the last row.
+ *
+ * Without `tables` it reads all of them, and nobody may write to the file meanwhile. With `tables`, a
+ * list of ids, it passes over the pieces and the rows kept of others, and commits may go on.
  *
  * Runs in a worker thread from its source text; see connection.ts.
  */
-export function* scanFile(connection: Connection): Generator<Found> {
+export function* scanFile(connection: Connection, tables?: readonly number[]): Generator<Found> {
   const { state, checksum, prepare } = connection;
+  // The sign makes SQLite go on from the last row, instead of through the rows of each owner again.
+  const owned = tables === undefined ? "" : `+owner IN (${tables.join()}) AND`;
   type Row = Record<string, unknown>;
 
   function damage(place: string, problem: string): Found {
@@ -47,25 +52,25 @@ export function* scanFile(connection: Connection): Generator<Found> {
   }
 
   /** The rows of a table, in order; those behind damage come last, in reverse order. */
-  function* rows(table: string, keys: string[]): Generator<Row | Error> {
+  function* rows(table: string, keys: string[], where = ""): Generator<Row | Error> {
     const keyOf = (row: Row) => keys.map((key) => Number(row[key]));
     let reached: number[] | undefined;
     for (const [than, order] of [[">", ""], ["<", "DESC"]] as const) {
       const sorted = keys.map((key) => `${key} ${order}`);
-      const first = prepare(`SELECT * FROM ${table} ORDER BY ${sorted} LIMIT 1`);
-      const next = prepare(
-        `SELECT * FROM ${table} WHERE (${keys}) ${than} (${keys.map(() => "?")})
-         ORDER BY ${sorted} LIMIT 1`,
-      );
+      const first = `SELECT * FROM ${table} WHERE ${where} true ORDER BY ${sorted} LIMIT 1`;
+      const next = `SELECT * FROM ${table} WHERE ${where} (${keys}) ${than} (${
+        keys.map(() => "?")
+      }) ORDER BY ${sorted} LIMIT 1`;
       try {
         // One by one: `iterate` of node:sqlite ends at an error as if there were no more rows.
-        let row = first.get();
+        let row = prepare(first).get();
         while (row !== undefined) {
           const key = keyOf(row);
           if (than === "<" && `${key}` === `${reached}`) return;
           if (than === ">") reached = key;
           yield row;
-          row = next.get(...key);
+          // Prepared each time: the file may have been closed and opened again.
+          row = prepare(next).get(...key);
         }
         return;
       } catch (error) {
@@ -87,7 +92,7 @@ export function* scanFile(connection: Connection): Generator<Found> {
   }
 
   let pieces = 0;
-  for (const row of rows("pieces", ["owner", "piece"])) {
+  for (const row of rows("pieces", ["owner", "piece"], owned)) {
     if (row instanceof Error) {
       yield damage("the pieces", row.message);
       continue;
@@ -99,11 +104,11 @@ export function* scanFile(connection: Connection): Generator<Found> {
       yield { kind: "piece", piece: { table, piece, version, bytes } };
     } else yield damage(`piece ${piece} of table ${table}`, "its checksum is wrong");
   }
-  if (headIsGood && pieces !== state.head.pieces) {
+  if (headIsGood && tables === undefined && pieces !== state.head.pieces) {
     yield damage("the pieces", `there are ${pieces} instead of ${state.head.pieces}`);
   }
 
-  for (const row of rows("kept", ["owner", "last"])) {
+  for (const row of rows("kept", ["owner", "last"], owned)) {
     if (row instanceof Error) {
       yield damage(`the rows of "kept"`, row.message);
       continue;
@@ -115,7 +120,7 @@ export function* scanFile(connection: Connection): Generator<Found> {
     } else yield damage(`row ${last} of table ${table} in "kept"`, "its checksum is wrong");
   }
 
-  state.last = { version: state.head.version, checksum: state.head.checksum };
+  let before = { version: state.head.version, checksum: state.head.checksum };
   let chained = headIsGood;
   for (const row of rows("log", ["last"])) {
     if (row instanceof Error) {
@@ -128,10 +133,11 @@ export function* scanFile(connection: Connection): Generator<Found> {
     const whole = bytes instanceof Uint8Array && checksum(first, last, previous, bytes) === row.crc;
     if (whole) yield { kind: "row", row: { first, last, bytes }, table: undefined };
     else yield damage(`row ${last} of "log"`, "its checksum is wrong");
-    if (chained && whole && previous !== state.last.checksum) {
+    if (chained && whole && previous !== before.checksum) {
       yield damage(`row ${last} of "log"`, "the row before it is missing");
     }
-    state.last = { version: last, checksum: Number(row.crc) };
+    before = { version: last, checksum: Number(row.crc) };
     chained = whole;
   }
+  state.last = before;
 }

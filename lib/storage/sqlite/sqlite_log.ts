@@ -14,7 +14,7 @@ import { setImmediate } from "node:timers";
 import type { Log } from "../../log.ts";
 import { CommitCounter, type CommitMetrics } from "../commit_metrics.ts";
 import type { CommitLog, LogListener, LogTable, TableOwner } from "../commit_log.ts";
-import { type Key, storageUnavailable } from "../store.ts";
+import { type Key, storageUnavailable, StorageUnavailableError } from "../store.ts";
 import type { Value } from "../value.ts";
 import type { Cleaning } from "./clean_file.ts";
 import { convertFile } from "./convert_file.ts";
@@ -22,7 +22,7 @@ import type { Fault } from "./fault.ts";
 import { FileWatch } from "./file_watch.ts";
 import { APPLICATION_ID, BUSY_TIMEOUT_MS, RESERVE_BYTES, SCHEMA_VERSION } from "./format.ts";
 import { Gathering } from "./gathering.ts";
-import { loadTables } from "./load.ts";
+import { TableLoader } from "./table_loader.ts";
 import { freeBytes } from "./modules.ts";
 import { lockFile } from "./lock_file.ts";
 import type { FileState } from "./log_file.ts";
@@ -64,10 +64,9 @@ export class SqliteLog implements CommitLog, SnapshotLog {
   readonly #lock: Deno.FsFile;
   readonly #watch: FileWatch;
   readonly #names: TableNames;
+  readonly #loader: TableLoader;
   readonly #snapshots: Snapshots;
   readonly #listeners = new Set<LogListener>();
-  /** Tables being loaded. Their rows must stay where they are meanwhile. */
-  readonly #loads = new Set<Promise<void>>();
   /** The collecting group, and the one that will be next. */
   #gathering: Gathering;
   #spare: Gathering;
@@ -96,8 +95,8 @@ export class SqliteLog implements CommitLog, SnapshotLog {
     this.#gathering = new Gathering(thread.buffers[0]!, 0);
     this.#spare = new Gathering(thread.buffers[1]!, 1);
     this.#names = new TableNames(state.directory);
+    this.#loader = new TableLoader(thread, this.#names);
     this.#snapshots = new Snapshots(this, minLogBytes === undefined ? {} : { minLogBytes });
-    this.#snapshots.logBytes = state.logBytes + state.logRows * ROW_OVERHEAD_BYTES;
     this.committedVersion = state.version;
     this.nextVersion = state.version + 1;
   }
@@ -139,28 +138,30 @@ export class SqliteLog implements CommitLog, SnapshotLog {
   }
 
   async openTables(owners: Readonly<Record<string, TableOwner>>): Promise<LogTable[]> {
-    const tables: SnapshotTable[] = [];
-    for (const [name, owner] of Object.entries(owners)) {
-      let id = this.#names.idOf(name);
-      if (id === undefined) {
-        id = this.nextVersion;
-        this.#change().buffer.other();
-        this.#names.add(name, id);
-      }
-      tables.push(new SnapshotTable(id, owner));
-    }
-    await this.flushed();
-    const load = loadTables(this.#thread, tables);
-    this.#loads.add(load);
+    const tables = this.#names.tablesOf(owners);
     try {
-      await load;
+      this.#snapshots.logBytes += await this.#loader.load(tables);
     } catch (error) {
-      throw storageUnavailable((error as Error).message, { cause: error });
-    } finally {
-      this.#loads.delete(load);
+      const { message } = error as Error;
+      throw new StorageUnavailableError(`Cannot open "${this.#path}" as storage: ${message}`, {
+        cause: error,
+      });
     }
-    for (const table of tables) this.#names.open(table);
-    return tables;
+    return await Promise.all(
+      Object.entries(owners).map(([name, owner]) =>
+        tables.find((table) => table.owner === owner) ?? this.#create(name, owner)
+      ),
+    );
+  }
+
+  /** Creates a table. */
+  async #create(name: string, owner: TableOwner): Promise<SnapshotTable> {
+    const table = new SnapshotTable(this.nextVersion, owner);
+    this.#names.add(name, table.id);
+    this.#change().buffer.other();
+    await this.flushed();
+    this.#names.open(table);
+    return table;
   }
 
   put(table: LogTable, key: Key, record: Value, head?: Uint8Array): void {
@@ -211,7 +212,7 @@ export class SqliteLog implements CommitLog, SnapshotLog {
 
   async clean(cleaning: Cleaning): Promise<boolean> {
     // It may move rows of tables that are not open to where a load in progress has been already.
-    while (this.#loads.size > 0) await Promise.allSettled(this.#loads);
+    await this.#loader.idle();
     const reply = await this.#thread.ask({ kind: "clean", cleaning });
     return reply.kind === "cleaned" && reply.more;
   }

@@ -15,19 +15,19 @@
 
 import { cleanFile, type Cleaning } from "./clean_file.ts";
 import { connection, type LogFileOptions, type Modules } from "./connection.ts";
-import { type FileState, type Group, type LogFile, logFile, type Page } from "./log_file.ts";
-import type { Parts } from "./log_file.ts";
+import { type FileState, type Group, type LogFile, logFile } from "./log_file.ts";
+import type { Page, Parts, Reading } from "./log_file.ts";
 import { reserve } from "./reserve.ts";
-import { type LogRow, type PieceRow, scanFile } from "./scan_file.ts";
+import { scanFile } from "./scan_file.ts";
 
 /** A request to the worker. Each one gets one reply, in order. */
 export type SqliteRequest =
   /** Opens the file. `shared` are the memory of {@linkcode SHARED} and the buffers of groups. */
   | { kind: "open"; options: LogFileOptions; shared: readonly SharedArrayBuffer[] }
-  /** Reads pieces of a table, from a number on, until they exceed a size. */
-  | { kind: "pieces"; table: number; from: number; maxBytes: number }
-  /** Reads rows of the log, or those kept for a table, from a version on, up to a size. */
-  | { kind: "rows"; table: number | undefined; from: number; maxBytes: number }
+  /** Begins to read the file, from the start. */
+  | ({ kind: "begin reading" } & Reading)
+  /** Reads on until what was found exceeds a size. */
+  | { kind: "read"; maxBytes: number }
   /** Commits a group. */
   | { kind: "commit"; group: Group }
   /** Removes some of what is needed no more. */
@@ -37,8 +37,7 @@ export type SqliteRequest =
 /** A reply of the worker. */
 export type SqliteReply =
   | { kind: "opened"; state: FileState }
-  | { kind: "pieces"; page: Page<PieceRow> }
-  | { kind: "rows"; page: Page<LogRow> }
+  | { kind: "read"; page: Page }
   | { kind: "cleaned"; more: boolean }
   | { kind: "done" }
   /** The request failed; `code` is SQLite's result code if SQLite refused it. */
@@ -89,6 +88,8 @@ function sqliteWorker(
 ): void {
   /** Errors after which to reopen the file: SQLite's CORRUPT, CANTOPEN, READONLY, NOTADB. */
   const reopenAfter = [11, 14, 8, 26];
+  /** A shorter array is copied in less time than it takes to hand it over. */
+  const minTransferBytes = 4096;
   const layout = SHARED_LAYOUT;
   let file: LogFile | undefined;
   let control: Int32Array<SharedArrayBuffer>;
@@ -99,8 +100,16 @@ function sqliteWorker(
 
   const scope = globalThis as unknown as {
     onmessage: (event: MessageEvent<SqliteRequest>) => void;
-    postMessage(reply: SqliteReply): void;
+    postMessage(reply: SqliteReply, transfer?: Transferable[]): void;
   };
+
+  /** The long arrays of a reply, which are handed over instead of being copied. */
+  function longArraysOf(reply: SqliteReply): Transferable[] {
+    if (reply.kind !== "read") return [];
+    return reply.page.found
+      .map((part) => (part.kind === "piece" ? part.piece : part.row).bytes.buffer as ArrayBuffer)
+      .filter(({ byteLength }) => byteLength >= minTransferBytes);
+  }
 
   function answer(request: SqliteRequest): SqliteReply {
     switch (request.kind) {
@@ -114,14 +123,11 @@ function sqliteWorker(
         file = opened;
         return { kind: "opened", state };
       }
-      case "pieces": {
-        const { table, from, maxBytes } = request;
-        return { kind: "pieces", page: file!.loadPieces(table, from, maxBytes) };
-      }
-      case "rows": {
-        const { table, from, maxBytes } = request;
-        return { kind: "rows", page: file!.loadRows(table, from, maxBytes) };
-      }
+      case "begin reading":
+        file!.beginReading(request);
+        return { kind: "done" };
+      case "read":
+        return { kind: "read", page: file!.read(request.maxBytes) };
       case "commit":
         file!.commit(request.group);
         return { kind: "done" };
@@ -174,7 +180,7 @@ function sqliteWorker(
     } catch (error) {
       reply = failure(error, "failed");
     }
-    scope.postMessage(reply);
+    scope.postMessage(reply, longArraysOf(reply));
     if (request.kind !== "close" && file !== undefined) serve();
   };
 }

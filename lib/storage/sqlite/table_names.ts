@@ -5,9 +5,9 @@
  * @module
  */
 
-import type { LogTable } from "../commit_log.ts";
+import type { LogTable, TableOwner } from "../commit_log.ts";
 import type { Directory } from "./connection.ts";
-import type { SnapshotTable } from "./snapshots.ts";
+import { SnapshotTable } from "./snapshots.ts";
 
 /** The tables by name. */
 export class TableNames {
@@ -28,9 +28,11 @@ export class TableNames {
     return this.#opened;
   }
 
-  /** The id of the table with a name. */
-  idOf(name: string): number | undefined {
-    return Object.hasOwn(this.#present, name) ? this.#present[name] : undefined;
+  /** The tables of owners, given by name, for those names that exist. They are not open yet. */
+  tablesOf(owners: Readonly<Record<string, TableOwner>>): SnapshotTable[] {
+    return Object.entries(owners).flatMap(([name, owner]) =>
+      Object.hasOwn(this.#present, name) ? [new SnapshotTable(this.#present[name]!, owner)] : []
+    );
   }
 
   /** Gives a new table a name. */

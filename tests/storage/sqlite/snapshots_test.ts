@@ -3,12 +3,12 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { createLog } from "../../../lib/log.ts";
 import type { LogTable } from "../../../lib/storage/commit_log.ts";
-import { loadTables } from "../../../lib/storage/sqlite/load.ts";
 import { logFileAt } from "../../../lib/storage/sqlite/modules.ts";
-import { SnapshotTable } from "../../../lib/storage/sqlite/snapshots.ts";
 import { SqliteLog, type SqliteLogOptions } from "../../../lib/storage/sqlite/sqlite_log.ts";
 import type { SqliteThread } from "../../../lib/storage/sqlite/sqlite_thread.ts";
 import type { SqliteReply, SqliteRequest } from "../../../lib/storage/sqlite/sqlite_worker.ts";
+import { TableLoader } from "../../../lib/storage/sqlite/table_loader.ts";
+import { TableNames } from "../../../lib/storage/sqlite/table_names.ts";
 import { until, within } from "../../support/within.ts";
 import { RecordMap } from "../record_map.ts";
 
@@ -93,19 +93,18 @@ async function read(path: string): Promise<{ version: number; state: string }> {
   const owners = NAMES.map(() => new RecordMap());
   try {
     const thread = {
-      ask: ({ kind, ...request }: SqliteRequest): Promise<SqliteReply> => {
-        const { table, from, maxBytes } = request as Extract<SqliteRequest, { kind: "rows" }>;
-        if (kind === "pieces") {
-          return Promise.resolve({ kind, page: file.loadPieces(table!, from, maxBytes) });
+      ask: (request: SqliteRequest): Promise<SqliteReply> => {
+        if (request.kind === "read") {
+          return Promise.resolve({ kind: "read", page: file.read(request.maxBytes) });
         }
-        if (kind !== "rows") return assert.fail(kind);
-        return Promise.resolve({ kind, page: file.loadRows(table, from, maxBytes) });
+        if (request.kind !== "begin reading") return assert.fail(request.kind);
+        file.beginReading(request);
+        return Promise.resolve({ kind: "done" });
       },
     } as unknown as SqliteThread;
-    const tables = NAMES.flatMap((name, index) =>
-      name in directory ? new SnapshotTable(directory[name]!, owners[index]!) : []
-    );
-    await loadTables(thread, tables);
+    const names = new TableNames(directory);
+    const loader = new TableLoader(thread, names);
+    await loader.load(names.tablesOf({ [NAMES[0]!]: owners[0]!, [NAMES[1]!]: owners[1]! }));
   } finally {
     file.close();
   }
@@ -269,6 +268,40 @@ Deno.test("Snapshots: changes of tables that nobody has opened are kept", async 
   });
 });
 
+Deno.test("Snapshots: tables opened later get what is theirs, of the pieces, of what was kept and of the log", async () => {
+  await withDirectory(async (directory) => {
+    const path = join(directory, "test.db");
+    const both = await TestTables.open(path);
+    for (const table of [0, 1]) both.set(table, "piece", `${table}`);
+    await both.log.snapshot();
+    for (const table of [0, 1]) both.set(table, "kept", `${table}`);
+    await both.log.close();
+    const open = () => SqliteLog.open(path, { log: quiet, reserveBytes: 0 });
+    const owner = new RecordMap();
+    let log = await open();
+    let [first] = await log.openTables({ kv_0: owner });
+    await log.snapshot();
+    await log.close();
+
+    log = await open();
+    [first] = await log.openTables({ kv_0: owner });
+    log.put(first!, "row", "0");
+    const second = new RecordMap();
+    const opening = log.openTables({ kv_1: second });
+    log.put(first!, "row", "1");
+    const [table] = await opening;
+    assert.deepEqual(second.text(), { kept: "1", piece: "1" });
+    // A piece, a change that was kept, and nothing of the other table.
+    assert.equal(second.loads, 2);
+    log.put(table!, "row", "1");
+    await log.close();
+    assert.equal(
+      (await read(path)).state,
+      JSON.stringify([{ kept: "0", piece: "0", row: "1" }, { kept: "1", piece: "1", row: "1" }]),
+    );
+  });
+});
+
 Deno.test("Snapshots: no piece is copied while its owner is busy", async () => {
   await withDirectory(async (directory) => {
     const tables = await TestTables.open(join(directory, "test.db"));
@@ -300,10 +333,12 @@ Deno.test("Snapshots: no row is moved while tables are being loaded", async () =
     }
     const state = tables.state();
     await tables.log.close();
-    // The new table is a commit, after which the log is found to be long.
     const log = await SqliteLog.open(path, { log: quiet, reserveBytes: 0, minLogBytes: 1024 });
     const owners = [new RecordMap(), new RecordMap()];
-    await log.openTables({ kv_0: owners[0]!, kv_1: owners[1]!, kv_2: new RecordMap() });
+    // The new table is a commit, after which the log is found to be long.
+    const other = log.openTables({ kv_2: new RecordMap() });
+    await log.openTables({ kv_0: owners[0]!, kv_1: owners[1]! });
+    await other;
     assert.deepEqual(owners.map(({ records }) => records.size), [KEYS, 0]);
     await log.snapshot();
     await log.close();

@@ -42,6 +42,26 @@ async function load(path: string): Promise<Record<string, string>> {
   return owner.text();
 }
 
+/** Opens a file as the daemon does whose only service has a table with this name. */
+async function start(path: string, name = "kv"): Promise<void> {
+  const log = await SqliteLog.open(path, quiet);
+  try {
+    await log.openTables({ [name]: new RecordMap() });
+  } finally {
+    await log.close();
+  }
+}
+
+/** What is in a file, apart from SQLite's own log. */
+function contentsOf(path: string): string {
+  using database = new DatabaseSync(path);
+  return JSON.stringify(
+    ["log", "pieces", "kept", "head", "head_copy"].map((table) =>
+      database.prepare(`SELECT * FROM ${table}`).all()
+    ),
+  );
+}
+
 /** Damages a file with a statement of SQL. */
 function damage(path: string, sql: string): void {
   using database = new DatabaseSync(path);
@@ -83,19 +103,23 @@ const DAMAGES: [sql: string, said: RegExp, saved: number][] = [
   ["UPDATE log SET changes = 'text' WHERE last = (SELECT max(last) FROM log)", /checksum/, 19],
 ];
 
-Deno.test("SqliteLog.open: names damaged rows and refuses the file; what is good can be saved", async () => {
+Deno.test("SqliteLog: names damaged rows and refuses the file; what is good can be saved", async () => {
   await withFile(async (good) => {
     for (const [index, [sql, said, saved]] of DAMAGES.entries()) {
       const path = `${good}.${index}`;
       await Deno.copyFile(good, path);
       damage(path, sql);
-      await assert.rejects(SqliteLog.open(path, quiet), (error: Error) => {
+      const before = contentsOf(path);
+      await assert.rejects(start(path), (error: Error) => {
         const [, what] =
           /as storage: it is damaged: (.*?)\. "quartet check --storage" lists all damage, and "quartet storage recover" saves what can be saved$/
             .exec(error.message) ?? [];
         assert.match(what ?? error.message, said, sql);
         return true;
       });
+      // A service that has no table yet does not start either.
+      if (index < 2) await assert.rejects(start(path, "task"), /it is damaged/);
+      assert.equal(contentsOf(path), before);
       assert.match((await verifyFile(path)).damages.join("\n"), said, sql);
       const { damages } = await recoverFile(path, `${path}.new`);
       assert.equal(damages.length, 1, sql);
@@ -105,7 +129,7 @@ Deno.test("SqliteLog.open: names damaged rows and refuses the file; what is good
   });
 });
 
-Deno.test("SqliteLog.open: an overwritten page is noticed, and rows on both sides of it are saved", async () => {
+Deno.test("SqliteLog: an overwritten page is noticed, and rows on both sides of it are saved", async () => {
   await withFile(async (path) => {
     let page: number;
     {
@@ -120,7 +144,7 @@ Deno.test("SqliteLog.open: an overwritten page is noticed, and rows on both side
     using file = await Deno.open(path, { write: true });
     await file.seek((page - 1) * 4096, Deno.SeekMode.Start);
     await file.write(new Uint8Array(4096));
-    await assert.rejects(SqliteLog.open(path, quiet), /damaged/);
+    await assert.rejects(start(path), /it is damaged: the rows of "log": .*malformed/);
     assert.ok((await verifyFile(path)).damages.length > 0);
     await recoverFile(path, `${path}.new`);
     const keys = Object.keys(await load(`${path}.new`));
