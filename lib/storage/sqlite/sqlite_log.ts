@@ -140,7 +140,8 @@ export class SqliteLog implements CommitLog, SnapshotLog {
   async openTables(owners: Readonly<Record<string, TableOwner>>): Promise<LogTable[]> {
     const tables = this.#names.tablesOf(owners);
     try {
-      this.#snapshots.logBytes += await this.#loader.load(tables);
+      const logBytes = await this.#loader.load(tables);
+      this.#snapshots.logBytes += logBytes;
     } catch (error) {
       const { message } = error as Error;
       throw new StorageUnavailableError(`Cannot open "${this.#path}" as storage: ${message}`, {
