@@ -10,7 +10,7 @@ import { until, within } from "../support/within.ts";
 import { FakeDaemon, startAdmin } from "./support.ts";
 
 async function get(url: string): Promise<{ status: number; type: string | null; text: string }> {
-  const response = await within(10_000, url, fetch(url));
+  const response = await within(60_000, url, fetch(url));
   const { status, headers } = response;
   return { status, type: headers.get("content-type"), text: await response.text() };
 }
@@ -131,7 +131,7 @@ Deno.test("admin drains while connections are open and idle", async () => {
   await client.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
   await client.line();
   using _silent = await TestClient.connect(server.address);
-  await within(5000, "the drain", server.running.drain(AbortSignal.timeout(100)));
+  await within(60_000, "the drain", server.running.drain(AbortSignal.timeout(100)));
   await assert.rejects(TestClient.connect(server.address), Deno.errors.ConnectionRefused);
 });
 
@@ -170,7 +170,7 @@ Deno.test("admin answers a pending request during a drain, and then closes", asy
   using client = await TestClient.connect(server.address);
   const fields = "Host: localhost\r\nSec-Fetch-Site: same-origin\r\nContent-Length: 2";
   await client.send(`POST /services/kv/actions/wait HTTP/1.1\r\n${fields}\r\n\r\n{}`);
-  await within(10_000, "the action", begun.promise);
+  await within(60_000, "the action", begun.promise);
   const drained = server.running.drain(AbortSignal.timeout(20_000));
   await assert.rejects(TestClient.connect(server.address));
   // The drain ends the input after 50 ms without any, which nothing shows from outside.
@@ -178,7 +178,7 @@ Deno.test("admin answers a pending request during a drain, and then closes", asy
   finish.resolve("Done at last.");
   assert.match(await client.rest(), /^HTTP\/1\.1 200 [^]*connection: close[^]*Done at last\./i);
   client.close();
-  await within(10_000, "the drain", drained);
+  await within(60_000, "the drain", drained);
 });
 
 Deno.test("quartet health exits with 0 if the daemon is alive or ready, and 1 with a reason if not", async () => {

@@ -80,7 +80,7 @@ Deno.test("client: sends any bytes unchanged, and ends the last line", async () 
     sent.resolve(await new Response(conn.readable).bytes());
   });
   await runQuartet(["client", server.address], { stdin: marked });
-  assert.deepEqual(await within(10_000, "the input", sent.promise), Uint8Array.of(...marked, 10));
+  assert.deepEqual(await within(60_000, "the input", sent.promise), Uint8Array.of(...marked, 10));
 });
 
 Deno.test({
@@ -94,7 +94,7 @@ Deno.test({
         args: ["-c", `echo hello | "$@" ${redirection}`, "sh", Deno.execPath(), ...client],
         cwd: daemon.directory,
         env: { NO_COLOR: "1" },
-        signal: AbortSignal.timeout(60_000),
+        signal: AbortSignal.timeout(120_000),
       }).output();
       assert.match(new TextDecoder().decode(stderr), /^quartet client: [^\n]+\n$/);
       assert.equal(code, 1);
@@ -127,7 +127,7 @@ Deno.test("client: exits when the server closes, even with input still open", as
     cwd: directory.path,
     stdin: "piped",
     stdout: "piped",
-    signal: AbortSignal.timeout(60_000),
+    signal: AbortSignal.timeout(120_000),
   }).spawn();
   const writer = child.stdin.getWriter();
   await writer.write(new TextEncoder().encode("x\n"));

@@ -18,7 +18,7 @@ async function runScript(
   const run = await commandRunner(["sh", "-c", script], { timeoutMs, killAfterMs });
   const { cancelled = new AbortController().signal } = options;
   const job = { id: "1", tube: "t", attempt: 1, body, cancelled };
-  return await within(30_000, "the outcome", run(job));
+  return await within(60_000, "the outcome", run(job));
 }
 
 function resultOf(outcome: JobOutcome): string {
@@ -69,7 +69,7 @@ Deno.test("commandRunner(): a group that ignores SIGTERM gets SIGKILL, every pro
   const outcome = await runScript(script, { timeoutMs: 1000, killAfterMs: 100 });
   assert.deepEqual(outcome, { done: false, reason: "timed out after 1 s" });
   const leader = Number(await Deno.readTextFile(file));
-  await until("the group has ended", () => !groupExists(leader), 10_000);
+  await until("the group has ended", () => !groupExists(leader));
 });
 
 Deno.test("commandRunner(): children that ignore SIGTERM do not survive their leader", async () => {
@@ -80,7 +80,7 @@ Deno.test("commandRunner(): children that ignore SIGTERM do not survive their le
   const outcome = await runScript(script, { timeoutMs: 1000 });
   assert.deepEqual(outcome, { done: false, reason: "timed out after 1 s" });
   const leader = Number(await Deno.readTextFile(file));
-  await until("the group has ended", () => !groupExists(leader), 10_000);
+  await until("the group has ended", () => !groupExists(leader));
 });
 
 Deno.test("commandRunner(): a cancelled job ends with its whole group", async () => {
@@ -89,11 +89,11 @@ Deno.test("commandRunner(): a cancelled job ends with its whole group", async ()
   const cancelled = new AbortController();
   const script = `sleep 600 & echo $$ >${file}.new; mv ${file}.new ${file}; wait`;
   const running = runScript(script, { cancelled: cancelled.signal });
-  await until("it runs", () => Deno.stat(file).then(() => true, () => false), 20_000);
+  await until("it runs", () => Deno.stat(file).then(() => true, () => false));
   cancelled.abort();
   assert.deepEqual(await running, { done: false, reason: "ended by SIGKILL" });
   const leader = Number(await Deno.readTextFile(file));
-  await until("the group has ended", () => !groupExists(leader), 10_000);
+  await until("the group has ended", () => !groupExists(leader));
 });
 
 Deno.test("commandRunner(): reports the size of a result that it cuts", async () => {

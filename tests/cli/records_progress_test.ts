@@ -37,7 +37,7 @@ Deno.test({
       stderr: "null",
     }).spawn();
     try {
-      const shown = await within(20_000, "the end", new Response(child.stdout).text());
+      const shown = await within(60_000, "the end", new Response(child.stdout).text());
       assert.match(shown, /first .*100%[^]*second .*100%/);
       assert.ok((await child.status).success);
     } finally {

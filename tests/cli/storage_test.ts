@@ -54,7 +54,7 @@ async function load(dump: Uint8Array, server: string[]): Promise<string> {
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
-    signal: AbortSignal.timeout(60_000),
+    signal: AbortSignal.timeout(120_000),
   }).spawn();
   const writer = child.stdin.getWriter();
   await writer.write(dump as Uint8Array<ArrayBuffer>);
@@ -85,7 +85,7 @@ Deno.test({
     const { path: program, words } = sources();
     const child = await new Deno.Command(program, {
       args: [...words, "storage", "dump", path],
-      signal: AbortSignal.timeout(60_000),
+      signal: AbortSignal.timeout(120_000),
     }).output();
     assert.equal(new TextDecoder().decode(child.stderr), "Keys: 5\n");
     assert.equal(child.code, 0);

@@ -52,7 +52,7 @@ class LoadingService {
 
   /** Waits for the next start. */
   started(): Promise<void> {
-    return within(10_000, "the start", this.#started.promise);
+    return within(60_000, "the start", this.#started.promise);
   }
 
   /** Starts a daemon with this service. */
@@ -124,7 +124,7 @@ Deno.test("Daemon.start ends with the reason of its signal, without waiting for 
     const starting = slow.launch(directory, stop.signal);
     await started;
     stop.abort(new Error("stopped"));
-    await assert.rejects(within(10_000, "the end", starting), { message: "stopped" });
+    await assert.rejects(within(60_000, "the end", starting), { message: "stopped" });
     assert.deepEqual(slow.events, ["start 1", "drain 1"]);
   });
 });
@@ -165,7 +165,7 @@ Deno.test("Daemon.drain does not wait for a reload whose service is loading", as
     const again = slow.started();
     const reloading = daemon.reload(slow.config(directory, 2));
     await again;
-    await within(10_000, "the drain", daemon.drain());
+    await within(60_000, "the drain", daemon.drain());
     await reloading;
     assert.deepEqual(slow.events, ["start 1", "drain 1", "start 2", "drain 2"]);
   });

@@ -153,7 +153,7 @@ Deno.test("/metrics on PostgreSQL has the database's metrics, and answers while 
         ({ text } = await metricsOf(daemon));
         return condition();
       },
-      20_000,
+      60_000,
       50,
     );
   await shows(

@@ -45,7 +45,7 @@ async function untilAnswered(port: Address, line: string, answer: string): Promi
     await client.send(line);
     await client.closeWrite();
     return await client.rest() === answer;
-  }, 20_000);
+  });
 }
 
 /** Ports whose lines end with CR LF. */

@@ -42,7 +42,7 @@ class Nc implements AsyncDisposable {
   async prints(expected: string): Promise<void> {
     while (this.#printed.length < expected.length) {
       const what = `${JSON.stringify(expected)} after ${JSON.stringify(this.#printed)}`;
-      const { value, done } = await within(10_000, what, this.#output.read());
+      const { value, done } = await within(60_000, what, this.#output.read());
       if (done) break;
       this.#printed += value;
     }
@@ -53,7 +53,7 @@ class Nc implements AsyncDisposable {
   async end(): Promise<string> {
     await this.#input.close();
     for (;;) {
-      const { value, done } = await within(10_000, "the end of nc", this.#output.read());
+      const { value, done } = await within(60_000, "the end of nc", this.#output.read());
       if (done) break;
       this.#printed += value;
     }

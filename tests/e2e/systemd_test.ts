@@ -12,7 +12,7 @@ Deno.test("serve: notifies systemd of start, reload and stop, and feeds the watc
   const socket = Deno.listenDatagram({ transport: "unixpacket", path });
   try {
     const next = async () => {
-      const [bytes] = await within(20_000, "a notice", socket.receive());
+      const [bytes] = await within(60_000, "a notice", socket.receive());
       return new TextDecoder().decode(bytes);
     };
     const nextOtherThan = async (passed: string) => {

@@ -170,7 +170,7 @@ async function openConsole(origin: string) {
   let text = "";
   const until = async (pattern: RegExp) => {
     while (!pattern.test(text)) {
-      const { value, done } = await within(20_000, `${pattern} in ${text}`, events.read());
+      const { value, done } = await within(60_000, `${pattern} in ${text}`, events.read());
       if (done) throw new Error(`The events ended: ${text}`);
       text += value;
     }

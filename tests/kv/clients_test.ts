@@ -12,7 +12,7 @@ import { isInstalled } from "../support/programs.ts";
 import { within } from "../support/within.ts";
 import { assertTimeLeft, TestKv } from "./support.ts";
 
-const DEADLINE_MS = 20_000;
+const DEADLINE_MS = 60_000;
 
 for (const protocol of [2, 3] as const) {
   Deno.test(`ioredis works unmodified, RESP${protocol}`, async () => {

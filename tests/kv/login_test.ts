@@ -16,7 +16,7 @@ const TOKEN = "a-token-of-kv";
 const NOAUTH = "-NOAUTH Authentication required.\r\n";
 const WRONGPASS = "-WRONGPASS invalid username-password pair or user is disabled.\r\n";
 
-const DEADLINE_MS = 20_000;
+const DEADLINE_MS = 60_000;
 
 function startGuarded({ maxFailures = 10, loginTimeoutMs = DEADLINE_MS } = {}): Promise<TestKv> {
   const failures = new FailureCounter(maxFailures, 60_000, 60_000);

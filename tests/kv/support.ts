@@ -227,7 +227,7 @@ export class RawClient implements Disposable {
 
   async #fill(): Promise<boolean> {
     const chunk = new Uint8Array(65536);
-    const count = await within(30_000, "bytes from the server", this.conn.read(chunk));
+    const count = await within(60_000, "bytes from the server", this.conn.read(chunk));
     if (count !== null) this.#unread += latin1Text(chunk.subarray(0, count));
     return count !== null;
   }

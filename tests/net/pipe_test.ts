@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { pipe, type Socket } from "../../lib/net/pipe.ts";
 import { within } from "../support/within.ts";
 
-const DEADLINE_MS = 10_000;
+const DEADLINE_MS = 60_000;
 const PIPE_BYTES = 64 * 1024;
 
 async function readAll(socket: Socket): Promise<number[]> {

@@ -25,7 +25,7 @@ function exchange(port: number, text: string, options: Record<string, string>) {
   socket.on("data", (chunk: Uint8Array) => received += new TextDecoder().decode(chunk));
   socket.on("end", () => resolve({ text: received, serial }));
   socket.on("error", reject);
-  return within(10_000, "the answer", promise).finally(() => socket.destroy());
+  return within(60_000, "the answer", promise).finally(() => socket.destroy());
 }
 
 Deno.test("Listener: over TLS, lines of any length are echoed, and a half-close is answered", async () => {
@@ -37,7 +37,7 @@ Deno.test("Listener: over TLS, lines of any length are echoed, and a half-close 
     port: server.port,
     caCerts: [files.ca],
   });
-  const received = within(10_000, "the answer", new Response(conn.readable).text());
+  const received = within(60_000, "the answer", new Response(conn.readable).text());
   const bytes = new TextEncoder().encode(`one\n${long}\nlast`);
   for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
   await conn.closeWrite();
@@ -65,7 +65,7 @@ Deno.test("Listener: over TLS, a client that does not read makes the server wait
   let received = 0;
   const scratch = new Uint8Array(65_536);
   while (received < 500 * line.length) {
-    received += await within(10_000, "the lines", conn.read(scratch)) ?? NaN;
+    received += await within(60_000, "the lines", conn.read(scratch)) ?? NaN;
     assert.ok(!Number.isNaN(received));
   }
   await writing;
@@ -109,7 +109,7 @@ Deno.test("Listener: a client that never begins a handshake is disconnected", as
   // The socket is gone as well, though this side is still open.
   const end = half.read(new Uint8Array(1)).catch((error: Error) => error.name);
   assert.ok(
-    [null, "ConnectionReset"].includes(await within(5000, "the end", end) as null | string),
+    [null, "ConnectionReset"].includes(await within(60_000, "the end", end) as null | string),
   );
   assert.equal((await exchange(server.port, "a\n", { ca: files.ca })).text, "a\n");
 });
@@ -152,7 +152,7 @@ Deno.test("Listener.drain(): does not wait for a handshake", async () => {
   const server = await listen(files.server);
   using _silent = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
   await until("it is there", () => server.listener.metrics().connections === 1);
-  await within(5000, "the drain", server.listener.drain(new AbortController().signal));
+  await within(60_000, "the drain", server.listener.drain(new AbortController().signal));
 });
 
 Deno.test("Listener.reloadTls(): new clients get the new certificate, open connections stay", async () => {

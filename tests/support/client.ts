@@ -9,7 +9,7 @@ export class ClosedError extends Error {
   override name = "ClosedError";
 }
 
-/** A client for tests. Every read has a deadline of 10 s. */
+/** A client for tests. Every read has a deadline of a minute. */
 export class TestClient implements Disposable {
   readonly conn: Deno.Conn;
   /** Never written to once assigned, so parts of it can be returned. */
@@ -87,7 +87,7 @@ export class TestClient implements Disposable {
 
   async #fill(): Promise<boolean> {
     const reading = this.conn.read(this.#chunk);
-    const count = await within(30_000, "bytes from the server", reading);
+    const count = await within(60_000, "bytes from the server", reading);
     if (count === null) return false;
     const unread = this.#unread;
     this.#unread = new Uint8Array(unread.length + count);

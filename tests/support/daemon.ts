@@ -78,7 +78,7 @@ export class DaemonProcess implements AsyncDisposable {
   }
 
   /** Waits until it has ended. */
-  async ended(ms = 20_000): Promise<Deno.CommandStatus> {
+  async ended(ms = 60_000): Promise<Deno.CommandStatus> {
     await within(ms, `the end of the daemon:\n${this.log}`, this.#ended);
     return this.#status!;
   }

@@ -47,7 +47,7 @@ export async function runQuartet(
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
-    signal: AbortSignal.timeout(60_000),
+    signal: AbortSignal.timeout(120_000),
   }).spawn();
   const writer = child.stdin.getWriter();
   // A command that ends without reading its input closes the pipe.

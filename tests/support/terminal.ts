@@ -2,7 +2,7 @@ import { sources } from "./quartet.ts";
 import { within } from "./within.ts";
 
 /** How long a program may take to show something. */
-const SHOW_MAX_MS = 20_000;
+const SHOW_MAX_MS = 60_000;
 
 /** Whether script(1) of util-linux is installed; it runs a program at a terminal of its own. */
 export const HAS_SCRIPT: boolean = Deno.build.os === "linux" &&
@@ -42,7 +42,7 @@ export class TestTerminal implements Disposable {
       stdin: "piped",
       stdout: "piped",
       stderr: "null",
-      signal: AbortSignal.timeout(60_000),
+      signal: AbortSignal.timeout(120_000),
     }).spawn();
     this.code = this.#child.status.then(({ code }) => code).finally(() => (this.#ended = true));
     this.#keyboard = this.#child.stdin.getWriter();

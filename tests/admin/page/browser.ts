@@ -8,7 +8,7 @@ import axeSource from "axe-core/axe.min.js" with { type: "text" };
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 
 const CHROMIUM = "/usr/bin/chromium";
-const WAIT_MS = 20_000;
+const WAIT_MS = 60_000;
 
 /** Flags that keep Chromium off the network and let it run as root. */
 const FLAGS: readonly string[] = [

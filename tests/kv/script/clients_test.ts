@@ -14,7 +14,7 @@ import RedlockModule from "redlock";
 import { within } from "../../support/within.ts";
 import { type RawClient, TestKv } from "../support.ts";
 
-const DEADLINE_MS = 20_000;
+const DEADLINE_MS = 60_000;
 
 // The package is CommonJS; Deno puts its default export one level deeper than its types say.
 const Redlock = (RedlockModule as unknown as { default?: typeof RedlockModule }).default ??

@@ -13,7 +13,7 @@ import { within } from "../../support/within.ts";
 import { encodeRequest, latin1Text, TestKv } from "../support.ts";
 
 const LIMITS = { timeoutMs: 1000, memoryBytes: 1024 * 1024 };
-const START_MS = 30_000;
+const START_MS = 60_000;
 
 /** Requests in one packet. */
 function batchOf(...requests: string[][]): string {

@@ -66,7 +66,7 @@ class TestClient implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.socket.end();
-    await within(10_000, "the end of the connection", this.#served);
+    await within(60_000, "the end of the connection", this.#served);
   }
 }
 

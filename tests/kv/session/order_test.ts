@@ -44,7 +44,7 @@ async function expectInOrder(
   });
   assert.equal(socket.output, replies);
   socket.end();
-  await within(10_000, "the end of the connection", served);
+  await within(60_000, "the end of the connection", served);
   log.commit();
   await store.close();
 }

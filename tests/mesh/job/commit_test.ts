@@ -8,7 +8,7 @@ import { makeTempDirectory } from "../../support/quartet.ts";
 import { within } from "../../support/within.ts";
 import { linkPair } from "../support/pipe_links.ts";
 
-const WAIT_MS = 30_000;
+const WAIT_MS = 60_000;
 const TALLY: Tally = { records: 3, bytes: 300, sum: 12_345n };
 
 /** Node 0 of two with a complete output, and the end of the link that node 1 has. */

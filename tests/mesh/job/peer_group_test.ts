@@ -6,7 +6,7 @@ import { SortEndedError } from "../../../lib/mesh/sort/sort_ended.ts";
 import { within } from "../../support/within.ts";
 import { linkPair } from "../support/pipe_links.ts";
 
-const WAIT_MS = 30_000;
+const WAIT_MS = 60_000;
 
 /** A group of node `node` with peers 0 to 2 but itself, whose ends the test holds. */
 function makeGroup(node: number, options: Partial<PeerGroupOptions> = {}) {

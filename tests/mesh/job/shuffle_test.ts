@@ -18,7 +18,7 @@ import { SortEndedError } from "../../../lib/mesh/sort/sort_ended.ts";
 import { within } from "../../support/within.ts";
 import { linkPair } from "../support/pipe_links.ts";
 
-const WAIT_MS = 30_000;
+const WAIT_MS = 60_000;
 const SLOTS = 64;
 const FORMAT = { recordBytes: 4, keyStart: 0, keyEnd: 4 };
 /** Two nodes with two buckets each. */

@@ -46,7 +46,7 @@ async function call(called: Omit<PeerTlsFiles, "ca"> | undefined, ca: string | u
       trust: () => trust,
       timeoutMs: 10_000,
     });
-    const { connection, line } = await within(20_000, "an answer", calling);
+    const { connection, line } = await within(60_000, "an answer", calling);
     connection.close();
     return line;
   } finally {

@@ -79,7 +79,7 @@ Deno.test("MemberNode.drain() tells node 0 how the last job ended", async () => 
   const serving = node.serveControl(called, JSON.stringify(hello), called);
   const lines = new LineReader(caller, { maxLineBytes: 10_000 });
   const line = async () => {
-    const bytes = await within(5000, "a line from the node", lines.readLine());
+    const bytes = await within(60_000, "a line from the node", lines.readLine());
     return bytes && new TextDecoder().decode(bytes);
   };
   assert.ok((await line())?.startsWith(HELLO.OK));

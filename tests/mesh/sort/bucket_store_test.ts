@@ -6,7 +6,7 @@ import { SortEndedError } from "../../../lib/mesh/sort/sort_ended.ts";
 import { makeTempDirectory } from "../../support/quartet.ts";
 import { until, within } from "../../support/within.ts";
 
-const WAIT_MS = 30_000;
+const WAIT_MS = 60_000;
 
 async function makeStore(slots: number, spillPath?: string) {
   const directory = await makeTempDirectory();

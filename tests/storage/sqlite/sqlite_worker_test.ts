@@ -7,7 +7,7 @@ import type { SqliteReply } from "../../../lib/storage/sqlite/sqlite_worker.ts";
 import { within } from "../../support/within.ts";
 
 /** Limit on one reply of the worker. */
-const REPLY_DEADLINE_MS = 30_000;
+const REPLY_DEADLINE_MS = 60_000;
 
 /** SQLite's FULL: it syncs the file on every commit. */
 const SYNCHRONOUS_FULL = 2;

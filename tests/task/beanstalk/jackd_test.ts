@@ -5,7 +5,7 @@ import process from "node:process";
 import { within } from "../../support/within.ts";
 import { startServer } from "../support.ts";
 
-const LIMIT_MS = 10_000;
+const LIMIT_MS = 60_000;
 
 /** The part of jackd that the test uses. */
 interface Jackd {
