@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import * as v from "valibot";
 import { Bus } from "../../lib/bus/bus.ts";
 import { echo } from "../../lib/echo/mod.ts";
-import type { RunningService } from "../../lib/service.ts";
+import type { RunningService, ServiceContext } from "../../lib/service.ts";
 import { TestLog } from "../support/log.ts";
 
 /** Echo inside the test's process, on a free port. */
@@ -18,8 +18,12 @@ export interface TestEcho extends AsyncDisposable {
  * Starts echo inside the test's process.
  *
  * @param config The keys of `[echo]` that differ from their defaults.
+ * @param context What differs in the daemon.
  */
-export async function startEcho(config: Record<string, unknown> = {}): Promise<TestEcho> {
+export async function startEcho(
+  config: Record<string, unknown> = {},
+  context: Partial<ServiceContext> = {},
+): Promise<TestEcho> {
   const log = new TestLog();
   const bus = new Bus();
   const running = await echo.start(v.parse(echo.schema, { listen: "127.0.0.1:0", ...config }), {
@@ -32,6 +36,7 @@ export async function startEcho(config: Record<string, unknown> = {}): Promise<T
       throw new Error("echo asks nothing of the daemon");
     },
     storage: () => Promise.reject(new Error("echo needs no storage")),
+    ...context,
   });
   return {
     running,

@@ -1,10 +1,14 @@
 import { parseAddress } from "../../../lib/net/address.ts";
 import { ClosedError, TestClient } from "../../support/client.ts";
+import type { ServiceContext } from "../../../lib/service.ts";
 import { startEcho } from "../support.ts";
 
 /** Echo with a NATS port, inside the test's process. */
-export async function startNats(config: Record<string, unknown> = {}) {
-  const echo = await startEcho({ nats: "127.0.0.1:0", ...config });
+export async function startNats(
+  config: Record<string, unknown> = {},
+  context: Partial<ServiceContext> = {},
+) {
+  const echo = await startEcho({ nats: "127.0.0.1:0", ...config }, context);
   const [lines, nats] = echo.running.addresses;
   if (nats?.transport !== "tcp" || lines === undefined) throw new Error("There is no NATS port");
   return {
