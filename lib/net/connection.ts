@@ -122,6 +122,11 @@ export class Connection {
     return this.#inputCut;
   }
 
+  /** Whether the input ended because a request took too long. */
+  get timedOut(): boolean {
+    return this.#timedOut;
+  }
+
   /** Whether this side has closed the connection, or it is broken. */
   get closed(): boolean {
     return this.#closed;

@@ -6,15 +6,15 @@ const CHECK_MIN_MS = 5;
 const CHECK_MAX_MS = 60_000;
 
 /** Options for {@linkcode TimeLimit}. */
-export interface TimeLimitOptions {
+export interface TimeLimitOptions<T extends object = Connection> {
   /** The limit; 0 for none. It takes up to a quarter longer until a connection is found over it. */
   limitMs: number;
   /** The open connections. */
-  connections: () => Iterable<Connection>;
+  connections: () => Iterable<T>;
   /** The state of a connection. It must not stay the same for longer than the limit, unless 0. */
-  stateOf: (connection: Connection) => number;
+  stateOf: (connection: T) => number;
   /** Called once for each connection that exceeds the limit. */
-  onOver: (connection: Connection) => void;
+  onOver: (connection: T) => void;
 }
 
 /**
@@ -24,14 +24,14 @@ export interface TimeLimitOptions {
  * The count allows one check more than the limit. However long this process was held up, that is one
  * check, and input that arrived meanwhile is read before the next one.
  */
-export class TimeLimit implements Disposable {
-  readonly #options: TimeLimitOptions;
+export class TimeLimit<T extends object = Connection> implements Disposable {
+  readonly #options: TimeLimitOptions<T>;
   readonly #maxChecks: number;
-  readonly #seen = new WeakMap<Connection, { state: number; checks: number }>();
+  readonly #seen = new WeakMap<T, { state: number; checks: number }>();
   readonly #timer: ReturnType<typeof setInterval> | undefined;
 
   /** @param options See {@linkcode TimeLimitOptions}. */
-  constructor(options: TimeLimitOptions) {
+  constructor(options: TimeLimitOptions<T>) {
     const { limitMs } = options;
     this.#options = options;
     const everyMs = Math.min(Math.max(CHECK_MIN_MS, limitMs / CHECKS), CHECK_MAX_MS);

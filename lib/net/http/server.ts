@@ -125,6 +125,8 @@ export class HttpServer {
       maxClients: options.maxClients,
       maxClientsPerAddress: options.maxClientsPerAddress,
       idleTimeoutMs: 0,
+      // While node:http reads, the listener sees no request.
+      requestTimeoutMs: upgrade?.requestTimeoutMs ?? 0,
       // A browser takes an early reply for the answer to its next request.
       fullReply: new Uint8Array(0),
       tls: options.tls,

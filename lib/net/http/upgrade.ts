@@ -6,6 +6,11 @@ import type { HttpRefusal, HttpRequest, HttpUpgrade } from "./messages.ts";
 export interface HttpUpgradeOptions {
   /** The protocol as the header "Upgrade" names it. Requests for others are ordinary requests. */
   protocol: string;
+  /**
+   * How long a client of that protocol may take to finish a request that it has begun; 0 for no
+   * limit.
+   */
+  requestTimeoutMs: number;
   /** Answers a request for it. If it throws, the error is logged and the client gets status 500. */
   answer: (request: HttpRequest) => HttpUpgrade | HttpRefusal | Promise<HttpUpgrade | HttpRefusal>;
 }

@@ -31,7 +31,7 @@ async function start(
     headers: { "x-common": "yes" },
     log: log.log,
     handle: ({ path }) => ({ status: 200, type: "text/plain", body: path }),
-    upgrade: { protocol: "counting", answer },
+    upgrade: { protocol: "counting", requestTimeoutMs: 0, answer },
   });
   return {
     server,

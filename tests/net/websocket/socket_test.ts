@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { Connection } from "../../../lib/net/connection.ts";
+import { pipe } from "../../../lib/net/pipe.ts";
+import { WebSocketSocket } from "../../../lib/net/websocket/socket.ts";
+import { within } from "../../support/within.ts";
+
+const NOTHING = new Uint8Array(0);
+
+/** A masked frame without a payload: the mask has no effect. */
+const PING = Uint8Array.of(0x89, 0x80, 0, 0, 0, 0);
+
+/** A server's WebSocket, and the client's end of what carries it. */
+function connect() {
+  const [ours, theirs] = pipe();
+  const outer = new Connection(ours, 1, "pipe");
+  const options = { form: "bytes", maxMessageBytes: 1_000_000 } as const;
+  return { socket: new WebSocketSocket(outer, NOTHING, options), outer, client: theirs };
+}
+
+Deno.test("WebSocketSocket: a client that sends pings and reads no pongs is no longer read", async () => {
+  const { socket, client } = connect();
+  const reading = socket.read(new Uint8Array(100));
+  let sent = 0;
+  const flood = (async () => {
+    for (; sent < 1_000_000; sent++) await client.write(PING);
+  })();
+  const stuck = await within(2000, "the flood", flood).then(() => false, () => true);
+  assert.ok(stuck, `${sent} pings were taken`);
+  // Pongs of two bytes fill 64 KiB, and then pings of six bytes do.
+  assert.ok(sent < 100_000, `${sent} pings were taken`);
+  socket.close();
+  client.close();
+  await flood.catch(() => {});
+  assert.equal(await reading.catch(() => null), null);
+});
+
+Deno.test("WebSocketSocket: frames do not mix, however slowly they are taken", async () => {
+  const { socket, client } = connect();
+  const message = new Uint8Array(200_000).fill(0x61);
+  const written = socket.write(message);
+  socket.ping();
+  socket.ping();
+  const last = socket.write(Uint8Array.of(0x62));
+  const expected = [
+    ...[0x82, 127, 0, 0, 0, 0, 0, 3, 0x0d, 0x40],
+    ...message,
+    ...[0x89, 0, 0x89, 0],
+    ...[0x82, 1, 0x62],
+  ];
+  const received: number[] = [];
+  const into = new Uint8Array(5000);
+  while (received.length < expected.length) {
+    const count = await within(10_000, "bytes", client.read(into));
+    received.push(...into.subarray(0, count!));
+  }
+  assert.deepEqual(received, expected);
+  assert.equal(await written, message.length);
+  assert.equal(await last, 1);
+});
+
+Deno.test("WebSocketSocket: nothing follows the close frame, which is sent once", async () => {
+  const { socket, client } = connect();
+  socket.end({ code: 1008, reason: "x" });
+  assert.equal(await socket.read(new Uint8Array(1)), null);
+  await socket.finish();
+  await socket.finish();
+  await assert.rejects(socket.write(Uint8Array.of(1)), { name: "ConnectionClosedError" });
+  socket.ping();
+  const into = new Uint8Array(100);
+  const count = await client.read(into);
+  assert.deepEqual(into.slice(0, count!), Uint8Array.of(0x88, 3, 1008 >> 8, 1008 & 255, 0x78));
+});
+
+Deno.test("WebSocketSocket: a client that does not take the close frame is cut off", async () => {
+  const { socket, outer } = connect();
+  const stuck = socket.write(new Uint8Array(200_000));
+  const ended = assert.rejects(stuck, { name: "ConnectionClosedError" });
+  await within(10_000, "the close frame", socket.finish());
+  assert.ok(outer.closed);
+  await ended;
+});
