@@ -13,6 +13,7 @@ import { Access } from "./access.ts";
 import { type AdminConfig, adminConfigSchema } from "./config.ts";
 import { Consoles } from "./consoles.ts";
 import { healthRoutes } from "./health_routes.ts";
+import { SECURITY_HEADERS } from "../net/http/security_headers.ts";
 import { HttpServer } from "../net/http/server.ts";
 import { loginRoutes } from "./login_routes.ts";
 import { allMetrics } from "./metrics.ts";
@@ -83,15 +84,3 @@ function answersMetric(answers: ReadonlyMap<number, number>): Metric {
     samples: [...answers].map(([status, value]) => ({ labels: { status: `${status}` }, value })),
   };
 }
-
-/** Keep foreign content out of the page, and the page out of other sites. */
-const SECURITY_HEADERS = {
-  "content-security-policy":
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; " +
-    "img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-  "x-content-type-options": "nosniff",
-  "referrer-policy": "same-origin",
-  "cross-origin-resource-policy": "same-origin",
-  "cross-origin-opener-policy": "same-origin",
-  "cache-control": "no-store",
-};

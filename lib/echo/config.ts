@@ -10,6 +10,9 @@ const MAX_ROOMS = 1000;
 
 const MIB = 1024 * 1024;
 
+/** How many origins can be listed. */
+const MAX_ORIGINS = 100;
+
 /** A subject that clients may publish on. */
 function subject() {
   const allowed = 'a subject: tokens separated by dots, without blanks or wildcards, not "task.…"';
@@ -17,6 +20,23 @@ function subject() {
     v.string(allowed),
     v.check((text) => isSubject(text) && reservedFor(text) === undefined, allowed),
   );
+}
+
+/** A page that may connect to the WebSocket port, besides those of the port's own host. */
+function origin() {
+  const allowed = 'an origin such as "https://chat.example", without a path; or "*"';
+  return v.pipe(
+    v.string(allowed),
+    v.check(
+      (text) => text === "*" || (/^https?:/.test(text) && URL.parse(text)?.origin === text),
+      allowed,
+    ),
+  );
+}
+
+function origins() {
+  const allowed = `at most ${MAX_ORIGINS} origins`;
+  return v.pipe(v.array(origin(), "a list of origins"), v.maxLength(MAX_ORIGINS, allowed));
 }
 
 /** The schema of section `[echo]`; config.toml explains each key. */
@@ -35,8 +55,10 @@ export const echoConfigSchema = v.strictObject({
   history: v.optional(count({ max: 100_000 }), 0),
   nats: v.optional(address()),
   max_payload: v.optional(size({ min: 1, max: 64 * MIB }), "1MiB"),
-  ping_interval: v.optional(duration({ min: 10, max: 3_600_000, off: true }), "2m"),
   handshake_first: v.optional(duration({ min: 1, max: 10_000, off: true }), "50ms"),
+  websocket: v.optional(address()),
+  origins: v.optional(origins(), []),
+  ping_interval: v.optional(duration({ min: 10, max: 3_600_000, off: true }), "30s"),
   max_clients: v.optional(count({ min: 1, max: 1_000_000 }), 10_000),
   max_line: v.optional(size({ min: 1, max: 64 * MIB }), "64KiB"),
   idle_timeout: v.optional(duration({ min: 1, off: true }), "off"),

@@ -1,7 +1,7 @@
 /**
  * The echo service: a bus of lines. In broadcast mode each line goes to all clients. In confirm mode
- * it goes to the log, and its sender gets a reply. Clients of NATS share the bus through a port of
- * their own.
+ * it goes to the log, and its sender gets a reply. Clients of NATS and WebSockets share the bus
+ * through ports of their own.
  *
  * @module
  */
@@ -16,63 +16,83 @@ import { beginLogin } from "../net/login.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
 import { Clients } from "./clients.ts";
 import { type EchoConfig, echoConfigSchema } from "./config.ts";
-import { serveBroadcast } from "./lines/broadcast.ts";
+import { type LineOptions, serveBroadcast } from "./lines/broadcast.ts";
 import { Confirmer } from "./lines/confirm.ts";
 import { echoMetrics } from "./metrics.ts";
-import { type NatsDoor, openNats } from "./nats/door.ts";
+import { openNats } from "./nats/door.ts";
+import { NatsServer } from "./nats/server.ts";
 import { Rooms } from "./room.ts";
+import { openWebSockets } from "./websocket/door.ts";
 
 /** The echo service, as the table of services lists it. */
 export const echo: Service<EchoConfig> = {
   name: "echo",
   schema: echoConfigSchema,
   addresses: (config) =>
-    [config.listen, config.room.map(({ listen }) => listen), config.nats ?? []].flat(),
+    [
+      config.listen,
+      config.room.map(({ listen }) => listen),
+      config.nats ?? [],
+      config.websocket ?? [],
+    ].flat(),
   start,
 };
+
+/** A port that is open. */
+type Port = Pick<Listener, "address" | "metrics" | "reloadTls" | "drain">;
+
+/** How a client that speaks lines is served. */
+type RoomOptions = LineOptions & { subject: string };
 
 async function start(config: EchoConfig, context: ServiceContext): Promise<RunningService> {
   const { bus, log } = context;
   const clients = new Clients(config, { bus, log });
   const confirmer = new Confirmer(config, log);
   const rooms = new Rooms(clients, config);
+  const nats = new NatsServer(clients, {
+    context,
+    maxPayloadBytes: config.max_payload,
+    pingIntervalMs: config.ping_interval,
+  });
   const limits = {
     ...listenerOptions(config),
     maxClients: config.max_clients,
     idleTimeoutMs: config.idle_timeout,
     log,
   };
-  const listeners: Listener[] = [];
-  const listen = async (address: Address, subject: string) => {
-    const room = rooms.open(subject);
+  async function serveLines(connection: Connection, options: RoomOptions): Promise<void> {
+    const { subject, login } = options;
+    if (config.mode === "confirm") await confirmer.serve(connection, login);
+    else await serveBroadcast(connection, rooms.open(subject), options);
+  }
+  const ports: Port[] = [];
+  async function listen(address: Address, subject: string): Promise<Listener> {
     async function handle(connection: Connection): Promise<void> {
       using login = beginLogin(connection, context);
-      if (config.mode === "broadcast") await serveBroadcast(connection, room, login);
-      else await confirmer.serve(connection, login);
+      await serveLines(connection, { subject, login });
     }
-    listeners.push(await Listener.listen(address, { ...limits, ...LINE_REPLIES, handle }));
-  };
-  let nats: NatsDoor | undefined;
+    const listener = await Listener.listen(address, { ...limits, ...LINE_REPLIES, handle });
+    ports.push(listener);
+    return listener;
+  }
+  let first: Listener;
   try {
-    await listen(config.listen, config.subject);
+    first = await listen(config.listen, config.subject);
     for (const room of config.room) await listen(room.listen, room.subject);
-    nats = await openNats(config, { clients, context, limits });
-    if (nats !== undefined) listeners.push(nats.listener);
+    ports.push(...opened(await openNats(config, { server: nats, limits })));
+    const options = { clients, context, limits, nats, serveLines };
+    ports.push(...opened(await openWebSockets(config, options)));
   } catch (error) {
-    await Promise.all(listeners.map((listener) => listener.close()));
+    await Promise.all(ports.map((port) => port.drain(AbortSignal.abort())));
     rooms.close();
     throw error;
   }
-  const [first] = listeners as [Listener, ...Listener[]];
   const broadcasts = config.mode === "broadcast";
   const counts = () => (broadcasts ? clients : confirmer).metrics();
   const { duration } = broadcasts ? clients.published : confirmer;
-  const connections = () => {
-    const [metrics, ...others] = listeners.map((listener) => listener.metrics());
-    return sumMetrics([metrics!, ...others]);
-  };
+  const connections = () => sumMetrics(ports.map((port) => port.metrics()));
   return {
-    addresses: listeners.map(({ address }) => address),
+    addresses: ports.map(({ address }) => address),
     console: {
       get asksForToken() {
         return context.guard() !== undefined;
@@ -81,17 +101,21 @@ async function start(config: EchoConfig, context: ServiceContext): Promise<Runni
     },
     problems: () => [],
     reread: () => {
-      for (const listener of listeners) listener.reloadTls();
+      for (const port of ports) port.reloadTls();
     },
     metrics: () => [
       ...connectionMetrics("echo", connections()),
       ...echoMetrics(counts(), duration),
     ],
     drain: async (deadline) => {
-      nats?.server.lameDuck();
-      await Promise.all(listeners.map((listener) => listener.drain(deadline)));
+      nats.lameDuck();
+      await Promise.all(ports.map((port) => port.drain(deadline)));
       rooms.close();
       log.info("Echo stopped", { ...counts(), ...connections() });
     },
   };
+}
+
+function opened<T>(port: T | undefined): T[] {
+  return port === undefined ? [] : [port];
 }

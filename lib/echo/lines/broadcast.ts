@@ -1,7 +1,7 @@
 import { delay } from "@std/async/delay";
 import { Batch } from "../../bus/batch.ts";
 import { Publisher } from "../../bus/publisher.ts";
-import type { Reader } from "../../bus/reader.ts";
+import type { Reader, ReaderConnection } from "../../bus/reader.ts";
 import type { Subscriber } from "../../bus/subscription.ts";
 import type { Connection } from "../../net/connection.ts";
 import type { LineBatch } from "../../net/line_framer.ts";
@@ -23,17 +23,38 @@ export function tooLongReply(maxLineBytes: number): Uint8Array {
   return encoder.encode(`ERR line too long (limit ${maxLineBytes} bytes)\n`);
 }
 
+/** How the messages of a room are written to a client. */
+export interface LineOutput {
+  /** Writes encoded messages. */
+  readonly connection: ReaderConnection;
+  /** Puts messages into the form that is written. */
+  encode(batch: Batch): Messages;
+  /** Puts replies, which are lines, into that form. */
+  encodeReplies(lines: Uint8Array): Uint8Array;
+}
+
+/** Options for {@linkcode serveBroadcast}. */
+export interface LineOptions {
+  /** The login that the client must complete first, if any. */
+  login?: Login | undefined;
+  /** How the client is written to. @default {lines as they are} */
+  output?: LineOutput;
+}
+
+/** Writes lines as they are. */
+function plainOutput(connection: Connection): LineOutput {
+  return { connection, encode: ({ lines }) => lines, encodeReplies: (lines) => lines };
+}
+
 /** A client that speaks lines, as a subscriber. */
 class LineSubscriber implements Subscriber {
   readonly reader: Reader;
+  readonly encode: (batch: Batch) => Messages;
   subscriptions = 0;
 
-  constructor(reader: Reader) {
+  constructor(reader: Reader, output: LineOutput) {
     this.reader = reader;
-  }
-
-  encode(batch: Batch): Messages {
-    return batch.lines;
+    this.encode = (batch) => output.encode(batch);
   }
 
   hears(): boolean {
@@ -46,24 +67,27 @@ class LineSubscriber implements Subscriber {
  *
  * @param connection The client.
  * @param room The room it joins.
- * @param login The login it must complete first, if any.
+ * @param options See {@linkcode LineOptions}.
  */
 export async function serveBroadcast(
   connection: Connection,
   room: Room,
-  login?: Login,
+  { login, output = plainOutput(connection) }: LineOptions = {},
 ): Promise<void> {
   const { clients, subject, maxLineBytes } = room;
   const { bus, readers } = clients;
   const lines = new LineReader(connection, { maxLineBytes });
   if (login !== undefined && !await loginByLine(connection, lines, login)) return;
-  const tooLong = tooLongReply(maxLineBytes);
-  const reader = readers.join(connection);
-  const subscriber = new LineSubscriber(reader);
+  const tooLong = output.encodeReplies(tooLongReply(maxLineBytes));
+  const reader = readers.join(output.connection);
+  const subscriber = new LineSubscriber(reader, output);
   const subscription = room.enter(subscriber);
   const publisher = new Publisher(bus, {
     metrics: clients.published,
-    failed: ({ count }) => reader.outbox.reply(encoder.encode(UNAVAILABLE.repeat(count))),
+    failed: ({ count }) => {
+      const replies = encoder.encode(UNAVAILABLE.repeat(count));
+      return reader.outbox.reply(output.encodeReplies(replies));
+    },
   });
   try {
     for (let batch = await lines.read(); batch !== null; batch = await lines.read()) {

@@ -1,20 +1,11 @@
 import { Listener, type ListenerOptions } from "../../net/listener.ts";
-import type { ServiceContext } from "../../service.ts";
-import type { Clients } from "../clients.ts";
 import type { EchoConfig } from "../config.ts";
-import { type NatsCarrier, NatsServer } from "./server.ts";
+import type { NatsCarrier, NatsServer } from "./server.ts";
 
 /** What the ports of echo share. */
 export interface NatsDoorOptions {
-  clients: Clients;
-  context: ServiceContext;
-  limits: Omit<ListenerOptions, "fullReply" | "handle">;
-}
-
-/** The port for NATS clients. */
-export interface NatsDoor {
   server: NatsServer;
-  listener: Listener;
+  limits: Omit<ListenerOptions, "fullReply" | "handle">;
 }
 
 /**
@@ -27,14 +18,9 @@ export interface NatsDoor {
  */
 export async function openNats(
   config: EchoConfig,
-  { clients, context, limits }: NatsDoorOptions,
-): Promise<NatsDoor | undefined> {
+  { server, limits }: NatsDoorOptions,
+): Promise<Listener | undefined> {
   if (config.nats === undefined) return undefined;
-  const server = new NatsServer(clients, {
-    context,
-    maxPayloadBytes: config.max_payload,
-    pingIntervalMs: config.ping_interval,
-  });
   const tls = config.nats.transport === "unix" ? undefined : config.tls;
   const security = tls === undefined
     ? {}
@@ -50,5 +36,5 @@ export async function openNats(
     }),
     handle: (connection) => server.serve(connection, carrier()),
   });
-  return { server, listener };
+  return listener;
 }

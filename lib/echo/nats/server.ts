@@ -1,6 +1,6 @@
 import type { Address } from "../../net/address.ts";
 import type { Connection } from "../../net/connection.ts";
-import { beginLogin } from "../../net/login.ts";
+import { beginLogin, type Login } from "../../net/login.ts";
 import type { ServiceContext } from "../../service.ts";
 import { SharedTurn } from "../../turn.ts";
 import { VERSION } from "../../version.ts";
@@ -27,6 +27,8 @@ export interface NatsCarrier {
   readonly tls?: "required" | "verified" | undefined;
   /** Whether a browser may be at the other end; see `Visitor.web`. */
   readonly web?: boolean;
+  /** The login of the client, if it has presented its token already. */
+  readonly login?: Login | undefined;
 }
 
 /**
@@ -65,7 +67,7 @@ export class NatsServer {
     const { bus, readers, published } = this.#clients;
     const session = new NatsSession(connection, {
       ...{ bus, readers, published, maxPayloadBytes, pingIntervalMs, turn: this.#turn },
-      beginLogin: (peer) => beginLogin(peer, context),
+      beginLogin: (peer) => carrier.login ?? beginLogin(peer, context),
       admits: (service, login) => {
         const { host } = connection;
         return context.admits(service, { host, login, web: carrier.web ?? false });

@@ -290,7 +290,7 @@ export class NatsSession implements Subscriber {
     const { auth_token, pass, verbose, pedantic } = this.#options;
     // One by one, messages can be acknowledged and refused one by one.
     this.#parser.joinsMessages = !verbose && !pedantic;
-    if (this.#login !== undefined) {
+    if (this.#login?.pending) {
       const verdict = await this.#login.showInTurn(auth_token || pass);
       if (verdict !== "right") return this.#fail(FATAL_ERRORS.authorization);
     }

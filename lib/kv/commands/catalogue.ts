@@ -31,7 +31,6 @@ export interface CommandInfo {
     | "bitmap"
     | "generic"
     | "transactions"
-    | "pubsub"
     | "connection"
     | "scripting"
     | "server";

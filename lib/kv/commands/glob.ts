@@ -46,17 +46,13 @@ export class Glob {
     this.#hopeless = this.#tokens.filter((token) => token === STAR).length > MAX_STARS;
   }
 
-  /**
-   * Whether a string with one character per byte matches.
-   *
-   * @param maxSteps A match that takes more steps counts as none.
-   */
-  matches(text: string, maxSteps: number = MAX_STEPS + 2 * text.length): boolean {
+  /** Whether a string with one character per byte matches. */
+  matches(text: string): boolean {
     if (this.#hopeless) return false;
     const tokens = this.#tokens;
     let at = 0, token = 0;
     let star = -1, starAt = 0;
-    let stepsLeft = maxSteps;
+    let stepsLeft = MAX_STEPS + 2 * text.length;
     while (at < text.length) {
       if (--stepsLeft < 0) return false;
       const expected = tokens[token];

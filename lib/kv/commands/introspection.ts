@@ -21,7 +21,6 @@ const CATEGORIES: Readonly<Record<CommandInfo["group"], string>> = {
   bitmap: "bitmap",
   generic: "keyspace",
   transactions: "transaction",
-  pubsub: "pubsub",
   connection: "connection",
   scripting: "scripting",
   server: "admin",
