@@ -290,8 +290,10 @@ export class NatsSession implements Subscriber {
     const { auth_token, pass, verbose, pedantic } = this.#options;
     // One by one, messages can be acknowledged and refused one by one.
     this.#parser.joinsMessages = !verbose && !pedantic;
-    if (this.#login?.pending) {
-      const verdict = await this.#login.showInTurn(auth_token || pass);
+    const token = auth_token || pass;
+    // Without a token, a client may have logged in with the handshake of its WebSocket.
+    if (this.#login !== undefined && (this.#login.pending || token !== "")) {
+      const verdict = await this.#login.showInTurn(token);
       if (verdict !== "right") return this.#fail(FATAL_ERRORS.authorization);
     }
     this.#ok();
