@@ -19,10 +19,15 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** How many refused clients are sent a reply at a time; any others are closed without one. */
 const REFUSALS_MAX = 64;
 
-/** A drain keeps reading until no client has sent anything for this long. */
-const DRAIN_QUIET_MS = 50;
-/** A drain keeps reading no longer than this, as some clients never stop sending. */
-const DRAIN_INPUT_MAX_MS = 2000;
+/** How often a drain looks whether clients have sent anything. */
+const DRAIN_CHECK_MS = 10;
+/**
+ * A drain keeps reading until no client has sent anything for so many checks. However long this
+ * process was held up, that is one check, and input that arrived meanwhile is read before the next.
+ */
+const DRAIN_QUIET_CHECKS = 5;
+/** A drain keeps reading for no more checks than this, as some clients never stop sending. */
+const DRAIN_MAX_CHECKS = 200;
 
 /** How long handlers may take to return once their connections are closed. */
 const DRAIN_CUT_MS = 1000;
@@ -197,13 +202,14 @@ export class Listener {
 
   /** Resolves when everything that clients have sent so far seems to have been read. */
   async #inputQuiet(): Promise<void> {
-    let received = -1;
-    for (let waitedMs = 0; waitedMs < DRAIN_INPUT_MAX_MS; waitedMs += DRAIN_QUIET_MS) {
+    let received = -1, quiet = 0;
+    for (let checks = 0; checks < DRAIN_MAX_CHECKS && this.#connections.size > 0; checks++) {
       const total = this.metrics().receivedBytes;
       const waiting = this.#connections.keys().every((connection) => connection.reading);
-      if (waiting && (total === received || this.#connections.size === 0)) return;
+      quiet = waiting && total === received ? quiet + 1 : 0;
+      if (quiet === DRAIN_QUIET_CHECKS) return;
       received = total;
-      await delay(DRAIN_QUIET_MS);
+      await delay(DRAIN_CHECK_MS);
     }
   }
 

@@ -139,6 +139,22 @@ Deno.test("Listener.drain(): everything sent is answered, then all connections a
   await assert.rejects(TestClient.connect(server.listener.address), Deno.errors.ConnectionRefused);
 });
 
+Deno.test("Listener.drain(): what arrives while this process is held up is answered", async () => {
+  await using server = await startListener();
+  using client = await TestClient.connect(server.listener.address);
+  await client.send("a\n");
+  assert.equal(await client.line(), "a\n");
+  const drained = server.listener.drain(new AbortController().signal);
+  // The drain has found no input yet, and finds its time over when this thread goes on.
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  const sent = client.send("b\n");
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+  await sent;
+  assert.equal(await client.rest(), "b\n");
+  client.close();
+  await within(60_000, "the drain", drained);
+});
+
 Deno.test("Listener: a line cut off by a drain or a timeout is dropped", async () => {
   for (const cut of ["drain", "idle"] as const) {
     const received: string[] = [];
