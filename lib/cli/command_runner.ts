@@ -12,6 +12,9 @@ const MAX_REASON_BYTES = 1000;
  */
 const QUIET_MS = 250;
 
+/** How long events that are queued when that time is up may take to run. */
+const AFTER_EVENTS_MS = 20;
+
 /** Why the rest of a body is not written. */
 const ABANDONED = new Error("The command has exited");
 
@@ -166,9 +169,13 @@ async function* chunksUntilExit(
   const reader = stream.getReader();
   let exited = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
+  const stop = () => void reader.cancel().catch(() => {});
   const wait = () => {
     clearTimeout(timer);
-    if (exited) timer = setTimeout(() => reader.cancel().catch(() => {}), QUIET_MS);
+    if (!exited) return;
+    // If this process was held up, there may be output that is not read yet. So when the time is up,
+    // let queued events run before giving up.
+    timer = setTimeout(() => timer = setTimeout(stop, AFTER_EVENTS_MS), QUIET_MS);
   };
   let ended = false;
   exit.then(() => {
