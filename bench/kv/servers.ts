@@ -17,7 +17,11 @@ export function tracingCollections(server: ServerCommand, file: string): ServerC
   return async (port, directory) => {
     const { command, args } = await server(port, directory);
     const traced = args.map((word) => word.startsWith("--v8-flags=") ? `${word},--trace-gc` : word);
-    return { command: "sh", args: ["-c", 'exec "$@" > "$0"', file, command, ...traced] };
+    // Without `stdbuf`, the first lines would arrive once there are 4 KiB of them.
+    return {
+      command: "sh",
+      args: ["-c", 'exec stdbuf -oL "$@" > "$0"', file, command, ...traced],
+    };
   };
 }
 

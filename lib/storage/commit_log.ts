@@ -44,8 +44,10 @@ export interface TableOwner {
    * The records of a piece as they are now: the parts of the array that `loadPiece` takes, or none
    * if there are no records. The log copies them, long ones in steps, so the bytes must not change
    * before the present group has ended.
+   *
+   * @param allocate Returns an array for bytes that exist only for this purpose.
    */
-  copyPiece(piece: number): readonly Uint8Array[];
+  copyPiece(piece: number, allocate: (length: number) => Uint8Array): readonly Uint8Array[];
   /**
    * Adds the records of a piece, as they were at a version. The bytes that this and the next two
    * methods are given are gone when they have returned.

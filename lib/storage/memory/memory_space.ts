@@ -131,8 +131,8 @@ export class MemorySpace implements TableOwner {
     return this.#pieces.changedSince(piece, version);
   }
 
-  copyPiece(piece: number): Uint8Array[] {
-    return this.#pieces.copy(piece);
+  copyPiece(piece: number, allocate: (length: number) => Uint8Array): Uint8Array[] {
+    return this.#pieces.copy(piece, allocate);
   }
 
   loadPiece(piece: number, bytes: Uint8Array, version: number): void {

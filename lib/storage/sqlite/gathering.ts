@@ -8,6 +8,7 @@ import { Turn } from "../../turn.ts";
 import type { Directory } from "./connection.ts";
 import { CHUNK_BYTES, GroupBuffer } from "./group_buffer.ts";
 import type { Group } from "./log_file.ts";
+import { PieceMemory } from "./piece_memory.ts";
 import type { SnapshotTable } from "./snapshots.ts";
 
 /** A piece in a group. */
@@ -34,9 +35,18 @@ export class Gathering {
   probes = false;
   sentMs = 0;
 
-  constructor(memory: SharedArrayBuffer, index: number) {
+  readonly #pieceMemory: PieceMemory;
+
+  private constructor(memory: SharedArrayBuffer, index: number, pieceMemory: PieceMemory) {
     this.buffer = new GroupBuffer(memory);
     this.index = index;
+    this.#pieceMemory = pieceMemory;
+  }
+
+  /** Creates two groups, which take turns, in two shared buffers. */
+  static pair([first, second]: readonly SharedArrayBuffer[]): [Gathering, Gathering] {
+    const memory = new PieceMemory();
+    return [new Gathering(first!, 0, memory), new Gathering(second!, 1, memory)];
   }
 
   /** The version of its last change. */
@@ -57,14 +67,23 @@ export class Gathering {
   clear(): void {
     this.buffer.clear();
     this.ended = undefined;
-    this.pieces = [];
+    if (this.pieces.length > 0) this.pieces = [];
+    this.#pieceMemory.release(this);
     this.directory = undefined;
     this.probes = false;
   }
 
   /** Adds a piece as it is now; returns its length. */
   putPiece(table: SnapshotTable, piece: number, version: number): number {
-    const parts = table.owner.copyPiece(piece);
+    const allocate = (length: number) => this.#pieceMemory.take(length, this);
+    const parts = table.owner.copyPiece(piece, allocate);
+    const isShared = parts.length === 1 && parts[0]!.buffer instanceof SharedArrayBuffer;
+    const bytes = isShared ? parts[0]! : this.#join(parts);
+    this.pieces.push({ table, piece, version, bytes });
+    return bytes.length;
+  }
+
+  #join(parts: readonly Uint8Array[]): Uint8Array {
     const length = parts.reduce((sum, part) => sum + part.length, 0);
     const bytes = new Uint8Array(new SharedArrayBuffer(length));
     let at = 0;
@@ -73,8 +92,7 @@ export class Gathering {
       if (part.length > CHUNK_BYTES) this.buffer.copyLater(part, to);
       else to.set(part);
     }
-    this.pieces.push({ table, piece, version, bytes });
-    return length;
+    return bytes;
   }
 
   /** Copies the long arrays in it, in turns. */

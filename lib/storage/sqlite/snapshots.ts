@@ -29,8 +29,8 @@ const FREE_FACTOR = 2;
 const LOOK_BYTES = 1024 * 1024;
 const LOOK_MS = 100;
 
-/** Pieces are written together until they exceed this size. */
-const STEP_BYTES = 1024 * 1024;
+/** Pieces are written together until they exceed this size: a full slab alone, small ones together. */
+const STEP_BYTES = 512 * 1024;
 
 /** The shortest and the longest pause between two steps. A pause is as long as the step was. */
 const MIN_PAUSE_MS = 1;

@@ -92,8 +92,7 @@ export class SqliteLog implements CommitLog, SnapshotLog {
     this.#thread = thread;
     this.#lock = lock;
     this.#watch = watch;
-    this.#gathering = new Gathering(thread.buffers[0]!, 0);
-    this.#spare = new Gathering(thread.buffers[1]!, 1);
+    [this.#gathering, this.#spare] = Gathering.pair(thread.buffers);
     this.#names = new TableNames(state.directory);
     this.#loader = new TableLoader(thread, this.#names);
     this.#snapshots = new Snapshots(this, minLogBytes === undefined ? {} : { minLogBytes });

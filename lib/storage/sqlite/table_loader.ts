@@ -7,6 +7,7 @@
  * @module
  */
 
+import { freeArray } from "../../free_array.ts";
 import { Turn } from "../../turn.ts";
 import type { Page } from "./log_file.ts";
 import { replay } from "./replay.ts";
@@ -88,20 +89,12 @@ function loadPart(
     const table = tables.get(id)!;
     table.wrote(piece, version, bytes.length);
     table.owner.loadPiece(piece, bytes, version);
-    free(bytes);
+    freeArray(bytes);
     return 0;
   }
   const { row, table: kept } = part;
   const size = row.bytes.length + ROW_OVERHEAD_BYTES;
   replay(row, (id) => tables.get(id)?.owner);
-  free(row.bytes);
+  freeArray(row.bytes);
   return kept === undefined ? size : 0;
-}
-
-/**
- * Frees the memory of an array at once. The garbage collector would leave it for later, and the next
- * pages would come into memory that the process has not touched before, which is slow.
- */
-function free(bytes: Uint8Array): void {
-  (bytes.buffer as ArrayBuffer).transfer(0);
 }

@@ -11,6 +11,7 @@
  * @module
  */
 
+import { freeArray } from "../../free_array.ts";
 import type { Records } from "./records.ts";
 
 /** Slots of the first segment; it doubles up to the maximum, and only then is it split. */
@@ -70,12 +71,13 @@ class Segment {
     this.entries--;
   }
 
-  /** Adds all entries of another segment. */
-  addAll(other: Segment): void {
+  /** Takes over all entries of another segment, which must not be used any more. */
+  takeAll(other: Segment): void {
     const { cells } = other;
     for (let at = 0; at < cells.length; at += 2) {
       if (cells[at + 1] !== 0) this.add(cells[at]!, cells[at + 1]!);
     }
+    freeArray(cells);
   }
 }
 
@@ -177,7 +179,7 @@ export class KeyIndex {
     const { depth, slots } = segment;
     if (slots < MAX_SEGMENT_SLOTS || depth === MAX_DEPTH) {
       const larger = new Segment(2 * slots, depth);
-      larger.addAll(segment);
+      larger.takeAll(segment);
       this.#put(larger, hash);
       return larger;
     }
@@ -195,6 +197,7 @@ export class KeyIndex {
       const address = cells[at + 1]!;
       if (address !== 0) ((cells[at]! & bit) === 0 ? low : high).add(cells[at]!, address);
     }
+    freeArray(cells);
     this.#put(low, hash & ~bit);
     this.#put(high, hash | bit);
     return (hash & bit) === 0 ? low : high;
@@ -207,8 +210,8 @@ export class KeyIndex {
     const other = this.#directory[((hash ^ bit) >>> 1) >>> (31 - this.#depth)]!;
     if (other.depth !== depth || other.entries + segment.entries >= MERGE_ENTRIES) return;
     const merged = new Segment(MAX_SEGMENT_SLOTS, depth - 1);
-    merged.addAll(segment);
-    merged.addAll(other);
+    merged.takeAll(segment);
+    merged.takeAll(other);
     this.#put(merged, hash);
   }
 

@@ -69,8 +69,13 @@ export class Pieces {
   /**
    * The live records of a piece, packed: parts to be joined, none if there are no records. A large
    * record is a view of the table's memory. Its bytes do not change; see {@linkcode Table.lend}.
+   *
+   * @param allocate Returns the array for the rest.
    */
-  copy(piece: number): Uint8Array[] {
+  copy(
+    piece: number,
+    allocate = (length: number): Uint8Array => new Uint8Array(length),
+  ): Uint8Array[] {
     const { memory, records } = this.#table;
     const slab = this.#numbered(piece).slabs[piece >> 1];
     if (slab === undefined) return [];
@@ -87,8 +92,8 @@ export class Pieces {
     if (!isSlab(piece)) {
       size -= records.keyLength(addresses[0]!) + records.valueLength(addresses[0]!);
     }
-    const packed = new Uint8Array(size);
-    const view = new DataView(packed.buffer);
+    const packed = allocate(size);
+    const view = new DataView(packed.buffer, packed.byteOffset, size);
     view.setInt32(0, slab.sizeClass, true);
     view.setUint32(4, slab.slots, true);
     view.setUint32(8, addresses.length, true);
