@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { ON_FULL } from "../bus/reader.ts";
 import { SERVICE_KEYS } from "../config/service_keys.ts";
 import { address, choice, count, duration, size, storageUrl } from "../config/values.ts";
 import { EVICTION_POLICIES } from "../storage/eviction_policy.ts";
@@ -19,6 +20,12 @@ export const kvConfigSchema = v.strictObject({
   max_request: v.optional(size({ min: 1024, max: 4096 * MIB }), "128MiB"),
   max_arguments: v.optional(count({ min: 16, max: 16 * MIB }), 1_048_576),
   max_queued: v.optional(count({ min: 1, max: 16 * MIB }), 65_536),
+  max_channels: v.optional(count({ min: 1, max: 100_000 }), 10_000),
+  max_patterns: v.optional(count({ min: 1, max: 10_000 }), 256),
+  queue: v.optional(count({ min: 1, max: 1_000_000 }), 1000),
+  queue_bytes: v.optional(size({ min: 1024, max: 1024 * MIB }), "8MiB"),
+  slow_after: v.optional(duration({ min: 1, max: 60_000 }), "100ms"),
+  on_full: v.optional(choice(ON_FULL), "drop"),
   max_memory: v.optional(size({ min: 1024 }), "1GiB"),
   max_memory_policy: v.optional(choice(EVICTION_POLICIES), "noeviction"),
   script_timeout: v.optional(duration({ min: 1, max: 1000 }), "20ms"),

@@ -5,6 +5,9 @@
  * @module
  */
 
+import { Bus } from "../bus/bus.ts";
+import { PublisherMetrics } from "../bus/publisher.ts";
+import { Readers } from "../bus/readers.ts";
 import { listenerOptions } from "../config/service_keys.ts";
 import type { Connection } from "../net/connection.ts";
 import { formatAddress } from "../net/address.ts";
@@ -20,7 +23,6 @@ import type { Storage } from "../storage/storage.ts";
 import { SharedTurn } from "../turn.ts";
 import { ALL_COMMANDS } from "./commands/all.ts";
 import { DATABASES } from "./commands/arguments.ts";
-import type { ClientPeer } from "./commands/context.ts";
 import { CursorTable } from "./commands/cursors.ts";
 import { ServerSettings } from "./commands/settings.ts";
 import { CommandTable } from "./commands/table.ts";
@@ -30,11 +32,10 @@ import { type KvConfig, kvConfigSchema } from "./config.ts";
 import { detectLanguage, type LanguageWords, readLogin } from "./language.ts";
 import type { KvLimits } from "./limits.ts";
 import { kvMetrics } from "./metrics.ts";
-import { ClientOutput } from "./session/client_output.ts";
+import { Channels } from "./pubsub/channels.ts";
+import { type RedisServer, serveRedisClient } from "./redis_client.ts";
 import { scriptCommands } from "./script/commands.ts";
 import { ScriptEngine } from "./script/script_engine.ts";
-import { RespConnection } from "./session/connection.ts";
-import { Session, type SessionServer } from "./session/session.ts";
 import { StoreLoader } from "./store_loader.ts";
 import { TextConnection } from "./text/connection.ts";
 import { isTextName } from "./text/parser.ts";
@@ -56,12 +57,6 @@ export const kv: Service<KvConfig> = {
   start,
 };
 
-/** What connections share, with the clients in a map that this file maintains. */
-interface KvServer extends SessionServer {
-  readonly log: ServiceContext["log"];
-  readonly clients: Map<number, Session>;
-}
-
 async function start(config: KvConfig, context: ServiceContext): Promise<RunningService> {
   const { log } = context;
   const scripts = new ScriptEngine({
@@ -79,7 +74,13 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
     policy: config.max_memory_policy,
   });
   const watch = new CommandWatch();
-  const server: KvServer = {
+  const readers = new Readers(config, log);
+  const published = new PublisherMetrics();
+  const channels = new Channels(context.bus, new Bus(), {
+    maxClientChannels: config.max_channels,
+    maxPatterns: config.max_patterns,
+  });
+  const server: RedisServer = {
     log,
     get store() {
       return loader.store;
@@ -94,6 +95,10 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
     metrics: new CommandMetrics(commands.all.length),
     settings: settingsOf(config, { watch, loader }),
     watch,
+    channels,
+    readers,
+    published,
+    admits: context.admits,
     clients: new Map(),
     // Clients are served only once the listener exists, so none can ask too early.
     get address() {
@@ -198,7 +203,7 @@ function settingsOf(config: KvConfig, { watch, loader }: SettingsTargets): Serve
  */
 async function serve(
   connection: Connection,
-  server: KvServer,
+  server: RedisServer,
   words: LanguageWords,
   login: Login | undefined,
 ): Promise<void> {
@@ -220,7 +225,7 @@ async function serve(
     const language = detectLanguage(bytes, start, end, words, { login: pending });
     if (language === "hang up") return;
     if (language === "resp") {
-      return await serveResp(connection, buffer, server, login);
+      return await serveRedisClient(connection, buffer, { server, login });
     }
     if (language === "text") {
       if (pending) return await connection.write(LOGIN_REPLIES.missing);
@@ -229,37 +234,5 @@ async function serve(
       return await new TextConnection(connection, unread, server).serve();
     }
     if (!await buffer.fill(connection)) return;
-  }
-}
-
-async function serveResp(
-  connection: Connection,
-  buffer: ReadBuffer,
-  server: KvServer,
-  login: Login | undefined,
-): Promise<void> {
-  const { id, remote } = connection;
-  const output = new ClientOutput(connection, server.watch.monitors, () => {
-    server.log.warn("Monitor disconnected: it does not read", { client: remote });
-  });
-  const peer: ClientPeer = {
-    id,
-    remote,
-    get unreadBytes() {
-      return buffer.end - buffer.start;
-    },
-    get monitoring() {
-      return output.monitoring;
-    },
-    monitor: (on) => output.monitor(on),
-    close: () => connection.close(),
-  };
-  const session = new Session(server, peer, login);
-  server.clients.set(id, session);
-  try {
-    await new RespConnection(output, buffer, session).serve();
-  } finally {
-    output.monitor(false);
-    server.clients.delete(id);
   }
 }

@@ -48,6 +48,11 @@ interface Piece {
   reply: boolean;
 }
 
+/** A place in the queue at which the owner writes for itself; see {@linkcode Outbox.exclusively}. */
+interface OwnTurn {
+  begin(): void;
+}
+
 /**
  * Messages on their way to one client: a write in progress and a bounded queue behind it. An outbox
  * never blocks. When its queue is full, its owner decides whether to wait, to drop messages, or to
@@ -63,7 +68,7 @@ export class Outbox {
 
   readonly #connection: OutboxConnection;
   readonly #options: OutboxOptions;
-  #queue: Piece[] = [];
+  #queue: (Piece | OwnTurn)[] = [];
   #queuedMessages = 0;
   #queuedBytes = 0;
   #queuedReplies = 0;
@@ -147,6 +152,35 @@ export class Outbox {
     if (this.#tooManyReplies) return this.#repliesTaken();
   }
 
+  /**
+   * Lets the owner write for itself, such as a reply that is sent in parts: after all messages
+   * accepted so far, and before any that are offered from now on. The limits do not apply, and
+   * nothing of it is ever dropped. If it takes long, the client counts as slow, as with a message.
+   *
+   * @param write Writes, and resolves when it has written everything. Its turn may come at once.
+   * @returns Resolves when it is done; rejects with its error.
+   */
+  exclusively(write: (send: (bytes: Uint8Array) => Promise<void>) => Promise<void>): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const started = () => {
+      this.#writes++;
+      this.#writingSinceMs = performance.now();
+    };
+    const send = (bytes: Uint8Array) => {
+      started();
+      return this.#connection.write(bytes);
+    };
+    const begin = () => {
+      this.#writing = true;
+      this.#writingMessages = 0;
+      started();
+      write(send).then(resolve, reject).finally(this.#written);
+    };
+    if (this.#writing && !this.closed) this.#queue.push({ begin });
+    else begin();
+    return promise;
+  }
+
   get #tooManyReplies(): boolean {
     return this.#queuedReplies > REPLIES_MAX || this.#queuedReplyBytes > REPLIES_MAX_BYTES;
   }
@@ -161,9 +195,9 @@ export class Outbox {
    * @returns Whether there was one.
    */
   dropOldest(): boolean {
-    const index = this.#queue.findIndex(({ reply }) => !reply);
-    const piece = this.#queue[index];
-    if (piece === undefined) return false;
+    const index = this.#queue.findIndex((queued) => isPiece(queued) && !queued.reply);
+    if (index < 0) return false;
+    const piece = this.#queue[index] as Piece;
     this.#queuedMessages--;
     this.#queuedBytes -= piece.messages.ends[piece.from]! - startOf(piece.messages, piece.from);
     piece.from++;
@@ -235,12 +269,15 @@ export class Outbox {
 
   readonly #failed = (error: unknown) => {
     this.#writing = false;
+    const queue = this.#queue;
     this.#queue = [];
     this.#queuedMessages =
       this.#queuedBytes =
       this.#queuedReplies =
       this.#queuedReplyBytes =
         0;
+    // Their writes fail as well, which ends what waits for them.
+    for (const queued of queue) if (!isPiece(queued)) queued.begin();
     this.#notify();
     // A closed connection shows in `closed`, and its reader learns of it as well.
     if (!(error instanceof ConnectionClosedError)) throw error;
@@ -254,13 +291,20 @@ export class Outbox {
     this.#options.onSlow(false);
   }
 
-  /** Writes queued messages, several at once. */
+  /** Writes queued messages, several at once, or lets the owner write. */
   #writeQueue(nowMs: number): void {
+    const first = this.#queue[0]!;
+    if (!isPiece(first)) {
+      this.#queue.shift();
+      return first.begin();
+    }
     let pieces = 0;
     let messages = 0;
     let bytes = 0;
     while (pieces < this.#queue.length && (pieces === 0 || bytes < JOINED_WRITE_BYTES)) {
-      const piece = this.#queue[pieces++]!;
+      const piece = this.#queue[pieces]!;
+      if (!isPiece(piece)) break;
+      pieces++;
       const length = piece.messages.ends[piece.to - 1]! - startOf(piece.messages, piece.from);
       bytes += length;
       if (piece.reply) {
@@ -271,10 +315,14 @@ export class Outbox {
         this.#queuedBytes -= length;
       }
     }
-    const taken = this.#queue.splice(0, pieces);
+    const taken = this.#queue.splice(0, pieces) as Piece[];
     this.#queuedMessages -= messages;
     this.#write(pieces === 1 ? bytesOf(taken[0]!) : join(taken, bytes), messages, nowMs);
   }
+}
+
+function isPiece(queued: Piece | OwnTurn): queued is Piece {
+  return "messages" in queued;
 }
 
 function startOf(messages: Messages, index: number): number {

@@ -5,12 +5,17 @@
  * @module
  */
 
+import { Bus } from "../../lib/bus/bus.ts";
+import { PublisherMetrics } from "../../lib/bus/publisher.ts";
 import { CommandWatch } from "../../lib/kv/command_watch.ts";
 import { CommandMetrics } from "../../lib/kv/command_metrics.ts";
 import { ALL_COMMANDS } from "../../lib/kv/commands/all.ts";
+import type { ClientPeer } from "../../lib/kv/commands/context.ts";
 import { CursorTable } from "../../lib/kv/commands/cursors.ts";
 import { ServerSettings } from "../../lib/kv/commands/settings.ts";
 import { CommandTable } from "../../lib/kv/commands/table.ts";
+import { Channels } from "../../lib/kv/pubsub/channels.ts";
+import { SubscribedClient } from "../../lib/kv/pubsub/client_channels.ts";
 import type { SessionServer } from "../../lib/kv/session/session.ts";
 import type { ByteRange, ByteStore } from "../../lib/storage/byte_store.ts";
 import type { MaybePromise, Place, Store, Transaction } from "../../lib/storage/store.ts";
@@ -171,6 +176,33 @@ export function storeOn(map: ByteMap): Store {
   return store as Store;
 }
 
+/** Channels that nobody else uses. */
+function testChannels(): Channels {
+  return new Channels(new Bus(), new Bus(), { maxClientChannels: 10, maxPatterns: 10 });
+}
+
+/** A client that is never subscribed. */
+export function testPeer(): ClientPeer {
+  const channels = new SubscribedClient(testChannels(), {
+    reader: () => {
+      throw new Error("This client cannot subscribe");
+    },
+    holdMessages() {},
+    protocol: () => 2,
+    hears: () => false,
+    metrics: new PublisherMetrics(),
+  });
+  return {
+    id: 1,
+    remote: "test",
+    unreadBytes: 0,
+    monitoring: false,
+    channels,
+    monitor() {},
+    close() {},
+  };
+}
+
 /** What a session needs of its server. */
 export function serverOn(map: ByteMap): SessionServer {
   const commands = new CommandTable(ALL_COMMANDS);
@@ -193,6 +225,7 @@ export function serverOn(map: ByteMap): SessionServer {
     metrics: new CommandMetrics(commands.all.length),
     settings: new ServerSettings({}),
     watch: new CommandWatch(),
+    channels: testChannels(),
     clients: new Map(),
     address: "127.0.0.1:0",
     startedMs: Date.now(),
@@ -207,6 +240,7 @@ export function serverOn(map: ByteMap): SessionServer {
 export class TestSocket {
   /** Everything written so far. */
   output = "";
+  readonly holding = false;
   #input: Uint8Array[] = [];
   #ended = false;
   #arrived = Promise.withResolvers<void>();

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { Bus } from "../../lib/bus/bus.ts";
 import assert from "node:assert/strict";
 import * as v from "valibot";
+import { Bus } from "../../lib/bus/bus.ts";
 import type { Guard } from "../../lib/auth.ts";
 import { kv } from "../../lib/kv/mod.ts";
 import type { Address } from "../../lib/net/address.ts";
@@ -19,12 +19,18 @@ import { within } from "../support/within.ts";
 export class TestKv implements AsyncDisposable {
   readonly running: RunningService;
   readonly log: TestLog;
+  /** The bus of the daemon. */
+  readonly bus: Bus;
   readonly #dataDir: string;
 
-  private constructor(running: RunningService, log: TestLog, dataDir: string) {
+  private constructor(
+    running: RunningService,
+    parts: { log: TestLog; bus: Bus; dataDir: string },
+  ) {
     this.running = running;
-    this.log = log;
-    this.#dataDir = dataDir;
+    this.log = parts.log;
+    this.bus = parts.bus;
+    this.#dataDir = parts.dataDir;
   }
 
   /** Starts a service and waits until its store has loaded. */
@@ -50,19 +56,21 @@ export class TestKv implements AsyncDisposable {
    */
   static async launch(
     config: Record<string, unknown>,
-    { storageUrl = "memory:", guard, open = openStorage }: {
+    { storageUrl = "memory:", guard, open = openStorage, admitted = [] }: {
       storageUrl?: string;
       guard?: Guard | undefined;
       open?: typeof openStorage;
+      /** The other services whose events the clients may hear. */
+      admitted?: string[];
     } = {},
   ): Promise<TestKv> {
-    const log = new TestLog("info");
+    const log = new TestLog("info"), bus = new Bus();
     const dataDir = await Deno.makeTempDir({ prefix: "quartet-kv-" });
     const section = v.parse(kv.schema, { listen: "127.0.0.1:0", ...config });
     const running = await kv.start(section, {
-      bus: new Bus(),
       guard: () => guard,
-      admits: () => false,
+      admits: (service) => admitted.includes(service),
+      bus,
       log: log.log,
       dataDir,
       get daemon(): never {
@@ -70,7 +78,7 @@ export class TestKv implements AsyncDisposable {
       },
       storage: (url = storageUrl) => open(url, { dataDir, log: log.log }),
     });
-    return new TestKv(running, log, dataDir);
+    return new TestKv(running, { log, bus, dataDir });
   }
 
   get address(): Address {
@@ -164,9 +172,14 @@ export class RawClient implements Disposable {
     while (bytes.length > 0) bytes = bytes.subarray(await this.conn.write(bytes));
   }
 
+  /** Sends a request. */
+  request(...args: string[]): Promise<void> {
+    return this.send(encodeRequest(args));
+  }
+
   /** Sends a request and reads its reply. */
   async ask(...args: string[]): Promise<string> {
-    await this.send(encodeRequest(args));
+    await this.request(...args);
     return await this.reply();
   }
 
@@ -231,7 +244,7 @@ export function replyLength(text: string, start: number): number {
     if (count >= 0) end += count + 2;
     return end > text.length ? 0 : end - start;
   }
-  if ("*~%".includes(type)) {
+  if ("*~%>".includes(type)) {
     for (let left = type === "%" ? 2 * count : count; left > 0; left--) {
       const length = replyLength(text, end);
       if (length === 0) return 0;

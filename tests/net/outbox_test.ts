@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Connection } from "../../lib/net/connection.ts";
+import { type Connection, ConnectionClosedError } from "../../lib/net/connection.ts";
 import { type Messages, Outbox, type OutboxOptions } from "../../lib/net/outbox.ts";
 
 /** A client whose writes complete when the test says so. */
@@ -158,3 +158,78 @@ Deno.test("Outbox: a closed connection ends the wait for replies", async () => {
   await waits;
   assert.equal(outbox.reply(new Uint8Array(1)), undefined);
 });
+Deno.test("Outbox: its owner writes after the messages before and before those after, and nothing in between", async () => {
+  const { connection, outbox } = make();
+  outbox.offer(messages("a"), 0, 0);
+  outbox.offer(messages("b"), 0, 0);
+  const done = outbox.exclusively(async (send) => {
+    await send(new TextEncoder().encode("reply, "));
+    await send(new TextEncoder().encode("in two parts"));
+  });
+  outbox.offer(messages("c", "d"), 0, 0);
+  assert.equal(outbox.offer(messages("e"), 0, 0), 0, "the limit counts messages");
+  for (let writes = 2; writes <= 5; writes++) {
+    await connection.take();
+    await turnsOfQueue();
+    assert.equal(connection.written.length, writes);
+  }
+  await done;
+  assert.deepEqual(connection.written, ["a", "b", "reply, ", "in two parts", "cd"]);
+  await connection.take();
+  assert.equal(outbox.delivered, 4);
+});
+
+Deno.test("Outbox: its owner writes at once if nothing is in progress, and messages wait", async () => {
+  const { connection, outbox } = make();
+  const done = outbox.exclusively((send) => send(new TextEncoder().encode("reply")));
+  outbox.offer(messages("a"), 0, 0);
+  assert.deepEqual(connection.written, ["reply"]);
+  await connection.take();
+  await done;
+  await turnsOfQueue();
+  assert.deepEqual(connection.written, ["reply", "a"]);
+});
+
+Deno.test("Outbox: dropping the oldest message spares what its owner writes", async () => {
+  const { connection, outbox } = make();
+  outbox.offer(messages("a"), 0, 0);
+  const done = outbox.exclusively((send) => send(new TextEncoder().encode("reply")));
+  outbox.offer(messages("b", "c"), 0, 0);
+  assert.deepEqual([outbox.dropOldest(), outbox.dropOldest(), outbox.dropOldest()], [
+    true,
+    true,
+    false,
+  ]);
+  await connection.take();
+  await turnsOfQueue();
+  await connection.take();
+  await done;
+  assert.deepEqual(connection.written, ["a", "reply"]);
+});
+
+Deno.test("Outbox: its owner's writes fail with the connection, also those that wait", async () => {
+  const { outbox, connection } = make();
+  connection.write = () => Promise.reject(new ConnectionClosedError("closed"));
+  outbox.offer(messages("a"), 0, 0);
+  const waiting = outbox.exclusively((send) => send(new Uint8Array(1)));
+  await assert.rejects(waiting, ConnectionClosedError);
+  await assert.rejects(
+    outbox.exclusively((send) => send(new Uint8Array(1))),
+    ConnectionClosedError,
+  );
+});
+
+Deno.test("Outbox: a client that does not take its owner's write becomes slow", async () => {
+  const { connection, outbox, slow } = make();
+  const done = outbox.exclusively((send) => send(new Uint8Array(1)));
+  outbox.offer(messages("a", "b", "c"), 0, performance.now());
+  await outbox.spaceOrSlow();
+  assert.deepEqual(slow, [true]);
+  await connection.take();
+  await done;
+});
+
+/** Lets promises settle that depend on each other. */
+async function turnsOfQueue(): Promise<void> {
+  for (let turns = 0; turns < 10; turns++) await Promise.resolve();
+}

@@ -56,7 +56,7 @@ export const PROJECT: Project = {
     [
       ["lib/kv/resp/"],
       ["lib/kv/commands/"],
-      ["lib/kv/script/"],
+      ["lib/kv/pubsub/", "lib/kv/script/"],
       ["lib/kv/session/"],
     ],
     [

@@ -2,6 +2,7 @@ import { ACL_COMMANDS } from "./acl.ts";
 import { BITFIELD_COMMANDS } from "./bitfield.ts";
 import { BITOP_COMMANDS } from "./bitop.ts";
 import { BIT_COMMANDS } from "./bits.ts";
+import { CHANNEL_COMMANDS } from "./channels.ts";
 import { CLIENT_COMMANDS } from "./client.ts";
 import type { Command } from "./command.ts";
 import { CONNECTION_COMMANDS } from "./connection.ts";
@@ -36,6 +37,7 @@ export const ALL_COMMANDS: readonly Command[] = [
   ...TRANSACTION_COMMANDS,
   ...CONNECTION_COMMANDS,
   ...CLIENT_COMMANDS,
+  ...CHANNEL_COMMANDS,
   ...SERVER_COMMANDS,
   ...WATCHING_COMMANDS,
   ...INTROSPECTION_COMMANDS,

@@ -31,6 +31,7 @@ export interface CommandInfo {
     | "bitmap"
     | "generic"
     | "transactions"
+    | "pubsub"
     | "connection"
     | "scripting"
     | "server";

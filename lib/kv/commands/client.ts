@@ -60,9 +60,9 @@ function describe(client: ClientState): string {
     ["idle", seconds(client.lastActiveMs)],
     ["flags", flagsOf(client)],
     ["db", client.db],
-    ["sub", 0],
-    ["psub", 0],
-    ["ssub", 0],
+    ["sub", peer.channels.size("channel")],
+    ["psub", peer.channels.size("pattern")],
+    ["ssub", peer.channels.size("shard")],
     ["multi", transaction.open ? transaction.length : -1],
     ["qbuf", peer.unreadBytes],
     ["qbuf-free", 0],
@@ -88,6 +88,7 @@ function describe(client: ClientState): string {
 /** The letters that CLIENT LIST shows for what is special about a client. */
 function flagsOf({ peer, transaction, closing, noEvict, noTouch }: ClientState): string {
   let letters = peer.monitoring ? "O" : "";
+  if (peer.channels.count > 0) letters += "P";
   if (transaction.open) letters += "x";
   if (closing) letters += "c";
   if (peer.remote === "unix") letters += "U";
@@ -115,7 +116,8 @@ function list(request: Request, { server }: ClientState): MaybePromise<Reply> {
       }
       clients = clients.filter(({ peer }) => ids.has(peer.id));
     } else if (option === "TYPE" && request.count === 4) {
-      if (checkType(request, 3) !== "normal") clients = [];
+      const type = checkType(request, 3);
+      clients = clients.filter((client) => typeOf(client) === type);
     } else {
       return SYNTAX_ERROR;
     }
@@ -132,6 +134,11 @@ async function describeAll(clients: readonly ClientState[]): Promise<Reply> {
     if (turn.over) await turn.next();
   }
   return new Verbatim(lines.join(""));
+}
+
+/** What a client is to CLIENT LIST and CLIENT KILL. */
+function typeOf({ peer }: ClientState): string {
+  return peer.channels.count > 0 ? "pubsub" : "normal";
 }
 
 function checkType(request: Request, index: number): string {
@@ -166,7 +173,7 @@ function kill(request: Request, client: ClientState): Reply {
       tests.push(() => server.address === value);
     } else if (option === "TYPE") {
       const type = checkType(request, at + 1);
-      tests.push(() => type === "normal");
+      tests.push((other) => typeOf(other) === type);
     } else if (option === "USER") {
       if (value !== "default") return new ErrorReply(`ERR No such user '${value}'`);
     } else if (option === "SKIPME" && /^(yes|no)$/i.test(value)) {

@@ -33,6 +33,8 @@ export interface KeyWork {
   /** Forgets what it knows of whole databases: a new transaction over whole spaces begins. */
   restart?(): void;
   run(transaction: Transaction): Reply;
+  /** Called when the changes of the last run are durable. */
+  committed?(): void;
   /**
    * If the values are so long that {@linkcode KeyWork.run} would hold the thread, reads them and
    * returns the computation; otherwise `undefined`. Inside EXEC and scripts, the work runs in one go.
@@ -148,7 +150,7 @@ export type Action =
      */
     selects?(request: Request): number;
     /** The reply to a script, which has no connection; without this, scripts may not call it. */
-    inScript?(request: Request): Reply;
+    inScript?(request: Request, script: ScriptEffects): Reply;
   }
   | {
     /** Controls the connection itself, so it runs immediately even inside MULTI. */
@@ -157,6 +159,13 @@ export type Action =
     /** Waits for all earlier commands, and all later ones wait for it. */
     alone?: boolean;
   };
+
+/** What a command about the connection or the server can do when a script calls it. */
+export interface ScriptEffects {
+  readonly context: CommandContext;
+  /** Calls a function once the changes of the script are durable. If they fail, it is not called. */
+  afterCommit(effect: () => void): void;
+}
 
 /** A command or subcommand. */
 export interface Command extends CommandInfo {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { MaybePromise } from "../../storage/store.ts";
 import { parseInt64 } from "../int64.ts";
 import { ErrorReply, OK, PONG, type Reply, ReplyMap, SimpleString } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
@@ -35,7 +36,15 @@ const NO_PASSWORD = new ErrorReply(
     "Are you sure your configuration is correct?",
 );
 
-function ping(request: Request): Reply {
+function ping(request: Request, client: ClientState): Reply {
+  if (request.count > 2) return wrongArity("ping");
+  if (client.protocol === 2 && client.peer.channels.count > 0) {
+    return ["pong", request.count === 2 ? request.value(1) : ""];
+  }
+  return pingInScript(request);
+}
+
+function pingInScript(request: Request): Reply {
   if (request.count > 2) return wrongArity("ping");
   return request.count === 2 ? request.value(1) : PONG;
 }
@@ -58,7 +67,7 @@ function quit(_request: Request, client: ClientState): Reply {
   return OK;
 }
 
-function reset(_request: Request, client: ClientState): Reply {
+function reset(_request: Request, client: ClientState): MaybePromise<Reply> {
   client.transaction.reset();
   client.login?.begin();
   client.authenticated = client.login === undefined;
@@ -69,7 +78,9 @@ function reset(_request: Request, client: ClientState): Reply {
   client.refusal = undefined;
   client.noEvict = client.noTouch = false;
   client.peer.monitor(false);
-  return new SimpleString("RESET");
+  const done = new SimpleString("RESET");
+  const { channels } = client.peer;
+  return channels.count === 0 ? done : channels.leave().then(() => done);
 }
 
 function auth(request: Request, client: ClientState): Reply {
@@ -151,7 +162,7 @@ export const CONNECTION_COMMANDS: readonly Command[] = [
     group,
     summary: "Returns PONG, or its argument.",
     since: "1.0.0",
-    action: { kind: "session", run: ping, inScript: ping },
+    action: { kind: "session", run: ping, inScript: pingInScript },
   },
   {
     name: "echo",

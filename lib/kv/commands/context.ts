@@ -27,6 +27,61 @@ export interface CommandContext {
   readonly cursors: CursorTable;
   /** The time that the scripts of one EXEC have taken; they share one limit. */
   readonly scriptTime?: ScriptTime;
+  /** The client's way to publish. */
+  readonly publisher: ChannelPublisher;
+}
+
+/** A client's way to publish. */
+export interface ChannelPublisher {
+  /**
+   * Checks that clients may publish on a channel.
+   *
+   * @throws {ErrorReply} If not.
+   */
+  check(channel: string): void;
+  /** How many subscribers of any protocol a message would reach. */
+  audience(channel: string): number;
+  /**
+   * Publishes a message after all that this client has published before.
+   *
+   * @param payload It must not change from now on.
+   * @returns A promise if the client must not be read before it resolves.
+   * @throws {ErrorReply} If clients must not publish on this channel.
+   */
+  publish(channel: string, payload: Uint8Array): MaybePromise<void>;
+}
+
+/** How a client has subscribed: SUBSCRIBE, PSUBSCRIBE or SSUBSCRIBE. */
+export type ChannelKind = "channel" | "pattern" | "shard";
+
+/** The channels of a client. */
+export interface ClientChannels extends ChannelPublisher {
+  /** The number of all subscriptions. */
+  readonly count: number;
+  /** The number of subscriptions of a kind. */
+  size(kind: ChannelKind): number;
+  /** The names of a kind. */
+  names(kind: ChannelKind): Iterable<string>;
+  /**
+   * Subscribes, unless that is done already. Messages follow the reply to the present command.
+   *
+   * @throws {ErrorReply} If there are too many subscriptions, or the name is too long.
+   */
+  subscribe(kind: ChannelKind, name: string): void;
+  /** Ends a subscription, if there is one. */
+  unsubscribe(kind: ChannelKind, name: string): void;
+  /** Ends all subscriptions, in turns with other work. */
+  leave(): Promise<void>;
+}
+
+/** The channels of all clients of the service. */
+export interface ServerChannels {
+  /** The number of different names of a kind. */
+  size(kind: ChannelKind): number;
+  /** How many clients are subscribed to a name. */
+  subscribers(kind: ChannelKind, name: string): number;
+  /** The names of a kind, those that match a pattern if there is one. */
+  names(kind: ChannelKind, pattern?: string): Promise<string[]>;
 }
 
 /** How long scripts have run. */
@@ -46,6 +101,8 @@ export interface ClientPeer {
   readonly unreadBytes: number;
   /** Whether the client is a monitor. */
   readonly monitoring: boolean;
+  /** What it is subscribed to. */
+  readonly channels: ClientChannels;
   /** Makes the client a monitor, or an ordinary client again. */
   monitor(on: boolean): void;
   /** Closes the connection immediately. */
@@ -116,6 +173,7 @@ export interface ServerState {
   /** The turn of all connections together. */
   readonly turn: SharedTurn;
   readonly watch: CommandWatch;
+  readonly channels: ServerChannels;
   /** The Redis clients by the number of their connection. */
   readonly clients: ReadonlyMap<number, ClientState>;
   /** The address the service listens on, for display. */

@@ -72,6 +72,14 @@ export function wrongArity(name: string): ErrorReply {
   return new ErrorReply(`ERR wrong number of arguments for '${name}' command`);
 }
 
+/** The error for a command that a subscribed client of RESP2 must not send. */
+export function notForSubscribers(name: string): ErrorReply {
+  return new ErrorReply(
+    `ERR Can't execute '${name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET ` +
+      "are allowed in this context",
+  );
+}
+
 /** The error for an expiry that is zero, negative or too large. */
 export function invalidExpireTime(name: string): ErrorReply {
   return new ErrorReply(`ERR invalid expire time in '${name}' command`);

@@ -46,13 +46,17 @@ export class Glob {
     this.#hopeless = this.#tokens.filter((token) => token === STAR).length > MAX_STARS;
   }
 
-  /** Whether a string with one character per byte matches. */
-  matches(text: string): boolean {
+  /**
+   * Whether a string with one character per byte matches.
+   *
+   * @param maxSteps A match that takes more steps counts as none.
+   */
+  matches(text: string, maxSteps: number = MAX_STEPS + 2 * text.length): boolean {
     if (this.#hopeless) return false;
     const tokens = this.#tokens;
     let at = 0, token = 0;
     let star = -1, starAt = 0;
-    let stepsLeft = MAX_STEPS + 2 * text.length;
+    let stepsLeft = maxSteps;
     while (at < text.length) {
       if (--stepsLeft < 0) return false;
       const expected = tokens[token];

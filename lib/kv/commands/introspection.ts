@@ -21,6 +21,7 @@ const CATEGORIES: Readonly<Record<CommandInfo["group"], string>> = {
   bitmap: "bitmap",
   generic: "keyspace",
   transactions: "transaction",
+  pubsub: "pubsub",
   connection: "connection",
   scripting: "scripting",
   server: "admin",

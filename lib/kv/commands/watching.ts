@@ -42,7 +42,12 @@ function reset(_request: Request, { server }: ClientState): Reply {
   return OK;
 }
 
+const SUBSCRIBED = new ErrorReply(
+  "ERR a subscribed client cannot be a monitor: use another connection, or RESET first",
+);
+
 function monitor(_request: Request, { peer }: ClientState): Reply {
+  if (peer.channels.count > 0) return SUBSCRIBED;
   peer.monitor(true);
   return OK;
 }

@@ -32,6 +32,16 @@ export class Verbatim {
   constructor(readonly text: string) {}
 }
 
+/** Data that is no reply to a command, such as a message; an array in RESP2. */
+export class Push {
+  constructor(readonly items: readonly Reply[]) {}
+}
+
+/** What SUBSCRIBE and its like send: one push for each channel, and no reply of their own. */
+export class Pushes {
+  constructor(readonly all: readonly (Push | ErrorReply)[]) {}
+}
+
 /**
  * A reply. Strings and bytes are bulk strings, `null` is a missing value, and booleans are 1 and 0 in
  * RESP2.
@@ -49,6 +59,8 @@ export type Reply =
   | ReplyMap
   | ReplySet
   | Verbatim
+  | Push
+  | Pushes
   | typeof NULL_ARRAY
   | typeof NO_REPLY;
 

@@ -13,6 +13,8 @@ import {
   ErrorReply,
   NO_REPLY,
   NULL_ARRAY,
+  Push,
+  Pushes,
   type Reply,
   ReplyMap,
   ReplySet,
@@ -21,7 +23,13 @@ import {
 } from "./reply.ts";
 
 const CR = 0x0d, LF = 0x0a, ZERO = 0x30, MINUS = 0x2d;
-const PLUS = 0x2b, DOLLAR = 0x24, COLON = 0x3a, STAR = 0x2a, PERCENT = 0x25, TILDE = 0x7e;
+const PLUS = 0x2b,
+  DOLLAR = 0x24,
+  COLON = 0x3a,
+  STAR = 0x2a,
+  PERCENT = 0x25,
+  TILDE = 0x7e,
+  GREATER = 0x3e;
 const EQUALS = 0x3d, LETTER_O = 0x4f, LETTER_K = 0x4b;
 
 /** The initial size of the buffer, and its size after a large one was released. */
@@ -190,6 +198,10 @@ export class ReplyWriter {
         this.#longBytes += value.length;
       }
     } else if (reply instanceof Verbatim) this.#verbatim(reply.text);
+    else if (reply instanceof Push) {
+      this.#number(this.protocol === 2 ? STAR : GREATER, reply.items.length);
+      for (const item of reply.items) this.write(item);
+    } else if (reply instanceof Pushes) { for (const push of reply.all) this.write(push); }
     else if (reply === NULL_ARRAY) {
       if (this.protocol === 2) this.#text("*-1\r\n");
       else this.#null();

@@ -7,6 +7,8 @@
 import { EncodedItems } from "../resp/item_encoder.ts";
 import {
   ErrorReply,
+  Push,
+  Pushes,
   type Reply,
   ReplyMap,
   ReplySet,
@@ -75,6 +77,8 @@ class LiteralWriter {
       if (!modern) return this.list(reply.items);
       return `{set={${reply.items.map((item) => `[${this.reply(item)}]=true`).join(",")}}}`;
     }
+    if (reply instanceof Push) return this.list(reply.items);
+    if (reply instanceof Pushes) return this.list(reply.all);
     if (reply === null || typeof reply === "symbol") return modern ? "nil" : "false";
     return this.list(reply instanceof EncodedItems ? [...reply.decoded()] : reply);
   }

@@ -6,7 +6,7 @@
 
 import type { Place, Transaction } from "../../storage/store.ts";
 import type { Value } from "../../storage/value.ts";
-import type { KeyWork } from "../commands/command.ts";
+import type { KeyWork, ScriptEffects } from "../commands/command.ts";
 import type { CommandContext, ScriptTime } from "../commands/context.ts";
 import { UndeclaredKeyError, WholeDatabaseError } from "../commands/discovered_needs.ts";
 import type { CommandTable, TableEntry } from "../commands/table.ts";
@@ -20,6 +20,9 @@ import { ScriptStoppedError } from "./stopped.ts";
 /** How many keys that it did not declare a script may use. It runs once more for each command. */
 const MAX_RERUNS = 100;
 
+/** How many messages one script may publish. They are sent at its end, all at once. */
+const MAX_EFFECTS = 1000;
+
 /** How many keys of a reply of KEYS or SCAN a script is expected to use. */
 const MAX_EXPECTED_KEYS = 10_000;
 
@@ -27,6 +30,7 @@ const UNKNOWN = new ErrorReply("ERR Unknown Redis command called from script");
 const WRONG_ARITY = new ErrorReply("ERR Wrong number of args calling Redis command from script");
 const NOT_ALLOWED = new ErrorReply("ERR This Redis command is not allowed from script");
 const READ_ONLY = new ErrorReply("ERR Write commands are not allowed from read-only scripts.");
+const TOO_MANY_MESSAGES = new ErrorReply("ERR a script publishes too many messages");
 /** Such work is done in steps for a client; within a script it would hold up all others. */
 const TOO_LONG = new ErrorReply("ERR The values are too long for this command in a script");
 
@@ -46,10 +50,12 @@ export interface ScriptServer {
 }
 
 /** Runs a script on a transaction. */
-export class ScriptWork implements KeyWork, ScriptHost {
+export class ScriptWork implements KeyWork, ScriptHost, ScriptEffects {
   readonly #call: ScriptCall;
   readonly #server: ScriptServer;
   readonly #context: CommandContext;
+  /** What to do once the changes are durable. */
+  #effects: (() => void)[] = [];
   readonly grows = true;
   readonly #places = new PlaceSet();
   #seed: number | undefined;
@@ -80,6 +86,7 @@ export class ScriptWork implements KeyWork, ScriptHost {
     const { script, keys, args } = this.#call;
     this.#transaction = transaction;
     this.#asked = 0;
+    this.#effects = [];
     this.#db = this.#context.db;
     try {
       return machine.run(script, { keys, args, host: this, usedMs: this.#time.usedMs });
@@ -93,6 +100,21 @@ export class ScriptWork implements KeyWork, ScriptHost {
     this.#answers = [];
   }
 
+  committed(): void {
+    for (const effect of this.#effects) effect();
+  }
+
+  afterCommit(effect: () => void): void {
+    if (this.#effects.length >= MAX_EFFECTS) throw TOO_MANY_MESSAGES;
+    this.#effects.push(effect);
+  }
+
+  /** What its commands know besides their arguments. */
+  get context(): CommandContext {
+    const { maxValueBytes, cursors, publisher } = this.#context;
+    return { db: this.#db, maxValueBytes, cursors, publisher };
+  }
+
   /** Runs a command of the script. */
   call(request: Request): Reply {
     const entry = this.#find(request);
@@ -101,7 +123,7 @@ export class ScriptWork implements KeyWork, ScriptHost {
     if (this.#call.readOnly && flags.includes("write")) return READ_ONLY;
     try {
       if (action.kind === "keys") {
-        const work = action.prepare(request, this.#commandContext);
+        const work = action.prepare(request, this.context);
         this.#require(work.places);
         if (work.inSteps?.(this.#transaction!) !== undefined) return TOO_LONG;
         if (entry.fullName === "time") return this.#now ??= work.run(this.#transaction!);
@@ -112,16 +134,11 @@ export class ScriptWork implements KeyWork, ScriptHost {
       }
       if (action.kind !== "session" || action.inScript === undefined) return NOT_ALLOWED;
       if (action.selects !== undefined) this.#db = action.selects(request);
-      return action.inScript(request);
+      return action.inScript(request, this);
     } catch (error) {
       if (error instanceof ErrorReply) return error;
       throw error;
     }
-  }
-
-  get #commandContext(): CommandContext {
-    const { maxValueBytes, cursors } = this.#context;
-    return { db: this.#db, maxValueBytes, cursors };
   }
 
   /** The same for each run, so that a run after the first takes the same decisions. */
@@ -166,7 +183,7 @@ export class ScriptWork implements KeyWork, ScriptHost {
     const db = this.#db, copy = request.copy();
     throw new WholeDatabaseError(async (tx) => {
       if (action.kind !== "spaces" && action.kind !== "pages") return;
-      const reply = await action.prepare(copy, { ...this.#commandContext, db })(tx);
+      const reply = await action.prepare(copy, { ...this.context, db })(tx);
       this.#answers.push(reply);
       // It is likely to use these keys, and each would need another run.
       for (const key of keysIn(fullName, reply)) this.#places.add({ space: db, key });

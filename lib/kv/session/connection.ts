@@ -17,7 +17,7 @@ import { HeldReplies } from "../held_replies.ts";
 import { RespParser } from "../resp/parser.ts";
 import { nextTurn, Turn } from "../../turn.ts";
 import type { TableEntry } from "../commands/table.ts";
-import { ErrorReply, NO_REPLY, type Reply } from "../resp/reply.ts";
+import { ErrorReply, NO_REPLY, Pushes, type Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import { ReplyWriter, type Sink } from "../resp/writer.ts";
 import type { Session } from "./session.ts";
@@ -46,6 +46,8 @@ type Pause = "no request" | "settle" | "paused" | "not ready" | "flush" | "turn 
 /** The part of a socket that a connection uses. */
 export interface RespSocket extends Sink {
   read(into: Uint8Array, request?: number): Promise<number | null>;
+  /** Whether messages wait for the next replies to be written. */
+  readonly holding: boolean;
   /** Called when every reply so far has been written whole. */
   replied(): void;
 }
@@ -86,7 +88,7 @@ export class RespConnection {
       const ends = pause === "close" || this.#session.closing;
       const { size } = this.#writer;
       const sends = pause !== "settle" || ends || size > MAX_OUTPUT_BYTES;
-      if (size > 0 && (sends || this.#session.peer.monitoring)) {
+      if (size > 0 && (sends || this.#session.peer.monitoring || this.#socket.holding)) {
         await this.#writer.flush(this.#socket);
       }
       this.#socket.replied();
@@ -108,6 +110,7 @@ export class RespConnection {
     const { metrics, store, watch, turn } = session.server;
     const startMs = metrics.batchStartMs();
     let count = 0;
+    let isHeld = false;
     try {
       for (;;) {
         if (this.#waits) {
@@ -156,11 +159,14 @@ export class RespConnection {
             buffer.consume(parser.consumed);
             return "settle";
           }
+          isHeld = this.#socket.holding;
         }
         count++;
         buffer.consume(parser.consumed);
         if (session.closing) return "close";
         if (this.#pending.length >= MAX_PENDING) return "settle";
+        // Messages wait for the reply to SUBSCRIBE.
+        if (isHeld) return "flush";
         // The line about a command follows its reply, so a monitor gets its replies one by one.
         if (watch.active && session.peer.monitoring) return "flush";
         if (this.#writer.size >= MAX_OUTPUT_BYTES) return "flush";
@@ -208,7 +214,7 @@ export class RespConnection {
     // CLIENT REPLY SKIP itself does not count as the skipped command.
     if (reply === NO_REPLY) return reply;
     if (session.replyMode === "skip") session.replyMode = "on";
-    return reply instanceof Promise ? reply.then(() => NO_REPLY) : NO_REPLY;
+    return reply instanceof Promise ? reply.then(pushesOf) : pushesOf(reply);
   }
 
   /** Waits for all pending replies, and writes them. */
@@ -253,6 +259,11 @@ export class RespConnection {
       if (turn.over) await turn.next();
     }
   }
+}
+
+/** What remains of a reply that the client does not want: as in Redis, what is pushed is no reply. */
+function pushesOf(reply: Reply): Reply {
+  return reply instanceof Pushes ? reply : NO_REPLY;
 }
 
 /** Whether a reply, or part of it, may be too large to encode in memory at once. */

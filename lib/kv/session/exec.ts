@@ -101,7 +101,8 @@ function planner(
 ): (queued: QueuedCommand) => Step {
   // SELECT applies to the commands after it, but must not take effect if EXEC is aborted.
   const { maxValueBytes, cursors, server: { store } } = client;
-  const shared = { maxValueBytes, cursors, scriptTime: { usedMs: 0 } };
+  const { publisher } = client;
+  const shared = { maxValueBytes, cursors, publisher, scriptTime: { usedMs: 0 } };
   let context: CommandContext = { db: client.db, ...shared };
   return ({ command, request }) => {
     const { action } = command;
@@ -185,6 +186,7 @@ async function runOnSpaces(
 function finish(steps: readonly Step[], replies: Reply[] | undefined): MaybePromise<Reply> {
   if (replies === undefined) return NULL_ARRAY;
   if (steps.some(({ kind }) => kind === "session")) return finishInTurns(steps, replies);
+  for (const step of steps) if (step.kind === "keys") step.work.committed?.();
   return steps.map((step, index) => step.kind === "error" ? step.error : replies[index]!);
 }
 
@@ -196,6 +198,7 @@ async function finishInTurns(steps: readonly Step[], replies: readonly Reply[]):
     if (step.kind === "error") {
       filled.push(step.error);
     } else if (step.kind !== "session") {
+      if (step.kind === "keys") step.work.committed?.();
       filled.push(replies[index]!);
     } else {
       try {

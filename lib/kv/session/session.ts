@@ -7,13 +7,20 @@
 import type { Login } from "../../net/login.ts";
 import type { ByteStore } from "../../storage/byte_store.ts";
 import type { MaybePromise } from "../../storage/store.ts";
-import type { ClientPeer, ClientState, ReplyMode, ServerState } from "../commands/context.ts";
+import type {
+  ChannelPublisher,
+  ClientPeer,
+  ClientState,
+  ReplyMode,
+  ServerState,
+} from "../commands/context.ts";
 import type { Command } from "../commands/command.ts";
 import type { CursorTable } from "../commands/cursors.ts";
 import {
   asReply,
   LOADING,
   NOT_AUTHENTICATED,
+  notForSubscribers,
   TOO_MANY_ARGUMENTS,
   unknownCommand,
   unknownSubcommand,
@@ -75,6 +82,10 @@ export class Session implements ClientState {
     return this.server.cursors;
   }
 
+  get publisher(): ChannelPublisher {
+    return this.peer.channels;
+  }
+
   get maxValueBytes(): number {
     return this.server.limits.maxValueBytes;
   }
@@ -96,6 +107,9 @@ export class Session implements ClientState {
   #refusal(entry: TableEntry): ErrorReply | undefined {
     if (!this.authenticated && !needsNoLogin(entry)) return NOT_AUTHENTICATED;
     if (this.server.loading && !runsWhileLoading(entry)) return LOADING;
+    if (this.protocol === 2 && this.peer.channels.count > 0 && !isForSubscribers(entry)) {
+      return notForSubscribers(entry.fullName);
+    }
     if (this.refusal === undefined || needsNoLogin(entry)) return undefined;
     return entry.fullName === "client|tracking" ? undefined : this.refusal;
   }
@@ -265,6 +279,12 @@ function isShown({ flags }: Command): boolean {
 /** Whether clients may run a command before they have shown a token. */
 function needsNoLogin({ command }: TableEntry): boolean {
   return command.flags.includes("no_auth");
+}
+
+/** Whether a client of RESP2 may send a command while it is subscribed to anything. */
+function isForSubscribers({ command: { name, group } }: TableEntry): boolean {
+  return name === "ping" || name === "quit" || name === "reset" ||
+    (group === "pubsub" && name.endsWith("subscribe"));
 }
 
 /** Whether clients may run a command before the store has loaded. */

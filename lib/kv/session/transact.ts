@@ -23,7 +23,7 @@ export function transactWork(
   work: KeyWork,
   { readOnly }: { readOnly: boolean },
 ): MaybePromise<Reply> {
-  return orOnSpaces(
+  const reply = orOnSpaces(
     () =>
       transactGrowing(store, {
         places: () => work.places,
@@ -32,6 +32,12 @@ export function transactWork(
       }),
     () => store.transactSpaces((tx) => runWorkOnSpaces(work, tx), { readOnly }),
   );
+  if (work.committed === undefined) return reply;
+  const committed = (done: Reply): Reply => {
+    work.committed!();
+    return done;
+  };
+  return reply instanceof Promise ? reply.then(committed) : committed(reply);
 }
 
 /** Runs a transaction over keys; if it needs whole databases, runs the other one instead. */

@@ -10,6 +10,7 @@ import { EXPIRY_COMMANDS } from "../../../lib/kv/commands/expiry.ts";
 import type { Reply } from "../../../lib/kv/resp/reply.ts";
 import { Request } from "../../../lib/kv/resp/request.ts";
 import { TransactionOverlay } from "../../../lib/kv/session/transaction_overlay.ts";
+import { testPeer } from "../byte_map.ts";
 
 const NOW_MS = 1_700_000_000_000;
 
@@ -18,7 +19,8 @@ function replyTo(expiresAtMs: number, ...commands: string[]): Reply {
   const transaction = new TransactionOverlay(NOW_MS);
   const entry = { value: "v", version: 1, expiresAtMs };
   transaction.add({ space: 0, key: "a" }, expiresAtMs === -1 ? undefined : entry);
-  const context = { db: 0, maxValueBytes: 1000, cursors: new CursorTable() };
+  const publisher = testPeer().channels;
+  const context = { db: 0, maxValueBytes: 1000, cursors: new CursorTable(), publisher };
   let reply: Reply = null;
   for (const command of commands) {
     const words = command.split(" ");

@@ -12,7 +12,7 @@ import { ReadBuffer } from "../../../lib/net/read_buffer.ts";
 import { OutOfMemoryError, StorageUnavailableError } from "../../../lib/storage/store.ts";
 import { nextTurn, Turn } from "../../../lib/turn.ts";
 import { until, within } from "../../support/within.ts";
-import { ByteMap, serverOn, TestSocket } from "../byte_map.ts";
+import { ByteMap, serverOn, testPeer, TestSocket } from "../byte_map.ts";
 import { encodeRequest } from "../support.ts";
 
 // A batch must not end early because the machine is busy.
@@ -29,15 +29,7 @@ class TestClient implements AsyncDisposable {
   readonly #served: Promise<void>;
 
   constructor() {
-    const peer = {
-      id: 1,
-      remote: "test",
-      unreadBytes: 0,
-      monitoring: false,
-      monitor() {},
-      close() {},
-    };
-    this.session = new Session(this.server, peer);
+    this.session = new Session(this.server, testPeer());
     const buffer = new ReadBuffer({ maxBytes: 1e7 });
     this.#served = new RespConnection(this.socket, buffer, this.session).serve();
   }

@@ -15,7 +15,7 @@ import { nextTurn } from "../../../lib/turn.ts";
 import { until, within } from "../../support/within.ts";
 import { HeldLog } from "../../storage/memory/held_log.ts";
 import { bytes } from "../../storage/store_suite.ts";
-import { ByteMap, serverOn, TestSocket } from "../byte_map.ts";
+import { ByteMap, serverOn, testPeer, TestSocket } from "../byte_map.ts";
 import { latin1Bytes } from "../support.ts";
 
 const FAR_BEHIND_BYTES = 1024 * 1024 * 1024;
@@ -50,17 +50,9 @@ async function expectInOrder(
 }
 
 Deno.test("kv: a read does not overtake the same client's write that waits for the disk", async () => {
-  const peer = {
-    id: 1,
-    remote: "test",
-    unreadBytes: 0,
-    monitoring: false,
-    monitor() {},
-    close() {},
-  };
   await expectInOrder(
     (server, socket) =>
-      new RespConnection(socket, new ReadBuffer({ maxBytes: 1e6 }), new Session(server, peer))
+      new RespConnection(socket, new ReadBuffer({ maxBytes: 1e6 }), new Session(server, testPeer()))
         .serve(),
     "SET a 1\r\nGET a\r\nDEL a\r\nEXISTS a\r\nMULTI\r\nSET a 2\r\nEXEC\r\nSTRLEN a\r\nGET a\r\n",
     "+OK\r\n$1\r\n1\r\n:1\r\n:0\r\n+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n:1\r\n$1\r\n2\r\n",
