@@ -33,6 +33,7 @@ import { detectLanguage, type LanguageWords, readLogin } from "./language.ts";
 import type { KvLimits } from "./limits.ts";
 import { kvMetrics } from "./metrics.ts";
 import { Channels } from "./pubsub/channels.ts";
+import { channelMetrics } from "./pubsub/metrics.ts";
 import { type RedisServer, serveRedisClient } from "./redis_client.ts";
 import { scriptCommands } from "./script/commands.ts";
 import { ScriptEngine } from "./script/script_engine.ts";
@@ -131,7 +132,11 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
       const problem = loader.store.problem();
       return problem === undefined ? [] : [problem];
     },
-    metrics: () => [...connectionMetrics("kv", listener.metrics()), ...kvMetrics(server)],
+    metrics: () => [
+      ...connectionMetrics("kv", listener.metrics()),
+      ...kvMetrics(server),
+      ...channelMetrics({ channels, published, readers: readers.metrics() }),
+    ],
     drain: async (deadline) => {
       watch.pause.end();
       await listener.drain(deadline);
