@@ -21,9 +21,20 @@ export class CommandWatch {
    * nothing of watchers.
    */
   active = false;
+  #followed = false;
   readonly slowLog = new SlowLog();
   readonly monitors: Monitors = new Monitors(() => this.#update());
   readonly pause: ClientPause = new ClientPause(() => this.#update());
+
+  /** Whether the changes of keys are followed; see `changes/observed_store.ts`. */
+  get followed(): boolean {
+    return this.#followed;
+  }
+
+  set followed(followed: boolean) {
+    this.#followed = followed;
+    this.#update();
+  }
 
   /** Sets the threshold of the slow log, in microseconds; -1 for none. */
   setSlowerThan(us: number): void {
@@ -33,7 +44,7 @@ export class CommandWatch {
 
   #update(): void {
     const { slowerThanUs } = this.slowLog;
-    this.active = this.monitors.size > 0 || this.pause.mode !== undefined ||
+    this.active = this.#followed || this.monitors.size > 0 || this.pause.mode !== undefined ||
       (slowerThanUs >= 0 && slowerThanUs < SURELY_FAST_US);
   }
 }

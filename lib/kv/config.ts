@@ -1,8 +1,11 @@
 import * as v from "valibot";
 import { ON_FULL } from "../bus/reader.ts";
 import { SERVICE_KEYS } from "../config/service_keys.ts";
-import { address, choice, count, duration, size, storageUrl } from "../config/values.ts";
+import { address, choice, count, duration, size, storageUrl, text } from "../config/values.ts";
 import { EVICTION_POLICIES } from "../storage/eviction_policy.ts";
+
+/** The letters of `notify_keyspace_events`. */
+const EVENT_CLASSES = /^[Ag$lshzxeKEtmdn]*$/;
 
 const MIB = 1024 * 1024;
 
@@ -26,6 +29,10 @@ export const kvConfigSchema = v.strictObject({
   queue_bytes: v.optional(size({ min: 1024, max: 1024 * MIB }), "8MiB"),
   slow_after: v.optional(duration({ min: 1, max: 60_000 }), "100ms"),
   on_full: v.optional(choice(ON_FULL), "drop"),
+  notify_keyspace_events: v.optional(
+    text({ pattern: EVENT_CLASSES, allowed: "some of the letters Ag$xeKEmn" }),
+    "",
+  ),
   max_memory: v.optional(size({ min: 1024 }), "1GiB"),
   max_memory_policy: v.optional(choice(EVICTION_POLICIES), "noeviction"),
   script_timeout: v.optional(duration({ min: 1, max: 1000 }), "20ms"),

@@ -26,11 +26,16 @@ import { DATABASES } from "./commands/arguments.ts";
 import { CursorTable } from "./commands/cursors.ts";
 import { ServerSettings } from "./commands/settings.ts";
 import { CommandTable } from "./commands/table.ts";
+import { ChangeFeed } from "./changes/change_feed.ts";
+import { formatEventClasses, parseEventClasses } from "./changes/event_classes.ts";
+import { KeyspaceEvents } from "./changes/keyspace_events.ts";
+import { ObservedStore } from "./changes/observed_store.ts";
 import { CommandMetrics } from "./command_metrics.ts";
 import { CommandWatch } from "./command_watch.ts";
 import { type KvConfig, kvConfigSchema } from "./config.ts";
 import { detectLanguage, type LanguageWords, readLogin } from "./language.ts";
 import type { KvLimits } from "./limits.ts";
+import { labelled } from "./labelled_commands.ts";
 import { kvMetrics } from "./metrics.ts";
 import { Channels } from "./pubsub/channels.ts";
 import { channelMetrics } from "./pubsub/metrics.ts";
@@ -65,7 +70,7 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
     memoryBytes: config.script_memory,
     commands: (): CommandTable => commands,
   });
-  const commands = new CommandTable([...ALL_COMMANDS, ...scriptCommands(scripts)]);
+  const commands = new CommandTable(labelled([...ALL_COMMANDS, ...scriptCommands(scripts)]));
   const words: LanguageWords = {
     isText: isTextName,
     isRedis: (word) => commands.get(word) !== undefined,
@@ -75,12 +80,18 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
     policy: config.max_memory_policy,
   });
   const watch = new CommandWatch();
+  const feed = new ChangeFeed((active) => follow(feed, active, { loader, watch }));
   const readers = new Readers(config, log);
   const published = new PublisherMetrics();
   const channels = new Channels(context.bus, new Bus(), {
     maxClientChannels: config.max_channels,
     maxPatterns: config.max_patterns,
   });
+  const events = new KeyspaceEvents(
+    feed,
+    (channel, payload) => channels.announce(channel, payload),
+  );
+  events.select(config.notify_keyspace_events);
   const server: RedisServer = {
     log,
     get store() {
@@ -94,7 +105,7 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
     turn: new SharedTurn(),
     limits: limitsOf(config),
     metrics: new CommandMetrics(commands.all.length),
-    settings: settingsOf(config, { watch, loader }),
+    settings: settingsOf(config, { watch, loader, events }),
     watch,
     channels,
     readers,
@@ -167,13 +178,26 @@ function limitsOf(config: KvConfig): KvLimits {
   };
 }
 
+/** Lets a feed see all changes from now on, or no longer. */
+function follow(feed: ChangeFeed, active: boolean, { loader, watch }: FollowTargets): void {
+  watch.followed = active;
+  loader.putInFront(active ? (store) => new ObservedStore(store, feed) : undefined);
+}
+
+/** What following the store has an effect on. */
+interface FollowTargets {
+  loader: StoreLoader;
+  watch: CommandWatch;
+}
+
 /** What settings have an effect on. */
 interface SettingsTargets {
+  events: KeyspaceEvents;
   watch: CommandWatch;
   loader: StoreLoader;
 }
 
-function settingsOf(config: KvConfig, { watch, loader }: SettingsTargets): ServerSettings {
+function settingsOf(config: KvConfig, { watch, loader, events }: SettingsTargets): ServerSettings {
   const settings = new ServerSettings({
     "appendfsync": "always",
     "bind": config.listen.transport === "tcp" ? config.listen.hostname : "",
@@ -182,6 +206,9 @@ function settingsOf(config: KvConfig, { watch, loader }: SettingsTargets): Serve
     "maxclients": String(config.max_clients),
     "maxmemory": String(config.max_memory),
     "maxmemory-policy": config.max_memory_policy,
+    "notify-keyspace-events": formatEventClasses(
+      parseEventClasses(config.notify_keyspace_events)!,
+    ),
     "proto-max-bulk-len": String(config.max_value),
     "timeout": String(Math.ceil(config.idle_timeout / 1000)),
     "slowlog-log-slower-than": String(watch.slowLog.slowerThanUs),
@@ -189,6 +216,7 @@ function settingsOf(config: KvConfig, { watch, loader }: SettingsTargets): Serve
   });
   settings.onChange("slowlog-log-slower-than", (us) => watch.setSlowerThan(Number(us)));
   settings.onChange("slowlog-max-len", (count) => watch.slowLog.maxEntries = Number(count));
+  settings.onChange("notify-keyspace-events", (letters) => events.select(letters));
   settings.onChange("maxmemory", (bytes) => {
     loader.limits = { ...loader.limits, maxBytes: Number(bytes) || Number.MAX_SAFE_INTEGER };
   });

@@ -5,8 +5,11 @@ import { LoadingStore } from "./loading_store.ts";
 
 /** Opens the store while clients can connect already, and closes it at the end. */
 export class StoreLoader {
-  /** The store to use at this moment. It changes once, so keep no reference to it. */
+  /** The store to use at this moment. It changes, so keep no reference to it. */
   store: Store;
+  /** The store itself, which `store` may stand in front of. */
+  #own: Store;
+  #front: ((store: Store) => Store) | undefined;
   #limits: MemoryLimits;
   #storage: Storage | undefined;
   #closed = false;
@@ -14,7 +17,7 @@ export class StoreLoader {
   /** @param limits The limits of the store, if it holds its data in memory. */
   constructor(limits: MemoryLimits) {
     this.#limits = limits;
-    this.store = new LoadingStore(limits.maxBytes);
+    this.store = this.#own = new LoadingStore(limits.maxBytes);
   }
 
   /** The limits of the store, which have no effect if its data are in a database. */
@@ -24,12 +27,23 @@ export class StoreLoader {
 
   set limits(limits: MemoryLimits) {
     this.#limits = limits;
-    this.store.setMemoryLimits?.(limits);
+    this.#own.setMemoryLimits?.(limits);
   }
 
   /** Whether the store evicts entries if it is told to; not known until it has loaded. */
   get evicts(): boolean {
-    return this.store.setMemoryLimits !== undefined;
+    return this.#own.setMemoryLimits !== undefined;
+  }
+
+  /**
+   * Puts another store in front of the store, which sees all its calls; `undefined` removes it again.
+   *
+   * @param front Makes it. Called again when the store has loaded.
+   */
+  putInFront(front: ((store: Store) => Store) | undefined): void {
+    this.#front = front;
+    this.#own.watchRemovals?.(undefined);
+    this.store = front?.(this.#own) ?? this.#own;
   }
 
   /** Whether the store has not loaded yet. */
@@ -56,7 +70,8 @@ export class StoreLoader {
       await storage.close();
       throw error;
     }
-    this.store = store;
+    this.#own = store;
+    this.putInFront(this.#front);
     if (this.#limits !== limits) store.setMemoryLimits?.(this.#limits);
     this.#storage = storage;
     return storage;

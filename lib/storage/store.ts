@@ -55,6 +55,11 @@ export interface Transaction {
    */
   length?(space: number, key: Key): number;
   /**
+   * Whether there is an entry that has expired and was not removed yet. From engines that remove such
+   * entries by themselves.
+   */
+  hasExpired?(space: number, key: Key): boolean;
+  /**
    * Writes into the value of an existing key, from `offset` on, without copying a long value. Bytes
    * between its end and `offset` become zero.
    *
@@ -143,6 +148,13 @@ export class OutOfMemoryError extends Error {
   }
 }
 
+/** Told of keys that a store removes by itself; see {@linkcode Store.watchRemovals}. */
+export type RemovalListener = (
+  places: readonly Place[],
+  reason: "expired" | "evicted",
+  durable: Promise<void> | undefined,
+) => void;
+
 /** A result now or later. Engines that hold their data in memory return it at once if they can. */
 export type MaybePromise<T> = T | Promise<T>;
 
@@ -210,6 +222,14 @@ export interface Store {
    * In engines that track it, approximately. Asking does not count as reading.
    */
   idleTimeMs?(space: number, key: Key): number | undefined;
+  /**
+   * Has a function called with the keys that the store removes by itself, because they have expired
+   * or to make room; in engines that can tell. At most one function, `undefined` for none.
+   *
+   * @param listener Must be quick, and must not throw. Its last argument settles with the removal;
+   * `undefined` if that is durable already.
+   */
+  watchRemovals?(listener: RemovalListener | undefined): void;
   /** Why the store cannot be used at the moment; `undefined` if it can. */
   problem(): string | undefined;
   /** The metrics at this moment. */

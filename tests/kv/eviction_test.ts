@@ -139,7 +139,7 @@ Deno.test("kv: a command whose own key is evicted to make room for it is not los
   ) {
     await client.ask("SET", "a", "x".repeat(600));
     const length = await client.ask(...request);
-    assert.equal(await client.ask("STRLEN", "a"), length, request[0]);
+    assert.equal(await client.ask("STRLEN", "a"), length, request[0]!);
     assert.match(await client.ask("GET", "a"), /y{600}\r\n$/);
   }
   await client.ask("SET", "a", "x".repeat(600));

@@ -58,7 +58,7 @@ Deno.test("kv: Redis clients get LOADING until the store has loaded", async () =
       ["WATCH", "a"],
       ["TIME"],
     ]
-  ) assert.equal(await client.ask(...request), LOADING, request[0]);
+  ) assert.equal(await client.ask(...request), LOADING, request[0]!);
   assert.equal(await client.ask("GET"), "-ERR wrong number of arguments for 'get' command\r\n");
   assert.equal(await client.ask("MULTI"), "+OK\r\n");
   assert.equal(await client.ask("SET", "a", "b"), LOADING);

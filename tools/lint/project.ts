@@ -54,6 +54,7 @@ export const PROJECT: Project = {
       ["lib/storage/pool.ts"],
     ],
     [
+      ["lib/kv/changes/"],
       ["lib/kv/resp/"],
       ["lib/kv/commands/"],
       ["lib/kv/pubsub/", "lib/kv/script/"],

@@ -7,10 +7,15 @@
  */
 
 import { EVICTION_POLICIES, isEvictionPolicy } from "../../storage/eviction_policy.ts";
+import {
+  formatEventClasses,
+  parseEventClasses,
+  UNKNOWN_EVENT_CLASS,
+} from "../changes/event_classes.ts";
 import { parseInt64 } from "../int64.ts";
 
 /** The values that a setting accepts. */
-type Kind = "yes or no" | "memory" | "number" | "policy" | "text" | "fixed";
+type Kind = "yes or no" | "memory" | "number" | "policy" | "event classes" | "text" | "fixed";
 
 const KINDS: Readonly<Record<string, Kind>> = {
   "appendfsync": "text",
@@ -21,6 +26,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   "maxclients": "fixed",
   "maxmemory": "memory",
   "maxmemory-policy": "policy",
+  "notify-keyspace-events": "event classes",
   "port": "fixed",
   "proto-max-bulk-len": "memory",
   "save": "text",
@@ -100,6 +106,8 @@ export class ServerSettings {
         return isEvictionPolicy(value)
           ? undefined
           : `argument(s) must be one of the following: ${EVICTION_POLICIES.join(", ")}`;
+      case "event classes":
+        return parseEventClasses(value) === undefined ? UNKNOWN_EVENT_CLASS : undefined;
       case "number":
         return numberProblem(name, value);
       default:
@@ -109,9 +117,21 @@ export class ServerSettings {
 
   /** Stores a value for which {@linkcode problem} returned `undefined`. */
   set(name: string, value: string): void {
-    const stored = KINDS[name] === "memory" ? String(parseMemory(value)) : value;
+    const stored = storedForm(name, value);
     this.#values.set(name, stored);
     this.#effects.get(name)?.effect(stored);
+  }
+}
+
+/** A valid value as CONFIG GET returns it. */
+function storedForm(name: string, value: string): string {
+  switch (KINDS[name]) {
+    case "memory":
+      return String(parseMemory(value));
+    case "event classes":
+      return formatEventClasses(parseEventClasses(value)!);
+    default:
+      return value;
   }
 }
 

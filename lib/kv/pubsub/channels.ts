@@ -11,9 +11,11 @@
  * @module
  */
 
+import { Batch } from "../../bus/batch.ts";
 import type { Bus } from "../../bus/bus.ts";
 import { SUBJECT_MAX_LENGTH } from "../../bus/subject.ts";
 import type { Subscriber, Subscription } from "../../bus/subscription.ts";
+import { valueBytes } from "../../storage/value.ts";
 import { Turn } from "../../turn.ts";
 import type { ChannelKind, ServerChannels } from "../commands/context.ts";
 import { Glob } from "../commands/glob.ts";
@@ -100,6 +102,12 @@ export class Channels implements ServerChannels {
     const count = counts.get(name)! - 1;
     if (count === 0) counts.delete(name);
     else counts.set(name, count);
+  }
+
+  /** Sends an event of the server. Never waits. Both have one character per byte. */
+  announce(channel: string, payload: string): void {
+    const { bus, subject } = this.placeOf(channel);
+    if (bus.isHeard(subject)) bus.announce(Batch.ofPayload(subject, valueBytes(payload)));
   }
 
   /** Resolves when every message published so far is on its way to the subscribers. */

@@ -6,16 +6,21 @@
 
 import type { Entry, Key, Place, Transaction } from "../../storage/store.ts";
 import type { Value } from "../../storage/value.ts";
+import type { Labelled } from "../changes/change.ts";
 import { placeName } from "../commands/places.ts";
 
 /** A change to one key; the value is `undefined` for a deletion. */
 export interface OverlayChange extends Place {
+  /** The command that makes it. */
+  readonly command: string | undefined;
   readonly value: Value | undefined;
   readonly expiresAtMs: number;
 }
 
 /** A transaction over entries that were read beforehand. It collects its changes. */
-export class TransactionOverlay implements Transaction {
+export class TransactionOverlay implements Transaction, Labelled {
+  command: string | undefined;
+  misses = false;
   readonly nowMs: number;
   /** The changes so far, in order. */
   readonly changes: OverlayChange[] = [];
@@ -35,13 +40,15 @@ export class TransactionOverlay implements Transaction {
   }
 
   put(space: number, key: Key, value: Value, expiresAtMs: number): void {
-    this.changes.push({ space, key, value, expiresAtMs });
+    const { command } = this;
+    this.changes.push({ space, key, value, expiresAtMs, command });
     const expired = expiresAtMs !== 0 && expiresAtMs <= this.nowMs;
     this.add({ space, key }, expired ? undefined : { value, version: 0, expiresAtMs });
   }
 
   delete(space: number, key: Key): boolean {
-    this.changes.push({ space, key, value: undefined, expiresAtMs: 0 });
+    const { command } = this;
+    this.changes.push({ space, key, value: undefined, expiresAtMs: 0, command });
     const existed = this.get(space, key) !== undefined;
     this.add({ space, key }, undefined);
     return existed;

@@ -6,6 +6,7 @@
 
 import type { SpaceTransaction, Transaction } from "../../storage/store.ts";
 import { Turn } from "../../turn.ts";
+import { label } from "../changes/change.ts";
 import type { KeyWork } from "../commands/command.ts";
 import { UndeclaredKeyError, WholeDatabaseError } from "../commands/discovered_needs.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
@@ -28,7 +29,8 @@ export function runWork(work: KeyWork, tx: Transaction): Reply {
 export async function runWorkOnSpaces(work: KeyWork, tx: SpaceTransaction): Promise<Reply> {
   work.restart?.();
   const { overlay, reply } = await runOnOverlay(work, tx);
-  for (const { space, key, value, expiresAtMs } of overlay.changes) {
+  for (const { space, key, value, expiresAtMs, command } of overlay.changes) {
+    if (command !== undefined) label(tx, command);
     if (value === undefined) await tx.delete(space, key);
     else await tx.put(space, key, value, expiresAtMs);
   }

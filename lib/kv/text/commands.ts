@@ -13,6 +13,7 @@ import {
   type Transaction,
 } from "../../storage/store.ts";
 import { sameValue, type Value } from "../../storage/value.ts";
+import { label } from "../changes/change.ts";
 import { increment } from "../commands/counters.ts";
 import type { Int64 } from "../int64.ts";
 import { FORMS, type TextCommand, TextError } from "./parser.ts";
@@ -72,6 +73,7 @@ type KeyCommand = Exclude<
 function runOnKey(command: KeyCommand, store: Store): MaybePromise<TextReply> {
   const { key } = command;
   return store.transact([{ space: TEXT_SPACE, key }], (tx): TextReply => {
+    label(tx, command.name);
     switch (command.name) {
       case "delete":
         return found(tx.delete(TEXT_SPACE, key));

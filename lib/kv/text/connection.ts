@@ -32,7 +32,10 @@ const PAGE_BYTES = 256 * 1024;
 const LINES_PER_CLOCK_READ = 16;
 
 /** The part of the server that text connections use. */
-export type TextServer = Pick<ServerState, "store" | "limits" | "metrics" | "commands" | "turn">;
+export type TextServer = Pick<
+  ServerState,
+  "store" | "limits" | "metrics" | "commands" | "turn" | "watch"
+>;
 
 /** Serves one connection. */
 export class TextConnection {
@@ -109,7 +112,8 @@ export class TextConnection {
   #runBytes(batch: LineBatch, line: number): boolean {
     const { bytes } = this.#server.store, { metrics } = this.#server;
     if (
-      bytes === undefined || !bytes.ready || this.#pending.length > 0 || batch.isTooLong(line)
+      bytes === undefined || !bytes.ready || this.#server.watch.followed ||
+      this.#pending.length > 0 || batch.isTooLong(line)
     ) return false;
     const writer = this.#writer;
     const start = writer.size;

@@ -13,6 +13,7 @@
 import type { ByteStore } from "../byte_store.ts";
 import type { MemoryLimits } from "../eviction_policy.ts";
 import type { CommitLog } from "../commit_log.ts";
+import { Expirer } from "./expirer.ts";
 import { completePage, KeySpace } from "./key_space.ts";
 import { MemoryBytes } from "./memory_bytes.ts";
 import { Evictor } from "./evictor.ts";
@@ -23,6 +24,7 @@ import type {
   Key,
   MaybePromise,
   Place,
+  RemovalListener,
   ScanRange,
   SpaceTransaction,
   Store,
@@ -32,14 +34,8 @@ import type {
 import { nextTurn } from "../../turn.ts";
 import type { Value } from "../value.ts";
 
-/** How often to look for expired entries, while any entry can expire. */
-const EXPIRY_INTERVAL_MS = 100;
-
 /** Once this much waits for the disk, new writes wait until it is written. */
 const MAX_GATHERING_BYTES = 32 * 1024 * 1024;
-
-/** Expired entries to remove before yielding to the event loop. */
-const EXPIRY_STEP_ENTRIES = 200;
 
 /** Changes to undo, or to forget once they are durable, before yielding to the event loop. */
 const UNDO_STEP_CHANGES = 5_000;
@@ -58,6 +54,7 @@ export class MemoryStore implements Store {
   readonly #keys: KeySpace;
   readonly #transaction: KeyTransaction;
   readonly #room: MemoryRoom;
+  readonly #expirer: Expirer;
   readonly #stopListening: () => void;
   /** Set while a transaction over whole spaces runs or the disk is behind; resolves after that. */
   #gate: Promise<void> | undefined;
@@ -66,8 +63,7 @@ export class MemoryStore implements Store {
   #undoing: Promise<void> | undefined;
   /** Whether the next step of forgetting durable changes has been scheduled. */
   #releasing = false;
-  #expiryTimer: ReturnType<typeof setTimeout> | undefined;
-  #closed = false;
+  #removals: RemovalListener | undefined;
 
   private constructor(log: CommitLog, options: Required<MemoryStoreOptions>) {
     const { spaces, maxBytes, policy } = options;
@@ -77,9 +73,14 @@ export class MemoryStore implements Store {
       maxBytes,
       log,
       busy: () => this.#writesWait,
-      onExpiring: () => this.#expireLater(),
+      onExpiring: () => this.#expirer.start(),
     });
     this.#transaction = new KeyTransaction(keys);
+    this.#expirer = new Expirer(keys, log, {
+      ready: () => this.#writesWait === undefined && this.problem() === undefined,
+      commit: () => this.#commit(),
+      removed: () => this.#removals && ((places) => this.#tellRemoved(places, "expired")),
+    });
     const evictor = new Evictor(() => keys.spaces);
     evictor.policy = policy;
     this.#room = new MemoryRoom(maxBytes, evictor, {
@@ -87,8 +88,10 @@ export class MemoryStore implements Store {
       stamp: () => keys.clock.now(),
       ready: () => this.#writesWait,
       evict: ({ space, address }) => {
+        const key = this.#removals && keys.keyOf(keys.space(space), address);
         keys.remove(keys.space(space), address, log.durable);
         if (log.durable) this.#write();
+        if (key !== undefined) this.#tellRemoved([{ space, key }], "evicted");
       },
     });
     this.bytes = new MemoryBytes({
@@ -128,7 +131,7 @@ export class MemoryStore implements Store {
       Object.fromEntries(spaces.map((space, number) => [`kv_${number}`, space])),
     );
     for (const [number, space] of spaces.entries()) space.logTable = tables[number];
-    if (this.#keys.expiring) this.#expireLater();
+    if (this.#keys.expiring) this.#expirer.start();
     this.#room.shrink();
   }
 
@@ -228,6 +231,10 @@ export class MemoryStore implements Store {
     return this.#keys.idleTimeMs(this.#keys.space(number), key);
   }
 
+  watchRemovals(listener: RemovalListener | undefined): void {
+    this.#removals = listener;
+  }
+
   problem(): string | undefined {
     return this.#log.problem();
   }
@@ -239,8 +246,7 @@ export class MemoryStore implements Store {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    clearTimeout(this.#expiryTimer);
+    this.#expirer.close();
     this.#keys.clock.stop();
     await this.#writesWait;
     try {
@@ -343,7 +349,7 @@ export class MemoryStore implements Store {
     const all = this.#keys.undo.undoAfter(version, UNDO_STEP_CHANGES);
     if (!all) return false;
     for (const space of this.#keys.spaces) space.deletedIn = space.movedIn = 0;
-    if (this.#keys.expiring) this.#expireLater();
+    if (this.#keys.expiring) this.#expirer.start();
     return true;
   }
 
@@ -366,34 +372,8 @@ export class MemoryStore implements Store {
     };
   }
 
-  #expireLater(delayMs = EXPIRY_INTERVAL_MS): void {
-    if (this.#expiryTimer !== undefined || this.#closed) return;
-    const timer = this.#expiryTimer = setTimeout(() => {
-      this.#expiryTimer = undefined;
-      const ready = this.#writesWait === undefined && this.problem() === undefined;
-      const removed = ready ? this.#expire() : 0;
-      if (!this.#keys.expiring) return;
-      this.#expireLater(removed === EXPIRY_STEP_ENTRIES ? 0 : EXPIRY_INTERVAL_MS);
-    }, delayMs);
-    Deno.unrefTimer(timer);
-  }
-
-  /** Removes some expired entries; returns how many. */
-  #expire(): number {
-    const nowMs = Date.now();
-    const { durable, committedVersion } = this.#log;
-    let removed = 0;
-    for (const space of this.#keys.spaces) {
-      const { expiry, records } = space.table;
-      while (removed < EXPIRY_STEP_ENTRIES && expiry.nextMs <= nowMs) {
-        if (durable && records.version(expiry.first) > committedVersion) break;
-        this.#keys.remove(space, expiry.first, durable);
-        removed++;
-      }
-    }
-    this.#commit()?.catch(() => {
-      // The removal was undone; the next step tries again.
-    });
-    return removed;
+  /** Tells the listener of keys that were just removed. */
+  #tellRemoved(places: readonly Place[], reason: "expired" | "evicted"): void {
+    this.#removals?.(places, reason, this.#awaitVersion(this.#keys.undo.lastVersion));
   }
 }

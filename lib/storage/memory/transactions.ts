@@ -66,6 +66,12 @@ export class KeyTransaction implements Transaction {
     return address === 0 ? -1 : space.table.records.valueLength(address);
   }
 
+  hasExpired(number: number, key: Key): boolean {
+    const space = this.#keys.space(number);
+    const address = this.#keys.find(space, key);
+    return address !== 0 && this.#keys.expired(space, address, this.nowMs);
+  }
+
   write(number: number, key: Key, offset: number, value: Value): boolean {
     const more = offset + value.length - this.length(number, key);
     this.puts++;
