@@ -13,10 +13,12 @@ function overlayOf(value?: string): TransactionOverlay {
 Deno.test("TransactionOverlay returns what was read, then what was written", () => {
   const overlay = overlayOf("before");
   assert.equal(overlay.get(0, "a")?.value, "before");
+  overlay.command = "set";
   overlay.put(0, "a", "after", NOW_MS + 1);
   assert.equal(overlay.get(0, "a")?.value, "after");
   assert.equal(overlay.get(0, "a")?.expiresAtMs, NOW_MS + 1);
-  assert.deepEqual(overlay.changes, [{ ...PLACE, value: "after", expiresAtMs: NOW_MS + 1 }]);
+  const change = { ...PLACE, value: "after", expiresAtMs: NOW_MS + 1, command: "set" };
+  assert.deepEqual(overlay.changes, [change]);
 });
 
 Deno.test("TransactionOverlay hides a value that has expired when it is written", () => {
@@ -33,6 +35,6 @@ Deno.test("TransactionOverlay records deletions and whether there was a key", ()
   assert.equal(overlay.delete(0, "a"), true);
   assert.equal(overlay.delete(0, "a"), false);
   assert.equal(overlay.get(0, "a"), undefined);
-  const deletion = { ...PLACE, value: undefined, expiresAtMs: 0 };
+  const deletion = { ...PLACE, value: undefined, expiresAtMs: 0, command: undefined };
   assert.deepEqual(overlay.changes, [deletion, deletion]);
 });
