@@ -1,22 +1,19 @@
 import { abortable } from "@std/async/abortable";
 import { deadline } from "@std/async/deadline";
 import { TextLineStream } from "@std/streams/text-line-stream";
-import { parseDuration } from "../config/values.ts";
 import { lossReason } from "../net/connect.ts";
-import { type Command, type CommandArguments, CommandError, EXIT, UsageError } from "./command.ts";
+import { type Command, type CommandArguments, CommandError, EXIT } from "./command.ts";
 import { addressArgument, dial } from "./dial.ts";
 import { LineEditor } from "./line_editor.ts";
 import { RAW_OPTION, ReceivedOutput } from "./received_output.ts";
 import { loginError, SERVER_OPTIONS, tlsOptions, tokenOption } from "./server_options.ts";
 import { printError, writeAll } from "./terminal.ts";
+import { timeOption } from "./time_option.ts";
 
 const DEFAULT_WAIT = "10s";
 const PROMPT = "> ";
 const READ_BYTES = 64 * 1024;
 const NEWLINE = 10;
-
-/** The longest `--wait`, 24 days: a longer timer would fire at once. */
-const MAX_WAIT_MS = 2 ** 31 - 1;
 
 /** How long a server may take to answer a token, and how long its answer may be. */
 const LOGIN_TIMEOUT_MS = 10_000;
@@ -56,11 +53,7 @@ or --wait has passed. If standard output is a terminal, control characters in an
 \\x1b, so that they cannot change colours or move the cursor.`,
   run: async (args) => {
     const address = addressArgument(args.positionals[0]!);
-    const wait = args.text("wait") ?? DEFAULT_WAIT;
-    const waitMs = parseDuration(wait);
-    if (waitMs === undefined || waitMs > MAX_WAIT_MS) {
-      throw new UsageError(`--wait "${wait}" is not a time up to 24d such as "10s"`);
-    }
+    const waitMs = timeOption(args, "wait", DEFAULT_WAIT);
     const token = tokenOption(args);
     using conn = await dial(address, {
       retry: args.flag("retry"),

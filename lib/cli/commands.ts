@@ -5,11 +5,13 @@ import { createCompletions } from "./completions.ts";
 import { health } from "./health.ts";
 import { init } from "./init.ts";
 import { permissions } from "./permissions.ts";
+import { pub } from "./pub.ts";
 import { put } from "./put.ts";
 import { records } from "./records.ts";
 import { serve } from "./serve.ts";
 import { sort } from "./sort.ts";
 import { storage } from "./storage.ts";
+import { sub } from "./sub.ts";
 import { work } from "./work.ts";
 
 /** All commands, in the order of the help. */
@@ -19,6 +21,8 @@ export const COMMANDS: readonly Command[] = [
   init,
   health,
   client,
+  pub,
+  sub,
   work,
   put,
   sort,
