@@ -10,6 +10,9 @@ export const READ_MAX_BYTES = 64 * 1024;
 /** A buffer shrinks after this many reads in a row that left most of it empty. */
 const SMALL_READS_BEFORE_SHRINK = 16;
 
+/** The most that one read brings: memory touched for the first time takes up to 4 ms a MiB. */
+const READ_AT_ONCE_BYTES = 256 * 1024;
+
 /** From this size on, growing takes turns, if it does at all. */
 const LONG_BYTES = 1024 * 1024;
 
@@ -73,7 +76,10 @@ export class ReadBuffer {
       return this.#growInTurns().then(() => this.fill(connection, request));
     }
     this.makeSpace();
-    const space = this.end === 0 ? this.bytes : this.bytes.subarray(this.end);
+    const last = Math.min(this.bytes.length, this.end + READ_AT_ONCE_BYTES);
+    const space = this.end === 0 && last === this.bytes.length
+      ? this.bytes
+      : this.bytes.subarray(this.end, last);
     return connection.read(space, request).then((count) => {
       if (count === null) return false;
       this.took(count);
@@ -154,5 +160,19 @@ export class ReadBuffer {
   /** Consumes the first `count` unread bytes. */
   consume(count: number): void {
     this.start += count;
+  }
+
+  /**
+   * Consumes the first `count` unread bytes and leaves their array to the caller. It does not change
+   * any more, so a long request can be kept without a copy.
+   */
+  giveUp(count: number): void {
+    const rest = this.bytes.subarray(this.start + count, this.end);
+    this.#dropped += this.start + count;
+    this.bytes = new Uint8Array(Math.max(this.#initialBytes, rest.length));
+    this.bytes.set(rest);
+    this.start = 0;
+    this.end = rest.length;
+    this.#smallReads = 0;
   }
 }

@@ -39,7 +39,10 @@ export interface ByteStore {
    * them are durable.
    */
   seen: number;
-  /** Whether so many bytes of keys and values can be added. If not, the store decides what to do. */
+  /**
+   * Whether so many bytes of keys and values can be added at once. If not, the methods of the store
+   * make room for them, or refuse.
+   */
   hasRoom(bytes: number): boolean;
   /** Finds the entry of a key; sets `value` and `expiresAtMs` and returns whether it exists. */
   get(space: number, bytes: Uint8Array, start: number, end: number): boolean;
@@ -74,7 +77,8 @@ export interface ByteStore {
   ): boolean;
   /**
    * Writes bytes into the value of an existing key, which grows if necessary; bytes between its end
-   * and `offset` become zero. A long value is changed in place. Returns whether the key exists.
+   * and `offset` become zero. A long value is changed in place. Returns whether it was written: the
+   * key may not exist, or its value may have to move, for which the methods of the store wait.
    *
    * @param source The array with the bytes, which are its range `from` to `to`.
    */

@@ -60,6 +60,12 @@ export interface Transaction {
    */
   hasExpired?(space: number, key: Key): boolean;
   /**
+   * A copy of part of the value at a place that the transaction named; `undefined` if absent or
+   * expired. For short parts: as nobody looks at the value itself, it can be changed in place later.
+   * From engines that also have {@linkcode Transaction.write}.
+   */
+  read?(space: number, key: Key, start: number, end: number): Uint8Array | undefined;
+  /**
    * Writes into the value of an existing key, from `offset` on, without copying a long value. Bytes
    * between its end and `offset` become zero.
    *
@@ -72,6 +78,12 @@ export interface Transaction {
 /** A {@linkcode Transaction} over whole spaces. Its reads may have to wait for the engine. */
 export interface SpaceTransaction {
   readonly nowMs: number;
+  /**
+   * Runs a synchronous function on any keys as part of this transaction; it may run more than once.
+   * If it throws, its changes are undone and the transaction goes on. From engines that hold their
+   * data in memory.
+   */
+  run?<T>(work: (transaction: Transaction) => T): Promise<T>;
   get(space: number, key: Key): Promise<Entry | undefined>;
   put(space: number, key: Key, value: Value, expiresAtMs: number): Promise<void>;
   delete(space: number, key: Key): Promise<boolean>;

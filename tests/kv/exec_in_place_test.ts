@@ -1,5 +1,6 @@
 /**
- * APPEND and SETRANGE change a long value in place, in transactions and scripts too.
+ * APPEND, SETRANGE, SETBIT and BITFIELD change a long value in place, in transactions and scripts
+ * too.
  *
  * @module
  */
@@ -25,12 +26,23 @@ for (const storage of ["memory:", "sqlite:kv.db"]) {
     await client.ask("SET", "long", "x".repeat(LONG_BYTES));
     const appends = Array.from({ length: 100 }, () => ["APPEND", "long", "ab"]);
     const ranges = Array.from({ length: 100 }, (_, at) => ["SETRANGE", "long", String(at), "y"]);
+    const bits = Array.from(
+      { length: 100 },
+      (_, at) => ["SETBIT", "long", String(8000 + 8 * at), "1"],
+    );
+    const add = ["INCRBY", "u8", "#2000", "1", "GET", "u8", "#2001"];
+    const fields = Array.from({ length: 100 }, () => ["BITFIELD", "long", ...add]);
     const end = LONG_BYTES + 200;
-    const lengths = [
+    const replies = [
       ...appends.map((_, at) => `:${LONG_BYTES + 2 * (at + 1)}\r\n`),
       ...ranges.map(() => `:${end}\r\n`),
+      ...bits.map(() => ":0\r\n"),
+      ...fields.map((_, at) => `*2\r\n:${121 + at}\r\n:120\r\n`),
     ];
-    assert.equal(await execute(client, [...appends, ...ranges]), `*200\r\n${lengths.join("")}`);
+    const commands = [...appends, ...ranges, ...bits, ...fields];
+    assert.equal(await execute(client, commands), `*400\r\n${replies.join("")}`);
+    assert.equal(await client.ask("GETRANGE", "long", "999", "1001"), "$3\r\nx\xf8\xf8\r\n");
+    assert.equal(await client.ask("GETRANGE", "long", "1999", "2001"), "$3\r\nx\xdcx\r\n");
     assert.equal(await client.ask("STRLEN", "long"), `:${end}\r\n`);
     assert.equal(await client.ask("GETRANGE", "long", "98", "101"), "$4\r\nyyxx\r\n");
     assert.equal(await client.ask("GETRANGE", "long", "-3", "-1"), "$3\r\nbab\r\n");
@@ -44,6 +56,8 @@ for (const storage of ["memory:", "sqlite:kv.db"]) {
       ["APPEND", "long", "abc"],
       ["SETRANGE", "long", "1", "yy"],
       ["SETRANGE", "long", "2", "zz"],
+      ["SETBIT", "long", "4", "0"],
+      ["BITFIELD", "long", "SET", "u16", "#1", "7"],
       ["SET", "more", "x".repeat(4 * LONG_BYTES)],
     ]);
     assert.match(reply, /^-EXECABORT/);

@@ -118,6 +118,29 @@ for (const storage of ["memory:", "sqlite:kv.db"]) {
   });
 }
 
+Deno.test("kv: EXEC of few commands that take long is begun again, in turns", async () => {
+  await using kv = await TestKv.start();
+  using client = await kv.connect();
+  const queue = [["INCR", "n"], ["INCR", "n"], ["SET", "s", "v"], ["INCR", "s"], ["GET", "n"]];
+  await client.send([["MULTI"], ...queue].map(requestText).join(""));
+  for (let left = queue.length + 1; left > 0; left--) await client.reply();
+  const taken = await turnsOf(async () => {
+    const error = "-ERR value is not an integer or out of range\r\n";
+    assert.equal(await client.ask("EXEC"), `*5\r\n:1\r\n:2\r\n+OK\r\n${error}$1\r\n2\r\n`);
+  });
+  assert.ok(taken >= queue.length, `${taken} turns`);
+});
+
+Deno.test("kv: MSET of few long values takes turns", async () => {
+  await using kv = await TestKv.start();
+  using client = await kv.connect();
+  const pairs = numbered(20, (number) => [`k${number}`, "v".repeat(30_000)]);
+  const taken = await turnsOf(async () =>
+    assert.equal(await client.ask("MSET", ...pairs), "+OK\r\n")
+  );
+  assert.ok(taken >= 20, `${taken} turns`);
+});
+
 Deno.test("kv: WATCH of very many keys takes turns", async () => {
   await using kv = await TestKv.start();
   using client = await kv.connect();

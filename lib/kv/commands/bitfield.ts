@@ -4,7 +4,8 @@
  * @module
  */
 
-import { valueBytes, valueOf } from "../../storage/value.ts";
+import type { Place, Transaction } from "../../storage/store.ts";
+import { copyValue, valueBytes, valueOf } from "../../storage/value.ts";
 import { int64, parseInt64 } from "../int64.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
@@ -23,11 +24,15 @@ import type { Command, KeyWork } from "./command.ts";
 import type { CommandContext } from "./context.ts";
 import { SYNTAX_ERROR, VALUE_TOO_LONG } from "./errors.ts";
 import { placeOf } from "./places.ts";
+import { lengthOf, readPart, writePart } from "./value_part.ts";
 
 const group = "bitmap";
 
 /** The maximum number of operations in one command, so that it holds the thread only for a moment. */
 const MAX_OPERATIONS = 4096;
+
+/** A longer value is changed in place. */
+const MAX_COPY_BYTES = 16 * 1024;
 
 const INVALID_TYPE = new ErrorReply(
   "ERR Invalid bitfield type. Use something like i16 u8. " +
@@ -105,23 +110,40 @@ function bitfield(readOnly: boolean) {
       0,
     );
     if (needed > maxValueBytes) throw VALUE_TOO_LONG;
-    const key = request.text(1);
+    const places = placeOf(db, request.text(1)), [place] = places;
     return {
-      places: placeOf(db, key),
+      places,
       run(tx): Reply {
-        const entry = tx.get(db, key);
-        const before = valueBytes(entry?.value ?? "");
-        if (writes.length === 0) {
-          return operations.map(({ offset, type }) => reply(readField(before, offset, type)));
+        const length = lengthOf(tx, place);
+        if (Math.max(length, needed) > MAX_COPY_BYTES) {
+          if (needed > length) writePart(tx, place, { offset: needed - 1, part: "\0" });
+          return operations.map((operation) => applyInPlace(operation, tx, place));
         }
+        const entry = tx.get(place.space, place.key);
+        const before = valueBytes(entry?.value ?? "");
         const bytes = new Uint8Array(Math.max(before.length, needed));
         bytes.set(before);
         const replies = operations.map((operation) => apply(operation, bytes));
-        tx.put(db, key, valueOf(bytes), entry?.expiresAtMs ?? 0);
+        if (writes.length > 0) {
+          tx.put(place.space, place.key, valueOf(bytes), entry?.expiresAtMs ?? 0);
+        }
         return replies;
       },
     };
   };
+}
+
+/** Runs one operation on the bytes that it needs of a long value. */
+function applyInPlace(operation: Operation, tx: Transaction, place: Place): Reply {
+  const { kind, type, offset } = operation;
+  const start = Math.floor(offset / 8), end = bytesUpTo(offset, type);
+  const bytes = new Uint8Array(end - start);
+  copyValue(readPart(tx, place, { start, end }), bytes, 0);
+  const reply = apply({ ...operation, offset: offset - 8 * start }, bytes);
+  if (kind !== "get" && reply !== null) {
+    writePart(tx, place, { offset: start, part: valueOf(bytes) });
+  }
+  return reply;
 }
 
 /** Runs one operation; returns its reply. */

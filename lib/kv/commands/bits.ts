@@ -16,7 +16,7 @@ import type { Command, KeyWork } from "./command.ts";
 import type { CommandContext } from "./context.ts";
 import { asReply, SYNTAX_ERROR } from "./errors.ts";
 import { placeOf } from "./places.ts";
-import { overlay } from "./ranges.ts";
+import { readPart, writePart } from "./value_part.ts";
 
 const group = "bitmap";
 
@@ -42,19 +42,17 @@ function setbit(request: Request, { db, maxValueBytes }: CommandContext): KeyWor
   const offset = bitOffset(request.text(2), maxValueBytes);
   const bit = request.text(3);
   if (bit !== "0" && bit !== "1") throw INVALID_BIT;
-  const key = request.text(1);
+  const places = placeOf(db, request.text(1)), [place] = places;
   return {
-    places: placeOf(db, key),
+    places,
     run(tx) {
-      const entry = tx.get(db, key);
-      const value = entry?.value ?? "";
-      const at = Math.floor(offset / 8), mask = 0x80 >> offset % 8;
-      const before = bitAt(value, offset);
-      if (at >= value.length || before !== Number(bit)) {
-        const byte = typeof value === "string" ? value.charCodeAt(at) : value[at] ?? 0;
+      const start = Math.floor(offset / 8), inByte = offset % 8;
+      const part = readPart(tx, place, { start, end: start + 1 });
+      const before = bitAt(part, inByte);
+      if (part.length === 0 || before !== Number(bit)) {
+        const [byte = 0] = valueBytes(part), mask = 0x80 >> inByte;
         const changed = bit === "1" ? byte | mask : byte & ~mask;
-        const after = overlay(value, at, String.fromCharCode(changed));
-        tx.put(db, key, after, entry?.expiresAtMs ?? 0);
+        writePart(tx, place, { offset: start, part: String.fromCharCode(changed) });
       }
       return before;
     },
@@ -63,8 +61,14 @@ function setbit(request: Request, { db, maxValueBytes }: CommandContext): KeyWor
 
 function getbit(request: Request, { db, maxValueBytes }: CommandContext): KeyWork {
   const offset = bitOffset(request.text(2), maxValueBytes);
-  const key = request.text(1);
-  return { places: placeOf(db, key), run: (tx) => bitAt(tx.get(db, key)?.value ?? "", offset) };
+  const places = placeOf(db, request.text(1)), [place] = places;
+  return {
+    places,
+    run(tx) {
+      const start = Math.floor(offset / 8);
+      return bitAt(readPart(tx, place, { start, end: start + 1 }), offset % 8);
+    },
+  };
 }
 
 /** A part of a value, in bits. */

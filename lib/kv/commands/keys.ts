@@ -15,6 +15,7 @@ import type { Command, KeyWork } from "./command.ts";
 import type { CommandContext } from "./context.ts";
 import { DB_OUT_OF_RANGE, NO_SUCH_KEY, SAME_OBJECT, SYNTAX_ERROR } from "./errors.ts";
 import { placeOf, placesFrom } from "./places.ts";
+import { lengthOf } from "./value_part.ts";
 
 const group = "generic";
 
@@ -39,18 +40,15 @@ function exists(request: Request, { db }: CommandContext): KeyWork {
     places,
     run(tx) {
       let found = 0;
-      for (const { key } of places) if (tx.get(db, key) !== undefined) found++;
+      for (const place of places) if (lengthOf(tx, place) >= 0) found++;
       return found;
     },
   };
 }
 
 function type(request: Request, { db }: CommandContext): KeyWork {
-  const key = request.text(1);
-  return {
-    places: placeOf(db, key),
-    run: (tx) => tx.get(db, key) === undefined ? NO_TYPE : STRING_TYPE,
-  };
+  const places = placeOf(db, request.text(1)), [place] = places;
+  return { places, run: (tx) => lengthOf(tx, place) < 0 ? NO_TYPE : STRING_TYPE };
 }
 
 function rename(onlyIfAbsent: boolean) {

@@ -8,7 +8,7 @@ import type { Key, Place } from "../../storage/store.ts";
 import type { Request } from "../resp/request.ts";
 
 /** The place of one key. */
-export function placeOf(space: number, key: Key): Place[] {
+export function placeOf(space: number, key: Key): [Place] {
   return [{ space, key }];
 }
 

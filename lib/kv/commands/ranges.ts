@@ -5,7 +5,7 @@
  */
 
 import type { Transaction } from "../../storage/store.ts";
-import { copyValue, type Value, valueOf, valueText } from "../../storage/value.ts";
+import { valueText } from "../../storage/value.ts";
 import { type Lcs, lcsCells, lcsInSteps, longestCommonSubsequence } from "./lcs.ts";
 import { ErrorReply, type Reply, ReplyMap } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
@@ -16,6 +16,7 @@ import type { Command, KeyWork } from "./command.ts";
 import type { CommandContext } from "./context.ts";
 import { OFFSET_OUT_OF_RANGE, SYNTAX_ERROR, VALUE_TOO_LONG } from "./errors.ts";
 import { placeOf } from "./places.ts";
+import { lengthOf, readPart, writePart } from "./value_part.ts";
 
 const group = "string";
 
@@ -29,71 +30,49 @@ const LCS_TOO_LONG = new ErrorReply(
   "ERR Insufficient memory, transient memory for LCS exceeds limit",
 );
 
-/** Writes one value over another at an offset; a gap between them is filled with zeros. */
-export function overlay(before: Value, offset: number, value: Value): Value {
-  const bytes = new Uint8Array(Math.max(before.length, offset + value.length));
-  copyValue(before, bytes, 0);
-  copyValue(value, bytes, offset);
-  return valueOf(bytes);
-}
-
 function append(request: Request, { db, maxValueBytes }: CommandContext): KeyWork {
-  const key = request.text(1), value = request.value(2);
+  const value = request.value(2);
+  const places = placeOf(db, request.text(1)), [place] = places;
   return {
-    places: placeOf(db, key),
+    places,
     run(tx) {
-      const present = tx.length?.(db, key) ?? -1;
-      if (present >= 0) {
-        if (present + value.length > maxValueBytes) return VALUE_TOO_LONG;
-        if (tx.write!(db, key, present, value)) return present + value.length;
-      }
-      const entry = tx.get(db, key);
-      const before = entry?.value ?? "";
-      const length = before.length + value.length;
+      const before = Math.max(0, lengthOf(tx, place));
+      const length = before + value.length;
       if (length > maxValueBytes) return VALUE_TOO_LONG;
-      const after = before.length === 0 ? value : overlay(before, before.length, value);
-      tx.put(db, key, after, entry?.expiresAtMs ?? 0);
+      writePart(tx, place, { offset: before, part: value });
       return length;
     },
   };
 }
 
 function setrange(request: Request, { db, maxValueBytes }: CommandContext): KeyWork {
-  const key = request.text(1), value = request.value(3);
+  const value = request.value(3);
   const offset = integer(request, 2);
   if (offset < 0) throw OFFSET_OUT_OF_RANGE;
+  const places = placeOf(db, request.text(1)), [place] = places;
   return {
-    places: placeOf(db, key),
+    places,
     run(tx) {
-      const length = tx.length?.(db, key) ?? -1;
-      if (length >= 0 && value.length > 0 && offset <= maxValueBytes - value.length) {
-        const end = Number(offset) + value.length;
-        if (tx.write!(db, key, Number(offset), value)) return Math.max(length, end);
-      }
-      const entry = tx.get(db, key);
-      const before = entry?.value ?? "";
-      if (value.length === 0) return before.length;
+      const before = Math.max(0, lengthOf(tx, place));
+      if (value.length === 0) return before;
       if (offset > maxValueBytes - value.length) return VALUE_TOO_LONG;
-      const after = overlay(before, Number(offset), value);
-      tx.put(db, key, after, entry?.expiresAtMs ?? 0);
-      return after.length;
+      writePart(tx, place, { offset: Number(offset), part: value });
+      return Math.max(before, Number(offset) + value.length);
     },
   };
 }
 
 function getrange(request: Request, { db }: CommandContext): KeyWork {
   const first = Number(integer(request, 2)), last = Number(integer(request, 3));
-  const key = request.text(1);
+  const places = placeOf(db, request.text(1)), [place] = places;
   return {
-    places: placeOf(db, key),
+    places,
     run(tx) {
-      const value = tx.get(db, key)?.value ?? "";
-      const { length } = value;
+      const length = lengthOf(tx, place);
       if (first < 0 && last < 0 && first > last) return "";
       const start = Math.max(first < 0 ? first + length : first, 0);
       const end = Math.min(Math.max(last < 0 ? last + length : last, 0) + 1, length);
-      if (start >= end) return "";
-      return typeof value === "string" ? value.slice(start, end) : value.subarray(start, end);
+      return start >= end ? "" : readPart(tx, place, { start, end });
     },
   };
 }

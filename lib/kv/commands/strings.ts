@@ -26,6 +26,7 @@ import type { Command, KeyWork, ManyKeys } from "./command.ts";
 import type { CommandContext } from "./context.ts";
 import { asReply, wrongArity } from "./errors.ts";
 import { placeOf, placesFrom } from "./places.ts";
+import { lengthOf } from "./value_part.ts";
 
 const group = "string";
 
@@ -227,8 +228,8 @@ function manyPairs(name: "mset" | "msetnx"): ManyKeys {
 }
 
 function strlen(request: Request, { db }: CommandContext): KeyWork {
-  const key = request.text(1);
-  return { places: placeOf(db, key), run: (tx) => tx.get(db, key)?.value.length ?? 0 };
+  const places = placeOf(db, request.text(1)), [place] = places;
+  return { places, run: (tx) => Math.max(0, lengthOf(tx, place)) };
 }
 
 /** The encoding that Redis would choose for a value that was just set. */

@@ -10,6 +10,9 @@ import { latin1From, type Value, valueFrom } from "../../storage/value.ts";
 /** The initial capacity, in arguments. */
 const INITIAL_ARGUMENTS = 16;
 
+/** A shorter value is copied although it need not be: a view would keep the whole request. */
+const MIN_VIEW_BYTES = 16 * 1024;
+
 /** The capacity above which a request frees its memory when it is reused. */
 const KEPT_ARGUMENTS = 1024;
 
@@ -20,12 +23,15 @@ export class Request {
   base = 0;
   /** The number of arguments, including the command's name. */
   count = 0;
+  /** Whether the bytes are left to the request, so that its values need no copies. */
+  ownsBytes = false;
   /** The start and end of each argument, relative to `base`. */
   #ranges = new Int32Array(2 * INITIAL_ARGUMENTS);
 
   /** Removes all arguments. */
   clear(): void {
     this.count = 0;
+    this.ownsBytes = false;
     if (this.#ranges.length > 2 * KEPT_ARGUMENTS) {
       this.#ranges = new Int32Array(2 * INITIAL_ARGUMENTS);
     }
@@ -59,9 +65,11 @@ export class Request {
     return latin1From(this.bytes, start, Math.min(this.end(index), start + maxLength));
   }
 
-  /** A copy of an argument, as a value. */
+  /** A copy of an argument, as a value; a view if it is long and the request owns its bytes. */
   value(index: number): Value {
-    return valueFrom(this.bytes, this.start(index), this.end(index));
+    const start = this.start(index), end = this.end(index);
+    if (this.ownsBytes && end - start >= MIN_VIEW_BYTES) return this.bytes.subarray(start, end);
+    return valueFrom(this.bytes, start, end);
   }
 
   /** An argument in upper case, to compare with the names of options. */
@@ -77,11 +85,17 @@ export class Request {
     return length;
   }
 
+  /** The length from the first argument to the end of the last one. */
+  get span(): number {
+    return this.end(this.count - 1) - this.start(0);
+  }
+
   /** A request with the same name, and of the arguments only those from `first` to `end` - 1. */
   part(first: number, end: number): Request {
     const part = new Request();
     part.bytes = this.bytes;
     part.base = this.base;
+    part.ownsBytes = this.ownsBytes;
     part.count = 1 + end - first;
     part.#ranges = new Int32Array(2 * part.count);
     part.#ranges.set(this.#ranges.subarray(0, 2));
@@ -92,8 +106,9 @@ export class Request {
   /** A copy of the request that owns its bytes. */
   copy(): Request {
     const copy = new Request();
-    const first = this.start(0);
-    copy.bytes = this.bytes.slice(first, this.end(this.count - 1));
+    const first = this.ownsBytes ? 0 : this.start(0);
+    copy.ownsBytes = true;
+    copy.bytes = this.ownsBytes ? this.bytes : this.bytes.slice(first, this.end(this.count - 1));
     copy.base = this.base - first;
     copy.count = this.count;
     copy.#ranges = this.#ranges.slice(0, 2 * this.count);

@@ -11,6 +11,7 @@ import type { Entry, MaybePromise, Place, SpaceTransaction, Store } from "../../
 import { Turn } from "../../turn.ts";
 import type { Command, KeyWork } from "../commands/command.ts";
 import type { ClientState, CommandContext } from "../commands/context.ts";
+import { WholeDatabaseError } from "../commands/discovered_needs.ts";
 import { asReply, execDiscarded, OUT_OF_MEMORY, RolledBackError } from "../commands/errors.ts";
 import { ErrorReply, NULL_ARRAY, type Reply } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
@@ -150,10 +151,18 @@ function runOnKeys(
         tx.get(space, key)?.version === version
       );
       if (!unchanged) return undefined;
-      return steps.map((step) => step.kind === "keys" ? runWork(step.work, tx) : LATER);
+      const turn = new Turn();
+      return steps.map((step) => {
+        if (step.kind !== "keys") return LATER;
+        // Undone, and begun again as a transaction over whole spaces, which takes turns.
+        if (turn.over && store.bytes !== undefined) throw new WholeDatabaseError(readNothing);
+        return runWork(step.work, tx);
+      });
     },
   });
 }
+
+async function readNothing(): Promise<void> {}
 
 /** The reply to EXEC after the store has rolled the transaction back. */
 function discarded(error: unknown): ErrorReply {

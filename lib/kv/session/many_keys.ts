@@ -17,10 +17,18 @@ import { runWorkOnSpaces } from "./work_on_spaces.ts";
 /** A request with more arguments than this, including the command's name, is long. */
 export const MAX_SHORT_ARGUMENTS = 1024;
 
+/** A request of more bytes than this is long if it can have many keys. */
+const MAX_SHORT_BYTES = 512 * 1024;
+
+/** A request that has no more arguments than this has one key. */
+const MIN_ARGUMENTS = 4;
+
 /** How to run a long request; `undefined` if this one is short or runs as usual. */
 export function manyKeysOf(action: Action, request: Request, store: Store): ManyKeys | undefined {
-  if (request.count <= MAX_SHORT_ARGUMENTS || action.kind !== "keys") return undefined;
+  if (request.count < MIN_ARGUMENTS || action.kind !== "keys") return undefined;
   const { many } = action;
+  if (many === undefined) return undefined;
+  if (request.count <= MAX_SHORT_ARGUMENTS && request.span <= MAX_SHORT_BYTES) return undefined;
   // Where a transaction over whole spaces asks a server for each key, one over keys is better.
   return many?.how === "whole" && store.bytes === undefined ? undefined : many;
 }

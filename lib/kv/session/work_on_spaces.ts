@@ -25,8 +25,25 @@ export function runWork(work: KeyWork, tx: Transaction): Reply {
   }
 }
 
+/** Runs one command as part of a transaction over whole spaces. */
+export function runWorkOnSpaces(work: KeyWork, tx: SpaceTransaction): Promise<Reply> {
+  return tx.run === undefined || work.grows
+    ? runBesideSpaces(work, tx)
+    : runDirectly(work, tx.run.bind(tx));
+}
+
+async function runDirectly(
+  work: KeyWork,
+  run: NonNullable<SpaceTransaction["run"]>,
+): Promise<Reply> {
+  const long = work.inSteps && await run((tx) => work.inSteps!(tx));
+  if (long === undefined) return await run((tx) => runWork(work, tx));
+  const write = await long(new Turn());
+  return await run(write);
+}
+
 /** Reads the entries that the work may need, runs it on them, and applies its changes. */
-export async function runWorkOnSpaces(work: KeyWork, tx: SpaceTransaction): Promise<Reply> {
+async function runBesideSpaces(work: KeyWork, tx: SpaceTransaction): Promise<Reply> {
   work.restart?.();
   const { overlay, reply } = await runOnOverlay(work, tx);
   for (const { space, key, value, expiresAtMs, command } of overlay.changes) {

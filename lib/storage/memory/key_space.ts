@@ -5,42 +5,15 @@
  */
 
 import type { CommitLog } from "../commit_log.ts";
-import {
-  type Entry,
-  type Key,
-  type MaybePromise,
-  OutOfMemoryError,
-  type ScanRange,
-} from "../store.ts";
+import { type Entry, type Key, OutOfMemoryError } from "../store.ts";
 import { TableFullError } from "../table/record_memory.ts";
 import type { Range } from "../table/records.ts";
-import { nextTurn } from "../../turn.ts";
 import { latin1From, type Value, valueFrom } from "../value.ts";
 import { AccessClock } from "./access_clock.ts";
 import { idleTime, STAMP_MS, stampOf } from "./evictor.ts";
 import { KeyBytes } from "./key_bytes.ts";
 import { MemorySpace } from "./memory_space.ts";
 import { UndoList } from "./undo_list.ts";
-
-/** A step of a scan passes this many expired keys: a millisecond or two. */
-const MAX_EXPIRED_AT_ONCE = 2_000;
-
-/** The first entries of a page, and where to find the others, if there may be more. */
-export interface PagePart {
-  page: [Key, Entry][];
-  rest?: ScanRange;
-}
-
-/** Completes a page in the next turn. */
-export async function completePage(
-  part: MaybePromise<[Key, Entry][]>,
-  readRest: () => MaybePromise<[Key, Entry][]>,
-): Promise<[Key, Entry][]> {
-  const page = await part;
-  await nextTurn();
-  const rest = await readRest();
-  return page.length === 0 ? rest : [...page, ...rest];
-}
 
 /** Options for a {@linkcode KeySpace}. */
 export interface KeySpaceOptions {
@@ -51,6 +24,8 @@ export interface KeySpaceOptions {
   log: CommitLog;
   /** Whether changes are under way that are not in the log; see `TableOwner.busy`. */
   busy(): Promise<void> | undefined;
+  /** See `RecordMemoryOptions`. */
+  allocateLarge?(bytes: number): ArrayBuffer;
   /** Called when an entry that can expire was added. */
   onExpiring(): void;
 }
@@ -69,6 +44,8 @@ export class KeySpace {
   readonly #log: CommitLog;
   readonly #key = new KeyBytes();
   readonly #range: Range = { bytes: new Uint8Array(0), start: 0, end: 0 };
+  /** What reads may see while a transaction over whole spaces runs; `undefined` if none may write. */
+  #hold: { after: number; missing: boolean; all: boolean } | undefined;
   #lastVersion = 0;
   #lastEntry: { space: MemorySpace; address: number; version: number; entry: Entry } | undefined;
 
@@ -91,6 +68,11 @@ export class KeySpace {
     return bytes;
   }
 
+  /** The number of keys. */
+  get keyCount(): number {
+    return this.#spaces.reduce((sum, { table }) => sum + table.size, 0);
+  }
+
   /** Whether any entry can expire. */
   get expiring(): boolean {
     return this.#spaces.some(({ table }) => table.expiry.size > 0);
@@ -99,6 +81,25 @@ export class KeySpace {
   /** The space with a number. */
   space(number: number): MemorySpace {
     return this.#spaces[number]!;
+  }
+
+  /** From now on, changes belong to a transaction that others must not see. */
+  hold(): void {
+    const after = this.#log.durable ? this.#log.nextVersion - 1 : this.#lastVersion;
+    this.#hold = { after, missing: false, all: false };
+  }
+
+  /** The changes since {@linkcode KeySpace.hold} may be seen, or are undone. */
+  unhold(): void {
+    this.#hold = undefined;
+  }
+
+  /** Whether what a read finds at a key, where 0 is nothing, may be such a change. */
+  isHeld(space: MemorySpace, address: number): boolean {
+    const hold = this.#hold;
+    if (hold === undefined) return false;
+    if (hold.all) return true;
+    return address === 0 ? hold.missing : space.table.records.version(address) > hold.after;
   }
 
   /** A version for the next change, greater than all before. */
@@ -250,6 +251,7 @@ export class KeySpace {
 
   /** Removes an entry. */
   remove(space: MemorySpace, address: number, undoable: boolean): void {
+    if (this.#hold !== undefined) this.#hold.missing = true;
     const version = this.nextVersion();
     space.table.delete(address, version, undoable);
     if (undoable) this.#keep(space, version, 0);
@@ -271,6 +273,7 @@ export class KeySpace {
   /** Replaces a space by an empty one, which it returns, as part of a transaction. */
   clear(number: number): MemorySpace {
     const spaces = this.#spaces;
+    if (this.#hold !== undefined) this.#hold.all = true;
     const before = spaces[number]!;
     const after = spaces[number] = new MemorySpace(this.#options);
     const change = {
@@ -290,6 +293,7 @@ export class KeySpace {
   /** Exchanges two spaces, as part of a transaction. */
   swap(a: number, b: number): void {
     const spaces = this.#spaces;
+    if (this.#hold !== undefined) this.#hold.all = true;
     const first = spaces[a]!;
     const second = spaces[b]!;
     spaces[a] = second;
@@ -316,50 +320,13 @@ export class KeySpace {
     this.#lastEntry = undefined;
   }
 
-  /** Undoes the changes of a transaction. */
-  rollBack(): void {
-    this.undo.undoLast(this.unwritten);
-    this.unwritten = 0;
+  /** Undoes the changes of a transaction, except for so many at its beginning. */
+  rollBack(kept = 0): void {
+    this.undo.undoLast(this.unwritten - kept);
+    this.unwritten = kept;
     // The next change may get the same version.
     this.#lastEntry = undefined;
     if (this.expiring) this.#options.onExpiring();
-  }
-
-  /**
-   * Reads a page of a sorted space, or the first part of it: a long run of expired keys is passed in
-   * steps.
-   */
-  page(space: MemorySpace, range: ScanRange, nowMs: number): PagePart {
-    const { prefix = "", after, limit, keysOnly } = range;
-    const page: [Key, Entry][] = [];
-    if (limit < 1) return { page };
-    let expired = 0;
-    const order = space.table.order!;
-    const { records, expiry } = space.table;
-    const inclusive = after === undefined || after < prefix;
-    this.#key.set(inclusive ? prefix : after);
-    const position = order.seek(this.#key.bytes, 0, this.#key.end, { after: !inclusive });
-    for (let address = order.next(position); address !== 0; address = order.next(position)) {
-      const key = this.keyOf(space, address);
-      if (!key.startsWith(prefix)) break;
-      if (this.expired(space, address, nowMs)) {
-        if (++expired < MAX_EXPIRED_AT_ONCE) continue;
-        return { page, rest: { ...range, after: key, limit: limit - page.length } };
-      }
-      const entry = keysOnly
-        ? { value: "", version: records.version(address), expiresAtMs: expiry.expiryOf(address) }
-        : this.entry(space, address);
-      page.push([key, entry]);
-      if (page.length === limit) break;
-    }
-    return { page };
-  }
-
-  /** The version of the latest change that entries of a space depend on. */
-  seenIn(space: MemorySpace, page: readonly [Key, Entry][]): number {
-    let seen = Math.max(space.deletedIn, space.movedIn);
-    for (const [, { version }] of page) seen = Math.max(seen, Number(version));
-    return seen;
   }
 
   /** Records a change of a key, so that it can be undone. */

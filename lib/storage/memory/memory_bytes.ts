@@ -8,6 +8,7 @@ import type { ByteRange, ByteStore } from "../byte_store.ts";
 import type { CommitLog } from "../commit_log.ts";
 import type { KeySpace } from "./key_space.ts";
 import type { MemorySpace } from "./memory_space.ts";
+import { UnpreparedMemoryError } from "./prepared_memory.ts";
 
 /** What it needs of the store. */
 export interface MemoryBytesOptions {
@@ -117,7 +118,12 @@ export class MemoryBytes implements ByteStore {
     const space = this.#keys.space(number);
     const address = this.#look(space, bytes, start, end);
     if (address === 0) return false;
-    this.#keys.overwrite(space, address, offset, source, from, to, this.#durable);
+    try {
+      this.#keys.overwrite(space, address, offset, source, from, to, this.#durable);
+    } catch (error) {
+      if (error instanceof UnpreparedMemoryError) return false;
+      throw error;
+    }
     if (this.#durable) this.#commit();
     return true;
   }

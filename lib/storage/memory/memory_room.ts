@@ -33,9 +33,9 @@ export interface RoomOwner {
 /** The room for keys and values. */
 export class MemoryRoom {
   maxBytes: number;
-  /** The number of records evicted. */
   /** Writes that wait for room. Their clients' next commands must not overtake them. */
   waiting = 0;
+  /** The number of records evicted. */
   evicted = 0;
   readonly evictor: Evictor;
   readonly #owner: RoomOwner;

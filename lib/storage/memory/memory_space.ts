@@ -25,11 +25,13 @@ export interface MemorySpaceOptions {
   log: CommitLog;
   /** See {@linkcode TableOwner.busy}. */
   busy(): Promise<void> | undefined;
+  /** See `RecordMemoryOptions`. */
+  allocateLarge?(bytes: number): ArrayBuffer;
 }
 
 /** A space in memory. */
 export class MemorySpace implements TableOwner {
-  readonly table = new Table();
+  readonly table: Table;
   /** Its table in the commit log, if that keeps anything. */
   logTable: LogTable | undefined;
   /** The version of the latest removal. A read that finds no entry waits for it. */
@@ -37,7 +39,7 @@ export class MemorySpace implements TableOwner {
   /** The version that moved the space to its number. Every read waits for it. */
   movedIn = 0;
   readonly #options: MemorySpaceOptions;
-  readonly #pieces = new Pieces(this.table);
+  readonly #pieces: Pieces;
   readonly #range: Range = { bytes: new Uint8Array(0), start: 0, end: 0 };
   readonly #head = new Uint8Array(HEAD_BYTES);
   readonly #headView = new DataView(this.#head.buffer);
@@ -45,6 +47,8 @@ export class MemorySpace implements TableOwner {
 
   constructor(options: MemorySpaceOptions) {
     this.#options = options;
+    this.table = new Table(options);
+    this.#pieces = new Pieces(this.table);
   }
 
   /** Whether the keys are in order. A small space is sorted at once. */

@@ -14,7 +14,10 @@ import type { ByteStore } from "../byte_store.ts";
 import type { MemoryLimits } from "../eviction_policy.ts";
 import type { CommitLog } from "../commit_log.ts";
 import { Expirer } from "./expirer.ts";
-import { completePage, KeySpace } from "./key_space.ts";
+import { Gate, type GatePass } from "./gate.ts";
+import { KeySpace } from "./key_space.ts";
+import { completePage, readPage, seenIn } from "./pages.ts";
+import { PreparedMemory, UnpreparedMemoryError } from "./prepared_memory.ts";
 import { MemoryBytes } from "./memory_bytes.ts";
 import { Evictor } from "./evictor.ts";
 import { MemoryRoom } from "./memory_room.ts";
@@ -54,11 +57,10 @@ export class MemoryStore implements Store {
   readonly #keys: KeySpace;
   readonly #transaction: KeyTransaction;
   readonly #room: MemoryRoom;
+  readonly #memory = new PreparedMemory();
   readonly #expirer: Expirer;
   readonly #stopListening: () => void;
-  /** Set while a transaction over whole spaces runs or the disk is behind; resolves after that. */
-  #gate: Promise<void> | undefined;
-  #gateHoldsReads = false;
+  readonly #gate = new Gate();
   /** Set while a large group that has failed is being undone; resolves after that. */
   #undoing: Promise<void> | undefined;
   /** Whether the next step of forgetting durable changes has been scheduled. */
@@ -73,11 +75,12 @@ export class MemoryStore implements Store {
       maxBytes,
       log,
       busy: () => this.#writesWait,
+      allocateLarge: this.#memory.allocate,
       onExpiring: () => this.#expirer.start(),
     });
-    this.#transaction = new KeyTransaction(keys);
+    this.#transaction = new KeyTransaction(keys, { mayBeHeld: true });
     this.#expirer = new Expirer(keys, log, {
-      ready: () => this.#writesWait === undefined && this.problem() === undefined,
+      ready: () => !this.#writesWait && this.problem() === undefined,
       commit: () => this.#commit(),
       removed: () => this.#removals && ((places) => this.#tellRemoved(places, "expired")),
     });
@@ -97,8 +100,8 @@ export class MemoryStore implements Store {
     this.bytes = new MemoryBytes({
       keys,
       log,
-      ready: () => this.#writesWait === undefined && this.#room.waiting === 0,
-      hasRoom: (bytes) => this.#room.make(bytes),
+      ready: () => !this.#writesWait && this.#room.waiting + this.#memory.waiting === 0,
+      hasRoom: (bytes) => this.#memory.isShort(bytes) && this.#room.make(bytes),
       commit: () => this.#write(),
     });
     this.#stopListening = log.listen({
@@ -121,6 +124,7 @@ export class MemoryStore implements Store {
       store.#stopListening();
       throw error;
     }
+    store.#memory.required = true;
     return store;
   }
 
@@ -146,6 +150,9 @@ export class MemoryStore implements Store {
     if (blocked !== undefined) return blocked.then(() => this.get(number, key));
     const space = this.#keys.space(number);
     const address = this.#keys.find(space, key);
+    if (this.#keys.isHeld(space, address)) {
+      return this.#gate.writing!.then(() => this.get(number, key));
+    }
     const found = address === 0 || this.#keys.expired(space, address, Date.now())
       ? undefined
       : this.#keys.entry(space, address);
@@ -160,12 +167,15 @@ export class MemoryStore implements Store {
     if (blocked !== undefined) {
       return blocked.then(() => this.put(number, key, value, expiresAtMs));
     }
-    try {
-      this.#keys.put(this.#keys.space(number), key, value, expiresAtMs, this.#log.durable);
-    } catch (error) {
-      return this.#room.retry(error, () => this.put(number, key, value, expiresAtMs));
-    }
-    return this.#commit();
+    const put = () => {
+      try {
+        this.#keys.put(this.#keys.space(number), key, value, expiresAtMs, this.#log.durable);
+      } catch (error) {
+        return this.#room.retry(error, () => this.put(number, key, value, expiresAtMs));
+      }
+      return this.#commit();
+    };
+    return this.#memory.run(put, () => this.#writesWait);
   }
 
   transact<T>(
@@ -175,26 +185,8 @@ export class MemoryStore implements Store {
   ): MaybePromise<T> {
     const blocked = options.readOnly === true ? this.#readsWait : this.#writesWait;
     if (blocked !== undefined) return blocked.then(() => this.transact(places, run, options));
-    const transaction = this.#transaction;
-    transaction.begin();
-    let result: T;
-    try {
-      result = run(transaction);
-    } catch (error) {
-      const { seen } = transaction;
-      this.#keys.rollBack();
-      if (this.#room.helps(error)) {
-        return this.#room.retry(error, () => this.transact(places, run, options), transaction);
-      }
-      const wait = this.#awaitVersion(seen);
-      if (wait === undefined) throw error;
-      return wait.then(() => {
-        throw error;
-      });
-    }
-    const { seen } = transaction;
-    const wait = this.#commit() ?? this.#awaitVersion(seen);
-    return wait === undefined ? result : wait.then(() => result);
+    const again = () => this.transact(places, run, options);
+    return this.#memory.run(() => this.#run(run, again), () => this.#writesWait);
   }
 
   async transactSpaces<T>(
@@ -204,8 +196,8 @@ export class MemoryStore implements Store {
     for (let retry = false;; retry = true) {
       const outcome = await this.#runBehindGate(run, { retry, readOnly });
       if ("full" in outcome) {
-        const { full, transaction } = outcome;
-        return await this.#room.retry(full, () => this.transactSpaces(run), transaction);
+        const { full, written } = outcome;
+        return await this.#room.retry(full, () => this.transactSpaces(run), written);
       }
       if ("result" in outcome) {
         await outcome.durable;
@@ -217,12 +209,12 @@ export class MemoryStore implements Store {
   }
 
   scan(number: number, range: ScanRange): MaybePromise<[Key, Entry][]> {
-    const blocked = this.#readsWait;
+    const blocked = this.#undoing ?? this.#gate.writing;
     if (blocked !== undefined) return blocked.then(() => this.scan(number, range));
     const space = this.#keys.space(number);
     if (!space.sorted) return space.sort().then(() => this.scan(number, range));
-    const { page, rest } = this.#keys.page(space, range, Date.now());
-    const wait = this.#awaitVersion(this.#keys.seenIn(space, page));
+    const { page, rest } = readPage(this.#keys, space, { range, nowMs: Date.now() });
+    const wait = this.#awaitVersion(seenIn(space, page));
     const part = wait === undefined ? page : wait.then(() => page);
     return rest === undefined ? part : completePage(part, () => this.scan(number, rest));
   }
@@ -240,8 +232,7 @@ export class MemoryStore implements Store {
   }
 
   metrics(): StoreMetrics {
-    const { bytes, maxBytes, spaces } = this.#keys;
-    const keys = spaces.reduce((sum, { table }) => sum + table.size, 0);
+    const { bytes, keyCount: keys, maxBytes } = this.#keys;
     return { bytes, keys, maxBytes, evicted: this.#room.evicted, ...this.#log.metrics() };
   }
 
@@ -260,36 +251,73 @@ export class MemoryStore implements Store {
     }
   }
 
+  /**
+   * Runs a transaction over keys.
+   *
+   * @param again Runs it again, when there is room or what it reads is committed.
+   * @throws {UnpreparedMemoryError} Directly; nothing has changed then.
+   */
+  #run<T>(run: (transaction: Transaction) => T, again: () => MaybePromise<T>): MaybePromise<T> {
+    const transaction = this.#transaction;
+    // One that only reads can run beside a transaction over whole spaces, whose changes these are.
+    const { unwritten } = this.#keys;
+    transaction.begin();
+    let result: T;
+    try {
+      result = run(transaction);
+    } catch (error) {
+      const { seen } = transaction;
+      this.#keys.rollBack(unwritten);
+      if (transaction.held) return this.#gate.writing!.then(again);
+      if (error instanceof UnpreparedMemoryError) throw error;
+      if (this.#room.helps(error)) return this.#room.retry(error, again, transaction);
+      const wait = this.#awaitVersion(seen);
+      if (wait === undefined) throw error;
+      return wait.then(() => {
+        throw error;
+      });
+    }
+    if (transaction.held) return this.#gate.writing!.then(again);
+    const { seen } = transaction;
+    const changed = this.#keys.unwritten > unwritten;
+    const wait = changed ? this.#commit() : this.#awaitVersion(seen);
+    return wait === undefined ? result : wait.then(() => result);
+  }
+
   async #runBehindGate<T>(
     run: (transaction: SpaceTransaction) => Promise<T>,
     options: { retry: boolean; readOnly: boolean },
   ): Promise<WholeOutcome<T>> {
-    const release = await this.#closeGate(options);
-    const transaction = new WholeTransaction(this.#keys, options);
+    const pass = await this.#closeGate(options);
+    const transaction = new WholeTransaction(this.#keys, { memory: this.#memory, ...options });
+    if (!options.readOnly) this.#keys.hold();
     try {
-      const result = await run(transaction);
+      const running = run(transaction);
+      pass.begun();
+      const result = await running;
       if (transaction.unsorted === undefined) return { result, durable: this.#commit() };
       this.#keys.rollBack();
     } catch (error) {
       this.#keys.rollBack();
-      if (this.#room.helps(error)) return { full: error, transaction };
+      if (this.#room.helps(error)) return { full: error, written: transaction.written };
       if (transaction.unsorted === undefined) throw error;
     } finally {
-      release();
+      this.#keys.unhold();
+      pass.end();
     }
     return { unsorted: transaction.unsorted };
   }
 
   get #writesWait(): Promise<void> | undefined {
-    return this.#undoing ?? this.#gate;
+    return this.#undoing ?? this.#gate.closed;
   }
 
   /**
-   * What reads wait for: a transaction that may change whole spaces, and undoing. They do not wait
-   * for the disk, since a read knows the version that it depends on.
+   * What reads wait for: see {@linkcode Gate.beginning}, and undoing. They do not wait for the disk,
+   * since a read knows the version that it depends on.
    */
   get #readsWait(): Promise<void> | undefined {
-    return this.#undoing ?? (this.#gateHoldsReads ? this.#gate : undefined);
+    return this.#undoing ?? this.#gate.beginning;
   }
 
   /** Writes the changes of a transaction to the log; returns what to wait for, if anything. */
@@ -307,9 +335,8 @@ export class MemoryStore implements Store {
   /** Writes changes to the log; if much is waiting there, closes the gate until it is written. */
   #write(): void {
     this.#keys.write();
-    if (this.#log.gatheringBytes < MAX_GATHERING_BYTES || this.#gate !== undefined) return;
-    const open = () => this.#gate = undefined;
-    this.#gate = this.#log.flushed().then(open, open);
+    if (this.#log.gatheringBytes < MAX_GATHERING_BYTES || this.#gate.closed !== undefined) return;
+    this.#gate.closeUntil(this.#log.flushed());
   }
 
   #awaitVersion(version: number): Promise<void> | undefined {
@@ -353,23 +380,17 @@ export class MemoryStore implements Store {
     return true;
   }
 
-  /** Waits for its turn and until all changes are durable. Others wait until the release. */
-  async #closeGate({ readOnly }: { readOnly: boolean }): Promise<() => void> {
+  /** Waits for its turn and until all changes are durable. Others wait until the end. */
+  async #closeGate(options: { readOnly: boolean }): Promise<GatePass> {
     while (this.#writesWait !== undefined) await this.#writesWait;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#gate = promise;
-    this.#gateHoldsReads = !readOnly;
+    const pass = this.#gate.close(options);
     try {
       if (this.#keys.undo.length > 0) await this.#log.flushed();
     } catch {
       // The callers of the writes got the error.
       await this.#undoing;
     }
-    return () => {
-      this.#gate = undefined;
-      this.#gateHoldsReads = false;
-      resolve();
-    };
+    return pass;
   }
 
   /** Tells the listener of keys that were just removed. */

@@ -4,7 +4,9 @@
  * @module
  */
 
-import { completePage, type KeySpace } from "./key_space.ts";
+import type { KeySpace } from "./key_space.ts";
+import { completePage, readPage } from "./pages.ts";
+import { type PreparedMemory, touched, UnpreparedMemoryError } from "./prepared_memory.ts";
 import type { MemorySpace } from "./memory_space.ts";
 import type { Entry, Key, KeyCount, ScanRange, SpaceTransaction, Transaction } from "../store.ts";
 import { Turn } from "../../turn.ts";
@@ -24,16 +26,22 @@ export class KeyTransaction implements Transaction {
   /** How often it has written, and how many bytes, including values it has overwritten. */
   puts = 0;
   writtenBytes = 0;
+  /** Whether it has to wait for a transaction over whole spaces, and then run again. */
+  held = false;
   readonly #keys: KeySpace;
+  readonly #mayBeHeld: boolean;
 
-  constructor(keys: KeySpace) {
+  /** @param options `mayBeHeld`: whether it runs beside transactions over whole spaces. */
+  constructor(keys: KeySpace, { mayBeHeld }: { mayBeHeld: boolean }) {
     this.#keys = keys;
+    this.#mayBeHeld = mayBeHeld;
   }
 
   /** Starts a new transaction. */
   begin(): void {
     this.nowMs = Date.now();
     this.seen = 0;
+    this.held = false;
     this.puts = this.writtenBytes = 0;
   }
 
@@ -63,7 +71,17 @@ export class KeyTransaction implements Transaction {
   length(number: number, key: Key): number {
     const space = this.#keys.space(number);
     const address = this.#look(space, key);
-    return address === 0 ? -1 : space.table.records.valueLength(address);
+    if (address === 0) return -1;
+    this.#keys.touch(space, address);
+    return space.table.records.valueLength(address);
+  }
+
+  read(number: number, key: Key, start: number, end: number): Uint8Array | undefined {
+    const space = this.#keys.space(number);
+    const address = this.#look(space, key);
+    if (address === 0) return undefined;
+    this.#keys.touch(space, address);
+    return space.table.records.readValue(address, start, end);
   }
 
   hasExpired(number: number, key: Key): boolean {
@@ -89,12 +107,21 @@ export class KeyTransaction implements Transaction {
 
   #look(space: MemorySpace, key: Key): number {
     const address = this.#keys.find(space, key);
+    if (this.#mayBeHeld && this.#keys.isHeld(space, address)) {
+      this.held = true;
+      throw new HeldError();
+    }
     const seen = address === 0 ? space.deletedIn : space.table.records.version(address);
     // Its own changes have versions too, but it waits for those anyway.
     if (seen > this.seen) this.seen = seen;
     if (space.movedIn > this.seen) this.seen = space.movedIn;
     return address !== 0 && this.#keys.expired(space, address, this.nowMs) ? 0 : address;
   }
+}
+
+/** Thrown into a transaction that reads what another one has changed but not committed. */
+export class HeldError extends Error {
+  override name = "HeldError";
 }
 
 /** Thrown into a transaction that needs the keys of a space in order before they are sorted. */
@@ -104,46 +131,61 @@ export class UnsortedSpaceError extends Error {
 
 /** A transaction over whole spaces. The gate ensures that everything it reads is durable. */
 export class WholeTransaction implements SpaceTransaction {
-  readonly nowMs = Date.now();
   /**
    * The space whose order it asked for too early. If set, undo the changes, sort the space and run
    * the transaction again, even if its function has caught the {@linkcode UnsortedSpaceError}.
    */
   unsorted: MemorySpace | undefined;
   readonly #keys: KeySpace;
+  readonly #memory: PreparedMemory;
   readonly #retry: boolean;
-  /** How often it has written, and how many bytes, including values it has overwritten. */
-  puts = 0;
-  writtenBytes = 0;
+  readonly #single: KeyTransaction;
 
   /** @param options `retry`: whether an earlier run found an unsorted space. */
-  constructor(keys: KeySpace, { retry }: { retry: boolean }) {
+  constructor(keys: KeySpace, { memory, retry }: { memory: PreparedMemory; retry: boolean }) {
     this.#keys = keys;
+    this.#memory = memory;
     this.#retry = retry;
+    this.#single = new KeyTransaction(keys, { mayBeHeld: false });
+    this.#single.begin();
   }
 
-  // deno-lint-ignore require-await -- an error must reject, not throw
-  async get(number: number, key: Key): Promise<Entry | undefined> {
-    const space = this.#keys.space(number);
-    const address = this.#look(space, key);
-    return address === 0 ? undefined : this.#keys.entry(space, address);
+  get nowMs(): number {
+    return this.#single.nowMs;
   }
 
-  // deno-lint-ignore require-await -- an error must reject, not throw
-  async put(number: number, key: Key, value: Value, expiresAtMs: number): Promise<void> {
-    this.puts++;
-    this.writtenBytes += value.length;
-    this.#keys.checkWritten(this.writtenBytes);
-    this.#keys.put(this.#keys.space(number), key, value, expiresAtMs, true);
+  /** How often it has written, and how many bytes, including values it has overwritten. */
+  get written(): { puts: number; writtenBytes: number } {
+    return this.#single;
   }
 
-  // deno-lint-ignore require-await -- an error must reject, not throw
-  async delete(number: number, key: Key): Promise<boolean> {
-    const space = this.#keys.space(number);
-    const address = this.#look(space, key);
-    if (address === 0) return false;
-    this.#keys.remove(space, address, true);
-    return true;
+  async run<T>(work: (transaction: Transaction) => T): Promise<T> {
+    const single = this.#single, { puts, writtenBytes } = single, { unwritten } = this.#keys;
+    for (const buffers: ArrayBuffer[] = [];;) {
+      try {
+        return buffers.length === 0
+          ? work(single)
+          : this.#memory.offer(buffers, () => work(single));
+      } catch (error) {
+        this.#keys.rollBack(unwritten);
+        if (!(error instanceof UnpreparedMemoryError)) throw error;
+        single.puts = puts;
+        single.writtenBytes = writtenBytes;
+        buffers.push(await touched(error.bytes));
+      }
+    }
+  }
+
+  get(number: number, key: Key): Promise<Entry | undefined> {
+    return this.run((single) => single.get(number, key));
+  }
+
+  put(number: number, key: Key, value: Value, expiresAtMs: number): Promise<void> {
+    return this.run((single) => single.put(number, key, value, expiresAtMs));
+  }
+
+  delete(number: number, key: Key): Promise<boolean> {
+    return this.run((single) => single.delete(number, key));
   }
 
   async count(number: number): Promise<KeyCount> {
@@ -166,7 +208,7 @@ export class WholeTransaction implements SpaceTransaction {
   async scan(number: number, range: ScanRange): Promise<[Key, Entry][]> {
     const space = this.#keys.space(number);
     this.#mustBeSorted(space);
-    const { page, rest } = this.#keys.page(space, range, this.nowMs);
+    const { page, rest } = readPage(this.#keys, space, { range, nowMs: this.nowMs });
     return rest === undefined ? page : completePage(page, () => this.scan(number, rest));
   }
 
@@ -193,11 +235,6 @@ export class WholeTransaction implements SpaceTransaction {
     return Promise.resolve();
   }
 
-  #look(space: MemorySpace, key: Key): number {
-    const address = this.#keys.find(space, key);
-    return address !== 0 && this.#keys.expired(space, address, this.nowMs) ? 0 : address;
-  }
-
   #mustBeSorted(space: MemorySpace): void {
     if (space.sorted) return;
     this.unsorted ??= space;
@@ -209,4 +246,4 @@ export class WholeTransaction implements SpaceTransaction {
 export type WholeOutcome<T> =
   | { result: T; durable: Promise<void> | undefined }
   | { unsorted: MemorySpace }
-  | { full: unknown; transaction: WholeTransaction };
+  | { full: unknown; written: WholeTransaction["written"] };

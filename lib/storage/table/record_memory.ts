@@ -33,6 +33,12 @@ export class TableFullError extends Error {
 export interface RecordMemoryOptions {
   /** Limit on the number of slabs. @default {65535} */
   maxSlabs?: number;
+  /**
+   * Allocates the buffer of a large record. It may contain anything. By default, a new one.
+   *
+   * @throws {Error} If that is impossible; the change that needs it then has no effect.
+   */
+  allocateLarge?(bytes: number): ArrayBuffer;
 }
 
 /** The memory of a table. It knows where records are, but not what they contain. */
@@ -45,10 +51,13 @@ export class RecordMemory {
   readonly #open: number[][] = Array.from({ length: SIZE_CLASSES }, () => []);
   readonly #classBytes: number[] = new Array(SIZE_CLASSES).fill(0);
   readonly #maxSlabs: number;
+  readonly #allocateLarge: (bytes: number) => ArrayBuffer;
   #largeBytes = 0;
 
-  constructor({ maxSlabs = MAX_SLABS }: RecordMemoryOptions = {}) {
+  constructor(options: RecordMemoryOptions = {}) {
+    const { maxSlabs = MAX_SLABS, allocateLarge = (bytes) => new ArrayBuffer(bytes) } = options;
     this.#maxSlabs = Math.min(maxSlabs, MAX_SLABS);
+    this.#allocateLarge = allocateLarge;
   }
 
   /** Bytes of all slabs and large records. */
@@ -120,7 +129,8 @@ export class RecordMemory {
     const slab = this.slabOf(address);
     const before = slab.bytes.length;
     if (bytes <= before) return;
-    orFull(() => slab.grow(bytes + spare));
+    const buffer = this.#bufferFor(bytes + spare);
+    slab.moveTo(buffer);
     this.#largeBytes += slab.bytes.length - before;
   }
 
@@ -151,7 +161,7 @@ export class RecordMemory {
    * @throws {TableFullError}
    */
   createLarge(number: number, bytes: number): number {
-    const slab = orFull(() => Slab.ofOne(bytes));
+    const slab = Slab.ofOne(this.#bufferFor(bytes));
     this.large.set(number, slab);
     this.#largeBytes += slab.bytes.length;
     return ~number;
@@ -170,6 +180,10 @@ export class RecordMemory {
     this.#setFull(slab);
     this.#classBytes[slab.sizeClass] = rest;
     this.slabs.remove(number);
+  }
+
+  #bufferFor(bytes: number): ArrayBuffer {
+    return orFull(() => this.#allocateLarge(Math.ceil(bytes / 8) * 8));
   }
 
   #addSlab(sizeClass: number): number {

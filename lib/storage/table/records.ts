@@ -209,6 +209,14 @@ export class Records {
     copyRange(value, from, to, slab.bytes, at * 4 + HEADER_BYTES + words[at]!);
   }
 
+  /** A copy of the bytes of a value from `start` to `end - 1`, as far as there are any. */
+  readValue(address: number, start: number, end: number): Uint8Array {
+    const slab = this.#memory.slabOf(address);
+    const at = this.#memory.wordOf(slab, address);
+    const valueAt = at * 4 + HEADER_BYTES + slab.words[at]!, length = slab.words[at + 1]!;
+    return slab.bytes.slice(valueAt + Math.min(start, length), valueAt + Math.min(end, length));
+  }
+
   /** Writes bytes into a live record's value; it must have the space. */
   writeValue(address: number, offset: number, from: Uint8Array, start: number, end: number): void {
     const slab = this.#memory.slabOf(address);

@@ -26,11 +26,10 @@ export class Slab {
   /** The slot freed last, plus one; 0 if there is none. A free slot begins with the next such number. */
   #firstFree = 0;
 
-  private constructor(sizeClass: number, slotBytes: number, slots: number, bytes: number) {
+  private constructor(sizeClass: number, slotBytes: number, slots: number, buffer: ArrayBuffer) {
     this.sizeClass = sizeClass;
     this.slotWords = slotBytes >> 2;
     this.slots = slots;
-    const buffer = new ArrayBuffer(bytes);
     this.words = new Uint32Array(buffer);
     this.floats = new Float64Array(buffer);
     this.bytes = new Uint8Array(buffer);
@@ -42,16 +41,12 @@ export class Slab {
    * @throws {RangeError} If there is no memory.
    */
   static ofSlots(sizeClass: number, slotBytes: number, slots: number): Slab {
-    return new Slab(sizeClass, slotBytes, slots, slots * slotBytes);
+    return new Slab(sizeClass, slotBytes, slots, new ArrayBuffer(slots * slotBytes));
   }
 
-  /**
-   * Creates a slab for one large record.
-   *
-   * @throws {RangeError} If there is no memory.
-   */
-  static ofOne(capacityBytes: number): Slab {
-    const slab = new Slab(-1, 0, 1, roundUp(capacityBytes));
+  /** Creates a slab for one large record; the length of the buffer is a multiple of 8. */
+  static ofOne(buffer: ArrayBuffer): Slab {
+    const slab = new Slab(-1, 0, 1, buffer);
     slab.top = slab.used = 1;
     return slab;
   }
@@ -77,22 +72,13 @@ export class Slab {
     this.#firstFree = slot + 1;
   }
 
-  /**
-   * Gives a large record more space. Views of the old buffer stay valid but do not change any more.
-   *
-   * @throws {RangeError} If there is no memory.
-   */
-  grow(capacityBytes: number): void {
+  /** Moves a large record to another buffer. Views of the old one stay valid and do not change. */
+  moveTo(buffer: ArrayBuffer): void {
     const old = this.bytes;
-    const buffer = new ArrayBuffer(roundUp(capacityBytes));
     this.bytes = new Uint8Array(buffer);
     this.bytes.set(old);
     this.words = new Uint32Array(buffer);
     this.floats = new Float64Array(buffer);
     this.lent = false;
   }
-}
-
-function roundUp(bytes: number): number {
-  return Math.ceil(bytes / 8) * 8;
 }

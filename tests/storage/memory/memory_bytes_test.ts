@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { ByteStore } from "../../../lib/storage/byte_store.ts";
 import { MemoryLog } from "../../../lib/storage/memory/memory_log.ts";
+import { nextTurn } from "../../../lib/turn.ts";
 import { MemoryStore } from "../../../lib/storage/memory/memory_store.ts";
 import { StorageUnavailableError } from "../../../lib/storage/store.ts";
 import { latin1From } from "../../../lib/storage/value.ts";
@@ -251,7 +252,10 @@ Deno.test("MemoryStore: reads do not wait while writes do, until a transaction m
   const client = new Client(store);
   client.put("a", "1");
   log.commit();
-  client.put("long", "x".repeat(33 * 1024 * 1024));
+  assert.equal(store.bytes.hasRoom(33 * 1024 * 1024), false, "its memory is not prepared");
+  const long = store.put(0, "long", new Uint8Array(33 * 1024 * 1024), 0);
+  assert.equal(store.bytes.ready, false);
+  for (let turns = 0; log.changes.length < 2 && turns < 1000; turns++) await nextTurn();
   assert.equal(store.bytes.ready, false);
   const write = store.put(0, "b", "1", 0);
   assert.equal(log.changes.length, 2, "the write did not wait");
@@ -263,7 +267,7 @@ Deno.test("MemoryStore: reads do not wait while writes do, until a transaction m
   await Promise.resolve();
   await Promise.resolve();
   log.commit();
-  await Promise.resolve(write);
+  await Promise.all([long, write]);
   assert.equal((await count).keys >= 2, true);
   await store.close();
 });
