@@ -1,6 +1,7 @@
 import type { Metric } from "../metrics.ts";
 import { nextTurn, Turn } from "../turn.ts";
 import { Batch } from "./batch.ts";
+import type { BusLink, LinkedBus } from "./bus_link.ts";
 import { BusiestSubjects } from "./busiest.ts";
 import { SubscriptionLimitError } from "./errors.ts";
 import { HandOut } from "./hand_out.ts";
@@ -34,6 +35,14 @@ const STEPS_PER_LOOK = 64;
 
 const NO_RESPONDERS = new TextEncoder().encode("NATS/1.0 503\r\n\r\n");
 
+/** How to hand out a batch. */
+interface HandOutOptions {
+  /** Whether to wait for readers that are not slow. @default {true} */
+  patient?: boolean;
+  /** Whose subscribers get it. @default {all interests that match its subject} */
+  interests?: readonly Interest[];
+}
+
 /**
  * Hands messages to all who subscribe to their subject. All subscribers of a subject see its
  * messages in the same order: a batch waits until the batches before it on this subject are in the
@@ -47,12 +56,33 @@ export class Bus {
   readonly #waiting = new Map<string, Promise<void>>();
   readonly #owner = { remove: (subscription: Subscription) => this.#remove(subscription) };
   readonly #busiest = new BusiestSubjects();
+  /** What connects it with the buses of other daemons, if anything. */
+  #link: BusLink | undefined;
   #subscriptions = 0;
   #waitingEvents = 0;
   #droppedEvents = 0;
 
   constructor(options: BusOptions = {}) {
     this.#limits = { maxSubscriptions: 2_000_000, maxClientSubscriptions: 200_000, ...options };
+  }
+
+  /**
+   * Connects it with the buses of other daemons. From now on every message goes to the link, and is
+   * delivered when it comes back.
+   *
+   * @param create Makes the link.
+   */
+  connect(create: (bus: LinkedBus) => BusLink): void {
+    this.#link = create({
+      interests: () => this.#interests,
+      receive: (batch, interests) => this.#receive(batch, interests),
+      reportSilence: (request) => this.#reportSilence(request),
+    });
+  }
+
+  /** Whether it is connected with the buses of other daemons. */
+  get linked(): boolean {
+    return this.#link !== undefined;
   }
 
   /** The number of subscriptions. */
@@ -69,12 +99,15 @@ export class Bus {
   metrics(): Metric[] {
     const droppedEvents = this.#droppedEvents;
     const { subscriptions, interests } = this;
-    return busMetrics({ subscriptions, interests, droppedEvents, busiest: this.#busiest });
+    return [
+      ...busMetrics({ subscriptions, interests, droppedEvents, busiest: this.#busiest }),
+      ...this.#link?.metrics() ?? [],
+    ];
   }
 
   /** Why it cannot do its work; empty if it can. */
   problems(): string[] {
-    return [];
+    return this.#link?.problems() ?? [];
   }
 
   /**
@@ -103,7 +136,7 @@ export class Bus {
     }
     this.#subscriptions++;
     subscriber.subscriptions++;
-    return new Subscription(subscriber, this.#interests.open(pattern, options), {
+    return new Subscription(subscriber, this.#open(pattern, options), {
       ...options,
       owner: this.#owner,
     });
@@ -128,12 +161,12 @@ export class Bus {
    * @returns Ends it.
    */
   observe(pattern: string, observer: Observer): () => void {
-    const interest = this.#interests.open(pattern);
+    const interest = this.#open(pattern);
     (interest.observers ??= new Set()).add(observer);
     return () => {
       if (!interest.observers?.delete(observer) || interest.observers.size > 0) return;
       interest.observers = undefined;
-      if (interest.empty) this.#interests.close(interest);
+      if (interest.empty) this.#close(interest);
     };
   }
 
@@ -145,7 +178,8 @@ export class Bus {
    * @throws {BusUnavailableError} Through the promise, if other daemons cannot be reached.
    */
   publish(batch: Batch): Promise<void> | void {
-    return this.#publish(batch, true);
+    this.#busiest.add(batch.subject, batch.count);
+    return this.#link === undefined ? this.#handOutInOrder(batch) : this.#link.publish(batch);
   }
 
   /**
@@ -158,7 +192,10 @@ export class Bus {
       this.#droppedEvents += batch.count;
       return;
     }
-    const waits = this.#publish(batch, false);
+    this.#busiest.add(batch.subject, batch.count);
+    const waits = this.#link?.events
+      ? this.#link.publish(batch).catch(() => void (this.#droppedEvents += batch.count))
+      : this.#handOutInOrder(batch, { patient: false });
     if (waits === undefined) return;
     this.#waitingEvents++;
     waits.finally(() => this.#waitingEvents--);
@@ -171,6 +208,7 @@ export class Bus {
 
   /** Whether anything is subscribed to a subject, so that preparing a message pays off. */
   isHeard(subject: string): boolean {
+    if (this.#link?.events) return true;
     return this.#interests.size > 0 && this.#interests.matching(subject).length > 0;
   }
 
@@ -205,16 +243,35 @@ export class Bus {
     interest.remove(subscription);
     this.#subscriptions--;
     subscriber.subscriptions--;
-    if (interest.empty) this.#interests.close(interest);
+    if (interest.empty) this.#close(interest);
   }
 
-  #publish(batch: Batch, patient: boolean): Promise<void> | undefined {
+  #open(pattern: string, options: SubscriptionOptions = {}): Interest {
+    const before = this.#interests.size;
+    const interest = this.#interests.open(pattern, options);
+    if (this.#interests.size > before) this.#link?.opened(interest);
+    return interest;
+  }
+
+  #close(interest: Interest): void {
+    this.#interests.close(interest);
+    this.#link?.closed(interest);
+  }
+
+  /** Hands messages from the link to the subscribers for whom they came. */
+  #receive(batch: Batch, interests: readonly Interest[]): Promise<void> | undefined {
+    const reserved = this.isReserved(batch.subject);
+    if (reserved && !this.#link!.events) return undefined;
+    return this.#handOutInOrder(batch, { patient: !reserved, interests });
+  }
+
+  /** Hands a batch to its subscribers once those before it on the same subject are handed out. */
+  #handOutInOrder(batch: Batch, options: HandOutOptions = {}): Promise<void> | undefined {
     const { subject } = batch;
-    this.#busiest.add(subject, batch.count);
     const before = this.#waiting.size === 0 ? undefined : this.#waiting.get(subject);
     const rest = before === undefined
-      ? this.#handOut(batch, patient)
-      : before.then(() => this.#handOut(batch, patient));
+      ? this.#handOut(batch, options)
+      : before.then(() => this.#handOut(batch, options));
     if (rest === undefined) return undefined;
     const waiting = rest.then(() => {
       if (this.#waiting.get(subject) === waiting) this.#waiting.delete(subject);
@@ -224,9 +281,9 @@ export class Bus {
   }
 
   /** Hands a batch to its subscribers; returns a promise if that cannot be done at once. */
-  #handOut(batch: Batch, patient: boolean): Promise<void> | undefined {
-    const interests = this.#interests.matching(batch.subject);
-    const out = new HandOut(batch, patient);
+  #handOut(batch: Batch, options: HandOutOptions): Promise<void> | undefined {
+    const interests = options.interests ?? this.#interests.matching(batch.subject);
+    const out = new HandOut(batch, options.patient ?? true);
     let steps = 0;
     for (const { group, members, observers } of interests) {
       steps += group === undefined ? members.length : 1;
@@ -238,7 +295,7 @@ export class Bus {
       // Backwards, because a member that ends gives its place to the last one.
       else for (let i = members.length - 1; i >= 0; i--) out.give(members[i]!);
     }
-    this.#reportSilence(out);
+    if (!out.heard) this.#reportSilence(batch);
     return out.unfinished ? out.finish() : undefined;
   }
 
@@ -258,14 +315,13 @@ export class Bus {
         else out.deal(members);
       }
     }
-    this.#reportSilence(out);
+    if (!out.heard) this.#reportSilence(out.batch);
     await out.finish();
   }
 
   /** Tells the publisher of a request that nobody has heard it, if it wants to know. */
-  #reportSilence({ batch, heard }: HandOut): void {
-    const { reply, origin, wantsStatus } = batch;
-    if (heard || !wantsStatus || reply === undefined) return;
+  #reportSilence({ reply, origin, wantsStatus }: Batch): void {
+    if (!wantsStatus || reply === undefined) return;
     const status = Batch.ofPayload(reply, new Uint8Array(0), { headers: NO_RESPONDERS });
     for (const { group, members } of this.#interests.matching(reply)) {
       if (group !== undefined) continue;

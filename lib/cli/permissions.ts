@@ -79,6 +79,11 @@ export function permissionFlags(
       for (const path of [tls.cert, tls.key, tls.client_ca ?? []].flat()) reads.add(resolve(path));
     }
   }
+  for (const server of config.bus.servers) net.add(server);
+  const { tls } = config.bus;
+  for (const path of [tls?.ca, tls?.cert, tls?.key]) {
+    if (path !== undefined) reads.add(resolve(path));
+  }
   for (const path of config.tokenFiles) reads.add(resolve(path));
 
   function addStorage(url: string): void {

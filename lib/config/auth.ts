@@ -7,8 +7,8 @@
 
 import * as v from "valibot";
 import { FailureCounter, Guard, isToken, TOKEN_FORM } from "../auth.ts";
-import { fileErrorReason } from "../file_error.ts";
 import type { Fault } from "./fault.ts";
+import { type Secret, SECRET_KEYS, type SecretSources, secretValue } from "./secrets.ts";
 import { choice, count, duration, text } from "./values.ts";
 
 /**
@@ -19,8 +19,7 @@ import { choice, count, duration, text } from "./values.ts";
 export function authSchema(services: readonly string[]) {
   const name = text({ pattern: /^[\w-]{1,64}$/, allowed: "a name of letters, digits, - and _" });
   const token = v.strictObject({
-    file: v.optional(text()),
-    env: v.optional(text()),
+    ...SECRET_KEYS,
     services: v.pipe(
       v.array(choice(services), "a list of services"),
       v.minLength(1, "a list of at least one service"),
@@ -37,14 +36,6 @@ export function authSchema(services: readonly string[]) {
 /** The section `[auth]` after parsing; times are in milliseconds. */
 export type AuthConfig = v.InferOutput<ReturnType<typeof authSchema>>;
 
-/** Where token values come from. */
-export interface TokenSources {
-  /** Looks up an environment variable. */
-  env: (name: string) => string | undefined;
-  /** Reads a text file; throws if it cannot. */
-  readFile: (file: string) => string;
-}
-
 /**
  * Creates a guard for each service that a token opens.
  *
@@ -55,7 +46,7 @@ export interface TokenSources {
  */
 export function createGuards(
   config: AuthConfig,
-  sources: TokenSources,
+  sources: SecretSources,
   report: (fault: Fault) => void,
 ): (service: string) => Guard | undefined {
   const byService = new Map<string, string[]>();
@@ -78,21 +69,8 @@ export function createGuards(
   return (service) => guards.get(service);
 }
 
-function tokenValue({ file, env }: AuthConfig["tokens"][string], sources: TokenSources): string {
-  if ((file === undefined) === (env === undefined)) {
-    throw new Error("needs either file or env, and not both");
-  }
-  const value = env === undefined ? readTokenFile(file!, sources) : sources.env(env);
-  if (value === undefined) throw new Error(`the environment variable ${env} is not set`);
-  const token = value.replace(/\r?\n$/, "");
+function tokenValue(secret: Secret, sources: SecretSources): string {
+  const token = secretValue(secret, sources);
   if (!isToken(token)) throw new Error(`its value needs ${TOKEN_FORM}`);
   return token;
-}
-
-function readTokenFile(file: string, { readFile }: TokenSources): string {
-  try {
-    return readFile(file);
-  } catch (cause) {
-    throw new Error(`cannot read "${file}": ${fileErrorReason(cause)}`, { cause });
-  }
 }

@@ -12,6 +12,7 @@ import { nearestWord } from "../nearest_word.ts";
 import { openAddresses, sharedAddresses } from "./addresses.ts";
 import { type AuthConfig, createGuards } from "./auth.ts";
 import { redacted } from "../storage/url.ts";
+import { busConfig, busSecretFiles, type BusSection } from "./bus.ts";
 import { substitute } from "./environment.ts";
 import type { Fault } from "./fault.ts";
 import { keyLines } from "./key_lines.ts";
@@ -95,8 +96,8 @@ export function loadConfig(source: ConfigSource, services: readonly Service[]): 
   }
   if (faults.length > 0 || !result.success) throw new ConfigError(faults);
 
-  const { auth, ...sections } = result.output;
-  const config = toConfig(sections, auth as AuthConfig, source, report);
+  const { auth, bus, ...sections } = result.output;
+  const config = toConfig(sections, { auth, bus } as SecretSections, { source, report });
   sharedAddresses(config, services).forEach(report);
   openAddresses(config, services).forEach(report);
   if (faults.length > 0) throw new ConfigError(faults);
@@ -112,18 +113,30 @@ function lineOf(path: KeyPath, lines: ReadonlyMap<string, number>): number | und
   return undefined;
 }
 
+/** The sections that refer to secrets. */
+interface SecretSections {
+  auth: AuthConfig;
+  bus: BusSection;
+}
+
 function toConfig(
   sections: Record<string, unknown>,
-  auth: AuthConfig,
-  source: ConfigSource,
-  report: (fault: Fault) => void,
+  { auth, bus }: SecretSections,
+  { source, report }: { source: ConfigSource; report: (fault: Fault) => void },
 ): Config {
   const { daemon, log, storage, ...services } = sections;
   const tokenFiles = Object.values(auth.tokens)
     .map(({ file }) => file)
     .filter((file) => file !== undefined);
-  const guard = createGuards(auth, source, report);
-  return { daemon, log, storage, services, guard, tokenFiles } as Config;
+  return {
+    daemon,
+    log,
+    storage,
+    bus: busConfig(bus, source, report),
+    services,
+    guard: createGuards(auth, source, report),
+    tokenFiles: [...tokenFiles, ...busSecretFiles(bus)],
+  } as Config;
 }
 
 /** Clearer words for what the TOML parser says about common mistakes. */

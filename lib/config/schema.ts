@@ -3,6 +3,7 @@ import type { Guard } from "../auth.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "../log.ts";
 import type { Service, ServiceConfig } from "../service.ts";
 import { authSchema } from "./auth.ts";
+import { type BusConfig, busSchema } from "./bus.ts";
 import { choice, duration, storageUrl, text } from "./values.ts";
 
 const daemonSchema = v.strictObject({
@@ -25,11 +26,12 @@ export interface Config {
   daemon: v.InferOutput<typeof daemonSchema>;
   log: v.InferOutput<typeof logSchema>;
   storage: v.InferOutput<typeof storageSchema>;
+  bus: BusConfig;
   /** The sections of the services, by name. */
   services: Record<string, ServiceConfig>;
   /** The guard that checks the tokens of a service's clients; `undefined` if it requires none. */
   guard: (service: string) => Guard | undefined;
-  /** The files that hold token values. */
+  /** The files that hold tokens and passwords. */
   tokenFiles: string[];
 }
 
@@ -45,6 +47,7 @@ export function configSchema(
     daemon: daemonSchema,
     log: logSchema,
     storage: storageSchema,
+    bus: busSchema,
     auth: authSchema(services.map(({ name }) => name)),
   };
   for (const service of services) sections[service.name] = service.schema;

@@ -1,6 +1,8 @@
 import { delay } from "@std/async/delay";
 import { admits } from "./admission.ts";
 import { Bus } from "../bus/bus.ts";
+import type { NatsLink } from "../bus/link/nats_link.ts";
+import { linkBus } from "./bus_link.ts";
 import { openAddresses } from "../config/addresses.ts";
 import type { Config } from "../config/schema.ts";
 import type { ListenerKeys } from "../config/service_keys.ts";
@@ -44,6 +46,8 @@ export class Daemon {
   readonly #log: Log;
   readonly #storages: StoragePool;
   readonly #bus = new Bus();
+  /** What connects it with the buses of other daemons, if anything. A reload cannot change it. */
+  #link: NatsLink | undefined;
   readonly #started = new Map<string, StartedService>();
   /**
    * The configuration whose tokens each service checks. It is older than `#config` for a service
@@ -80,6 +84,7 @@ export class Daemon {
       const problem = await dataDirProblem(dataDir);
       if (problem !== undefined) throw new Error(problem);
     }
+    daemon.#link = linkBus(daemon.#bus, config.bus, options.createLog("bus"));
     try {
       for (const service of daemon.#startOrder()) {
         signal?.throwIfAborted();
@@ -147,6 +152,7 @@ export class Daemon {
         const some = [...this.#started].filter(([name]) => observers.has(name) === last);
         await Promise.all(some.map(([name, started]) => this.#stop(name, started, timeoutMs)));
       }
+      await this.#link?.close();
     });
   }
 
@@ -348,6 +354,7 @@ export class Daemon {
     const keys = [
       ["daemon.data_dir", before.daemon.data_dir, after.daemon.data_dir],
       ["storage.url", before.storage.url, after.storage.url],
+      ["bus", JSON.stringify(before.bus), JSON.stringify(after.bus)],
     ] as const;
     for (const [key, old, current] of keys) {
       if (old !== current) this.#log.warn("Change takes effect at the next start", { key });

@@ -72,6 +72,7 @@ class LoadingService {
       daemon: { data_dir: dataDir, drain_accept: 0, drain_timeout: 1000 },
       log: { level: "info", format: "text" },
       storage: { url: "memory:" },
+      bus: { servers: [], timeoutMs: 2000, events: false },
       services: { slow: section },
       guard: () => undefined,
       tokenFiles: [],

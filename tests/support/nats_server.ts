@@ -16,12 +16,13 @@ export function hasNatsServer(): Promise<boolean> {
  * Starts nats-server on a free port of 127.0.0.1; disposing it ends it.
  *
  * @param config Its configuration file, without the port.
+ * @param samePort Listens on this port instead, as the server before it did.
  */
-export async function startNatsServer(config = "") {
+export async function startNatsServer(config = "", samePort?: number) {
   const directory = await makeTempDirectory();
   const file = `${directory.path}/nats.conf`;
   for (let tries = 0; tries < PORT_TRIES; tries++) {
-    const port = freePort();
+    const port = samePort ?? freePort();
     await Deno.writeTextFile(file, `listen: "127.0.0.1:${port}"\n${config}`);
     const child = new Deno.Command("nats-server", {
       args: ["-c", file],

@@ -19,6 +19,8 @@ export interface ServerInfo {
   authRequired: boolean;
   /** Whether clients must speak TLS; "verified": with a certificate of their own. */
   tls: "required" | "verified" | undefined;
+  /** Whether the bus of this daemon is itself linked through NATS, so that others must not link to it. */
+  linked: boolean;
   /** Whether the server is about to stop. */
   lameDuck: boolean;
 }
@@ -44,6 +46,7 @@ export function infoFor(
     server_name: `quartet-${server.id.slice(0, 8)}`,
     version: PROTOCOL_OF_VERSION,
     quartet: server.version,
+    ...(server.linked ? { quartet_linked: true } : {}),
     proto: 1,
     host: tcp ? address.hostname : address.path,
     port: tcp ? address.port : 0,

@@ -114,6 +114,7 @@ export class NatsServer {
       maxPayloadBytes: this.#options.maxPayloadBytes,
       authRequired: this.#options.context.guard() !== undefined,
       tls,
+      linked: this.#clients.bus.linked,
       lameDuck: this.#lameDuck,
     };
     return infoFor(server, client);

@@ -1,0 +1,40 @@
+import type { Metric } from "../../metrics.ts";
+
+/** What a link has counted, in messages. */
+export interface LinkCounts {
+  /** Whether messages get through. */
+  up: boolean;
+  published: number;
+  /** Published, but it is not certain that they got through. */
+  failed: number;
+  received: number;
+  /** Received, but dropped because too many waited for slow readers. */
+  dropped: number;
+  /** Connections made so far. */
+  connections: number;
+}
+
+/** The metrics of a link. */
+export function linkMetrics(counts: LinkCounts): Metric[] {
+  const metric = (type: "counter" | "gauge", name: string, help: string, value: number): Metric => (
+    { type, name: `bus_link_${name}`, help, samples: [{ value }] }
+  );
+  return [
+    metric("gauge", "up", "1 if messages get through to other daemons.", counts.up ? 1 : 0),
+    metric("counter", "connections_total", "Connections made to NATS.", counts.connections),
+    metric("counter", "published_messages_total", "Messages that got through.", counts.published),
+    metric(
+      "counter",
+      "failed_messages_total",
+      "Messages whose publisher got an error because they may not have got through.",
+      counts.failed,
+    ),
+    metric("counter", "received_messages_total", "Messages that came back.", counts.received),
+    metric(
+      "counter",
+      "dropped_messages_total",
+      "Messages that came back and were dropped because too many waited for slow readers.",
+      counts.dropped,
+    ),
+  ];
+}

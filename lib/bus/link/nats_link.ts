@@ -1,0 +1,202 @@
+import { delay } from "@std/async/delay";
+import type { Msg, NodeConnectionOptions } from "@nats-io/transport-node";
+import type { Log } from "../../log.ts";
+import type { Metric } from "../../metrics.ts";
+import type { Batch } from "../batch.ts";
+import type { BusLink, LinkedBus } from "../bus_link.ts";
+import { BusUnavailableError } from "../errors.ts";
+import type { Interest } from "../subscription.ts";
+import { Arrivals } from "./arrivals.ts";
+import { incomingHeaders } from "./headers.ts";
+import { linkMetrics } from "./metrics.ts";
+import { Session } from "./session.ts";
+
+/** How long to wait between two attempts to connect. */
+const RETRY_MS = 250;
+
+/** How often a publisher that waits looks whether NATS answers again. */
+const STALL_LOOK_MS = 20;
+
+/** What NATS says to the publisher of a request that nobody is subscribed to. */
+const NO_RESPONDERS = 503;
+
+/** Settings of a {@linkcode NatsLink}. */
+export interface NatsLinkOptions {
+  /** Where and as whom to connect. */
+  connection: () => NodeConnectionOptions;
+  /** How long a publisher waits until its messages have got through. */
+  timeoutMs: number;
+  /** Whether the daemon's own events cross the link. */
+  events: boolean;
+  log: Log;
+}
+
+/**
+ * Connects the buses of several daemons through NATS servers. It subscribes once for each interest
+ * of its daemon and publishes every message, so NATS does the rest: queue groups deliver once,
+ * replies find the daemon of the requester, and a request that nobody hears is answered. Core NATS
+ * keeps the order of the messages of each daemon.
+ */
+export class NatsLink implements BusLink {
+  readonly events: boolean;
+  readonly #options: NatsLinkOptions;
+  readonly #bus: LinkedBus;
+  readonly #arrivals: Arrivals;
+  readonly #stop = new AbortController();
+  readonly #running: Promise<void>;
+  /** The marks of publishers that do not hear themselves. */
+  readonly #marks = new WeakMap<object, string>();
+  readonly #id = crypto.randomUUID();
+  #lastMark = 0;
+  /** The connection, once everything is subscribed. */
+  #session: Session | undefined;
+  /** The connection while it is being prepared, and later. */
+  #opening: Session | undefined;
+  #connected = Promise.withResolvers<void>();
+  #problem = "not yet connected to NATS";
+  #refusal: string | undefined;
+  readonly #counts = { published: 0, failed: 0, connections: 0 };
+
+  /**
+   * Begins to connect.
+   *
+   * @param options See {@linkcode NatsLinkOptions}.
+   * @param bus The bus of this daemon.
+   */
+  constructor(options: NatsLinkOptions, bus: LinkedBus) {
+    this.#options = options;
+    this.#bus = bus;
+    this.events = options.events;
+    this.#arrivals = new Arrivals(bus);
+    this.#running = this.#run();
+  }
+
+  publish(batch: Batch): Promise<void> {
+    const session = this.#session;
+    const sent = session === undefined || session.stalled
+      ? this.#publishLater(batch)
+      // At once, so that the messages of a publisher keep their order.
+      : session.publish(batch, this.#markOf(batch));
+    return sent.then(() => {
+      this.#counts.published += batch.count;
+    }, (error) => {
+      this.#counts.failed += batch.count;
+      throw error;
+    });
+  }
+
+  opened(interest: Interest): void {
+    this.#opening?.subscribe(interest);
+  }
+
+  closed(interest: Interest): void {
+    this.#opening?.unsubscribe(interest);
+  }
+
+  problems(): string[] {
+    if (this.#session === undefined) return [this.#problem];
+    if (this.#session.stalled) return ["NATS does not answer"];
+    return this.#refusal === undefined ? [] : [this.#refusal];
+  }
+
+  metrics(): Metric[] {
+    const { received, dropped } = this.#arrivals;
+    return linkMetrics({ ...this.#counts, received, dropped, up: this.problems().length === 0 });
+  }
+
+  /** Disconnects. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#opening?.close();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { log } = this.#options;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        await this.#connect();
+      } catch (error) {
+        const problem = `Cannot connect to NATS: ${(error as Error).message}`;
+        // Once, not with each of many attempts.
+        if (problem !== this.#problem) log.warn(problem);
+        this.#problem = problem;
+      }
+      await delay(RETRY_MS, { signal }).catch(() => {});
+    }
+  }
+
+  /** Connects, and resolves when the connection has ended. */
+  async #connect(): Promise<void> {
+    const { connection, timeoutMs, log } = this.#options;
+    const session = await Session.open({
+      connection: connection(),
+      timeoutMs,
+      arrived: (message, interests) => this.#arrived(session, message, interests),
+      refused: (reason) => {
+        this.#refusal = reason;
+        log.warn("NATS refuses something", { reason });
+      },
+    });
+    this.#opening = session;
+    if (this.#stop.signal.aborted) await session.close();
+    await session.subscribeAll(this.#bus.interests());
+    this.#session = session;
+    this.#counts.connections++;
+    log.info("Connected to NATS", { server: session.server });
+    this.#connected.resolve();
+    const reason = await session.ended;
+    this.#session = this.#opening = undefined;
+    this.#connected = Promise.withResolvers();
+    this.#refusal = undefined;
+    this.#problem = `the connection to NATS is lost: ${reason}`;
+    if (!this.#stop.signal.aborted) log.warn("The connection to NATS is lost", { reason });
+  }
+
+  /** Waits until messages can be sent, then sends some. */
+  async #publishLater(batch: Batch): Promise<void> {
+    const { timeoutMs } = this.#options;
+    const endMs = performance.now() + timeoutMs;
+    for (let leftMs = timeoutMs; leftMs > 0; leftMs = endMs - performance.now()) {
+      const session = this.#session;
+      if (session !== undefined && !session.stalled) {
+        return session.publish(batch, this.#markOf(batch));
+      }
+      const limit = new AbortController();
+      const waitMs = session === undefined ? leftMs : Math.min(leftMs, STALL_LOOK_MS);
+      const pause = delay(waitMs, { signal: limit.signal }).catch(() => {});
+      await Promise.race(session === undefined ? [pause, this.#connected.promise] : [pause]);
+      limit.abort();
+    }
+    throw new BusUnavailableError(this.problems()[0] ?? "NATS does not answer");
+  }
+
+  #markOf({ origin }: Batch): string | undefined {
+    if (origin === undefined || (origin as { echo?: boolean }).echo !== false) return undefined;
+    let mark = this.#marks.get(origin);
+    if (mark === undefined) this.#marks.set(origin, mark = `${this.#id}.${++this.#lastMark}`);
+    return mark;
+  }
+
+  #arrived(session: Session, message: Msg, interests: readonly Interest[]): void {
+    const { subject, data, headers: received } = message;
+    if (received?.code === NO_RESPONDERS && data.length === 0) {
+      const request = session.takeRequest(subject);
+      if (request !== undefined) return this.#bus.reportSilence(request);
+    }
+    const { block: headers, origin: mark } = incomingHeaders(received);
+    const origin = mark?.startsWith(this.#id) ? this.#ownerOf(mark, interests) : undefined;
+    const reply = message.reply || undefined;
+    this.#arrivals.take({ interests, subject, payload: data, reply, headers, origin });
+  }
+
+  /** Finds the subscriber with a mark, if it is among those who would get the message. */
+  #ownerOf(mark: string, interests: readonly Interest[]): object | undefined {
+    for (const { members } of interests) {
+      const own = members.find(({ subscriber }) => this.#marks.get(subscriber) === mark);
+      if (own !== undefined) return own.subscriber;
+    }
+    return undefined;
+  }
+}

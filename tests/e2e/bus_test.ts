@@ -1,0 +1,74 @@
+/** Two daemons, linked through nats-server, as their clients and operators see them. */
+
+import assert from "node:assert/strict";
+import { formatAddress } from "../../lib/net/address.ts";
+import { TestClient } from "../support/client.ts";
+import { type DaemonProcess, startDaemon } from "../support/daemon.ts";
+import { hasNatsServer, startNatsServer } from "../support/nats_server.ts";
+import { until } from "../support/within.ts";
+
+function startLinked(port: number): Promise<DaemonProcess> {
+  return startDaemon({
+    env: { TEST_NATS_TOKEN: "a-secret" },
+    config: `
+[bus]
+url = ["nats://127.0.0.1:1", "nats://127.0.0.1:${port}"]
+token = { env = "TEST_NATS_TOKEN" }
+bus_timeout = "300ms"
+[echo]
+listen = "127.0.0.1:0"
+[admin]
+listen = "127.0.0.1:0"
+`,
+  });
+}
+
+async function readiness(daemon: DaemonProcess): Promise<string> {
+  const reply = await fetch(`http://${formatAddress(daemon.address("admin"))}/readyz`);
+  return `${reply.status} ${await reply.text()}`;
+}
+
+/** Waits until a daemon is linked. */
+function linked(daemon: DaemonProcess): Promise<void> {
+  return until("it is ready", async () => (await readiness(daemon)).startsWith("200"));
+}
+
+Deno.test({
+  name: "two daemons share one bus through nats-server, and say so when they cannot",
+  ignore: !await hasNatsServer(),
+  fn: async () => {
+    const config = 'authorization { token: "a-secret" }';
+    let server = await startNatsServer(config);
+    try {
+      const daemons = await Promise.all([startLinked(server.port), startLinked(server.port)]);
+      await using a = daemons[0];
+      await using b = daemons[1];
+      await Promise.all(daemons.map(linked));
+      using one = await TestClient.connect(a.address("echo"));
+      using two = await TestClient.connect(b.address("echo"));
+      // A line that comes back shows that the subscription is in force.
+      await two.send("ready\n");
+      assert.equal(await two.line(), "ready\n");
+      await one.send("hello\n");
+      while (await one.line() !== "hello\n");
+      assert.equal(await two.line(), "hello\n");
+
+      await server[Symbol.asyncDispose]();
+      await a.logged(/connection to NATS is lost/);
+      await one.send("lost\n");
+      assert.equal(await one.line(), "ERR bus unavailable\n");
+      assert.match(await readiness(a), /^503 [\s\S]*bus: .*NATS/);
+
+      server = await startNatsServer(config, server.port);
+      await Promise.all(daemons.map(linked));
+      await two.send("again\n");
+      assert.equal(await two.line(), "again\n");
+      await one.send("back\n");
+      while (await one.line() !== "back\n");
+      assert.equal(await two.line(), "back\n");
+      assert.doesNotMatch(a.log + b.log, /a-secret/);
+    } finally {
+      await server[Symbol.asyncDispose]();
+    }
+  },
+});
