@@ -73,6 +73,9 @@ export class Outbox {
   #queuedBytes = 0;
   #queuedReplies = 0;
   #queuedReplyBytes = 0;
+  /** The first piece of a write that begins soon. */
+  #first: Piece | undefined;
+  /** Whether a write is in progress or begins soon. */
   #writing = false;
   /** The number of messages in the write in progress, replies not counted. */
   #writingMessages = 0;
@@ -121,8 +124,7 @@ export class Outbox {
     const count = messages.ends.length;
     if (this.closed) return count;
     if (!this.#writing) {
-      const piece = { messages, from, to: count, reply: false };
-      this.#write(from === 0 ? messages.bytes : bytesOf(piece), count - from, nowMs);
+      this.#gather({ messages, from, to: count, reply: false }, nowMs);
       return count;
     }
     const { maxMessages, maxBytes } = this.#options;
@@ -130,9 +132,7 @@ export class Outbox {
     let to = Math.min(count, from + maxMessages - this.#queuedMessages);
     while (to > from && this.#queuedBytes + messages.ends[to - 1]! - start > maxBytes) to--;
     if (to > from) {
-      this.#queue.push({ messages, from, to, reply: false });
-      this.#queuedMessages += to - from;
-      this.#queuedBytes += messages.ends[to - 1]! - start;
+      this.#push({ messages, from, to, reply: false });
     }
     return to;
   }
@@ -145,10 +145,9 @@ export class Outbox {
    */
   reply(bytes: Uint8Array): Promise<void> | void {
     if (this.closed) return;
-    if (!this.#writing) return this.#write(bytes, 0, performance.now());
-    this.#queue.push({ messages: { bytes, ends: [bytes.length] }, from: 0, to: 1, reply: true });
-    this.#queuedReplies++;
-    this.#queuedReplyBytes += bytes.length;
+    const piece = { messages: { bytes, ends: [bytes.length] }, from: 0, to: 1, reply: true };
+    if (!this.#writing) return this.#gather(piece, performance.now());
+    this.#push(piece);
     if (this.#tooManyReplies) return this.#repliesTaken();
   }
 
@@ -247,11 +246,37 @@ export class Outbox {
     this.#change = undefined;
   }
 
-  #write(bytes: Uint8Array, count: number, nowMs: number): void {
+  /**
+   * Begins a write with a piece. What is queued until the reads that have completed in this turn of
+   * the event loop are dealt with joins it: often many clients write to one, such as the one that
+   * answers their requests.
+   */
+  #gather(piece: Piece, nowMs: number): void {
+    this.#begin(nowMs);
+    this.#first = piece;
+    queueMicrotask(this.#writeGathered);
+  }
+
+  readonly #writeGathered = () => {
+    const first = this.#first!;
+    this.#first = undefined;
+    if (this.#queue.length === 0) {
+      this.#write(bytesOf(first), first.reply ? 0 : first.to - first.from);
+    } else {
+      this.#queue.unshift(first);
+      this.#count(first, 1);
+      this.#writePieces();
+    }
+  };
+
+  #begin(nowMs: number): void {
     this.#writing = true;
-    this.#writingMessages = count;
     this.#writes++;
     this.#writingSinceMs = nowMs;
+  }
+
+  #write(bytes: Uint8Array, messages: number): void {
+    this.#writingMessages = messages;
     this.#connection.write(bytes).then(this.#written, this.#failed);
   }
 
@@ -298,6 +323,12 @@ export class Outbox {
       this.#queue.shift();
       return first.begin();
     }
+    this.#begin(nowMs);
+    this.#writePieces();
+  }
+
+  /** Writes the first pieces of the queue, at least one. */
+  #writePieces(): void {
     let pieces = 0;
     let messages = 0;
     let bytes = 0;
@@ -305,19 +336,29 @@ export class Outbox {
       const piece = this.#queue[pieces]!;
       if (!isPiece(piece)) break;
       pieces++;
-      const length = piece.messages.ends[piece.to - 1]! - startOf(piece.messages, piece.from);
-      bytes += length;
-      if (piece.reply) {
-        this.#queuedReplies--;
-        this.#queuedReplyBytes -= length;
-      } else {
-        messages += piece.to - piece.from;
-        this.#queuedBytes -= length;
-      }
+      bytes += this.#count(piece, -1);
+      if (!piece.reply) messages += piece.to - piece.from;
     }
     const taken = this.#queue.splice(0, pieces) as Piece[];
-    this.#queuedMessages -= messages;
-    this.#write(pieces === 1 ? bytesOf(taken[0]!) : join(taken, bytes), messages, nowMs);
+    this.#write(pieces === 1 ? bytesOf(taken[0]!) : join(taken, bytes), messages);
+  }
+
+  #push(piece: Piece): void {
+    this.#queue.push(piece);
+    this.#count(piece, 1);
+  }
+
+  /** Counts a piece that enters (1) or leaves (-1) the queue; returns its length in bytes. */
+  #count({ messages, from, to, reply }: Piece, change: 1 | -1): number {
+    const bytes = messages.ends[to - 1]! - startOf(messages, from);
+    if (reply) {
+      this.#queuedReplies += change;
+      this.#queuedReplyBytes += change * bytes;
+    } else {
+      this.#queuedMessages += change * (to - from);
+      this.#queuedBytes += change * bytes;
+    }
+    return bytes;
   }
 }
 
@@ -330,6 +371,7 @@ function startOf(messages: Messages, index: number): number {
 }
 
 function bytesOf({ messages, from, to }: Piece): Uint8Array {
+  if (from === 0 && to === messages.ends.length) return messages.bytes;
   return messages.bytes.subarray(startOf(messages, from), messages.ends[to - 1]!);
 }
 

@@ -13,6 +13,11 @@ class FakeConnection {
     return new Promise((resolve) => this.#take = resolve);
   }
 
+  /** Lets the outbox begin a write, which it does once the current turn of the event loop is over. */
+  begun(): Promise<void> {
+    return Promise.resolve();
+  }
+
   /** Completes the write in progress and lets the outbox notice. */
   async take(): Promise<void> {
     this.#take?.();
@@ -43,6 +48,7 @@ function make(options: Partial<OutboxOptions> = {}) {
 Deno.test("Outbox: the queue accepts its maximum of messages and no more", async () => {
   const { connection, outbox } = make();
   assert.equal(outbox.offer(messages("a", "b", "c", "d", "e"), 0, 0), 5);
+  await connection.begun();
   assert.deepEqual(connection.written, ["abcde"]);
   assert.equal(outbox.offer(messages("f", "g"), 0, 0), 2);
   assert.equal(outbox.offer(messages("h", "i"), 0, 0), 1);
@@ -52,6 +58,21 @@ Deno.test("Outbox: the queue accepts its maximum of messages and no more", async
   assert.equal(outbox.delivered, 5);
   await connection.take();
   assert.equal(outbox.delivered, 8);
+});
+
+Deno.test("Outbox: messages and replies of one turn of the event loop are one write", async () => {
+  const { connection, outbox } = make();
+  assert.equal(outbox.offer(messages("a", "b", "c", "d"), 1, 0), 4);
+  assert.equal(outbox.offer(messages("e", "f"), 0, 0), 2);
+  outbox.reply(new TextEncoder().encode("r"));
+  assert.equal(outbox.offer(messages("g", "h"), 0, 0), 1, "the queue has its limit");
+  assert.deepEqual(connection.written, []);
+  await connection.begun();
+  assert.deepEqual(connection.written, ["bcdefrg"]);
+  assert.equal(outbox.offer(messages("1", "2", "3", "4"), 0, 0), 3, "the queue is empty again");
+  await connection.take();
+  assert.equal(outbox.delivered, 6);
+  assert.deepEqual(connection.written, ["bcdefrg", "123"]);
 });
 
 Deno.test("Outbox: the queue has a limit in bytes too", () => {
@@ -65,6 +86,7 @@ Deno.test("Outbox: the queue has a limit in bytes too", () => {
 Deno.test("Outbox: a client is slow once a write is pending for too long, until all is written", async () => {
   const { connection, outbox, slow } = make();
   outbox.offer(messages("a"), 0, performance.now());
+  await connection.begun();
   assert.equal(outbox.slow, false);
   outbox.offer(messages("b"), 0, performance.now());
   const before = performance.now();
@@ -81,6 +103,7 @@ Deno.test("Outbox: a client is slow once a write is pending for too long, until 
 Deno.test("Outbox: a client is not called slow when this process was held up", async () => {
   const { connection, outbox, slow } = make({ slowAfterMs: 5 });
   outbox.offer(messages("a"), 0, performance.now());
+  await connection.begun();
   outbox.offer(messages("b"), 0, performance.now());
   // The write completes, but this process cannot notice for 20 ms.
   setTimeout(() => connection.take(), 0);
@@ -94,6 +117,7 @@ Deno.test("Outbox: a client that reads a little now and then becomes slow once",
   const { connection, outbox, slow } = make({ slowAfterMs: 1 });
   for (let i = 0; i < 5; i++) {
     outbox.offer(messages("a"), 0, performance.now());
+    await connection.begun();
     outbox.offer(messages("b", "c"), 0, performance.now());
     await outbox.spaceOrSlow();
     await new Promise((resolve) => setTimeout(resolve, 5));
@@ -105,6 +129,7 @@ Deno.test("Outbox: a client that reads a little now and then becomes slow once",
 Deno.test("Outbox: dropOldest() drops the message at the front", async () => {
   const { connection, outbox } = make();
   outbox.offer(messages("now"), 0, 0);
+  await connection.begun();
   outbox.offer(messages("1", "2", "3"), 0, 0);
   assert.ok(outbox.dropOldest());
   assert.equal(outbox.offer(messages("4"), 0, 0), 1);
@@ -115,6 +140,7 @@ Deno.test("Outbox: dropOldest() drops the message at the front", async () => {
 Deno.test("Outbox.spaceOrSlow(): does not wait for a completed write", async () => {
   const { connection, outbox } = make();
   outbox.offer(messages("a"), 0, performance.now());
+  await connection.begun();
   await connection.take();
   await outbox.spaceOrSlow();
 });
@@ -123,6 +149,7 @@ Deno.test("Outbox: a reply waits its turn, counts towards no limit and is never 
   const { connection, outbox } = make();
   const bytes = (text: string) => new TextEncoder().encode(text);
   assert.equal(outbox.reply(bytes("hello")), undefined);
+  await connection.begun();
   assert.deepEqual(connection.written, ["hello"]);
   assert.equal(outbox.reply(bytes("r1")), undefined);
   assert.equal(outbox.offer(messages("a", "b", "c", "d"), 0, 0), 3);
@@ -140,6 +167,7 @@ Deno.test("Outbox: a client that does not read its replies is not read", async (
   for (const [count, size] of [[101, 1], [2, 40_000]] as const) {
     const { connection, outbox } = make();
     outbox.offer(messages("first"), 0, 0);
+    await connection.begun();
     for (let i = 1; i < count; i++) assert.equal(outbox.reply(new Uint8Array(size)), undefined);
     const waits = outbox.reply(new Uint8Array(size));
     assert.ok(waits !== undefined);
@@ -152,6 +180,7 @@ Deno.test("Outbox: a client that does not read its replies is not read", async (
 Deno.test("Outbox: a closed connection ends the wait for replies", async () => {
   const { connection, outbox } = make();
   outbox.offer(messages("first"), 0, 0);
+  await connection.begun();
   const waits = outbox.reply(new Uint8Array(100_000));
   connection.closed = true;
   await connection.take();
@@ -161,6 +190,7 @@ Deno.test("Outbox: a closed connection ends the wait for replies", async () => {
 Deno.test("Outbox: its owner writes after the messages before and before those after, and nothing in between", async () => {
   const { connection, outbox } = make();
   outbox.offer(messages("a"), 0, 0);
+  await connection.begun();
   outbox.offer(messages("b"), 0, 0);
   const done = outbox.exclusively(async (send) => {
     await send(new TextEncoder().encode("reply, "));
@@ -193,6 +223,7 @@ Deno.test("Outbox: its owner writes at once if nothing is in progress, and messa
 Deno.test("Outbox: dropping the oldest message spares what its owner writes", async () => {
   const { connection, outbox } = make();
   outbox.offer(messages("a"), 0, 0);
+  await connection.begun();
   const done = outbox.exclusively((send) => send(new TextEncoder().encode("reply")));
   outbox.offer(messages("b", "c"), 0, 0);
   assert.deepEqual([outbox.dropOldest(), outbox.dropOldest(), outbox.dropOldest()], [
