@@ -6,6 +6,7 @@
 
 /** All benchmarks; only the one that runs is loaded. */
 const BENCHMARKS: Record<string, () => Promise<{ main(args: string[]): Promise<void> }>> = {
+  bus: () => import("./bus.ts"),
   echo: () => import("./echo.ts"),
   kv: () => import("./kv.ts"),
   mesh: () => import("./mesh.ts"),
