@@ -43,6 +43,7 @@ import { type RedisServer, serveRedisClient } from "./redis_client.ts";
 import { scriptCommands } from "./script/commands.ts";
 import { ScriptEngine } from "./script/script_engine.ts";
 import { StoreLoader } from "./store_loader.ts";
+import { Followers, type Following } from "./text/followers.ts";
 import { TextConnection } from "./text/connection.ts";
 import { isTextName } from "./text/parser.ts";
 
@@ -92,7 +93,7 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
     (channel, payload) => channels.announce(channel, payload),
   );
   events.select(config.notify_keyspace_events);
-  const server: RedisServer = {
+  const server: RedisServer & { following: Following } = {
     log,
     get store() {
       return loader.store;
@@ -109,6 +110,7 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
     watch,
     channels,
     readers,
+    following: { followers: new Followers(feed), readers },
     published,
     admits: context.admits,
     clients: new Map(),
@@ -236,7 +238,7 @@ function settingsOf(config: KvConfig, { watch, loader, events }: SettingsTargets
  */
 async function serve(
   connection: Connection,
-  server: RedisServer,
+  server: RedisServer & { following: Following },
   words: LanguageWords,
   login: Login | undefined,
 ): Promise<void> {

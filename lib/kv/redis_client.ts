@@ -4,7 +4,6 @@
  * @module
  */
 
-import { delay } from "@std/async/delay";
 import type { PublisherMetrics } from "../bus/publisher.ts";
 import type { Reader } from "../bus/reader.ts";
 import type { Readers } from "../bus/readers.ts";
@@ -13,14 +12,12 @@ import type { Login } from "../net/login.ts";
 import type { ReadBuffer } from "../net/read_buffer.ts";
 import type { ServiceContext } from "../service.ts";
 import type { ClientPeer } from "./commands/context.ts";
+import { sendLastMessages } from "./last_messages.ts";
 import type { Channels } from "./pubsub/channels.ts";
 import { SubscribedClient } from "./pubsub/client_channels.ts";
 import { ClientOutput } from "./session/client_output.ts";
 import { RespConnection } from "./session/connection.ts";
 import { Session, type SessionServer } from "./session/session.ts";
-
-/** How long a subscriber that has ended its input may take to read its remaining messages. */
-const FLUSH_MAX_MS = 10_000;
 
 /** What all connections share. */
 export interface RedisServer extends SessionServer {
@@ -87,16 +84,6 @@ export async function serveRedisClient(
     output.monitor(false);
     server.clients.delete(id);
     await channels.leave();
-    if (reader !== undefined) await sendRest(server.readers, reader);
+    if (reader !== undefined) await sendLastMessages(server.readers, reader);
   }
-}
-
-/** Waits until a client that is not subscribed any more has got its last messages. */
-async function sendRest(readers: Readers, reader: Reader): Promise<void> {
-  readers.leave(reader);
-  const limit = new AbortController();
-  const tooLate = delay(FLUSH_MAX_MS, { signal: limit.signal }).catch(() => {});
-  await Promise.race([reader.outbox.flushed(), tooLate]);
-  limit.abort();
-  readers.gone(reader);
 }

@@ -21,6 +21,11 @@ import type { ByteRange, ByteStore } from "../../lib/storage/byte_store.ts";
 import type { MaybePromise, Place, Store, Transaction } from "../../lib/storage/store.ts";
 import { latin1From, valueBytes } from "../../lib/storage/value.ts";
 import { SharedTurn } from "../../lib/turn.ts";
+import { Readers } from "../../lib/bus/readers.ts";
+import { ChangeFeed } from "../../lib/kv/changes/change_feed.ts";
+import type { TextServer } from "../../lib/kv/text/connection.ts";
+import { Followers } from "../../lib/kv/text/followers.ts";
+import { TestLog } from "../support/log.ts";
 import { latin1Text } from "./support.ts";
 
 /** A value and the change that wrote it. */
@@ -204,7 +209,7 @@ export function testPeer(): ClientPeer {
 }
 
 /** What a session needs of its server. */
-export function serverOn(map: ByteMap): SessionServer {
+export function serverOn(map: ByteMap): SessionServer & TextServer {
   const commands = new CommandTable(ALL_COMMANDS);
   return {
     store: storeOn(map),
@@ -226,6 +231,13 @@ export function serverOn(map: ByteMap): SessionServer {
     settings: new ServerSettings({}),
     watch: new CommandWatch(),
     channels: testChannels(),
+    following: {
+      followers: new Followers(new ChangeFeed(() => {})),
+      readers: new Readers(
+        { queue: 100, queue_bytes: 1e6, slow_after: 100, on_full: "drop" },
+        new TestLog().log,
+      ),
+    },
     clients: new Map(),
     address: "127.0.0.1:0",
     startedMs: Date.now(),

@@ -199,6 +199,11 @@ export class RawClient implements Disposable {
   /** Sends a line and reads one line of the reply, both without their newline. */
   async askLine(line: string): Promise<string> {
     await this.send(`${line}\n`);
+    return await this.line();
+  }
+
+  /** Reads one line, without its newline. */
+  async line(): Promise<string> {
     for (;;) {
       const end = this.#unread.indexOf("\n");
       if (end >= 0) {

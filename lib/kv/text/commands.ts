@@ -33,8 +33,8 @@ export type TextReply = ReplyLine | readonly ReplyLine[];
 
 type Increment = ReturnType<typeof increment>;
 
-/** A command whose reply is built in memory: all but LIST. */
-export type PlainCommand = Exclude<TextCommand, { name: "list" }>;
+/** A command whose reply is built in memory: all but LIST and FOLLOW. */
+export type PlainCommand = Exclude<TextCommand, { name: "list" | "follow" }>;
 
 /** Runs a command. */
 export function runText(command: PlainCommand, store: Store): MaybePromise<TextReply> {

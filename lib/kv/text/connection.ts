@@ -13,13 +13,28 @@ import type { ServerState } from "../commands/context.ts";
 import { HeldReplies } from "../held_replies.ts";
 import { shownFirstWord } from "../language.ts";
 import { nextTurn, Turn } from "../../turn.ts";
+import { sendLastMessages } from "../last_messages.ts";
+import type { Following } from "./followers.ts";
 import { runByteLine } from "./byte_lines.ts";
-import { errorReply, type ReplyLine, runText, TEXT_SPACE, type TextReply } from "./commands.ts";
+import {
+  errorReply,
+  type PlainCommand,
+  type ReplyLine,
+  runText,
+  TEXT_SPACE,
+  type TextReply,
+} from "./commands.ts";
 import { parseTextLine, type TextCommand, TextError, UnknownTextCommandError } from "./parser.ts";
 import { MAX_TEXT_OUTPUT_BYTES, PIECE_BYTES, TextWriter } from "./writer.ts";
 
 /** The number of replies that may be pending at a time. */
 const MAX_PENDING = 1024;
+
+/** Replies to a client that follows changes. */
+const OK_LINE = new TextEncoder().encode("OK\n");
+const FOLLOWING_LINE = new TextEncoder().encode(
+  "ERR this connection follows changes: use another one, or QUIT\n",
+);
 
 /** The number of pairs in the first page that LIST reads, and the maximum. */
 const FIRST_PAGE = 16;
@@ -32,10 +47,9 @@ const PAGE_BYTES = 256 * 1024;
 const LINES_PER_CLOCK_READ = 16;
 
 /** The part of the server that text connections use. */
-export type TextServer = Pick<
-  ServerState,
-  "store" | "limits" | "metrics" | "commands" | "turn" | "watch"
->;
+export type TextServer =
+  & Pick<ServerState, "store" | "limits" | "metrics" | "commands" | "turn" | "watch">
+  & { readonly following: Following };
 
 /** Serves one connection. */
 export class TextConnection {
@@ -96,6 +110,12 @@ export class TextConnection {
       const command = this.#parse(batch, line);
       if (command === undefined) continue;
       if (command.name === "list" || command.name === "count") await this.#settle();
+      if (command.name === "follow") {
+        await this.#settle();
+        await this.#writer.flush(this.#socket);
+        await this.#follow(command.prefix, { batch, line: line + 1 });
+        return false;
+      }
       if (command.name === "list") {
         await this.#list(command);
       } else {
@@ -167,7 +187,7 @@ export class TextConnection {
     return reply;
   }
 
-  #run(command: Exclude<TextCommand, { name: "list" }>): void {
+  #run(command: PlainCommand): void {
     try {
       this.#emit(runText(command, this.#server.store));
     } catch (error) {
@@ -251,6 +271,38 @@ export class TextConnection {
       pageSize = Math.max(1, Math.min(MAX_PAGE, Math.floor(PAGE_BYTES * page.length / bytes)));
     }
     this.#writer.text("\n");
+  }
+
+  /** FOLLOW: sends changes until the client leaves. Its remaining lines are in `rest`. */
+  async #follow(prefix: Key, rest: { batch: LineBatch; line: number }): Promise<void> {
+    const { followers, readers } = this.#server.following;
+    const reader = readers.join(this.#socket);
+    await reader.outbox.reply(OK_LINE);
+    const stop = followers.follow(reader, prefix);
+    try {
+      let batch: LineBatch | null = rest.batch;
+      for (let line = rest.line; batch !== null; line = 0) {
+        for (; line < batch.count; line++) {
+          const isQuit = this.#isQuit(batch, line);
+          await reader.outbox.reply(isQuit ? OK_LINE : FOLLOWING_LINE);
+          if (isQuit) return;
+        }
+        batch = await this.#reader.read();
+      }
+    } finally {
+      stop();
+      await sendLastMessages(readers, reader);
+    }
+  }
+
+  #isQuit(batch: LineBatch, line: number): boolean {
+    if (batch.isTooLong(line)) return false;
+    try {
+      return parseTextLine(batch.bytes, batch.starts[line]!, batch.ends[line]!).name === "quit";
+    } catch (error) {
+      if (error instanceof TextError) return false;
+      throw error;
+    }
   }
 
   /** A page of pairs, or an error reply. */

@@ -37,6 +37,7 @@ export type TextCommand =
   | { name: "cas"; key: Key; expected: string; value: Value }
   | { name: "putex"; key: Key; seconds: number; value: Value }
   | { name: "expire"; key: Key; seconds: number }
+  | { name: "follow"; prefix: Key }
   | { name: "count" | "help" | "quit" };
 
 /** The syntax of each command, for errors and HELP. */
@@ -56,6 +57,7 @@ export const FORMS = {
   ttl: "TTL key",
   expire: "EXPIRE key seconds",
   persist: "PERSIST key",
+  follow: "FOLLOW [prefix]",
   count: "COUNT",
   help: "HELP",
   quit: "QUIT",
@@ -240,6 +242,11 @@ export function parseTextLine(bytes: Uint8Array, start: number, end: number): Te
     }
     case "list":
       return list(args.words());
+    case "follow": {
+      const prefix = args.more() ? args.text(name) : "";
+      expectEnd(args, name);
+      return { name, prefix };
+    }
     default:
       expectEnd(args, name);
       return { name };

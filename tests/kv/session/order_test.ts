@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { RespConnection } from "../../../lib/kv/session/connection.ts";
 import { Session, type SessionServer } from "../../../lib/kv/session/session.ts";
-import { TextConnection } from "../../../lib/kv/text/connection.ts";
+import { TextConnection, type TextServer } from "../../../lib/kv/text/connection.ts";
 import type { Connection } from "../../../lib/net/connection.ts";
 import { ReadBuffer } from "../../../lib/net/read_buffer.ts";
 import { MemoryStore } from "../../../lib/storage/memory/memory_store.ts";
@@ -22,7 +22,7 @@ const FAR_BEHIND_BYTES = 1024 * 1024 * 1024;
 
 /** Sends requests in one packet while writes wait; checks what the server then replies. */
 async function expectInOrder(
-  serve: (server: SessionServer, socket: TestSocket) => Promise<void>,
+  serve: (server: SessionServer & TextServer, socket: TestSocket) => Promise<void>,
   requests: string,
   replies: string,
 ): Promise<void> {
