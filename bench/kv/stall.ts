@@ -35,6 +35,11 @@ function requestOf(args: readonly string[]): string {
   return `*${args.length}\r\n${args.map((arg) => `$${arg.length}\r\n${arg}\r\n`).join("")}`;
 }
 
+/** A MULTI, requests, and the EXEC. */
+function transaction(requests: readonly string[]): string {
+  return request("MULTI") + requests.join("") + request("EXEC");
+}
+
 /** Keys of the store, from `first` on. */
 function many(first: number, make = (key: string) => [key]): string[] {
   return Array.from({ length: MANY }, (_, at) => make(keyOf(first + at))).flat();
@@ -74,6 +79,39 @@ function scenarios(): Scenario[] {
     { name: "COPY of 32 MiB", send: request("COPY", "long", "copy") },
     { name: "50 × APPEND to 32 MiB", send: request("APPEND", "long", piece).repeat(50) },
     { name: "SETRANGE in 32 MiB", send: request("SETRANGE", "long", "1000", piece).repeat(50) },
+    {
+      name: "EXEC of 1000 SETBITs, 32 MiB",
+      send: transaction(
+        Array.from({ length: 1000 }, (_, at) => request("SETBIT", "long", String(7 * at), "1")),
+      ),
+    },
+    {
+      name: "EXEC of 1000 BITFIELDs, 32 MiB",
+      send: transaction(
+        Array.from(
+          { length: 1000 },
+          (_, at) => request("BITFIELD", "long", "INCRBY", "u8", `#${at}`, "1"),
+        ),
+      ),
+    },
+    {
+      name: "GET and SETRANGE of 32 MiB",
+      send: request("GET", "long") + request("SETRANGE", "long", "1000", piece),
+    },
+    { name: "SETBIT at 62 MB", send: request("SETBIT", "far", "500000000", "1") },
+    {
+      name: "EXEC of 10 COPYs of 32 MiB",
+      send: transaction(
+        Array.from({ length: 10 }, (_, at) => request("COPY", "long", `copy ${at}`)),
+      ),
+    },
+    {
+      name: "MSET of 500 × 100 kB",
+      send: requestOf([
+        "MSET",
+        ...Array.from({ length: 500 }, (_, at) => [`middle ${at}`, "x".repeat(100_000)]).flat(),
+      ]),
+    },
     { name: "BITOP NOT of 32 MiB", send: request("BITOP", "NOT", "copy", "long") },
     {
       name: "LCS of 2 × 5 kB",
@@ -200,10 +238,10 @@ export async function stall(storageUrl: string, withRedis: boolean): Promise<str
   const ms = (time: number | undefined) => time === undefined ? "" : `${time.toFixed(1)} ms`;
   const rows = list.map(({ name }) => {
     const a = own.get(name)!, b = other.get(name);
-    const verdict = a.pingMs <= WANTED_MS ? "" : "too long";
-    return [name, ms(a.pingMs), verdict, ms(a.getMs), ms(a.tookMs), ms(b?.pingMs), ms(b?.tookMs)];
+    const verdict = Math.max(a.pingMs, a.getMs) <= WANTED_MS ? "" : "too long";
+    return [name, ms(a.pingMs), ms(a.getMs), verdict, ms(a.tookMs), ms(b?.pingMs), ms(b?.tookMs)];
   });
   return `The longest wait of other clients while one sends a command, ${KEYS} keys on ${storageUrl}; ` +
-    `wanted: PING ≤ ${WANTED_MS} ms.\n\n` +
-    formatTable(["", "PING", "", "GET", "took", "Redis PING", "Redis took"], rows);
+    `wanted: PING and GET ≤ ${WANTED_MS} ms.\n\n` +
+    formatTable(["", "PING", "GET", "", "took", "Redis PING", "Redis took"], rows);
 }
