@@ -1,6 +1,6 @@
 /**
  * Runs the tests: first in parallel, then one file at a time those named `*_alone_test.ts`, which
- * measure what other tests would disturb. The last line has the totals of both runs. Types are not
+ * measure what other tests would disturb. The last line has the totals of all runs. Types are not
  * checked here: `deno task check` does that for the whole project at once.
  *
  *     deno task test [OPTION OF deno test]… [FILE OR FOLDER]…
@@ -16,8 +16,20 @@ const ROOT = new URL("../", import.meta.url).pathname;
 const ALONE = /_alone_test\.ts$/;
 
 /**
- * How many files run at a time: two per processor, as tests wait for processes and timers during a
- * third of their time. On two processors a run takes 339 s instead of 414 s.
+ * Test files that take longest, since they start a program again and again. They run one after the
+ * other from the beginning, beside all others: Deno would start them near the end, because it begins
+ * with the deepest folders, and then everything would wait for them.
+ */
+const LONG = [
+  "tests/e2e/kv_crash_test.ts",
+  "tests/e2e/task_crash_test.ts",
+  "tests/e2e/bundle_test.ts",
+  "tests/e2e/kv_linearizability_test.ts",
+];
+
+/**
+ * How many of the other files run at a time: two per processor, as tests wait for processes and
+ * timers during a third of their time. On two processors a run takes 339 s instead of 414 s.
  */
 const JOBS = Deno.env.get("DENO_JOBS") ?? String(2 * navigator.hardwareConcurrency);
 
@@ -41,10 +53,11 @@ function* testFiles(path: string): Generator<string> {
 }
 
 /** Runs `deno test`, passes its output on, and reads the totals in it. */
-async function runTests(options: string[], files: string[]): Promise<Totals> {
+async function runTests(options: string[], files: string[], jobs = JOBS): Promise<Totals> {
+  if (files.length === 0) return { passed: 0, failed: 0, skipped: 0 };
   const child = new Deno.Command(Deno.execPath(), {
     args: ["test", "--frozen", "--no-check", "-A", ...options, ...files],
-    env: { DENO_JOBS: JOBS },
+    env: { DENO_JOBS: jobs },
     stdin: "null",
     stdout: "piped",
   }).spawn();
@@ -76,11 +89,15 @@ const options = Deno.args.filter((word) => word.startsWith("-"));
 const named = Deno.args.filter((word) => !word.startsWith("-"));
 Deno.chdir(ROOT);
 const files = (named.length > 0 ? named : ["tests"]).flatMap((path) => [...testFiles(path)]).sort();
+const alone = files.filter((file) => ALONE.test(file));
+const long = LONG.filter((file) => files.includes(file));
+const others = files.filter((file) => !alone.includes(file) && !long.includes(file));
+// In parallel mode each line of the output is written at once, also with one job.
+const parallel = ["--parallel", ...options];
+const runs = await Promise.all([runTests(parallel, long, "1"), runTests(parallel, others)]);
+runs.push(await runTests(options, alone));
 const sum: Totals = { passed: 0, failed: 0, skipped: 0 };
-for (const alone of [false, true]) {
-  const own = files.filter((file) => ALONE.test(file) === alone);
-  if (own.length === 0) continue;
-  const totals = await runTests(alone ? options : ["--parallel", ...options], own);
+for (const totals of runs) {
   for (const key of ["passed", "failed", "skipped"] as const) sum[key] += totals[key];
 }
 const skipped = sum.skipped > 0 ? `, ${sum.skipped} skipped` : "";
