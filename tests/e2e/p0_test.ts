@@ -170,6 +170,25 @@ const COUNT: [name: string, rounds: [start: number, kill: number][]][] = [
   ["some come while others go", [[5, 0], [15, 5], [25, 15], [15, 25], [0, 15]]],
 ];
 
+/** Waits until the count is right, which must take less than a second in which the daemon runs. */
+async function untilWithinSecond(
+  daemon: DaemonProcess,
+  isRight: () => Promise<boolean>,
+): Promise<void> {
+  for (let tries = 1;; tries++) {
+    try {
+      return await until("the count is right", isRight, 1000);
+    } catch (error) {
+      // On a busy machine the daemon may not run for a second. Then an echo takes that long, too.
+      const startMs = performance.now();
+      using client = await TestClient.connect(daemon.address("echo"));
+      await client.send("probe\n");
+      await client.line();
+      if (tries === 10 || performance.now() - startMs < 250) throw error;
+    }
+  }
+}
+
 for (const [name, rounds] of COUNT) {
   Deno.test(`p0: the count is exact within a second: ${name}`, { ignore: INSIDE }, async () => {
     await using daemon = await startEcho();
@@ -181,11 +200,8 @@ for (const [name, rounds] of COUNT) {
       for (let i = 0; i < start; i++) {
         clients.push(await TestClient.connect(daemon.address("echo")));
       }
-      await until(
-        "the count is right",
-        async () => await sockets(pid) === before + clients.length,
-        1000,
-      );
+      const isRight = async () => await sockets(pid) === before + clients.length;
+      await untilWithinSecond(daemon, isRight);
     }
     assert.equal(clients.length, 0);
   });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Glob } from "../../../lib/kv/commands/glob.ts";
+import { assertQuick } from "../../support/within.ts";
 
 const CASES: [pattern: string, matches: string[], others: string[]][] = [
   ["", [""], ["a"]],
@@ -49,10 +50,10 @@ Deno.test("Glob agrees with a regular expression", () => {
   );
 });
 
-Deno.test("Glob matches a pattern with many stars quickly", () => {
-  const started = performance.now();
-  assert.ok(!new Glob("a*".repeat(500) + "b").matches("a".repeat(10_000)));
-  assert.ok(performance.now() - started < 1000);
+Deno.test("Glob matches a pattern with many stars quickly", async () => {
+  await assertQuick(1000, () => {
+    assert.ok(!new Glob("a*".repeat(500) + "b").matches("a".repeat(10_000)));
+  });
 });
 
 Deno.test("Glob: a pattern with too many stars matches nothing", () => {

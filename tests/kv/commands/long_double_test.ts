@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { addDecimals, isDecimal } from "../../../lib/kv/commands/long_double.ts";
+import { assertQuick } from "../../support/within.ts";
 
 // Replies of Redis 7.0 on x86-64.
 const SUMS: [a: string, b: string, sum: string][] = [
@@ -31,12 +32,14 @@ Deno.test("addDecimals rejects invalid numbers and infinite sums", () => {
   assert.deepEqual(addDecimals("1e4932", "1e4932"), { ok: false, failure: "infinite" });
 });
 
-Deno.test("addDecimals rejects huge exponents quickly", () => {
-  const started = performance.now();
-  for (const text of ["1e999999999999", "1e-999999999999", "0x1p99999999999", "0x1p-9999999999"]) {
-    assert.ok(!isDecimal(text));
-  }
-  assert.ok(performance.now() - started < 500);
+Deno.test("addDecimals rejects huge exponents quickly", async () => {
+  await assertQuick(500, () => {
+    for (
+      const text of ["1e999999999999", "1e-999999999999", "0x1p99999999999", "0x1p-9999999999"]
+    ) {
+      assert.ok(!isDecimal(text));
+    }
+  });
 });
 
 Deno.test("addDecimals is at least as precise as a sum of doubles", () => {
