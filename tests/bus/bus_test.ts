@@ -259,8 +259,8 @@ Deno.test("Bus: a subject does not wait for the slow reader of another", async (
   assert.ok(waits !== undefined);
   assert.equal(bus.publish(lines("b", ["1"])), undefined);
   stuck.connection.close();
-  await within(5000, "the closed reader", waits);
-  await within(5000, "everything", bus.settled());
+  await within(60_000, "the closed reader", waits);
+  await within(60_000, "everything", bus.settled());
 });
 
 Deno.test("Bus: many subscriptions are served in turns, in one order", async () => {
@@ -274,12 +274,12 @@ Deno.test("Bus: many subscriptions are served in turns, in one order", async () 
   const late = new TestSubscriber();
   bus.subscribe("a", late);
   assert.ok(first !== undefined && second !== undefined);
-  await within(30_000, "both", Promise.all([first, second]));
+  await within(60_000, "both", Promise.all([first, second]));
   const { lines: got } = await subscriber.settle();
   assert.deepEqual(got, [...Array(30_000).fill("1"), ...Array(30_000).fill("2")]);
   assert.deepEqual((await late.settle()).lines, ["2"], "it came after the first");
   const published = turns;
-  await within(30_000, "the end", bus.unsubscribe(subscriptions));
+  await within(60_000, "the end", bus.unsubscribe(subscriptions));
   clearInterval(clock);
   assert.ok(published > 0, "others had turns");
   assert.deepEqual([bus.subscriptions, bus.interests, subscriber.subscriptions], [1, 1, 0]);

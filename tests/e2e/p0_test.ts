@@ -226,13 +226,13 @@ for (const [stoppedCount, readingCount] of [[1, 1], [2, 2]] as const) {
     const padding = "\0".repeat(Math.max(512, 1.5 * await kernelBytes() / total));
     const reads = Promise.all(reading.map((client) => readAll(client, total, { padding })));
     const writes = clients.map((client, id) => write(client, id, messages, padding));
-    for (const counts of await within(60_000, "the messages of those that read", reads)) {
+    for (const counts of await within(240_000, "the messages of those that read", reads)) {
       assertComplete(counts, clients.length, messages);
     }
     await Promise.all(writes);
     const kept = Promise.all(stopped.map((client) => read(client, { padding })));
     assert.equal((await daemon.stop()).code, 0);
-    for (const counts of await within(60_000, "the messages of those that stopped", kept)) {
+    for (const counts of await within(240_000, "the messages of those that stopped", kept)) {
       assert.ok(counts.size >= 100, `only ${counts.size} of the messages came`);
       assert.ok(counts.size < total, "no message was dropped");
       assert.ok(counts.values().every((times) => times === 1));

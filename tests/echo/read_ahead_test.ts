@@ -50,7 +50,7 @@ class Received {
   }
 
   async #read(): Promise<void> {
-    const count = await within(20_000, "more lines", this.#client.read(this.#chunk));
+    const count = await within(60_000, "more lines", this.#client.read(this.#chunk));
     assert.ok(count !== null, "the server has closed the connection");
     this.text += this.#decoder.decode(this.#chunk.subarray(0, count));
   }
@@ -65,7 +65,7 @@ Deno.test("echo: clients that write a burst before they read lose nothing", asyn
   const texts = await Promise.all(clients.map(async (client, id) => {
     const received = new Received(client);
     for (let round = 0; round < rounds; round++) {
-      await within(20_000, "the write", client.write(sent[id]![round]!));
+      await within(60_000, "the write", client.write(sent[id]![round]!));
       await received.readLine(`${id} ${round} ${BURST - 1} `);
     }
     await received.readTo(total);
@@ -85,9 +85,9 @@ Deno.test("echo: an error reply does not overtake the messages before it", async
   const client = echo.running.console!.connect();
   const lines = new Uint8Array([...burst(0, 0), ...burst(0, 1)]);
   const reply = "ERR line too long (limit 2048 bytes)\n";
-  await within(20_000, "the write", client.write(lines));
-  await within(20_000, "the write", client.write(new Uint8Array(3000).fill(120)));
-  await within(20_000, "the write", client.write(encoder.encode("\n")));
+  await within(60_000, "the write", client.write(lines));
+  await within(60_000, "the write", client.write(new Uint8Array(3000).fill(120)));
+  await within(60_000, "the write", client.write(encoder.encode("\n")));
   const received = new Received(client);
   await received.readTo(lines.length + reply.length);
   assert.ok(received.text === decoder.decode(lines) + reply);

@@ -21,7 +21,7 @@ const LINE = new TextEncoder().encode(`${"x".repeat(1499)}\n`);
 async function readAll(connection: Connection): Promise<void> {
   const chunk = new Uint8Array(65_536);
   for (let missing = LINES * LINE.length; missing > 0;) {
-    const count = await within(20_000, `${missing} more bytes`, connection.read(chunk));
+    const count = await within(60_000, `${missing} more bytes`, connection.read(chunk));
     assert.ok(count !== null, "the server has closed the connection");
     missing -= count;
   }
@@ -40,7 +40,7 @@ Deno.test("echo: a client that pauses for 50 ms loses nothing", async () => {
   const pausing = echo.running.console!.connect();
   const pause = delay(50);
   const reading = Promise.all([readAll(publisher), pause.then(() => readAll(pausing))]);
-  await within(20_000, "the write", publisher.write(manyLines()));
+  await within(60_000, "the write", publisher.write(manyLines()));
   await reading;
   assert.equal(echo.metric("echo_dropped_messages_total"), 0);
   assert.deepEqual(echo.log.matching("Client is slow"), []);
@@ -53,7 +53,7 @@ Deno.test("echo: a client that pauses for longer than slow_after loses messages"
   const publisher = echo.running.console!.connect();
   const stopped = echo.running.console!.connect();
   const reading = readAll(publisher);
-  await within(20_000, "the write", publisher.write(manyLines()));
+  await within(60_000, "the write", publisher.write(manyLines()));
   await reading;
   assert.ok(echo.metric("echo_dropped_messages_total") > 0);
   assert.equal(echo.log.matching("Client is slow").length, 1);

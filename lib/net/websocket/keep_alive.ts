@@ -16,11 +16,18 @@ export interface KeepAliveOptions {
   log: Log;
 }
 
-/** What was seen of a client at the last check. */
+/**
+ * How many checks there are in `pingMs`. However long this process was held up, that is one check,
+ * and an answer that arrived meanwhile is read before the next.
+ */
+const CHECKS = 4;
+const CHECK_MIN_MS = 5;
+
+/** What was seen of a client at the last check, and how many checks have found it silent since. */
 interface Seen {
   received: number;
   sent: number;
-  pinged: boolean;
+  silent: number;
 }
 
 /**
@@ -36,7 +43,8 @@ export class KeepAlive implements Disposable {
 
   constructor({ pingMs, idleMs, log }: KeepAliveOptions) {
     this.#log = log;
-    if (pingMs > 0) this.#timer = setInterval(() => this.#check(), pingMs);
+    const everyMs = Math.max(CHECK_MIN_MS, pingMs / CHECKS);
+    if (pingMs > 0) this.#timer = setInterval(() => this.#check(), everyMs);
     this.#idleLimit = new TimeLimit({
       limitMs: idleMs,
       connections: () => this.#seen.keys(),
@@ -50,7 +58,7 @@ export class KeepAlive implements Disposable {
 
   /** Watches a client while a function serves it. */
   async whileServing(socket: WebSocketSocket, serve: () => Promise<void>): Promise<void> {
-    this.#seen.set(socket, { ...socket.progress, pinged: false });
+    this.#seen.set(socket, { ...socket.progress, silent: 0 });
     try {
       await serve();
     } finally {
@@ -82,14 +90,12 @@ export class KeepAlive implements Disposable {
     const unheard = !reading && !writing;
     seen.received = received;
     seen.sent = sent;
-    if (alive || unheard) {
-      seen.pinged = false;
-    } else if (seen.pinged) {
+    seen.silent = alive || unheard ? 0 : seen.silent + 1;
+    if (seen.silent === CHECKS) {
+      socket.ping();
+    } else if (seen.silent === 2 * CHECKS) {
       this.#log.debug("Client does not answer pings", { client: socket.connection.id });
       socket.close();
-    } else {
-      seen.pinged = true;
-      socket.ping();
     }
   }
 }

@@ -59,13 +59,13 @@ Deno.test("WebSocket: the WebSocket of Deno, and so of browsers, is served as we
     new Promise<Event>((resolve) => {
       socket.addEventListener(name, (event) => resolve(event as Event), { once: true });
     });
-  await within(20_000, "the connection", event("open"));
+  await within(60_000, "the connection", event("open"));
   socket.send("hello");
-  const message = await within(20_000, "a message", event("message"));
+  const message = await within(60_000, "a message", event("message"));
   assert.equal((message as MessageEvent).data, "hello");
   const closed = event("close");
   socket.close(4000, "bye");
-  const { code, reason } = await within(20_000, "the end", closed) as CloseEvent;
+  const { code, reason } = await within(60_000, "the end", closed) as CloseEvent;
   assert.deepEqual({ code, reason }, { code: 4000, reason: "bye" });
 });
 

@@ -12,7 +12,7 @@ const TOKEN = "a-token-for-echo";
 Deno.test("WebSocket: at /nats, wsconnect of nats-core publishes, subscribes and requests", async () => {
   await using echo = await startEcho(WEBSOCKET);
   const servers = `ws://127.0.0.1:${webSocketPort(echo)}/nats`;
-  const nats = await within(20_000, "the connection", wsconnect({ servers, reconnect: false }));
+  const nats = await within(60_000, "the connection", wsconnect({ servers, reconnect: false }));
   try {
     const room = nats.subscribe("echo", { max: 2 });
     nats.subscribe("double", {
@@ -43,7 +43,7 @@ Deno.test("WebSocket: at /nats, the token is taken from CONNECT or from the hand
   await using echo = await startEcho(WEBSOCKET, { guard: () => guard });
   const url = `ws://127.0.0.1:${webSocketPort(echo)}/nats`;
   const options = { servers: url, reconnect: false, timeout: 20_000 };
-  const nats = await within(20_000, "the connection", wsconnect({ ...options, token: TOKEN }));
+  const nats = await within(60_000, "the connection", wsconnect({ ...options, token: TOKEN }));
   await nats.close();
   await assert.rejects(wsconnect({ ...options, token: "wrong-token" }), /uthorization/);
 
