@@ -71,3 +71,32 @@ export const REDIS: BusProtocol = {
   // The number of subscribers, which has two digits here.
   repliedBytes: ":50\r\n".length,
 };
+
+/** Lines over WebSockets (RFC 6455). */
+export const WEBSOCKET: BusProtocol = {
+  subscribe: openWebSocket,
+  open: openWebSocket,
+  publish: (message) => {
+    const FINAL_TEXT = 0x81;
+    const MASKED = 0x80;
+    // A mask of zeros leaves the message as it is.
+    const head = [FINAL_TEXT, MASKED | message.length, 0, 0, 0, 0];
+    return Uint8Array.from([...head, ...encoder.encode(message)]);
+  },
+  deliveredBytes: (message) => 2 + message.length,
+  // The publisher is in the room as well.
+  repliedBytes: 0,
+};
+
+function openWebSocket(sockets: LoadSockets, index: number): void {
+  const request = [
+    "GET / HTTP/1.1",
+    "Host: 127.0.0.1",
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    "\r\n",
+  ];
+  exchange(sockets, index, { send: request.join("\r\n"), end: "\r\n\r\n" });
+}

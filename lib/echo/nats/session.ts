@@ -164,14 +164,23 @@ export class NatsSession implements Subscriber {
       }
       const operation = this.#parser.next(input);
       if (operation === null) return;
-      const wait = operation.kind === "publish"
-        ? this.#publish(operation)
-        : operation.kind === "connect"
-        ? this.#connect(operation.json)
-        : this.#publisher.after(() => this.#run(operation));
+      const wait = this.#take(operation);
       if (wait !== undefined) await wait;
       if (this.#repliesTaken !== undefined) await this.#repliesTaken;
       if (this.#isTimeForLook(operation) && this.#context.turn.over) await nextTurn();
+    }
+  }
+
+  #take(operation: Operation): Promise<void> | void {
+    switch (operation.kind) {
+      case "publish":
+        return this.#publish(operation);
+      case "connect":
+        return this.#connect(operation.json);
+      case "mistake":
+        return this.#fail(operation.text);
+      default:
+        return this.#publisher.after(() => this.#run(operation));
     }
   }
 
@@ -240,7 +249,7 @@ export class NatsSession implements Subscriber {
     });
   }
 
-  #run(operation: Exclude<Operation, Publication>): void {
+  #run(operation: Operation): void {
     switch (operation.kind) {
       case "ping":
         return this.#send(REPLIES.pong);
@@ -251,8 +260,6 @@ export class NatsSession implements Subscriber {
         return this.#subscribe(operation);
       case "unsubscribe":
         return this.#unsubscribe(operation.sid, operation.max);
-      case "mistake":
-        return this.#fail(operation.text);
     }
   }
 
@@ -318,6 +325,8 @@ export class NatsSession implements Subscriber {
   /** Sends a PING to a client that was silent, and gives up one that has not answered. */
   #checkAlive(): void {
     const { bytesReceived } = this.#connection;
+    // It has been told, but does not even read its replies.
+    if (this.#over) return this.#connection.close();
     if (bytesReceived !== this.#bytesReceived) this.#pingsOut = 0;
     else if (this.#pingsOut === MAX_PINGS_OUT) this.#fail(FATAL_ERRORS.staleConnection);
     else {

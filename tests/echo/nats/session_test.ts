@@ -192,6 +192,34 @@ Deno.test("NATS: a client that never reads its replies is not read either", asyn
   await sending;
 });
 
+Deno.test("NATS: a client that neither reads its replies nor sends anything more is closed", async () => {
+  await using echo = await startNats({ ping_interval: "20ms" });
+  using client = await WireClient.connect(echo.port);
+  const pings = new TextEncoder().encode("PING\r\n".repeat(10_000));
+  // It ends when the server resets the connection.
+  const sending = (async () => {
+    for (let sent = 0; sent < 2000; sent++) await client.send(pings);
+  })();
+  await until("the server has closed the connection", () => echo.metric("connections") === 0);
+  await sending;
+});
+
+Deno.test("NATS: a mistake behind messages that wait is answered once, after them", async () => {
+  await using echo = await startNats({ queue: 10, slow_after: "60s", max_payload: "4MiB" });
+  using slow = await WireClient.connect(echo.port);
+  await slow.ask(`${QUIET}SUB big 1\r\n`);
+  using client = await WireClient.connect(echo.port);
+  await client.ask(`${QUIET}SUB small 1\r\n`);
+  const big = `PUB big ${MIB}\r\n${"x".repeat(MIB)}\r\n`;
+  for (let i = 0; i < 10; i++) await client.send(big);
+  await client.send("PUB small 1\r\na\r\nNONSENSE\r\n");
+  for (let i = 0; i < 20; i++) await slow.line();
+  assert.equal(
+    await client.rest(),
+    "MSG small 1 1\r\na\r\n-ERR 'Unknown Protocol Operation'\r\n",
+  );
+});
+
 Deno.test("NATS: the INFO of a stopping server says so, to clients that take it", async () => {
   const echo = await startNats();
   using old = await WireClient.connect(echo.port);
