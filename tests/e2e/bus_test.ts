@@ -17,6 +17,9 @@ token = { env = "TEST_NATS_TOKEN" }
 bus_timeout = "300ms"
 [echo]
 listen = "127.0.0.1:0"
+[kv]
+listen = "127.0.0.1:0"
+storage = "memory:"
 [admin]
 listen = "127.0.0.1:0"
 `,
@@ -57,6 +60,14 @@ Deno.test({
       await a.logged(/connection to NATS is lost/);
       await one.send("lost\n");
       assert.equal(await one.line(), "ERR bus unavailable\n");
+      using redis = await TestClient.connect(a.address("kv"));
+      const publish = "*3\r\n$7\r\nPUBLISH\r\n$4\r\necho\r\n$2\r\nhi\r\n";
+      await redis.send(publish);
+      assert.equal(await redis.line(), "-ERR bus unavailable\r\n");
+      await redis.send(
+        '*3\r\n$4\r\nEVAL\r\n$38\r\nreturn redis.call("PUBLISH", "x", "y")\r\n$1\r\n0\r\n',
+      );
+      assert.equal(await redis.line(), ":0\r\n");
       assert.match(await readiness(a), /^503 [\s\S]*bus: .*NATS/);
 
       server = await startNatsServer(config, server.port);
@@ -66,6 +77,9 @@ Deno.test({
       await one.send("back\n");
       while (await one.line() !== "back\n");
       assert.equal(await two.line(), "back\n");
+      await redis.send(publish);
+      assert.equal(await redis.line(), ":1\r\n");
+      assert.equal(await two.line(), "hi\n");
       assert.doesNotMatch(a.log + b.log, /a-secret/);
     } finally {
       await server[Symbol.asyncDispose]();

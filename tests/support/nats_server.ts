@@ -40,10 +40,13 @@ export async function startNatsServer(config = "", samePort?: number) {
       }
     });
     if (ended) continue;
+    let disposed = false;
     return {
       port,
       child,
       [Symbol.asyncDispose]: async () => {
+        if (disposed) return;
+        disposed = true;
         if (!ended) child.kill("SIGKILL");
         await child.status;
         await directory[Symbol.asyncDispose]();

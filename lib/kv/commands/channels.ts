@@ -98,7 +98,14 @@ function publishInScript(request: Request, script: ScriptEffects): Reply {
   const { publisher } = script.context;
   const channel = request.text(1), payload = payloadOf(request);
   publisher.check(channel);
-  script.afterCommit(() => void publisher.publish(channel, payload));
+  script.afterCommit(async () => {
+    try {
+      await publisher.publish(channel, payload);
+    } catch (error) {
+      // The bus counts what did not get through; the script has long had its reply.
+      if (!(error instanceof ErrorReply)) throw error;
+    }
+  });
   return publisher.audience(channel);
 }
 

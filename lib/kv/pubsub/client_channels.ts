@@ -7,7 +7,7 @@
 import { Batch } from "../../bus/batch.ts";
 import type { Bus } from "../../bus/bus.ts";
 import { reservedFor } from "../../bus/reserved.ts";
-import { SubscriptionLimitError } from "../../bus/errors.ts";
+import { BusUnavailableError, SubscriptionLimitError } from "../../bus/errors.ts";
 import { Publisher, type PublisherMetrics } from "../../bus/publisher.ts";
 import type { Reader } from "../../bus/reader.ts";
 import type { Subscriber, Subscription } from "../../bus/subscription.ts";
@@ -128,8 +128,20 @@ export class SubscribedClient implements ClientChannels, Subscriber {
   publish(channel: string, payload: Uint8Array): MaybePromise<void> {
     this.check(channel);
     const { bus, subject } = this.#channels.placeOf(channel);
-    return this.#publisher(bus).publish(Batch.ofPayload(subject, payload, { origin: this })) ??
-      undefined;
+    const batch = Batch.ofPayload(subject, payload, { origin: this });
+    if (bus.linked) return this.#publishToAll(bus, batch);
+    return this.#publisher(bus).publish(batch) ?? undefined;
+  }
+
+  /** With other daemons on the bus, the reply to PUBLISH says whether the message got through. */
+  async #publishToAll(bus: Bus, batch: Batch): Promise<void> {
+    this.#peer.metrics.messages++;
+    try {
+      await bus.publish(batch);
+    } catch (error) {
+      if (!(error instanceof BusUnavailableError)) throw error;
+      throw new ErrorReply("ERR bus unavailable");
+    }
   }
 
   /** Resolves when everything that the client has published is on its way. */
