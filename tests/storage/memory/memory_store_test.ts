@@ -220,3 +220,13 @@ Deno.test("MemoryStore: so does a scan of a transaction over whole spaces", asyn
     assert.ok(turns > 0);
   });
 });
+
+Deno.test("MemoryStore: a put that waits for memory counts once", async () => {
+  const mib = 1024 * 1024;
+  await withStore(3 * mib, async (store) => {
+    await store.transactSpaces(async (tx) => {
+      for (let put = 0; put < 2; put++) await tx.put(0, "a", new Uint8Array(mib), 0);
+    });
+    assert.equal(store.metrics().bytes, mib + 1);
+  });
+});

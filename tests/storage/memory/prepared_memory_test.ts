@@ -4,7 +4,7 @@ import {
   touched,
   UnpreparedMemoryError,
 } from "../../../lib/storage/memory/prepared_memory.ts";
-import { Turn } from "../../../lib/turn.ts";
+import { nextTurn, Turn } from "../../../lib/turn.ts";
 
 const MIB = 1024 * 1024;
 
@@ -93,7 +93,12 @@ Deno.test("PreparedMemory: changes wait in order, but not for each other's resul
     return result;
   };
   const error = new UnpreparedMemoryError(MIB);
-  const first = memory.retry(error, change("first", durable.promise), () => undefined);
+  // The second is ready earlier.
+  let gate: Promise<void> | undefined = (async () => {
+    for (let turns = 0; turns < 50; turns++) await nextTurn();
+    gate = undefined;
+  })();
+  const first = memory.retry(error, change("first", durable.promise), () => gate);
   const second = memory.retry(error, change("second", "done"), () => undefined);
   assert.equal(memory.waiting, 2);
   assert.equal(await second, "done");
