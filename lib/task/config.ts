@@ -32,6 +32,7 @@ export const taskSchema = v.strictObject({
   max_tubes: v.optional(count({ min: 2, max: 1_000_000 }), 10_000),
   max_results: v.optional(count({ min: 1, max: 1_000_000_000 }), 1_000_000),
   result_ttl: v.optional(duration({ min: 1000, max: YEAR_MS }), "1h"),
+  events: v.optional(flag(), false),
   max_attempts: v.optional(count({ max: 1_000_000 }), 0),
   backoff: v.optional(duration({ min: 1, max: YEAR_MS, off: true }), "off"),
   max_backoff: v.optional(duration({ min: 1, max: YEAR_MS }), "10m"),

@@ -16,6 +16,7 @@ import { taskActions } from "./actions.ts";
 import { BeanstalkServer } from "./beanstalk/server.ts";
 import { SYSTEM_CLOCK } from "./clock.ts";
 import { type TaskConfig, taskSchema } from "./config.ts";
+import { announceOn } from "./events.ts";
 import { taskMetrics } from "./metrics.ts";
 import { openQueue } from "./open.ts";
 import { PushServer } from "./push/server.ts";
@@ -38,7 +39,11 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
   const storage = await context.storage(config.storage);
   const cleanUp: (() => Promise<void>)[] = [() => storage.close()];
   try {
-    const queue = await openQueue(storage, { ...queueOptions(config), log });
+    const queue = await openQueue(storage, {
+      ...queueOptions(config),
+      report: config.events ? announceOn(context.bus) : undefined,
+      log,
+    });
     cleanUp.push(() => queue.close());
     const push = new PushServer(queue, {
       tube: config.tube,

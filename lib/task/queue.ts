@@ -10,6 +10,7 @@ import type { CommitMetrics } from "../storage/commit_metrics.ts";
 import type { DatabaseMetrics } from "../storage/database_metrics.ts";
 import type { MaybePromise } from "../storage/store.ts";
 import type { Value } from "../storage/value.ts";
+import type { ReportJob } from "./reports.ts";
 
 /** The id of a job: 1 to 2^53 - 1, never used twice. */
 export type JobId = number;
@@ -160,6 +161,8 @@ export interface QueueOptions {
   limits: QueueLimits;
   /** The rules of a tube. They do not change, and engines ask for them often. */
   rulesOf(tube: string): TubeRules;
+  /** Told of everything that happens to jobs in this process; see `reports.ts`. */
+  report?: ReportJob | undefined;
 }
 
 /**

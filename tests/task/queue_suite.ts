@@ -17,6 +17,7 @@ import type {
   TubeRules,
 } from "../../lib/task/queue.ts";
 import { valueText } from "../../lib/storage/value.ts";
+import type { ReportJob } from "../../lib/task/reports.ts";
 import { MAX_TUBE_METRICS, OTHER_TUBES } from "../../lib/task/tube_metrics.ts";
 import { until, within } from "../support/within.ts";
 import { DEADLINE_MS } from "./support.ts";
@@ -25,6 +26,7 @@ import { DEADLINE_MS } from "./support.ts";
 export interface SuiteOptions {
   limits?: Partial<QueueLimits>;
   rules?: Record<string, Partial<TubeRules>>;
+  report?: ReportJob;
 }
 
 /** A queue for one test. */
@@ -644,5 +646,57 @@ export function queueSuite(
     assert.ok(byName.get(OTHER_TUBES)!.oldestReadyMs > 0);
     assert.deepEqual([total.ready, total.delayed], [count + 1, count - 20]);
     client.close();
+  });
+
+  Deno.test({
+    name: `${engine} queue: reports what happens to a job, in order and once it is durable`,
+    ignore: settings.ignore ?? false,
+    fn: async () => {
+      const seen: string[] = [];
+      const report: ReportJob = ({ kind, tube, id, reason }, durable) => {
+        const text = [kind, tube, id, reason].join(" ").trim();
+        if (durable === undefined) seen.push(text);
+        else durable.then(() => seen.push(text), () => {});
+      };
+      const rules = { mail: { maxAttempts: 2, backoffMs: 60_000 } };
+      await using opened = await open({ report, rules });
+      const client = opened.queue.connect();
+      client.use("mail");
+      client.watch("mail");
+      const id = await put(client, spec("x"));
+      await reserve(client);
+      await client.fail(id, "no route");
+      await client.kickJob(id);
+      const worker = opened.queue.connect();
+      worker.watch("mail");
+      await reserve(worker);
+      worker.close();
+      await until("the job is buried", async () => (await client.statsJob(id))?.state === "buried");
+      await client.kickJob(id);
+      await client.reserveJob(id);
+      await client.bury(id, 1, "by hand");
+      await client.kickJob(id);
+      await reserve(client);
+      await client.done(id, "result");
+      await client.settled();
+      await until("the last report arrives", () => seen.some((text) => text.startsWith("done")));
+      const lost = "the worker disconnected";
+      assert.deepEqual(seen, [
+        `put mail ${id}`,
+        `reserved mail ${id}`,
+        `failed mail ${id} no route`,
+        `kicked mail ${id}`,
+        `reserved mail ${id}`,
+        `failed mail ${id} ${lost}`,
+        `buried mail ${id} ${lost}`,
+        `kicked mail ${id}`,
+        `reserved mail ${id}`,
+        `buried mail ${id} by hand`,
+        `kicked mail ${id}`,
+        `reserved mail ${id}`,
+        `done mail ${id}`,
+      ]);
+      client.close();
+    },
   });
 }

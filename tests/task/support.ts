@@ -12,6 +12,7 @@ import { Listener } from "../../lib/net/listener.ts";
 import { BeanstalkServer } from "../../lib/task/beanstalk/server.ts";
 import { type Clock, SYSTEM_CLOCK } from "../../lib/task/clock.ts";
 import { MemoryQueue } from "../../lib/task/memory/queue.ts";
+import type { ReportJob } from "../../lib/task/reports.ts";
 import type { Queue, QueueLimits, QueueOptions, TubeRules } from "../../lib/task/queue.ts";
 
 /** The limit for every wait; only a failure takes that long. */
@@ -66,11 +67,16 @@ export const WIDE_LIMITS: QueueLimits = {
 
 /** The options of a queue: the plain ones, with some changes. */
 export function queueOptions(
-  changes: { limits?: Partial<QueueLimits>; rules?: Record<string, Partial<TubeRules>> } = {},
+  changes: {
+    limits?: Partial<QueueLimits>;
+    rules?: Record<string, Partial<TubeRules>>;
+    report?: ReportJob;
+  } = {},
 ): QueueOptions {
   return {
     limits: { ...WIDE_LIMITS, ...changes.limits },
     rulesOf: (tube) => ({ ...PLAIN_RULES, ...changes.rules?.[tube] }),
+    report: changes.report,
   };
 }
 

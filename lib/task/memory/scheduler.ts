@@ -11,6 +11,7 @@ import {
   type Refusal,
   URGENT_PRIORITY,
 } from "../queue.ts";
+import { reportsOf } from "../event_reports.ts";
 import { Job, JOB_OVERHEAD_BYTES, type JobTube, type JobWorker } from "./job.ts";
 import type { Journal } from "./journal.ts";
 import { Result, Results } from "./results.ts";
@@ -148,6 +149,7 @@ export class Scheduler implements TubeScheduler<Job> {
     this.#add(job);
     this.#place(job);
     job.ticket = this.journal.put(job);
+    this.#report(job, "put");
     this.serve(tube);
     return job;
   }
@@ -184,6 +186,7 @@ export class Scheduler implements TubeScheduler<Job> {
     job.tube.reserved++;
     this.#reserved++;
     this.timers.set(job, this.now() + job.ttrMs);
+    this.#report(job, "reserved");
     worker.gain(job);
   }
 
@@ -195,6 +198,7 @@ export class Scheduler implements TubeScheduler<Job> {
   apply(job: Job, event: JobEvent): JobState {
     this.#change(job, event);
     job.ticket = this.journal.move(job);
+    if (this.#options.report !== undefined) this.#reportEvent(job, event);
     if (job.state === "buried") this.#tell(job, "buried", job.reason);
     this.serve(job.tube);
     return job.state;
@@ -225,6 +229,7 @@ export class Scheduler implements TubeScheduler<Job> {
     this.#bytes += body.length + JOB_OVERHEAD_BYTES;
     job.ticket = result.ticket = this.journal.keep(result);
     this.results.add(result);
+    this.#report(job, "done");
     this.#tell(job, "done", body);
   }
 
@@ -349,6 +354,21 @@ export class Scheduler implements TubeScheduler<Job> {
     if (job.key !== "") tube.keys.delete(job.key);
     this.serve(tube);
     this.leaveTube(tube);
+  }
+
+  #report(job: Job, kind: "put" | "reserved" | "done"): void {
+    const { report } = this.#options;
+    if (report === undefined) return;
+    const { id, tube: { name: tube } } = job;
+    report({ kind, tube, id, reason: "" }, this.journal.settled(job.ticket));
+  }
+
+  #reportEvent(job: Job, event: JobEvent): void {
+    const { id, tube: { name: tube } } = job;
+    const durable = this.journal.settled(job.ticket);
+    for (const report of reportsOf(event, { id, tube, after: job })) {
+      this.#options.report!(report, durable);
+    }
   }
 
   #tell(job: Job, state: "done" | "deleted" | "buried", body: Value): void {

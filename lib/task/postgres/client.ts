@@ -151,7 +151,10 @@ export class SharedClient implements QueueClient {
       return id === null ? refusal : { id, existed: true };
     }
     const put = await this.#scheduler.ask((sql) => putUnlessThere(sql, tube.name, { key, spec }));
-    if (!put.existed) this.#scheduler.counted(tube, [spec]);
+    if (!put.existed) {
+      this.#scheduler.report("put", tube.name, put.id);
+      this.#scheduler.counted(tube, [spec]);
+    }
     return put;
   }
 
@@ -188,6 +191,7 @@ export class SharedClient implements QueueClient {
     );
     if (row === null) return null;
     this.#scheduler.lookIn(row.ttr_ms);
+    this.#scheduler.report("reserved", row.tube, row.id);
     return this.#gained(row);
   }
 

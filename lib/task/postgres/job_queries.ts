@@ -123,7 +123,7 @@ export async function reserveOne(
     const [row] = await sql<ReservedRow[]>`
       UPDATE quartet.task_jobs SET state = ${STATE.reserved}, daemon = ${holder.daemon},
         client = ${holder.client}, due_at = ${sql.unsafe(NOW)} + ttr_ms, reserves = reserves + 1
-      WHERE id = ${id} RETURNING id, priority, client, ttr_ms, body`;
+      WHERE id = ${id} RETURNING id, tube, priority, client, ttr_ms, body`;
     return row!;
   }) as Promise<ReservedRow | null>);
 }

@@ -2,6 +2,8 @@ import { joinValues } from "../../storage/postgres/packed_values.ts";
 import { latin1From, type Value } from "../../storage/value.ts";
 import { applyEvent, isPossible, type JobEvent, type JobFacts } from "../life_cycle.ts";
 import type { JobId, JobState, TubeRules } from "../queue.ts";
+import { reportsOf } from "../event_reports.ts";
+import type { JobReport } from "../reports.ts";
 import { numbers, type SqlParameter, STATE, STATES } from "./statements.ts";
 
 /** The row of a locked job, as the database returns it. */
@@ -46,6 +48,8 @@ export class LockedJob {
   #changed = false;
   #removed = false;
   #result: Value | undefined;
+  /** What has happened to it. */
+  readonly reports: JobReport[] = [];
 
   /** @param rules The rules of its tube. */
   constructor(row: LockedRow, rules: TubeRules) {
@@ -110,6 +114,8 @@ export class LockedJob {
   apply(event: JobEvent): JobState {
     this.#facts = applyEvent(this.#facts, event, { rules: this.#rules, now: this.now });
     this.#changed = true;
+    const { id, tube } = this;
+    this.reports.push(...reportsOf(event, { id, tube, after: this.#facts }));
     if (this.#facts.state !== "reserved") this.#holder = null;
     return this.#facts.state;
   }
@@ -124,6 +130,7 @@ export class LockedJob {
       throw new Error(`Cannot complete a job: its state is "${this.#facts.state}"`);
     }
     this.#removed = true;
+    this.reports.push({ kind: "done", tube: this.tube, id: this.id, reason: "" });
     this.#result = result;
   }
 }

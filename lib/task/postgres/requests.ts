@@ -13,6 +13,7 @@ import type { RuledTube } from "./max_reserved.ts";
 /** A reserved job, as the database returns it. */
 export interface ReservedRow {
   id: JobId;
+  tube: string;
   priority: number;
   client: number;
   ttr_ms: number;

@@ -157,8 +157,14 @@ export class SharedScheduler {
   /** Puts all of these jobs or none. */
   async put(tube: LocalTube, specs: readonly JobSpec[]): Promise<JobId[]> {
     const ids = await this.#lanes.put(tube.name, specs);
+    for (const id of ids) this.report("put", tube.name, id);
     this.counted(tube, specs);
     return ids;
+  }
+
+  /** Reports that a job was put or reserved. */
+  report(kind: "put" | "reserved", tube: string, id: JobId): void {
+    this.options.report?.({ kind, tube, id, reason: "" }, undefined);
   }
 
   /** Counts jobs that were put, and wakes clients for them. */
@@ -181,6 +187,7 @@ export class SharedScheduler {
   ): Promise<ReservedRow[]> {
     const rows = await this.#lanes.reserve(client, tubes, max);
     for (const { ttr_ms } of rows) this.lookIn(ttr_ms);
+    for (const { tube, id } of rows) this.report("reserved", tube, id);
     return rows;
   }
 
@@ -269,6 +276,7 @@ export class SharedScheduler {
   #written(jobs: readonly LockedJob[]): void {
     for (const job of jobs) {
       const { id, tube, now, facts } = job;
+      for (const report of job.reports) this.options.report?.(report, undefined);
       if (job.removed) this.#tell(id, "done", job.result ?? "");
       else if (!job.changed) continue;
       else if (facts.state === "ready") this.tellReady(tube, 1);

@@ -116,7 +116,7 @@ export const RESERVE = `
   SET state = 1, daemon = $4::text::int8, client = given.client, due_at = ${NOW} + j.ttr_ms,
     reserves = j.reserves + 1
   FROM given WHERE j.id = given.id
-  RETURNING j.id, j.priority, j.client, j.ttr_ms, j.body`;
+  RETURNING j.id, j.tube, j.priority, j.client, j.ttr_ms, j.body`;
 
 /** Deletes jobs ($1) unless they are reserved by others than these clients ($2) of a daemon ($3). */
 export const DELETE = `
