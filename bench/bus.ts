@@ -7,9 +7,9 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
-import { measureFanOut, measureRequests, measureStream } from "./bus/loads.ts";
-import { NATS, REDIS } from "./bus/protocols.ts";
-import { quartetNats, quartetRedis } from "./bus/servers.ts";
+import { measureFanOut, measureMemory, measureRequests, measureStream } from "./bus/loads.ts";
+import { NATS, REDIS, WEBSOCKET } from "./bus/protocols.ts";
+import { quartetNats, quartetRedis, quartetWebSocket } from "./bus/servers.ts";
 import { nats } from "./echo/servers.ts";
 import { redisInMemory } from "./kv/servers.ts";
 import { type Measurement, medians } from "./support/measure.ts";
@@ -20,8 +20,10 @@ import {
   startServer,
 } from "./support/servers.ts";
 import { formatCount, formatTable } from "./support/table.ts";
+import { median } from "./support/usage.ts";
 
 const MESSAGE_BYTES = 64;
+const WEBSOCKETS = 1000;
 
 const USAGE = `deno task bench bus [--seconds 1] [--rounds 3] [--only NAME]
 
@@ -148,6 +150,24 @@ async function compare(
   ];
 }
 
+/** Measures WebSockets, for which there is nothing to compare with. */
+async function webSockets(
+  { seconds, rounds }: { seconds: number; rounds: number },
+): Promise<string> {
+  const runs: Measurement[] = [];
+  const memory: number[] = [];
+  const load = { protocol: WEBSOCKET, burst: 1, messageBytes: MESSAGE_BYTES, seconds };
+  for (let round = 0; round < rounds; round++) {
+    await using server = await startServer(quartetWebSocket);
+    const clients = WEBSOCKETS;
+    memory.push(await measureMemory(server, { protocol: WEBSOCKET, clients }));
+    runs.push(await measureFanOut(server, { ...load, subscribers: WEBSOCKETS }));
+  }
+  const { perSecond, serverCpuPerMillion } = medians(runs);
+  return `${WEBSOCKETS} WebSockets, one to all: ${formatCount(perSecond)} deliveries/s, ` +
+    `${serverCpuPerMillion.toFixed(2)} CPU s/M, ${(median(memory) / 1024).toFixed(1)} KiB each\n`;
+}
+
 /** Runs the benchmark. */
 export async function main(args: string[]): Promise<void> {
   const options = parseArgs(args, {
@@ -169,7 +189,9 @@ export async function main(args: string[]): Promise<void> {
     if (!await isInstalled(comparison.program)) continue;
     rows.push(await compare(comparison, { seconds, rounds }));
   }
-  print(`${formatTable(HEAD, rows)}\nLoad ${machineLoad()} after the run.\n`);
+  if (rows.length > 0) print(`${formatTable(HEAD, rows)}\n`);
+  if ("WebSocket".includes(options.only)) print(`${await webSockets({ seconds, rounds })}\n`);
+  print(`Load ${machineLoad()} after the run.\n`);
 }
 
 function machineLoad(): string {

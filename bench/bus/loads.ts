@@ -2,6 +2,7 @@ import { LoadSockets } from "../support/load_sockets.ts";
 import { measure, type Measurement } from "../support/measure.ts";
 import { measureSockets } from "../support/measure_sockets.ts";
 import type { ServerProcess } from "../support/servers.ts";
+import { residentBytes } from "../support/usage.ts";
 import { type BusProtocol, exchange, NATS, PING, subscribeElsewhere } from "./protocols.ts";
 
 const encoder = new TextEncoder();
@@ -34,7 +35,7 @@ export async function measureFanOut(
   const message = "x".repeat(messageBytes);
   const messages = repeated(protocol.publish(message), burst);
   const roundBytes = burst *
-    (subscribers * protocol.deliveredBytes(message) + protocol.repliedBytes);
+    (subscribers * protocol.deliveredBytes(message) + protocol.repliedBytes(message));
   const mostPingBytes = PING.length * (subscribers + 2);
   let missing = 0;
   const onReceived = (_: number, bytes: number) => missing -= bytes;
@@ -46,6 +47,18 @@ export async function measureFanOut(
     return burst * subscribers;
   }
   return await measure(server, { seconds, round });
+}
+
+/** The memory that a server uses for each of many clients that have sent nothing yet, in bytes. */
+export async function measureMemory(
+  server: ServerProcess,
+  { protocol, clients }: { protocol: BusProtocol; clients: number },
+): Promise<number> {
+  const before = await residentBytes(server.pid);
+  using sockets = new LoadSockets();
+  sockets.connect(server.port, clients);
+  for (let i = 0; i < clients; i++) protocol.subscribe(sockets, i);
+  return (await residentBytes(server.pid) - before) / clients;
 }
 
 /** Options for {@linkcode measureStream}. */

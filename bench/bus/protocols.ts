@@ -13,7 +13,7 @@ export interface BusProtocol {
   /** How many bytes a subscriber receives for a message. */
   deliveredBytes(message: string): number;
   /** How many bytes the publisher itself receives for each message. */
-  repliedBytes: number;
+  repliedBytes(message: string): number;
 }
 
 /** Sends text on one connection and receives on any until that one has received text to its end. */
@@ -44,7 +44,7 @@ export const NATS: BusProtocol = {
     exchange(sockets, index, { send: `${CONNECT}PING\r\n`, end: "PONG\r\n" }),
   publish: (message) => encoder.encode(`PUB x ${message.length}\r\n${message}\r\n`),
   deliveredBytes: (message) => `MSG x 1 ${message.length}\r\n${message}\r\n`.length,
-  repliedBytes: 0,
+  repliedBytes: () => 0,
 };
 
 /** Subscribes one connection to many subjects on which nothing is published. */
@@ -69,7 +69,7 @@ export const REDIS: BusProtocol = {
   deliveredBytes: (message) =>
     `*3\r\n$7\r\nmessage\r\n$1\r\nx\r\n$${message.length}\r\n${message}\r\n`.length,
   // The number of subscribers, which has two digits here.
-  repliedBytes: ":50\r\n".length,
+  repliedBytes: () => ":50\r\n".length,
 };
 
 /** Lines over WebSockets (RFC 6455). */
@@ -85,7 +85,7 @@ export const WEBSOCKET: BusProtocol = {
   },
   deliveredBytes: (message) => 2 + message.length,
   // The publisher is in the room as well.
-  repliedBytes: 0,
+  repliedBytes: (message) => 2 + message.length,
 };
 
 function openWebSocket(sockets: LoadSockets, index: number): void {

@@ -5,6 +5,10 @@ import { quartetServe, type ServerCommand } from "../support/servers.ts";
 export const quartetNats: ServerCommand = (port, directory) =>
   quartetWith(directory, `[echo]\nlisten = "127.0.0.1:0"\nnats = "127.0.0.1:${port}"\n`);
 
+/** quartet with a WebSocket port. */
+export const quartetWebSocket: ServerCommand = (port, directory) =>
+  quartetWith(directory, `[echo]\nlisten = "127.0.0.1:0"\nwebsocket = "127.0.0.1:${port}"\n`);
+
 /** quartet with a port for Redis clients. */
 export const quartetRedis: ServerCommand = (port, directory) =>
   quartetWith(directory, `[kv]\nlisten = "127.0.0.1:${port}"\nstorage = "memory:"\n`);
