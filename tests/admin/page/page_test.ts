@@ -4,7 +4,7 @@ import { formatAddress } from "../../../lib/net/address.ts";
 import { TestClient } from "../../support/client.ts";
 import { type DaemonProcess, startDaemon } from "../../support/daemon.ts";
 import { FakeDaemon, startAdmin } from "../support.ts";
-import { hasChromium, launchBrowser, Tab } from "./browser.ts";
+import { hasChromium, launchBrowser, Tab } from "../../support/browser.ts";
 
 const config = (adminPort = 0) =>
   `[storage]

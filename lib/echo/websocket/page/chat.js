@@ -9,7 +9,7 @@ function connect(token) {
     if (token) socket.send(`AUTH ${token}`);
   };
   socket.onmessage = ({ data }) => {
-    const line = document.createElement("li");
+    const line = document.createElement("p");
     // As text, never as HTML: a stranger has written it.
     line.textContent = typeof data === "string" ? data : new TextDecoder().decode(data);
     messages.append(line);
