@@ -6,9 +6,6 @@ export interface OriginOptions {
   secure: boolean;
 }
 
-/** What a page without a known origin sends: a local file, a sandboxed frame, a data URL. */
-const OPAQUE = "null";
-
 /**
  * Why a page must not connect; `undefined` if it may. Browsers let every page open a WebSocket to any
  * server, this machine included, and state the page's origin (RFC 6455, section 10.2). Other programs
@@ -24,8 +21,9 @@ export function refuseOrigin(
   { origins, secure }: OriginOptions,
 ): string | undefined {
   if (origin === undefined) return undefined;
+  // A local file, a sandboxed frame or a data URL sends "null", which is no URL.
   const page = URL.parse(origin);
-  const known = origin !== OPAQUE && page !== null &&
+  const known = page !== null &&
     (origins.includes("*") || origins.includes(page.origin) || isOwn(page, host, secure));
   return known ? undefined : `Pages of "${origin}" may not connect; see "origins" in [echo].`;
 }

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { delay } from "@std/async/delay";
 import type { HttpRefusal, HttpRequest, HttpUpgrade } from "../../../lib/net/http/messages.ts";
 import { HttpServer } from "../../../lib/net/http/server.ts";
 import { TestClient } from "../../support/client.ts";
 import { TestLog } from "../../support/log.ts";
+import { within } from "../../support/within.ts";
 
 /** Answers each byte with the next one, until the client ends; then says "end". */
 const COUNTING: HttpUpgrade = {
@@ -69,6 +71,24 @@ Deno.test("HttpServer: hands over a connection with all bytes after the request"
   await client.closeWrite();
   assert.equal(await client.rest(), "end");
   assert.deepEqual([...server.server.answers], [[101, 1]]);
+});
+
+Deno.test("HttpServer: what arrives while a request to upgrade is answered is not lost", async () => {
+  const asked = Promise.withResolvers<void>();
+  const answered = Promise.withResolvers<HttpUpgrade>();
+  await using server = await start(() => {
+    asked.resolve();
+    return answered.promise;
+  });
+  using client = await server.connect();
+  await client.send(`${request("counting")}a`);
+  await within(10_000, "the request", asked.promise);
+  await client.send("b");
+  // Long enough for the server to read it, if it did.
+  await delay(50);
+  answered.resolve(COUNTING);
+  await headOf(client);
+  assert.equal(new TextDecoder().decode(await client.bytes(2)), "bc");
 });
 
 Deno.test("HttpServer: ends upgraded connections when it drains", async () => {

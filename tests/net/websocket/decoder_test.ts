@@ -148,6 +148,16 @@ Deno.test("Decoder: refuses what the protocol forbids, and keeps the messages be
   }
 });
 
+Deno.test("Decoder: keeps the beginning of a message while it makes room for the rest", () => {
+  const first = "a".repeat(600);
+  const second = "b".repeat(900);
+  const input = concat(frame(1, first), frame(1, second));
+  const cut = frame(1, first).length + 200;
+  const { out } = decode(LINES, input.slice(0, cut), input.slice(cut, -1));
+  assert.equal(out, `${first}\n`);
+  assert.equal(decode(LINES, input.slice(0, cut), input.slice(cut)).out, `${first}\n${second}\n`);
+});
+
 Deno.test("Decoder: tells one unfinished message from the next", () => {
   const decoder = new Decoder(LINES);
   assert.equal(decoder.begun, 0);
