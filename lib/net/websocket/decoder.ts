@@ -73,7 +73,7 @@ export class Decoder {
     return this.#message !== 0 || this.#inPayload || this.#headerLength > 0 ? this.messages + 1 : 0;
   }
 
-  /** Decodes bytes. They may be cut anywhere, and are changed. */
+  /** Decodes bytes, which may be cut anywhere. */
   push(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length && this.ending === undefined;) {
       at = this.#inPayload ? this.#takePayload(bytes, at) : this.#takeHeader(bytes, at);

@@ -45,7 +45,7 @@ export class WebSocketSocket implements Socket {
     this.#outer = outer;
     this.#form = options.form;
     this.#decoder = new Decoder(options);
-    this.#decoder.push(head.slice());
+    this.#decoder.push(head);
     this.connection = new Connection(this, outer.id, outer.remote);
   }
 
