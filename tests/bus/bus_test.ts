@@ -115,6 +115,17 @@ Deno.test("Bus: the maximum holds for members of a queue group too", async () =>
   assert.deepEqual([...one.lines, ...rest.lines].sort(), numbers(100).sort());
 });
 
+Deno.test("Bus: what a member of a queue group may not take of a batch goes to the others", async () => {
+  const bus = new Bus();
+  const [one, rest] = [new TestSubscriber(), new TestSubscriber()];
+  bus.subscribe("a", one, { group: "g", maxMessages: 3 });
+  bus.subscribe("a", rest, { group: "g" });
+  bus.publish(lines("a", numbers(50)));
+  await Promise.all([one.settle(), rest.settle()]);
+  assert.equal(one.lines.length, 3);
+  assert.deepEqual([...one.lines, ...rest.lines].sort(), numbers(50).sort());
+});
+
 Deno.test("Bus: a subscriber may ask not to hear itself", async () => {
   const bus = new Bus();
   const [self, other] = [new TestSubscriber(), new TestSubscriber()];
@@ -283,4 +294,23 @@ Deno.test("Bus: many subscriptions are served in turns, in one order", async () 
   clearInterval(clock);
   assert.ok(published > 0, "others had turns");
   assert.deepEqual([bus.subscriptions, bus.interests, subscriber.subscriptions], [1, 1, 0]);
+});
+
+Deno.test("Bus: who leaves while many are served in turns takes nothing from the others", async () => {
+  const bus = new Bus();
+  const [leaving, staying] = [new TestSubscriber(), new TestSubscriber()];
+  let served = 0;
+  for (const subscriber of [leaving, staying]) {
+    subscriber.encode = () => {
+      if (subscriber === staying) served++;
+      return messages();
+    };
+  }
+  const first = numbers(2000).map(() => bus.subscribe("a", leaving));
+  for (let i = 0; i < 60_000; i++) bus.subscribe("a", staying);
+  const publishing = bus.publish(lines("a", ["1"]));
+  assert.ok(publishing !== undefined && served < 60_000);
+  await bus.unsubscribe(first);
+  await within(30_000, "the rest", publishing);
+  assert.equal(served, 60_000);
 });

@@ -4,6 +4,7 @@ import { connect, headers } from "@nats-io/transport-node";
 import assert from "node:assert/strict";
 import { Batch } from "../../../lib/bus/batch.ts";
 import { BusUnavailableError } from "../../../lib/bus/errors.ts";
+import { selfSigned } from "../../support/certificates.ts";
 import { hasNatsServer, startNatsServer } from "../../support/nats_server.ts";
 import { until, within } from "../../support/within.ts";
 import { lines, messages, TestSubscriber } from "../support.ts";
@@ -233,5 +234,20 @@ Deno.test({
     assert.ok(publishing !== undefined);
     await assert.rejects(within(10_000, "the error", publishing), BusUnavailableError);
     assert.ok(log.matching("Cannot connect to NATS").length <= 2, "it is logged once");
+  },
+});
+
+Deno.test({
+  name: "NatsLink: over TLS, a server with a foreign certificate is refused",
+  ignore,
+  fn: async () => {
+    const { cert, key } = selfSigned("shared");
+    await using server = await startNatsServer(`tls { cert_file: "${cert}", key_file: "${key}" }`);
+    const ca = Deno.readTextFileSync(cert);
+    await using secure = await LinkedDaemon.start(server.port, { tls: { ca } });
+    await secure.bus.publish(lines("s", ["x"]));
+    await using trusting = new LinkedDaemon(server.port, { tls: {}, timeoutMs: 100 });
+    await until("it is refused", () => /certificate/i.test(trusting.bus.problems().join()));
+    await assert.rejects(async () => await trusting.bus.publish(lines("s", ["x"])), /certificate/i);
   },
 });
