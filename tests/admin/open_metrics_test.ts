@@ -81,5 +81,5 @@ Deno.test("preferredFormat() follows the header Accept", () => {
       ["application/openmetrics-text;q=0.2, TEXT/plain;q=0.3", "text"],
       ["text/plain;q=0, application/openmetrics-text;q=0", "openMetrics"],
     ] as const
-  ) assert.equal(preferredFormat(accept), format, accept);
+  ) assert.equal(preferredFormat(accept), format, `${accept}`);
 });

@@ -159,7 +159,7 @@ Deno.test("every service with a token asks for it, at each of its addresses", as
     using client = await TestClient.connect(parseAddress(address!));
     await client.send("hello\r\n");
     await client.closeWrite();
-    assert.match(await client.rest(), /^(-NOAUTH |ERR AUTH token |TOKEN_EXPECTED)/, name);
+    assert.match(await client.rest(), /^(-NOAUTH |ERR AUTH token |TOKEN_EXPECTED)/, `${name}`);
   }
 });
 
