@@ -11,7 +11,8 @@ import { latin1From, valueBytes } from "../../storage/value.ts";
 /** Characters that are the same in both. */
 const ASCII = /^[\x21-\x7e]*$/;
 
-const OWN_MARK = "\0", OWN_STAR = "\u0100", OWN_REST = "\u0101";
+/** What the subjects of other channels begin with. */
+const OWN_MARK = "\0";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -38,17 +39,14 @@ export function subjectOf(channel: string): string | undefined {
 
 /**
  * The subject that a channel without a valid one has among Redis clients. It begins with a control
- * character, unlike any valid subject, and has no wildcards: no byte is 256 or more, so such
- * characters can stand for them.
+ * character, so it is no valid pattern either, and `*` and `>` in it are ordinary characters.
  */
 export function ownSubjectOf(channel: string): string {
-  return OWN_MARK + channel.replaceAll("*", OWN_STAR).replaceAll(">", OWN_REST);
+  return OWN_MARK + channel;
 }
 
 /** The channel that a subject of either kind is, with one character per byte. */
 export function channelOf(subject: string): string {
-  if (subject.startsWith(OWN_MARK)) {
-    return subject.slice(1).replaceAll(OWN_STAR, "*").replaceAll(OWN_REST, ">");
-  }
+  if (subject.startsWith(OWN_MARK)) return subject.slice(1);
   return ASCII.test(subject) ? subject : latin1From(encoder.encode(subject));
 }
