@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Interests } from "../../lib/bus/interests.ts";
 import type { Interest } from "../../lib/bus/subscription.ts";
+import { assertQuick } from "../support/within.ts";
 
 /** Matches token by token, as the protocol describes it. */
 function matches(pattern: string, subject: string): boolean {
@@ -78,14 +79,14 @@ Deno.test("Interests: a selection matches by its function, and is shared by name
   assert.equal(interests.objects, 0);
 });
 
-Deno.test("Interests: a look-up does not depend on the number of other patterns", () => {
+Deno.test("Interests: a look-up does not depend on the number of other patterns", async () => {
   const interests = new Interests();
   const wanted = interests.open("wanted.*");
   for (let i = 0; i < 30_000; i++) interests.open(i % 2 === 0 ? `other.${i}` : `other.${i}.*`);
   // Looking at each of the other patterns would take a thousand times as long.
-  const start = performance.now();
-  for (let i = 0; i < 1000; i++) assert.deepEqual(interests.matching("wanted.a"), [wanted]);
-  assert.ok(performance.now() - start < 1000);
+  await assertQuick(1000, () => {
+    for (let i = 0; i < 1000; i++) assert.deepEqual(interests.matching("wanted.a"), [wanted]);
+  });
 });
 
 Deno.test("Interests: inboxes that are used once leave nothing behind", () => {
