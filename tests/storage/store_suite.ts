@@ -39,9 +39,16 @@ export function text(value: Value | undefined): string | undefined {
   return value === undefined ? undefined : valueText(value);
 }
 
+/** A test of the suite. */
+export interface Scenario {
+  behaviour: string;
+  /** @param store Opened on the data, and closed afterwards. */
+  run: (store: Store, data: Data) => Promise<void>;
+}
+
 /** Registers the suite for an engine. */
 export function testStore(engine: Engine): void {
-  function test(behaviour: string, run: (store: Store, data: Data) => Promise<void>): void {
+  for (const { behaviour, run } of storeScenarios(engine)) {
     Deno.test(`Store on ${engine.name}: ${behaviour}`, async () => {
       await using data = await engine.start();
       const store = await data.open();
@@ -51,6 +58,15 @@ export function testStore(engine: Engine): void {
         await store.close();
       }
     });
+  }
+}
+
+/** The tests of the suite. */
+export function storeScenarios({ durable }: Pick<Engine, "durable">): Scenario[] {
+  const scenarios: Scenario[] = [];
+
+  function test(behaviour: string, run: Scenario["run"]): void {
+    scenarios.push({ behaviour, run });
   }
 
   async function get(store: Store, key: Key, space = 0): Promise<string | undefined> {
@@ -466,7 +482,7 @@ export function testStore(engine: Engine): void {
     await put(store, "key", "value");
     const after = store.metrics();
     if (after.bytes !== undefined) assert.equal(after.bytes - before.bytes!, 8);
-    if (engine.durable) {
+    if (durable) {
       assert.ok(after.commitGroups > before.commitGroups);
       assert.ok(after.committedWrites > before.committedWrites);
       assert.equal(after.commitSeconds!.count, after.commitGroups);
@@ -476,7 +492,7 @@ export function testStore(engine: Engine): void {
     assert.equal(store.problem(), undefined);
   });
 
-  if (!engine.durable) return;
+  if (!durable) return scenarios;
 
   test(
     "a second store on the same data finds everything, and the bytes of it",
@@ -510,4 +526,5 @@ export function testStore(engine: Engine): void {
       }
     },
   );
+  return scenarios;
 }

@@ -68,10 +68,11 @@ export function connection(modules: Modules, options: LogFileOptions) {
   const headTables = ["head", "head_copy"];
   const { path, fault } = options;
   const statements = new Map<string, StatementSync>();
-  const passed = new Map<FaultPoint, number>();
   const numbers = new Float64Array(3);
   const numberBytes = new Uint8Array(numbers.buffer);
   let database: DatabaseSync | undefined;
+  /** How often the point of the fault was passed. */
+  let passed = 0;
   const state = {
     head: { version: 0, checksum: 0, pieces: 0, directory: {} } as Head,
     /** The last row, as far as this process knows. */
@@ -81,8 +82,12 @@ export function connection(modules: Modules, options: LogFileOptions) {
   /** A point at which a failure can be simulated. */
   function pass(point: FaultPoint): void {
     if (fault === undefined || (fault.point !== "any" && fault.point !== point)) return;
-    const count = (passed.get(fault.point) ?? 0) + 1;
-    passed.set(fault.point, count);
+    const fails = fault.action === "fail";
+    if (fails && fault.point === "any" && point === "committed") return;
+    const count = fails && fault.passes !== undefined
+      ? Atomics.add(new Int32Array(fault.passes), 0, 1) + 1
+      : passed + 1;
+    passed = count;
     if (fault.action === "copy") {
       for (const suffix of ["", "-wal"]) {
         try {

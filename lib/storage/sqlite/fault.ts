@@ -5,7 +5,10 @@
  * @module
  */
 
-/** A place in the code. `any` counts all of them together. */
+/**
+ * A place in the code. `any` counts all of them together; failures leave out `committed` then, since
+ * what is durable cannot fail any more.
+ */
 export type FaultPoint =
   | "any"
   /** Before a group is written. */
@@ -22,8 +25,18 @@ export type FaultPoint =
 
 /** A simulated failure. */
 export type Fault =
-  /** From the n-th time on, for some times, SQLite reports an error. */
-  | { point: FaultPoint; action: "fail"; at: number; times?: number; code?: number }
+  /**
+   * From the n-th time on, for some times, SQLite reports an error. `passes`: counts how often the
+   * point was passed, also when the file is opened more than once; a 32-bit number.
+   */
+  | {
+    point: FaultPoint;
+    action: "fail";
+    at: number;
+    times?: number;
+    code?: number;
+    passes?: SharedArrayBuffer;
+  }
   /** The n-th time, the process kills itself. */
   | { point: FaultPoint; action: "kill"; at: number }
   /** Every time, the file is copied to `DIRECTORY/N.db`, as a crash would leave it. */
