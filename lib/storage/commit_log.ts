@@ -20,6 +20,8 @@ import type { Value } from "./value.ts";
 export interface LogTable {
   /** Its number in the log, which no other table has ever had. */
   readonly id: number;
+  /** As {@linkcode TableOwner.vital}. */
+  readonly vital?: boolean;
 }
 
 /**
@@ -31,6 +33,12 @@ export interface LogTable {
  * already includes. Applying them again does no harm, since the later ones follow.
  */
 export interface TableOwner {
+  /**
+   * Whether records are put even on a full disk, as far as the space goes that is kept for it. For
+   * tables whose puts lead to more free space, or note what has been done already.
+   * @default {false}
+   */
+  readonly vital?: boolean;
   /**
    * Set while its records include changes that are not in the log yet; resolves when they are, or
    * are undone. Until then the log copies no piece.
@@ -138,6 +146,12 @@ export interface CommitLog {
   snapshot(): Promise<void>;
   /** Why the log cannot be written at the moment; `undefined` if it can. */
   problem(): string | undefined;
+  /**
+   * Why it takes no puts at the moment; `undefined` if it does. On a full disk there is space left
+   * for deletions and for puts into vital tables. Any other put would take it, and fail with all
+   * changes in its group.
+   */
+  putProblem(): string | undefined;
   /** Groups and changes that became durable. */
   metrics(): CommitMetrics;
   /** Flushes pending changes and closes. */

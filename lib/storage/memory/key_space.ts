@@ -5,7 +5,7 @@
  */
 
 import type { CommitLog } from "../commit_log.ts";
-import { type Entry, type Key, OutOfMemoryError } from "../store.ts";
+import { type Entry, type Key, OutOfMemoryError, storageUnavailable } from "../store.ts";
 import { TableFullError } from "../table/record_memory.ts";
 import type { Range } from "../table/records.ts";
 import { latin1From, type Value, valueFrom } from "../value.ts";
@@ -312,8 +312,17 @@ export class KeySpace {
     this.unwritten++;
   }
 
-  /** Writes the changes of a transaction to the log. */
+  /**
+   * Writes the changes of a transaction to the log.
+   *
+   * @throws {StorageUnavailableError} If the log does not take its puts; then all of it is undone.
+   */
   write(): void {
+    const problem = this.#log.putProblem();
+    if (problem !== undefined && this.undo.hasPuts(this.unwritten)) {
+      this.rollBack();
+      throw storageUnavailable(problem);
+    }
     this.undo.write(this.unwritten, this.#log);
     this.unwritten = 0;
     // The log has given the changes other versions, and may give a later change one of the old ones.

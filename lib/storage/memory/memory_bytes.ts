@@ -41,7 +41,7 @@ export class MemoryBytes implements ByteStore {
   }
 
   get ready(): boolean {
-    return this.#options.ready();
+    return this.#options.ready() && this.#log.putProblem() === undefined;
   }
 
   hasRoom(bytes: number): boolean {

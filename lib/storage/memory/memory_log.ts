@@ -45,6 +45,10 @@ export class MemoryLog implements CommitLog {
     return undefined;
   }
 
+  putProblem(): undefined {
+    return undefined;
+  }
+
   metrics(): CommitMetrics {
     return { commitGroups: 0, committedWrites: 0, commitFailures: 0 };
   }

@@ -72,6 +72,14 @@ export class UndoList {
     }
   }
 
+  /** Whether any of the latest changes sets a record. */
+  hasPuts(count: number): boolean {
+    for (let index = this.#after.length - count; index < this.#after.length; index++) {
+      if (this.#after[index] !== 0) return true;
+    }
+    return false;
+  }
+
   /** Undoes the latest changes, newest first. */
   undoLast(count: number): void {
     for (; count > 0; count--) this.#undoOne();

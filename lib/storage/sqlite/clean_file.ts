@@ -23,11 +23,14 @@ export interface Cleaning {
  * Runs in a worker thread from its source text; see connection.ts.
  */
 export function cleanFile(connection: Connection, { covered, tables, full }: Cleaning): boolean {
-  /** The most that one step removes. One more row may be added. */
-  const maxBytes = 4 * 1024 * 1024;
+  /**
+   * The most that one step removes, and one more row; little if there is hardly any space for it in
+   * the write-ahead log.
+   */
+  const maxBytes = full ? 256 * 1024 : 4 * 1024 * 1024;
   const maxRows = 500;
   /** Free pages: so many are removed in one step, and so many remain in the file for new rows. */
-  const stepPages = 1_024;
+  const stepPages = full ? 64 : 1_024;
   const sparePages = full ? 0 : 1_024;
   const { state, number, prepare, run, transaction, pass } = connection;
 

@@ -224,6 +224,21 @@ export function connection(modules: Modules, options: LogFileOptions) {
     return { version: Number(row.last), checksum: Number(row.crc) };
   }
 
+  /**
+   * Moves what is in the write-ahead log to the database and empties it, unless another process reads
+   * the file. Clients' commits wait for this, so it does not wait for such a process.
+   */
+  function truncateWal(): void {
+    database!.exec("PRAGMA busy_timeout = 0");
+    try {
+      database!.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    } catch {
+      // Nothing is lost. What the disk has against it, the next commit tells.
+    } finally {
+      database!.exec(`PRAGMA busy_timeout = ${options.busyTimeoutMs}`);
+    }
+  }
+
   function close(): void {
     statements.clear();
     database?.close();
@@ -245,6 +260,7 @@ export function connection(modules: Modules, options: LogFileOptions) {
     writeHead,
     readHead,
     readLast,
+    truncateWal,
     close,
     get isOpen() {
       return database !== undefined;

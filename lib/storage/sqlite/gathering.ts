@@ -31,8 +31,10 @@ export class Gathering {
   pieces: GatheredPiece[] = [];
   /** The tables by name, if they change. */
   directory: Directory | undefined;
-  /** Whether it only tries whether the file can be written. */
-  probes = false;
+  /** How many of its puts are into vital tables. */
+  vitalPuts = 0;
+  /** Set for a group that only tries whether the file can be written. */
+  #probe = false;
   sentMs = 0;
 
   readonly #pieceMemory: PieceMemory;
@@ -70,7 +72,19 @@ export class Gathering {
     if (this.pieces.length > 0) this.pieces = [];
     this.#pieceMemory.release(this);
     this.directory = undefined;
-    this.probes = false;
+    this.vitalPuts = 0;
+    this.#probe = false;
+  }
+
+  /** Makes it a group that only tries whether the file can be written. */
+  probe(): void {
+    this.buffer.other();
+    this.#probe = true;
+  }
+
+  /** Whether it only tries that. Other changes may have joined it. */
+  get probes(): boolean {
+    return this.#probe && this.buffer.changes === 1;
   }
 
   /** Adds a piece as it is now; returns its length. */
@@ -104,9 +118,9 @@ export class Gathering {
     }
   }
 
-  /** Whether writing it leads to more free space. */
+  /** Whether it may use the space that is kept for a full disk. */
   get frees(): boolean {
-    return this.buffer.puts === 0;
+    return this.buffer.puts === this.vitalPuts;
   }
 
   /** Whether it can be handed over in its shared buffer. */

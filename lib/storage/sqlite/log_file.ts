@@ -63,6 +63,12 @@ export type LogFile = ReturnType<typeof logFile>;
 export function logFile(parts: Parts, modules: Modules, options: LogFileOptions) {
   const diskFull = 13;
   const maxDamagesNamed = 3;
+  /**
+   * Which part of the space kept for a full disk one group may use at most. Of the groups that do not
+   * make room there may be two on their way when the disk turns out to be full.
+   */
+  const freeingPart = 1 / 2;
+  const otherPart = 1 / 4;
   /** What a row costs in a page beside its bytes, so that pages of tiny rows stay small. */
   const rowOverheadBytes = 256;
   /** See {@linkcode keepFreedMemory}: four times a row. */
@@ -140,18 +146,29 @@ export function logFile(parts: Parts, modules: Modules, options: LogFileOptions)
     }
   }
 
-  /** Commits a group. */
+  /**
+   * Commits a group. When the disk is full, a small group is written with the space kept for that,
+   * whatever is in it: a deletion must not fail because it shares the group with a put. The caller
+   * learns that the space is in use, and makes no more puts.
+   */
   function commit(group: Group): void {
     if (!file.isOpen) reopen();
-    if (!group.frees && !reserve.keep()) {
+    const part = group.frees ? freeingPart : otherPart;
+    const mayUseReserve = sizeOf(group) <= part * options.reserveBytes;
+    if (!reserve.keep() && !mayUseReserve && !group.frees) {
       throw Object.assign(new Error("database or disk is full"), { errcode: diskFull });
     }
     try {
       tryCommit(group);
     } catch (error) {
-      if (!group.frees || !isFull(error) || !reserve.release()) throw error;
+      if (!mayUseReserve || !isFull(error) || !reserve.release()) throw error;
       tryCommit(group);
     }
+    if (!reserve.kept && group.pieces !== undefined) file.truncateWal();
+  }
+
+  function sizeOf({ rows, pieces = [] }: Group): number {
+    return [...rows, ...pieces].reduce((sum, { bytes }) => sum + bytes.length, 0);
   }
 
   function tryCommit({ rows, pieces = [], directory, kept }: Group): void {
@@ -266,11 +283,23 @@ export function logFile(parts: Parts, modules: Modules, options: LogFileOptions)
   /** Does one step of removing what is needed no more; returns whether there is more to do. */
   function clean(cleaning: Cleaning): boolean {
     if (!file.isOpen) reopen();
-    if (parts.cleanFile(file, cleaning)) return true;
-    file.exec("PRAGMA wal_checkpoint(TRUNCATE)");
-    reserve.keep();
-    return false;
+    const more = parts.cleanFile(file, cleaning);
+    // On a full disk the next step may need the space.
+    if (!more || cleaning.full) file.truncateWal();
+    if (!more) reserve.keep();
+    return more;
   }
 
-  return { open, commit, beginReading, read, clean, close: file.close };
+  return {
+    open,
+    commit,
+    beginReading,
+    read,
+    clean,
+    close: file.close,
+    /** Whether the space kept for a full disk is in use. */
+    get short() {
+      return !reserve.kept;
+    },
+  };
 }

@@ -1,6 +1,6 @@
 /**
  * Space kept for a full disk: a file beside the database that is deleted when the disk is full, so
- * that deletions, and the snapshot that makes room for more, can still be written. Nothing else is
+ * that deletions, and the snapshot that makes room for more, can still be written. Little else is
  * written until the file is back.
  *
  * @module
@@ -16,6 +16,9 @@ export function reserve(connection: Connection, modules: Modules) {
   const { path, reserveBytes, maxPages } = connection.options;
   const file = `${path}.reserve`;
   const pageBytes = 4096;
+  /** After so many pages the write-ahead log is written over again: SQLite's default, and less. */
+  const walPages = 1_000;
+  const shortWalPages = 64;
   /** How often to try to create the file. */
   const retryMs = 1_000;
   let kept = false;
@@ -30,6 +33,7 @@ export function reserve(connection: Connection, modules: Modules) {
         connection.exec(`PRAGMA max_page_count = ${maxPages}`);
       }
       kept = exists() || create();
+      if (kept) connection.exec(`PRAGMA wal_autocheckpoint = ${walPages}`);
     } catch {
       // No space, or no permission. The next group tries again.
     }
@@ -69,14 +73,27 @@ export function reserve(connection: Connection, modules: Modules) {
 
   /** Gives up the space; returns whether there was any. */
   function release(): boolean {
-    if (!kept && !exists()) return false;
-    kept = false;
-    Deno.removeSync(file);
+    try {
+      if (!kept && !exists()) return false;
+      kept = false;
+      Deno.removeSync(file);
+      if (connection.isOpen) connection.exec(`PRAGMA wal_autocheckpoint = ${shortWalPages}`);
+    } catch {
+      // Somebody else has removed it, or it cannot be removed.
+      return false;
+    }
     if (maxPages > 0 && connection.isOpen) {
       connection.exec(`PRAGMA max_page_count = ${maxPages + Math.ceil(reserveBytes / pageBytes)}`);
     }
     return true;
   }
 
-  return { keep, release };
+  return {
+    keep,
+    release,
+    /** Whether the space is kept at present, or none is to be kept. */
+    get kept() {
+      return kept || reserveBytes === 0;
+    },
+  };
 }

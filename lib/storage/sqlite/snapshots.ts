@@ -42,6 +42,7 @@ const RETRY_MS = 1_000;
 /** A table, and what has been written of it. */
 export class SnapshotTable implements LogTable {
   readonly id: number;
+  readonly vital: boolean;
   readonly owner: TableOwner;
   /** Bytes of all pieces. */
   bytes = 0;
@@ -50,6 +51,7 @@ export class SnapshotTable implements LogTable {
 
   constructor(id: number, owner: TableOwner) {
     this.id = id;
+    this.vital = owner.vital ?? false;
     this.owner = owner;
   }
 

@@ -19,9 +19,11 @@ import type { Value } from "../value.ts";
 import type { Cleaning } from "./clean_file.ts";
 import { convertFile } from "./convert_file.ts";
 import type { Fault } from "./fault.ts";
+import { FileHealth } from "./file_health.ts";
 import { FileWatch } from "./file_watch.ts";
 import { APPLICATION_ID, BUSY_TIMEOUT_MS, RESERVE_BYTES, SCHEMA_VERSION } from "./format.ts";
 import { Gathering } from "./gathering.ts";
+import { CHUNK_BYTES } from "./group_buffer.ts";
 import { TableLoader } from "./table_loader.ts";
 import { freeBytes } from "./modules.ts";
 import { lockFile } from "./lock_file.ts";
@@ -29,12 +31,6 @@ import type { FileState } from "./log_file.ts";
 import { ROW_OVERHEAD_BYTES, type SnapshotLog, Snapshots, SnapshotTable } from "./snapshots.ts";
 import { SqliteError, SqliteThread } from "./sqlite_thread.ts";
 import { TableNames } from "./table_names.ts";
-
-/** The value of SQLite's `PRAGMA synchronous` at which every commit in WAL mode is synced. */
-const SYNCHRONOUS_FULL = 2;
-
-/** How often to check whether a failed file can be written again. */
-const PROBE_INTERVAL_MS = 1_000;
 
 /** Options for {@linkcode SqliteLog.open}. */
 export interface SqliteLogOptions {
@@ -57,12 +53,12 @@ export class SqliteLog implements CommitLog, SnapshotLog {
   nextVersion: number;
   committedVersion: number;
   failures = 0;
-  full = false;
   readonly #path: string;
   readonly #log: Log;
   readonly #thread: SqliteThread;
   readonly #lock: Deno.FsFile;
   readonly #watch: FileWatch;
+  readonly #health: FileHealth;
   readonly #names: TableNames;
   readonly #loader: TableLoader;
   readonly #snapshots: Snapshots;
@@ -72,8 +68,6 @@ export class SqliteLog implements CommitLog, SnapshotLog {
   #spare: Gathering;
   #flying: Gathering | undefined;
   #pausing = false;
-  #problem: string | undefined;
-  #probeTimer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
   readonly #commits = new CommitCounter();
 
@@ -92,12 +86,14 @@ export class SqliteLog implements CommitLog, SnapshotLog {
     this.#thread = thread;
     this.#lock = lock;
     this.#watch = watch;
+    this.#health = new FileHealth(path, { log, probe: () => this.#probe() });
     [this.#gathering, this.#spare] = Gathering.pair(thread.buffers);
     this.#names = new TableNames(state.directory);
     this.#loader = new TableLoader(thread, this.#names);
     this.#snapshots = new Snapshots(this, minLogBytes === undefined ? {} : { minLogBytes });
     this.committedVersion = state.version;
     this.nextVersion = state.version + 1;
+    if (this.#short) this.#health.failed(SqliteError.diskFull());
   }
 
   /**
@@ -111,7 +107,7 @@ export class SqliteLog implements CommitLog, SnapshotLog {
     const thread = new SqliteThread();
     try {
       await convertFile(path, { log: options.log });
-      const reply = await thread.open({
+      const state = await thread.open({
         path,
         schemaVersion: SCHEMA_VERSION,
         applicationId: APPLICATION_ID,
@@ -120,11 +116,6 @@ export class SqliteLog implements CommitLog, SnapshotLog {
         reserveBytes: options.reserveBytes ?? RESERVE_BYTES,
         fault: options.fault,
       });
-      if (reply.kind !== "opened") throw new Error(`Unexpected answer "${reply.kind}"`);
-      const { state } = reply;
-      if (state.synchronous !== SYNCHRONOUS_FULL) {
-        throw new Error("SQLite does not wait for the disk on every commit");
-      }
       const watch = await FileWatch.start(path);
       return new SqliteLog(path, options, { thread, lock, watch, state });
     } catch (error) {
@@ -165,7 +156,9 @@ export class SqliteLog implements CommitLog, SnapshotLog {
   }
 
   put(table: LogTable, key: Key, record: Value, head?: Uint8Array): void {
-    this.#change().buffer.put(table.id, key, record, head);
+    const group = this.#change();
+    group.buffer.put(table.id, key, record, head);
+    if (table.vital) group.vitalPuts++;
   }
 
   delete(table: LogTable, key: Key): void {
@@ -180,7 +173,9 @@ export class SqliteLog implements CommitLog, SnapshotLog {
     end: number,
     head?: Uint8Array,
   ): void {
-    this.#change().buffer.putRange(table.id, bytes, start, middle, end, head);
+    const group = this.#change();
+    group.buffer.putRange(table.id, bytes, start, middle, end, head);
+    if (table.vital) group.vitalPuts++;
   }
 
   deleteRange(table: LogTable, bytes: Uint8Array, start: number, end: number): void {
@@ -217,6 +212,10 @@ export class SqliteLog implements CommitLog, SnapshotLog {
     return reply.kind === "cleaned" && reply.more;
   }
 
+  get full(): boolean {
+    return this.#health.full;
+  }
+
   freeBytes(): number {
     return freeBytes(this.#path);
   }
@@ -246,7 +245,11 @@ export class SqliteLog implements CommitLog, SnapshotLog {
   }
 
   problem(): string | undefined {
-    return this.#watch.problem ?? this.#problem;
+    return this.#watch.problem ?? this.#health.problem;
+  }
+
+  putProblem(): string | undefined {
+    return this.#short ? SqliteError.diskFull().message : undefined;
   }
 
   metrics(): CommitMetrics {
@@ -262,7 +265,7 @@ export class SqliteLog implements CommitLog, SnapshotLog {
       // The callers of the changes got the error.
     }
     this.#closed = true;
-    clearTimeout(this.#probeTimer);
+    this.#health.close();
     this.#watch.close();
     try {
       await this.#thread.ask({ kind: "close" });
@@ -304,10 +307,18 @@ export class SqliteLog implements CommitLog, SnapshotLog {
     this.#succeed(group);
   }
 
+  /** Whether only what makes room can be written. */
+  get #short(): boolean {
+    return this.#thread.short || this.#snapshots.short;
+  }
+
   #write(group: Gathering): Promise<unknown> {
     const frees = group.frees && !group.probes;
-    // Otherwise there would be no space for the snapshot that makes room.
-    if (!frees && this.#snapshots.short) return Promise.reject(SqliteError.diskFull());
+    // Otherwise there would be no space for the snapshot that makes room. A small group, which may
+    // include deletions, still fits.
+    if (!frees && group.buffer.bytes > CHUNK_BYTES && this.#snapshots.short) {
+      return Promise.reject(SqliteError.diskFull());
+    }
     if (group.isSmall) {
       const { first, last, index } = group;
       const { length } = group.buffer.chunks[0]!;
@@ -325,27 +336,28 @@ export class SqliteLog implements CommitLog, SnapshotLog {
       table.wrote(piece, version, bytes.length);
     }
     if (group.directory !== undefined) this.#names.committed(group.directory);
-    if (this.full && group.frees && !group.probes) this.#probeLater();
-    else if (this.#problem !== undefined) {
-      this.#log.info("Storage works again", { path: this.#path });
-      this.#problem = undefined;
-      this.full = false;
-    }
+    if (this.#short) {
+      if (!this.full || group.probes) this.#commits.fail();
+      this.#health.failed(SqliteError.diskFull());
+    } else if (this.full && group.frees && !group.probes) this.#health.probeLater();
+    else this.#health.works();
     for (const listener of this.#listeners) listener.committed(last);
-    const ended = this.#land(group);
-    ended.resolve();
+    this.#land(group).resolve();
     this.#pause();
     this.#snapshots.consider();
   }
 
   #fail(group: Gathering, error: Error): void {
+    this.#health.failed(error);
+    const unavailable = storageUnavailable(error.message, { cause: error });
     this.#commits.fail();
-    this.failures++;
-    if (this.#problem !== error.message) {
-      this.#log.error("Storage cannot be written", { path: this.#path, error: error.message });
+    if (group.probes) {
+      // Nothing was lost, and nothing builds on it.
+      this.#land(group).reject(unavailable);
+      void this.#send();
+      return;
     }
-    this.#problem = error.message;
-    if (error instanceof SqliteError && error.isFull) this.full = true;
+    this.failures++;
     this.#names.failed();
     // The collecting group may build on the failed one, so it fails too.
     const gathered = this.#gathering;
@@ -353,10 +365,8 @@ export class SqliteLog implements CommitLog, SnapshotLog {
     const next = gathered.ended;
     gathered.clear();
     for (const listener of this.#listeners) listener.failed();
-    const unavailable = storageUnavailable(error.message, { cause: error });
     ended.reject(unavailable);
     next?.reject(unavailable);
-    this.#probeLater();
     if (this.full) this.#snapshots.consider();
   }
 
@@ -381,18 +391,9 @@ export class SqliteLog implements CommitLog, SnapshotLog {
     return ended;
   }
 
-  #probeLater(): void {
-    if (this.#closed || this.#probeTimer !== undefined) return;
-    const timer = this.#probeTimer = setTimeout(() => {
-      this.#probeTimer = undefined;
-      if (this.#flying !== undefined || this.#gathering.ended !== undefined) return;
-      const group = this.#change();
-      group.probes = true;
-      group.buffer.other();
-      void group.ended!.promise.catch(() => {
-        // It is still in the log, and the next probe follows.
-      });
-    }, PROBE_INTERVAL_MS);
-    Deno.unrefTimer(timer);
+  /** Commits an empty group, to find out whether the file can be written again. */
+  #probe(): void {
+    if (this.#flying !== undefined || this.#gathering.ended !== undefined) return;
+    this.#change().probe();
   }
 }

@@ -6,6 +6,7 @@
 
 import { CHUNK_BYTES } from "./group_buffer.ts";
 import type { LogFileOptions } from "./connection.ts";
+import type { FileState } from "./log_file.ts";
 import {
   SHARED,
   type SqliteReply,
@@ -24,6 +25,9 @@ const CAUSES: Record<number, string> = {
   14: "the file cannot be opened",
   26: "the file is not a database, or damaged",
 };
+
+/** The value of SQLite's `PRAGMA synchronous` at which every commit in WAL mode is synced. */
+const SYNCHRONOUS_FULL = 2;
 
 /** The code for a full disk. */
 const DISK_FULL = 13;
@@ -77,9 +81,24 @@ export class SqliteThread {
     };
   }
 
-  /** Opens the file; the first request. */
-  open(options: LogFileOptions): Promise<SqliteReply> {
-    return this.ask({ kind: "open", options, shared: [this.#memory, ...this.buffers] });
+  /** Whether the space kept for a full disk is in use, as far as the thread knew last. */
+  get short(): boolean {
+    return Atomics.load(this.#control, SHARED.short) !== 0;
+  }
+
+  /**
+   * Opens the file; the first request.
+   *
+   * @throws {Error} As `logFile(…).open`.
+   */
+  async open(options: LogFileOptions): Promise<FileState> {
+    const shared = [this.#memory, ...this.buffers];
+    const reply = await this.ask({ kind: "open", options, shared });
+    if (reply.kind !== "opened") throw new Error(`Unexpected answer "${reply.kind}"`);
+    if (reply.state.synchronous !== SYNCHRONOUS_FULL) {
+      throw new Error("SQLite does not wait for the disk on every commit");
+    }
+    return reply.state;
   }
 
   /** @throws {SqliteError} */

@@ -60,6 +60,8 @@ export const SHARED = {
   ended: 3,
   /** Whether the last group failed; then a message follows. */
   failed: 4,
+  /** Whether the space kept for a full disk is in use. */
+  short: 5,
   groupAt: 32,
   bytes: 64,
 } as const;
@@ -121,6 +123,7 @@ function sqliteWorker(
         const opened = create(parts, modules, request.options);
         const state = opened.open();
         file = opened;
+        noteSpace();
         return { kind: "opened", state };
       }
       case "begin reading":
@@ -130,9 +133,13 @@ function sqliteWorker(
         return { kind: "read", page: file!.read(request.maxBytes) };
       case "commit":
         file!.commit(request.group);
+        noteSpace();
         return { kind: "done" };
-      case "clean":
-        return { kind: "cleaned", more: file!.clean(request.cleaning) };
+      case "clean": {
+        const more = file!.clean(request.cleaning);
+        noteSpace();
+        return { kind: "cleaned", more };
+      }
       case "close":
         file?.close();
         return { kind: "done" };
@@ -140,10 +147,15 @@ function sqliteWorker(
   }
 
   function failure(error: unknown, kind: "failed" | "group failed"): SqliteReply {
+    noteSpace();
     const { errcode, errstr, message } = error as Error & { errcode?: number; errstr?: string };
     const code = errcode === undefined ? undefined : errcode & 0xff;
     if (code !== undefined && reopenAfter.includes(code)) file?.close();
     return { kind, code, message: code === undefined ? message : errstr ?? message };
+  }
+
+  function noteSpace(): void {
+    if (file !== undefined) Atomics.store(control, layout.short, file.short ? 1 : 0);
   }
 
   function commitShared(): void {
@@ -153,6 +165,7 @@ function sqliteWorker(
     Atomics.store(control, layout.failed, 0);
     try {
       file!.commit({ rows: [{ first, last, bytes }], frees: length < 0 });
+      noteSpace();
     } catch (error) {
       Atomics.store(control, layout.failed, 1);
       scope.postMessage(failure(error, "group failed"));

@@ -135,7 +135,7 @@ export class MemoryClient implements QueueClient, JobWorker {
   reserveJob(id: JobId): JobBody | null {
     const job = this.#find(id);
     if (job === null || job.state === "reserved") return null;
-    if (this.#scheduler.draining || !job.tube.hasRoom) return null;
+    if (!this.#scheduler.handsOut || !job.tube.hasRoom) return null;
     return this.#reserve(job);
   }
 
@@ -334,7 +334,7 @@ export class MemoryClient implements QueueClient, JobWorker {
 
   /** The first job of all watched tubes that are not paused or at their limit. */
   #next(): Job | null {
-    if (this.#scheduler.draining) return null;
+    if (!this.#scheduler.handsOut) return null;
     let next: Job | null = null;
     for (const { tube } of this.#watches) {
       if (!tube.open) continue;

@@ -35,11 +35,16 @@ export class IdBlocks implements TableOwner {
   /** The last version in which each block changed; blocks without records may be missing. */
   readonly #changed = new Map<number, number>();
   readonly #busy: () => Promise<void> | undefined;
+  readonly vital: boolean;
 
-  /** @param busy As in {@linkcode TableOwner}. */
-  constructor(contents: BlockContents, busy: () => Promise<void> | undefined) {
+  /** @param options As in {@linkcode TableOwner}. */
+  constructor(
+    contents: BlockContents,
+    options: { busy: () => Promise<void> | undefined; vital: boolean },
+  ) {
     this.#contents = contents;
-    this.#busy = busy;
+    this.#busy = options.busy;
+    this.vital = options.vital;
   }
 
   /** Notes that the record of an id changes in a version. */

@@ -25,6 +25,13 @@ export interface Journal {
   settled(ticket: number): Promise<void> | undefined;
   /** Why it cannot write at the moment; `undefined` if it can. */
   problem(): string | undefined;
+  /** Whether the disk is full, so that it takes no new jobs. What becomes of the others is written. */
+  readonly full: boolean;
+  /**
+   * Whether the last write failed. What a worker makes of a job might not be written either, and
+   * then another worker would do the job again.
+   */
+  readonly failing: boolean;
   /** Metrics of its commits; `undefined` if it is not durable. */
   commits(): CommitMetrics | undefined;
   /** Waits until all writes are durable and closes. */
@@ -42,6 +49,8 @@ export const NO_JOURNAL: Journal = {
   forget: () => {},
   settled: () => undefined,
   problem: () => undefined,
+  full: false,
+  failing: false,
   commits: () => undefined,
   close: () => Promise.resolve(),
 };

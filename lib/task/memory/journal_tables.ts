@@ -24,7 +24,8 @@ export interface QueueRecords {
 
 /**
  * The owners of a journal's tables, and what they have loaded. A piece of the table of jobs includes
- * their moves, so the table of moves has no pieces.
+ * their moves, so the table of moves has no pieces. On a full disk no job is added, but what becomes
+ * of the jobs is still written: all other tables are vital.
  */
 export class JournalTables {
   /** Jobs and results as loaded. The journal takes them out. */
@@ -59,7 +60,7 @@ export class JournalTables {
       },
       load: (id, record) => loadedJobs.set(id, decodeJob(id, record, tubeOf)),
       remove: (id) => loadedJobs.delete(id),
-    }, busy);
+    }, { busy, vital: false });
     this.results = new IdBlocks({
       entry: (id) => {
         const result = records.result(id);
@@ -69,8 +70,9 @@ export class JournalTables {
       loadEntry: (id, record) => loadedResults.set(id, decodeResult(id, record)),
       load: (id, record) => loadedResults.set(id, decodeResult(id, record)),
       remove: (id) => loadedResults.delete(id),
-    }, busy);
+    }, { busy, vital: true });
     this.moves = {
+      vital: true,
       busy: () => undefined,
       pieces: () => [],
       pieceChangedSince: () => false,
@@ -86,6 +88,7 @@ export class JournalTables {
       loadDelete: () => {},
     };
     this.meta = {
+      vital: true,
       busy: () => undefined,
       pieces: () => [0],
       pieceChangedSince: (_, version) => this.#nextIdVersion > version,

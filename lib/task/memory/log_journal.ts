@@ -44,6 +44,7 @@ type Pending =
 /** A journal in a commit log. */
 export class LogJournal implements Journal {
   last = 0;
+  failing = false;
   readonly #log: CommitLog;
   readonly #owners: JournalTables;
   #tables!: Tables;
@@ -143,6 +144,10 @@ export class LogJournal implements Journal {
     return this.#log.problem();
   }
 
+  get full(): boolean {
+    return this.#log.putProblem() !== undefined;
+  }
+
   commits(): CommitMetrics {
     return this.#log.metrics();
   }
@@ -172,15 +177,22 @@ export class LogJournal implements Journal {
   #committed(committed: number): void {
     const first = this.#pending.findIndex(({ version }) => version > committed);
     this.#pending = first === -1 ? [] : this.#pending.slice(first);
-    for (const job of this.#unwritten) job.ticket = this.move(job);
+    if (this.#unwritten.size > 0) {
+      for (const job of this.#unwritten) job.ticket = this.move(job);
+    } else if (this.failing) {
+      this.failing = false;
+      this.#scheduler!.resume();
+    }
   }
 
   /**
    * Undoes the writes of a failed group, newest first: new jobs are removed, deleted ones come back.
    * Jobs that moved keep their new state, since that loses nothing; they are written when the log
-   * works again. Clients that await any of these writes get the error from `settled`.
+   * works again, and until then no job is handed out. Clients that await any of these writes get the
+   * error from `settled`.
    */
   #failed(): void {
+    this.failing = true;
     const pending = this.#pending;
     this.#pending = [];
     for (const write of pending.reverse()) {

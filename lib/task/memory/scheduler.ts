@@ -107,9 +107,19 @@ export class Scheduler implements TubeScheduler<Job> {
     this.serve(tube);
   }
 
+  /** Whether workers get jobs at present. */
+  get handsOut(): boolean {
+    return !this.draining && !this.journal.failing;
+  }
+
+  /** Hands out jobs again. */
+  resume(): void {
+    for (const tube of this.tubes.values()) this.serve(tube);
+  }
+
   /** Hands ready jobs of a tube to its waiting clients, first come, first served. */
   serve(tube: JobTube): void {
-    while (!this.draining && tube.waiting.first !== null && tube.open) {
+    while (this.handsOut && tube.waiting.first !== null && tube.open) {
       tube.waiting.first.worker.take(tube.ready.first!);
     }
   }
@@ -119,6 +129,7 @@ export class Scheduler implements TubeScheduler<Job> {
   /** Why the queue refuses these jobs; `undefined` if it takes them. */
   refusal(specs: readonly JobSpec[], key = ""): Refusal | undefined {
     if (this.draining) return "DRAINING";
+    if (this.journal.full) return "OUT_OF_MEMORY";
     let bytes = 0;
     for (const spec of specs) bytes += spec.body.length + key.length + JOB_OVERHEAD_BYTES;
     const { maxJobs } = this.#options.limits;

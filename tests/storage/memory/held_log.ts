@@ -102,6 +102,10 @@ export class HeldLog implements CommitLog {
     return undefined;
   }
 
+  putProblem(): string | undefined {
+    return undefined;
+  }
+
   metrics(): { commitGroups: number; committedWrites: number; commitFailures: number } {
     return { commitGroups: 0, committedWrites: 0, commitFailures: 0 };
   }

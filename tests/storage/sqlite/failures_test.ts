@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { setImmediate } from "node:timers";
 import { createLog } from "../../../lib/log.ts";
 import { MemoryStore } from "../../../lib/storage/memory/memory_store.ts";
 import type { Fault } from "../../../lib/storage/sqlite/fault.ts";
 import { SqliteLog, type SqliteLogOptions } from "../../../lib/storage/sqlite/sqlite_log.ts";
 import { StorageUnavailableError } from "../../../lib/storage/store.ts";
+import { mountSmall } from "../../support/small_disk.ts";
 import { until, within } from "../../support/within.ts";
+import { RecordMap } from "../record_map.ts";
 import { bytes, text } from "../store_suite.ts";
 
 /** Limit on the time of one test. Far away, since the machine may be busy. */
@@ -174,24 +177,6 @@ Deno.test("SqliteLog: a file that is deleted or replaced is not written any more
   });
 });
 
-/** Mounts a small file system in memory; `undefined` if this process may not. */
-async function mountSmall(directory: string, bytes: number): Promise<AsyncDisposable | undefined> {
-  const run = async (name: string, ...args: string[]) => {
-    const command = new Deno.Command(name, { args, stdout: "null", stderr: "null" });
-    return (await command.output()).success;
-  };
-  try {
-    if (!await run("mount", "-t", "tmpfs", "-o", `size=${bytes}`, "tmpfs", directory)) return;
-  } catch {
-    return undefined;
-  }
-  return {
-    [Symbol.asyncDispose]: async () => {
-      await run("umount", directory);
-    },
-  };
-}
-
 Deno.test("SqliteLog: on a full disk deleting works and makes room, also after a restart", async (t) => {
   await withDirectory(async (directory) => {
     await using mounted = await mountSmall(directory, 32 * 1024 * 1024);
@@ -238,5 +223,90 @@ Deno.test("SqliteLog: on a full disk deleting works and makes room, also after a
       },
     });
     assert.ok(done || mounted === undefined);
+  });
+});
+
+Deno.test("SqliteLog: a deletion succeeds even if the same group finds the disk full with a put", async () => {
+  await withDirectory(async (directory) => {
+    const path = join(directory, "test.db");
+    const options = { maxPages: 400, reserveBytes: 1024 * 1024 };
+    let keys: string[];
+    let added = 0;
+    {
+      await using checked = await Checked.open(path, options);
+      const { store } = checked;
+      for (let key = 0; key < 40; key++) await store.put(0, `${key}`, bytes("x"), 0);
+      // Each group has a deletion and a put, until no put is taken any more.
+      for (let key = 0; store.problem() === undefined; key = (key + 1) % 40) {
+        const put = store.put(1, `${added}`, new Uint8Array(20_000), 0);
+        const gone = store.transact([{ space: 0, key: `${key}` }], (tx) => tx.delete(0, `${key}`));
+        const [putDone, deleted] = await Promise.allSettled([put, gone]);
+        assert.equal(deleted.status, "fulfilled", `deletion ${key}`);
+        if (putDone.status === "fulfilled") added++;
+      }
+      assert.ok(added > 10, `${added} puts`);
+      assert.throws(() => store.put(0, "more", bytes("1"), 0), /the disk is full/);
+      assert.throws(
+        () => store.transact([], (tx) => tx.put(0, "more", bytes("1"), 0)),
+        /the disk is full/,
+      );
+      await assert.rejects(
+        store.transactSpaces((tx) => tx.put(0, "more", bytes("1"), 0)),
+        /the disk is full/,
+      );
+      assert.equal(store.bytes.ready, false);
+      assert.equal(await store.get(0, "more"), undefined);
+      keys = Object.keys((await checked.state())[0]!);
+    }
+    await using again = await Checked.open(path, options);
+    const state = await again.state();
+    assert.deepEqual(Object.keys(state[0]!), keys);
+    assert.equal(Object.keys(state[1]!).length, added);
+  });
+});
+
+Deno.test("SqliteLog: on a full disk long records are put into vital tables only", async () => {
+  await withDirectory(async (directory) => {
+    const options = { maxPages: 400, reserveBytes: 4 * 1024 * 1024 };
+    const log = await SqliteLog.open(join(directory, "test.db"), { log: quiet, ...options });
+    const vital = Object.assign(new RecordMap(), { vital: true });
+    const [vitalTable, table] = await log.openTables({ vital, other: new RecordMap() });
+    for (let key = 0; log.putProblem() === undefined; key++) {
+      log.put(table!, `${key}`, "x".repeat(20_000));
+      await log.flushed();
+    }
+    const long = "x".repeat(1_500_000);
+    log.put(table!, "long", long);
+    await assert.rejects(log.flushed(), /the disk is full/);
+    log.put(vitalTable!, "long", long);
+    await log.flushed();
+    // More than half of the space kept for a full disk is for nobody alone.
+    log.put(vitalTable!, "longer", long + long);
+    await assert.rejects(log.flushed(), /the disk is full/);
+    log.put(vitalTable!, "short", "x");
+    await log.flushed();
+    await log.close();
+  });
+});
+
+Deno.test("SqliteLog: a write succeeds while the log tries in vain whether the file can be written", async () => {
+  await withDirectory(async (directory) => {
+    const path = join(directory, "test.db");
+    // The first three commits create the tables and set two keys; the fifth one is a try.
+    const fault = { point: "commit", action: "fail", at: 4, times: 2 } as const;
+    await using checked = await Checked.open(path, { fault });
+    const { store, log } = checked;
+    await store.put(0, "a", bytes("1"), 0);
+    await store.put(0, "b", bytes("1"), 0);
+    await checked.write(
+      () => store.put(0, "c", bytes("1"), 0),
+      () => assert.fail("it was written"),
+    );
+    const { nextVersion } = log;
+    while (log.nextVersion === nextVersion) await new Promise((resolve) => setImmediate(resolve));
+    await store.transact([{ space: 0, key: "a" }], (tx) => tx.delete(0, "a"));
+    assert.deepEqual([log.failures, log.metrics().commitFailures], [1, 2]);
+    assert.equal(store.problem(), undefined);
+    assert.deepEqual((await checked.state())[0], { b: "1" });
   });
 });

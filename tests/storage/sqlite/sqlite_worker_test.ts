@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { GroupBuffer } from "../../../lib/storage/sqlite/group_buffer.ts";
 import { SqliteError, SqliteThread } from "../../../lib/storage/sqlite/sqlite_thread.ts";
-import type { SqliteReply } from "../../../lib/storage/sqlite/sqlite_worker.ts";
+import type { FileState } from "../../../lib/storage/sqlite/log_file.ts";
 import { within } from "../../support/within.ts";
 
 /** Limit on one reply of the worker. */
@@ -29,8 +29,8 @@ class TestWorker implements AsyncDisposable {
     this.path = join(directory, "test.db");
   }
 
-  /** Opens the file; returns the reply too. */
-  static async open(): Promise<{ worker: TestWorker; opened: SqliteReply }> {
+  /** Opens the file; returns its state too. */
+  static async open(): Promise<{ worker: TestWorker; opened: FileState }> {
     const worker = new TestWorker(await Deno.makeTempDir());
     const opened = worker.#thread.open({
       path: worker.path,
@@ -101,8 +101,7 @@ async function damage(worker: TestWorker): Promise<void> {
 Deno.test("sqliteWorker: the connection that writes syncs every commit", async () => {
   const { worker, opened } = await TestWorker.open();
   await using _ = worker;
-  assert.ok(opened.kind === "opened");
-  assert.deepEqual([opened.state.version, opened.state.synchronous], [0, SYNCHRONOUS_FULL]);
+  assert.deepEqual([opened.version, opened.synchronous], [0, SYNCHRONOUS_FULL]);
 });
 
 Deno.test("sqliteWorker: after an error it goes on with the file it wrote to, and no other", async () => {

@@ -94,7 +94,52 @@ Deno.test("LogJournal: a job whose end is taken back is ready again, and its res
   assert.equal((await client.statsJob(deleted))!.state, "ready");
   assert.equal((await client.statsJob(done))!.state, "ready");
   assert.equal(queue.stats().results, 0);
+  log.commit();
   assert.equal((await reserve(client)).id, deleted);
+});
+
+Deno.test("LogJournal: no job is handed out while what becomes of it might not be written", async () => {
+  const { queue, client, log } = await open();
+  const deleted = await put(client, spec("a", { priority: 1 })),
+    lost = await put(client, spec("b"));
+  log.commit();
+  await reserve(client);
+  await reserve(client);
+  assert.equal(client.settled(), undefined);
+  await client.delete(deleted);
+  const failed = assert.rejects(soon(client.settled()!), StorageUnavailableError);
+  log.fail();
+  await failed;
+  const worker = queue.connect(), waiting = queue.connect();
+  assert.equal(await worker.reserve(0), "TIMED_OUT");
+  assert.equal(await worker.reserveJob(deleted), null);
+  const job = waiting.reserve(Infinity);
+  client.close();
+  // That it was lost cannot be written at once either, and when the log works again, that comes first.
+  log.fail();
+  log.commit();
+  assert.deepEqual([queue.stats().ready, queue.stats().reserved], [2, 0]);
+  log.commit();
+  assert.equal((await soon(job) as { id: number }).id, deleted);
+  assert.equal((await reserve(worker)).id, lost);
+});
+
+Deno.test("LogJournal: on a full disk new jobs are refused, and the others go on", async () => {
+  const { queue, client, log } = await open();
+  const id = await put(client, spec("a"));
+  log.commit();
+  log.full = "the disk is full";
+  const vital = Object.entries(log.owners).filter(([, owner]) => owner.vital);
+  assert.deepEqual(vital.map(([name]) => name), ["task_moves", "task_results", "task_meta"]);
+  assert.equal(await client.put(spec("b")), "OUT_OF_MEMORY");
+  assert.equal(await client.putBatch([spec("b")]), "OUT_OF_MEMORY");
+  assert.equal(await client.putUnique("k", spec("b")), "OUT_OF_MEMORY");
+  await reserve(client);
+  assert.equal(await client.done(id, "result"), true);
+  log.commit();
+  assert.equal(queue.stats().results, 1);
+  log.full = undefined;
+  await put(client, spec("b"));
 });
 
 Deno.test("LogJournal: results beyond max_results are gone after a restart too", async () => {

@@ -19,6 +19,9 @@ export class ScriptedLog implements CommitLog {
   nextVersion = 1;
   committedVersion = 0;
   readonly gatheringBytes = 0;
+  owners: Readonly<Record<string, TableOwner>> = {};
+  /** What {@linkcode ScriptedLog.putProblem} says. */
+  full: string | undefined;
   readonly #disk: Map<string, Map<string, Uint8Array>>;
   readonly #listeners = new Set<LogListener>();
   #writes: Write[] = [];
@@ -60,6 +63,7 @@ export class ScriptedLog implements CommitLog {
   }
 
   openTables(owners: Readonly<Record<string, TableOwner>>): Promise<LogTable[]> {
+    this.owners = owners;
     const tables = Object.entries(owners).map(([name, owner]) => {
       const records = this.#disk.get(name) ?? new Map<string, Uint8Array>();
       this.#disk.set(name, records);
@@ -119,6 +123,10 @@ export class ScriptedLog implements CommitLog {
 
   problem(): undefined {
     return undefined;
+  }
+
+  putProblem(): string | undefined {
+    return this.full;
   }
 
   metrics(): { commitGroups: number; committedWrites: number; commitFailures: number } {
