@@ -3,6 +3,9 @@
  * little more than half the CPU time of the whole program, which matters to a test that starts it
  * fifty times.
  *
+ * If the environment has QUARTET_TEST_KILL_AT, it kills itself at that step of writing its SQLite file,
+ * and writes snapshots without pause.
+ *
  * @module
  */
 
@@ -11,6 +14,15 @@ import { Daemon } from "../../lib/daemon/daemon.ts";
 import { kv } from "../../lib/kv/mod.ts";
 import { createLog, type LogOptions } from "../../lib/log.ts";
 import { RecentLog } from "../../lib/recent_log.ts";
+import { SqliteLog } from "../../lib/storage/sqlite/sqlite_log.ts";
+
+const killAt = Deno.env.get("QUARTET_TEST_KILL_AT");
+if (killAt !== undefined) {
+  const open = SqliteLog.open;
+  const fault = { point: "any", action: "kill", at: Number(killAt) } as const;
+  SqliteLog.open = (path, options) =>
+    open.call(SqliteLog, path, { ...options, fault, minLogBytes: 1 });
+}
 
 const [, , file] = Deno.args;
 const { config } = loadConfig({
