@@ -6,7 +6,7 @@ import { within } from "../support/within.ts";
 
 /** If greater than 1, the daemon is killed at every step; otherwise at some, chosen at random. */
 const FACTOR = Number(Deno.env.get("QUARTET_TEST_FACTOR") ?? 1);
-const SAMPLES = 10;
+const SAMPLES = 6;
 const MAX_SAMPLED_STEP = 120;
 
 /** How long the test may take, even on a busy machine. */

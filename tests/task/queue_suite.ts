@@ -64,13 +64,20 @@ function asJob(answer: JobBody | NoJob): JobBody {
   return answer;
 }
 
+/** A test of the suite. */
+export interface QueueScenario {
+  name: string;
+  run: (queue: Queue) => Promise<void>;
+  options: SuiteOptions;
+}
+
 /** Registers the suite for one engine. */
 export function queueSuite(
   engine: string,
   open: (options: SuiteOptions) => Promise<SuiteQueue>,
   settings: { ignore?: boolean } = {},
 ): void {
-  function test(name: string, run: (queue: Queue) => Promise<void>, options: SuiteOptions = {}) {
+  for (const { name, run, options } of queueScenarios()) {
     Deno.test({
       name: `${engine} queue: ${name}`,
       ignore: settings.ignore ?? false,
@@ -79,6 +86,67 @@ export function queueSuite(
         await run(opened.queue);
       },
     });
+  }
+
+  Deno.test({
+    name: `${engine} queue: reports what happens to a job, in order and once it is durable`,
+    ignore: settings.ignore ?? false,
+    fn: async () => {
+      const seen: string[] = [];
+      const report: ReportJob = ({ kind, tube, id, reason }, durable) => {
+        const text = [kind, tube, id, reason].join(" ").trim();
+        if (durable === undefined) seen.push(text);
+        else durable.then(() => seen.push(text), () => {});
+      };
+      const rules = { mail: { maxAttempts: 2, backoffMs: 60_000 } };
+      await using opened = await open({ report, rules });
+      const client = opened.queue.connect();
+      client.use("mail");
+      client.watch("mail");
+      const id = await put(client, spec("x"));
+      await reserve(client);
+      await client.fail(id, "no route");
+      await client.kickJob(id);
+      const worker = opened.queue.connect();
+      worker.watch("mail");
+      await reserve(worker);
+      worker.close();
+      await until("the job is buried", async () => (await client.statsJob(id))?.state === "buried");
+      await client.kickJob(id);
+      await client.reserveJob(id);
+      await client.bury(id, 1, "by hand");
+      await client.kickJob(id);
+      await reserve(client);
+      await client.done(id, "result");
+      await client.settled();
+      await until("the last report arrives", () => seen.some((text) => text.startsWith("done")));
+      const lost = "the worker disconnected";
+      assert.deepEqual(seen, [
+        `put mail ${id}`,
+        `reserved mail ${id}`,
+        `failed mail ${id} no route`,
+        `kicked mail ${id}`,
+        `reserved mail ${id}`,
+        `failed mail ${id} ${lost}`,
+        `buried mail ${id} ${lost}`,
+        `kicked mail ${id}`,
+        `reserved mail ${id}`,
+        `buried mail ${id} by hand`,
+        `kicked mail ${id}`,
+        `reserved mail ${id}`,
+        `done mail ${id}`,
+      ]);
+      client.close();
+    },
+  });
+}
+
+/** The tests of the suite. */
+export function queueScenarios(): QueueScenario[] {
+  const scenarios: QueueScenario[] = [];
+
+  function test(name: string, run: QueueScenario["run"], options: SuiteOptions = {}): void {
+    scenarios.push({ name, run, options });
   }
 
   test("reserves by priority, then by age, across all watched tubes", async (queue) => {
@@ -648,55 +716,5 @@ export function queueSuite(
     client.close();
   });
 
-  Deno.test({
-    name: `${engine} queue: reports what happens to a job, in order and once it is durable`,
-    ignore: settings.ignore ?? false,
-    fn: async () => {
-      const seen: string[] = [];
-      const report: ReportJob = ({ kind, tube, id, reason }, durable) => {
-        const text = [kind, tube, id, reason].join(" ").trim();
-        if (durable === undefined) seen.push(text);
-        else durable.then(() => seen.push(text), () => {});
-      };
-      const rules = { mail: { maxAttempts: 2, backoffMs: 60_000 } };
-      await using opened = await open({ report, rules });
-      const client = opened.queue.connect();
-      client.use("mail");
-      client.watch("mail");
-      const id = await put(client, spec("x"));
-      await reserve(client);
-      await client.fail(id, "no route");
-      await client.kickJob(id);
-      const worker = opened.queue.connect();
-      worker.watch("mail");
-      await reserve(worker);
-      worker.close();
-      await until("the job is buried", async () => (await client.statsJob(id))?.state === "buried");
-      await client.kickJob(id);
-      await client.reserveJob(id);
-      await client.bury(id, 1, "by hand");
-      await client.kickJob(id);
-      await reserve(client);
-      await client.done(id, "result");
-      await client.settled();
-      await until("the last report arrives", () => seen.some((text) => text.startsWith("done")));
-      const lost = "the worker disconnected";
-      assert.deepEqual(seen, [
-        `put mail ${id}`,
-        `reserved mail ${id}`,
-        `failed mail ${id} no route`,
-        `kicked mail ${id}`,
-        `reserved mail ${id}`,
-        `failed mail ${id} ${lost}`,
-        `buried mail ${id} ${lost}`,
-        `kicked mail ${id}`,
-        `reserved mail ${id}`,
-        `buried mail ${id} by hand`,
-        `kicked mail ${id}`,
-        `reserved mail ${id}`,
-        `done mail ${id}`,
-      ]);
-      client.close();
-    },
-  });
+  return scenarios;
 }

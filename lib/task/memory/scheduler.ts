@@ -266,6 +266,8 @@ export class Scheduler implements TubeScheduler<Job> {
 
   /** Removes a new job that could not be written. */
   takeBack(job: Job): void {
+    this.#totalJobs--;
+    job.tube.totalJobs--;
     this.take(job);
     this.#forget(job);
     this.#tell(job, "deleted", "");

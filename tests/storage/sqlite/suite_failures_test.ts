@@ -4,22 +4,15 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { createLog } from "../../../lib/log.ts";
 import { MemoryStore } from "../../../lib/storage/memory/memory_store.ts";
-import type { Fault } from "../../../lib/storage/sqlite/fault.ts";
 import { SqliteLog } from "../../../lib/storage/sqlite/sqlite_log.ts";
 import { StorageUnavailableError, type Store } from "../../../lib/storage/store.ts";
 import { within } from "../../support/within.ts";
 import { AcknowledgedState, RepeatingStore } from "../repeating_store.ts";
 import { type Data, type Scenario, storeScenarios } from "../store_suite.ts";
+import { type FailingStep, forEachStep } from "./failing_steps.ts";
 
 /** Limit on the time of one run. Far away, since the machine may be busy. */
 const RUN_DEADLINE_MS = 120_000;
-
-/** If greater than 1, every step of each test fails once; otherwise one of the first steps. */
-const FACTOR = Number(Deno.env.get("QUARTET_TEST_FACTOR") ?? 1);
-const SAMPLED_STEPS = 10;
-
-/** SQLite's result codes: a disk with an error, a file that must be reopened, a full disk. */
-const CODES = [10, 14, 13];
 
 const quiet = createLog("test", { level: "error", format: "text", sink: () => {} });
 
@@ -28,26 +21,17 @@ class FailingData implements Data {
   readonly state = new AcknowledgedState();
   refusals = 0;
   readonly #path: string;
-  readonly #fault: Extract<Fault, { action: "fail" }>;
-  readonly #passes = new SharedArrayBuffer(4);
+  readonly #step: FailingStep;
   #stores: RepeatingStore[] = [];
 
-  constructor(path: string, at: number) {
+  constructor(path: string, step: FailingStep) {
     this.#path = path;
-    const code = CODES[at % CODES.length]!;
-    const times = 1 + at % 2;
-    this.#fault = { point: "any", action: "fail", at, times, code, passes: this.#passes };
+    this.#step = step;
   }
 
-  /** How many steps there were. */
-  get steps(): number {
-    return new Int32Array(this.#passes)[0]!;
-  }
-
-  /** How many of them have failed. */
+  /** How many steps have failed. */
   get injected(): number {
-    const { at, times } = this.#fault;
-    return Math.min(times!, Math.max(0, this.steps - at + 1));
+    return this.#step.injected;
   }
 
   /** How many calls were refused. */
@@ -89,7 +73,7 @@ class FailingData implements Data {
       reserveBytes: 0,
       // Nearly every commit starts a snapshot.
       minLogBytes: 1,
-      fault: this.#fault,
+      fault: this.#step.fault,
     });
     try {
       const store: Store = await MemoryStore.open(log, { spaces: 4 });
@@ -105,38 +89,16 @@ class FailingData implements Data {
   }
 }
 
-/** Runs a test with the n-th step failing. */
-async function runFailing(
-  { behaviour, run }: Scenario,
-  { directory, at }: { directory: string; at: number },
-): Promise<FailingData> {
-  await using data = new FailingData(join(directory, `${at}.db`), at);
+/** Runs a test while a step fails; returns how many calls were refused. */
+async function runFailing({ run }: Scenario, data: FailingData): Promise<number> {
+  const store = await data.open();
   try {
-    const store = await data.open();
-    try {
-      await within(RUN_DEADLINE_MS, "the test", run(store, data));
-    } finally {
-      await store.close();
-    }
-    await data.assertKept();
-  } catch (error) {
-    throw new Error(`${behaviour}: with step ${at} failing`, { cause: error });
+    await within(RUN_DEADLINE_MS, "the test", run(store, data));
+  } finally {
+    await store.close();
   }
-  return data;
-}
-
-/** Runs a test, once for each step that is to fail; returns how many calls were refused. */
-async function runAll(scenario: Scenario, directory: string): Promise<number> {
-  if (FACTOR === 1) {
-    const at = 1 + Math.floor(SAMPLED_STEPS * Math.random());
-    return (await runFailing(scenario, { directory, at })).refused;
-  }
-  let refused = 0;
-  for (let at = 1;; at++) {
-    const run = await runFailing(scenario, { directory, at });
-    refused += run.refused;
-    if (run.injected === 0) return refused;
-  }
+  await data.assertKept();
+  return data.refused;
 }
 
 Deno.test("Store on sqlite: whichever step fails, a call that is refused can be repeated", async (t) => {
@@ -144,9 +106,11 @@ Deno.test("Store on sqlite: whichever step fails, a call that is refused can be 
   let refused = 0;
   try {
     for (const scenario of storeScenarios({ durable: true })) {
-      await t.step(scenario.behaviour, async () => {
-        refused += await runAll(scenario, directory);
-      });
+      await t.step(scenario.behaviour, () =>
+        forEachStep(async (step) => {
+          await using data = new FailingData(join(directory, "test.db"), step);
+          refused += await runFailing(scenario, data);
+        }));
     }
   } finally {
     await Deno.remove(directory, { recursive: true });

@@ -69,7 +69,8 @@ Deno.test("LogJournal: a put that is taken back ends the wait for its outcome", 
   await assert.rejects(soon(settled!), StorageUnavailableError);
   assert.deepEqual(await soon(waiting), { state: "deleted", body: "" });
   assert.equal(await client.statsJob(id), null);
-  assert.deepEqual([queue.stats().ready, queue.stats().bytes], [0, 0]);
+  const { ready, bytes, totalJobs } = queue.stats();
+  assert.deepEqual([ready, bytes, totalJobs], [0, 0, 0]);
 });
 
 Deno.test("LogJournal: a put that is taken back leaves the worker that reserved it", async () => {
