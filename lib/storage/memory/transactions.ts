@@ -93,7 +93,8 @@ export class KeyTransaction implements Transaction {
   write(number: number, key: Key, offset: number, value: Value): boolean {
     const more = offset + value.length - this.length(number, key);
     this.puts++;
-    this.writtenBytes += value.length + Math.max(0, more);
+    // By how much it grows includes the value, and zeros before it.
+    this.writtenBytes += Math.max(value.length, more);
     this.#keys.checkWritten(this.writtenBytes);
     this.#keys.reserve(more);
     const space = this.#keys.space(number);

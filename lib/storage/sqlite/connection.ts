@@ -56,6 +56,11 @@ export interface Head {
   /** The number of pieces. */
   pieces: number;
   directory: Directory;
+  /**
+   * The last version in the file when this was written: with pieces, when rows are dropped, and when
+   * the file is closed. Rows missing at the end of the log are noticed by it.
+   */
+  newest?: number;
 }
 
 /** A connection. */
@@ -202,7 +207,7 @@ export function connection(modules: Modules, options: LogFileOptions) {
 
   /** Changes the head, in a transaction. */
   function writeHead(changes: Partial<Head>): void {
-    state.head = { ...state.head, ...changes };
+    state.head = { ...state.head, ...changes, newest: state.last.version };
     const text = JSON.stringify(state.head);
     const crc = modules.crc32(text);
     for (const table of headTables) run(`UPDATE ${table} SET crc = ?, state = ?`, crc, text);

@@ -76,6 +76,8 @@ export function logFile(parts: Parts, modules: Modules, options: LogFileOptions)
   const file: Connection = parts.connection(modules, options);
   const { state, run, checksum, pass } = file;
   const reserve = parts.reserve(file, modules);
+  /** Whether anything was added to the log. A damaged file, which no one writes to, stays as it is. */
+  let written = false;
   let reading: { scan: Generator<Found>; tables: Set<number>; damages: string[] } | undefined;
 
   function isFull(error: unknown): boolean {
@@ -202,6 +204,7 @@ export function logFile(parts: Parts, modules: Modules, options: LogFileOptions)
     const previous = state.last.checksum;
     const crc = checksum(first, last, previous, bytes);
     state.last = { version: last, checksum: crc };
+    written = true;
     run("INSERT INTO log VALUES (?, ?, ?, ?, ?)", last, first, previous, crc, bytes);
   }
 
@@ -290,12 +293,25 @@ export function logFile(parts: Parts, modules: Modules, options: LogFileOptions)
     return more;
   }
 
+  /** Closes the file, after noting in it where its log ends. */
+  function finish(): void {
+    try {
+      if (file.isOpen && written) {
+        file.transaction(() => file.writeHead({}));
+      }
+    } catch {
+      // It cannot be written. Then rows missing at the end would go unnoticed, and nothing else.
+    }
+    file.close();
+  }
+
   return {
     open,
     commit,
     beginReading,
     read,
     clean,
+    finish,
     close: file.close,
     /** Whether the space kept for a full disk is in use. */
     get short() {

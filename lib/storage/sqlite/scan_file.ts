@@ -140,4 +140,8 @@ export function* scanFile(connection: Connection, tables?: readonly number[]): G
     chained = whole;
   }
   state.last = before;
+  const newest = headIsGood ? state.head.newest ?? 0 : 0;
+  if (chained && before.version < newest) {
+    yield damage(`the rows of "log"`, `row ${newest} is missing at their end`);
+  }
 }

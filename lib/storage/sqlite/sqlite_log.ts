@@ -18,6 +18,7 @@ import { type Key, storageUnavailable, StorageUnavailableError } from "../store.
 import type { Value } from "../value.ts";
 import type { Cleaning } from "./clean_file.ts";
 import { convertFile } from "./convert_file.ts";
+import { refuseEmptied } from "./emptied_file.ts";
 import type { Fault } from "./fault.ts";
 import { FileHealth } from "./file_health.ts";
 import { FileWatch } from "./file_watch.ts";
@@ -106,6 +107,7 @@ export class SqliteLog implements CommitLog, SnapshotLog {
     const lock = await lockFile(path);
     const thread = new SqliteThread();
     try {
+      await refuseEmptied(path);
       await convertFile(path, { log: options.log });
       const state = await thread.open({
         path,
@@ -314,8 +316,7 @@ export class SqliteLog implements CommitLog, SnapshotLog {
 
   #write(group: Gathering): Promise<unknown> {
     const frees = group.frees && !group.probes;
-    // Otherwise there would be no space for the snapshot that makes room. A small group, which may
-    // include deletions, still fits.
+    // There would be no space for the snapshot that makes room. A small group still fits.
     if (!frees && group.buffer.bytes > CHUNK_BYTES && this.#snapshots.short) {
       return Promise.reject(SqliteError.diskFull());
     }
@@ -328,8 +329,8 @@ export class SqliteLog implements CommitLog, SnapshotLog {
   }
 
   #succeed(group: Gathering): void {
-    const { last, buffer } = group;
-    this.committedVersion = last;
+    const { buffer } = group;
+    const last = this.committedVersion = group.last;
     this.#commits.count(buffer.changes, group.sentMs);
     this.#snapshots.logBytes += buffer.bytes + buffer.chunks.length * ROW_OVERHEAD_BYTES;
     for (const { table, piece, version, bytes } of group.pieces) {

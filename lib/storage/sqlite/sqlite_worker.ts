@@ -141,7 +141,7 @@ function sqliteWorker(
         return { kind: "cleaned", more };
       }
       case "close":
-        file?.close();
+        file?.finish();
         return { kind: "done" };
     }
   }

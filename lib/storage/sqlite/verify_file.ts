@@ -6,8 +6,10 @@
 
 import { Turn } from "../../turn.ts";
 import type { Connection } from "./connection.ts";
+import { refuseEmptied } from "./emptied_file.ts";
 import { APPLICATION_ID } from "./format.ts";
 import { CHUNK_BYTES, GroupBuffer } from "./group_buffer.ts";
+import { isHeaderDamaged, mendHeader } from "./mend_header.ts";
 import { connectionTo, logFileAt } from "./modules.ts";
 import { type Found, type LogRow, scanFile } from "./scan_file.ts";
 
@@ -45,8 +47,13 @@ export async function verifyFile(path: string): Promise<FileContents> {
 export async function recoverFile(path: string, into: string): Promise<FileContents> {
   const contents = newContents();
   await Deno.stat(path);
+  await refuseEmptied(path);
   (await Deno.open(into, { write: true, createNew: true })).close();
-  const source = connectionTo(path);
+  const damaged = await isHeaderDamaged(path);
+  const copy = `${into}.mended`;
+  await using _ = damaged ? await mendHeader(path, copy) : undefined;
+  if (damaged) contents.damages.push("the file: its header is damaged");
+  const source = connectionTo(damaged ? copy : path);
   const target = logFileAt(into);
   try {
     source.openToRead();
@@ -66,8 +73,9 @@ export async function recoverFile(path: string, into: string): Promise<FileConte
       if (turn.over) await turn.next();
     }
     // Versions go on after the newest one, whether or not its row was good.
-    newest = Math.max(newest, source.state.last.version) + 1;
-    const { directory } = source.state.head;
+    const { last, head } = source.state;
+    newest = Math.max(newest, last.version, head.newest ?? 0) + 1;
+    const { directory } = head;
     target.commit({ rows: [emptyRow(newest)], directory, frees: true });
   } finally {
     source.close();
@@ -79,6 +87,7 @@ export async function recoverFile(path: string, into: string): Promise<FileConte
 /** Reads everything in a file. */
 async function* readFile(path: string): AsyncGenerator<Found> {
   await Deno.stat(path);
+  await refuseEmptied(path);
   const file = connectionTo(path);
   try {
     file.openToRead();
@@ -98,6 +107,7 @@ async function* readFile(path: string): AsyncGenerator<Found> {
 function expectLog(file: Connection): void {
   const found = file.number("SELECT count(*) FROM sqlite_schema WHERE name IN ('log', 'pieces')");
   if (found === 2) return;
+  if (file.number("PRAGMA page_count") === 0) throw new Error("it is empty");
   throw new Error(
     file.number("PRAGMA application_id") === APPLICATION_ID
       ? "a previous version wrote it; the next start of the daemon converts it"

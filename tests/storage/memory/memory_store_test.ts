@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { MemoryLog } from "../../../lib/storage/memory/memory_log.ts";
 import { MemoryStore } from "../../../lib/storage/memory/memory_store.ts";
 import { OutOfMemoryError } from "../../../lib/storage/store.ts";
+import { valueBytes } from "../../../lib/storage/value.ts";
 import { bytes, testStore, text } from "../store_suite.ts";
 
 testStore({
@@ -228,5 +229,26 @@ Deno.test("MemoryStore: a put that waits for memory counts once", async () => {
       for (let put = 0; put < 2; put++) await tx.put(0, "a", new Uint8Array(mib), 0);
     });
     assert.equal(store.metrics().bytes, mib + 1);
+  });
+});
+
+Deno.test("MemoryStore: what a transaction appends counts once towards its limit", async () => {
+  await withStore(100_000, async (store) => {
+    await store.put(0, "a", "x", 0);
+    const append = (bytes: number) =>
+      store.transact([{ space: 0, key: "a" }], (tx) => {
+        const length = tx.length!(0, "a");
+        tx.write!(0, "a", length, new Uint8Array(bytes));
+        // Bytes that are overwritten count too, and so do zeros.
+        tx.write!(0, "a", 0, new Uint8Array(10_000));
+        tx.write!(0, "a", length + bytes + 5_000, new Uint8Array(5_000));
+      });
+    await append(60_000);
+    assert.equal(valueBytes((await store.get(0, "a"))!.value).length, 70_001);
+    const overwrite = () =>
+      store.transact([{ space: 0, key: "a" }], (tx) => {
+        for (let count = 0; count < 11; count++) tx.write!(0, "a", 0, new Uint8Array(10_000));
+      });
+    assert.throws(overwrite, /in one transaction/);
   });
 });

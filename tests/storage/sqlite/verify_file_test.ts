@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { createLog } from "../../../lib/log.ts";
 import { SqliteLog } from "../../../lib/storage/sqlite/sqlite_log.ts";
@@ -96,6 +96,11 @@ const DAMAGES: [sql: string, said: RegExp, saved: number][] = [
     /^row \d+ of "log": the row before it is missing$/,
     19,
   ],
+  [
+    "DELETE FROM log WHERE last = (SELECT max(last) FROM log)",
+    /^the rows of "log": row \d+ is missing at their end$/,
+    19,
+  ],
   ["DELETE FROM log WHERE last = (SELECT min(last) FROM log)", /the row before it is missing$/, 20],
   ["DELETE FROM pieces WHERE piece = 51", /^the pieces: there are 9 instead of 10$/, 19],
   ["UPDATE head SET state = replace(state, 'kv', 'kw')", /^"head": its checksum is wrong$/, 20],
@@ -149,6 +154,47 @@ Deno.test("SqliteLog: an overwritten page is noticed, and rows on both sides of 
     await recoverFile(path, `${path}.new`);
     const keys = Object.keys(await load(`${path}.new`));
     assert.deepEqual(keys, Array.from({ length: 10 }, (_, key) => `${key}`));
+  });
+});
+
+Deno.test("SqliteLog.open: refuses a file that was emptied, but not an empty one that is new", async () => {
+  await withFile(async (path) => {
+    // A daemon that was killed leaves a write-ahead log, which SQLite would drop.
+    const log = await SqliteLog.open(path, { ...quiet, reserveBytes: 4096 });
+    await log.openTables({ other: new RecordMap() });
+    const wal = await Deno.readFile(`${path}-wal`);
+    assert.ok(wal.length > 0);
+    await log.close();
+    const empty = () => Deno.writeFile(path, new Uint8Array(0));
+    await empty();
+    await assert.rejects(SqliteLog.open(path, quiet), /it is empty, and was not when/);
+    await Deno.remove(`${path}.reserve`);
+    await Deno.writeFile(`${path}-wal`, wal);
+    await assert.rejects(SqliteLog.open(path, quiet), /it is empty, and was not when/);
+    assert.equal((await Deno.stat(`${path}-wal`)).size, wal.length);
+    await assert.rejects(verifyFile(path), /it is empty/);
+    await Deno.remove(`${path}-wal`);
+    assert.deepEqual(await load(path), {});
+  });
+});
+
+Deno.test("recoverFile: saves everything from a file whose header is damaged", async () => {
+  await withFile(async (path) => {
+    const header = await Deno.readFile(path);
+    for (const bytes of [header.slice(0, 100).fill(0), new Uint8Array(16).fill(0xff)]) {
+      await Deno.writeFile(path, header);
+      {
+        using file = await Deno.open(path, { write: true });
+        await file.write(bytes);
+      }
+      await assert.rejects(SqliteLog.open(path, quiet), /not a database, or damaged/);
+      const { damages } = await recoverFile(path, `${path}.new`);
+      assert.deepEqual(damages, ["the file: its header is damaged"]);
+      assert.equal(Object.keys(await load(`${path}.new`)).length, 20);
+      assert.deepEqual((await verifyFile(`${path}.new`)).damages, []);
+      await Deno.remove(`${path}.new`);
+    }
+    for await (const { name } of Deno.readDir(dirname(path))) assert.doesNotMatch(name, /mended/);
   });
 });
 
