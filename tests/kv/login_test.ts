@@ -18,7 +18,12 @@ const WRONGPASS = "-WRONGPASS invalid username-password pair or user is disabled
 
 const DEADLINE_MS = 60_000;
 
-function startGuarded({ maxFailures = 10, loginTimeoutMs = DEADLINE_MS } = {}): Promise<TestKv> {
+/** Less than the time that failures keep others waiting. */
+const LOGIN_TIMEOUT_MS = 20_000;
+
+function startGuarded(
+  { maxFailures = 10, loginTimeoutMs = LOGIN_TIMEOUT_MS } = {},
+): Promise<TestKv> {
   const failures = new FailureCounter(maxFailures, 60_000, 60_000);
   return TestKv.start({}, "memory:", new Guard([TOKEN], failures, loginTimeoutMs));
 }
