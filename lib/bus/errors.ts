@@ -1,4 +1,4 @@
-/** Thrown when a client, or all together, would have too many subscriptions. */
+/** Thrown when a client, or all clients together, would have too many subscriptions. */
 export class SubscriptionLimitError extends Error {
   override name = "SubscriptionLimitError";
 }

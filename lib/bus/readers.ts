@@ -1,5 +1,9 @@
+import { delay } from "@std/async/delay";
 import type { Log } from "../log.ts";
 import { Reader, type ReaderConnection, type ReaderOptions } from "./reader.ts";
+
+/** How long a client that has ended its input may take to read its remaining messages. */
+const FLUSH_MAX_MS = 10_000;
 
 /** What the readers of a service have counted together. */
 export interface ReaderMetrics {
@@ -34,6 +38,16 @@ export class Readers {
   /** Notes that a client receives nothing new. Messages in its outbox are still written. */
   leave(reader: Reader): void {
     if (this.#present.delete(reader)) this.#leaving.add(reader);
+  }
+
+  /** Waits until a client that receives nothing new has got its last messages, and forgets it. */
+  async dismiss(reader: Reader): Promise<void> {
+    this.leave(reader);
+    const limit = new AbortController();
+    const tooLate = delay(FLUSH_MAX_MS, { signal: limit.signal }).catch(() => {});
+    await Promise.race([reader.outbox.flushed(), tooLate]);
+    limit.abort();
+    this.gone(reader);
   }
 
   /** Forgets a client, once nothing more will be written to it. */

@@ -44,8 +44,11 @@ export function sharedAddresses(config: Config, services: readonly Service[]): F
       faults.push({
         path: listen.path,
         otherPath: other.path,
-        message: `${listen.name} and ${other.name} cannot both listen on ` +
-          `${formatAddress(listen.address)}: give one of them another port, or disable it`,
+        message: listen.name === other.name
+          ? `${listen.name} cannot listen on ${formatAddress(listen.address)} twice: ` +
+            "give one of its keys another port"
+          : `${listen.name} and ${other.name} cannot both listen on ` +
+            `${formatAddress(listen.address)}: give one of them another port, or disable it`,
       });
     }
     taken.push(listen);

@@ -47,7 +47,7 @@ export const echoConfigSchema = v.strictObject({
   subject: v.optional(subject(), "echo"),
   room: v.optional(
     v.pipe(
-      v.array(v.strictObject({ listen: address(), subject: subject() })),
+      v.array(v.strictObject({ listen: address(), subject: subject() }), "a list of rooms"),
       v.maxLength(MAX_ROOMS, `at most ${MAX_ROOMS} rooms`),
     ),
     [],

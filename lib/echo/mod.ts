@@ -66,7 +66,10 @@ async function start(config: EchoConfig, context: ServiceContext): Promise<Runni
     else await serveBroadcast(connection, rooms.open(subject), options);
   }
   const ports: Port[] = [];
+  const broadcasts = config.mode === "broadcast";
   async function listen(address: Address, subject: string): Promise<Listener> {
+    // Before the first client comes, because others may publish on its subject already.
+    if (broadcasts) rooms.open(subject);
     async function handle(connection: Connection): Promise<void> {
       using login = beginLogin(connection, context);
       await serveLines(connection, { subject, login });
@@ -87,7 +90,6 @@ async function start(config: EchoConfig, context: ServiceContext): Promise<Runni
     rooms.close();
     throw error;
   }
-  const broadcasts = config.mode === "broadcast";
   const counts = () => (broadcasts ? clients : confirmer).metrics();
   const { duration } = broadcasts ? clients.published : confirmer;
   const connections = () => sumMetrics(ports.map((port) => port.metrics()));

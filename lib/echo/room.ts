@@ -3,7 +3,7 @@ import type { Subscriber, Subscription } from "../bus/subscription.ts";
 import type { Clients } from "./clients.ts";
 import type { EchoConfig } from "./config.ts";
 
-/** However long `queue_bytes` is: a history is copied in one go when a client comes. */
+/** A history is copied in one go when a client comes, so it never exceeds this. */
 const HISTORY_MAX_BYTES = 16 * 1024 * 1024;
 
 /** The clients who hear the lines of one subject, at one port or several. */

@@ -12,7 +12,6 @@ import type { Login } from "../net/login.ts";
 import type { ReadBuffer } from "../net/read_buffer.ts";
 import type { ServiceContext } from "../service.ts";
 import type { ClientPeer } from "./commands/context.ts";
-import { sendLastMessages } from "./last_messages.ts";
 import type { Channels } from "./pubsub/channels.ts";
 import { SubscribedClient } from "./pubsub/client_channels.ts";
 import { ClientOutput } from "./session/client_output.ts";
@@ -84,6 +83,6 @@ export async function serveRedisClient(
     output.monitor(false);
     server.clients.delete(id);
     await channels.leave();
-    if (reader !== undefined) await sendLastMessages(server.readers, reader);
+    if (reader !== undefined) await server.readers.dismiss(reader);
   }
 }

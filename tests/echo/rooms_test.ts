@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import * as v from "valibot";
+import { Batch } from "../../lib/bus/batch.ts";
+import { Bus } from "../../lib/bus/bus.ts";
 import { echoConfigSchema } from "../../lib/echo/config.ts";
 import { TestClient } from "../support/client.ts";
 import { until } from "../support/within.ts";
@@ -57,6 +59,34 @@ Deno.test("echo: a late client receives the last messages of its room first", as
   using elsewhere = await TestClient.connect(other!);
   await elsewhere.send("first\n");
   assert.equal(await lineOf(elsewhere), "first");
+});
+
+Deno.test("echo: the first client receives what others have published before", async () => {
+  await using echo = await startEcho({ history: 2 });
+  for (const text of ["one", "two", "three"]) {
+    await echo.bus.publish(Batch.ofPayload("echo", new TextEncoder().encode(text)));
+  }
+  using client = await TestClient.connect(echo.running.addresses[0]!);
+  assert.equal(await lineOf(client), "two");
+  assert.equal(await lineOf(client), "three");
+});
+
+Deno.test("echo: a client for whom the bus has no room is told so and forgotten", async () => {
+  const bus = new Bus({ maxSubscriptions: 1 });
+  const echo = await startEcho({}, { bus });
+  const [address] = echo.running.addresses;
+  try {
+    using first = await TestClient.connect(address!);
+    await until("it is in", () => bus.subscriptions === 1);
+    using second = await TestClient.connect(address!);
+    assert.equal(await lineOf(second), "ERR server full");
+    assert.equal(await second.rest(), "");
+    await first.send("still here\n");
+    assert.equal(await lineOf(first), "still here");
+  } finally {
+    await echo[Symbol.asyncDispose]();
+  }
+  assert.match(echo.log.matching("Echo stopped")[0]!, / clients=0 /);
 });
 
 Deno.test("echo: without a history a late client receives nothing old", async () => {

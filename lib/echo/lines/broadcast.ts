@@ -1,8 +1,8 @@
-import { delay } from "@std/async/delay";
 import { Batch } from "../../bus/batch.ts";
+import { SubscriptionLimitError } from "../../bus/errors.ts";
 import { Publisher } from "../../bus/publisher.ts";
 import type { Reader, ReaderConnection } from "../../bus/reader.ts";
-import type { Subscriber } from "../../bus/subscription.ts";
+import type { Subscriber, Subscription } from "../../bus/subscription.ts";
 import type { Connection } from "../../net/connection.ts";
 import type { LineBatch } from "../../net/line_framer.ts";
 import { loginByLine } from "../../net/line_login.ts";
@@ -11,12 +11,10 @@ import type { Login } from "../../net/login.ts";
 import type { Messages } from "../../net/outbox.ts";
 import type { Room } from "../room.ts";
 
-/** How long a client that has ended its input may take to read its remaining messages. */
-const FLUSH_MAX_MS = 10_000;
-
 const NEWLINE = 10;
 const encoder = new TextEncoder();
 const UNAVAILABLE = "ERR bus unavailable\n";
+const FULL = encoder.encode("ERR server full\n");
 
 /** The reply to a line that is too long. */
 export function tooLongReply(maxLineBytes: number): Uint8Array {
@@ -74,52 +72,60 @@ export async function serveBroadcast(
   room: Room,
   { login, output = plainOutput(connection) }: LineOptions = {},
 ): Promise<void> {
-  const { clients, subject, maxLineBytes } = room;
-  const { bus, readers } = clients;
-  const lines = new LineReader(connection, { maxLineBytes });
+  const { bus, readers } = room.clients;
+  const lines = new LineReader(connection, { maxLineBytes: room.maxLineBytes });
   if (login !== undefined && !await loginByLine(connection, lines, login)) return;
-  const tooLong = output.encodeReplies(tooLongReply(maxLineBytes));
   const reader = readers.join(output.connection);
   const subscriber = new LineSubscriber(reader, output);
-  const subscription = room.enter(subscriber);
-  const publisher = new Publisher(bus, {
+  let subscription: Subscription | undefined;
+  try {
+    subscription = room.enter(subscriber);
+    await publishLines(lines, { room, subscriber, output });
+    // When the daemon drains, other clients may still be publishing what this one must receive.
+    await bus.settled(room.subject);
+  } catch (error) {
+    if (!(error instanceof SubscriptionLimitError)) throw error;
+    reader.outbox.reply(output.encodeReplies(FULL));
+  } finally {
+    subscription?.unsubscribe();
+    await readers.dismiss(reader);
+  }
+}
+
+/** Publishes all lines of a client. */
+async function publishLines(
+  lines: LineReader,
+  { room, subscriber, output }: { room: Room; subscriber: LineSubscriber; output: LineOutput },
+): Promise<void> {
+  const { clients, subject, maxLineBytes } = room;
+  const { outbox } = subscriber.reader;
+  const tooLong = output.encodeReplies(tooLongReply(maxLineBytes));
+  const publisher = new Publisher(clients.bus, {
     metrics: clients.published,
     failed: ({ count }) => {
       const replies = encoder.encode(UNAVAILABLE.repeat(count));
-      return reader.outbox.reply(output.encodeReplies(replies));
+      return outbox.reply(output.encodeReplies(replies));
     },
   });
-  try {
-    for (let batch = await lines.read(); batch !== null; batch = await lines.read()) {
-      for (let from = 0; from < batch.count;) {
-        if (batch.isTooLong(from)) {
-          clients.countLongLine();
-          // The reply must not overtake the messages before it.
-          await publisher.settled();
-          await reader.outbox.reply(tooLong);
-          from++;
-          continue;
-        }
-        let to = from + 1;
-        while (to < batch.count && !batch.isTooLong(to)) to++;
-        const messages = messagesOf(batch, from, to);
-        const wait = publisher.publish(Batch.ofLines(subject, messages, subscriber));
-        if (wait !== undefined) await wait;
-        from = to;
+  for (let batch = await lines.read(); batch !== null; batch = await lines.read()) {
+    for (let from = 0; from < batch.count;) {
+      if (batch.isTooLong(from)) {
+        clients.countLongLine();
+        // The reply must not overtake the messages before it.
+        await publisher.settled();
+        await outbox.reply(tooLong);
+        from++;
+        continue;
       }
+      let to = from + 1;
+      while (to < batch.count && !batch.isTooLong(to)) to++;
+      const messages = messagesOf(batch, from, to);
+      const wait = publisher.publish(Batch.ofLines(subject, messages, subscriber));
+      if (wait !== undefined) await wait;
+      from = to;
     }
-    // When the daemon drains, other clients may still be publishing what this one must receive.
-    await publisher.settled();
-    await bus.settled(subject);
-  } finally {
-    subscription.unsubscribe();
-    readers.leave(reader);
   }
-  const limit = new AbortController();
-  const tooLate = delay(FLUSH_MAX_MS, { signal: limit.signal }).catch(() => {});
-  await Promise.race([reader.outbox.flushed(), tooLate]);
-  limit.abort();
-  readers.gone(reader);
+  await publisher.settled();
 }
 
 /** Copies the lines `from` to `to` (exclusive), byte for byte, into one array to be shared. */

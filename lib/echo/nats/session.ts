@@ -1,4 +1,3 @@
-import { delay } from "@std/async/delay";
 import { Batch } from "../../bus/batch.ts";
 import type { Bus } from "../../bus/bus.ts";
 import { SubscriptionLimitError } from "../../bus/errors.ts";
@@ -22,9 +21,6 @@ import { formOf, messagesIn, sidOf } from "./message_form.ts";
 import type { Operation, Publication } from "./operation.ts";
 import { NatsParser } from "./parser.ts";
 import { errorReply, ERRORS, FATAL_ERRORS, MAX_PINGS_OUT, REPLIES } from "./words.ts";
-
-/** How long a client may take to read its remaining messages once it has ended its input. */
-const FLUSH_MAX_MS = 10_000;
 
 /** How many operations that are not messages to run between two looks at the clock. */
 const OPERATIONS_PER_LOOK = 16;
@@ -146,13 +142,8 @@ export class NatsSession implements Subscriber {
     } finally {
       clearInterval(pings);
       await bus.unsubscribe(this.#bySid.values());
-      readers.leave(this.reader);
+      await readers.dismiss(this.reader);
     }
-    const limit = new AbortController();
-    const tooLate = delay(FLUSH_MAX_MS, { signal: limit.signal }).catch(() => {});
-    await Promise.race([this.reader.outbox.flushed(), tooLate]);
-    limit.abort();
-    readers.gone(this.reader);
   }
 
   /** Runs all complete operations of the input. */

@@ -13,7 +13,6 @@ import type { ServerState } from "../commands/context.ts";
 import { HeldReplies } from "../held_replies.ts";
 import { shownFirstWord } from "../language.ts";
 import { nextTurn, Turn } from "../../turn.ts";
-import { sendLastMessages } from "../last_messages.ts";
 import type { Following } from "./followers.ts";
 import { runByteLine } from "./byte_lines.ts";
 import {
@@ -291,7 +290,7 @@ export class TextConnection {
       }
     } finally {
       stop();
-      await sendLastMessages(readers, reader);
+      await readers.dismiss(reader);
     }
   }
 

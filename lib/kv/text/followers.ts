@@ -3,7 +3,7 @@
  *
  * A change never waits for a follower: it goes into a bounded queue, from which the lines are made and
  * offered one after the other. There the rule for slow readers applies. A follower that has lost
- * lines, for that reason or because the queue was full, is told how many before the next line.
+ * lines, for that reason or because the queue was full, is told about how many before the next one.
  *
  * @module
  */
@@ -36,7 +36,10 @@ export interface Following {
 interface Follower {
   readonly reader: Reader;
   readonly prefix: string;
-  /** Lines that it has lost since it was last told. */
+  /**
+   * Lines lost since it was last told. A change that found the queue full counts for every follower,
+   * whatever its prefix.
+   */
   lost: number;
 }
 
@@ -71,6 +74,7 @@ export class Followers {
   }
 
   readonly #take = (changes: readonly Change[]) => {
+    let lost = 0;
     for (const change of changes) {
       const bytes = sizeOf(change);
       if (
@@ -78,10 +82,9 @@ export class Followers {
       ) {
         this.#waiting.push(change);
         this.#waitingBytes += bytes;
-      } else {
-        for (const follower of this.#followers) this.#lose(follower);
-      }
+      } else lost++;
     }
+    if (lost > 0) { for (const follower of this.#followers) follower.lost += lost; }
     if (!this.#sending && this.#waiting.length > 0) void this.#send();
   };
 
@@ -93,14 +96,13 @@ export class Followers {
       this.#waiting = [];
       this.#waitingBytes = 0;
       for (const change of changes) {
-        await this.#sendOne(change);
-        if (turn.over) await turn.next();
+        await this.#sendOne(change, turn);
       }
     }
     this.#sending = false;
   }
 
-  async #sendOne(change: Change): Promise<void> {
+  async #sendOne(change: Change, turn: Turn): Promise<void> {
     const lines = new Map<string, Uint8Array | undefined>();
     for (const follower of [...this.#followers]) {
       const { prefix } = follower;
@@ -108,34 +110,32 @@ export class Followers {
       if (!lines.has(prefix)) lines.set(prefix, await changeLine(change, prefix));
       const line = lines.get(prefix);
       if (line !== undefined) await this.#offer(follower, line);
+      if (turn.over) await turn.next();
     }
   }
 
   async #offer(follower: Follower, line: Uint8Array): Promise<void> {
-    const { reader } = follower;
-    if (follower.lost > 0) {
-      const notice = encoder.encode(`LOST ${follower.lost}\n`);
-      if (!await offered(reader.outbox, notice)) return this.#lose(follower, reader);
-      follower.lost = 0;
+    const { reader, lost } = follower;
+    // No line makes way for the notice.
+    if (lost > 0 && await offered(reader.outbox, encoder.encode(`LOST ${lost}\n`))) {
+      follower.lost -= lost;
     }
-    if (!await offered(reader.outbox, line)) this.#lose(follower, reader);
-  }
-
-  /** Counts a line that a follower does not get; closes it if its rule says so. */
-  #lose(follower: Follower, slow?: Reader): void {
-    follower.lost++;
-    slow?.overflow(1, 0);
+    while (!await offered(reader.outbox, line)) {
+      // This line is lost or, with "drop_oldest", one that has waited longer.
+      follower.lost++;
+      if (reader.overflow(1, 0) === 1) return;
+    }
   }
 }
 
 /** Puts a line into an outbox; waits for space unless the client is slow. Whether it is in. */
 async function offered(outbox: Outbox, line: Uint8Array): Promise<boolean> {
   const messages = { bytes: line, ends: [line.length] };
-  for (;;) {
-    if (outbox.offer(messages, 0, performance.now()) === 1) return true;
+  while (outbox.offer(messages, 0, performance.now()) === 0) {
     if (outbox.slow) return false;
     await outbox.spaceOrSlow();
   }
+  return true;
 }
 
 function sizeOf(change: Change): number {

@@ -149,30 +149,34 @@ function put(key: string): Change {
   };
 }
 
-Deno.test("a slow follower loses lines, is told how many, and does not hold up changes", async () => {
-  const feed = new ChangeFeed(() => {});
-  const log = new TestLog();
-  const readers = new Readers(
-    { queue: 2, queue_bytes: 1000, slow_after: 20, on_full: "drop" },
-    log.log,
-  );
-  const followers = new Followers(feed);
-  const connection = new FakeConnection();
-  connection.held = [];
-  const stop = followers.follow(readers.join(connection), "");
-  for (let change = 0; change < 8; change++) feed.tell([put(`k${change}`)], undefined);
-  await until("the client is slow", () => log.matching("Client is slow").length === 1);
-  await until("lines are lost", () => readers.metrics().dropped === 5);
-  const { held } = connection;
-  connection.held = undefined;
-  for (const done of held) done();
-  await until("the queue is empty", () => connection.output.includes("k2"));
-  feed.tell([put("last")], undefined);
-  await until("the last line arrives", () => connection.output.includes("last"));
-  assert.equal(connection.output, "PUT k0 v\nPUT k1 v\nPUT k2 v\nLOST 5\nPUT last v\n");
-  stop();
-  assert.equal(feed.active, false);
-});
+for (
+  const [on_full, expected] of [
+    ["drop", "PUT k0 v\nPUT k1 v\nPUT k2 v\nLOST 5\nPUT last v\n"],
+    ["drop_oldest", "PUT k0 v\nPUT k6 v\nPUT k7 v\nLOST 5\nPUT last v\n"],
+  ] as const
+) {
+  Deno.test(`a slow follower loses lines (${on_full}), is told how many, and does not hold up changes`, async () => {
+    const feed = new ChangeFeed(() => {});
+    const log = new TestLog();
+    const readers = new Readers({ queue: 2, queue_bytes: 1000, slow_after: 20, on_full }, log.log);
+    const followers = new Followers(feed);
+    const connection = new FakeConnection();
+    connection.held = [];
+    const stop = followers.follow(readers.join(connection), "");
+    for (let change = 0; change < 8; change++) feed.tell([put(`k${change}`)], undefined);
+    await until("the client is slow", () => log.matching("Client is slow").length === 1);
+    await until("lines are lost", () => readers.metrics().dropped === 5);
+    const { held } = connection;
+    connection.held = undefined;
+    for (const done of held) done();
+    await until("the queue is empty", () => readers.metrics().delivered === 3);
+    feed.tell([put("last")], undefined);
+    await until("the last line arrives", () => connection.output.includes("last"));
+    assert.equal(connection.output, expected);
+    stop();
+    assert.equal(feed.active, false);
+  });
+}
 
 Deno.test("a follower that reads loses nothing of many changes made at once", async () => {
   await using kv = await TestKv.start({ queue: 2 });
