@@ -185,6 +185,10 @@ Deno.test("loadConfig() refuses two services on one address", () => {
     /q\.toml: other\.listen: other and echo cannot both listen on 127\.0\.0\.1:8080/,
   );
   assert.throws(load('[echo]\nlisten = "0.0.0.0:8080"'), /cannot both listen/);
+  assert.throws(
+    load('[echo]\nlisten = "127.0.0.1:1"\nnats = "127.0.0.1:1"\n[other]\nenabled = false'),
+    /echo cannot listen on 127\.0\.0\.1:1 twice: give one of its keys another port/,
+  );
   load('[echo]\nlisten = "127.0.0.1:0"\n[other]\nlisten = "127.0.0.1:0"')();
   load("[other]\nenabled = false")();
   const set = ["other.listen=127.0.0.1:8080"];
