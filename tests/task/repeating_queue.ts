@@ -56,18 +56,24 @@ export class AcknowledgedJobs {
   }
 }
 
+/** What was acknowledged, and whether the last write failed, so that no job is handed out. */
+export interface QueueStorage {
+  readonly jobs: AcknowledgedJobs;
+  failing(): boolean;
+}
+
 /** Wraps the clients of a queue. */
 export class RepeatingQueue implements Queue {
   readonly #queue: Queue;
-  readonly #jobs: AcknowledgedJobs;
+  readonly #storage: QueueStorage;
 
-  constructor(queue: Queue, jobs: AcknowledgedJobs) {
+  constructor(queue: Queue, storage: QueueStorage) {
     this.#queue = queue;
-    this.#jobs = jobs;
+    this.#storage = storage;
   }
 
   connect(): QueueClient {
-    return new RepeatingClient(this.#queue.connect(), this.#jobs);
+    return new RepeatingClient(this.#queue.connect(), this.#storage);
   }
 
   drain(): void {
@@ -103,10 +109,12 @@ export class RepeatingQueue implements Queue {
 class RepeatingClient implements QueueClient {
   readonly #client: QueueClient;
   readonly #jobs: AcknowledgedJobs;
+  readonly #storage: QueueStorage;
 
-  constructor(client: QueueClient, jobs: AcknowledgedJobs) {
+  constructor(client: QueueClient, storage: QueueStorage) {
     this.#client = client;
-    this.#jobs = jobs;
+    this.#jobs = storage.jobs;
+    this.#storage = storage;
   }
 
   get used(): string {
@@ -180,12 +188,8 @@ class RepeatingClient implements QueueClient {
   async done(id: JobId, result: Value): Promise<boolean | "OUT_OF_MEMORY"> {
     let refused = false;
     const answer = await this.#repeat(async () => {
-      // It is not reserved any more, and can be as soon as the storage works again.
-      if (refused) {
-        await until("the job can be reserved", async () => {
-          return await this.#client.reserveJob(id) !== null;
-        });
-      }
+      // It is not reserved any more.
+      if (refused) await this.#client.reserveJob(id);
       refused = true;
       return await this.#client.done(id, result);
     });
@@ -268,6 +272,7 @@ class RepeatingClient implements QueueClient {
   /** Runs a call until its answer is durable. */
   async #repeat<T>(call: () => MaybePromise<T>): Promise<T> {
     for (;;) {
+      if (this.#storage.failing()) await this.#works();
       const pending = call();
       const answer = pending instanceof Promise ? await pending : pending;
       if (await this.#isSettled()) return answer;
@@ -277,6 +282,7 @@ class RepeatingClient implements QueueClient {
   /** Reserves jobs. Only new ones are taken back if the answer is not durable; others stay reserved. */
   async #hold<T>(call: () => MaybePromise<T>, jobsOf: (answer: T) => JobBody[]): Promise<T> {
     for (;;) {
+      if (this.#storage.failing()) await this.#works();
       const answer = await call();
       let refused = false;
       while (!await this.#isSettled()) refused = true;
@@ -290,9 +296,16 @@ class RepeatingClient implements QueueClient {
 
   /** Runs a call once, and waits until its answer is durable. */
   async #insist<T>(call: () => MaybePromise<T>): Promise<T> {
+    if (this.#storage.failing()) await this.#works();
     const answer = await call();
     while (!await this.#isSettled());
+    if (this.#storage.failing()) await this.#works();
     return answer;
+  }
+
+  /** Waits until jobs are handed out. A call must begin at once, so ask before whether it has to wait. */
+  async #works(): Promise<void> {
+    await until("it works", () => !this.#storage.failing());
   }
 
   async #isSettled(): Promise<boolean> {

@@ -1,3 +1,4 @@
+import { storageUnavailable } from "../../storage/store.ts";
 import type { Value } from "../../storage/value.ts";
 import { givenBack, isPossible, type JobEvent } from "../life_cycle.ts";
 import {
@@ -135,7 +136,9 @@ export class MemoryClient implements QueueClient, JobWorker {
   reserveJob(id: JobId): JobBody | null {
     const job = this.#find(id);
     if (job === null || job.state === "reserved") return null;
-    if (!this.#scheduler.handsOut || !job.tube.hasRoom) return null;
+    const { draining, journal } = this.#scheduler;
+    if (draining || !job.tube.hasRoom) return null;
+    if (journal.failing) throw storageUnavailable(journal.problem() ?? "the last write failed");
     return this.#reserve(job);
   }
 

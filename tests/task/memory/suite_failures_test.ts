@@ -44,7 +44,7 @@ async function open(
       await queue.close().catch(() => {});
       await log.close();
     };
-    return { queue, [Symbol.asyncDispose]: dispose };
+    return { queue, journal, [Symbol.asyncDispose]: dispose };
   }
 }
 
@@ -55,7 +55,8 @@ async function runFailing(
 ): Promise<void> {
   {
     await using opened = await open(path, options, { step, jobs });
-    await run(new RepeatingQueue(opened.queue, jobs));
+    const { queue, journal } = opened;
+    await run(new RepeatingQueue(queue, { jobs, failing: () => journal.failing }));
   }
   await using again = await open(path, {}, { jobs });
   await jobs.assertIn(again.queue);
