@@ -148,7 +148,11 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
     metrics: () => [
       ...connectionMetrics("kv", listener.metrics()),
       ...kvMetrics(server),
-      ...channelMetrics({ channels, published, readers: readers.metrics() }),
+      ...channelMetrics({
+        ...{ channels, published },
+        readers: readers.metrics(),
+        droppedEvents: events.dropped,
+      }),
     ],
     drain: async (deadline) => {
       watch.pause.end();

@@ -10,10 +10,13 @@ export interface ChannelCounts {
   published: PublisherMetrics;
   /** What was sent to subscribers. */
   readers: ReaderMetrics;
+  /** Keyspace events that were not sent because too many waited. */
+  droppedEvents: number;
 }
 
 /** The metrics of channels. */
-export function channelMetrics({ channels, published, readers }: ChannelCounts): Metric[] {
+export function channelMetrics(counts: ChannelCounts): Metric[] {
+  const { channels, published, readers, droppedEvents } = counts;
   const one = (type: "counter" | "gauge", name: string, help: string, value: number): Metric => (
     { type, name: `kv_${name}`, help, samples: [{ value }] }
   );
@@ -31,6 +34,12 @@ export function channelMetrics({ channels, published, readers }: ChannelCounts):
       "dropped_messages_total",
       "Messages dropped because a subscriber was slow.",
       readers.dropped,
+    ),
+    one(
+      "counter",
+      "dropped_events_total",
+      "Keyspace events dropped because too many waited.",
+      droppedEvents,
     ),
     one("gauge", "slow_subscribers", "Subscribers that are slow at present.", readers.slowClients),
     one("gauge", "channels", "Channels with subscribers.", names),

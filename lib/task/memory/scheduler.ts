@@ -16,7 +16,7 @@ import { Job, JOB_OVERHEAD_BYTES, type JobTube, type JobWorker } from "./job.ts"
 import type { Journal } from "./journal.ts";
 import { Result, Results } from "./results.ts";
 import { Timers } from "./timers.ts";
-import { Tube, type TubeScheduler } from "./tube.ts";
+import { sumByState, Tube, type TubeScheduler } from "./tube.ts";
 
 /** How many ids are claimed in the journal at a time. */
 const ID_BLOCK = 10_000;
@@ -300,12 +300,8 @@ export class Scheduler implements TubeScheduler<Job> {
 
   /** Its numbers for `stats` and the metrics. */
   stats(): QueueStats {
-    const stats: QueueStats = {
-      urgent: 0,
-      ready: 0,
-      reserved: this.#reserved,
-      delayed: 0,
-      buried: 0,
+    return {
+      ...sumByState(this.tubes.values()),
       totalJobs: this.#totalJobs,
       timeouts: this.#timeouts,
       tubes: this.tubes.size,
@@ -313,13 +309,6 @@ export class Scheduler implements TubeScheduler<Job> {
       results: this.results.size,
       bytes: this.#bytes,
     };
-    for (const tube of this.tubes.values()) {
-      stats.urgent += tube.urgent;
-      stats.ready += tube.ready.size;
-      stats.delayed += tube.delayed.size;
-      stats.buried += tube.buried.size;
-    }
-    return stats;
   }
 
   // Shared by the above

@@ -1,4 +1,4 @@
-import type { TubeRules, TubeStats } from "../queue.ts";
+import type { JobsByState, TubeRules, TubeStats } from "../queue.ts";
 import { Heap } from "./heap.ts";
 import { type Linked, List } from "./list.ts";
 import type { Timed } from "./timers.ts";
@@ -136,4 +136,17 @@ export class Tube<J extends QueuedJob<J>> implements Timed {
       oldestReadyMs: oldest === undefined ? 0 : now - oldest.createdAt,
     };
   }
+}
+
+/** The number of jobs of some tubes, by state. */
+export function sumByState<J extends QueuedJob<J>>(tubes: Iterable<Tube<J>>): JobsByState {
+  const sum: JobsByState = { urgent: 0, ready: 0, reserved: 0, delayed: 0, buried: 0 };
+  for (const { urgent, ready, reserved, delayed, buried } of tubes) {
+    sum.urgent += urgent;
+    sum.ready += ready.size;
+    sum.reserved += reserved;
+    sum.delayed += delayed.size;
+    sum.buried += buried.size;
+  }
+  return sum;
 }

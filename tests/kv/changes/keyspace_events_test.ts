@@ -108,6 +108,8 @@ Deno.test("kv: the setting takes effect at once, and nothing is followed without
   await client.ask("CONFIG", "SET", "notify-keyspace-events", "E$");
   await client.ask("SET", "d", "1");
   assert.equal(await nextEvent(events), "__keyevent@0__:set d");
+  const dropped = kv.running.metrics().find(({ name }) => name === "kv_dropped_events_total");
+  assert.deepEqual(dropped?.samples, [{ value: 0 }]);
 });
 
 Deno.test("KeyspaceEvents: too many waiting events are dropped and counted", async () => {
