@@ -113,7 +113,8 @@ async function start(config: EchoConfig, context: ServiceContext): Promise<Runni
       nats.lameDuck();
       await Promise.all(ports.map((port) => port.drain(deadline)));
       rooms.close();
-      log.info("Echo stopped", { ...counts(), ...connections() });
+      const { certificateExpiryMs: _, ...listeners } = connections();
+      log.info("Echo stopped", { ...counts(), ...listeners });
     },
   };
 }

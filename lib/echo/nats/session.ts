@@ -121,7 +121,7 @@ export class NatsSession implements Subscriber {
     this.#send(info);
   }
 
-  /** Serves the client until it disconnects. Somebody else sends the INFO. */
+  /** Serves the client until it disconnects. The server has sent the INFO, or a listener did. */
   async serve(): Promise<void> {
     const { bus, readers, pingIntervalMs } = this.#context;
     using login = this.#context.beginLogin({
