@@ -1,5 +1,5 @@
 import { delay } from "@std/async/delay";
-import type { Msg, NodeConnectionOptions } from "@nats-io/transport-node";
+import type { Msg, MsgHdrs, NodeConnectionOptions } from "@nats-io/transport-node";
 import type { Log } from "../../log.ts";
 import type { Metric } from "../../metrics.ts";
 import type { Batch } from "../batch.ts";
@@ -180,7 +180,8 @@ export class NatsLink implements BusLink {
   }
 
   #arrived(session: Session, message: Msg, interests: readonly Interest[]): void {
-    const { subject, data, headers: received } = message;
+    const { subject, data } = message;
+    const received = headersOf(message);
     if (received?.code === NO_RESPONDERS && data.length === 0) {
       const request = session.takeRequest(subject);
       if (request !== undefined) return this.#bus.reportSilence(request);
@@ -197,6 +198,18 @@ export class NatsLink implements BusLink {
       const own = members.find(({ subscriber }) => this.#marks.get(subscriber) === mark);
       if (own !== undefined) return own.subscriber;
     }
+    return undefined;
+  }
+}
+
+/**
+ * The headers of a message. NATS servers do not look at them, so any client can send some that the
+ * library cannot read. Such a message goes on without: an error here would end the connection.
+ */
+function headersOf(message: Msg): MsgHdrs | undefined {
+  try {
+    return message.headers;
+  } catch {
     return undefined;
   }
 }

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import {
   connect,
   type Msg,
@@ -19,6 +20,13 @@ const CONNECT_TIMEOUT_MS = 5000;
 /** A server that has not answered for three of these is taken for dead. */
 const PING_INTERVAL_MS = 5000;
 const MAX_UNANSWERED_PINGS = 2;
+
+/**
+ * How many bytes a pattern and a queue group, or a subject and a reply subject, may have together.
+ * With a longer control line (nats-server's default: 4096 bytes) the server ends the connection. The
+ * rest is for blanks, the name of a subscription, and sizes.
+ */
+const NAMES_MAX_BYTES = 4096 - 64;
 
 /** How many subjects that NATS refuses are remembered. */
 const REFUSED_MAX_SUBJECTS = 1000;
@@ -119,6 +127,9 @@ export class Session {
     }
     const interests = [interest];
     const { pattern, group } = interest;
+    if (byteLength(pattern, group) > NAMES_MAX_BYTES) {
+      return this.#options.refused(`the pattern "${pattern.slice(0, 100)}…" is too long for NATS`);
+    }
     const subscription = this.#subscribe(pattern, (message) => {
       this.#arrived(message, interests);
     }, group);
@@ -145,6 +156,11 @@ export class Session {
     const { subject, reply } = batch;
     if (this.#refused.has(subject)) {
       throw new BusUnavailableError(`NATS does not allow publishing on "${subject}"`);
+    }
+    if (byteLength(subject, reply) > NAMES_MAX_BYTES) {
+      throw new BusUnavailableError(
+        `The subject is too long for NATS: "${subject.slice(0, 100)}…"`,
+      );
     }
     const { bytes, starts, ends } = batch.payloads;
     const headers = outgoingHeaders(batch.headers, origin);
@@ -219,4 +235,8 @@ export class Session {
       }
     }
   }
+}
+
+function byteLength(first: string, second = ""): number {
+  return Buffer.byteLength(first) + Buffer.byteLength(second);
 }

@@ -251,3 +251,48 @@ Deno.test({
     await assert.rejects(async () => await trusting.bus.publish(lines("s", ["x"])), /certificate/i);
   },
 });
+
+Deno.test({
+  name: "NatsLink: headers that nobody can read do not end the connection",
+  ignore,
+  fn: async () => {
+    await using server = await startNatsServer();
+    await using a = await LinkedDaemon.start(server.port);
+    const subscriber = new TestSubscriber();
+    a.bus.subscribe("h", subscriber);
+    await a.subscribed();
+    const blocks = ["NATS/1.0\r\na b: v\r\n\r\n", "x", "NATS/1.0\r\nA: b"];
+    for (const block of blocks) {
+      await a.bus.publish(
+        Batch.ofPayload("h", encoder.encode(block), { headers: encoder.encode(block) }),
+      );
+    }
+    await a.bus.publish(lines("h", ["last"]));
+    await got(subscriber, 4);
+    assert.equal(subscriber.lines.at(-1), "last");
+    assert.equal(a.metric("bus_link_connections_total"), 1);
+  },
+});
+
+Deno.test({
+  name: "NatsLink: names that are too long for NATS do not end the connection",
+  ignore,
+  fn: async () => {
+    await using server = await startNatsServer();
+    await using a = await LinkedDaemon.start(server.port);
+    const subscriber = new TestSubscriber();
+    a.bus.subscribe("h", subscriber);
+    // 2000 characters, but 6000 bytes.
+    const long = "\u20ac".repeat(2000);
+    await assert.rejects(() => a.bus.publish(lines(long, ["1"]))!, BusUnavailableError);
+    const reply = "r".repeat(2048);
+    await assert.rejects(
+      () => a.bus.publish(Batch.ofPayload("s".repeat(2048), new Uint8Array(1), { reply }))!,
+      BusUnavailableError,
+    );
+    a.bus.subscribe("s".repeat(2048), subscriber, { group: reply });
+    await a.bus.publish(lines("h", ["last"]));
+    await got(subscriber, 1);
+    assert.equal(a.metric("bus_link_connections_total"), 1);
+  },
+});
