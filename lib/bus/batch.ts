@@ -1,6 +1,14 @@
 import type { Messages } from "../net/outbox.ts";
 import { linesOf, type Payloads, payloadsOf } from "./payloads.ts";
 
+/**
+ * The forms of a batch that are kept: these many of any size, and more while they have no more bytes
+ * together. Each name that a NATS client gives to a subscription makes another form, and one message
+ * of a megabyte may have 200,000 of them.
+ */
+const KEPT_FORMS = 4;
+const KEPT_FORMS_MAX_BYTES = 8 * 1024 * 1024;
+
 /** What a message can carry besides its payload. */
 export interface BatchOptions {
   /** The subject for replies; only with one message. */
@@ -37,6 +45,7 @@ export class Batch {
   #lines: Messages | undefined;
   #payloads: Payloads | undefined;
   #forms: Map<string, Messages> | undefined;
+  #formBytes = 0;
 
   private constructor(
     subject: string,
@@ -110,7 +119,8 @@ export class Batch {
   }
 
   /**
-   * The messages in the form of a protocol, made once and shared by all subscribers that ask for it.
+   * The messages in the form of a protocol. It is made once and shared by all subscribers that ask
+   * for it, unless there are so many forms that keeping them all would take too much memory.
    *
    * @param form Names the form. The same name must always stand for the same bytes.
    * @param encode Makes it.
@@ -119,7 +129,11 @@ export class Batch {
     let messages = this.#forms?.get(form);
     if (messages === undefined) {
       messages = encode(this);
-      (this.#forms ??= new Map()).set(form, messages);
+      const forms = this.#forms ??= new Map();
+      const formBytes = this.#formBytes + messages.bytes.length;
+      if (forms.size >= KEPT_FORMS && formBytes > KEPT_FORMS_MAX_BYTES) return messages;
+      forms.set(form, messages);
+      this.#formBytes = formBytes;
     }
     return messages;
   }

@@ -27,6 +27,12 @@ export interface BusOptions {
 /** With more subscriptions than this, a batch is handed out in turns with everything else. */
 const ONE_TURN_MAX_SUBSCRIPTIONS = 1000;
 
+/** The same if its bytes, times its subscriptions, are more: each may need a copy of its own. */
+const ONE_TURN_MAX_BYTES = 8 * 1024 * 1024;
+
+/** With a batch of more bytes than this, every step looks at the clock. */
+const LARGE_BATCH_BYTES = 1024;
+
 /** How many batches of events may wait for earlier ones on their subjects. */
 const WAITING_EVENTS_MAX_BATCHES = 1000;
 
@@ -289,7 +295,9 @@ export class Bus {
       steps += group === undefined ? members.length : 1;
       for (const observer of observers ?? []) observer(batch);
     }
-    if (steps > ONE_TURN_MAX_SUBSCRIPTIONS) return this.#handOutInTurns(interests, out);
+    if (
+      steps > ONE_TURN_MAX_SUBSCRIPTIONS || steps * batch.byteLength > ONE_TURN_MAX_BYTES
+    ) return this.#handOutInTurns(interests, out);
     for (const { group, members } of interests) {
       if (group !== undefined) out.deal(members);
       // Backwards, because a member that ends gives its place to the last one.
@@ -301,13 +309,14 @@ export class Bus {
 
   async #handOutInTurns(interests: readonly Interest[], out: HandOut): Promise<void> {
     const turn = new Turn();
+    const stepsPerLook = out.batch.byteLength > LARGE_BATCH_BYTES ? 1 : STEPS_PER_LOOK;
     let steps = 0;
     // Copies: what is subscribed from now on gets only later batches.
     const all = interests.map(({ group, members }) => ({ group, members: members.slice() }));
     for (const { group, members } of all) {
       const rounds = group === undefined ? members.length : 1;
       for (let i = 0; i < rounds; i++) {
-        if (++steps % STEPS_PER_LOOK === 0 && turn.over) {
+        if (++steps % stepsPerLook === 0 && turn.over) {
           await turn.next();
           out.refreshClock();
         }

@@ -1,6 +1,5 @@
-import type { Messages } from "../net/outbox.ts";
+import { Turn } from "../turn.ts";
 import type { Batch } from "./batch.ts";
-import type { Reader } from "./reader.ts";
 import { reservedFor } from "./reserved.ts";
 import type { Subscription } from "./subscription.ts";
 
@@ -57,11 +56,16 @@ export class HandOut {
   #offer(subscription: Subscription, batch: Batch): void {
     const { subscriber } = subscription;
     const { reader } = subscriber;
-    const messages = subscriber.encode(batch, subscription);
-    const count = messages.ends.length;
-    const from = reader.outbox.offer(messages, 0, this.#nowMs);
-    if (from === count) return;
-    if (this.#patient) this.#behind.push({ reader, messages, from });
+    let { count } = batch;
+    let from = 0;
+    if (!reader.outbox.full) {
+      const messages = subscriber.encode(batch, subscription);
+      count = messages.ends.length;
+      from = reader.outbox.offer(messages, 0, this.#nowMs);
+      if (from === count) return;
+    }
+    // Not the encoded messages: no limit counts their memory until the outbox takes them.
+    if (this.#patient) this.#behind.push({ subscription, batch, from });
     else reader.dropped += count - from;
   }
 
@@ -85,7 +89,13 @@ export class HandOut {
 
   /** Waits for the readers whose outboxes were full, and applies their rule if they are slow. */
   async finish(): Promise<void> {
-    for (const { reader, messages, from } of this.#behind) {
+    const turn = new Turn();
+    for (const { subscription, batch, from } of this.#behind) {
+      const { subscriber } = subscription;
+      const { reader } = subscriber;
+      if (turn.over) await turn.next();
+      if (reader.outbox.closed) continue;
+      const messages = subscriber.encode(batch, subscription);
       const count = messages.ends.length;
       // While this waited for another reader, this one may have got space.
       for (let next = from; next < count;) {
@@ -116,9 +126,9 @@ export class HandOut {
   }
 }
 
-/** A reader whose outbox did not take all messages, and the index of the first one left. */
+/** A subscription whose outbox did not take all messages, and the index of the first one left. */
 interface Behind {
-  reader: Reader;
-  messages: Messages;
+  subscription: Subscription;
+  batch: Batch;
   from: number;
 }

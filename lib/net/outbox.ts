@@ -106,6 +106,13 @@ export class Outbox {
     return this.#slow;
   }
 
+  /** Whether no message fits at present. */
+  get full(): boolean {
+    const { maxMessages, maxBytes } = this.#options;
+    return this.#writing && !this.closed &&
+      (this.#queuedMessages >= maxMessages || this.#queuedBytes >= maxBytes);
+  }
+
   /** Whether the write in progress has been pending for longer than `slowAfterMs`. */
   isOverdue(nowMs = performance.now()): boolean {
     return this.#writing && nowMs - this.#writingSinceMs > this.#options.slowAfterMs;

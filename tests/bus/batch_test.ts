@@ -76,3 +76,15 @@ Deno.test("Batch: a form of a protocol is made once", () => {
   assert.deepEqual(texts(batch.encoded("x", encode)), ["1"]);
   assert.deepEqual(texts(batch.encoded("y", encode)), ["2"]);
 });
+
+Deno.test("Batch: many forms of a long message are not all kept", () => {
+  const batch = lines("s", ["a"]);
+  let made = 0;
+  const encode = () => {
+    made++;
+    return { bytes: new Uint8Array(1024 * 1024), ends: [1024 * 1024] };
+  };
+  for (let i = 0; i < 100; i++) batch.encoded(`${i}`, encode);
+  for (let i = 0; i < 100; i++) batch.encoded(`${i}`, encode);
+  assert.equal(made, 100 + 92);
+});

@@ -314,3 +314,21 @@ Deno.test("Bus: who leaves while many are served in turns takes nothing from the
   await within(30_000, "the rest", publishing);
   assert.equal(served, 60_000);
 });
+
+Deno.test("Bus: messages that do not fit into an outbox are not encoded before they do", async () => {
+  const bus = new Bus();
+  const connection = new FakeConnection();
+  const subscriber = new TestSubscriber(connection, { queue: 10, slow_after: 60_000 });
+  let encoded = 0;
+  subscriber.encode = () => {
+    encoded++;
+    return messages("x\n");
+  };
+  for (let i = 0; i < 2000; i++) bus.subscribe("a", subscriber, { name: `${i}` });
+  const published = bus.publish(lines("a", ["1"]));
+  assert.ok(published);
+  for (let i = 0; i < 10; i++) await delay(0);
+  assert.ok(encoded <= 50, `${encoded} messages were encoded`);
+  connection.close();
+  await within(10_000, "the batch to be handed out", published as Promise<void>);
+});
