@@ -221,7 +221,7 @@ export class Bus {
   /** How many subscriptions would get a message on a subject; a queue group counts once. */
   audience(subject: string): number {
     let count = 0;
-    for (const { group, members } of this.#interests.matching(subject)) {
+    for (const { group, members } of joinGroups(this.#interests.matching(subject))) {
       count += group === undefined ? members.length : Math.min(1, members.length);
     }
     return count;
@@ -298,7 +298,7 @@ export class Bus {
     if (
       steps > ONE_TURN_MAX_SUBSCRIPTIONS || steps * batch.byteLength > ONE_TURN_MAX_BYTES
     ) return this.#handOutInTurns(interests, out);
-    for (const { group, members } of interests) {
+    for (const { group, members } of joinGroups(interests)) {
       if (group !== undefined) out.deal(members);
       // Backwards, because a member that ends gives its place to the last one.
       else for (let i = members.length - 1; i >= 0; i--) out.give(members[i]!);
@@ -312,7 +312,10 @@ export class Bus {
     const stepsPerLook = out.batch.byteLength > LARGE_BATCH_BYTES ? 1 : STEPS_PER_LOOK;
     let steps = 0;
     // Copies: what is subscribed from now on gets only later batches.
-    const all = interests.map(({ group, members }) => ({ group, members: members.slice() }));
+    const all = joinGroups(interests).map(({ group, members }) => ({
+      group,
+      members: members.slice(),
+    }));
     for (const { group, members } of all) {
       const rounds = group === undefined ? members.length : 1;
       for (let i = 0; i < rounds; i++) {
@@ -338,4 +341,26 @@ export class Bus {
       if (own !== undefined) return new HandOut(status, false).tell(own);
     }
   }
+}
+
+/** Those that get each message, or one of which gets it if they are a queue group. */
+type Audience = Pick<Interest, "group" | "members">;
+
+/**
+ * Joins the interests of each queue group. As in NATS, a group is known by its name: a message that
+ * matches several of its patterns goes to one member all the same.
+ */
+function joinGroups(interests: readonly Interest[]): readonly Audience[] {
+  const grouped = interests.filter(({ group }) => group !== undefined);
+  if (grouped.length < 2) return interests;
+  const groups = new Map<string, Subscription[]>();
+  for (const { group, members } of grouped) {
+    const joined = groups.get(group!) ?? [];
+    for (const member of members) joined.push(member);
+    groups.set(group!, joined);
+  }
+  return [
+    ...interests.filter(({ group }) => group === undefined),
+    ...Array.from(groups, ([group, members]) => ({ group, members })),
+  ];
 }

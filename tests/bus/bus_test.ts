@@ -332,3 +332,21 @@ Deno.test("Bus: messages that do not fit into an outbox are not encoded before t
   connection.close();
   await within(10_000, "the batch to be handed out", published as Promise<void>);
 });
+
+Deno.test("Bus: a queue group with several patterns gets a message that matches them once", async () => {
+  const bus = new Bus();
+  const members = [new TestSubscriber(), new TestSubscriber(), new TestSubscriber()];
+  for (const [i, pattern] of ["a.*", "a.b", ">"].entries()) {
+    bus.subscribe(pattern, members[i]!, { group: "g" });
+  }
+  const other = new TestSubscriber();
+  bus.subscribe("a.b", other, { group: "h" });
+  assert.equal(bus.audience("a.b"), 2);
+  for (const number of numbers(50)) bus.publish(lines("a.b", [number]));
+  for (const member of [...members, other]) await member.settle();
+  assert.deepEqual(
+    members.flatMap((member) => member.lines).sort((a, b) => Number(a) - Number(b)),
+    numbers(50),
+  );
+  assert.deepEqual(other.lines, numbers(50));
+});
