@@ -81,6 +81,7 @@ export class Bus {
   connect(create: (bus: LinkedBus) => BusLink): void {
     this.#link = create({
       interests: () => this.#interests,
+      matching: (subject) => this.#interests.matching(subject),
       receive: (batch, interests) => this.#receive(batch, interests),
       reportSilence: (request) => this.#reportSilence(request),
     });

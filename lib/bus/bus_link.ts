@@ -6,6 +6,8 @@ import type { Interest } from "./subscription.ts";
 export interface LinkedBus {
   /** Everything that is subscribed to at present. */
   interests(): Iterable<Interest>;
+  /** The interests that a subject matches. */
+  matching(subject: string): Interest[];
   /** Hands a batch from the link to the subscribers of some interests; a promise if they are slow. */
   receive(batch: Batch, interests: readonly Interest[]): Promise<void> | void;
   /** Tells the publisher of a request that no daemon has a subscription for it, if it wants to know. */

@@ -7,7 +7,7 @@
 import * as v from "valibot";
 import type { Fault } from "./fault.ts";
 import { SECRET_KEYS, type SecretSources, secretValue } from "./secrets.ts";
-import { duration, flag, text } from "./values.ts";
+import { choice, duration, flag, size, text } from "./values.ts";
 
 /** The port of a NATS server, if its URL has none. */
 const NATS_PORT = 4222;
@@ -32,6 +32,8 @@ export const busSchema = v.strictObject({
   ),
   bus_timeout: v.optional(duration({ min: 10, max: 600_000 }), "2s"),
   events: v.optional(flag(), false),
+  order: v.optional(choice(["sender", "one"]), "sender"),
+  max_bytes: v.optional(size({ min: 1024 * 1024 }), "64MiB"),
 });
 
 /** The section `[bus]` after parsing. */
@@ -50,6 +52,8 @@ export interface BusConfig {
   timeoutMs: number;
   /** Whether the daemon's own events cross the link. */
   events: boolean;
+  /** The size of the stream that keeps one order of all messages, if there is to be one. */
+  streamMaxBytes?: number;
 }
 
 /**
@@ -91,6 +95,7 @@ export function busConfig(
     ...(secure === undefined ? {} : { tls: secure }),
     timeoutMs: section.bus_timeout,
     events: section.events,
+    ...(section.order === "one" ? { streamMaxBytes: section.max_bytes } : {}),
   };
 }
 

@@ -16,7 +16,7 @@ import type { Log } from "../log.ts";
  */
 export function linkBus(bus: Bus, config: BusConfig, log: Log): NatsLink | undefined {
   if (config.servers.length === 0) return undefined;
-  const { servers, token, user, password, timeoutMs, events } = config;
+  const { servers, token, user, password } = config;
   const connection = () => ({
     servers: [...servers],
     ...(token === undefined ? {} : { token }),
@@ -27,7 +27,9 @@ export function linkBus(bus: Bus, config: BusConfig, log: Log): NatsLink | undef
   // A mistake in the configuration shows at once.
   connection();
   let link: NatsLink | undefined;
-  bus.connect((linked) => link = new NatsLink({ connection, timeoutMs, events, log }, linked));
+  const { timeoutMs, events, streamMaxBytes } = config;
+  const options = { connection, timeoutMs, events, streamMaxBytes, log };
+  bus.connect((linked) => link = new NatsLink(options, linked));
   return link;
 }
 

@@ -86,6 +86,9 @@ export class Daemon {
     }
     daemon.#link = linkBus(daemon.#bus, config.bus, options.createLog("bus"));
     try {
+      if (config.bus.streamMaxBytes !== undefined) {
+        await Promise.race([daemon.#link?.tried(), daemon.#interrupted.promise]);
+      }
       for (const service of daemon.#startOrder()) {
         signal?.throwIfAborted();
         await daemon.#start(service, config);

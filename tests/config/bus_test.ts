@@ -36,6 +36,13 @@ Deno.test("[bus]: URLs name servers, and secrets come from files or variables", 
   );
 });
 
+Deno.test("[bus]: one order of all messages has a size", () => {
+  assert.equal(load('[bus]\nmax_bytes = "2MiB"\n').bus.streamMaxBytes, undefined);
+  assert.equal(load('[bus]\norder = "one"\n').bus.streamMaxBytes, 64 * 1024 * 1024);
+  const small = load('[bus]\norder = "one"\nmax_bytes = "2MiB"\n').bus;
+  assert.equal(small.streamMaxBytes, 2 * 1024 * 1024);
+});
+
 const FAULTS: [string, RegExp][] = [
   ['url = "http://a"', /^q.toml:2: bus.url: found "http:\/\/a", allowed is a URL such as "nats:/],
   ['url = "nats://user:secret@a"', /bus.url: found "nats:\/\/user@a", allowed is a URL/],
@@ -44,6 +51,8 @@ const FAULTS: [string, RegExp][] = [
   ['password = { env = "SET" }', /bus.password: needs a user/],
   ['token = { env = "UNSET" }', /bus.token: the environment variable UNSET is not set/],
   ['token = { file = "gone" }', /bus.token: cannot read "gone"/],
+  ['order = "two"', /bus.order: found "two", allowed is/],
+  ['max_bytes = "1KiB"', /bus.max_bytes: found "1KiB", allowed is a size/],
   ["token = {}", /bus.token: needs either file or env, and not both/],
   ['tls = { cert = "c.pem" }', /bus.tls: needs both cert and key, or neither/],
 ];

@@ -10,6 +10,10 @@ export interface LinkCounts {
   received: number;
   /** Received, but dropped because too many waited for slow readers. */
   dropped: number;
+  /** Discarded by the stream before they were read. */
+  missed: number;
+  /** How often the stream was lost. */
+  streamsLost: number;
   /** Connections made so far. */
   connections: number;
 }
@@ -35,6 +39,18 @@ export function linkMetrics(counts: LinkCounts): Metric[] {
       "dropped_messages_total",
       "Messages that came back and were dropped because too many waited for slow readers.",
       counts.dropped,
+    ),
+    metric(
+      "counter",
+      "missed_messages_total",
+      'With order = "one": messages that the stream discarded before this daemon read them.',
+      counts.missed,
+    ),
+    metric(
+      "counter",
+      "lost_streams_total",
+      'With order = "one": streams that were lost, with an unknown number of messages.',
+      counts.streamsLost,
     ),
   ];
 }

@@ -6,16 +6,20 @@ import type { Batch } from "../batch.ts";
 import type { BusLink, LinkedBus } from "../bus_link.ts";
 import { BusUnavailableError } from "../errors.ts";
 import type { Interest } from "../subscription.ts";
-import { Arrivals } from "./arrivals.ts";
-import { incomingHeaders } from "./headers.ts";
+import { type Arrival, Arrivals } from "./arrivals.ts";
+import { type IncomingHeaders, incomingHeaders } from "./headers.ts";
 import { linkMetrics } from "./metrics.ts";
 import { Session } from "./session.ts";
+import { NoJetStreamError, type StreamMessage, StreamPosition } from "./stream_reader.ts";
 
 /** How long to wait between two attempts to connect. */
 const RETRY_MS = 250;
 
 /** How often a publisher that waits looks whether NATS answers again. */
 const STALL_LOOK_MS = 20;
+
+/** How long a start waits for the first connection. Later it goes on without it. */
+const START_MAX_MS = 5000;
 
 /** What NATS says to the publisher of a request that nobody is subscribed to. */
 const NO_RESPONDERS = 503;
@@ -28,6 +32,8 @@ export interface NatsLinkOptions {
   timeoutMs: number;
   /** Whether the daemon's own events cross the link. */
   events: boolean;
+  /** The size of the stream that keeps one order of all messages. @default {each sender's order} */
+  streamMaxBytes?: number | undefined;
   log: Log;
 }
 
@@ -35,7 +41,8 @@ export interface NatsLinkOptions {
  * Connects the buses of several daemons through NATS servers. It subscribes once for each interest
  * of its daemon and publishes every message, so NATS does the rest: queue groups deliver once,
  * replies find the daemon of the requester, and a request that nobody hears is answered. Core NATS
- * keeps the order of the messages of each daemon.
+ * keeps the order of the messages of each daemon. With a stream, all daemons see all messages in the
+ * order of the stream; those of queue groups, requests and replies still come as they do without.
  */
 export class NatsLink implements BusLink {
   readonly events: boolean;
@@ -53,6 +60,11 @@ export class NatsLink implements BusLink {
   /** The connection while it is being prepared, and later. */
   #opening: Session | undefined;
   #connected = Promise.withResolvers<void>();
+  readonly #tried = Promise.withResolvers<void>();
+  /** How far the stream has been read. */
+  readonly #position = new StreamPosition();
+  /** The interests in a subject, for the messages that follow on the same subject. */
+  #matched: { subject: string; interests: readonly Interest[] } | undefined;
   #problem = "not yet connected to NATS";
   #refusal: string | undefined;
   readonly #counts = { published: 0, failed: 0, connections: 0 };
@@ -68,7 +80,23 @@ export class NatsLink implements BusLink {
     this.#bus = bus;
     this.events = options.events;
     this.#arrivals = new Arrivals(bus);
+    this.#tried.promise.catch(() => {});
     this.#running = this.#run();
+  }
+
+  /**
+   * Resolves when it has tried to connect, at the latest after some seconds.
+   *
+   * @throws {NoJetStreamError} If a stream is needed and the servers do not offer JetStream.
+   */
+  async tried(): Promise<void> {
+    const limit = new AbortController();
+    const pause = delay(START_MAX_MS, { signal: limit.signal }).catch(() => {});
+    try {
+      await Promise.race([this.#tried.promise, pause]);
+    } finally {
+      limit.abort();
+    }
   }
 
   publish(batch: Batch): Promise<void> {
@@ -86,10 +114,12 @@ export class NatsLink implements BusLink {
   }
 
   opened(interest: Interest): void {
+    this.#matched = undefined;
     this.#opening?.subscribe(interest);
   }
 
   closed(interest: Interest): void {
+    this.#matched = undefined;
     this.#opening?.unsubscribe(interest);
   }
 
@@ -101,7 +131,9 @@ export class NatsLink implements BusLink {
 
   metrics(): Metric[] {
     const { received, dropped } = this.#arrivals;
-    return linkMetrics({ ...this.#counts, received, dropped, up: this.problems().length === 0 });
+    const { missed, streamsLost } = this.#position;
+    const up = this.problems().length === 0;
+    return linkMetrics({ ...this.#counts, received, dropped, missed, streamsLost, up });
   }
 
   /** Disconnects. */
@@ -122,6 +154,8 @@ export class NatsLink implements BusLink {
         // Once, not with each of many attempts.
         if (problem !== this.#problem) log.warn(problem);
         this.#problem = problem;
+        if (error instanceof NoJetStreamError) this.#tried.reject(error);
+        this.#tried.resolve();
       }
       await delay(RETRY_MS, { signal }).catch(() => {});
     }
@@ -129,7 +163,9 @@ export class NatsLink implements BusLink {
 
   /** Connects, and resolves when the connection has ended. */
   async #connect(): Promise<void> {
-    const { connection, timeoutMs, log } = this.#options;
+    const { connection, timeoutMs, streamMaxBytes: maxBytes, log } = this.#options;
+    const arrived = (message: StreamMessage) => this.#arrivedInOrder(message);
+    const stream = { position: this.#position, arrived, log };
     const session = await Session.open({
       connection: connection(),
       timeoutMs,
@@ -138,6 +174,7 @@ export class NatsLink implements BusLink {
         this.#refusal = reason;
         log.warn("NATS refuses something", { reason });
       },
+      ...(maxBytes === undefined ? {} : { stream: { ...stream, maxBytes } }),
     });
     this.#opening = session;
     if (this.#stop.signal.aborted) await session.close();
@@ -146,6 +183,7 @@ export class NatsLink implements BusLink {
     this.#counts.connections++;
     log.info("Connected to NATS", { server: session.server });
     this.#connected.resolve();
+    this.#tried.resolve();
     const reason = await session.ended;
     this.#session = this.#opening = undefined;
     this.#connected = Promise.withResolvers();
@@ -186,10 +224,27 @@ export class NatsLink implements BusLink {
       const request = session.takeRequest(subject);
       if (request !== undefined) return this.#bus.reportSilence(request);
     }
-    const { block: headers, origin: mark } = incomingHeaders(received);
-    const origin = mark?.startsWith(this.#id) ? this.#ownerOf(mark, interests) : undefined;
+    const marked = incomingHeaders(received);
+    // Only members of queue groups get a message before it comes through the stream.
+    const streamed = marked.ordered && this.#options.streamMaxBytes !== undefined;
+    if (streamed && interests[0]?.group === undefined) return;
     const reply = message.reply || undefined;
-    this.#arrivals.take({ interests, subject, payload: data, reply, headers, origin });
+    this.#take({ subject, payload: data, reply, interests }, marked);
+  }
+
+  #arrivedInOrder({ subject, data, headers }: StreamMessage): void {
+    if (this.#matched?.subject !== subject) {
+      const all = this.#bus.matching(subject);
+      this.#matched = { subject, interests: all.filter(({ group }) => group === undefined) };
+    }
+    const { interests } = this.#matched;
+    if (interests.length === 0) return;
+    this.#take({ subject, payload: data, interests }, incomingHeaders(headers));
+  }
+
+  #take(arrival: Arrival, { block: headers, origin: mark }: IncomingHeaders): void {
+    const origin = mark?.startsWith(this.#id) ? this.#ownerOf(mark, arrival.interests) : undefined;
+    this.#arrivals.take({ ...arrival, headers, origin });
   }
 
   /** Finds the subscriber with a mark, if it is among those who would get the message. */

@@ -13,6 +13,9 @@ import { BusUnavailableError } from "../errors.ts";
 import type { Interest } from "../subscription.ts";
 import { Confirmations } from "./confirmations.ts";
 import { outgoingHeaders } from "./headers.ts";
+import { isInternal, isOrdered, OWN_INBOXES } from "./order_subjects.ts";
+import { StreamReader, type StreamReaderOptions } from "./stream_reader.ts";
+import { StreamWriter } from "./stream_writer.ts";
 
 /** How long connecting to one server may take. */
 const CONNECT_TIMEOUT_MS = 5000;
@@ -41,6 +44,14 @@ export interface SessionOptions {
   arrived: (message: Msg, interests: readonly Interest[]) => void;
   /** Called when NATS refuses something. */
   refused: (reason: string) => void;
+  /** Present if a stream keeps one order of all messages. */
+  stream?: Omit<StreamReaderOptions, "timeoutMs" | "lost">;
+}
+
+/** The stream, as one connection uses it. */
+interface StreamEnds {
+  writer: StreamWriter;
+  reader: StreamReader;
 }
 
 /** One connection to NATS, from its beginning to its end. It does not reconnect. */
@@ -55,12 +66,14 @@ export class Session {
   /** Requests that are not confirmed yet, by the subject for replies. */
   readonly #requests = new Map<string, Batch>();
   readonly #refused = new Set<string>();
+  #stream: StreamEnds | undefined;
   /** Resolves when the connection is lost or closed, with the reason. */
   readonly ended: Promise<string>;
 
   /**
    * Connects.
    *
+   * @throws {NoJetStreamError} If a stream is needed and there is no JetStream.
    * @throws {Error} If that fails; the message says why.
    */
   static async open(options: SessionOptions): Promise<Session> {
@@ -71,6 +84,7 @@ export class Session {
       timeout: CONNECT_TIMEOUT_MS,
       pingInterval: PING_INTERVAL_MS,
       maxPingOut: MAX_UNANSWERED_PINGS,
+      ...(options.stream === undefined ? {} : { inboxPrefix: OWN_INBOXES }),
     });
     if ((nats.info as { quartet_linked?: boolean } | undefined)?.quartet_linked) {
       await nats.close();
@@ -78,7 +92,14 @@ export class Session {
         "the other end is a quartet that has a [bus] url itself, so messages could go in circles",
       );
     }
-    return new Session(nats, options);
+    const session = new Session(nats, options);
+    try {
+      await session.#openStream();
+    } catch (error) {
+      await session.close();
+      throw error;
+    }
+    return session;
   }
 
   private constructor(nats: NatsConnection, options: SessionOptions) {
@@ -87,12 +108,21 @@ export class Session {
     this.#confirmations = new Confirmations(() => nats.flush(), options.timeoutMs);
     this.ended = nats.closed().then((error) => {
       const reason = error instanceof Error ? error.message : "the connection is closed";
-      this.#confirmations.fail(
-        new BusUnavailableError(`The connection to NATS is lost: ${reason}`),
-      );
+      const failure = new BusUnavailableError(`The connection to NATS is lost: ${reason}`);
+      this.#confirmations.fail(failure);
+      this.#stream?.writer.close(failure);
       return reason;
     });
     this.#watch();
+  }
+
+  async #openStream(): Promise<void> {
+    const { stream, timeoutMs } = this.#options;
+    if (stream === undefined) return;
+    // A new connection finds out what has become of the stream, and goes on at the right place.
+    const lost = () => void this.close();
+    const reader = await StreamReader.open(this.#nats, { ...stream, timeoutMs, lost });
+    this.#stream = { reader, writer: new StreamWriter(this.#nats, { timeoutMs, lost }) };
   }
 
   /** The address of the server. */
@@ -163,7 +193,11 @@ export class Session {
       );
     }
     const { bytes, starts, ends } = batch.payloads;
-    const headers = outgoingHeaders(batch.headers, origin);
+    const stream = isOrdered(batch) ? this.#stream : undefined;
+    if (this.#stream !== undefined && isInternal(subject)) {
+      throw new BusUnavailableError(`The bus does not carry messages on "${subject}" to NATS`);
+    }
+    const headers = outgoingHeaders(batch.headers, { origin, ordered: stream !== undefined });
     const options = {
       ...(headers === undefined ? {} : { headers }),
       ...(reply === undefined ? {} : { reply }),
@@ -173,7 +207,10 @@ export class Session {
       for (let i = 0; i < ends.length; i++) {
         this.#nats.publish(subject, bytes.subarray(starts[i], ends[i]), { ...options });
       }
-      await this.#confirmations.sent();
+      await Promise.all([
+        this.#confirmations.sent(),
+        stream?.writer.publish(batch, outgoingHeaders(batch.headers, { origin })),
+      ]);
     } catch (error) {
       if (error instanceof BusUnavailableError) throw error;
       // The message is too large for the server, or the connection has just been closed.
@@ -197,6 +234,7 @@ export class Session {
 
   /** Closes the connection. */
   async close(): Promise<void> {
+    this.#stream?.reader.close();
     await this.#nats.close();
   }
 
@@ -221,6 +259,8 @@ export class Session {
   }
 
   #arrived(message: Msg, interests: readonly Interest[]): void {
+    // A subscription to everything hears what goes on between the daemons and JetStream.
+    if (this.#options.stream !== undefined && isInternal(message.subject)) return;
     this.#options.arrived(message, interests);
   }
 

@@ -6,7 +6,11 @@ import { TestLog } from "../../support/log.ts";
 import { until } from "../../support/within.ts";
 
 /** How a {@linkcode LinkedDaemon} differs from the usual. */
-export type LinkedDaemonOptions = NodeConnectionOptions & { timeoutMs?: number; events?: boolean };
+export type LinkedDaemonOptions = NodeConnectionOptions & {
+  timeoutMs?: number;
+  events?: boolean;
+  streamMaxBytes?: number;
+};
 
 /** A bus that is linked with others, as in a daemon. */
 export class LinkedDaemon implements AsyncDisposable {
@@ -16,11 +20,14 @@ export class LinkedDaemon implements AsyncDisposable {
 
   /** Begins to link a bus with the server on a port of this machine. */
   constructor(port: number, options: LinkedDaemonOptions = {}) {
-    const { timeoutMs = 10_000, events = false, ...to } = options;
+    const { timeoutMs = 10_000, events = false, streamMaxBytes, ...to } = options;
     const connection = () => ({ servers: [`127.0.0.1:${port}`], ...to });
     let link: NatsLink | undefined;
     this.bus.connect((linked) =>
-      link = new NatsLink({ timeoutMs, events, connection, log: this.log.log }, linked)
+      link = new NatsLink(
+        { timeoutMs, events, streamMaxBytes, connection, log: this.log.log },
+        linked,
+      )
     );
     this.link = link!;
   }
