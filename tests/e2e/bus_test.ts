@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { formatAddress } from "../../lib/net/address.ts";
 import { TestClient } from "../support/client.ts";
-import { type DaemonProcess, startDaemon } from "../support/daemon.ts";
+import { type DaemonProcess, spawnDaemon, startDaemon } from "../support/daemon.ts";
 import { hasNatsServer, startNatsServer } from "../support/nats_server.ts";
 import { until } from "../support/within.ts";
 
@@ -84,5 +84,22 @@ Deno.test({
     } finally {
       await server[Symbol.asyncDispose]();
     }
+  },
+});
+
+Deno.test({
+  name: 'serve: order = "one" is refused where there is no JetStream, in one line',
+  ignore: !await hasNatsServer(),
+  fn: async () => {
+    await using server = await startNatsServer();
+    const config = `[bus]\nurl = "nats://127.0.0.1:${server.port}"\norder = "one"\n`;
+    await using daemon = await spawnDaemon({ config });
+    assert.equal((await daemon.ended()).code, 1);
+    const said = daemon.log.trimEnd().split("\n").filter((line) => /JetStream/.test(line));
+    assert.equal(said.length, 1, daemon.log);
+    assert.match(
+      said[0]!,
+      /order = .?"one.?" needs JetStream, which the NATS server does not offer/,
+    );
   },
 });

@@ -18,6 +18,8 @@ const RETRY_MS = 250;
 /** How often a publisher that waits looks whether NATS answers again. */
 const STALL_LOOK_MS = 20;
 
+const NOT_YET = "not yet connected to NATS";
+
 /** How long a start waits for the first connection. Later it goes on without it. */
 const START_MAX_MS = 5000;
 
@@ -65,7 +67,7 @@ export class NatsLink implements BusLink {
   readonly #position = new StreamPosition();
   /** The interests in a subject, for the messages that follow on the same subject. */
   #matched: { subject: string; interests: readonly Interest[] } | undefined;
-  #problem = "not yet connected to NATS";
+  #problem = NOT_YET;
   #refusal: string | undefined;
   readonly #counts = { published: 0, failed: 0, connections: 0 };
 
@@ -151,11 +153,12 @@ export class NatsLink implements BusLink {
         await this.#connect();
       } catch (error) {
         const problem = `Cannot connect to NATS: ${(error as Error).message}`;
-        // Once, not with each of many attempts.
-        if (problem !== this.#problem) log.warn(problem);
+        const refusal = error instanceof NoJetStreamError && this.#problem === NOT_YET;
+        // Once, not with each of many attempts, and not if the daemon does not start.
+        if (problem !== this.#problem && !refusal) log.warn(problem);
         this.#problem = problem;
-        if (error instanceof NoJetStreamError) this.#tried.reject(error);
-        this.#tried.resolve();
+        if (refusal) this.#tried.reject(error);
+        else this.#tried.resolve();
       }
       await delay(RETRY_MS, { signal }).catch(() => {});
     }
