@@ -56,6 +56,28 @@ export class StreamPosition {
   missed = 0;
   /** How often the stream itself was lost, with an unknown number of messages. */
   streamsLost = 0;
+
+  /**
+   * Prepares to read a stream: on from here, or from the beginning if it is not the one read before.
+   * The first time, it skips what the stream has.
+   *
+   * @param created When the stream was created.
+   * @param last The number of its last message.
+   * @returns Whether the stream read before is lost.
+   */
+  enter(created: string, last: number): boolean {
+    const first = this.created === undefined;
+    // A member of a cluster can lose the messages and keep the time.
+    const lost = !first && (this.created !== created || last < this.sequence);
+    if (first) this.sequence = last;
+    if (lost) {
+      // All that the new stream has was published since, and is still to be read.
+      this.sequence = 0;
+      this.streamsLost++;
+    }
+    this.created = created;
+    return lost;
+  }
 }
 
 /** A message in the stream. */
@@ -95,7 +117,10 @@ export class StreamReader {
   static async open(nats: NatsConnection, options: StreamReaderOptions): Promise<StreamReader> {
     const { timeoutMs: timeout, position, log } = options;
     const manager = await jetstreamManager(nats, { timeout, checkAPI: false });
-    resume(position, await openStream(manager, options), log);
+    const { created, state } = await openStream(manager, options);
+    if (position.enter(created, state.last_seq)) {
+      log.warn("NATS has lost the stream of messages; those not read yet are missing");
+    }
     const consumer = await manager.jetstream().consumers.get(STREAM, {
       deliver_policy: DeliverPolicy.StartSequence,
       opt_start_seq: position.sequence + 1,
@@ -134,20 +159,6 @@ export class StreamReader {
       if (IRREGULAR.includes(type)) lost();
     }
   }
-}
-
-/** Moves a position to a stream in which it does not lie yet. */
-function resume(position: StreamPosition, { created, state }: StreamInfo, log: Log): void {
-  const { last_seq: last } = state;
-  if (position.created === undefined) {
-    position.sequence = last;
-  } else if (position.created !== created || last < position.sequence) {
-    // All that the new stream has was published since, and is still to be read.
-    position.sequence = 0;
-    position.streamsLost++;
-    log.warn("NATS has lost the stream of messages; those not read yet are missing");
-  }
-  position.created = created;
 }
 
 /** Creates the stream unless it exists. The daemon that comes first decides about its size. */
