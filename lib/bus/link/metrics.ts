@@ -7,6 +7,8 @@ export interface LinkCounts {
   published: number;
   /** Published, but it is not certain that they got through. */
   failed: number;
+  /** Subjects and patterns that NATS has refused. */
+  refusals: number;
   received: number;
   /** Received, but dropped because too many waited for slow readers. */
   dropped: number;
@@ -32,6 +34,12 @@ export function linkMetrics(counts: LinkCounts): Metric[] {
       "failed_messages_total",
       "Messages whose publisher got an error because they may not have got through.",
       counts.failed,
+    ),
+    metric(
+      "counter",
+      "refusals_total",
+      "How often NATS refused to publish on a subject or to subscribe to a pattern.",
+      counts.refusals,
     ),
     metric("counter", "received_messages_total", "Messages that came back.", counts.received),
     metric(

@@ -18,6 +18,9 @@ const RETRY_MS = 250;
 /** How often a publisher that waits looks whether NATS answers again. */
 const STALL_LOOK_MS = 20;
 
+/** How many different refusals of NATS are logged per connection. All are counted. */
+const LOGGED_MAX_REFUSALS = 20;
+
 const NOT_YET = "not yet connected to NATS";
 
 /** How long a start waits for the first connection. Later it goes on without it. */
@@ -68,8 +71,9 @@ export class NatsLink implements BusLink {
   /** The interests in a subject, for the messages that follow on the same subject. */
   #matched: { subject: string; interests: readonly Interest[] } | undefined;
   #problem = NOT_YET;
-  #refusal: string | undefined;
-  readonly #counts = { published: 0, failed: 0, connections: 0 };
+  /** What NATS has refused on this connection and the log tells. */
+  readonly #refusals = new Set<string>();
+  readonly #counts = { published: 0, failed: 0, refusals: 0, connections: 0 };
 
   /**
    * Begins to connect.
@@ -127,8 +131,7 @@ export class NatsLink implements BusLink {
 
   problems(): string[] {
     if (this.#session === undefined) return [this.#problem];
-    if (this.#session.stalled) return ["NATS does not answer"];
-    return this.#refusal === undefined ? [] : [this.#refusal];
+    return this.#session.stalled ? ["NATS does not answer"] : [];
   }
 
   metrics(): Metric[] {
@@ -173,10 +176,7 @@ export class NatsLink implements BusLink {
       connection: connection(),
       timeoutMs,
       arrived: (message, interests) => this.#arrived(session, message, interests),
-      refused: (reason) => {
-        this.#refusal = reason;
-        log.warn("NATS refuses something", { reason });
-      },
+      refused: (reason) => this.#refused(reason),
       ...(maxBytes === undefined ? {} : { stream: { ...stream, maxBytes } }),
     });
     this.#opening = session;
@@ -190,9 +190,17 @@ export class NatsLink implements BusLink {
     const reason = await session.ended;
     this.#session = this.#opening = undefined;
     this.#connected = Promise.withResolvers();
-    this.#refusal = undefined;
+    this.#refusals.clear();
     this.#problem = `the connection to NATS is lost: ${reason}`;
     if (!this.#stop.signal.aborted) log.warn("The connection to NATS is lost", { reason });
+  }
+
+  /** Only counts and logs: a single subject is refused, so the daemon stays ready. */
+  #refused(reason: string): void {
+    this.#counts.refusals++;
+    if (this.#refusals.has(reason) || this.#refusals.size >= LOGGED_MAX_REFUSALS) return;
+    this.#refusals.add(reason);
+    this.#options.log.warn("NATS refuses something", { reason });
   }
 
   /** Waits until messages can be sent, then sends some. */

@@ -269,9 +269,11 @@ export class Session {
     for await (const status of this.#nats.status()) {
       if (status.type !== "error") continue;
       const { error } = status;
-      this.#options.refused(error.message);
-      if (error instanceof PermissionViolationError && error.operation === "publish") {
-        if (this.#refused.size < REFUSED_MAX_SUBJECTS) this.#refused.add(error.subject);
+      const operation = error instanceof PermissionViolationError ? error.operation : undefined;
+      // The subscription itself has reported that already.
+      if (operation !== "subscription") this.#options.refused(error.message);
+      if (operation === "publish" && this.#refused.size < REFUSED_MAX_SUBJECTS) {
+        this.#refused.add((error as PermissionViolationError).subject);
       }
     }
   }
