@@ -214,6 +214,11 @@ Deno.test({
     }
     await got(atB, expected.length);
     assert.deepEqual(atB.lines, expected);
+    // A subscription that begins between two messages on one subject.
+    const late = listen(b, "*");
+    await a.bus.publish(lines("s", ["late"]));
+    await got(late, 1);
+    assert.deepEqual(late.lines, ["late"]);
     assert.equal(b.metric("bus_link_missed_messages_total"), 0);
     assert.equal(b.metric("bus_link_lost_streams_total"), 0);
   },
