@@ -35,7 +35,7 @@ Deno.test("dumpStore writes all databases, with expiry and any bytes", async () 
   store.put(0, "", "", 0);
   store.put(0, "a\r\n\0\xff", "\r\n", expiresAtMs);
   store.put(0, "expired", "v", 1);
-  store.put(7, "long", long, 0);
+  await store.put(7, "long", long, 0);
   store.put(15, "x", "y", 0);
   const { keys, requests } = await dumped(store);
   assert.equal(keys, 4);

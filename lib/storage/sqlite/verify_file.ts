@@ -56,8 +56,7 @@ export async function recoverFile(path: string, into: string): Promise<FileConte
   const source = connectionTo(damaged ? copy : path);
   const target = logFileAt(into);
   try {
-    source.openToRead();
-    expectLog(source);
+    openLog(source, damaged);
     target.open();
     const turn = new Turn();
     let newest = 0;
@@ -100,6 +99,17 @@ async function* readFile(path: string): AsyncGenerator<Found> {
     }
   } finally {
     file.close();
+  }
+}
+
+/** Opens a file to read; with a new header, it may still be no database at all. */
+function openLog(file: Connection, mended: boolean): void {
+  try {
+    file.openToRead();
+    expectLog(file);
+  } catch (cause) {
+    if (mended) throw new Error("file is not a database", { cause });
+    throw cause;
   }
 }
 
