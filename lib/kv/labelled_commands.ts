@@ -4,7 +4,7 @@
  * @module
  */
 
-import { label } from "./changes/change.ts";
+import { label, type Misses } from "./changes/change.ts";
 import { SET_KEEPTTL } from "./changes/events.ts";
 import type { Command, KeyWork } from "./commands/command.ts";
 import type { Request } from "./resp/request.ts";
@@ -21,6 +21,8 @@ export function labelled(commands: readonly Command[]): Command[] {
     const misses = flags.includes("readonly") || MISSING.includes(name);
     const prepare: typeof action.prepare = (request, context) => {
       const work = action.prepare(request, context);
+      // It looks for the key to write as commands that write do.
+      if (name === "copy") return labelledWork(work, name, "first");
       if (name !== "set" || request.count === 3) return labelledWork(work, name, misses);
       const keepsTime = hasOption(request, "KEEPTTL");
       return labelledWork(work, keepsTime ? SET_KEEPTTL : name, hasOption(request, "GET"));
@@ -35,7 +37,7 @@ function hasOption(request: Request, option: string): boolean {
   return false;
 }
 
-function labelledWork(work: KeyWork, name: string, misses: boolean): KeyWork {
+function labelledWork(work: KeyWork, name: string, misses: Misses): KeyWork {
   const { run } = work;
   work.run = function (transaction) {
     label(transaction, name, misses);

@@ -31,16 +31,19 @@ export type Change =
   /** Two spaces were exchanged. */
   | { kind: "swapped"; a: number; b: number };
 
+/** Which of the keys that a command looks up count as missed: all, none, or only the first. */
+export type Misses = boolean | "first";
+
 /** A transaction that is told which command makes its next changes. */
 export interface Labelled {
   /** The name of the command in lower case. */
   command: string | undefined;
-  /** Whether a key that the command does not find has been missed. */
-  misses: boolean;
+  /** Which keys count as missed if the command does not find them. */
+  misses: Misses;
 }
 
 /** Tells a transaction which command makes its next changes, if that matters to it. */
-export function label(transaction: object, command: string, misses = false): void {
+export function label(transaction: object, command: string, misses: Misses = false): void {
   if (!("misses" in transaction)) return;
   const labelled = transaction as Labelled;
   labelled.command = command;

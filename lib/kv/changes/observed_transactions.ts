@@ -13,7 +13,7 @@ import type {
   Transaction,
 } from "../../storage/store.ts";
 import type { Value } from "../../storage/value.ts";
-import type { Labelled } from "./change.ts";
+import type { Labelled, Misses } from "./change.ts";
 import type { FeedEntry, Wishes } from "./change_feed.ts";
 
 /** What a recording transaction needs besides the transaction itself. */
@@ -28,7 +28,7 @@ export interface RecordingOptions {
 /** A transaction over keys. It has no `length` and `write`: every change is a `put` or a `delete`. */
 export class ObservedTransaction implements Transaction, Labelled {
   command: string | undefined;
-  misses = false;
+  misses: Misses = false;
   readonly #tx: Transaction;
   readonly #options: RecordingOptions;
 
@@ -47,6 +47,7 @@ export class ObservedTransaction implements Transaction, Labelled {
     if (entry === undefined && wishes.misses && this.misses) {
       into.changes.push({ kind: "missed", place: { space, key } });
     }
+    if (this.misses === "first") this.misses = false;
     return entry;
   }
 
@@ -82,7 +83,7 @@ export class ObservedTransaction implements Transaction, Labelled {
 /** A transaction over whole spaces. */
 export class ObservedSpaceTransaction implements SpaceTransaction, Labelled {
   command: string | undefined;
-  misses = false;
+  misses: Misses = false;
   readonly #tx: SpaceTransaction;
   readonly #into: FeedEntry;
 

@@ -84,13 +84,13 @@ export class Channels implements ServerChannels {
   /**
    * Subscribes a client.
    *
-   * @returns Its subscriptions on the buses.
+   * @returns Its subscriptions on the buses. Those to channels have their kind as a name.
    * @throws {SubscriptionLimitError}
    */
   subscribe(kind: ChannelKind, name: string, subscriber: Subscriber): Subscription[] {
     const subscriptions = kind === "pattern"
       ? this.#select(name, subscriber)
-      : [this.#subscribe(name, subscriber)];
+      : [this.#subscribe(kind, name, subscriber)];
     const counts = this.#subscribers[kind];
     counts.set(name, (counts.get(name) ?? 0) + 1);
     return subscriptions;
@@ -145,9 +145,9 @@ export class Channels implements ServerChannels {
     return found;
   }
 
-  #subscribe(channel: string, subscriber: Subscriber): Subscription {
+  #subscribe(kind: ChannelKind, channel: string, subscriber: Subscriber): Subscription {
     const { bus, subject } = this.placeOf(channel);
-    return bus.subscribe(subject, subscriber);
+    return bus.subscribe(subject, subscriber, { name: kind });
   }
 
   #select(pattern: string, subscriber: Subscriber): Subscription[] {

@@ -46,8 +46,6 @@ export class SubscribedClient implements ClientChannels, Subscriber {
     pattern: new Map<string, readonly Subscription[]>(),
     shard: new Map<string, readonly Subscription[]>(),
   };
-  /** The subscriptions made by SSUBSCRIBE. */
-  readonly #sharded = new Set<Subscription>();
   /** One for each bus; their messages need no common order. */
   readonly #publishers = new Map<Bus, Publisher>();
 
@@ -83,9 +81,7 @@ export class SubscribedClient implements ClientChannels, Subscriber {
     this.#peer.reader();
     this.#peer.holdMessages();
     try {
-      const subscriptions = this.#channels.subscribe(kind, name, this);
-      names.set(name, subscriptions);
-      if (kind === "shard") this.#sharded.add(subscriptions[0]!);
+      names.set(name, this.#channels.subscribe(kind, name, this));
     } catch (error) {
       if (!(error instanceof SubscriptionLimitError)) throw error;
       throw new ErrorReply("ERR too many subscriptions");
@@ -97,10 +93,7 @@ export class SubscribedClient implements ClientChannels, Subscriber {
     const subscriptions = names.get(name);
     if (subscriptions === undefined) return;
     names.delete(name);
-    for (const subscription of subscriptions) {
-      subscription.unsubscribe();
-      this.#sharded.delete(subscription);
-    }
+    for (const subscription of subscriptions) subscription.unsubscribe();
     this.#channels.forget(kind, name);
   }
 
@@ -154,7 +147,7 @@ export class SubscribedClient implements ClientChannels, Subscriber {
     if (subscription.interest.selects !== undefined) {
       return encodeFrames(batch, { word: "pmessage", protocol, pattern: subscription.pattern });
     }
-    const word = this.#sharded.has(subscription) ? "smessage" : "message";
+    const word = subscription.name === "shard" ? "smessage" : "message";
     return encodeFrames(batch, { word, protocol });
   }
 

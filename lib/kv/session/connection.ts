@@ -150,6 +150,10 @@ export class RespConnection {
             this.#waits = true;
             return "not ready";
           }
+          if (this.#hasReplies && session.mayHearItself(entry)) {
+            this.#waits = true;
+            return "flush";
+          }
           const alone = session.isAlone(entry, request);
           this.#waits = alone && (this.#pending.length > 0 || this.#held.count > 0);
           if (this.#waits) return "settle";
@@ -184,6 +188,11 @@ export class RespConnection {
       if (count > 0) session.lastActiveMs = Date.now();
       metrics.batchDone(startMs, count);
     }
+  }
+
+  /** Whether replies to earlier commands are not sent yet. */
+  get #hasReplies(): boolean {
+    return this.#writer.size > 0 || this.#pending.length > 0 || this.#held.count > 0;
   }
 
   /** Leaves the bytes of a long request to it, so that what it stores need not be copied first. */

@@ -150,6 +150,15 @@ export class Session implements ClientState {
   }
 
   /**
+   * Whether the client may get a message that a command publishes. As in Redis, the replies to the
+   * commands before it come first.
+   */
+  mayHearItself({ command: { name, group } }: TableEntry): boolean {
+    return this.peer.channels.count > 0 &&
+      (group === "pubsub" || group === "scripting" || name === "exec");
+  }
+
+  /**
    * Runs a command on ranges of bytes, if it has such a form and this is the moment for it. The
    * reply is written at once, even if `bytes.seen` tells that it depends on changes that are not
    * durable yet.

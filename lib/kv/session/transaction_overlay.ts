@@ -6,7 +6,7 @@
 
 import type { Entry, Key, Place, Transaction } from "../../storage/store.ts";
 import type { Value } from "../../storage/value.ts";
-import type { Labelled } from "../changes/change.ts";
+import type { Labelled, Misses } from "../changes/change.ts";
 import { placeName } from "../commands/places.ts";
 
 /** A change to one key; the value is `undefined` for a deletion. */
@@ -20,7 +20,7 @@ export interface OverlayChange extends Place {
 /** A transaction over entries that were read beforehand. It collects its changes. */
 export class TransactionOverlay implements Transaction, Labelled {
   command: string | undefined;
-  misses = false;
+  misses: Misses = false;
   readonly nowMs: number;
   /** The changes so far, in order. */
   readonly changes: OverlayChange[] = [];

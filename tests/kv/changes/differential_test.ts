@@ -98,6 +98,8 @@ const COMMANDS = [
   "COPY b b2",
   "COPY b b2 REPLACE",
   "COPY b b3 DB 3",
+  "COPY nokey b4",
+  "COPY nokey b REPLACE",
   "MOVE b2 2",
   "MOVE nokey 2",
   "DEL b nokey b3",

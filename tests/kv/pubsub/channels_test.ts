@@ -6,6 +6,12 @@
 
 import assert from "node:assert/strict";
 import { Batch } from "../../../lib/bus/batch.ts";
+import { Bus } from "../../../lib/bus/bus.ts";
+import { PublisherMetrics } from "../../../lib/bus/publisher.ts";
+import type { Subscription } from "../../../lib/bus/subscription.ts";
+import { Channels } from "../../../lib/kv/pubsub/channels.ts";
+import { SubscribedClient } from "../../../lib/kv/pubsub/client_channels.ts";
+import { TestSubscriber } from "../../bus/support.ts";
 import { until } from "../../support/within.ts";
 import { type RawClient, TestKv } from "../support.ts";
 
@@ -201,4 +207,65 @@ Deno.test("a subscriber that does not read loses messages, and others wait for i
       name === "kv_dropped_messages_total" && (samples?.[0] as { value: number }).value > 0
     ),
   );
+});
+
+Deno.test("a message that waits for space is sent as the kind of subscription says, even after its end", async () => {
+  const bus = new Bus();
+  const channels = new Channels(bus, new Bus(), { maxClientChannels: 10, maxPatterns: 10 });
+  const { reader } = new TestSubscriber();
+  const client = new SubscribedClient(channels, {
+    reader: () => reader,
+    holdMessages: () => {},
+    protocol: () => 2,
+    hears: () => true,
+    metrics: new PublisherMetrics(),
+  });
+  for (const [kind, word] of [["shard", "smessage"], ["channel", "message"]] as const) {
+    const encode = client.encode.bind(client);
+    let encodeAgain: (() => string) | undefined;
+    client.encode = (batch: Batch, subscription: Subscription) => {
+      encodeAgain = () => new TextDecoder().decode(encode(batch, subscription).bytes);
+      return encode(batch, subscription);
+    };
+    client.subscribe(kind, "s");
+    await bus.publish(Batch.ofPayload("s", new TextEncoder().encode("text")));
+    client.unsubscribe(kind, "s");
+    assert.equal(encodeAgain!(), `*3\r\n${bulk(word)}${bulk("s")}${bulk("text")}`);
+  }
+});
+
+Deno.test("in RESP3, the replies to earlier commands come before a client's own message", async () => {
+  await using kv = await TestKv.start();
+  using client = await kv.connect();
+  await client.ask("HELLO", "3");
+  const own = (text: string) => `>3\r\n${bulk("message")}${bulk("a")}${bulk(text)}`;
+  const requests = [
+    ["SUBSCRIBE", "a"],
+    ["GET", "x"],
+    ["PUBLISH", "a", "one"],
+    ["PUBLISH", "a", "two"],
+    ["SET", "x", "1"],
+    ["SPUBLISH", "a", "three"],
+    ["GET", "x"],
+    ["EVAL", "return redis.call('publish','a','four')", "0"],
+    ["GET", "x"],
+    ["MULTI"],
+    ["PUBLISH", "a", "five"],
+    ["EXEC"],
+    ["PING", "mark"],
+  ];
+  const encoded = requests.map((words) => `*${words.length}\r\n${words.map(bulk).join("")}`);
+  await client.send(encoded.join(""));
+  let text = "";
+  while (!text.endsWith(bulk("mark"))) text += await client.reply();
+  const expected = [
+    `>3\r\n${bulk("subscribe")}${bulk("a")}:1\r\n`,
+    `_\r\n${own("one")}:1\r\n`,
+    `${own("two")}:1\r\n+OK\r\n`,
+    `${own("three")}:1\r\n${bulk("1")}`,
+    `${own("four")}:1\r\n${bulk("1")}`,
+    `+OK\r\n+QUEUED\r\n${own("five")}*1\r\n:1\r\n`,
+    bulk("mark"),
+  ];
+  assert.equal(text, expected.join(""));
 });
