@@ -53,16 +53,23 @@ export class KeyspaceEvents {
   readonly #take = (changes: readonly Change[]) => {
     const { classes } = this.#classes;
     const events = eventsOf(changes).filter((event) => classes.has(event.class));
-    if (!this.#sending && events.length <= MAX_AT_ONCE) {
-      for (const event of events) this.#send(event);
-      return;
-    }
+    const sent = this.#sending || events.length > MAX_AT_ONCE ? 0 : this.#sendAtOnce(events);
+    if (sent === events.length) return;
     const left = MAX_WAITING - this.#waiting.length;
-    if (events.length > left) this.dropped += events.length - left;
+    const waiting = events.slice(sent, sent + left);
+    this.dropped += events.length - sent - waiting.length;
     // Not spread into one call: there may be more than a call takes arguments.
-    for (const event of events.slice(0, left)) this.#waiting.push(event);
+    for (const event of waiting) this.#waiting.push(event);
     if (!this.#sending) void this.#sendWaiting();
   };
+
+  /** Sends events for one turn at most, since clients can make each of them slow; returns how many. */
+  #sendAtOnce(events: readonly KeyEvent[]): number {
+    const turn = new Turn();
+    let sent = 0;
+    while (sent < events.length && !(sent > 0 && turn.over)) this.#send(events[sent++]!);
+    return sent;
+  }
 
   async #sendWaiting(): Promise<void> {
     this.#sending = true;

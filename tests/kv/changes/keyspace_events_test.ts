@@ -124,3 +124,21 @@ Deno.test("KeyspaceEvents: too many waiting events are dropped and counted", asy
   assert.deepEqual([sent, events.dropped], [0, 10], "events never hold up what causes them");
   await until("the events are sent", () => sent === 100_000);
 });
+
+Deno.test("KeyspaceEvents: few events that take long to send are sent in turns", async () => {
+  const sent: string[] = [];
+  const feed = new ChangeFeed(() => {});
+  const events = new KeyspaceEvents(feed, (_, key) => {
+    sent.push(key);
+    const endMs = performance.now() + 1;
+    while (performance.now() < endMs);
+  });
+  events.select("Ex");
+  const keys = Array.from({ length: 30 }, (_, index) => `k${index}`);
+  const changes = keys.map((key): Change => ({ kind: "expired", place: { space: 0, key } }));
+  feed.tell(changes, undefined);
+  assert.ok(sent.length >= 1 && sent.length <= 4, `${sent.length} at once`);
+  feed.tell([{ kind: "expired", place: { space: 0, key: "last" } }], undefined);
+  await until("all are sent", () => sent.length === 31);
+  assert.deepEqual(sent, [...keys, "last"]);
+});
