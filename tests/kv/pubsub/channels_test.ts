@@ -249,6 +249,8 @@ Deno.test("in RESP3, the replies to earlier commands come before a client's own 
     ["GET", "x"],
     ["EVAL", "return redis.call('publish','a','four')", "0"],
     ["GET", "x"],
+    // The first one waited for the interpreter to start.
+    ["EVAL", "return redis.call('publish','a','more')", "0"],
     ["MULTI"],
     ["PUBLISH", "a", "five"],
     ["EXEC"],
@@ -264,6 +266,7 @@ Deno.test("in RESP3, the replies to earlier commands come before a client's own 
     `${own("two")}:1\r\n+OK\r\n`,
     `${own("three")}:1\r\n${bulk("1")}`,
     `${own("four")}:1\r\n${bulk("1")}`,
+    `${own("more")}:1\r\n`,
     `+OK\r\n+QUEUED\r\n${own("five")}*1\r\n:1\r\n`,
     bulk("mark"),
   ];
