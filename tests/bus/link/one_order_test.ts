@@ -6,6 +6,7 @@ import { Batch } from "../../../lib/bus/batch.ts";
 import { BusUnavailableError } from "../../../lib/bus/errors.ts";
 import { NoJetStreamError } from "../../../lib/bus/link/stream_reader.ts";
 import { startNats } from "../../echo/nats/support.ts";
+import { freeze } from "../../support/freeze.ts";
 import { hasNatsServer, startNatsServer } from "../../support/nats_server.ts";
 import { makeTempDirectory } from "../../support/quartet.ts";
 import { until, within } from "../../support/within.ts";
@@ -282,7 +283,7 @@ Deno.test({
       assert.equal(a.log.matching("lost the stream").length, 1);
 
       // Frozen: publishers get errors; what comes late comes once, and then all goes on.
-      server.child.kill("SIGSTOP");
+      await freeze(server.child);
       await assert.rejects(async () => await a.bus.publish(lines("s", ["5"])), BusUnavailableError);
       await assert.rejects(async () => await a.bus.publish(lines("s", ["6"])), BusUnavailableError);
       server.child.kill("SIGCONT");

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { BusUnavailableError } from "../../../lib/bus/errors.ts";
+import { freeze } from "../../support/freeze.ts";
 import { hasNatsServer, startNatsServer } from "../../support/nats_server.ts";
 import { until, within } from "../../support/within.ts";
 import { lines, TestSubscriber } from "../support.ts";
@@ -109,7 +110,7 @@ Deno.test({
     await b.subscribed();
     const stream = new Stream(a, "a");
     await until("some get through", () => stream.confirmed.length >= 20);
-    server.child.kill("SIGSTOP");
+    await freeze(server.child);
     const start = performance.now();
     await until("some fail", () => stream.failed.length >= 3);
     assert.ok(performance.now() - start >= 400, "each waits for its time");
