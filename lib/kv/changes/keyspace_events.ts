@@ -16,8 +16,11 @@ import { eventsOf, type KeyEvent } from "./events.ts";
 /** How many events may wait to be sent. */
 const MAX_WAITING = 100_000;
 
-/** So many events are sent at once. */
+/** So many events are sent at once, if that takes no longer than a turn. */
 const MAX_AT_ONCE = 64;
+
+/** So many are sent at once in any case, so that nothing its client does next overtakes them. */
+const ALWAYS_AT_ONCE = 8;
 
 /** Sends a message of the server to a channel; both have one character per byte. */
 export type Announce = (channel: string, payload: string) => void;
@@ -63,11 +66,13 @@ export class KeyspaceEvents {
     if (!this.#sending) void this.#sendWaiting();
   };
 
-  /** Sends events for one turn at most, since clients can make each of them slow; returns how many. */
+  /** Sends events for one turn, since clients can make each of them slow; returns how many. */
   #sendAtOnce(events: readonly KeyEvent[]): number {
     const turn = new Turn();
     let sent = 0;
-    while (sent < events.length && !(sent > 0 && turn.over)) this.#send(events[sent++]!);
+    while (sent < events.length && (sent < ALWAYS_AT_ONCE || !turn.over)) {
+      this.#send(events[sent++]!);
+    }
     return sent;
   }
 
