@@ -4,7 +4,15 @@
  * @module
  */
 
+import { delay } from "@std/async/delay";
 import { fileErrorReason } from "../../file_error.ts";
+
+/**
+ * How often to try, and how long to wait in between. A process that this one starts shares its lock
+ * for the moment before it runs its program, even if the file is closed meanwhile.
+ */
+const TRIES = 10;
+const RETRY_MS = 20;
 
 /**
  * Takes the lock. It is on a separate file, because closing a lock on the database itself would
@@ -20,7 +28,10 @@ export async function lockFile(path: string): Promise<Deno.FsFile> {
     const reason = `cannot create its lock file: ${fileErrorReason(cause)}`;
     throw new Error(`Cannot open "${path}" as storage: ${reason}`, { cause });
   }
-  if (await file.tryLock(true)) return file;
+  for (let tries = 1; tries <= TRIES; tries++) {
+    if (await file.tryLock(true)) return file;
+    if (tries < TRIES) await delay(RETRY_MS);
+  }
   file.close();
   throw new Error(`Cannot open "${path}" as storage: another process uses it`);
 }
