@@ -87,6 +87,7 @@ export class NatsLink implements BusLink {
     this.events = options.events;
     this.#arrivals = new Arrivals(bus);
     this.#tried.promise.catch(() => {});
+    globalThis.addEventListener("error", this.#ignoreReset);
     this.#running = this.#run();
   }
 
@@ -146,7 +147,17 @@ export class NatsLink implements BusLink {
     this.#stop.abort();
     await this.#opening?.close();
     await this.#running;
+    globalThis.removeEventListener("error", this.#ignoreReset);
   }
+
+  /**
+   * Keeps a reset connection from ending the process. While it connects, the library leaves its
+   * socket without a listener for errors now and then; the attempt itself fails, too, and is repeated.
+   */
+  readonly #ignoreReset = (event: ErrorEvent): void => {
+    const { code } = (event.error ?? {}) as { code?: unknown };
+    if (code === "ECONNRESET") event.preventDefault();
+  };
 
   async #run(): Promise<void> {
     const { log } = this.#options;
