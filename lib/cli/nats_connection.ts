@@ -1,5 +1,6 @@
 import type { ConnectionOptions, NatsConnection } from "@nats-io/transport-node";
 import { type Address, formatAddress } from "../net/address.ts";
+import { ignoreResets } from "../net/ignore_resets.ts";
 import type { TlsTrust } from "../net/connect.ts";
 import { type CommandArguments, CommandError, UsageError } from "./command.ts";
 import { LoginError, tlsOptions, tokenOption } from "./server_options.ts";
@@ -50,6 +51,8 @@ export async function connectNats(
   // The package logs what it did not expect of a server, with a stack trace, to standard output.
   // Commands print without the console.
   Object.assign(console, { log: () => {} });
+  // To the end of the command, which has no other connection.
+  ignoreResets();
   // Loaded here, because no other command needs it.
   const { connect } = await import("@nats-io/transport-node");
   try {

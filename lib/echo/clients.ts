@@ -5,7 +5,7 @@ import type { Log } from "../log.ts";
 import type { EchoConfig } from "./config.ts";
 import type { EchoMetrics } from "./metrics.ts";
 
-/** What the clients of echo share, whatever protocol they speak. */
+/** What the clients of echo share, over all protocols. */
 export class Clients {
   readonly bus: Bus;
   /** What is on its way to them. */

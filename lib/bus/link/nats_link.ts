@@ -2,6 +2,7 @@ import { delay } from "@std/async/delay";
 import type { Msg, MsgHdrs, NodeConnectionOptions } from "@nats-io/transport-node";
 import type { Log } from "../../log.ts";
 import type { Metric } from "../../metrics.ts";
+import { ignoreResets } from "../../net/ignore_resets.ts";
 import type { Batch } from "../batch.ts";
 import type { BusLink, LinkedBus } from "../bus_link.ts";
 import { BusUnavailableError } from "../errors.ts";
@@ -73,6 +74,7 @@ export class NatsLink implements BusLink {
   #problem = NOT_YET;
   /** What NATS has refused on this connection and the log tells. */
   readonly #refusals = new Set<string>();
+  readonly #resets = ignoreResets();
   readonly #counts = { published: 0, failed: 0, refusals: 0, connections: 0 };
 
   /**
@@ -87,7 +89,6 @@ export class NatsLink implements BusLink {
     this.events = options.events;
     this.#arrivals = new Arrivals(bus);
     this.#tried.promise.catch(() => {});
-    globalThis.addEventListener("error", this.#ignoreReset);
     this.#running = this.#run();
   }
 
@@ -147,17 +148,8 @@ export class NatsLink implements BusLink {
     this.#stop.abort();
     await this.#opening?.close();
     await this.#running;
-    globalThis.removeEventListener("error", this.#ignoreReset);
+    this.#resets[Symbol.dispose]();
   }
-
-  /**
-   * Keeps a reset connection from ending the process. While it connects, the library leaves its
-   * socket without a listener for errors now and then; the attempt itself fails, too, and is repeated.
-   */
-  readonly #ignoreReset = (event: ErrorEvent): void => {
-    const { code } = (event.error ?? {}) as { code?: unknown };
-    if (code === "ECONNRESET") event.preventDefault();
-  };
 
   async #run(): Promise<void> {
     const { log } = this.#options;

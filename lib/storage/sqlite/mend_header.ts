@@ -54,7 +54,7 @@ export async function mendHeader(path: string, copy: string): Promise<AsyncDispo
   return { [Symbol.asyncDispose]: remove };
 }
 
-/** A header for a file with so many pages. */
+/** A header for a file of this many pages. */
 function header(pages: number): Uint8Array {
   const bytes = new Uint8Array(HEADER_BYTES);
   const view = new DataView(bytes.buffer);
