@@ -1,4 +1,9 @@
-import { MAX_NAME_BYTES } from "./words.ts";
+import type { BeanstalkCommand } from "./command.ts";
+import { MAX_NAME_BYTES, type Mistake } from "./words.ts";
+
+/** The end of a line is CR LF. */
+export const CR = 0x0d;
+export const LF = 0x0a;
 
 const SPACE = 0x20;
 const ZERO = 0x30;
@@ -83,4 +88,17 @@ export class LineArguments {
   #text(start: number, end: number): string {
     return String.fromCharCode(...this.#bytes.subarray(start, end));
   }
+}
+
+/** The index of the first CRLF between `start` and `end`; -1 if there is none. */
+export function findLineEnd(bytes: Uint8Array, start: number, end: number): number {
+  for (let at = start; at + 1 < end; at++) {
+    if (bytes[at] === CR && bytes[at + 1] === LF) return at;
+  }
+  return -1;
+}
+
+/** The command of a client that made a mistake. */
+export function mistake(reply: Mistake): BeanstalkCommand {
+  return { kind: "mistake", reply };
 }

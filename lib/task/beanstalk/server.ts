@@ -5,7 +5,8 @@ import type { Connection } from "../../net/connection.ts";
 import { beginLogin, type Login, type LoginGuard } from "../../net/login.ts";
 import type { Queue } from "../queue.ts";
 import type { CommandKind } from "./command.ts";
-import { type BeanstalkContext, BeanstalkSession } from "./session.ts";
+import type { BeanstalkContext } from "./context.ts";
+import { BeanstalkSession } from "./session.ts";
 import type { BeanstalkMetrics, ProcessFacts } from "./stats.ts";
 
 /** Options for {@linkcode BeanstalkServer}. */

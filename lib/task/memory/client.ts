@@ -1,25 +1,24 @@
 import { storageUnavailable } from "../../storage/store.ts";
 import type { Value } from "../../storage/value.ts";
 import { givenBack, isPossible, type JobEvent } from "../life_cycle.ts";
-import {
-  DEFAULT_TUBE,
-  type GivenBack,
-  type JobBody,
-  type JobId,
-  type JobSpec,
-  type JobState,
-  type JobStats,
-  type NoJob,
-  type Outcome,
-  type QueueClient,
-  type QueueStats,
-  type Refusal,
-  type TubeStats,
+import type {
+  GivenBack,
+  JobBody,
+  JobId,
+  JobSpec,
+  JobState,
+  JobStats,
+  NoJob,
+  Outcome,
+  QueueClient,
+  QueueStats,
+  Refusal,
+  TubeStats,
 } from "../queue.ts";
-import type { Job, JobTube, JobWorker, TubeWatch } from "./job.ts";
+import type { Job, JobTube, JobWorker } from "./job.ts";
 import { MemoryReservations } from "./reservations.ts";
 import type { Scheduler } from "./scheduler.ts";
-import { Watch } from "./tube.ts";
+import { MemorySubscriptions } from "./subscriptions.ts";
 import { MemoryWait } from "./wait.ts";
 
 /** How many jobs are kicked before other clients get their turn. */
@@ -29,22 +28,19 @@ const MAX_KICKED_IN_ONE_TURN = 4096;
 export class MemoryClient implements QueueClient, JobWorker {
   readonly #scheduler: Scheduler;
   readonly #reserved = new MemoryReservations();
-  readonly #watches: TubeWatch[] = [];
+  readonly #subscriptions: MemorySubscriptions;
   readonly #wait: MemoryWait;
-  #used: JobTube;
   /** The newest ticket that this client has learned anything of. */
   #ticket = 0;
 
   constructor(scheduler: Scheduler) {
     this.#scheduler = scheduler;
+    this.#subscriptions = new MemorySubscriptions(scheduler.tubes, this);
     this.#wait = new MemoryWait(scheduler, {
-      watches: this.#watches,
+      watches: this.#subscriptions.watches,
       reserved: this.#reserved,
       told: (job) => this.#told(job),
     });
-    this.#used = scheduler.openTube(DEFAULT_TUBE)!;
-    this.#used.using++;
-    this.watch(DEFAULT_TUBE);
   }
 
   // Tubes
@@ -54,37 +50,19 @@ export class MemoryClient implements QueueClient, JobWorker {
   }
 
   get watched(): string[] {
-    return this.#watches.map((watch) => watch.tube.name);
+    return this.#subscriptions.watched;
   }
 
   use(name: string): boolean {
-    const before = this.#used;
-    if (name === before.name) return true;
-    before.using--;
-    this.#scheduler.leaveTube(before);
-    const tube = this.#scheduler.openTube(name);
-    this.#used = tube ?? this.#scheduler.openTube(before.name, { anyway: true })!;
-    this.#used.using++;
-    return tube !== undefined;
+    return this.#subscriptions.use(name);
   }
 
   watch(name: string): boolean {
-    const tube = this.#scheduler.openTube(name);
-    if (tube === undefined) return false;
-    if (this.#watches.some((watch) => watch.tube === tube)) return true;
-    tube.watching++;
-    this.#watches.push(new Watch(this, tube));
-    return true;
+    return this.#subscriptions.watch(name);
   }
 
   ignore(name: string): boolean {
-    const place = this.#watches.findIndex((watch) => watch.tube.name === name);
-    if (place === -1) return true;
-    if (this.#watches.length === 1) return false;
-    const [watch] = this.#watches.splice(place, 1);
-    watch!.tube.watching--;
-    this.#scheduler.leaveTube(watch!.tube);
-    return true;
+    return this.#subscriptions.ignore(name);
   }
 
   pauseTube(name: string, pauseMs: number): boolean {
@@ -239,7 +217,7 @@ export class MemoryClient implements QueueClient, JobWorker {
   }
 
   listTubes(): string[] {
-    return [...this.#scheduler.tubes.keys()];
+    return this.#scheduler.tubes.names();
   }
 
   stats(): QueueStats {
@@ -261,12 +239,7 @@ export class MemoryClient implements QueueClient, JobWorker {
       this.#scheduler.take(job);
       this.#scheduler.apply(job, { kind });
     }
-    this.#used.using--;
-    this.#scheduler.leaveTube(this.#used);
-    for (const { tube } of this.#watches.splice(0)) {
-      tube.watching--;
-      this.#scheduler.leaveTube(tube);
-    }
+    this.#subscriptions.close();
   }
 
   // Called by the scheduler
@@ -335,19 +308,12 @@ export class MemoryClient implements QueueClient, JobWorker {
     return job !== null && job.holder === this ? job : null;
   }
 
-  /** The first job of all watched tubes that are not paused or at their limit. */
+  get #used(): JobTube {
+    return this.#subscriptions.used;
+  }
+
   #next(): Job | null {
-    if (!this.#scheduler.handsOut) return null;
-    let next: Job | null = null;
-    for (const { tube } of this.#watches) {
-      if (!tube.open) continue;
-      const job = tube.ready.first!;
-      if (
-        next === null || job.priority < next.priority ||
-        (job.priority === next.priority && job.id < next.id)
-      ) next = job;
-    }
-    return next;
+    return this.#scheduler.handsOut ? this.#subscriptions.next() : null;
   }
 
   #reserve(job: Job): Job {

@@ -60,7 +60,7 @@ export class LogJournal implements Journal {
     this.#owners = new JournalTables({
       job: (id) => this.#scheduler!.jobs.get(id),
       result: (id) => this.#scheduler!.results.get(id),
-      tube: (name) => this.#scheduler!.openTube(name, { anyway: true })!,
+      tube: (name) => this.#scheduler!.tubes.open(name, { anyway: true })!,
     });
     this.#stopListening = log.listen({
       committed: (version) => this.#committed(version),

@@ -48,7 +48,7 @@ export class MemoryQueue implements Queue {
     const commits = journal.commits();
     return {
       total: this.stats(),
-      tubes: boundTubes([...tubes.values()].map((tube) => tube.stats(now))),
+      tubes: boundTubes([...tubes.all()].map((tube) => tube.stats(now))),
       ...(commits === undefined ? {} : { commits }),
     };
   }

@@ -2,7 +2,6 @@ import type { Value } from "../../storage/value.ts";
 import type { Clock } from "../clock.ts";
 import { allowedTtrMs, applyEvent, type JobEvent } from "../life_cycle.ts";
 import {
-  DEFAULT_TUBE,
   type JobId,
   type JobSpec,
   type JobState,
@@ -11,15 +10,15 @@ import {
   type Refusal,
   URGENT_PRIORITY,
 } from "../queue.ts";
-import { reportsOf } from "../event_reports.ts";
 import { Job, JOB_OVERHEAD_BYTES, type JobTube, type JobWorker } from "./job.ts";
+import { JobIds } from "./job_ids.ts";
+import { JobNews } from "./job_news.ts";
 import type { Journal } from "./journal.ts";
 import { Result, Results } from "./results.ts";
+import { QueueSpace } from "./space.ts";
 import { Timers } from "./timers.ts";
-import { sumByState, Tube, type TubeScheduler } from "./tube.ts";
-
-/** How many ids are claimed in the journal at a time. */
-const ID_BLOCK = 10_000;
+import { sumByState, type TubeScheduler } from "./tube.ts";
+import { Tubes } from "./tubes.ts";
 
 /**
  * Moves the jobs of a queue in memory. Its calls have taken effect when they return.
@@ -30,7 +29,7 @@ const ID_BLOCK = 10_000;
  */
 export class Scheduler implements TubeScheduler<Job> {
   readonly timers: Timers;
-  readonly tubes = new Map<string, JobTube>();
+  readonly tubes: Tubes;
   readonly jobs = new Map<JobId, Job>();
   readonly results: Results;
   readonly journal: Journal;
@@ -40,9 +39,9 @@ export class Scheduler implements TubeScheduler<Job> {
 
   readonly #clock: Clock;
   readonly #options: QueueOptions;
-  #nextId: JobId = 1;
-  #usableId: JobId = 0;
-  #bytes = 0;
+  readonly #ids: JobIds;
+  readonly #space: QueueSpace;
+  readonly #news: JobNews;
   #reserved = 0;
   #timeouts = 0;
   #totalJobs = 0;
@@ -56,11 +55,14 @@ export class Scheduler implements TubeScheduler<Job> {
     this.results = new Results(this.timers, {
       maxResults: options.limits.maxResults,
       dropped: (result) => {
-        this.#bytes -= result.body.length + JOB_OVERHEAD_BYTES;
+        this.#space.take(-result.body.length - JOB_OVERHEAD_BYTES);
         journal.forget(result);
       },
     });
-    this.tubes.set(DEFAULT_TUBE, new Tube(this, DEFAULT_TUBE, options.rulesOf(DEFAULT_TUBE)));
+    this.#ids = new JobIds((upTo) => journal.useIds(upTo));
+    this.#space = new QueueSpace(this.results, options.limits.maxBytes);
+    this.#news = new JobNews(journal, options.report);
+    this.tubes = new Tubes(this, { timers: this.timers, options });
   }
 
   /** The time by the queue's clock. */
@@ -75,23 +77,6 @@ export class Scheduler implements TubeScheduler<Job> {
   }
 
   // Tubes
-
-  /** The tube of this name, created if needed; `undefined` at `max_tubes`, unless `anyway`. */
-  openTube(name: string, { anyway = false } = {}): JobTube | undefined {
-    let tube = this.tubes.get(name);
-    if (tube === undefined && (anyway || this.tubes.size < this.#options.limits.maxTubes)) {
-      tube = new Tube(this, name, this.#options.rulesOf(name));
-      this.tubes.set(name, tube);
-    }
-    return tube;
-  }
-
-  /** Drops a tube that has no jobs and no clients. */
-  leaveTube(tube: JobTube): void {
-    if (tube.using + tube.watching + tube.jobs > 0 || tube.name === DEFAULT_TUBE) return;
-    this.timers.clear(tube);
-    this.tubes.delete(tube.name);
-  }
 
   /** Pauses a tube; 0 resumes it. */
   pause(tube: JobTube, pauseMs: number): void {
@@ -114,7 +99,7 @@ export class Scheduler implements TubeScheduler<Job> {
 
   /** Hands out jobs again. */
   resume(): void {
-    for (const tube of this.tubes.values()) this.serve(tube);
+    for (const tube of this.tubes.all()) this.serve(tube);
   }
 
   /** Hands ready jobs of a tube to its waiting clients, first come, first served. */
@@ -133,17 +118,15 @@ export class Scheduler implements TubeScheduler<Job> {
     let bytes = 0;
     for (const spec of specs) bytes += spec.body.length + key.length + JOB_OVERHEAD_BYTES;
     const { maxJobs } = this.#options.limits;
-    if (this.jobs.size + specs.length > maxJobs || !this.#makeRoom(bytes)) return "OUT_OF_MEMORY";
+    if (this.jobs.size + specs.length > maxJobs || !this.#space.makeRoom(bytes)) {
+      return "OUT_OF_MEMORY";
+    }
   }
 
   /** Adds a new job. Ask `refusal` first. */
   insert(tube: JobTube, spec: JobSpec, key: string): Job {
     const now = this.now();
-    if (this.#nextId > this.#usableId) {
-      this.#usableId = this.#nextId + ID_BLOCK - 1;
-      this.journal.useIds(this.#usableId);
-    }
-    const job = new Job(this.#nextId++, tube, {
+    const job = new Job(this.#ids.take(), tube, {
       priority: spec.priority,
       delayMs: spec.delayMs,
       ttrMs: allowedTtrMs(spec.ttrMs),
@@ -160,7 +143,7 @@ export class Scheduler implements TubeScheduler<Job> {
     this.#add(job);
     this.#place(job);
     job.ticket = this.journal.put(job);
-    this.#report(job, "put");
+    this.#news.happened(job, "put");
     this.serve(tube);
     return job;
   }
@@ -197,7 +180,7 @@ export class Scheduler implements TubeScheduler<Job> {
     job.tube.reserved++;
     this.#reserved++;
     this.timers.set(job, this.now() + job.ttrMs);
-    this.#report(job, "reserved");
+    this.#news.happened(job, "reserved");
     worker.gain(job);
   }
 
@@ -209,8 +192,8 @@ export class Scheduler implements TubeScheduler<Job> {
   apply(job: Job, event: JobEvent): JobState {
     this.#change(job, event);
     job.ticket = this.journal.move(job);
-    if (this.#options.report !== undefined) this.#reportEvent(job, event);
-    if (job.state === "buried") this.#tell(job, "buried", job.reason);
+    this.#news.changed(job, event);
+    if (job.state === "buried") this.#news.ended(job, "buried", job.reason);
     this.serve(job.tube);
     return job.state;
   }
@@ -225,23 +208,23 @@ export class Scheduler implements TubeScheduler<Job> {
   drop(job: Job): void {
     job.tube.deletes++;
     this.#finish(job);
-    this.#tell(job, "deleted", "");
+    this.#news.ended(job, "deleted", "");
   }
 
   /** Whether a result of this size fits in place of its job. */
   hasRoomForResult(job: Job, bytes: number): boolean {
-    return this.#makeRoom(bytes + JOB_OVERHEAD_BYTES - job.bytes);
+    return this.#space.makeRoom(bytes + JOB_OVERHEAD_BYTES - job.bytes);
   }
 
   /** Replaces a job that was taken from its place with its result. */
   complete(job: Job, body: Value): void {
     const result = new Result(job.id, body, this.now() + this.#options.limits.resultTtlMs);
     this.#finish(job);
-    this.#bytes += body.length + JOB_OVERHEAD_BYTES;
+    this.#space.take(body.length + JOB_OVERHEAD_BYTES);
     job.ticket = result.ticket = this.journal.keep(result);
     this.results.add(result);
-    this.#report(job, "done");
-    this.#tell(job, "done", body);
+    this.#news.happened(job, "done");
+    this.#news.ended(job, "done", body);
   }
 
   jobDue(job: Job, now: number): void {
@@ -259,7 +242,7 @@ export class Scheduler implements TubeScheduler<Job> {
   /** Adds a job from the journal, in the state that its fields say. */
   restore(job: Job): void {
     this.#add(job);
-    this.#nextId = Math.max(this.#nextId, job.id + 1);
+    this.#ids.skip(job.id);
     if (job.state === "delayed" && job.dueAt <= this.now()) job.state = "ready";
     this.#place(job);
   }
@@ -270,44 +253,43 @@ export class Scheduler implements TubeScheduler<Job> {
     job.tube.totalJobs--;
     this.take(job);
     this.#forget(job);
-    this.#tell(job, "deleted", "");
+    this.#news.ended(job, "deleted", "");
   }
 
   /** Brings back a job whose removal could not be written. It is no longer reserved. */
   putBack(job: Job): void {
     if (job.state === "reserved") job.state = "ready";
-    job.tube = this.openTube(job.tube.name, { anyway: true })!;
+    job.tube = this.tubes.open(job.tube.name, { anyway: true })!;
     this.restore(job);
     this.serve(job.tube);
   }
 
   /** Adds a result from the journal. */
   restoreResult(result: Result): void {
-    this.#bytes += result.body.length + JOB_OVERHEAD_BYTES;
+    this.#space.take(result.body.length + JOB_OVERHEAD_BYTES);
     this.results.add(result);
   }
 
   /** Continues with ids from here, after a restart. */
   startIdsAt(id: JobId): void {
-    this.#nextId = Math.max(this.#nextId, id);
-    this.#usableId = this.#nextId - 1;
+    this.#ids.startAt(id);
   }
 
   /** Claims ids again before the next one is used: the last claim may not have been written. */
   reclaimIds(): void {
-    this.#usableId = this.#nextId - 1;
+    this.#ids.reclaim();
   }
 
   /** Its numbers for `stats` and the metrics. */
   stats(): QueueStats {
     return {
-      ...sumByState(this.tubes.values()),
+      ...sumByState(this.tubes.all()),
       totalJobs: this.#totalJobs,
       timeouts: this.#timeouts,
       tubes: this.tubes.size,
       waiting: this.waiting,
       results: this.results.size,
-      bytes: this.#bytes,
+      bytes: this.#space.bytes,
     };
   }
 
@@ -317,13 +299,13 @@ export class Scheduler implements TubeScheduler<Job> {
   #change(job: Job, event: JobEvent, now = this.now()): void {
     const before = job.reason.length;
     Object.assign(job, applyEvent(job, event, { rules: job.tube.rules, now }));
-    this.#bytes += job.reason.length - before;
+    this.#space.take(job.reason.length - before);
     this.#place(job);
   }
 
   #add(job: Job): void {
     this.jobs.set(job.id, job);
-    this.#bytes += job.bytes;
+    this.#space.take(job.bytes);
     if (job.key !== "") job.tube.keys.set(job.key, job);
   }
 
@@ -352,44 +334,13 @@ export class Scheduler implements TubeScheduler<Job> {
   #forget(job: Job): void {
     const { tube } = job;
     this.jobs.delete(job.id);
-    this.#bytes -= job.bytes;
+    this.#space.take(-job.bytes);
     if (job.key !== "") tube.keys.delete(job.key);
     this.serve(tube);
-    this.leaveTube(tube);
-  }
-
-  #report(job: Job, kind: "put" | "reserved" | "done"): void {
-    const { report } = this.#options;
-    if (report === undefined) return;
-    const { id, tube: { name: tube } } = job;
-    report({ kind, tube, id, reason: "" }, this.journal.settled(job.ticket));
-  }
-
-  #reportEvent(job: Job, event: JobEvent): void {
-    const { id, tube: { name: tube } } = job;
-    const durable = this.journal.settled(job.ticket);
-    for (const report of reportsOf(event, { id, tube, after: job })) {
-      this.#options.report!(report, durable);
-    }
-  }
-
-  #tell(job: Job, state: "done" | "deleted" | "buried", body: Value): void {
-    if (job.watchers === null) return;
-    const { watchers } = job;
-    job.watchers = null;
-    for (const watcher of watchers) watcher.finished(job, state, body);
+    this.tubes.leave(tube);
   }
 
   #tellIdle(): void {
     for (const resolve of this.#idle.splice(0)) resolve();
-  }
-
-  /** Whether this many more bytes fit; drops old results to make room. */
-  #makeRoom(bytes: number): boolean {
-    const { maxBytes } = this.#options.limits;
-    const spare = this.results.bytes + this.results.size * JOB_OVERHEAD_BYTES;
-    if (this.#bytes - spare + bytes > maxBytes) return false;
-    while (this.#bytes + bytes > maxBytes && this.results.dropOldest());
-    return true;
   }
 }

@@ -1,0 +1,208 @@
+import type { MaybePromise } from "../../storage/store.ts";
+import type { JobBody, NoJob, Outcome, QueueClient } from "../queue.ts";
+import type { BeanstalkCommand } from "./command.ts";
+import type { BeanstalkContext } from "./context.ts";
+import type { ReplyBuffer } from "./reply_buffer.ts";
+import { formatJobStats, formatStats, formatTubes, formatTubeStats } from "./stats.ts";
+import type { ReplyWord } from "./words.ts";
+
+/** Waits on behalf of a client that may leave meanwhile. */
+export interface Waits {
+  /** Awaits a job or an outcome, and cancels the wait if the client leaves. */
+  patiently<T>(pending: Promise<T>): Promise<T>;
+}
+
+/** Runs the commands of one client on the queue, and writes the replies. */
+export class CommandRunner {
+  /** How many commands have run. */
+  commands = 0;
+  /** Whether the client has asked to be disconnected. */
+  quit = false;
+  readonly #client: QueueClient;
+  readonly #context: BeanstalkContext;
+  readonly #replies: ReplyBuffer;
+  readonly #waits: Waits;
+  #produces = false;
+  #works = false;
+
+  constructor(
+    client: QueueClient,
+    options: { context: BeanstalkContext; replies: ReplyBuffer; waits: Waits },
+  ) {
+    this.#client = client;
+    this.#context = options.context;
+    this.#replies = options.replies;
+    this.#waits = options.waits;
+  }
+
+  /** Counts the client no longer as a producer or a worker. */
+  close(): void {
+    const { metrics } = this.#context;
+    if (this.#produces) metrics.producers--;
+    if (this.#works) metrics.workers--;
+  }
+
+  /** Runs a command and replies to it. The answer may come later. */
+  run(command: BeanstalkCommand): void | Promise<void> {
+    const { kind } = command;
+    const client = this.#client;
+    const replies = this.#replies;
+    this.commands++;
+    if (kind === "mistake") {
+      this.#context.metrics.mistakes++;
+      return replies.word(command.reply);
+    }
+    this.#context.count(kind);
+    switch (kind) {
+      case "put":
+        this.#isProducer();
+        return then(client.put(command.spec), (answer) => {
+          if (typeof answer === "number") replies.line(`INSERTED ${answer}`);
+          else replies.word(answer);
+        });
+      case "put-unique":
+        this.#isProducer();
+        return then(client.putUnique(command.key, command.spec), (answer) => {
+          if (typeof answer === "string") replies.word(answer);
+          else replies.line(`${answer.existed ? "EXISTS" : "INSERTED"} ${answer.id}`);
+        });
+      case "put-batch":
+        this.#isProducer();
+        return then(client.putBatch(command.specs), (answer) => {
+          if (typeof answer === "string") replies.word(answer);
+          else replies.line(`INSERTED ${answer.join(" ")}`);
+        });
+      case "reserve":
+      case "reserve-with-timeout": {
+        this.#isWorker();
+        const timeoutMs = "timeoutMs" in command ? command.timeoutMs : Infinity;
+        return this.#wait(client.reserve(timeoutMs), (answer) => this.#reserved(answer));
+      }
+      case "reserve-batch":
+        this.#isWorker();
+        return this.#wait(client.reserveBatch(command.max, command.timeoutMs), (answer) => {
+          if (typeof answer === "string") return replies.word(answer);
+          replies.line(`RESERVED-BATCH ${answer.length}`);
+          for (const job of answer) this.#reserved(job);
+        });
+      case "reserve-job":
+        this.#isWorker();
+        return then(client.reserveJob(command.id), (answer) => this.#job("RESERVED", answer));
+      case "delete":
+        return this.#found(client.delete(command.id), "DELETED");
+      case "done":
+        return then(client.done(command.id, command.body), (answer) => {
+          replies.word(answer === "OUT_OF_MEMORY" ? answer : answer ? "DONE" : "NOT_FOUND");
+        });
+      case "release":
+        return then(
+          client.release(command.id, command.priority, command.delayMs),
+          (answer) => replies.word(answer),
+        );
+      case "fail":
+        return then(client.fail(command.id, command.body), (answer) => replies.word(answer));
+      case "bury":
+        return this.#found(client.bury(command.id, command.priority), "BURIED");
+      case "touch":
+        return this.#found(client.touch(command.id), "TOUCHED");
+      case "kick":
+        return then(client.kick(command.bound), (count) => replies.line(`KICKED ${count}`));
+      case "kick-job":
+        return this.#found(client.kickJob(command.id), "KICKED");
+      case "peek":
+        return then(client.peek(command.id), (answer) => this.#job("FOUND", answer));
+      case "peek-ready":
+      case "peek-delayed":
+      case "peek-buried": {
+        const state = kind.slice("peek-".length) as "ready" | "delayed" | "buried";
+        return then(client.peekState(state), (answer) => this.#job("FOUND", answer));
+      }
+      case "use":
+        if (!client.use(command.tube)) return replies.word("OUT_OF_MEMORY");
+        return replies.line(`USING ${client.used}`);
+      case "list-tube-used":
+        return replies.line(`USING ${client.used}`);
+      case "watch":
+        if (!client.watch(command.tube)) return replies.word("OUT_OF_MEMORY");
+        return replies.line(`WATCHING ${client.watched.length}`);
+      case "ignore":
+        if (!client.ignore(command.tube)) return replies.word("NOT_IGNORED");
+        return replies.line(`WATCHING ${client.watched.length}`);
+      case "pause-tube":
+        return this.#found(client.pauseTube(command.tube, command.pauseMs), "PAUSED");
+      case "result":
+        return then(client.result(command.id), (answer) => this.#outcome(command.id, answer));
+      case "wait":
+        return this.#wait(
+          client.wait(command.id, command.timeoutMs),
+          (answer) => this.#outcome(command.id, answer),
+        );
+      case "stats":
+        return then(client.stats(), (stats) => {
+          const { metrics, maxJobBytes, queue } = this.#context;
+          const about = { facts: this.#context.facts(), maxJobBytes, draining: queue.draining };
+          replies.chunk("OK", formatStats(stats, metrics, about));
+        });
+      case "stats-job":
+        return then(client.statsJob(command.id), (stats) => {
+          if (stats === null) replies.word("NOT_FOUND");
+          else replies.chunk("OK", formatJobStats(stats));
+        });
+      case "stats-tube":
+        return then(client.statsTube(command.tube), (stats) => {
+          if (stats === null) replies.word("NOT_FOUND");
+          else replies.chunk("OK", formatTubeStats(stats));
+        });
+      case "list-tubes":
+        return then(client.listTubes(), (tubes) => replies.chunk("OK", formatTubes(tubes)));
+      case "list-tubes-watched":
+        return replies.chunk("OK", formatTubes(client.watched));
+      case "quit":
+        this.quit = true;
+    }
+  }
+
+  /** As `then`, for answers that may take as long as the client is willing to wait. */
+  #wait<T>(answer: MaybePromise<T>, reply: (answer: T) => void): void | Promise<void> {
+    if (answer instanceof Promise) return this.#waits.patiently(answer).then(reply);
+    reply(answer);
+  }
+
+  #found(answer: MaybePromise<boolean>, word: ReplyWord): void | Promise<void> {
+    return then(answer, (found) => this.#replies.word(found ? word : "NOT_FOUND"));
+  }
+
+  #reserved(answer: JobBody | NoJob): void {
+    if (typeof answer === "string") this.#replies.word(answer);
+    else this.#replies.body("RESERVED", answer.id, answer.body);
+  }
+
+  #job(word: string, job: JobBody | null): void {
+    if (job === null) this.#replies.word("NOT_FOUND");
+    else this.#replies.body(word, job.id, job.body);
+  }
+
+  #outcome(id: number, outcome: Outcome | "TIMED_OUT" | null): void {
+    if (outcome === null) this.#replies.word("NOT_FOUND");
+    else if (outcome === "TIMED_OUT") this.#replies.word(outcome);
+    else this.#replies.chunk(`RESULT ${id} ${outcome.state}`, outcome.body);
+  }
+
+  #isProducer(): void {
+    if (this.#produces) return;
+    this.#produces = true;
+    this.#context.metrics.producers++;
+  }
+
+  #isWorker(): void {
+    if (this.#works) return;
+    this.#works = true;
+    this.#context.metrics.workers++;
+  }
+}
+
+/** Replies to an answer, now or when it comes. */
+function then<T>(answer: MaybePromise<T>, reply: (answer: T) => void): void | Promise<void> {
+  if (answer instanceof Promise) return answer.then(reply);
+  reply(answer);
+}

@@ -1,0 +1,42 @@
+import type { Value } from "../../storage/value.ts";
+import { reportsOf } from "../event_reports.ts";
+import type { JobEvent } from "../life_cycle.ts";
+import type { ReportJob } from "../reports.ts";
+import type { Job } from "./job.ts";
+import type { Journal } from "./journal.ts";
+
+/** Tells what happens to jobs: reports for the bus, and outcomes for the clients that wait. */
+export class JobNews {
+  readonly #journal: Journal;
+  readonly #report: ReportJob | undefined;
+
+  constructor(journal: Journal, report: ReportJob | undefined) {
+    this.#journal = journal;
+    this.#report = report;
+  }
+
+  /** Reports something that no event of the life cycle stands for. */
+  happened(job: Job, kind: "put" | "reserved" | "done"): void {
+    if (this.#report === undefined) return;
+    const { id, tube: { name: tube } } = job;
+    this.#report({ kind, tube, id, reason: "" }, this.#journal.settled(job.ticket));
+  }
+
+  /** Reports an event that was applied to a job. */
+  changed(job: Job, event: JobEvent): void {
+    if (this.#report === undefined) return;
+    const { id, tube: { name: tube } } = job;
+    const durable = this.#journal.settled(job.ticket);
+    for (const report of reportsOf(event, { id, tube, after: job })) {
+      this.#report(report, durable);
+    }
+  }
+
+  /** Tells the clients that wait for the outcome of a job. */
+  ended(job: Job, state: "done" | "deleted" | "buried", body: Value): void {
+    if (job.watchers === null) return;
+    const { watchers } = job;
+    job.watchers = null;
+    for (const watcher of watchers) watcher.finished(job, state, body);
+  }
+}
