@@ -1,29 +1,20 @@
 import type { MaybePromise } from "../../storage/store.ts";
-import { type Value, valueFrom } from "../../storage/value.ts";
-import { givenBack, isPossible, type JobEvent } from "../life_cycle.ts";
-import {
-  DEFAULT_TUBE,
-  type GivenBack,
-  type JobBody,
-  type JobId,
-  type JobSpec,
-  type JobState,
-  type JobStats,
-  type NoJob,
-  type Outcome,
-  type QueueClient,
-  type QueueStats,
-  type Refusal,
-  SAFETY_MARGIN_MS,
-  type TubeStats,
+import type { Value } from "../../storage/value.ts";
+import { givenBack, isPossible } from "../life_cycle.ts";
+import type {
+  GivenBack,
+  JobBody,
+  JobId,
+  JobSpec,
+  JobStats,
+  NoJob,
+  Outcome,
+  QueueClient,
+  QueueStats,
+  Refusal,
+  TubeStats,
 } from "../queue.ts";
 import { countJobs, countTube } from "./count_jobs.ts";
-import type { ReservedRow } from "./requests.ts";
-import type { LocalTube } from "./local_tube.ts";
-import type { Holder, LockedJob } from "./locked_job.ts";
-import { SharedWait } from "./wait.ts";
-import { SharedReservations } from "./reservations.ts";
-import type { SharedScheduler } from "./scheduler.ts";
 import {
   findKey,
   hasJobs,
@@ -33,10 +24,14 @@ import {
   readJobStats,
   readOutcome,
   readTubes,
-  reserveOne,
   writePause,
 } from "./job_queries.ts";
+import type { LocalTube } from "./local_tube.ts";
+import type { SharedScheduler } from "./scheduler.ts";
 import { KICKABLE } from "./statements.ts";
+import { SharedSubscriptions } from "./subscriptions.ts";
+import { SharedWait } from "./wait.ts";
+import { SharedWorker } from "./worker.ts";
 
 /** The most jobs kicked in one transaction. */
 const KICK_STEP = 1000;
@@ -51,9 +46,8 @@ export class SharedClient implements QueueClient {
   readonly #scheduler: SharedScheduler;
   readonly #number: number;
   readonly #left: () => void;
-  readonly #watches: LocalTube[];
-  #used: LocalTube;
-  readonly #reserved = new SharedReservations();
+  readonly #subscriptions: SharedSubscriptions;
+  readonly #worker: SharedWorker;
   readonly #wait: SharedWait;
   #closed = false;
 
@@ -65,16 +59,18 @@ export class SharedClient implements QueueClient {
     this.#scheduler = scheduler;
     this.#number = options.number;
     this.#left = options.left;
-    this.#used = scheduler.openTube(DEFAULT_TUBE)!;
-    this.#used.using++;
-    this.#used.watching++;
-    this.#watches = [this.#used];
+    this.#subscriptions = new SharedSubscriptions(scheduler);
     this.#wait = new SharedWait(scheduler);
+    this.#worker = new SharedWorker(scheduler, {
+      number: options.number,
+      watches: this.#subscriptions.watches,
+      wait: this.#wait,
+    });
   }
 
   /** How many jobs it has reserved, as far as this daemon knows. */
   get reserved(): number {
-    return this.#reserved.size;
+    return this.#worker.reserved;
   }
 
   // Tubes
@@ -84,37 +80,19 @@ export class SharedClient implements QueueClient {
   }
 
   get watched(): string[] {
-    return this.#watches.map(({ name }) => name);
+    return this.#subscriptions.watched;
   }
 
   use(name: string): boolean {
-    const before = this.#used;
-    if (name === before.name) return true;
-    before.using--;
-    this.#scheduler.leaveTube(before);
-    const tube = this.#scheduler.openTube(name);
-    this.#used = tube ?? this.#scheduler.openTube(before.name)!;
-    this.#used.using++;
-    return tube !== undefined;
+    return this.#subscriptions.use(name);
   }
 
   watch(name: string): boolean {
-    const tube = this.#scheduler.openTube(name);
-    if (tube === undefined) return false;
-    if (this.#watches.includes(tube)) return true;
-    tube.watching++;
-    this.#watches.push(tube);
-    return true;
+    return this.#subscriptions.watch(name);
   }
 
   ignore(name: string): boolean {
-    const place = this.#watches.findIndex((tube) => tube.name === name);
-    if (place === -1) return true;
-    if (this.#watches.length === 1) return false;
-    const [tube] = this.#watches.splice(place, 1);
-    tube!.watching--;
-    this.#scheduler.leaveTube(tube!);
-    return true;
+    return this.#subscriptions.ignore(name);
   }
 
   async pauseTube(name: string, pauseMs: number): Promise<boolean> {
@@ -165,44 +143,22 @@ export class SharedClient implements QueueClient {
     return typeof jobs === "string" ? jobs : jobs[0]!;
   }
 
-  async reserveBatch(max: number, timeoutMs: number): Promise<JobBody[] | NoJob> {
-    this.#wait.begin();
-    const endMs = performance.now() + timeoutMs;
-    for (;;) {
-      const { events } = this.#scheduler;
-      const jobs = await this.#reserveNow(max);
-      if (jobs.length > 0) return jobs;
-      const now = performance.now();
-      const soonMs = this.#reserved.deadlineAt - SAFETY_MARGIN_MS - now;
-      if (soonMs <= 0) return "DEADLINE_SOON";
-      if (this.#wait.cancelled || endMs <= now) return "TIMED_OUT";
-      if (this.#watches.some(({ wakes }) => wakes > events)) continue;
-      const how = await this.#wait.sleep(this.#watches, Math.min(endMs - now, soonMs));
-      if (how === "woken" && !this.#wait.cancelled) continue;
-      // A timer can fire a little early, so do not compare times again.
-      return how === "late" && soonMs < endMs - now ? "DEADLINE_SOON" : "TIMED_OUT";
-    }
+  reserveBatch(max: number, timeoutMs: number): Promise<JobBody[] | NoJob> {
+    return this.#worker.reserve(max, timeoutMs);
   }
 
   async reserveJob(id: JobId): Promise<JobBody | null> {
-    if (this.#scheduler.draining || !isId(id)) return null;
-    const row = await this.#scheduler.ask((sql) =>
-      reserveOne(sql, id, { ...this.#holder, rulesOf: this.#scheduler.options.rulesOf })
-    );
-    if (row === null) return null;
-    this.#scheduler.lookIn(row.ttr_ms);
-    this.#scheduler.report("reserved", row.tube, row.id);
-    return this.#gained(row);
+    return isId(id) ? await this.#worker.reserveJob(id) : null;
   }
 
   async delete(id: JobId): Promise<boolean> {
     const found = isId(id) && await this.#scheduler.delete(this.#number, id);
-    if (found) this.#reserved.delete(id);
+    if (found) this.#worker.forget(id);
     return found;
   }
 
   async done(id: JobId, result: Value): Promise<boolean> {
-    const done = await this.#workOnOwn(id, (job) => {
+    const done = await this.#worker.workOnOwn(id, (job) => {
       job.complete(result);
       return true;
     });
@@ -210,29 +166,21 @@ export class SharedClient implements QueueClient {
   }
 
   async release(id: JobId, priority: number, delayMs: number): Promise<GivenBack> {
-    const state = await this.#applyToOwn(id, { kind: "release", priority, delayMs });
+    const state = await this.#worker.applyToOwn(id, { kind: "release", priority, delayMs });
     return state === null ? "NOT_FOUND" : givenBack(state);
   }
 
   async fail(id: JobId, reason: Value): Promise<GivenBack> {
-    const state = await this.#applyToOwn(id, { kind: "fail", reason });
+    const state = await this.#worker.applyToOwn(id, { kind: "fail", reason });
     return state === null ? "NOT_FOUND" : givenBack(state);
   }
 
   async bury(id: JobId, priority: number, reason?: string): Promise<boolean> {
-    return await this.#applyToOwn(id, { kind: "bury", priority, reason }) !== null;
+    return await this.#worker.applyToOwn(id, { kind: "bury", priority, reason }) !== null;
   }
 
-  async touch(id: JobId): Promise<boolean> {
-    if (!this.#reserved.has(id)) return false;
-    const ttrMs = await this.#scheduler.work(id, (job) => {
-      if (!job?.isHeldBy(this.#holder)) return null;
-      job.apply({ kind: "touch" });
-      return job.facts.ttrMs;
-    });
-    if (ttrMs === null) return false;
-    this.#reserved.set(id, ttrMs);
-    return true;
+  touch(id: JobId): Promise<boolean> {
+    return this.#worker.touch(id);
   }
 
   // Inspecting and repairing
@@ -274,23 +222,11 @@ export class SharedClient implements QueueClient {
   }
 
   async wait(id: JobId, timeoutMs: number): Promise<Outcome | "TIMED_OUT" | null> {
-    this.#wait.begin();
-    const endMs = performance.now() + timeoutMs;
-    this.#scheduler.watchJob(id, this.#wait);
+    this.#scheduler.watchers.add(id, this.#wait);
     try {
-      for (let known = false;;) {
-        const outcome = await this.result(id);
-        if (this.#wait.outcome !== null) return this.#wait.outcome;
-        if (outcome === null) return known ? { state: "deleted", body: "" } : null;
-        if (outcome.state === "done" || outcome.state === "buried") return outcome;
-        known = true;
-        const now = performance.now();
-        if (this.#wait.cancelled || endMs <= now) return "TIMED_OUT";
-        await this.#wait.sleep([], endMs - now);
-        if (this.#wait.outcome !== null) return this.#wait.outcome;
-      }
+      return await this.#wait.forOutcome(async () => await this.result(id), timeoutMs);
     } finally {
-      this.#scheduler.unwatchJob(id, this.#wait);
+      this.#scheduler.watchers.remove(id, this.#wait);
     }
   }
 
@@ -327,53 +263,14 @@ export class SharedClient implements QueueClient {
     if (this.#closed) return;
     this.#closed = true;
     this.cancel();
-    this.#used.using--;
-    this.#scheduler.leaveTube(this.#used);
-    for (const tube of this.#watches) {
-      tube.watching--;
-      this.#scheduler.leaveTube(tube);
-    }
-    this.gone = this.#giveAllBack().finally(this.#left);
+    this.#subscriptions.close();
+    this.gone = this.#worker.close().finally(this.#left);
   }
 
   // Shared by the above
 
-  async #reserveNow(max: number): Promise<JobBody[]> {
-    if (this.#scheduler.draining || this.#closed) return [];
-    const rows = await this.#scheduler.reserve(this.#number, [...this.#watches], max);
-    const jobs = rows.map((row) => this.#gained(row));
-    if (!this.#closed) return jobs;
-    await this.#giveAllBack();
-    return [];
-  }
-
-  #gained({ id, ttr_ms, body }: ReservedRow): JobBody {
-    this.#reserved.set(id, ttr_ms);
-    return { id, body: valueFrom(body) };
-  }
-
-  /** This client, as the database knows it. */
-  get #holder(): Holder {
-    return { daemon: this.#scheduler.daemon, client: this.#number };
-  }
-
-  #applyToOwn(id: JobId, event: JobEvent): Promise<JobState | null> {
-    return this.#workOnOwn(id, (job) => job.apply(event));
-  }
-
-  /** Works on a job that this client has reserved; `null` if it has not, or not any more. */
-  async #workOnOwn<T>(id: JobId, decide: (job: LockedJob) => T): Promise<T | null> {
-    if (!this.#reserved.has(id)) return null;
-    const answer = await this.#scheduler.work(id, (job) => {
-      return job?.isHeldBy(this.#holder) ? decide(job) : null;
-    });
-    this.#reserved.delete(id);
-    return answer;
-  }
-
-  async #giveAllBack(): Promise<void> {
-    const kind = this.#scheduler.draining ? "worker-dismissed" : "worker-lost";
-    await Promise.allSettled(this.#reserved.ids.map((id) => this.#applyToOwn(id, { kind })));
+  get #used(): LocalTube {
+    return this.#subscriptions.used;
   }
 
   async #tubeExists(name: string): Promise<boolean> {

@@ -11,14 +11,12 @@ import type postgres from "postgres";
 import { CommitCounter } from "../../storage/commit_metrics.ts";
 import type { PostgresClient } from "../../storage/postgres/postgres_client.ts";
 import type { PostgresDatabase } from "../../storage/postgres/postgres_database.ts";
-import { joinValues } from "../../storage/postgres/packed_values.ts";
 import { type DatabaseMetrics, sumDatabaseMetrics } from "../../storage/database_metrics.ts";
-import { allowedTtrMs } from "../life_cycle.ts";
 import type { JobId, JobSpec, TubeRules } from "../queue.ts";
 import { Batcher } from "./batcher.ts";
-import { LockedJob, type LockedRow, packUpdates } from "./locked_job.ts";
-import { retry } from "./retry.ts";
-import { lockRoom, type RuledTube } from "./max_reserved.ts";
+import { LockedJob, type LockedRow } from "./locked_job.ts";
+import type { RuledTube } from "./max_reserved.ts";
+import { putJobs } from "./put_jobs.ts";
 import {
   type DeleteRequest,
   executeOrFail,
@@ -27,18 +25,10 @@ import {
   type ReserveRequest,
   type WorkRequest,
 } from "./requests.ts";
-import {
-  DELETE,
-  KEEP,
-  LOCK,
-  names,
-  numbers,
-  PUT,
-  query,
-  REMOVE,
-  RESERVE,
-  UPDATE,
-} from "./statements.ts";
+import { reserveJobs } from "./reserve_jobs.ts";
+import { retry } from "./retry.ts";
+import { DELETE, LOCK, numbers, query } from "./statements.ts";
+import { writeJobs } from "./write_jobs.ts";
 
 /**
  * How many batches of each kind may be in flight. One is enough: with two, batches would be half as
@@ -217,7 +207,7 @@ export class Lanes {
         const rows = await query<LockedRow>(sql, statement, parameters);
         const jobs = rows.map((row) => this.#locked(row));
         for (const job of jobs) decide(job);
-        await this.#write(sql, jobs);
+        await writeJobs(sql, jobs, this.#options);
         return jobs;
       }) as Promise<LockedJob[]>
     );
@@ -232,19 +222,9 @@ export class Lanes {
 
   async #executePuts(items: PutRequest[]): Promise<void> {
     const specs = items.flatMap(({ specs }) => specs);
-    const bodies = joinValues(specs.map(({ body }) => body));
     const startMs = performance.now();
-    const rows = await this.ask((sql) =>
-      query<{ id: JobId }>(sql, PUT, [
-        names(items.flatMap(({ tube, specs }) => specs.map(() => tube))),
-        numbers(specs.map(({ priority }) => priority)),
-        numbers(specs.map(({ delayMs }) => Math.ceil(delayMs))),
-        numbers(specs.map(({ ttrMs }) => Math.ceil(allowedTtrMs(ttrMs)))),
-        bodies.starts,
-        bodies.lengths,
-        bodies.bytes,
-      ])
-    );
+    const tubes = items.flatMap(({ tube, specs }) => specs.map(() => tube));
+    const rows = await this.ask((sql) => putJobs(sql, tubes, specs));
     this.#count(rows.length, startMs);
     const ids = rows.map(({ id }) => id).sort((a, b) => a - b);
     let first = 0;
@@ -253,31 +233,16 @@ export class Lanes {
 
   async #executeReserves(items: ReserveRequest[]): Promise<void> {
     const groups = Map.groupBy(items, ({ tubes }) => tubes.map(({ name }) => name).join(" "));
-    for (const group of groups.values()) await this.#reserveGroup(group);
-  }
-
-  async #reserveGroup(items: ReserveRequest[]): Promise<void> {
-    const { tubes } = items[0]!;
-    const clients = items.flatMap(({ client, max }) => new Array<number>(max).fill(client));
-    const limited = tubes.filter(({ rules }) => rules.maxReserved > 0);
-    const reserve = (sql: postgres.ISql, room: Map<string, number>) =>
-      query<ReservedRow>(sql, RESERVE, [
-        names(tubes.map(({ name }) => name)),
-        numbers(tubes.map(({ name }) => Math.min(clients.length, room.get(name) ?? Infinity))),
-        numbers(clients),
-        String(this.daemon),
-      ]);
-    const rows = await retry(() =>
-      this.#reserving.run((sql) => {
-        if (limited.length === 0) return reserve(sql, new Map());
-        return sql.begin(async (sql) => reserve(sql, await lockRoom(sql, limited))) as Promise<
-          ReservedRow[]
-        >;
-      })
-    );
-    rows.sort((a, b) => a.priority - b.priority || a.id - b.id);
-    const byClient = Map.groupBy(rows, ({ client }) => client);
-    for (const { client, done } of items) done(byClient.get(client) ?? []);
+    for (const group of groups.values()) {
+      const { tubes } = group[0]!;
+      const clients = group.flatMap(({ client, max }) => new Array<number>(max).fill(client));
+      const rows = await retry(() =>
+        this.#reserving.run((sql) => reserveJobs(sql, tubes, { clients, daemon: this.daemon }))
+      );
+      rows.sort((a, b) => a.priority - b.priority || a.id - b.id);
+      const byClient = Map.groupBy(rows, ({ client }) => client);
+      for (const { client, done } of group) done(byClient.get(client) ?? []);
+    }
   }
 
   async #executeDeletes(items: DeleteRequest[]): Promise<void> {
@@ -312,7 +277,7 @@ export class Lanes {
           const job = jobs.get(id);
           decide(job === undefined || job.removed ? null : job);
         }
-        await this.#write(sql, [...jobs.values()]);
+        await writeJobs(sql, [...jobs.values()], this.#options);
         return [...jobs.values()];
       }) as Promise<LockedJob[]>
     );
@@ -332,24 +297,5 @@ export class Lanes {
 
   #count(writes: number, startMs: number): void {
     if (writes > 0) this.commits.count(writes, startMs);
-  }
-
-  /** Writes the decisions about jobs. */
-  async #write(sql: postgres.ISql, jobs: readonly LockedJob[]): Promise<void> {
-    const removed = jobs.filter((job) => job.removed);
-    const changed = jobs.filter((job) => job.changed && !job.removed);
-    const kept = removed.filter((job) => job.result !== undefined);
-    const bodies = joinValues(kept.map(({ result }) => result!));
-    await Promise.all([
-      changed.length > 0 && query(sql, UPDATE, packUpdates(changed)),
-      removed.length > 0 && query(sql, REMOVE, [numbers(removed.map(({ id }) => id))]),
-      kept.length > 0 && query(sql, KEEP, [
-        numbers(kept.map(({ id }) => id)),
-        bodies.starts,
-        bodies.lengths,
-        bodies.bytes,
-        String(this.#options.resultTtlMs),
-      ]),
-    ]);
   }
 }

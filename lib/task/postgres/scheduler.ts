@@ -13,45 +13,31 @@
 import type postgres from "postgres";
 import type { Log } from "../../log.ts";
 import type { PostgresDatabase } from "../../storage/postgres/postgres_database.ts";
-import { StorageUnavailableError } from "../../storage/store.ts";
 import type { Value } from "../../storage/value.ts";
-import { SYSTEM_CLOCK } from "../clock.ts";
 import {
   DEFAULT_TUBE,
   type JobId,
   type JobSpec,
-  type Outcome,
   type QueueOptions,
   type QueueStats,
   type Refusal,
 } from "../queue.ts";
 import { Hints } from "./hints.ts";
+import { JobWatchers } from "./job_watchers.ts";
 import { Lanes } from "./lanes.ts";
 import { LocalTube } from "./local_tube.ts";
 import type { LockedJob } from "./locked_job.ts";
+import { Poller } from "./poller.ts";
 import type { ReservedRow } from "./requests.ts";
 import { RowLimits } from "./row_limits.ts";
-import { EXPIRED, FORGET, NEXT_DUE, query, TASK_MIGRATIONS, TASK_TUNING } from "./statements.ts";
-
-/** The longest time between two polls. */
-const POLL_INTERVAL_MS = 1000;
-
-/** The shortest time between two polls. */
-const MIN_POLL_INTERVAL_MS = 5;
+import { TASK_MIGRATIONS, TASK_TUNING } from "./schema.ts";
+import { EXPIRED, FORGET, NEXT_DUE, query } from "./statements.ts";
 
 /** How many waiting clients of each tube a poll wakes. */
 const POLLING_WAITERS = 20;
 
 /** How many expired jobs are handled in one transaction. */
 const EXPIRED_STEP = 500;
-
-/** A client that waits for the outcome of a job. */
-export interface JobWatcher {
-  /** The job is finished. */
-  finished(outcome: Outcome): void;
-  /** Some job is finished, perhaps the one waited for. */
-  askAgain(): void;
-}
 
 /** Puts, reserves and changes jobs for the clients of one daemon, and wakes those that wait. */
 export class SharedScheduler {
@@ -63,21 +49,18 @@ export class SharedScheduler {
   /** How many clients wait for a job. */
   waiting = 0;
 
-  readonly #log: Log;
-  readonly #watched = new Map<JobId, Set<JobWatcher>>();
+  /** Clients that wait for the outcome of a job. */
+  readonly watchers = new JobWatchers();
+  readonly #poller: Poller;
   #lanes!: Lanes;
   #hints!: Hints;
   #timeouts = 0;
   #totalJobs = 0;
-  #polling = Promise.resolve();
-  #pollAt = Infinity;
-  #stopTimer: () => void = () => {};
-  #closed = false;
   readonly #rowLimits: RowLimits;
 
   private constructor({ options, log }: { options: QueueOptions; log: Log }) {
     this.options = options;
-    this.#log = log;
+    this.#poller = new Poller(() => this.#look(), log);
     this.#rowLimits = new RowLimits({ ...options.limits, ask: (work) => this.ask(work), log });
     this.openTube(DEFAULT_TUBE);
   }
@@ -103,7 +86,7 @@ export class SharedScheduler {
       daemon: scheduler.daemon,
       listener: {
         ready: (tube, count) => scheduler.#wake(tube, count),
-        finished: () => scheduler.#askForWatched(),
+        finished: () => scheduler.watchers.askAgain(),
       },
       log: options.log,
     });
@@ -123,9 +106,7 @@ export class SharedScheduler {
 
   /** Stops polling and closes the connections. */
   async close(): Promise<void> {
-    this.#closed = true;
-    this.#stopTimer();
-    await this.#polling;
+    await this.#poller.close();
     await this.#hints.close();
     await this.#lanes.close();
   }
@@ -227,19 +208,6 @@ export class SharedScheduler {
     this.#hints.ready(tube, count);
   }
 
-  /** Has a watcher called when a job is finished. */
-  watchJob(id: JobId, watcher: JobWatcher): void {
-    const watchers = this.#watched.get(id) ?? new Set();
-    this.#watched.set(id, watchers.add(watcher));
-  }
-
-  /** Removes a watcher. */
-  unwatchJob(id: JobId, watcher: JobWatcher): void {
-    const watchers = this.#watched.get(id);
-    watchers?.delete(watcher);
-    if (watchers?.size === 0) this.#watched.delete(id);
-  }
-
   /** What this daemon knows without a query. */
   localStats(): QueueStats {
     return {
@@ -259,15 +227,7 @@ export class SharedScheduler {
 
   /** Polls after this delay, or sooner. */
   lookIn(ms: number): void {
-    if (this.#closed) return;
-    const delayMs = Math.min(POLL_INTERVAL_MS, Math.max(MIN_POLL_INTERVAL_MS, ms));
-    const at = SYSTEM_CLOCK.now() + delayMs;
-    if (at >= this.#pollAt) return;
-    this.#pollAt = at;
-    this.#stopTimer();
-    this.#stopTimer = SYSTEM_CLOCK.after(delayMs, () => {
-      this.#polling = this.#poll();
-    });
+    this.#poller.lookIn(ms);
   }
 
   // Outcomes
@@ -292,16 +252,8 @@ export class SharedScheduler {
   }
 
   #tell(id: JobId, state: "done" | "deleted" | "buried", body: Value): void {
-    const watchers = this.#watched.get(id);
-    this.#watched.delete(id);
-    for (const watcher of watchers ?? []) watcher.finished({ state, body });
+    this.watchers.finished(id, { state, body });
     this.#hints.finished();
-  }
-
-  #askForWatched(): void {
-    for (const watchers of [...this.#watched.values()]) {
-      for (const watcher of watchers) watcher.askAgain();
-    }
   }
 
   #wake(name: string, count: number): void {
@@ -313,25 +265,16 @@ export class SharedScheduler {
 
   // Polling
 
-  async #poll(): Promise<void> {
-    let nextMs = POLL_INTERVAL_MS;
-    // A job that is put or reserved meanwhile may be due before the next regular poll.
-    this.#pollAt = Infinity;
-    try {
-      await this.#hints.listen();
-      while (await this.#expire() === EXPIRED_STEP);
-      const [due] = await this.ask((sql) => query<{ ms: number | null }>(sql, NEXT_DUE, []));
-      await this.ask((sql) => query(sql, FORGET, []));
-      if (due!.ms !== null) nextMs = due!.ms;
-      for (const tube of this.tubes.values()) tube.wake(POLLING_WAITERS);
-      this.#askForWatched();
-      await this.#rowLimits.dropResults();
-    } catch (error) {
-      const isStatement = error instanceof Error && error.name === "PostgresError";
-      if (!(error instanceof StorageUnavailableError) && !isStatement) throw error;
-      this.#log.debug("Cannot poll for jobs that are due", { error: String(error) });
-    }
-    this.lookIn(nextMs);
+  /** Looks for jobs that are due; returns the time until the next one is, if there is one. */
+  async #look(): Promise<number | null> {
+    await this.#hints.listen();
+    while (await this.#expire() === EXPIRED_STEP);
+    const [due] = await this.ask((sql) => query<{ ms: number | null }>(sql, NEXT_DUE, []));
+    await this.ask((sql) => query(sql, FORGET, []));
+    for (const tube of this.tubes.values()) tube.wake(POLLING_WAITERS);
+    this.watchers.askAgain();
+    await this.#rowLimits.dropResults();
+    return due!.ms;
   }
 
   #expire(): Promise<number> {

@@ -1,8 +1,6 @@
 /**
- * The tables of the queue in PostgreSQL, and the statements on them. All times are milliseconds
+ * The statements of the queue on its tables, which `schema.ts` defines. All times are milliseconds
  * since the Unix epoch by the clock of the database, the only clock that all daemons share.
- *
- * `due_at` is `JobFacts.dueAt`, with NULL for ready jobs.
  *
  * @module
  */
@@ -15,56 +13,6 @@ export const STATES: readonly JobState[] = ["ready", "reserved", "delayed", "bur
 
 /** The number of each state in the table. */
 export const STATE = { ready: 0, reserved: 1, delayed: 2, buried: 3 } as const;
-
-/** The schema: version 1 first, then the step to each later one; see `PostgresDatabase.migrate`. */
-export const TASK_MIGRATIONS: readonly string[] = [
-  `CREATE SEQUENCE quartet.task_ids;
-   -- Each daemon takes a number, so that it knows which jobs its clients have reserved.
-   CREATE SEQUENCE quartet.task_daemons;
-   CREATE TABLE quartet.task_jobs (
-     id bigint PRIMARY KEY,
-     tube text NOT NULL,
-     state smallint NOT NULL,
-     priority bigint NOT NULL,
-     due_at bigint,
-     daemon bigint,
-     client bigint,
-     delay_ms bigint NOT NULL,
-     ttr_ms bigint NOT NULL,
-     created_at bigint NOT NULL,
-     reserves int NOT NULL DEFAULT 0,
-     timeouts int NOT NULL DEFAULT 0,
-     releases int NOT NULL DEFAULT 0,
-     buries int NOT NULL DEFAULT 0,
-     kicks int NOT NULL DEFAULT 0,
-     attempts int NOT NULL DEFAULT 0,
-     key text,
-     reason bytea NOT NULL DEFAULT '',
-     body bytea NOT NULL
-   );
-   CREATE INDEX task_jobs_ready ON quartet.task_jobs (tube, priority, id) WHERE state = 0;
-   CREATE INDEX task_jobs_due ON quartet.task_jobs (due_at) WHERE state IN (1, 2);
-   CREATE INDEX task_jobs_other ON quartet.task_jobs (tube, state, due_at, id) WHERE state > 0;
-   CREATE UNIQUE INDEX task_jobs_key ON quartet.task_jobs (tube, key) WHERE key IS NOT NULL;
-   CREATE TABLE quartet.task_results (
-     id bigint PRIMARY KEY,
-     expires_at bigint NOT NULL,
-     body bytea NOT NULL
-   );
-   CREATE INDEX task_results_expires_at ON quartet.task_results (expires_at);
-   CREATE TABLE quartet.task_tubes (
-     name text PRIMARY KEY,
-     paused_until bigint NOT NULL DEFAULT 0,
-     pause_ms bigint NOT NULL DEFAULT 0
-   );`,
-];
-
-/** Storage parameters of the table of jobs, whose rows change and go all the time. */
-export const TASK_TUNING: readonly string[] = [
-  "ALTER TABLE quartet.task_jobs SET (fillfactor = 70)",
-  `ALTER TABLE quartet.task_jobs SET (autovacuum_vacuum_scale_factor = 0.02,
-     autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0)`,
-];
 
 /** The time of the statement: the same for all rows, so that an index can be used with it. */
 export const NOW = "(extract(epoch FROM statement_timestamp()) * 1000)::bigint";

@@ -1,7 +1,8 @@
 import { SYSTEM_CLOCK } from "../clock.ts";
 import type { Outcome } from "../queue.ts";
 import type { LocalTube, Waiter } from "./local_tube.ts";
-import type { JobWatcher, SharedScheduler } from "./scheduler.ts";
+import type { JobWatcher } from "./job_watchers.ts";
+import type { SharedScheduler } from "./scheduler.ts";
 
 /**
  * A client's wait for a job, or for the outcome of one. Being woken only means that it is worth
@@ -41,6 +42,30 @@ export class SharedWait implements Waiter, JobWatcher {
         resolve(how);
       };
     });
+  }
+
+  /**
+   * Waits until a job is done, deleted or buried. It must be among the watchers of the job.
+   *
+   * @param look Reads the outcome of the job so far.
+   */
+  async forOutcome(
+    look: () => Promise<Outcome | null>,
+    timeoutMs: number,
+  ): Promise<Outcome | "TIMED_OUT" | null> {
+    this.begin();
+    const endMs = performance.now() + timeoutMs;
+    for (let known = false;;) {
+      const outcome = await look();
+      if (this.outcome !== null) return this.outcome;
+      if (outcome === null) return known ? { state: "deleted", body: "" } : null;
+      if (outcome.state === "done" || outcome.state === "buried") return outcome;
+      known = true;
+      const now = performance.now();
+      if (this.cancelled || endMs <= now) return "TIMED_OUT";
+      await this.sleep([], endMs - now);
+      if (this.outcome !== null) return this.outcome;
+    }
   }
 
   /** Ends the wait. */

@@ -1,0 +1,137 @@
+import { valueFrom } from "../../storage/value.ts";
+import type { JobEvent } from "../life_cycle.ts";
+import { type JobBody, type JobId, type JobState, type NoJob, SAFETY_MARGIN_MS } from "../queue.ts";
+import { reserveOne } from "./job_queries.ts";
+import type { LocalTube } from "./local_tube.ts";
+import type { Holder, LockedJob } from "./locked_job.ts";
+import type { ReservedRow } from "./requests.ts";
+import { SharedReservations } from "./reservations.ts";
+import type { SharedScheduler } from "./scheduler.ts";
+import type { SharedWait } from "./wait.ts";
+
+/** A client as a worker: it reserves jobs, and works on those that it has reserved. */
+export class SharedWorker {
+  readonly #scheduler: SharedScheduler;
+  readonly #number: number;
+  readonly #watches: readonly LocalTube[];
+  readonly #wait: SharedWait;
+  readonly #reserved = new SharedReservations();
+  #closed = false;
+
+  /**
+   * @param scheduler The source of the jobs.
+   * @param client The client's number within this daemon, the tubes it watches, and its wait.
+   */
+  constructor(
+    scheduler: SharedScheduler,
+    client: { number: number; watches: readonly LocalTube[]; wait: SharedWait },
+  ) {
+    this.#scheduler = scheduler;
+    this.#number = client.number;
+    this.#watches = client.watches;
+    this.#wait = client.wait;
+  }
+
+  /** How many jobs it has reserved, as far as this daemon knows. */
+  get reserved(): number {
+    return this.#reserved.size;
+  }
+
+  /** Reserves up to `max` jobs; waits for the first one. */
+  async reserve(max: number, timeoutMs: number): Promise<JobBody[] | NoJob> {
+    this.#wait.begin();
+    const endMs = performance.now() + timeoutMs;
+    for (;;) {
+      const { events } = this.#scheduler;
+      const jobs = await this.#reserveNow(max);
+      if (jobs.length > 0) return jobs;
+      const now = performance.now();
+      const soonMs = this.#reserved.deadlineAt - SAFETY_MARGIN_MS - now;
+      if (soonMs <= 0) return "DEADLINE_SOON";
+      if (this.#wait.cancelled || endMs <= now) return "TIMED_OUT";
+      if (this.#watches.some(({ wakes }) => wakes > events)) continue;
+      const how = await this.#wait.sleep(
+        this.#watches,
+        Math.min(endMs - now, soonMs),
+      );
+      if (how === "woken" && !this.#wait.cancelled) continue;
+      // A timer can fire a little early, so do not compare times again.
+      return how === "late" && soonMs < endMs - now ? "DEADLINE_SOON" : "TIMED_OUT";
+    }
+  }
+
+  /** Reserves this job, unless it is already reserved or its tube is at `max_reserved`. */
+  async reserveJob(id: JobId): Promise<JobBody | null> {
+    if (this.#scheduler.draining) return null;
+    const row = await this.#scheduler.ask((sql) =>
+      reserveOne(sql, id, { ...this.#holder, rulesOf: this.#scheduler.options.rulesOf })
+    );
+    if (row === null) return null;
+    this.#scheduler.lookIn(row.ttr_ms);
+    this.#scheduler.report("reserved", row.tube, row.id);
+    return this.#gained(row);
+  }
+
+  /** Restarts the time to run of a job that it has reserved. */
+  async touch(id: JobId): Promise<boolean> {
+    if (!this.#reserved.has(id)) return false;
+    const ttrMs = await this.#scheduler.work(id, (job) => {
+      if (!job?.isHeldBy(this.#holder)) return null;
+      job.apply({ kind: "touch" });
+      return job.facts.ttrMs;
+    });
+    if (ttrMs === null) return false;
+    this.#reserved.set(id, ttrMs);
+    return true;
+  }
+
+  /** Applies an event to a job that it has reserved; `null` if it has not, or not any more. */
+  applyToOwn(id: JobId, event: JobEvent): Promise<JobState | null> {
+    return this.workOnOwn(id, (job) => job.apply(event));
+  }
+
+  /** Works on a job that it has reserved; `null` if it has not, or not any more. */
+  async workOnOwn<T>(id: JobId, decide: (job: LockedJob) => T): Promise<T | null> {
+    if (!this.#reserved.has(id)) return null;
+    const answer = await this.#scheduler.work(id, (job) => {
+      return job?.isHeldBy(this.#holder) ? decide(job) : null;
+    });
+    this.#reserved.delete(id);
+    return answer;
+  }
+
+  /** Forgets a job that was deleted. */
+  forget(id: JobId): void {
+    this.#reserved.delete(id);
+  }
+
+  /** Reserves no more, and gives all jobs back. */
+  close(): Promise<void> {
+    this.#closed = true;
+    return this.#giveAllBack();
+  }
+
+  async #reserveNow(max: number): Promise<JobBody[]> {
+    if (this.#scheduler.draining || this.#closed) return [];
+    const rows = await this.#scheduler.reserve(this.#number, [...this.#watches], max);
+    const jobs = rows.map((row) => this.#gained(row));
+    if (!this.#closed) return jobs;
+    await this.#giveAllBack();
+    return [];
+  }
+
+  #gained({ id, ttr_ms, body }: ReservedRow): JobBody {
+    this.#reserved.set(id, ttr_ms);
+    return { id, body: valueFrom(body) };
+  }
+
+  /** This client, as the database knows it. */
+  get #holder(): Holder {
+    return { daemon: this.#scheduler.daemon, client: this.#number };
+  }
+
+  async #giveAllBack(): Promise<void> {
+    const kind = this.#scheduler.draining ? "worker-dismissed" : "worker-lost";
+    await Promise.allSettled(this.#reserved.ids.map((id) => this.applyToOwn(id, { kind })));
+  }
+}

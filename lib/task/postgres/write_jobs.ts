@@ -1,0 +1,31 @@
+import type postgres from "postgres";
+import { joinValues } from "../../storage/postgres/packed_values.ts";
+import { type LockedJob, packUpdates } from "./locked_job.ts";
+import { KEEP, numbers, query, REMOVE, UPDATE } from "./statements.ts";
+
+/**
+ * Writes the decisions about locked jobs.
+ *
+ * @param options How long results are kept.
+ */
+export async function writeJobs(
+  sql: postgres.ISql,
+  jobs: readonly LockedJob[],
+  { resultTtlMs }: { resultTtlMs: number },
+): Promise<void> {
+  const removed = jobs.filter((job) => job.removed);
+  const changed = jobs.filter((job) => job.changed && !job.removed);
+  const kept = removed.filter((job) => job.result !== undefined);
+  const bodies = joinValues(kept.map(({ result }) => result!));
+  await Promise.all([
+    changed.length > 0 && query(sql, UPDATE, packUpdates(changed)),
+    removed.length > 0 && query(sql, REMOVE, [numbers(removed.map(({ id }) => id))]),
+    kept.length > 0 && query(sql, KEEP, [
+      numbers(kept.map(({ id }) => id)),
+      bodies.starts,
+      bodies.lengths,
+      bodies.bytes,
+      String(resultTtlMs),
+    ]),
+  ]);
+}
