@@ -1,8 +1,5 @@
 import { withOthersOff } from "../../tests/support/daemon.ts";
-import type { ServerCommand } from "../support/servers.ts";
-
-const ROOT = new URL("../../", import.meta.url).pathname;
-const CONFIG = `--config=${ROOT}deno.json`;
+import { denoRun, quartetServe, ROOT, type ServerCommand } from "../support/servers.ts";
 
 /** quartet with only task enabled. */
 export function quartet(storage: string): ServerCommand {
@@ -12,8 +9,7 @@ export function quartet(storage: string): ServerCommand {
       'max_memory = "8GiB"\n[task.generator]\nenabled = false\n[daemon]\ndata_dir = "."\n';
     const file = `${directory}/quartet.toml`;
     await Deno.writeTextFile(file, withOthersOff(task));
-    const permissions = ["--allow-net", "--allow-read", "--allow-write", "--allow-env"];
-    return denoRun([...permissions, `${ROOT}main.ts`, "serve", "--config", file]);
+    return quartetServe(file);
   };
 }
 
@@ -42,8 +38,4 @@ export async function hasBeanstalkd(): Promise<boolean> {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
-}
-
-function denoRun(words: string[]): { command: string; args: string[] } {
-  return { command: Deno.execPath(), args: ["run", "--frozen", CONFIG, ...words] };
 }

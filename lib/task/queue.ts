@@ -33,7 +33,7 @@ export interface JobSpec {
 /** A job as a worker sees it. */
 export interface JobBody {
   readonly id: JobId;
-  /** Must not be changed. */
+  /** Must not be changed. Read it at once: it is gone when the job is. */
   readonly body: Value;
 }
 

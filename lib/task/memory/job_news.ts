@@ -34,9 +34,6 @@ export class JobNews {
 
   /** Tells the clients that wait for the outcome of a job. */
   ended(job: Job, state: "done" | "deleted" | "buried", body: Value): void {
-    if (job.watchers === null) return;
-    const { watchers } = job;
-    job.watchers = null;
-    for (const watcher of watchers) watcher.finished(job, state, body);
+    for (const watcher of job.takeWatchers()) watcher.finished(job, state, body);
   }
 }

@@ -15,7 +15,7 @@ export interface Journal {
   put(job: Job): number;
   /** Writes the state, priority and counters of a job that has changed. */
   move(job: Job): number;
-  /** Removes a job. */
+  /** Removes a job, and frees it as soon as it cannot come back. */
   remove(job: Job): number;
   /** Writes a result. */
   keep(result: Result): number;
@@ -44,7 +44,10 @@ export const NO_JOURNAL: Journal = {
   useIds: () => {},
   put: () => 0,
   move: () => 0,
-  remove: () => 0,
+  remove: (job) => {
+    job.free();
+    return 0;
+  },
   keep: () => 0,
   forget: () => {},
   settled: () => undefined,

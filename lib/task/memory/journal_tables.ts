@@ -2,7 +2,9 @@ import type { TableOwner } from "../../storage/commit_log.ts";
 import { valueBytes } from "../../storage/value.ts";
 import type { JobId } from "../queue.ts";
 import { IdBlocks } from "./id_blocks.ts";
+import { IdTable } from "./id_table.ts";
 import type { Job, JobTube } from "./job.ts";
+import type { JobMemory } from "./job_memory.ts";
 import {
   decodeJob,
   decodeMove,
@@ -20,6 +22,8 @@ export interface QueueRecords {
   job(id: JobId): Job | undefined;
   result(id: JobId): Result | undefined;
   tube(name: string): JobTube;
+  /** For the bytes of jobs. */
+  memory(): JobMemory;
 }
 
 /**
@@ -29,8 +33,8 @@ export interface QueueRecords {
  */
 export class JournalTables {
   /** Jobs and results as loaded. The journal takes them out. */
-  readonly loadedJobs = new Map<JobId, Job>();
-  readonly loadedResults = new Map<JobId, Result>();
+  readonly loadedJobs = new IdTable<Job>();
+  readonly loadedResults = new IdTable<Result>();
   /** The first id that is not claimed. */
   nextId = 0;
   readonly jobs: IdBlocks;
@@ -43,7 +47,11 @@ export class JournalTables {
   constructor(records: QueueRecords) {
     const { loadedJobs, loadedResults } = this;
     const busy = () => this.#loading?.promise;
-    const tubeOf = (name: string) => records.tube(name);
+    const decode = (id: JobId, record: Uint8Array) =>
+      decodeJob(id, record, {
+        memory: records.memory(),
+        tubeOf: (name: string) => records.tube(name),
+      });
     this.jobs = new IdBlocks({
       entry: (id) => {
         const job = records.job(id);
@@ -54,12 +62,15 @@ export class JournalTables {
         };
       },
       loadEntry: (id, record, move) => {
-        const job = decodeJob(id, record, tubeOf);
+        const job = decode(id, record);
         if (move.length > 0) decodeMove(job, move);
         loadedJobs.set(id, job);
       },
-      load: (id, record) => loadedJobs.set(id, decodeJob(id, record, tubeOf)),
-      remove: (id) => loadedJobs.delete(id),
+      load: (id, record) => loadedJobs.set(id, decode(id, record)),
+      remove: (id) => {
+        loadedJobs.get(id)?.free();
+        loadedJobs.delete(id);
+      },
     }, { busy, vital: false });
     this.results = new IdBlocks({
       entry: (id) => {

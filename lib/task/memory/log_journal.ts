@@ -61,6 +61,7 @@ export class LogJournal implements Journal {
       job: (id) => this.#scheduler!.jobs.get(id),
       result: (id) => this.#scheduler!.results.get(id),
       tube: (name) => this.#scheduler!.tubes.open(name, { anyway: true })!,
+      memory: () => this.#scheduler!.memory,
     });
     this.#stopListening = log.listen({
       committed: (version) => this.#committed(version),
@@ -175,8 +176,13 @@ export class LogJournal implements Journal {
   }
 
   #committed(committed: number): void {
-    const first = this.#pending.findIndex(({ version }) => version > committed);
-    this.#pending = first === -1 ? [] : this.#pending.slice(first);
+    let count = 0;
+    for (const write of this.#pending) {
+      if (write.version > committed) break;
+      if (write.kind === "remove") write.job.free();
+      count++;
+    }
+    this.#pending.splice(0, count);
     if (this.#unwritten.size > 0) {
       for (const job of this.#unwritten) job.ticket = this.move(job);
     } else if (this.failing) {

@@ -20,6 +20,7 @@
 import { copyValue, latin1From, valueFrom } from "../../storage/value.ts";
 import type { JobId, JobState } from "../queue.ts";
 import { Job, type JobTube } from "./job.ts";
+import type { JobMemory } from "./job_memory.ts";
 import { Result } from "./results.ts";
 
 const VERSION = 1;
@@ -81,11 +82,15 @@ export function encodeJobHead(job: Job): Uint8Array {
  *
  * @throws {Error} If a newer version wrote the record.
  */
-export function decodeJob(id: JobId, record: Uint8Array, tubeOf: (name: string) => JobTube): Job {
+export function decodeJob(
+  id: JobId,
+  record: Uint8Array,
+  { memory, tubeOf }: { memory: JobMemory; tubeOf: (name: string) => JobTube },
+): Job {
   const view = viewOf(record);
   const tubeEnd = JOB_HEAD_BYTES + view.getUint8(37);
   const keyEnd = tubeEnd + view.getUint8(38);
-  const job = new Job(id, tubeOf(latin1From(record, JOB_HEAD_BYTES, tubeEnd)), {
+  const job = new Job(memory, id, tubeOf(latin1From(record, JOB_HEAD_BYTES, tubeEnd)), {
     priority: view.getUint32(1, true),
     delayMs: view.getFloat64(5, true),
     ttrMs: view.getFloat64(13, true),
@@ -123,17 +128,20 @@ export function encodeMove(job: Job): Uint8Array {
 export function decodeMove(job: Job, record: Uint8Array): void {
   const view = viewOf(record);
   job.moved = true;
-  job.state = STATES[view.getUint8(1)]!;
-  job.priority = view.getUint32(2, true);
-  job.delayMs = view.getFloat64(6, true);
-  job.dueAt = view.getFloat64(14, true);
   job.reserves = view.getUint32(22, true);
-  job.timeouts = view.getUint32(26, true);
-  job.releases = view.getUint32(30, true);
-  job.buries = view.getUint32(34, true);
-  job.kicks = view.getUint32(38, true);
-  job.attempts = view.getUint32(42, true);
-  job.reason = latin1From(record, MOVE_HEAD_BYTES);
+  job.set({
+    state: STATES[view.getUint8(1)]!,
+    priority: view.getUint32(2, true),
+    delayMs: view.getFloat64(6, true),
+    ttrMs: job.ttrMs,
+    dueAt: view.getFloat64(14, true),
+    timeouts: view.getUint32(26, true),
+    releases: view.getUint32(30, true),
+    buries: view.getUint32(34, true),
+    kicks: view.getUint32(38, true),
+    attempts: view.getUint32(42, true),
+    reason: latin1From(record, MOVE_HEAD_BYTES),
+  });
 }
 
 /** Encodes what precedes the body of a result; valid until the next record is encoded. */

@@ -1,5 +1,6 @@
 import type { Value } from "../../storage/value.ts";
 import type { JobId } from "../queue.ts";
+import { IdTable } from "./id_table.ts";
 import { type Linked, List } from "./list.ts";
 import type { Timed, Timers } from "./timers.ts";
 
@@ -23,7 +24,7 @@ export class Result implements Linked<Result> {
 
 /** The results kept, oldest first. The oldest are dropped when they expire or space runs out. */
 export class Results implements Timed {
-  readonly #results = new Map<JobId, Result>();
+  readonly #results = new IdTable<Result>();
   readonly #order = new List<Result>();
   readonly #timers: Timers;
   readonly #maxResults: number;

@@ -10,8 +10,10 @@ import {
   type Refusal,
   URGENT_PRIORITY,
 } from "../queue.ts";
+import { IdTable } from "./id_table.ts";
 import { Job, JOB_OVERHEAD_BYTES, type JobTube, type JobWorker } from "./job.ts";
 import { JobIds } from "./job_ids.ts";
+import { JobMemory } from "./job_memory.ts";
 import { JobNews } from "./job_news.ts";
 import type { Journal } from "./journal.ts";
 import { Result, Results } from "./results.ts";
@@ -30,7 +32,8 @@ import { Tubes } from "./tubes.ts";
 export class Scheduler implements TubeScheduler<Job> {
   readonly timers: Timers;
   readonly tubes: Tubes;
-  readonly jobs = new Map<JobId, Job>();
+  readonly jobs = new IdTable<Job>();
+  readonly memory = new JobMemory();
   readonly results: Results;
   readonly journal: Journal;
   draining = false;
@@ -126,7 +129,7 @@ export class Scheduler implements TubeScheduler<Job> {
   /** Adds a new job. Ask `refusal` first. */
   insert(tube: JobTube, spec: JobSpec, key: string): Job {
     const now = this.now();
-    const job = new Job(this.#ids.take(), tube, {
+    const job = new Job(this.memory, this.#ids.take(), tube, {
       priority: spec.priority,
       delayMs: spec.delayMs,
       ttrMs: allowedTtrMs(spec.ttrMs),
@@ -254,6 +257,7 @@ export class Scheduler implements TubeScheduler<Job> {
     this.take(job);
     this.#forget(job);
     this.#news.ended(job, "deleted", "");
+    job.free();
   }
 
   /** Brings back a job whose removal could not be written. It is no longer reserved. */
@@ -297,9 +301,9 @@ export class Scheduler implements TubeScheduler<Job> {
 
   /** Applies an event without writing it. */
   #change(job: Job, event: JobEvent, now = this.now()): void {
-    const before = job.reason.length;
-    Object.assign(job, applyEvent(job, event, { rules: job.tube.rules, now }));
-    this.#space.take(job.reason.length - before);
+    const before = job.bytes;
+    job.set(applyEvent(job, event, { rules: job.tube.rules, now }));
+    this.#space.take(job.bytes - before);
     this.#place(job);
   }
 
@@ -327,8 +331,8 @@ export class Scheduler implements TubeScheduler<Job> {
   }
 
   #finish(job: Job): void {
-    job.ticket = this.journal.remove(job);
     this.#forget(job);
+    job.ticket = this.journal.remove(job);
   }
 
   #forget(job: Job): void {

@@ -52,8 +52,7 @@ export class MemoryWait implements Timed, Watcher {
     return new Promise((resolve) => {
       this.#gotOutcome = resolve;
       this.#watchedJob = job;
-      job.watchers ??= new Set();
-      job.watchers.add(this);
+      job.watch(this);
       this.#setTimer(timeoutMs);
     });
   }
@@ -96,7 +95,7 @@ export class MemoryWait implements Timed, Watcher {
 
   #endForOutcome(outcome: Outcome | "TIMED_OUT"): void {
     this.#scheduler.timers.clear(this);
-    this.#watchedJob!.watchers?.delete(this);
+    this.#watchedJob!.unwatch(this);
     this.#watchedJob = null;
     const resolve = this.#gotOutcome!;
     this.#gotOutcome = null;

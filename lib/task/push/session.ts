@@ -114,14 +114,16 @@ export class PushSession {
   }
 
   async #doJob(job: JobBody): Promise<void> {
-    if (hasLineEnd(job.body)) {
+    // It is gone once the job is, which can be soon after its time to run has ended.
+    const { body } = job;
+    if (hasLineEnd(body)) {
       await this.#client.bury(job.id, BURIED_PRIORITY, "the body is not a single line");
       return;
     }
     const settled = this.#client.settled();
     if (settled !== undefined) await settled;
     const startMs = performance.now();
-    const answer = await this.#ask(job.body);
+    const answer = await this.#ask(body);
     const tookMs = performance.now() - startMs;
     const about = { worker: this.worker, job: job.id, ms: Math.round(tookMs) };
     if (answer === undefined) return;

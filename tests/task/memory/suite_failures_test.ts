@@ -42,6 +42,8 @@ async function open(
     const dispose = async () => {
       // What clients await has succeeded; the rest may fail.
       await queue.close().catch(() => {});
+      // Each job that is gone has returned its memory, once.
+      assert.equal(queue.scheduler.memory.jobs, queue.scheduler.jobs.size);
       await log.close();
     };
     return { queue, journal, [Symbol.asyncDispose]: dispose };
