@@ -165,6 +165,12 @@ export interface ServiceNeeds {
   writes?: string[];
 }
 
+/** Advice on a valid section: the keys in it that lead to the place, and a sentence. */
+export interface Advice {
+  readonly path: readonly string[];
+  readonly message: string;
+}
+
 /** A service as the table lists it. */
 export interface Service<Config extends ServiceConfig = ServiceConfig> {
   /** Its name, which is also the name of its section in the configuration. */
@@ -177,6 +183,8 @@ export interface Service<Config extends ServiceConfig = ServiceConfig> {
   addresses(config: Config): Address[];
   /** The other resources that it uses. */
   needs?(config: Config): ServiceNeeds;
+  /** What a valid configuration had better say differently; `quartet check` prints it. */
+  advice?(config: Config): Advice[];
   /**
    * Starts it; resolves once it accepts connections. See {@linkcode RunningService.loaded}.
    *

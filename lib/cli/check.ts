@@ -1,10 +1,12 @@
 import { stringify } from "smol-toml";
 import { unlimitedAddresses } from "../config/addresses.ts";
 import { formatKeyPath } from "../config/walk.ts";
+import type { Advice } from "../service.ts";
 import { SERVICES } from "../services.ts";
 import { redacted } from "../storage/url.ts";
 import { type Command, EXIT } from "./command.ts";
 import { CONFIG_OPTIONS, readConfig } from "./config_file.ts";
+import type { Config } from "../config/schema.ts";
 import { checkStorage } from "./storage_check.ts";
 import { print, printError } from "./terminal.ts";
 
@@ -24,7 +26,9 @@ configuration goes to standard error too; the exit code is then 0. With --storag
 damaged in a file, and the exit code is ${EXIT.FAILED}. A daemon may be using the file.`,
   run: async (args) => {
     const { config, effective } = readConfig(args.text("config"), args.texts("set"));
-    for (const { path, message } of unlimitedAddresses(config, SERVICES)) {
+    for (
+      const { path, message } of [...unlimitedAddresses(config, SERVICES), ...adviceOn(config)]
+    ) {
       printError(`Advice: ${formatKeyPath(path)}: ${message}`);
     }
     print(stringify(redacted(effective)).trimEnd());
@@ -32,3 +36,12 @@ damaged in a file, and the exit code is ${EXIT.FAILED}. A daemon may be using th
     return EXIT.OK;
   },
 };
+
+/** The advice of the services that are enabled. */
+function adviceOn(config: Config): Advice[] {
+  return SERVICES.flatMap(({ name, advice }) => {
+    const section = config.services[name];
+    if (!section?.enabled || advice === undefined) return [];
+    return advice(section).map(({ path, message }) => ({ path: [name, ...path], message }));
+  });
+}

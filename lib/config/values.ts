@@ -94,6 +94,23 @@ export function duration(options: DurationOptions = {}): Value<string, number> {
   return quantity({ ...options, or: 0 }, parse, `${allowed}, or "off"`);
 }
 
+/** Parses a rate such as "100/s" into the milliseconds from one to the next. */
+export function parseRate(text: string): number | undefined {
+  const match = /^(\d+)\/(s|m|h|d)$/.exec(text);
+  if (match === null || Number(match[1]) === 0) return undefined;
+  return DURATION_UNITS_MS[match[2]!]! / Number(match[1]);
+}
+
+/** The highest rate is this many in a second. */
+const MAX_PER_SECOND = 100_000;
+
+/** A rate such as "100/s", in milliseconds from one to the next; 0 for "off". */
+export function rate(): Value<string, number> {
+  const allowed = `a rate such as "100/s" (s, m, h or d; at most ${MAX_PER_SECOND}/s), or "off"`;
+  const parse = (text: string) => text === "off" ? 0 : parseRate(text);
+  return quantity({ min: 1000 / MAX_PER_SECOND, or: 0 }, parse, allowed);
+}
+
 /** A whole number. */
 export function count(range: Range = {}): Value<number, number> {
   const { min = 0, max = Number.MAX_SAFE_INTEGER } = range;

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { SERVICE_KEYS } from "../config/service_keys.ts";
-import { address, count, duration, flag, size, storageUrl, text } from "../config/values.ts";
+import { address, count, duration, flag, rate, size, storageUrl, text } from "../config/values.ts";
+import { deadLetterLoops } from "./dead_letters.ts";
 
 const TUBE = {
   pattern: /^[A-Za-z0-9+/;.$_()][-A-Za-z0-9+/;.$_()]{0,199}$/,
@@ -10,11 +11,41 @@ const YEAR_MS = 365 * 86_400_000;
 
 /** The rules that a tube can have of its own. */
 const ruleEntries = {
+  dead_letter: v.optional(text(TUBE)),
   max_attempts: v.optional(count({ max: 1_000_000 })),
   backoff: v.optional(duration({ min: 1, max: YEAR_MS, off: true })),
   max_backoff: v.optional(duration({ min: 1, max: YEAR_MS })),
   max_reserved: v.optional(count({ max: 1_000_000_000 })),
+  rate: v.optional(rate()),
+  burst: v.optional(count({ min: 1, max: 1_000_000 })),
 };
+
+/** The tubes that have rules of their own, by name. */
+const tubesSchema = v.pipe(
+  v.record(v.pipe(v.string(), v.regex(TUBE.pattern, TUBE.allowed)), v.strictObject(ruleEntries)),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    const tubes = dataset.value;
+    for (const loop of deadLetterLoops((tube) => tubes[tube]?.dead_letter, Object.keys(tubes))) {
+      const [name] = loop as [string];
+      const own = tubes[name]!;
+      addIssue({
+        input: own.dead_letter,
+        message: `a tube whose dead letters do not come back: ${loop.join(" → ")}`,
+        path: [
+          { type: "object", origin: "value", input: tubes, key: name, value: own },
+          {
+            type: "object",
+            origin: "value",
+            input: own as Record<string, unknown>,
+            key: "dead_letter",
+            value: own.dead_letter,
+          },
+        ],
+      });
+    }
+  }),
+);
 
 /** The schema of the section `[task]`; `config.toml` documents each key. */
 export const taskSchema = v.strictObject({
@@ -37,10 +68,9 @@ export const taskSchema = v.strictObject({
   backoff: v.optional(duration({ min: 1, max: YEAR_MS, off: true }), "off"),
   max_backoff: v.optional(duration({ min: 1, max: YEAR_MS }), "10m"),
   max_reserved: v.optional(count({ max: 1_000_000_000 }), 0),
-  tubes: v.optional(
-    v.record(v.pipe(v.string(), v.regex(TUBE.pattern, TUBE.allowed)), v.strictObject(ruleEntries)),
-    {},
-  ),
+  rate: v.optional(rate(), "off"),
+  burst: v.optional(count({ min: 1, max: 1_000_000 })),
+  tubes: v.optional(tubesSchema, {}),
   generator: v.optional(
     v.strictObject({
       enabled: v.optional(flag(), true),

@@ -13,6 +13,7 @@ import { connectionMetrics, sumMetrics } from "../net/listener_metrics.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
 import { VERSION } from "../version.ts";
 import { taskActions } from "./actions.ts";
+import { unlimitedAttempts } from "./advice.ts";
 import { BeanstalkServer } from "./beanstalk/server.ts";
 import { SYSTEM_CLOCK } from "./clock.ts";
 import { type TaskConfig, taskSchema } from "./config.ts";
@@ -21,7 +22,8 @@ import { taskMetrics } from "./metrics.ts";
 import { openQueue } from "./open.ts";
 import { PushServer } from "./push/server.ts";
 import { startGenerator } from "./push/generator.ts";
-import type { QueueOptions, TubeRules } from "./queue.ts";
+import type { QueueOptions } from "./queue.ts";
+import { tubeRules } from "./tube_rules.ts";
 
 const encoder = new TextEncoder();
 
@@ -31,6 +33,7 @@ export const task: Service<TaskConfig> = {
   schema: taskSchema,
   addresses: (config) => [config.listen, config.beanstalk],
   needs: (config) => ({ storages: [config.storage] }),
+  advice: unlimitedAttempts,
   start,
 };
 
@@ -113,12 +116,6 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
 }
 
 function queueOptions(config: TaskConfig): QueueOptions {
-  const general: TubeRules = {
-    maxAttempts: config.max_attempts,
-    backoffMs: config.backoff,
-    maxBackoffMs: config.max_backoff,
-    maxReserved: config.max_reserved,
-  };
   return {
     limits: {
       maxJobs: config.max_jobs,
@@ -127,15 +124,7 @@ function queueOptions(config: TaskConfig): QueueOptions {
       maxResults: config.max_results,
       resultTtlMs: config.result_ttl,
     },
-    rulesOf: (name) => {
-      const own = config.tubes[name];
-      return {
-        maxAttempts: own?.max_attempts ?? general.maxAttempts,
-        backoffMs: own?.backoff ?? general.backoffMs,
-        maxBackoffMs: own?.max_backoff ?? general.maxBackoffMs,
-        maxReserved: own?.max_reserved ?? general.maxReserved,
-      };
-    },
+    rulesOf: (tube) => tubeRules(config, tube),
   };
 }
 

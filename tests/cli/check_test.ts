@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { makeTempDirectory, runQuartet } from "../support/quartet.ts";
 
-const OPEN = '[kv]\nlisten = "0.0.0.0:8081"\ninsecure = true\n';
+const OPEN = '[task]\nmax_attempts = 25\n[kv]\nlisten = "0.0.0.0:8081"\ninsecure = true\n';
 
 Deno.test("quartet check: advises a limit per address beyond loopback, and still exits with 0", async () => {
   await using directory = await makeTempDirectory();
@@ -19,6 +19,17 @@ Deno.test("quartet check: advises a limit per address beyond loopback, and still
   await Deno.writeTextFile(file, `${OPEN}max_clients_per_address = 50\n`);
   const limited = await runQuartet(["check", "--config", file]);
   assert.deepEqual([limited.code, limited.stderr], [0, ""]);
+});
+
+Deno.test("quartet check: advises a limit on attempts, unless task is switched off", async () => {
+  await using directory = await makeTempDirectory();
+  const file = `${directory.path}/q.toml`;
+  await Deno.writeTextFile(file, "");
+  const { code, stderr } = await runQuartet(["check", "--config", file]);
+  assert.equal(code, 0);
+  assert.match(stderr, /^Advice: task\.max_attempts: no limit: a job that always fails .*\n$/);
+  const off = await runQuartet(["check", "--config", file, "--set", "task.enabled=false"]);
+  assert.deepEqual([off.code, off.stderr], [0, ""]);
 });
 
 Deno.test("quartet check: a file that cannot be read is one line that says why", async () => {

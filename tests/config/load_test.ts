@@ -45,6 +45,35 @@ const FAULTS: [name: string, text: string, expected: string | RegExp][] = [
     "q.toml:2: echo.queue: found 0, allowed is a whole number from 1 to 1000000",
   ],
   [
+    "a malformed rate",
+    '[task]\nrate = "fast"\n',
+    'q.toml:2: task.rate: found "fast", allowed is a rate such as "100/s" (s, m, h or d; at most ' +
+    '100000/s), or "off"',
+  ],
+  [
+    "a rate that is too high",
+    '[task.tubes.mail]\nrate = "100001/s"\n',
+    /^q\.toml:2: task\.tubes\.mail\.rate: found "100001\/s", allowed is a rate/,
+  ],
+  [
+    "a burst of no job",
+    "[task.tubes.mail]\nburst = 0\n",
+    "q.toml:2: task.tubes.mail.burst: found 0, allowed is a whole number from 1 to 1000000",
+  ],
+  [
+    "a tube that sends its dead letters to itself",
+    '[task.tubes.mail]\ndead_letter = "mail"\n',
+    'q.toml:2: task.tubes.mail.dead_letter: found "mail", allowed is a tube whose dead letters do ' +
+    "not come back: mail → mail",
+  ],
+  [
+    "tubes that send their dead letters round in a circle",
+    '[task.tubes.a]\ndead_letter = "b"\n[task.tubes.b]\ndead_letter = "c"\n' +
+    '[task.tubes.c]\ndead_letter = "b"\n',
+    'q.toml:4: task.tubes.b.dead_letter: found "c", allowed is a tube whose dead letters do not ' +
+    "come back: b → c → b",
+  ],
+  [
     "a size without a unit",
     '[echo]\nqueue_bytes = "8"\n',
     'q.toml:2: echo.queue_bytes: found "8", allowed is a size from 1KiB to 1GiB such as "64KiB" ' +

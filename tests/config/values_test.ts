@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { formatDuration, formatSize, parseDuration, parseSize } from "../../lib/config/values.ts";
+import {
+  formatDuration,
+  formatSize,
+  parseDuration,
+  parseRate,
+  parseSize,
+} from "../../lib/config/values.ts";
 
 Deno.test("parseSize() parses sizes in binary units", () => {
   const sizes = [["0B", 0], ["64KiB", 65536], ["1.5MiB", 1572864], ["2TiB", 2 ** 41], [
@@ -21,6 +27,14 @@ Deno.test("parseDuration() parses times in one or several units", () => {
   for (const [text, ms] of times) assert.equal(parseDuration(text), ms);
   for (const text of ["", "10", "s", "-1s", "1 s", "1y"]) {
     assert.equal(parseDuration(text), undefined);
+  }
+});
+
+Deno.test("parseRate() parses how often, as the time from one to the next", () => {
+  const rates = [["100/s", 10], ["30/m", 2000], ["1/h", 3_600_000], ["2/d", 43_200_000]] as const;
+  for (const [text, ms] of rates) assert.equal(parseRate(text), ms);
+  for (const text of ["", "100", "/s", "0/s", "-1/s", "1/y", "1.5/s", "1 /s", "1/2s", "off"]) {
+    assert.equal(parseRate(text), undefined);
   }
 });
 

@@ -16,7 +16,14 @@ import {
 import type { JobState, TubeRules } from "../../lib/task/queue.ts";
 
 const NOW = 1_700_000_000_000;
-const PLAIN: TubeRules = { maxAttempts: 0, backoffMs: 0, maxBackoffMs: 600_000, maxReserved: 0 };
+const PLAIN: TubeRules = {
+  maxAttempts: 0,
+  backoffMs: 0,
+  maxBackoffMs: 600_000,
+  maxReserved: 0,
+  rate: null,
+  deadLetter: "",
+};
 
 function job(changes: Partial<JobFacts> = {}): JobFacts {
   return {

@@ -56,6 +56,8 @@ export const PLAIN_RULES: TubeRules = {
   backoffMs: 0,
   maxBackoffMs: 600_000,
   maxReserved: 0,
+  rate: null,
+  deadLetter: "",
 };
 export const WIDE_LIMITS: QueueLimits = {
   maxJobs: 10_000_000,
