@@ -38,7 +38,7 @@ export async function commandRunner(
   { timeoutMs, killAfterMs }: CommandRunnerOptions,
 ): Promise<WorkRunner> {
   await checkCommand(command!);
-  return async ({ id, tube, attempt, body, cancelled }) => {
+  return async ({ id, tube, attempt, body, cancelled, stop }) => {
     let child: Deno.ChildProcess;
     try {
       child = new Deno.Command(command!, {
@@ -62,20 +62,25 @@ export async function commandRunner(
     const kill = () => {
       if (!exited) endGroup(child.pid, "SIGKILL");
     };
+    const terminate = () => {
+      if (exited) return;
+      endGroup(child.pid, "SIGTERM");
+      timers.push(setTimeout(kill, killAfterMs));
+    };
     if (timeoutMs !== undefined) {
       timers.push(setTimeout(() => {
-        if (exited) return;
-        timedOut = true;
-        endGroup(child.pid, "SIGTERM");
-        timers.push(setTimeout(kill, killAfterMs));
+        timedOut = !exited;
+        terminate();
       }, timeoutMs));
     }
     if (cancelled.aborted) kill();
+    if (stop?.aborted) terminate();
     cancelled.addEventListener("abort", kill);
+    stop?.addEventListener("abort", terminate);
     const status = child.status.then((status) => {
       exited = true;
       // The command has ended; what it has started must not go on.
-      if (timedOut || cancelled.aborted) endGroup(child.pid, "SIGKILL");
+      if (timedOut || cancelled.aborted || stop?.aborted) endGroup(child.pid, "SIGKILL");
       return status;
     });
     try {
@@ -91,6 +96,7 @@ export async function commandRunner(
       return { done: false, reason: reason.trim() === "" ? how : reason };
     } finally {
       cancelled.removeEventListener("abort", kill);
+      stop?.removeEventListener("abort", terminate);
       for (const timer of timers) clearTimeout(timer);
     }
   };

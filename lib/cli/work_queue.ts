@@ -16,6 +16,12 @@ const RESERVE_S = 2;
 /** How long a server may take to answer a worker that wants to exit. */
 const STOP_TIMEOUT_MS = 5000;
 
+/**
+ * How often a running job is touched at least. A job that was cancelled is noticed with the touch, so
+ * this is also how long its command goes on.
+ */
+const MAX_TOUCH_INTERVAL_MS = 5000;
+
 /** Options for {@linkcode serveJobs}. */
 export interface JobSessionOptions {
   address: Address;
@@ -90,19 +96,25 @@ async function doJob(
 ): Promise<void> {
   const field = await jobStats(client, id);
   const lost = new AbortController();
-  const touchMs = Math.max(300, Number(field("ttr")) * 1000 / 3);
-  const touching = setInterval(() => {
-    client.ask(`touch ${id}`).then(({ words }) => {
-      if (words[0] === "NOT_FOUND") lost.abort();
-    }, () => lost.abort());
-  }, touchMs);
+  const stop = new AbortController();
+  const ttrMs = Number(field("ttr")) * 1000;
+  const touchMs = Math.min(MAX_TOUCH_INTERVAL_MS, Math.max(300, ttrMs / 3));
+  const touch = async () => {
+    if ((await client.ask(`touch ${id}`)).words[0] !== "NOT_FOUND") return;
+    clearInterval(touching);
+    if (await wasCancelled(client, id)) stop.abort();
+    else lost.abort();
+  };
+  const touching = setInterval(() => touch().catch(() => lost.abort()), touchMs);
   const outcome = await runner({
     id,
     body,
     tube: field("tube"),
     attempt: Number(field("reserves")) || 1,
     cancelled: AbortSignal.any([lost.signal, ending]),
+    stop: stop.signal,
   }).finally(() => clearInterval(touching));
+  if (stop.signal.aborted) return printError(`Job ${id}: it was cancelled`);
   if (lost.signal.aborted) return printError(`Job ${id}: it was taken away`);
   if (ending.aborted) {
     await release(client, id);
@@ -127,7 +139,7 @@ async function finish(
     printError(`Job ${id}: its result of ${resultBytes} bytes was truncated`);
   }
   if (words[0] === "DONE") return;
-  if (words[0] === "NOT_FOUND") return printError(`Job ${id}: it was taken away`);
+  if (words[0] === "NOT_FOUND") return await printLost(client, id);
   await fail(client, id, `the result was refused: ${words.join(" ")}`);
 }
 
@@ -159,8 +171,20 @@ async function done(
 async function fail(client: BeanstalkClient, id: string, reason: string): Promise<void> {
   const bytes = new TextEncoder().encode(reason);
   const { words } = await client.ask(`fail ${id} ${bytes.length}`, bytes);
+  if (words[0] === "NOT_FOUND") return await printLost(client, id);
   const became = words[0] === "BURIED" ? "buried" : "will be tried again";
   printError(`Job ${id}: ${became}: ${reason.trimEnd()}`);
+}
+
+/** Says why the outcome of a job was refused. */
+async function printLost(client: BeanstalkClient, id: string): Promise<void> {
+  const how = await wasCancelled(client, id) ? "cancelled" : "taken away";
+  printError(`Job ${id}: it was ${how}`);
+}
+
+/** Whether a job that this worker no longer has was cancelled. */
+async function wasCancelled(client: BeanstalkClient, id: string): Promise<boolean> {
+  return (await client.ask(`result ${id}`)).words[2] === "cancelled";
 }
 
 /** Gives a job back as it was, which counts as no attempt. */

@@ -12,6 +12,11 @@ export interface RunnableJob {
    * the worker must exit at once.
    */
   cancelled: AbortSignal;
+  /**
+   * Aborts when somebody has cancelled the job: no other worker will run it, so there is time to end
+   * in good order.
+   */
+  stop?: AbortSignal;
 }
 
 /** The outcome of a job. */

@@ -13,8 +13,9 @@
  *                        └──kick── buried ◀──────────┘
  * ```
  *
- * A job can be deleted in any state, but while it is reserved only by its worker. Reserving has no
- * rule of its own: an engine picks a job and marks it in one step (in PostgreSQL, one statement).
+ * A job can be cancelled in any state. It can also be deleted in any state, but while it is reserved
+ * only by its worker. Reserving has no rule of its own: an engine picks a job and marks it in one
+ * step (in PostgreSQL, one statement).
  *
  * The functions are pure: the caller passes the time in and stores what comes out.
  *
@@ -22,7 +23,7 @@
  */
 
 import { latin1From, type Value } from "../storage/value.ts";
-import type { GivenBack, JobState, TubeRules } from "./queue.ts";
+import type { GivenBack, JobState, KeptState, Outcome, TubeRules } from "./queue.ts";
 
 /** The facts about a job that its life cycle reads and changes. */
 export interface JobFacts {
@@ -68,7 +69,7 @@ export type JobEvent =
   | { readonly kind: "delay-over" };
 
 /** An event that removes a job from the queue. */
-export type FinalEvent = "done" | "delete";
+export type FinalEvent = "done" | "delete" | "cancel";
 
 /** In which states each event can happen. */
 const POSSIBLE: Readonly<Record<JobEvent["kind"] | FinalEvent, readonly JobState[]>> = {
@@ -83,6 +84,7 @@ const POSSIBLE: Readonly<Record<JobEvent["kind"] | FinalEvent, readonly JobState
   "delay-over": ["delayed"],
   "done": ["reserved"],
   "delete": ["ready", "reserved", "delayed", "buried"],
+  "cancel": ["ready", "reserved", "delayed", "buried"],
 };
 
 /** The reasons that the queue itself gives; `fail` and `bury` can bring others. */
@@ -160,6 +162,11 @@ export function applyEvent(
     case "delay-over":
       return enqueue(next, 0, now);
   }
+}
+
+/** Whether a client that waits for the outcome of a job is told this one. */
+export function isOutcome(state: Outcome["state"]): state is KeptState | "deleted" | "buried" {
+  return state === "done" || state === "cancelled" || state === "deleted" || state === "buried";
 }
 
 /** The answer to a client that gave a job back, by the state that the job went to. */

@@ -11,6 +11,7 @@ import type { DatabaseMetrics } from "../storage/database_metrics.ts";
 import type { MaybePromise } from "../storage/store.ts";
 import type { Value } from "../storage/value.ts";
 import type { ReportJob } from "./reports.ts";
+import type { Rate } from "./token_bucket.ts";
 
 /** The id of a job: 1 to 2^53 - 1, never used twice. */
 export type JobId = number;
@@ -46,10 +47,13 @@ export type NoJob = "TIMED_OUT" | "DEADLINE_SOON";
 /** What became of a job that its worker gave back. */
 export type GivenBack = "RELEASED" | "BURIED" | "NOT_FOUND";
 
+/** The outcomes that the queue keeps after the job itself is gone. */
+export type KeptState = "done" | "cancelled";
+
 /** The outcome of a job, or its state if it has none yet. */
 export interface Outcome {
-  /** `done` and `deleted` are final; `buried` lasts until the job is kicked. */
-  readonly state: JobState | "done" | "deleted";
+  /** `done`, `cancelled` and `deleted` are final; `buried` lasts until the job is kicked. */
+  readonly state: JobState | KeptState | "deleted";
   /** The result of a done job, the reason of a buried one; empty otherwise. */
   readonly body: Value;
 }
@@ -144,6 +148,10 @@ export interface TubeRules {
   maxBackoffMs: number;
   /** How many of its jobs may be reserved at once; 0 for any number. */
   maxReserved: number;
+  /** How often one of its jobs may be reserved; `null` for no limit. */
+  rate: Rate | null;
+  /** The tube that receives its jobs instead of their burial after the last attempt; "" for none. */
+  deadLetter: string;
 }
 
 /** The limits of a queue. */
@@ -207,6 +215,11 @@ export interface QueueClient {
 
   /** Deletes a job; `false` if it does not exist or another client has it reserved. */
   delete(id: JobId): MaybePromise<boolean>;
+  /**
+   * Removes a job whoever has it reserved, and keeps the outcome `cancelled`; `false` if there is no
+   * such job. Its worker finds at its next command that it no longer has it.
+   */
+  cancelJob(id: JobId): MaybePromise<boolean>;
   /** Finishes a job that this client has reserved, and keeps its result. */
   done(id: JobId, result: Value): MaybePromise<boolean | "OUT_OF_MEMORY">;
   release(id: JobId, priority: number, delayMs: number): MaybePromise<GivenBack>;
@@ -224,7 +237,7 @@ export interface QueueClient {
 
   /** The outcome of a job so far; `null` if the queue knows nothing of it. */
   result(id: JobId): MaybePromise<Outcome | null>;
-  /** As `result`, but waits until the job is done, deleted or buried. */
+  /** As `result`, but waits until the job is done, cancelled, deleted or buried. */
   wait(id: JobId, timeoutMs: number): MaybePromise<Outcome | "TIMED_OUT" | null>;
 
   statsJob(id: JobId): MaybePromise<JobStats | null>;

@@ -6,7 +6,7 @@
 
 /** Something that has happened to a job. */
 export interface JobReport {
-  readonly kind: "put" | "reserved" | "done" | "failed" | "buried" | "kicked";
+  readonly kind: "put" | "reserved" | "done" | "failed" | "buried" | "kicked" | "cancelled";
   readonly tube: string;
   readonly id: number;
   /** Why it failed or was buried, one character a byte; otherwise empty. */

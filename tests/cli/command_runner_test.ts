@@ -13,12 +13,13 @@ async function runScript(
     killAfterMs?: number;
     body?: Uint8Array;
     cancelled?: AbortSignal;
+    stop?: AbortSignal;
   } = {},
 ): Promise<JobOutcome> {
   const { timeoutMs, killAfterMs = 60_000, body = new Uint8Array(0) } = options;
   const run = await commandRunner(["sh", "-c", script], { timeoutMs, killAfterMs });
-  const { cancelled = new AbortController().signal } = options;
-  const job = { id: "1", tube: "t", attempt: 1, body, cancelled };
+  const { cancelled = new AbortController().signal, stop } = options;
+  const job = { id: "1", tube: "t", attempt: 1, body, cancelled, ...stop && { stop } };
   return await within(60_000, "the outcome", run(job));
 }
 
@@ -136,6 +137,36 @@ Deno.test("commandRunner(): a cancelled job ends with its whole group", async ()
   cancelled.abort();
   assert.deepEqual(await running, { done: false, reason: "ended by SIGKILL" });
   const leader = Number(await Deno.readTextFile(file));
+  await until("the group has ended", () => !groupExists(leader));
+});
+
+Deno.test("commandRunner(): the command of a job that somebody cancels can end in good order", async () => {
+  await using directory = await makeTempDirectory();
+  const [pid, tidied] = [`${directory.path}/pid`, `${directory.path}/tidied`];
+  const stop = new AbortController();
+  const child = `(trap '' TERM; while :; do sleep 600; done) &`;
+  const script = `trap 'touch ${tidied}; exit 3' TERM; ${child} ` +
+    `echo $$ >${pid}.new; mv ${pid}.new ${pid}; while :; do sleep 0.05; done`;
+  const running = runScript(script, { stop: stop.signal });
+  await until("it runs", () => exists(pid));
+  stop.abort();
+  assert.deepEqual(await running, { done: false, reason: "exit code 3" });
+  assert.ok(exists(tidied));
+  const leader = Number(await Deno.readTextFile(pid));
+  await until("the group has ended", () => !groupExists(leader));
+});
+
+Deno.test("commandRunner(): the command of a cancelled job that ignores SIGTERM gets SIGKILL", async () => {
+  await using directory = await makeTempDirectory();
+  const pid = `${directory.path}/pid`;
+  const stop = new AbortController();
+  const script = `trap '' TERM; echo $$ >${pid}.new; mv ${pid}.new ${pid}; ` +
+    "while :; do sleep 600; done";
+  const running = runScript(script, { stop: stop.signal, killAfterMs: 100 });
+  await until("it runs", () => exists(pid));
+  stop.abort();
+  assert.deepEqual(await running, { done: false, reason: "ended by SIGKILL" });
+  const leader = Number(await Deno.readTextFile(pid));
   await until("the group has ended", () => !groupExists(leader));
 });
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { serveJobs, truncated } from "../../lib/cli/work_queue.ts";
 import { square, type WorkRunner } from "../../lib/cli/work_runner.ts";
 import { TestClient } from "../support/client.ts";
-import { within } from "../support/within.ts";
+import { until, within } from "../support/within.ts";
 import { put, spec } from "../task/queue_suite.ts";
 import { startServer } from "../task/support.ts";
 
@@ -116,6 +116,38 @@ Deno.test("serveJobs(): truncates a result that the server does not accept, and 
     worker.stopping.abort();
     await worker.over();
   }
+});
+
+Deno.test("serveJobs(): stops the run of a job that is cancelled, and takes the next one", async () => {
+  await using server = await startServer();
+  const client = server.queue.connect();
+  const id = await put(client, spec("x", { ttrMs: 1000 }));
+  const begun = Promise.withResolvers<void>();
+  const ended: string[] = [];
+  const runner: WorkRunner = ({ id, stop, cancelled }) => {
+    begun.resolve();
+    const { promise, resolve } = Promise.withResolvers<{ done: false; reason: string }>();
+    const end = (how: string) => {
+      ended.push(`${how} ${id}`);
+      resolve({ done: false, reason: how });
+    };
+    stop!.addEventListener("abort", () => end("stopped"));
+    cancelled.addEventListener("abort", () => end("killed"));
+    return promise;
+  };
+  const worker = await startWorker(server.port, { runner });
+  await within(60_000, "the run", begun.promise);
+  assert.equal(await client.cancelJob(id), true);
+  await until("the run has ended", () => ended.length > 0);
+  assert.deepEqual(ended, [`stopped ${id}`]);
+  const next = await put(client, spec("y"));
+  await until("the next one runs", async () => {
+    return (await client.statsJob(next))?.state === "reserved";
+  });
+  assert.equal((await client.result(id))!.state, "cancelled");
+  worker.ending.abort();
+  worker.stopping.abort();
+  await worker.over();
 });
 
 Deno.test("truncated() keeps within the limit, even one shorter than its note", () => {

@@ -185,6 +185,12 @@ class RepeatingClient implements QueueClient {
     return answer;
   }
 
+  async cancelJob(id: JobId): Promise<boolean> {
+    const answer = await this.#repeat(() => this.#client.cancelJob(id));
+    if (answer) this.#jobs.ended(id);
+    return answer;
+  }
+
   async done(id: JobId, result: Value): Promise<boolean | "OUT_OF_MEMORY"> {
     let refused = false;
     const answer = await this.#repeat(async () => {

@@ -12,7 +12,15 @@ export type BeanstalkCommand =
   | { kind: "reserve-with-timeout"; timeoutMs: number }
   | { kind: "reserve-batch"; max: number; timeoutMs: number }
   | {
-    kind: "reserve-job" | "delete" | "touch" | "peek" | "kick-job" | "stats-job" | "result";
+    kind:
+      | "reserve-job"
+      | "delete"
+      | "cancel"
+      | "touch"
+      | "peek"
+      | "kick-job"
+      | "stats-job"
+      | "result";
     id: JobId;
   }
   | { kind: "release"; id: JobId; priority: number; delayMs: number }

@@ -84,6 +84,7 @@ export class CommandArguments {
       }
       case "reserve-job":
       case "delete":
+      case "cancel":
       case "touch":
       case "peek":
       case "kick-job":

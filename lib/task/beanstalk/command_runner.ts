@@ -90,6 +90,8 @@ export class CommandRunner {
         return then(client.reserveJob(command.id), (answer) => this.#job("RESERVED", answer));
       case "delete":
         return this.#found(client.delete(command.id), "DELETED");
+      case "cancel":
+        return this.#found(client.cancelJob(command.id), "CANCELLED");
       case "done":
         return then(client.done(command.id, command.body), (answer) => {
           replies.word(answer === "OUT_OF_MEMORY" ? answer : answer ? "DONE" : "NOT_FOUND");

@@ -20,7 +20,7 @@ const ALL_WORDS = [
   "put |put-unique |put-batch |peek |peek-ready|peek-delayed|peek-buried|pause-tube",
   "reserve-with-timeout |reserve-job |reserve-batch |reserve|release |result ",
   "delete |done |bury |kick |kick-job |touch |fail |wait |watch |use |ignore ",
-  "stats-job |stats-tube |stats|list-tubes-watched|list-tube-used|list-tubes|quit",
+  "stats-job |stats-tube |stats|list-tubes-watched|list-tube-used|list-tubes|quit|cancel ",
 ];
 for (const text of ALL_WORDS.join("|").split("|")) {
   WORDS[text.charCodeAt(0)]!.push({

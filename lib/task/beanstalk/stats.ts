@@ -72,6 +72,7 @@ const COUNTED: readonly CommandKind[] = [
   "fail",
   "result",
   "wait",
+  "cancel",
 ];
 
 /** The reply to `stats-job`. */

@@ -8,6 +8,7 @@
 export const REPLIES = [
   "BAD_FORMAT",
   "BURIED",
+  "CANCELLED",
   "DEADLINE_SOON",
   "DELETED",
   "DONE",

@@ -1,6 +1,6 @@
 import { storageUnavailable } from "../../storage/store.ts";
 import type { Value } from "../../storage/value.ts";
-import { givenBack, isPossible, type JobEvent } from "../life_cycle.ts";
+import { givenBack, isOutcome, isPossible, type JobEvent } from "../life_cycle.ts";
 import type {
   GivenBack,
   JobBody,
@@ -129,12 +129,21 @@ export class MemoryClient implements QueueClient, JobWorker {
     return true;
   }
 
+  cancelJob(id: JobId): boolean {
+    const job = this.#find(id);
+    if (job === null) return false;
+    this.#scheduler.take(job);
+    this.#scheduler.complete(job, "cancelled", "");
+    this.#told(job);
+    return true;
+  }
+
   done(id: JobId, result: Value): boolean | "OUT_OF_MEMORY" {
     const job = this.#own(id);
     if (job === null) return false;
     if (!this.#scheduler.hasRoomForResult(job, result.length)) return "OUT_OF_MEMORY";
     this.#scheduler.take(job);
-    this.#scheduler.complete(job, result);
+    this.#scheduler.complete(job, "done", result);
     this.#told(job);
     return true;
   }
@@ -189,7 +198,7 @@ export class MemoryClient implements QueueClient, JobWorker {
     const result = this.#scheduler.results.get(id);
     if (result !== undefined) {
       this.#ticket = Math.max(this.#ticket, result.ticket);
-      return { state: "done", body: result.body };
+      return { state: result.state, body: result.body };
     }
     const job = this.#find(id);
     if (job === null) return null;
@@ -202,7 +211,7 @@ export class MemoryClient implements QueueClient, JobWorker {
     timeoutMs: number,
   ): Outcome | "TIMED_OUT" | null | Promise<Outcome | "TIMED_OUT"> {
     const known = this.result(id);
-    if (known === null || known.state === "done" || known.state === "buried") return known;
+    if (known === null || isOutcome(known.state)) return known;
     return timeoutMs === 0 ? "TIMED_OUT" : this.#wait.forOutcome(this.#find(id)!, timeoutMs);
   }
 

@@ -1,6 +1,6 @@
 import type { Value } from "../../storage/value.ts";
 import type { JobFacts } from "../life_cycle.ts";
-import type { JobId, JobState, JobStats } from "../queue.ts";
+import type { JobId, JobState, JobStats, KeptState } from "../queue.ts";
 import { type JobMemory, TIME } from "./job_memory.ts";
 import type { Timed } from "./timers.ts";
 import type { QueuedJob, Tube, Watch, Worker } from "./tube.ts";
@@ -22,8 +22,8 @@ export type TubeWatch = Watch<Job>;
 
 /** A client that waits for the outcome of a job. */
 export interface Watcher {
-  /** The job is done, deleted or buried. */
-  finished(job: Job, state: "done" | "deleted" | "buried", body: Value): void;
+  /** The job is done, cancelled, deleted or buried. */
+  finished(job: Job, state: KeptState | "deleted" | "buried", body: Value): void;
 }
 
 /** What most jobs have nothing of: they are put, reserved and deleted. */

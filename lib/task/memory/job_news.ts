@@ -1,6 +1,7 @@
 import type { Value } from "../../storage/value.ts";
 import { reportsOf } from "../event_reports.ts";
 import type { JobEvent } from "../life_cycle.ts";
+import type { KeptState } from "../queue.ts";
 import type { ReportJob } from "../reports.ts";
 import type { Job } from "./job.ts";
 import type { Journal } from "./journal.ts";
@@ -16,7 +17,7 @@ export class JobNews {
   }
 
   /** Reports something that no event of the life cycle stands for. */
-  happened(job: Job, kind: "put" | "reserved" | "done"): void {
+  happened(job: Job, kind: "put" | "reserved" | KeptState): void {
     if (this.#report === undefined) return;
     const { id, tube: { name: tube } } = job;
     this.#report({ kind, tube, id, reason: "" }, this.#journal.settled(job.ticket));
@@ -33,7 +34,7 @@ export class JobNews {
   }
 
   /** Tells the clients that wait for the outcome of a job. */
-  ended(job: Job, state: "done" | "deleted" | "buried", body: Value): void {
+  ended(job: Job, state: KeptState | "deleted" | "buried", body: Value): void {
     for (const watcher of job.takeWatchers()) watcher.finished(job, state, body);
   }
 }

@@ -8,7 +8,10 @@
  * move    version u8 · state u8 · priority u32 · delay f64 · due f64 · reserves u32 · timeouts u32
  *         · releases u32 · buries u32 · kicks u32 · attempts u32 · reason
  * result  version u8 · expires f64 · body
+ *         or, since version 2: version u8 · expires f64 · state u8 (0 done, 1 cancelled) · body
  * ```
+ *
+ * The result of a done job is still written in version 1, which older programs can read.
  *
  * Times are milliseconds since the Unix epoch. "due" is when a delayed job becomes ready or when a
  * buried one was buried, otherwise 0. The key of a record is the id of the job, eight bytes
@@ -18,7 +21,7 @@
  */
 
 import { copyValue, latin1From, valueFrom } from "../../storage/value.ts";
-import type { JobId, JobState } from "../queue.ts";
+import type { JobId, JobState, KeptState } from "../queue.ts";
 import { Job, type JobTube } from "./job.ts";
 import type { JobMemory } from "./job_memory.ts";
 import { Result } from "./results.ts";
@@ -27,8 +30,10 @@ const VERSION = 1;
 const JOB_HEAD_BYTES = 39;
 const MOVE_HEAD_BYTES = 46;
 const RESULT_HEAD_BYTES = 9;
+const RESULT_VERSION = 2;
 const MAX_NAMES_BYTES = 400;
 const STATES: readonly JobState[] = ["ready", "delayed", "buried"];
+const KEPT_STATES: readonly KeptState[] = ["done", "cancelled"];
 
 const scratch = new Uint8Array(JOB_HEAD_BYTES + MAX_NAMES_BYTES);
 const view = new DataView(scratch.buffer);
@@ -146,9 +151,11 @@ export function decodeMove(job: Job, record: Uint8Array): void {
 
 /** Encodes what precedes the body of a result; valid until the next record is encoded. */
 export function encodeResultHead(result: Result): Uint8Array {
-  view.setUint8(0, VERSION);
+  view.setUint8(0, result.state === "done" ? VERSION : RESULT_VERSION);
   view.setFloat64(1, result.expiresAt, true);
-  return scratch.subarray(0, RESULT_HEAD_BYTES);
+  if (result.state === "done") return scratch.subarray(0, RESULT_HEAD_BYTES);
+  view.setUint8(RESULT_HEAD_BYTES, KEPT_STATES.indexOf(result.state));
+  return scratch.subarray(0, RESULT_HEAD_BYTES + 1);
 }
 
 /**
@@ -157,13 +164,19 @@ export function encodeResultHead(result: Result): Uint8Array {
  * @throws {Error} If a newer version wrote the record.
  */
 export function decodeResult(id: JobId, record: Uint8Array): Result {
-  return new Result(id, valueFrom(record, RESULT_HEAD_BYTES), viewOf(record).getFloat64(1, true));
+  const view = viewOf(record, RESULT_VERSION);
+  const hasState = view.getUint8(0) >= RESULT_VERSION;
+  return new Result(id, {
+    state: hasState ? KEPT_STATES[view.getUint8(RESULT_HEAD_BYTES)]! : "done",
+    body: valueFrom(record, RESULT_HEAD_BYTES + (hasState ? 1 : 0)),
+    expiresAt: view.getFloat64(1, true),
+  });
 }
 
-function viewOf(record: Uint8Array): DataView {
-  if (record[0] !== VERSION) {
+function viewOf(record: Uint8Array, newest: number = VERSION): DataView {
+  if (!(record[0]! >= 1 && record[0]! <= newest)) {
     throw new Error(
-      `Cannot read a record of version ${record[0]}: only version ${VERSION} is known`,
+      `Cannot read a record of version ${record[0]}: the newest known version is ${newest}`,
     );
   }
   return new DataView(record.buffer, record.byteOffset, record.byteLength);

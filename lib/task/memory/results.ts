@@ -1,12 +1,14 @@
 import type { Value } from "../../storage/value.ts";
-import type { JobId } from "../queue.ts";
+import type { JobId, KeptState } from "../queue.ts";
 import { IdTable } from "./id_table.ts";
 import { type Linked, List } from "./list.ts";
 import type { Timed, Timers } from "./timers.ts";
 
-/** The result of a done job. */
+/** The result of a done job, or the note that a job was cancelled. */
 export class Result implements Linked<Result> {
   readonly id: JobId;
+  readonly state: KeptState;
+  /** Empty if the job was cancelled. */
   readonly body: Value;
   /** When it expires, by the queue's clock. */
   readonly expiresAt: number;
@@ -15,8 +17,12 @@ export class Result implements Linked<Result> {
   previous: Result | null = null;
   next: Result | null = null;
 
-  constructor(id: JobId, body: Value, expiresAt: number) {
+  constructor(
+    id: JobId,
+    { state, body, expiresAt }: { state: KeptState; body: Value; expiresAt: number },
+  ) {
     this.id = id;
+    this.state = state;
     this.body = body;
     this.expiresAt = expiresAt;
   }

@@ -5,6 +5,7 @@ import {
   type JobId,
   type JobSpec,
   type JobState,
+  type KeptState,
   type QueueOptions,
   type QueueStats,
   type Refusal,
@@ -219,15 +220,16 @@ export class Scheduler implements TubeScheduler<Job> {
     return this.#space.makeRoom(bytes + JOB_OVERHEAD_BYTES - job.bytes);
   }
 
-  /** Replaces a job that was taken from its place with its result. */
-  complete(job: Job, body: Value): void {
-    const result = new Result(job.id, body, this.now() + this.#options.limits.resultTtlMs);
+  /** Replaces a job that was taken from its place with its outcome. */
+  complete(job: Job, state: KeptState, body: Value): void {
+    const expiresAt = this.now() + this.#options.limits.resultTtlMs;
+    const result = new Result(job.id, { state, body, expiresAt });
     this.#finish(job);
     this.#space.take(body.length + JOB_OVERHEAD_BYTES);
     job.ticket = result.ticket = this.journal.keep(result);
     this.results.add(result);
-    this.#news.happened(job, "done");
-    this.#news.ended(job, "done", body);
+    this.#news.happened(job, state);
+    this.#news.ended(job, state, body);
   }
 
   jobDue(job: Job, now: number): void {

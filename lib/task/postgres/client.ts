@@ -157,6 +157,14 @@ export class SharedClient implements QueueClient {
     return found;
   }
 
+  async cancelJob(id: JobId): Promise<boolean> {
+    if (!isId(id)) return false;
+    return await this.#scheduler.work(id, (job) => {
+      job?.cancel();
+      return job !== null;
+    });
+  }
+
   async done(id: JobId, result: Value): Promise<boolean> {
     const done = await this.#worker.workOnOwn(id, (job) => {
       job.complete(result);

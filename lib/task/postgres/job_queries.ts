@@ -9,7 +9,7 @@ import type postgres from "postgres";
 import { storageUnavailable } from "../../storage/store.ts";
 import { latin1From, valueBytes, valueFrom } from "../../storage/value.ts";
 import { allowedTtrMs } from "../life_cycle.ts";
-import type { JobBody, JobId, JobSpec, JobStats, Outcome, TubeRules } from "../queue.ts";
+import type { JobBody, JobId, JobSpec, JobStats, KeptState, Outcome, TubeRules } from "../queue.ts";
 import type { ReservedRow } from "./requests.ts";
 import { lockHasRoom } from "./max_reserved.ts";
 import {
@@ -44,14 +44,14 @@ export async function readFirst(
 
 /** The outcome of a job so far; `null` if there is neither a job nor a result. */
 export async function readOutcome(sql: postgres.Sql, id: JobId): Promise<Outcome | null> {
-  const [row] = await sql<{ state: number | null; body: Uint8Array }[]>`
-    SELECT NULL::int AS state, body FROM quartet.task_results
-    WHERE id = ${id} AND expires_at > ${sql.unsafe(NOW)}
+  const [row] = await sql<{ kept: KeptState | null; state: number; body: Uint8Array }[]>`
+    SELECT CASE WHEN cancelled THEN 'cancelled' ELSE 'done' END AS kept, 0 AS state, body
+    FROM quartet.task_results WHERE id = ${id} AND expires_at > ${sql.unsafe(NOW)}
     UNION ALL
-    SELECT state, CASE WHEN state = ${STATE.buried} THEN reason ELSE '' END
+    SELECT NULL, state, CASE WHEN state = ${STATE.buried} THEN reason ELSE '' END
     FROM quartet.task_jobs WHERE id = ${id}`;
   if (row === undefined) return null;
-  return { state: row.state === null ? "done" : STATES[row.state]!, body: valueFrom(row.body) };
+  return { state: row.kept ?? STATES[row.state]!, body: valueFrom(row.body) };
 }
 
 /** What `stats-job` reports about a job. */

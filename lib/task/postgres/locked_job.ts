@@ -1,7 +1,7 @@
 import { joinValues } from "../../storage/postgres/packed_values.ts";
 import { latin1From, type Value } from "../../storage/value.ts";
 import { applyEvent, isPossible, type JobEvent, type JobFacts } from "../life_cycle.ts";
-import type { JobId, JobState, TubeRules } from "../queue.ts";
+import type { JobId, JobState, KeptState, TubeRules } from "../queue.ts";
 import { reportsOf } from "../event_reports.ts";
 import type { JobReport } from "../reports.ts";
 import { numbers, type SqlParameter, STATE, STATES } from "./statements.ts";
@@ -27,6 +27,12 @@ export interface LockedRow {
   now: number;
 }
 
+/** An outcome that is kept after its job is gone. */
+export interface KeptOutcome {
+  readonly state: KeptState;
+  readonly body: Value;
+}
+
 /** A client of a daemon, as the database knows it. */
 export interface Holder {
   readonly daemon: number;
@@ -47,7 +53,7 @@ export class LockedJob {
   #holder: Holder | null;
   #changed = false;
   #removed = false;
-  #result: Value | undefined;
+  #outcome: KeptOutcome | undefined;
   /** What has happened to it. */
   readonly reports: JobReport[] = [];
 
@@ -94,9 +100,9 @@ export class LockedJob {
     return this.#removed;
   }
 
-  /** The result to keep when the row is deleted. */
-  get result(): Value | undefined {
-    return this.#result;
+  /** The outcome to keep when the row is deleted. */
+  get outcome(): KeptOutcome | undefined {
+    return this.#outcome;
   }
 
   /** Whether this client has it reserved. */
@@ -129,9 +135,18 @@ export class LockedJob {
     if (!isPossible("done", this.#facts.state)) {
       throw new Error(`Cannot complete a job: its state is "${this.#facts.state}"`);
     }
+    this.#end({ state: "done", body: result });
+  }
+
+  /** Removes it, whoever has it reserved. */
+  cancel(): void {
+    this.#end({ state: "cancelled", body: "" });
+  }
+
+  #end(outcome: KeptOutcome): void {
     this.#removed = true;
-    this.reports.push({ kind: "done", tube: this.tube, id: this.id, reason: "" });
-    this.#result = result;
+    this.#outcome = outcome;
+    this.reports.push({ kind: outcome.state, tube: this.tube, id: this.id, reason: "" });
   }
 }
 

@@ -18,6 +18,7 @@ import {
   DEFAULT_TUBE,
   type JobId,
   type JobSpec,
+  type KeptState,
   type QueueOptions,
   type QueueStats,
   type Refusal,
@@ -237,7 +238,7 @@ export class SharedScheduler {
     for (const job of jobs) {
       const { id, tube, now, facts } = job;
       for (const report of job.reports) this.options.report?.(report, undefined);
-      if (job.removed) this.#tell(id, "done", job.result ?? "");
+      if (job.removed) this.#tell(id, job.outcome!.state, job.outcome!.body);
       else if (!job.changed) continue;
       else if (facts.state === "ready") this.tellReady(tube, 1);
       else if (facts.state === "buried") this.#tell(id, "buried", facts.reason);
@@ -251,7 +252,7 @@ export class SharedScheduler {
     if (this.options.rulesOf(tube).maxReserved > 0) this.tellReady(tube, 1);
   }
 
-  #tell(id: JobId, state: "done" | "deleted" | "buried", body: Value): void {
+  #tell(id: JobId, state: KeptState | "deleted" | "buried", body: Value): void {
     this.watchers.finished(id, { state, body });
     this.#hints.finished();
   }

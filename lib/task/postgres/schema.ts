@@ -46,6 +46,7 @@ export const TASK_MIGRATIONS: readonly string[] = [
      paused_until bigint NOT NULL DEFAULT 0,
      pause_ms bigint NOT NULL DEFAULT 0
    );`,
+  `ALTER TABLE quartet.task_results ADD COLUMN cancelled boolean NOT NULL DEFAULT false;`,
 ];
 
 /** Storage parameters of the table of jobs, whose rows change and go all the time. */

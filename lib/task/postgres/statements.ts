@@ -110,11 +110,16 @@ export const UPDATE = `
 /** Deletes locked jobs. */
 export const REMOVE = `DELETE FROM quartet.task_jobs WHERE id = ANY ($1::text::int8[])`;
 
-/** Keeps results. $1: ids, $2 and $3: start and length of each in the bytes of $4, $5: the TTL. */
+/**
+ * Keeps results. $1: ids, $2 and $3: start and length of each in the bytes of $4, $5: the TTL, $6: 1
+ * for each job that was cancelled.
+ */
 export const KEEP = `
-  INSERT INTO quartet.task_results (id, expires_at, body)
-  SELECT r.id, ${NOW} + $5::text::int8, substring($4::bytea FROM r.start FOR r.length)
-  FROM unnest($1::text::int8[], $2::text::int4[], $3::text::int4[]) AS r (id, start, length)`;
+  INSERT INTO quartet.task_results (id, expires_at, body, cancelled)
+  SELECT r.id, ${NOW} + $5::text::int8, substring($4::bytea FROM r.start FOR r.length),
+    r.cancelled = 1
+  FROM unnest($1::text::int8[], $2::text::int4[], $3::text::int4[], $6::text::int4[])
+    AS r (id, start, length, cancelled)`;
 
 /** Removes expired results. */
 export const FORGET = `

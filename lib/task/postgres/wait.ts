@@ -1,4 +1,5 @@
 import { SYSTEM_CLOCK } from "../clock.ts";
+import { isOutcome } from "../life_cycle.ts";
 import type { Outcome } from "../queue.ts";
 import type { LocalTube, Waiter } from "./local_tube.ts";
 import type { JobWatcher } from "./job_watchers.ts";
@@ -45,7 +46,7 @@ export class SharedWait implements Waiter, JobWatcher {
   }
 
   /**
-   * Waits until a job is done, deleted or buried. It must be among the watchers of the job.
+   * Waits until a job is done, cancelled, deleted or buried. It must be among the watchers of the job.
    *
    * @param look Reads the outcome of the job so far.
    */
@@ -59,7 +60,7 @@ export class SharedWait implements Waiter, JobWatcher {
       const outcome = await look();
       if (this.outcome !== null) return this.outcome;
       if (outcome === null) return known ? { state: "deleted", body: "" } : null;
-      if (outcome.state === "done" || outcome.state === "buried") return outcome;
+      if (isOutcome(outcome.state)) return outcome;
       known = true;
       const now = performance.now();
       if (this.cancelled || endMs <= now) return "TIMED_OUT";

@@ -80,9 +80,9 @@ export class SharedWorker {
       job.apply({ kind: "touch" });
       return job.facts.ttrMs;
     });
-    if (ttrMs === null) return false;
-    this.#reserved.set(id, ttrMs);
-    return true;
+    if (ttrMs === null) this.#reserved.delete(id);
+    else this.#reserved.set(id, ttrMs);
+    return ttrMs !== null;
   }
 
   /** Applies an event to a job that it has reserved; `null` if it has not, or not any more. */

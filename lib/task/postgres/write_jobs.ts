@@ -15,8 +15,8 @@ export async function writeJobs(
 ): Promise<void> {
   const removed = jobs.filter((job) => job.removed);
   const changed = jobs.filter((job) => job.changed && !job.removed);
-  const kept = removed.filter((job) => job.result !== undefined);
-  const bodies = joinValues(kept.map(({ result }) => result!));
+  const kept = removed.filter((job) => job.outcome !== undefined);
+  const bodies = joinValues(kept.map(({ outcome }) => outcome!.body));
   await Promise.all([
     changed.length > 0 && query(sql, UPDATE, packUpdates(changed)),
     removed.length > 0 && query(sql, REMOVE, [numbers(removed.map(({ id }) => id))]),
@@ -26,6 +26,7 @@ export async function writeJobs(
       bodies.lengths,
       bodies.bytes,
       String(resultTtlMs),
+      numbers(kept.map(({ outcome }) => outcome!.state === "cancelled" ? 1 : 0)),
     ]),
   ]);
 }

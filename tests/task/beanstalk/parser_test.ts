@@ -77,6 +77,7 @@ const GOOD: [string, BeanstalkCommand][] = [
     "put-batch 2 30\r\n1 2 3 4\r\nabcd\r\n1 2 3 4\r\nabcd\r\n\r\n",
     { kind: "put-batch", specs: [SPEC, SPEC] },
   ],
+  ["cancel 7\r\n", { kind: "cancel", id: 7 }],
   ["use x_y\r\n", { kind: "use", tube: "x_y" }],
   [`use ${LONGEST_NAME}\r\n`, { kind: "use", tube: LONGEST_NAME }],
   ["watch a-b+/;.$_()0\r\n", { kind: "watch", tube: "a-b+/;.$_()0" }],

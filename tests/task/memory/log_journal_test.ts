@@ -128,6 +128,20 @@ Deno.test("LogJournal: results come back", async () => {
   });
 });
 
+Deno.test("LogJournal: a cancelled job stays cancelled, and results keep their age", async () => {
+  const ids: number[] = [];
+  await lives(async (client) => {
+    for (const body of ["a", "b"]) ids.push(await put(client, spec(body)));
+    await client.cancelJob(ids[0]!);
+    await client.reserveJob(ids[1]!);
+    await client.done(ids[1]!, "result");
+  }, async (client) => {
+    assert.deepEqual(await client.result(ids[0]!), { state: "cancelled", body: "" });
+    assert.deepEqual(await client.result(ids[1]!), { state: "done", body: "result" });
+    assert.equal((await client.stats()).ready, 0);
+  });
+});
+
 Deno.test("LogJournal: no id is used twice, not even that of a deleted job", async () => {
   const seen = new Set<number>();
   const run = async (client: QueueClient) => {
