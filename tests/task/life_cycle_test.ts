@@ -235,6 +235,8 @@ const rules: fc.Arbitrary<TubeRules> = fc.record({
   backoffMs: fc.constantFrom(0, 1, 1000, 60_000),
   maxBackoffMs: fc.constantFrom(1, 30_000, 600_000),
   maxReserved: fc.constant(0),
+  rate: fc.constant(null),
+  deadLetter: fc.constant(""),
 });
 
 Deno.test("applyEvent(): keeps its invariants over any life of a job", () => {
