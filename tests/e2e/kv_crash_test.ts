@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { TestClient } from "../support/client.ts";
 import { type DaemonProcess, dataConfig, startDaemon } from "../support/daemon.ts";
 import { PostgresServer } from "../support/postgres.ts";
-import { type Program, ROOT, sources } from "../support/quartet.ts";
+import { oneService } from "../support/quartet.ts";
 import { within } from "../support/within.ts";
 
 /** How long a test may take, even on a busy machine. */
@@ -36,12 +36,6 @@ interface Write {
   line: string;
   expected: string;
   changes: [key: string, value: Value][];
-}
-
-/** A daemon with kv as its only service. */
-function kvAlone(): Program {
-  const program = sources();
-  return { ...program, words: program.words.with(-1, `${ROOT}tests/support/kv_daemon.ts`) };
 }
 
 function config(storage: string, directory: string): string {
@@ -211,7 +205,7 @@ Deno.test("kv on sqlite: a killed daemon has lost no acknowledged write", async 
   const options = { config: config("sqlite:test.db", directory) };
   const configFile = `${directory}/kv.toml`;
   await Deno.writeTextFile(configFile, options.config);
-  const optionsAlone = { configFile, program: kvAlone() };
+  const optionsAlone = { configFile, program: oneService("kv") };
   const writers = Array.from({ length: CLIENTS }, (_, number) => new Writer(`w${number}`));
   async function rounds(): Promise<void> {
     for (let round = 0; round <= SQLITE_ROUNDS; round++) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { TestClient } from "../support/client.ts";
 import { type DaemonProcess, dataConfig, spawnDaemon } from "../support/daemon.ts";
-import { type Program, ROOT, sources } from "../support/quartet.ts";
+import { oneService, PERMISSIONS } from "../support/quartet.ts";
 import { within } from "../support/within.ts";
 
 /** If greater than 1, the daemon is killed at every step; otherwise at some, chosen at random. */
@@ -133,10 +133,8 @@ async function live(daemon: DaemonProcess, history: History): Promise<boolean> {
 Deno.test("kv on sqlite: killed between any two steps of a snapshot, a daemon has lost nothing", async () => {
   const directory = await Deno.makeTempDir();
   const configFile = `${directory}/kv.toml`;
-  const { path, words } = sources();
-  const script = `${ROOT}tests/support/kv_daemon.ts`;
   // It needs one more permission to kill itself.
-  const program: Program = { path, words: [...words.slice(0, -1), "--allow-run", script] };
+  const program = oneService("kv", [...PERMISSIONS, "--allow-run"]);
   await Deno.writeTextFile(
     configFile,
     `${dataConfig("sqlite:test.db", directory)}

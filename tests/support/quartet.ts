@@ -22,6 +22,13 @@ export function sources(permissions: readonly string[] = PERMISSIONS): Program {
   return { path: Deno.execPath(), words: ["run", ...options, ...permissions, `${ROOT}main.ts`] };
 }
 
+/** A daemon with one of the services alone; see one_service_daemon.ts. */
+export function oneService(name: "kv" | "task", permissions = PERMISSIONS): Program {
+  const { path, words } = sources(permissions);
+  const script = `${ROOT}tests/support/one_service_daemon.ts`;
+  return { path, words: [...words.slice(0, -1), script, name] };
+}
+
 /** quartet from a bundle, which may load nothing but itself. */
 export function bundled(file: string, permissions: readonly string[] = PERMISSIONS): Program {
   const options = ["--no-prompt", "--no-config", "--no-remote", "--no-npm"];
