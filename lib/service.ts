@@ -185,6 +185,8 @@ export interface Service<Config extends ServiceConfig = ServiceConfig> {
   needs?(config: Config): ServiceNeeds;
   /** What a valid configuration had better say differently; `quartet check` prints it. */
   advice?(config: Config): Advice[];
+  /** What it will do by itself with a configuration, and when, for `quartet check`; one line each. */
+  forecast?(config: Config): string[];
   /**
    * Starts it; resolves once it accepts connections. See {@linkcode RunningService.loaded}.
    *

@@ -21,7 +21,7 @@ export const check: Command = {
     { name: "storage", help: "also checks every byte of the SQLite files that services use" },
   ],
   details:
-    `Faults go to standard error, one per line, and the exit code is ${EXIT.CONFIG}. Advice on a valid
+    `Schedules are followed by comments with their next three runs. Faults go to standard error, one per line, and the exit code is ${EXIT.CONFIG}. Advice on a valid
 configuration goes to standard error too; the exit code is then 0. With --storage, so does what is
 damaged in a file, and the exit code is ${EXIT.FAILED}. A daemon may be using the file.`,
   run: async (args) => {
@@ -32,6 +32,12 @@ damaged in a file, and the exit code is ${EXIT.FAILED}. A daemon may be using th
       printError(`Advice: ${formatKeyPath(path)}: ${message}`);
     }
     print(stringify(redacted(effective)).trimEnd());
+    for (const { name, forecast } of SERVICES) {
+      const section = config.services[name];
+      if (!section?.enabled) continue;
+      // As comments, the output stays a configuration.
+      for (const line of forecast?.(section) ?? []) print(`# ${name}: next runs of ${line}`);
+    }
     if (args.flag("storage") && !await checkStorage(config)) return EXIT.FAILED;
     return EXIT.OK;
   },

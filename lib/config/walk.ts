@@ -16,6 +16,8 @@ interface SchemaNode {
   entries?: Record<string, unknown>;
   /** The schema of the values in a table whose keys are free. */
   value?: unknown;
+  /** The schema of the items of a list. */
+  item?: unknown;
 }
 
 /** A place in a file: the keys that lead to it. */
@@ -29,7 +31,7 @@ export function formatKeyPath(path: KeyPath): string {
 /** Lists the keys that a schema knows at a place. */
 export function keysAt(schema: GenericSchema, path: KeyPath): string[] {
   let node = unwrap(schema);
-  for (const key of path) node = unwrap(node?.entries?.[key] ?? node?.value);
+  for (const key of path) node = unwrap(node?.entries?.[key] ?? node?.value ?? node?.item);
   return Object.keys(node?.entries ?? {});
 }
 
@@ -41,9 +43,12 @@ export function keysAt(schema: GenericSchema, path: KeyPath): string[] {
  */
 export function withDefaults(schema: GenericSchema, input: unknown): unknown {
   const value = input === undefined ? (schema as SchemaNode).default : input;
+  const { entries, value: schemaOfAll, item } = unwrap(schema) ?? {};
+  if (Array.isArray(value) && item !== undefined) {
+    return value.map((each) => withDefaults(item as GenericSchema, each));
+  }
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
   const given = value as Record<string, unknown>;
-  const { entries, value: schemaOfAll } = unwrap(schema) ?? {};
   const result: Record<string, unknown> = {};
   for (const key of Object.keys(entries ?? given)) {
     const entry = (entries?.[key] ?? schemaOfAll) as GenericSchema | undefined;

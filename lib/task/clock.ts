@@ -6,7 +6,7 @@
 
 /** A clock and the timers on it. */
 export interface Clock {
-  /** Milliseconds since the Unix epoch. Never goes back, even if the system's clock is changed. */
+  /** Milliseconds since the Unix epoch. */
   now(): number;
   /** Calls a function once after a delay; returns a function that cancels the call. */
   after(delayMs: number, call: () => void): () => void;
@@ -15,7 +15,7 @@ export interface Clock {
 /** The longest delay of a system timer; a longer one would fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** The clock of this machine. */
+/** The clock of this machine. It never goes back, even if the system's clock is changed. */
 export const SYSTEM_CLOCK: Clock = {
   now: () => performance.timeOrigin + performance.now(),
   after(delayMs, call) {
@@ -29,3 +29,6 @@ export const SYSTEM_CLOCK: Clock = {
     return () => clearTimeout(timer);
   },
 };
+
+/** The clock on the wall. It follows when the system's clock is changed, also back. */
+export const WALL_CLOCK: Clock = { now: () => Date.now(), after: SYSTEM_CLOCK.after };

@@ -1,7 +1,19 @@
 import * as v from "valibot";
+import { issuePath } from "../config/issue_path.ts";
 import { SERVICE_KEYS } from "../config/service_keys.ts";
-import { address, count, duration, flag, rate, size, storageUrl, text } from "../config/values.ts";
+import {
+  address,
+  count,
+  duration,
+  flag,
+  formatSize,
+  rate,
+  size,
+  storageUrl,
+  text,
+} from "../config/values.ts";
 import { deadLetterLoops } from "./dead_letters.ts";
+import { schedulesSchema } from "./schedule/config.ts";
 
 const TUBE = {
   pattern: /^[A-Za-z0-9+/;.$_()][-A-Za-z0-9+/;.$_()]{0,199}$/,
@@ -32,23 +44,13 @@ const tubesSchema = v.pipe(
       addIssue({
         input: own.dead_letter,
         message: `a tube whose dead letters do not come back: ${loop.join(" → ")}`,
-        path: [
-          { type: "object", origin: "value", input: tubes, key: name, value: own },
-          {
-            type: "object",
-            origin: "value",
-            input: own as Record<string, unknown>,
-            key: "dead_letter",
-            value: own.dead_letter,
-          },
-        ],
+        path: issuePath(tubes, [name, "dead_letter"]),
       });
     }
   }),
 );
 
-/** The schema of the section `[task]`; `config.toml` documents each key. */
-export const taskSchema = v.strictObject({
+const section = v.strictObject({
   ...SERVICE_KEYS,
   listen: v.optional(address(), "127.0.0.1:8082"),
   beanstalk: v.optional(address(), "127.0.0.1:11300"),
@@ -71,6 +73,7 @@ export const taskSchema = v.strictObject({
   rate: v.optional(rate(), "off"),
   burst: v.optional(count({ min: 1, max: 1_000_000 })),
   tubes: v.optional(tubesSchema, {}),
+  schedule: v.optional(schedulesSchema(text(TUBE)), []),
   generator: v.optional(
     v.strictObject({
       enabled: v.optional(flag(), true),
@@ -79,6 +82,24 @@ export const taskSchema = v.strictObject({
     {},
   ),
 });
+
+/** The schema of the section `[task]`; `config.toml` documents each key. */
+export const taskSchema = v.pipe(
+  section,
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    const { schedule, max_job_size } = dataset.value;
+    for (const [place, { body }] of schedule.entries()) {
+      if (new TextEncoder().encode(body).length <= max_job_size) continue;
+      const allowed = `a text of at most max_job_size, ${formatSize(max_job_size)}`;
+      addIssue({
+        message: allowed,
+        input: `${body.slice(0, 10)}…`,
+        path: issuePath(dataset.value, ["schedule", place, "body"]),
+      });
+    }
+  }),
+);
 
 /** The section `[task]`, as the schema returns it. */
 export type TaskConfig = v.InferOutput<typeof taskSchema>;

@@ -15,12 +15,15 @@ import { VERSION } from "../version.ts";
 import { taskActions } from "./actions.ts";
 import { unlimitedAttempts } from "./advice.ts";
 import { BeanstalkServer } from "./beanstalk/server.ts";
-import { SYSTEM_CLOCK } from "./clock.ts";
+import { SYSTEM_CLOCK, WALL_CLOCK } from "./clock.ts";
 import { type TaskConfig, taskSchema } from "./config.ts";
 import { announceOn } from "./events.ts";
 import { taskMetrics } from "./metrics.ts";
 import { openQueue } from "./open.ts";
 import { PushServer } from "./push/server.ts";
+import { ScheduleRunner } from "./schedule/runner.ts";
+import { scheduleMetrics, scheduleStatus, upcomingRuns } from "./schedule/reports.ts";
+import { scheduleOf } from "./schedule/schedule.ts";
 import { startGenerator } from "./push/generator.ts";
 import type { QueueOptions } from "./queue.ts";
 import { tubeRules } from "./tube_rules.ts";
@@ -34,6 +37,7 @@ export const task: Service<TaskConfig> = {
   addresses: (config) => [config.listen, config.beanstalk],
   needs: (config) => ({ storages: [config.storage] }),
   advice: unlimitedAttempts,
+  forecast: (config) => upcomingRuns(config.schedule, Date.now()),
   start,
 };
 
@@ -78,6 +82,12 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
       handle: (connection) => beanstalk.serve(connection),
     });
     const listeners = [pushListener, beanstalkListener];
+    const schedules = new ScheduleRunner(config.schedule.map(scheduleOf), {
+      book: queue.schedules,
+      clock: WALL_CLOCK,
+      log,
+    });
+    schedules.start();
     const { generator } = config;
     const stopGenerator = generator.enabled
       ? startGenerator(push, { everyMs: generator.every, clock: SYSTEM_CLOCK })
@@ -94,11 +104,14 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
           sumMetrics([pushListener.metrics(), beanstalkListener.metrics()]),
         ),
         ...taskMetrics(queue, { push, beanstalk }),
+        ...scheduleMetrics(schedules.states),
       ],
+      status: () => ({ schedules: scheduleStatus(schedules.states) }),
       actions: taskActions(queue),
       drain: async (deadline) => {
         stopGenerator();
         queue.drain();
+        await Promise.race([schedules.stop(), aborted(deadline)]);
         await Promise.race([queue.idle(), aborted(deadline)]);
         await Promise.all(listeners.map((listener) => listener.drain(deadline)));
         try {

@@ -36,6 +36,20 @@ export class ManualClock implements Clock {
     return () => this.#timers = this.#timers.filter((other) => other !== timer);
   }
 
+  /** Sets the time as an administrator does, or as sleep does: no time passes for the timers. */
+  jump(ms: number): void {
+    this.#now += ms;
+    for (const timer of this.#timers) timer.at += ms;
+  }
+
+  /** Fires the next timer now, whenever it is due. */
+  fireNext(): void {
+    const next = this.#timers.toSorted((a, b) => a.at - b.at)[0];
+    assert(next !== undefined, "no timer is set");
+    this.#timers = this.#timers.filter((timer) => timer !== next);
+    next.call();
+  }
+
   /** Lets time pass and fires the timers that become due. */
   advance(ms: number): void {
     const end = this.#now + ms;

@@ -1,4 +1,5 @@
 import type { CommitMetrics } from "../../storage/commit_metrics.ts";
+import type { ScheduleRecord } from "../schedule/book.ts";
 import type { Job } from "./job.ts";
 import type { Result } from "./results.ts";
 
@@ -21,6 +22,12 @@ export interface Journal {
   keep(result: Result): number;
   /** Removes a result. */
   forget(result: Result): void;
+  /**
+   * Writes what is remembered of a schedule; `undefined` removes it.
+   *
+   * @param undo Called if it could not be written.
+   */
+  mark(name: string, record: ScheduleRecord | undefined, undo: () => void): number;
   /** Resolves when a ticket is durable; `undefined` if it already is. */
   settled(ticket: number): Promise<void> | undefined;
   /** Why it cannot write at the moment; `undefined` if it can. */
@@ -50,6 +57,7 @@ export const NO_JOURNAL: Journal = {
   },
   keep: () => 0,
   forget: () => {},
+  mark: () => 0,
   settled: () => undefined,
   problem: () => undefined,
   full: false,

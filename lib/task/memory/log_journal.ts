@@ -1,9 +1,10 @@
 /**
- * The journal of a queue in a commit log. It has four tables:
+ * The journal of a queue in a commit log. It has five tables:
  *
  * - `task_jobs`: one record per job, written when it is put and removed when it is gone;
  * - `task_moves`: the present state of each job that has changed since, without the body;
  * - `task_results`: the results kept;
+ * - `task_schedules`: what is remembered of each schedule;
  * - `task_meta`: the end of the claimed ids.
  *
  * Reservations are not written: after a restart no worker holds a job. The ticket of a write is its
@@ -16,11 +17,13 @@ import type { CommitMetrics } from "../../storage/commit_metrics.ts";
 import type { CommitLog, LogTable } from "../../storage/commit_log.ts";
 import { Turn } from "../../turn.ts";
 import type { JobId } from "../queue.ts";
+import type { ScheduleRecord } from "../schedule/book.ts";
 import type { Job } from "./job.ts";
 import type { Journal } from "./journal.ts";
 import { JournalTables } from "./journal_tables.ts";
 import { encodeId, encodeJobHead, encodeMove, encodeResultHead, idKey } from "./records.ts";
 import type { Result } from "./results.ts";
+import { encodeSchedule, ScheduleTable } from "./schedule_table.ts";
 import type { Scheduler } from "./scheduler.ts";
 
 const NEXT_ID = "next_id";
@@ -33,13 +36,15 @@ interface Tables {
   jobs: LogTable;
   moves: LogTable;
   results: LogTable;
+  schedules: LogTable;
   meta: LogTable;
 }
 
 /** A write that is not durable yet, with what is needed to undo it. */
 type Pending =
   | { version: number; kind: "put" | "move" | "remove"; job: Job }
-  | { version: number; kind: "keep"; result: Result };
+  | { version: number; kind: "keep"; result: Result }
+  | { version: number; kind: "mark"; undo: () => void };
 
 /** A journal in a commit log. */
 export class LogJournal implements Journal {
@@ -47,6 +52,7 @@ export class LogJournal implements Journal {
   failing = false;
   readonly #log: CommitLog;
   readonly #owners: JournalTables;
+  #schedules!: ScheduleTable;
   #tables!: Tables;
   readonly #stopListening: () => void;
   #scheduler: Scheduler | null = null;
@@ -72,18 +78,27 @@ export class LogJournal implements Journal {
   /**
    * Loads the log into the empty scheduler that this journal belongs to.
    *
+   * @param records Where to load what is remembered of schedules.
    * @throws {StorageUnavailableError}
    */
-  async load(scheduler: Scheduler): Promise<void> {
+  async load(scheduler: Scheduler, records: Map<string, ScheduleRecord>): Promise<void> {
     this.#scheduler = scheduler;
+    this.#schedules = new ScheduleTable(records);
     const owners = this.#owners;
-    const [jobs, moves, results, meta] = await this.#log.openTables({
+    const [jobs, moves, results, schedules, meta] = await this.#log.openTables({
       task_jobs: owners.jobs,
       task_moves: owners.moves,
       task_results: owners.results,
+      task_schedules: this.#schedules,
       task_meta: owners.meta,
     });
-    this.#tables = { jobs: jobs!, moves: moves!, results: results!, meta: meta! };
+    this.#tables = {
+      jobs: jobs!,
+      moves: moves!,
+      results: results!,
+      schedules: schedules!,
+      meta: meta!,
+    };
     const turn = new Turn();
     const buried: Job[] = [];
     for (const job of owners.loadedJobs.values()) {
@@ -135,6 +150,14 @@ export class LogJournal implements Journal {
   forget(result: Result): void {
     this.#changeResult(result.id);
     this.#log.delete(this.#tables.results, idKey(result.id));
+  }
+
+  mark(name: string, record: ScheduleRecord | undefined, undo: () => void): number {
+    const version = this.#log.nextVersion;
+    this.#schedules.change(version);
+    if (record === undefined) this.#log.delete(this.#tables.schedules, name);
+    else this.#log.put(this.#tables.schedules, name, encodeSchedule(record));
+    return this.#wrote({ version, kind: "mark", undo });
   }
 
   settled(ticket: number): Promise<void> | undefined {
@@ -202,7 +225,8 @@ export class LogJournal implements Journal {
     const pending = this.#pending;
     this.#pending = [];
     for (const write of pending.reverse()) {
-      if (write.kind === "keep") this.#scheduler!.results.takeBack(write.result);
+      if (write.kind === "mark") write.undo();
+      else if (write.kind === "keep") this.#scheduler!.results.takeBack(write.result);
       else if (write.kind === "remove") this.#scheduler!.putBack(write.job);
       else if (write.kind === "put") this.#scheduler!.takeBack(write.job);
       else this.#unwritten.add(write.job);

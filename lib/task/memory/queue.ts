@@ -1,20 +1,24 @@
 import type { Clock } from "../clock.ts";
 import { boundTubes } from "../tube_metrics.ts";
-import type { Queue, QueueClient, QueueMetrics, QueueOptions, QueueStats } from "../queue.ts";
+import type { QueueClient, QueueMetrics, QueueOptions, QueueStats } from "../queue.ts";
+import type { ScheduledQueue } from "../schedule/book.ts";
 import { MemoryClient } from "./client.ts";
 import { type Journal, NO_JOURNAL } from "./journal.ts";
+import { MemoryScheduleBook } from "./schedule_book.ts";
 import { Scheduler } from "./scheduler.ts";
 
 /**
  * A queue in the memory of this process. Calls take effect before they return. A journal can make
  * them durable; `settled` tells each client when that is so.
  */
-export class MemoryQueue implements Queue {
+export class MemoryQueue implements ScheduledQueue {
   /** Its scheduler, for the journal to load. */
   readonly scheduler: Scheduler;
+  readonly schedules: MemoryScheduleBook;
 
   constructor(clock: Clock, options: QueueOptions, journal: Journal = NO_JOURNAL) {
     this.scheduler = new Scheduler(clock, options, journal);
+    this.schedules = new MemoryScheduleBook(this.scheduler);
   }
 
   connect(): QueueClient {

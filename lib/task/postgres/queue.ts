@@ -5,15 +5,16 @@ import { SYSTEM_CLOCK } from "../clock.ts";
 import { boundTubes, OTHER_TUBES } from "../tube_metrics.ts";
 import type {
   JobsByState,
-  Queue,
   QueueClient,
   QueueMetrics,
   QueueOptions,
   QueueStats,
   TubeMetrics,
 } from "../queue.ts";
+import type { ScheduledQueue } from "../schedule/book.ts";
 import { SharedClient } from "./client.ts";
 import { countTubes } from "./count_jobs.ts";
+import { SharedScheduleBook } from "./schedule_book.ts";
 import { SharedScheduler } from "./scheduler.ts";
 
 /** How old the counts may be. Counting all jobs takes the database a while. */
@@ -22,7 +23,8 @@ const COUNT_MAX_AGE_MS = 5000;
 const NO_JOBS: JobsByState = { urgent: 0, ready: 0, reserved: 0, delayed: 0, buried: 0 };
 
 /** A queue in PostgreSQL that several daemons can share. */
-export class PostgresQueue implements Queue {
+export class PostgresQueue implements ScheduledQueue {
+  readonly schedules: SharedScheduleBook;
   readonly #scheduler: SharedScheduler;
   readonly #clients = new Set<SharedClient>();
   #lastClient = 0;
@@ -31,6 +33,7 @@ export class PostgresQueue implements Queue {
 
   private constructor(scheduler: SharedScheduler, log: Log) {
     this.#scheduler = scheduler;
+    this.schedules = new SharedScheduleBook(scheduler);
     this.#counted = new CachedValue({
       load: () => this.#countAll(),
       maxAgeMs: COUNT_MAX_AGE_MS,

@@ -161,6 +161,15 @@ export class SharedScheduler {
     if (ready > 0) this.tellReady(tube.name, ready);
   }
 
+  /** Reports and counts a ready job that was put otherwise, and wakes clients for it. */
+  putElsewhere(tube: string, id: JobId): void {
+    this.report("put", tube, id);
+    this.#totalJobs++;
+    const local = this.tubes.get(tube);
+    if (local !== undefined) local.totalJobs++;
+    this.tellReady(tube, 1);
+  }
+
   /** Reserves up to `max` ready jobs. */
   async reserve(
     client: number,

@@ -47,6 +47,13 @@ export const TASK_MIGRATIONS: readonly string[] = [
      pause_ms bigint NOT NULL DEFAULT 0
    );`,
   `ALTER TABLE quartet.task_results ADD COLUMN cancelled boolean NOT NULL DEFAULT false;`,
+  `CREATE TABLE quartet.task_schedules (
+     name text PRIMARY KEY,
+     timing text NOT NULL,
+     handled_at bigint NOT NULL,
+     ran_at bigint NOT NULL DEFAULT 0,
+     job bigint NOT NULL DEFAULT 0
+   );`,
 ];
 
 /** Storage parameters of the table of jobs, whose rows change and go all the time. */

@@ -18,7 +18,7 @@ async function open(path: string) {
   const log = await SqliteLog.open(path, { log: SILENT_LOG });
   const journal = new LogJournal(log);
   const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions(), journal);
-  await journal.load(queue.scheduler);
+  await journal.load(queue.scheduler, queue.schedules.records);
   const dispose = async () => {
     await queue.close();
     await log.close();

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { StorageUnavailableError } from "../../../lib/storage/store.ts";
 import { LogJournal } from "../../../lib/task/memory/log_journal.ts";
 import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
+import { dueRun, run } from "../schedule/book_suite.ts";
 import { put, reserve, soon, spec, type SuiteOptions } from "../queue_suite.ts";
 import { ManualClock, queueOptions } from "../support.ts";
 import { ScriptedLog } from "./scripted_log.ts";
@@ -12,7 +13,7 @@ import { ScriptedLog } from "./scripted_log.ts";
 async function open(log = new ScriptedLog(), options: SuiteOptions = {}) {
   const journal = new LogJournal(log);
   const queue = new MemoryQueue(new ManualClock(), queueOptions(options), journal);
-  await journal.load(queue.scheduler);
+  await journal.load(queue.scheduler, queue.schedules.records);
   return { log, queue, client: queue.connect() };
 }
 
@@ -174,4 +175,34 @@ Deno.test("LogJournal: no id is used twice, even if the claim of the ids was in 
   const { client: after } = await afterCrash(before);
   const next = await put(after, spec("new"));
   assert(next > id, `${next} is not above ${id}, which was used before`);
+});
+
+Deno.test("LogJournal: a run and its job are one commit", async () => {
+  const before = await open();
+  const { queue, log } = before;
+  const lost = assert.rejects(run(queue, dueRun("nightly", 1000)), StorageUnavailableError);
+  log.fail();
+  await lost;
+  const { client: none } = await afterCrash(before);
+  assert.equal((await none.stats()).ready, 0);
+
+  // The run is still to be made, and now it is.
+  const repeated = run(queue, dueRun("nightly", 1000));
+  log.commit();
+  const [outcome, id] = await repeated;
+  assert.equal(outcome, "put");
+  const { queue: after, client, log: last } = await afterCrash(before);
+  assert.equal((await client.statsJob(id))!.tube, "nightly");
+  assert.deepEqual(await run(after, dueRun("nightly", 1000)), ["handled", id]);
+
+  // A failed group also takes back that a schedule was dropped or changed.
+  const dropped = assert.rejects(after.schedules.open([], 5000), StorageUnavailableError);
+  last.fail();
+  await dropped;
+  assert.deepEqual(await run(after, dueRun("nightly", 1000)), ["handled", id]);
+  const opened = after.schedules.open([{ name: "nightly", timing: "every 1h" }], 5000);
+  const refused = assert.rejects(opened, StorageUnavailableError);
+  last.fail();
+  await refused;
+  assert.equal(after.schedules.records.get("nightly")!.timing, "every 1m");
 });

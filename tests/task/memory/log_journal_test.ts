@@ -5,9 +5,11 @@ import { SYSTEM_CLOCK } from "../../../lib/task/clock.ts";
 import { LogJournal } from "../../../lib/task/memory/log_journal.ts";
 import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
 import { openQueue } from "../../../lib/task/open.ts";
-import type { Queue, QueueClient } from "../../../lib/task/queue.ts";
+import type { QueueClient } from "../../../lib/task/queue.ts";
+import type { ScheduledQueue } from "../../../lib/task/schedule/book.ts";
 import { until } from "../../support/within.ts";
 import { put, queueSuite, reserve, soon, spec, type SuiteOptions } from "../queue_suite.ts";
+import { bookSuite, dueRun, run } from "../schedule/book_suite.ts";
 import { queueOptions, SILENT_LOG } from "../support.ts";
 
 /** Opens a queue in a file. */
@@ -21,7 +23,8 @@ async function openIn(directory: string, options: SuiteOptions = {}) {
   return { queue, close };
 }
 
-queueSuite("sqlite", async (options) => {
+/** Opens a queue in a file of its own. */
+async function openInTemp(options: SuiteOptions = {}) {
   const directory = await Deno.makeTempDir();
   const { queue, close } = await openIn(directory, options);
   return {
@@ -31,10 +34,13 @@ queueSuite("sqlite", async (options) => {
       await Deno.remove(directory, { recursive: true });
     },
   };
-});
+}
+
+queueSuite("sqlite", openInTemp);
+bookSuite("sqlite", openInTemp);
 
 /** Runs each function on a newly opened queue, all on the same file. */
-async function lives(...runs: ((client: QueueClient, queue: Queue) => Promise<void>)[]) {
+async function lives(...runs: ((client: QueueClient, queue: ScheduledQueue) => Promise<void>)[]) {
   const directory = await Deno.makeTempDir();
   try {
     for (const run of runs) {
@@ -175,7 +181,7 @@ Deno.test("LogJournal: takes no jobs while the disk is full, and goes on when th
     const log = await SqliteLog.open(`${directory}/queue.db`, { log: SILENT_LOG, maxPages: 40 });
     const journal = new LogJournal(log);
     const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions(), journal);
-    await journal.load(queue.scheduler);
+    await journal.load(queue.scheduler, queue.schedules.records);
     const client = queue.connect();
     const kept: number[] = [];
     for (;;) {
@@ -196,6 +202,36 @@ Deno.test("LogJournal: takes no jobs while the disk is full, and goes on when th
     assert.equal(queue.problem(), undefined);
     await queue.close();
     await log.close();
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("LogJournal: schedules survive a restart, and a snapshot; old ones are forgotten", async () => {
+  const directory = await Deno.makeTempDir();
+  const schedules = ["kept", "gone"].map((name) => ({ name, timing: "every 1m" }));
+  let job = 0;
+  try {
+    for (const life of ["run", "snapshot", "pieces", "forget", "again"]) {
+      const log = await SqliteLog.open(`${directory}/queue.db`, { log: SILENT_LOG });
+      const journal = new LogJournal(log);
+      const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions(), journal);
+      await journal.load(queue.scheduler, queue.schedules.records);
+      if (life === "run") {
+        await queue.schedules.open(schedules, 500);
+        [, job] = await run(queue, dueRun("kept", 1000));
+      } else {
+        assert.deepEqual(await run(queue, dueRun("kept", 1000)), ["handled", job], life);
+      }
+      if (life === "snapshot") await log.snapshot();
+      if (life === "pieces") {
+        assert.deepEqual([...queue.schedules.records.keys()].sort(), ["gone", "kept"]);
+      }
+      if (life === "forget") await queue.schedules.open([schedules[0]!], 2000);
+      if (life === "again") assert.deepEqual([...queue.schedules.records.keys()], ["kept"]);
+      await queue.close();
+      await log.close();
+    }
   } finally {
     await Deno.remove(directory, { recursive: true });
   }

@@ -2,10 +2,16 @@ import assert from "node:assert/strict";
 import { SYSTEM_CLOCK } from "../../../lib/task/clock.ts";
 import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
 import { put, queueSuite, reserve, spec, type SuiteOptions } from "../queue_suite.ts";
+import { bookSuite } from "../schedule/book_suite.ts";
 import { ManualClock, queueOptions } from "../support.ts";
 
 queueSuite("memory", (options) => {
   const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions(options));
+  return Promise.resolve({ queue, [Symbol.asyncDispose]: () => queue.close() });
+});
+
+bookSuite("memory", () => {
+  const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions());
   return Promise.resolve({ queue, [Symbol.asyncDispose]: () => queue.close() });
 });
 

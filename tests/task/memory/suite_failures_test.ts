@@ -32,7 +32,7 @@ async function open(
     const journal = new LogJournal(log);
     const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions(options), journal);
     try {
-      await journal.load(queue.scheduler);
+      await journal.load(queue.scheduler, queue.schedules.records);
     } catch (error) {
       await log.close();
       if (!(error instanceof StorageUnavailableError)) throw error;

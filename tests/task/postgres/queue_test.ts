@@ -5,6 +5,7 @@ import { openQueue } from "../../../lib/task/open.ts";
 import { PostgresServer, usePostgres } from "../../support/postgres.ts";
 import { until } from "../../support/within.ts";
 import { put, queueSuite, reserve, soon, spec, type SuiteOptions } from "../queue_suite.ts";
+import { bookSuite, dueRun, run } from "../schedule/book_suite.ts";
 import { DEADLINE_MS, queueOptions, SILENT_LOG } from "../support.ts";
 
 const server = usePostgres();
@@ -19,10 +20,14 @@ async function openIn(url: string, options: SuiteOptions = {}) {
   return { queue, close };
 }
 
-queueSuite("postgres", async (options) => {
+/** Opens a queue in a database of its own. */
+async function openNew(options: SuiteOptions = {}) {
   const { queue, close } = await openIn(await server.createDatabase(), options);
   return { queue, [Symbol.asyncDispose]: close };
-});
+}
+
+queueSuite("postgres", openNew);
+bookSuite("postgres", openNew);
 
 Deno.test("postgres queue: two daemons share it and hear of each other's jobs", async () => {
   const url = await server.createDatabase();
@@ -48,6 +53,27 @@ Deno.test("postgres queue: two daemons share it and hear of each other's jobs", 
   } finally {
     await a.close();
     await b.close();
+  }
+});
+
+Deno.test("postgres schedules: of several daemons, one makes each run", async () => {
+  const url = await server.createDatabase();
+  const daemons = [await openIn(url), await openIn(url), await openIn(url)];
+  try {
+    for (const at of [1000, 2000, 3000]) {
+      const due = dueRun("work", at, { mayOverlap: true });
+      const made = await Promise.all(
+        daemons.flatMap(({ queue }) => [run(queue, due), run(queue, due)]),
+      );
+      const outcomes = made.map(([outcome]) => outcome).sort();
+      assert.deepEqual(outcomes, ["handled", "handled", "handled", "handled", "handled", "put"]);
+      assert.equal(new Set(made.map(([, job]) => job)).size, 1);
+    }
+    const client = daemons[0]!.queue.connect();
+    assert.equal((await client.statsTube("work"))!.ready, 3);
+    client.close();
+  } finally {
+    for (const { close } of daemons) await close();
   }
 });
 
