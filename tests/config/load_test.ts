@@ -101,6 +101,57 @@ const FAULTS: [name: string, text: string, expected: string | RegExp][] = [
     'q.toml:2: echo.listen: found "8080", allowed is an address: "host:port", "[v6]:port" or "unix:/path"',
   ],
   [
+    "a schedule that never runs",
+    '[task]\n[[task.schedule]]\nname = "a"\ncron = "0 0 31 2 *"\n',
+    'q.toml:4: task.schedule.0.cron: found "0 0 31 2 *", allowed is a cron expression that has a next run',
+  ],
+  [
+    "a malformed cron expression",
+    '[[task.schedule]]\nname = "a"\nevery = "1h"\n[[task.schedule]]\nname = "b"\ncron = "61 * * * *"\n',
+    'q.toml:6: task.schedule.1.cron: found "61 * * * *", allowed is a cron expression such as ' +
+    '"30 3 * * 1-5" (minute, hour, day, month, weekday): Invalid value for minute: 61',
+  ],
+  [
+    "a cron expression with a year",
+    '[[task.schedule]]\nname = "a"\ncron = "0 0 0 1 1 * 2030"\n',
+    /^q.toml:3: task.schedule.0.cron: found "0 0 0 1 1 \* 2030", .*: it needs five or six fields$/,
+  ],
+  [
+    "a schedule without a time",
+    '[[task.schedule]]\nname = "a"\n',
+    'q.toml:1: task.schedule.0: found "a", allowed is a schedule with either "cron" or "every"',
+  ],
+  [
+    "a schedule with two times",
+    '[[task.schedule]]\nname = "a"\nevery = "1h"\ncron = "0 0 * * *"\n',
+    'q.toml:3: task.schedule.0.every: found "1h", allowed is either "cron" or "every", not both',
+  ],
+  [
+    "an unknown time zone",
+    '[[task.schedule]]\nname = "a"\ncron = "0 0 * * *"\ntime_zone = "Mars/Olympus"\n',
+    'q.toml:4: task.schedule.0.time_zone: found "Mars/Olympus", allowed is a time zone such as "Europe/Berlin"',
+  ],
+  [
+    "a time zone for an interval",
+    '[[task.schedule]]\nname = "a"\nevery = "1h"\ntime_zone = "UTC"\n',
+    'q.toml:4: task.schedule.0.time_zone: found "UTC", allowed is a time zone only with "cron"',
+  ],
+  [
+    "two schedules with one name",
+    '[[task.schedule]]\nname = "a"\nevery = "1h"\n[[task.schedule]]\nname = "a"\nevery = "2h"\n',
+    'q.toml:5: task.schedule.1.name: found "a", allowed is a name that no other schedule has',
+  ],
+  [
+    "a schedule with a body beyond max_job_size",
+    '[task]\nmax_job_size = "10B"\n[[task.schedule]]\nname = "a"\nevery = "1h"\nbody = "12345678äb"\n',
+    'q.toml:6: task.schedule.0.body: found "12345678äb…", allowed is a text of at most max_job_size, 10B',
+  ],
+  [
+    "an unknown key of a schedule",
+    '[[task.schedule]]\nname = "a"\nevery = "1h"\ntub = "x"\n',
+    'q.toml:4: task.schedule.0.tub: unknown key, did you mean "tube"?',
+  ],
+  [
     "a value in place of a section",
     "echo = 1\n",
     "q.toml:1: echo: found 1, allowed is a section with keys",
@@ -305,4 +356,13 @@ Deno.test("loadConfig() takes token values only from the environment or from fil
     services[0]!,
     /auth\.tokens\.a\.services\.0: found "ecko", allowed is one of "echo"/,
   );
+});
+
+Deno.test("loadConfig: takes a thousand schedules and no more, and shows their defaults", () => {
+  const schedules = (count: number) =>
+    Array.from({ length: count }, (_, i) => `[[task.schedule]]\nname = "${i}"\nevery = "1h"\n`)
+      .join("");
+  const { task } = load(schedules(1000)).effective as { task: { schedule: { ttr: string }[] } };
+  assert.deepEqual([task.schedule.length, task.schedule[999]!.ttr], [1000, "60s"]);
+  assert.match(faults(schedules(1001)).join(), /allowed is at most 1000 schedules$/);
 });

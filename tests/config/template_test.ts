@@ -15,7 +15,7 @@ interface Entry {
   commented: boolean;
 }
 
-const COMMENTED = /^# (?=\[[\w.]+\]|\w+ = )/;
+const COMMENTED = /^# (?=\[\[?[\w.]+\]|\w+ = )/;
 const SHARED_KEYS = "# Keys shared by all services.";
 
 /** The values of a file, defaults included. */
@@ -28,12 +28,19 @@ function load(text: string) {
 /** All keys of the file; those shared by all services are in a section "shared". */
 function entries(): Entry[] {
   let section: string[] = [];
+  const lists = new Map<string, number>();
   return CONFIG_TEMPLATE.split("\n").flatMap((line) => {
     const commented = COMMENTED.test(line);
     const text = line.replace(COMMENTED, "");
     const header = /^\[([\w.]+)\]/.exec(text);
+    const item = /^\[\[([\w.]+)\]\]/.exec(text)?.[1];
     if (line.startsWith(SHARED_KEYS)) section = ["shared"];
     if (header !== null) section = header[1]!.split(".");
+    if (item !== undefined) {
+      const place = lists.get(item) ?? 0;
+      lists.set(item, place + 1);
+      section = [...item.split("."), String(place)];
+    }
     if (!/^\w+ = /.test(text)) return [];
     // The parser's tables have no prototype.
     const [[key, value]] = Object.entries(structuredClone(parse(text))) as [[string, unknown]];
@@ -95,6 +102,9 @@ Deno.test("config.toml: no key is left out", () => {
     return [...shown].some((other) => other.startsWith(`${path.join(".")}.`));
   };
   const sections = keysAt(schema, []).map((name) => [name]);
+  // The second example of a schedule has the key that excludes another one.
+  sections.push(["task", "schedule", "0"]);
+  if (shown.has("task.schedule.1.every")) shown.add("task.schedule.0.every");
   sections.push(["task", "generator"], ["task", "tubes", "mail"], ["auth", "tokens", "reports"]);
   for (const section of sections) {
     for (const key of keysAt(schema, section)) {

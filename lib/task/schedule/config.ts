@@ -54,7 +54,10 @@ export function schedulesSchema(tube: Value<string, string>) {
       const [key, message] = fault;
       const { value } = dataset;
       if (key === undefined) addIssue({ message, input: value.name });
-      else addIssue({ message, input: value[key], path: issuePath(value, [key]) });
+      else {
+        const input = key === "every" ? formatDuration(value.every!) : value[key];
+        addIssue({ message, input, path: issuePath(value, [key]) });
+      }
     }),
   );
   return v.pipe(

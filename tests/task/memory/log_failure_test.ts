@@ -132,7 +132,12 @@ Deno.test("LogJournal: on a full disk new jobs are refused, and the others go on
   log.commit();
   log.full = "the disk is full";
   const vital = Object.entries(log.owners).filter(([, owner]) => owner.vital);
-  assert.deepEqual(vital.map(([name]) => name), ["task_moves", "task_results", "task_meta"]);
+  assert.deepEqual(vital.map(([name]) => name), [
+    "task_moves",
+    "task_results",
+    "task_schedules",
+    "task_meta",
+  ]);
   assert.equal(await client.put(spec("b")), "OUT_OF_MEMORY");
   assert.equal(await client.putBatch([spec("b")]), "OUT_OF_MEMORY");
   assert.equal(await client.putUnique("k", spec("b")), "OUT_OF_MEMORY");

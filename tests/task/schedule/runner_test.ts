@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { StorageUnavailableError } from "../../../lib/storage/store.ts";
+import { valueText } from "../../../lib/storage/value.ts";
 import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
 import type { QueueLimits } from "../../../lib/task/queue.ts";
 import type { ScheduleBook } from "../../../lib/task/schedule/book.ts";
@@ -86,7 +87,7 @@ Deno.test("ScheduleRunner: puts the job of each run once", async () => {
   const client = test.queue.connect();
   client.use("work");
   const job = (await client.peekState("ready"))!;
-  assert.equal(new TextDecoder().decode(job.body as Uint8Array), "do it");
+  assert.equal(valueText(job.body), "do it");
   const { priority, ttrMs } = (await client.statsJob(job.id))!;
   assert.deepEqual([priority, ttrMs], [7, MINUTE]);
   client.close();
