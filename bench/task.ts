@@ -11,6 +11,7 @@ import { PostgresServer } from "../tests/support/postgres.ts";
 import { type Measurement, medians } from "./support/measure.ts";
 import { type ServerCommand, startServer } from "./support/servers.ts";
 import { formatCount, formatTable } from "./support/table.ts";
+import { loading } from "./task/load.ts";
 import { fill, measureCycles, measurePuts, memoryOf } from "./task/loads.ts";
 import {
   beanstalkd,
@@ -25,7 +26,7 @@ const BODY_BYTES = 64;
 const QUEUE_SIZES = [1_000, 100_000, 1_000_000];
 
 /** The parts of the benchmark. */
-const PARTS = ["memory", "sqlite", "postgres", "size"];
+const PARTS = ["memory", "sqlite", "postgres", "size", "load"];
 
 const USAGE = `deno task bench task [--seconds 2] [--rounds 3] [--only ${PARTS.join(",")}]
 
@@ -73,7 +74,7 @@ async function sizeTable(options: Options): Promise<string> {
   const emptyBytes = await memoryOf(server);
   let size = 0;
   for (const wanted of QUEUE_SIZES) {
-    fill(server, wanted - size, BODY_BYTES);
+    fill(server, wanted - size, { bodyBytes: BODY_BYTES });
     size = wanted;
     const bytes = await memoryOf(server);
     const runs: Measurement[] = [];
@@ -143,7 +144,8 @@ export async function main(args: string[]): Promise<void> {
         ) + "\n",
     );
   }
-  if (parts.includes("size")) await print(await sizeTable(options));
+  if (parts.includes("size")) await print(`${await sizeTable(options)}\n`);
+  if (parts.includes("load")) await print(`${await loading()}\n`);
 }
 
 async function print(text: string): Promise<void> {

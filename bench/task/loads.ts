@@ -67,10 +67,14 @@ export async function measurePuts(
 }
 
 /** Puts this many jobs, in batches. */
-export function fill(server: ServerProcess, count: number, bodyBytes: number): void {
+export function fill(
+  server: { port: number },
+  count: number,
+  { bodyBytes, delaySeconds = 0 }: { bodyBytes: number; delaySeconds?: number },
+): void {
   using sockets = new LoadSockets();
   sockets.connect(server.port, 1);
-  const job = `0 0 120 ${bodyBytes}\r\n${"x".repeat(bodyBytes)}\r\n`;
+  const job = `0 ${delaySeconds} 120 ${bodyBytes}\r\n${"x".repeat(bodyBytes)}\r\n`;
   for (let left = count; left > 0;) {
     const size = Math.min(left, 1000);
     const batch = job.repeat(size);

@@ -18,10 +18,10 @@ export interface Entry {
 export interface BlockContents {
   /** The record of an id as it is now, if there is one. The arrays are copied. */
   entry(id: JobId): Entry | undefined;
-  /** Sets a record from a piece. The arrays are valid during the call. */
-  loadEntry(id: JobId, first: Uint8Array, second: Uint8Array): void;
-  /** Sets a record from the log. */
-  load(id: JobId, record: Uint8Array): void;
+  /** Sets a record from a piece: one part up to `middle`, the other one from there. */
+  loadEntry(id: JobId, bytes: Uint8Array, start: number, middle: number, end: number): void;
+  /** Sets a record from the log: `bytes[start]` to `bytes[end - 1]`. */
+  load(id: JobId, bytes: Uint8Array, start: number, end: number): void;
   /** Removes a record. */
   remove(id: JobId): void;
 }
@@ -89,11 +89,10 @@ export class IdBlocks implements TableOwner {
     this.#changed.set(block, version);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     for (let at = 0; at < bytes.length;) {
-      const middle = at + ENTRY_HEAD_BYTES + view.getUint32(at + 8, true);
+      const start = at + ENTRY_HEAD_BYTES;
+      const middle = start + view.getUint32(at + 8, true);
       const end = middle + view.getUint32(at + 12, true);
-      const id = view.getFloat64(at, true);
-      const first = bytes.subarray(at + ENTRY_HEAD_BYTES, middle);
-      this.#contents.loadEntry(id, first, bytes.subarray(middle, end));
+      this.#contents.loadEntry(view.getFloat64(at, true), bytes, start, middle, end);
       at = end;
     }
   }
@@ -102,7 +101,7 @@ export class IdBlocks implements TableOwner {
     const id = readId(bytes, start);
     if (this.includes(id, version)) return;
     this.change(id, version);
-    this.#contents.load(id, bytes.subarray(middle, end));
+    this.#contents.load(id, bytes, middle, end);
   }
 
   loadDelete(bytes: Uint8Array, start: number, _end: number, version: number): void {

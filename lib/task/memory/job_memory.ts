@@ -3,10 +3,10 @@
  * little. A job has one record in a slab:
  *
  * ```
- * created f64 · due f64 · delay f64 · time to run f64 · body length u32 · reserves u32 · body
+ * created f64 · due f64 · delay f64 · time to run f64 · body length u32 · seven counts u32 · body
  * ```
  *
- * The numbers are there because V8 would box each of the times in 16 bytes of its own.
+ * The times are there because V8 would box each of them in 16 bytes of its own.
  *
  * @module
  */
@@ -14,17 +14,34 @@
 import { RecordMemory } from "../../storage/table/record_memory.ts";
 import { copyValue, type Value, valueFrom } from "../../storage/value.ts";
 
-/** The times of a job, as indexes of the numbers that its record begins with. */
+/** The times of a job, in the order in which its record begins with them. */
 export const TIME = { created: 0, due: 1, delay: 2, ttr: 3 } as const;
 
 /** Which of its times to read or to write. */
 export type TimeIndex = typeof TIME[keyof typeof TIME];
 
+/** The counts of a job, as words of its record. `moved` is 0 or 1. */
+export const COUNT = {
+  reserves: 9,
+  timeouts: 10,
+  releases: 11,
+  buries: 12,
+  kicks: 13,
+  attempts: 14,
+  moved: 15,
+} as const;
+
+/** Which of its counts to read or to write. */
+export type CountIndex = typeof COUNT[keyof typeof COUNT];
+
 const LENGTH_WORD = 8;
-const RESERVES_WORD = 9;
 
 /** The length of a record before its body. */
-const HEAD_BYTES = 40;
+const HEAD_WORDS = 16;
+const HEAD_BYTES = 4 * HEAD_WORDS;
+
+/** Up to this length a loop is faster than a call to a native function. */
+const MAX_LOOP_BYTES = 48;
 
 /** The memory of the jobs of a queue. */
 export class JobMemory {
@@ -37,20 +54,27 @@ export class JobMemory {
   }
 
   /**
-   * Takes space for a job, and copies its body there. The numbers are left for the caller to set.
+   * Takes space for a job, and copies its body there. All times and counts are 0.
    *
    * @returns The address of the record.
    * @throws {TableFullError} If there is no memory.
    */
   add(body: Value): number {
-    const memory = this.#memory;
-    const address = memory.allocate(HEAD_BYTES + body.length);
-    const slab = memory.slabOf(address);
-    const word = memory.wordOf(slab, address);
-    slab.words[word + LENGTH_WORD] = body.length;
-    slab.words[word + RESERVES_WORD] = 0;
-    copyValue(body, slab.bytes, 4 * word + HEAD_BYTES);
-    this.#jobs++;
+    const address = this.#allocate(body.length);
+    const slab = this.#memory.slabOf(address);
+    copyValue(body, slab.bytes, 4 * this.#memory.wordOf(slab, address) + HEAD_BYTES);
+    return address;
+  }
+
+  /** As `add`; the body is `bytes[start]` to `bytes[end - 1]`. */
+  addRange(bytes: Uint8Array, start: number, end: number): number {
+    const address = this.#allocate(end - start);
+    const slab = this.#memory.slabOf(address);
+    const at = 4 * this.#memory.wordOf(slab, address) + HEAD_BYTES;
+    if (end - start > MAX_LOOP_BYTES) slab.bytes.set(bytes.subarray(start, end), at);
+    else {for (let index = start; index < end; index++) {
+        slab.bytes[at + index - start] = bytes[index]!;
+      }}
     return address;
   }
 
@@ -72,16 +96,16 @@ export class JobMemory {
     slab.floats[(this.#memory.wordOf(slab, address) >> 1) + index] = timeMs;
   }
 
-  /** How often a job was reserved. */
-  reserves(address: number): number {
+  /** One of the counts of a job. */
+  count(address: number, index: CountIndex): number {
     const slab = this.#memory.slabOf(address);
-    return slab.words[this.#memory.wordOf(slab, address) + RESERVES_WORD]!;
+    return slab.words[this.#memory.wordOf(slab, address) + index]!;
   }
 
-  /** Sets how often a job was reserved. */
-  setReserves(address: number, reserves: number): void {
+  /** Sets one of the counts of a job. */
+  setCount(address: number, index: CountIndex, count: number): void {
     const slab = this.#memory.slabOf(address);
-    slab.words[this.#memory.wordOf(slab, address) + RESERVES_WORD] = reserves;
+    slab.words[this.#memory.wordOf(slab, address) + index] = count;
   }
 
   /** The length of the body of a job. */
@@ -96,5 +120,17 @@ export class JobMemory {
     const word = this.#memory.wordOf(slab, address);
     const start = 4 * word + HEAD_BYTES;
     return valueFrom(slab.bytes, start, start + slab.words[word + LENGTH_WORD]!);
+  }
+
+  #allocate(bodyBytes: number): number {
+    const memory = this.#memory;
+    const address = memory.allocate(HEAD_BYTES + bodyBytes);
+    const slab = memory.slabOf(address);
+    const word = memory.wordOf(slab, address);
+    // A loop, because a native function takes longer for so few.
+    for (let at = word; at < word + HEAD_WORDS; at++) slab.words[at] = 0;
+    slab.words[word + LENGTH_WORD] = bodyBytes;
+    this.#jobs++;
+    return address;
   }
 }

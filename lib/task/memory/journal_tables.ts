@@ -1,5 +1,5 @@
 import type { TableOwner } from "../../storage/commit_log.ts";
-import { valueBytes } from "../../storage/value.ts";
+import { latin1From, valueBytes } from "../../storage/value.ts";
 import type { JobId } from "../queue.ts";
 import { IdBlocks } from "./id_blocks.ts";
 import { IdTable } from "./id_table.ts";
@@ -19,7 +19,7 @@ import type { Result } from "./results.ts";
 
 /** What the tables need of the queue. */
 export interface QueueRecords {
-  job(id: JobId): Job | undefined;
+  jobs(): IdTable<Job>;
   result(id: JobId): Result | undefined;
   tube(name: string): JobTube;
   /** For the bytes of jobs. */
@@ -27,13 +27,13 @@ export interface QueueRecords {
 }
 
 /**
- * The owners of a journal's tables, and what they have loaded. A piece of the table of jobs includes
+ * The owners of a journal's tables, and what they have loaded. Jobs are loaded into the queue, but
+ * not in their places. A piece of the table of jobs includes
  * their moves, so the table of moves has no pieces. On a full disk no job is added, but what becomes
  * of the jobs is still written: all other tables are vital.
  */
 export class JournalTables {
-  /** Jobs and results as loaded. The journal takes them out. */
-  readonly loadedJobs = new IdTable<Job>();
+  /** Results as loaded. The journal takes them out. */
   readonly loadedResults = new IdTable<Result>();
   /** The first id that is not claimed. */
   nextId = 0;
@@ -45,31 +45,37 @@ export class JournalTables {
   #loading: PromiseWithResolvers<void> | undefined = Promise.withResolvers<void>();
 
   constructor(records: QueueRecords) {
-    const { loadedJobs, loadedResults } = this;
+    const { loadedResults } = this;
     const busy = () => this.#loading?.promise;
-    const decode = (id: JobId, record: Uint8Array) =>
-      decodeJob(id, record, {
-        memory: records.memory(),
-        tubeOf: (name: string) => records.tube(name),
-      });
+    let lastTube: JobTube | undefined;
+    const tubeOf = (bytes: Uint8Array, start: number, end: number) => {
+      if (lastTube === undefined || !isText(lastTube.name, bytes, start, end)) {
+        lastTube = records.tube(latin1From(bytes, start, end));
+      }
+      return lastTube;
+    };
+    const load = (id: JobId, bytes: Uint8Array, start: number, end: number) => {
+      const job = decodeJob(id, bytes, start, end, { memory: records.memory(), tubeOf });
+      records.jobs().set(id, job);
+      return job;
+    };
     this.jobs = new IdBlocks({
       entry: (id) => {
-        const job = records.job(id);
+        const job = records.jobs().get(id);
         if (job === undefined) return undefined;
         return {
           first: [encodeJobHead(job).slice(), valueBytes(job.body)],
           second: job.moved ? [encodeMove(job).slice(), valueBytes(job.reason)] : [],
         };
       },
-      loadEntry: (id, record, move) => {
-        const job = decode(id, record);
-        if (move.length > 0) decodeMove(job, move);
-        loadedJobs.set(id, job);
+      loadEntry: (id, bytes, start, middle, end) => {
+        const job = load(id, bytes, start, middle);
+        if (end > middle) decodeMove(job, bytes, middle, end);
       },
-      load: (id, record) => loadedJobs.set(id, decode(id, record)),
+      load,
       remove: (id) => {
-        loadedJobs.get(id)?.free();
-        loadedJobs.delete(id);
+        records.jobs().get(id)?.free();
+        records.jobs().delete(id);
       },
     }, { busy, vital: false });
     this.results = new IdBlocks({
@@ -78,8 +84,10 @@ export class JournalTables {
         if (result === undefined) return undefined;
         return { first: [encodeResultHead(result).slice(), valueBytes(result.body)], second: [] };
       },
-      loadEntry: (id, record) => loadedResults.set(id, decodeResult(id, record)),
-      load: (id, record) => loadedResults.set(id, decodeResult(id, record)),
+      loadEntry: (id, bytes, start, middle) =>
+        loadedResults.set(id, decodeResult(id, bytes.subarray(start, middle))),
+      load: (id, bytes, start, end) =>
+        loadedResults.set(id, decodeResult(id, bytes.subarray(start, end))),
       remove: (id) => loadedResults.delete(id),
     }, { busy, vital: true });
     this.moves = {
@@ -91,10 +99,10 @@ export class JournalTables {
       loadPiece: () => {},
       loadPut: (bytes, start, middle, end, version) => {
         const id = readId(bytes, start);
-        const job = loadedJobs.get(id);
+        const job = records.jobs().get(id);
         if (job === undefined || this.jobs.includes(id, version)) return;
         this.jobs.change(id, version);
-        decodeMove(job, bytes.subarray(middle, end));
+        decodeMove(job, bytes, middle, end);
       },
       loadDelete: () => {},
     };
@@ -112,7 +120,6 @@ export class JournalTables {
 
   /** Everything loaded is in the queue. */
   loaded(): void {
-    this.loadedJobs.clear();
     this.loadedResults.clear();
     this.#loading?.resolve();
     this.#loading = undefined;
@@ -123,4 +130,11 @@ export class JournalTables {
     this.nextId = nextId;
     this.#nextIdVersion = version;
   }
+}
+
+/** Whether a range of bytes is this text. */
+function isText(text: string, bytes: Uint8Array, start: number, end: number): boolean {
+  if (text.length !== end - start) return false;
+  for (let at = start; at < end; at++) if (text.charCodeAt(at - start) !== bytes[at]) return false;
+  return true;
 }

@@ -64,7 +64,7 @@ export class LogJournal implements Journal {
   constructor(log: CommitLog) {
     this.#log = log;
     this.#owners = new JournalTables({
-      job: (id) => this.#scheduler!.jobs.get(id),
+      jobs: () => this.#scheduler!.jobs,
       result: (id) => this.#scheduler!.results.get(id),
       tube: (name) => this.#scheduler!.tubes.open(name, { anyway: true })!,
       memory: () => this.#scheduler!.memory,
@@ -101,7 +101,7 @@ export class LogJournal implements Journal {
     };
     const turn = new Turn();
     const buried: Job[] = [];
-    for (const job of owners.loadedJobs.values()) {
+    for (const job of scheduler.jobs.values()) {
       if (job.state === "buried") buried.push(job);
       else scheduler.restore(job);
       if (job.id % JOBS_PER_LOOK === 0 && turn.over) await turn.next();
@@ -110,6 +110,8 @@ export class LogJournal implements Journal {
     for (const job of buried) scheduler.restore(job);
     const kept = [...owners.loadedResults.values()].sort((a, b) => a.expiresAt - b.expiresAt);
     for (const result of kept) scheduler.restoreResult(result);
+    // The last jobs of some were deleted after they were put.
+    for (const tube of scheduler.tubes.all()) scheduler.tubes.leave(tube);
     owners.loaded();
     if (owners.nextId > 0) scheduler.startIdsAt(owners.nextId);
   }

@@ -23,7 +23,7 @@
 import { copyValue, latin1From, valueFrom } from "../../storage/value.ts";
 import type { JobId, JobState, KeptState } from "../queue.ts";
 import { Job, type JobTube } from "./job.ts";
-import type { JobMemory } from "./job_memory.ts";
+import { type JobMemory, TIME } from "./job_memory.ts";
 import { Result } from "./results.ts";
 
 const VERSION = 1;
@@ -82,29 +82,41 @@ export function encodeJobHead(job: Job): Uint8Array {
   return scratch.subarray(0, JOB_HEAD_BYTES + name.length + job.key.length);
 }
 
+/** What a job needs besides its record. */
+export interface JobOwners {
+  memory: JobMemory;
+  /** The tube whose name is a range of bytes. */
+  tubeOf(bytes: Uint8Array, start: number, end: number): JobTube;
+}
+
 /**
- * Decodes a job.
+ * Decodes a job: `bytes[start]` to `bytes[end - 1]`.
  *
  * @throws {Error} If a newer version wrote the record.
  */
 export function decodeJob(
   id: JobId,
-  record: Uint8Array,
-  { memory, tubeOf }: { memory: JobMemory; tubeOf: (name: string) => JobTube },
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  { memory, tubeOf }: JobOwners,
 ): Job {
-  const view = viewOf(record);
-  const tubeEnd = JOB_HEAD_BYTES + view.getUint8(37);
-  const keyEnd = tubeEnd + view.getUint8(38);
-  const job = new Job(memory, id, tubeOf(latin1From(record, JOB_HEAD_BYTES, tubeEnd)), {
+  readHead(bytes, start, JOB_HEAD_BYTES);
+  const tubeAt = start + JOB_HEAD_BYTES;
+  const keyAt = tubeAt + view.getUint8(37);
+  const bodyAt = keyAt + view.getUint8(38);
+  const record = memory.addRange(bytes, bodyAt, end);
+  memory.setTime(record, TIME.delay, view.getFloat64(5, true));
+  memory.setTime(record, TIME.ttr, view.getFloat64(13, true));
+  memory.setTime(record, TIME.created, view.getFloat64(21, true));
+  const job = new Job(memory, record, {
+    id,
+    tube: tubeOf(bytes, tubeAt, keyAt),
     priority: view.getUint32(1, true),
-    delayMs: view.getFloat64(5, true),
-    ttrMs: view.getFloat64(13, true),
-    createdAt: view.getFloat64(21, true),
-    key: latin1From(record, tubeEnd, keyEnd),
-    body: valueFrom(record, keyEnd),
+    key: latin1From(bytes, keyAt, bodyAt),
   });
   job.dueAt = view.getFloat64(29, true);
-  job.state = job.dueAt > 0 ? "delayed" : "ready";
+  if (job.dueAt > 0) job.state = "delayed";
   return job;
 }
 
@@ -126,12 +138,12 @@ export function encodeMove(job: Job): Uint8Array {
 }
 
 /**
- * Applies a move to its job.
+ * Applies a move to its job: `bytes[start]` to `bytes[end - 1]`.
  *
  * @throws {Error} If a newer version wrote the record.
  */
-export function decodeMove(job: Job, record: Uint8Array): void {
-  const view = viewOf(record);
+export function decodeMove(job: Job, bytes: Uint8Array, start: number, end: number): void {
+  readHead(bytes, start, MOVE_HEAD_BYTES);
   job.moved = true;
   job.reserves = view.getUint32(22, true);
   job.set({
@@ -145,7 +157,7 @@ export function decodeMove(job: Job, record: Uint8Array): void {
     buries: view.getUint32(34, true),
     kicks: view.getUint32(38, true),
     attempts: view.getUint32(42, true),
-    reason: latin1From(record, MOVE_HEAD_BYTES),
+    reason: latin1From(bytes, start + MOVE_HEAD_BYTES, end),
   });
 }
 
@@ -173,11 +185,20 @@ export function decodeResult(id: JobId, record: Uint8Array): Result {
   });
 }
 
-function viewOf(record: Uint8Array, newest: number = VERSION): DataView {
-  if (!(record[0]! >= 1 && record[0]! <= newest)) {
-    throw new Error(
-      `Cannot read a record of version ${record[0]}: the newest known version is ${newest}`,
-    );
-  }
+/** Copies the head of a record to where numbers can be read from it. */
+function readHead(bytes: Uint8Array, start: number, length: number): void {
+  checkVersion(bytes[start]!, VERSION);
+  for (let at = 0; at < length; at++) scratch[at] = bytes[start + at]!;
+}
+
+function viewOf(record: Uint8Array, newest: number): DataView {
+  checkVersion(record[0]!, newest);
   return new DataView(record.buffer, record.byteOffset, record.byteLength);
+}
+
+function checkVersion(version: number, newest: number): void {
+  if (version >= 1 && version <= newest) return;
+  throw new Error(
+    `Cannot read a record of version ${version}: the newest known version is ${newest}`,
+  );
 }

@@ -14,7 +14,7 @@ import {
 import { IdTable } from "./id_table.ts";
 import { Job, JOB_OVERHEAD_BYTES, type JobTube, type JobWorker } from "./job.ts";
 import { JobIds } from "./job_ids.ts";
-import { JobMemory } from "./job_memory.ts";
+import { JobMemory, TIME } from "./job_memory.ts";
 import { JobNews } from "./job_news.ts";
 import type { Journal } from "./journal.ts";
 import { Result, Results } from "./results.ts";
@@ -130,14 +130,13 @@ export class Scheduler implements TubeScheduler<Job> {
   /** Adds a new job. Ask `refusal` first. */
   insert(tube: JobTube, spec: JobSpec, key: string): Job {
     const now = this.now();
-    const job = new Job(this.memory, this.#ids.take(), tube, {
-      priority: spec.priority,
-      delayMs: spec.delayMs,
-      ttrMs: allowedTtrMs(spec.ttrMs),
-      body: spec.body,
-      createdAt: now,
-      key,
-    });
+    const { memory } = this;
+    const record = memory.add(spec.body);
+    memory.setTime(record, TIME.created, now);
+    memory.setTime(record, TIME.delay, spec.delayMs);
+    memory.setTime(record, TIME.ttr, allowedTtrMs(spec.ttrMs));
+    const { priority } = spec;
+    const job = new Job(memory, record, { id: this.#ids.take(), tube, priority, key });
     this.#totalJobs++;
     tube.totalJobs++;
     if (job.delayMs > 0) {

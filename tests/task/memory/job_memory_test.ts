@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { JobMemory, TIME } from "../../../lib/task/memory/job_memory.ts";
+import { COUNT, JobMemory, TIME } from "../../../lib/task/memory/job_memory.ts";
 import { valueBytes } from "../../../lib/storage/value.ts";
+
+const COUNTS = Object.values(COUNT);
 
 Deno.test("JobMemory: keeps bodies and numbers apart, whatever jobs come and go", () => {
   const job = fc.record({
@@ -12,7 +14,8 @@ Deno.test("JobMemory: keeps bodies and numbers apart, whatever jobs come and go"
       ),
     ),
     times: fc.tuple(fc.double(), fc.double(), fc.double(), fc.double()),
-    reserves: fc.nat(),
+    counts: fc.array(fc.nat(), { minLength: 7, maxLength: 7 }),
+    asRange: fc.boolean(),
     remove: fc.nat(),
   });
   fc.assert(
@@ -20,9 +23,13 @@ Deno.test("JobMemory: keeps bodies and numbers apart, whatever jobs come and go"
       const memory = new JobMemory();
       const kept: { address: number; job: typeof jobs[number] }[] = [];
       for (const job of jobs) {
-        const address = memory.add(job.body);
+        const address = job.asRange
+          ? memory.addRange(Uint8Array.of(1, ...job.body, 2), 1, job.body.length + 1)
+          : memory.add(job.body);
         for (const index of Object.values(TIME)) memory.setTime(address, index, job.times[index]!);
-        memory.setReserves(address, job.reserves);
+        for (const [at, count] of COUNTS.entries()) {
+          memory.setCount(address, count, job.counts[at]!);
+        }
         kept.push({ address, job });
         if (job.remove % 3 === 0) {
           const [removed] = kept.splice(job.remove % kept.length, 1);
@@ -36,17 +43,22 @@ Deno.test("JobMemory: keeps bodies and numbers apart, whatever jobs come and go"
         for (const index of Object.values(TIME)) {
           assert.equal(memory.time(address, index), job.times[index]);
         }
-        assert.equal(memory.reserves(address), job.reserves);
+        for (const [at, count] of COUNTS.entries()) {
+          assert.equal(memory.count(address, count), job.counts[at]);
+        }
       }
     }),
     { numRuns: 50 },
   );
 });
 
-Deno.test("JobMemory: a new job was never reserved, in whatever memory it is", () => {
+Deno.test("JobMemory: all numbers of a new job are 0, in whatever memory it is", () => {
   const memory = new JobMemory();
   const first = memory.add("x");
-  memory.setReserves(first, 7);
+  for (const index of Object.values(TIME)) memory.setTime(first, index, 1e12);
+  for (const count of COUNTS) memory.setCount(first, count, 7);
   memory.free(first);
-  assert.equal(memory.reserves(memory.add("y")), 0);
+  const second = memory.add("y");
+  for (const index of Object.values(TIME)) assert.equal(memory.time(second, index), 0);
+  for (const count of COUNTS) assert.equal(memory.count(second, count), 0);
 });

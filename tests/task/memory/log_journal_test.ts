@@ -123,6 +123,23 @@ Deno.test("LogJournal: jobs come back in their state, and reserved ones ready", 
   });
 });
 
+Deno.test("LogJournal: each job comes back in its own tube, and no tube without jobs", async () => {
+  const tubes = ["a", "b", "aa", "b", "a", "default"];
+  const ids: number[] = [];
+  await lives(async (client) => {
+    for (const tube of tubes) {
+      client.use(tube);
+      ids.push(await put(client, spec(`of ${tube}`)));
+    }
+    client.use("empty");
+    await client.delete(await put(client, spec("deleted")));
+  }, async (client) => {
+    const found = await Promise.all(ids.map(async (id) => (await client.statsJob(id))!.tube));
+    assert.deepEqual(found, tubes);
+    assert.deepEqual((await client.listTubes()).sort(), ["a", "aa", "b", "default"]);
+  });
+});
+
 Deno.test("LogJournal: results come back", async () => {
   let id = 0;
   await lives(async (client) => {
