@@ -9,6 +9,7 @@ import { pub } from "./pub.ts";
 import { put } from "./put.ts";
 import { records } from "./records.ts";
 import { serve } from "./serve.ts";
+import { settle } from "./settle.ts";
 import { sort } from "./sort.ts";
 import { storage } from "./storage.ts";
 import { sub } from "./sub.ts";
@@ -26,6 +27,7 @@ export const COMMANDS: readonly Command[] = [
   work,
   put,
   sort,
+  settle,
   records,
   storage,
   permissions,

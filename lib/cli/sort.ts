@@ -13,8 +13,12 @@ export const sort: Command = {
   options: SORT_OPTIONS,
   details:
     `Each node has an INPUT and an OUTPUT. The outputs of all nodes, concatenated in the order
-of the nodes, are sorted; records with equal keys keep the order of the nodes and their inputs. In the
-end all outputs are written or none: if the sort fails, an existing OUTPUT is not touched.`,
+of the nodes, are sorted; records with equal keys keep the order of the nodes and their inputs.
+
+In the end all outputs are written or none, as long as node 0 and its connections live: if the sort
+fails, an existing OUTPUT is not touched. Node 0 decides when all have sorted. A node that is killed
+after that, or cannot hear what node 0 has decided, keeps its sorted records beside OUTPUT and says so,
+if it can; "quartet settle" then completes or discards them. Nothing is lost in between.`,
   run: async (args) => {
     const settings = readSortSettings(args);
     const cancel = new AbortController();
@@ -24,7 +28,11 @@ end all outputs are written or none: if the sort fails, an existing OUTPUT is no
     try {
       const summary = await runSortNode(settings, cancel.signal);
       print(settings.json ? JSON.stringify(forPrograms(summary)) : forPeople(summary));
-      return EXIT.OK;
+      if (summary.unfinished === undefined) return EXIT.OK;
+      throw new CommandError(
+        `${summary.unfinished}; all other outputs are written, and that node keeps its own for ` +
+          '"quartet settle --commit"',
+      );
     } catch (error) {
       if (error instanceof CommandError) throw error;
       if (error instanceof Error) throw new CommandError(error.message);

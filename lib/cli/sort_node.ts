@@ -11,6 +11,7 @@ import { readTrust } from "../mesh/link/peer_tls.ts";
 import { demandProof } from "../mesh/link/proof.ts";
 import { Listener } from "../net/listener.ts";
 import { beginLogin } from "../net/login.ts";
+import { CommandError } from "./command.ts";
 import { Progress } from "./records_progress.ts";
 import type { SortSettings } from "./sort_options.ts";
 import { printError, writeAll } from "./terminal.ts";
@@ -120,6 +121,12 @@ async function runJob(
     const summary = await job.run();
     fill();
     return summary;
+  } catch (error) {
+    if (!job.inDoubt || !(error instanceof Error)) throw error;
+    throw new CommandError(
+      `${error.message}; it is not known whether the other nodes have written their outputs, so ` +
+        `the sorted records are kept: see "quartet settle ${settings.output}"`,
+    );
   } finally {
     clearInterval(timer);
     progress?.stop();

@@ -21,6 +21,7 @@ import { type MeshConfig, meshConfigSchema } from "./config.ts";
 import { HELP_LINES, MAX_COMMAND_BYTES, parseCommand, statusLines } from "./node/console.ts";
 import { ConsoleMetrics } from "./node/console_metrics.ts";
 import { CoordinatorNode } from "./node/coordinator_node.ts";
+import { DecisionLog } from "./node/decision_log.ts";
 import { admitPeer } from "./link/admit_peer.ts";
 import { isTlsHandshake, readFirstLine, withUnread } from "./link/first_line.ts";
 import { HELLO, MAX_HELLO_BYTES } from "./link/hello.ts";
@@ -58,7 +59,8 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
   const directory = resolve(dataDir, config.dir);
   const spillDir = join(dataDir, "spill");
   for (const path of [directory, spillDir]) await Deno.mkdir(path, { recursive: true });
-  await removeStaleFiles(spillDir, directory, log);
+  const doubts = await removeStaleFiles(spillDir, directory, log);
+  const decisions = config.node === 0 ? await DecisionLog.open(spillDir) : undefined;
   const { tls } = config;
   const readTlsTrust = () => tls && readTrust({ ...tlsFiles(tls), ca: tls.ca });
   let trust = readTlsTrust();
@@ -84,12 +86,13 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
     workers: workersBesideOthers(),
     dialTimeoutMs: config.dial_timeout,
     stallTimeoutMs: config.stall_timeout,
+    doubts,
     maxQueue: config.max_queue,
     secret: context.guard,
     trust: () => trust,
     log,
   };
-  const node = config.node === 0 ? new CoordinatorNode(options) : new MemberNode(options);
+  const node = decisions ? new CoordinatorNode({ ...options, decisions }) : new MemberNode(options);
   return {
     addresses: [listener.address],
     problems: () => node.problems(),

@@ -101,7 +101,7 @@ Deno.test("mesh: a malformed message ends the control link and nothing else", as
   const [a, b] = freeAddresses(2);
   const daemon = stack.use(await startDaemon({ config: nodeConfig([a!, b!], 1) }));
   const address = daemon.address("mesh");
-  const hello = '{"version":1,"job":"control","node":0,"to":1,"nodes":2,"partition":"sample",' +
+  const hello = '{"version":2,"job":"control","node":0,"to":1,"nodes":2,"partition":"sample",' +
     '"format":{"recordBytes":100,"keyStart":0,"keyEnd":10}}';
   const format = { recordBytes: 100, keyStart: 0, keyEnd: 10 };
   const order = { key: "k", id: 1, input: "in", output: "out", format };

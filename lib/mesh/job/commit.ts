@@ -1,25 +1,56 @@
 /**
  * The last phase of a job, a two-phase commit led by node 0: the outputs get their names only when
- * the output of every node is complete and on disk.
+ * the output of every node is complete and on disk. commit_rules.ts has the rules, this module what
+ * they mean while the job runs.
  *
  * @module
  */
 
-import { addTally, sameTally, type Tally } from "../records/checksum.ts";
+import { addTally, formatSum, sameTally, type Tally } from "../records/checksum.ts";
 import { decodeTallies, encodeTallies, FRAME } from "../link/frame.ts";
+import type { SortFailedError } from "../link/sort_failure.ts";
+import {
+  beginLeading,
+  type LeaderEvent,
+  type LeaderState,
+  type MemberEvent,
+  type MemberState,
+  stepLeader,
+  stepMember,
+} from "./commit_rules.ts";
 import type { OutputFile } from "./output_file.ts";
-import type { PeerGroup } from "./peer_group.ts";
+import type { CommitEvent, PeerGroup } from "./peer_group.ts";
+
+/** Where node 0 keeps its decisions to commit. */
+export interface Decisions {
+  /**
+   * Records that a job is committed; resolves when that is on disk.
+   *
+   * @throws {Error} If it cannot be recorded. Then there is no record.
+   */
+  record(job: string, members: readonly number[]): Promise<void>;
+  /** Removes a record that no node needs any more. */
+  forget(job: string): Promise<void>;
+}
 
 /** Options for {@linkcode commit}. */
 export interface CommitOptions {
+  /** The job, by the name that all its nodes know. */
+  job: string;
   node: number;
   nodes: number;
   file: OutputFile;
   /** The records that this node has read and written. */
   input: Tally;
   output: Tally;
-  /** Called when the first output may get its name: from here on the job cannot be cancelled. */
+  /** Node 0 survives a restart with this; without it, only this process knows what it decided. */
+  decisions?: Decisions | undefined;
+  /** Called before this node promises to commit: from here on it may not give up by itself. */
+  onPrepared?: () => void;
+  /** Called before the job is committed: from here on it cannot be cancelled. */
   onDecided: () => void;
+  /** Called on node 0 for each node that was lost before it said that its output has its name. */
+  onUnfinished?: (failure: SortFailedError) => void;
 }
 
 /**
@@ -27,35 +58,123 @@ export interface CommitOptions {
  *
  * @returns On node 0, the records of all nodes; `undefined` on the others.
  * @throws {Error} If the nodes together have not written exactly what they have read.
- * @throws {SortFailedError | SortEndedError} If a peer fails or the job ends.
+ * @throws {SortFailedError | SortEndedError} If a peer fails or the job ends. `file` may be in doubt.
  */
 export async function commit(peers: PeerGroup, options: CommitOptions): Promise<Tally | undefined> {
-  const { node, nodes, file, input, output, onDecided } = options;
-  if (node !== 0) {
-    await peers.send(0, FRAME.COMPLETE, encodeTallies(input, output));
-    await peers.collect(FRAME.COMMIT, 1);
-    onDecided();
-    await file.commit();
-    await peers.send(0, FRAME.DONE);
-    await peers.collect(FRAME.FINISH, 1);
-    return undefined;
-  }
-  const [inputs, outputs] = [{ ...input }, { ...output }];
-  for (const { frame } of await peers.collect(FRAME.COMPLETE, nodes - 1)) {
-    const [input, output] = decodeTallies(frame.payload, 2);
-    addTally(inputs, input!);
-    addTally(outputs, output!);
-  }
-  if (!sameTally(inputs, outputs)) {
-    throw new Error(
-      `Cannot commit: all nodes read ${inputs.records} records and wrote ${outputs.records}, ` +
-        "or their checksums differ",
-    );
-  }
+  const { node, nodes, file, input, onDecided } = options;
+  if (nodes > 1) return node === 0 ? await lead(peers, options) : await follow(peers, options);
   onDecided();
-  await peers.sendAll(FRAME.COMMIT);
   await file.commit();
-  await peers.collect(FRAME.DONE, nodes - 1);
-  await peers.sendAll(FRAME.FINISH);
+  return { ...input };
+}
+
+/** The part of node 0. */
+async function lead(peers: PeerGroup, options: CommitOptions): Promise<Tally> {
+  const { job, nodes, file, input, output, decisions, onDecided, onUnfinished } = options;
+  const members = Array.from({ length: nodes - 1 }, (_, i) => i + 1);
+  const [inputs, outputs] = [{ ...input }, { ...output }];
+  const unfinished = new Set<number>();
+  let state: LeaderState = beginLeading(members);
+  peers.beginCommit();
+  try {
+    await file.prepare(noteOf(options));
+    while (state.phase !== "none" && state.missing.some((node) => !unfinished.has(node))) {
+      const event = await peers.nextEvent();
+      if (event.type === FRAME.COMPLETE) {
+        const [input, output] = decodeTallies(event.payload, 2);
+        addTally(inputs, input!);
+        addTally(outputs, output!);
+      }
+      const meaning = leaderEvent(event);
+      if (meaning === undefined) continue;
+      const step = stepLeader(state, meaning, members);
+      for (const effect of step.effects) {
+        if (effect.kind === "decide") {
+          assertSame(inputs, outputs);
+          onDecided();
+          await decisions?.record(job, members);
+          state = step.state;
+        } else if (effect.kind === "commit") {
+          await Promise.all(effect.to.map((to) => peers.tell(to, FRAME.COMMIT)));
+        } else if (effect.kind === "rename") await file.commit();
+        else if (effect.kind === "forget") await decisions?.forget(job);
+        // The job fails; that discards the part and tells the members.
+        else if ("failure" in event) throw event.failure;
+      }
+      state = step.state;
+      if ("failure" in event && !unfinished.has(event.from)) {
+        unfinished.add(event.from);
+        onUnfinished?.(event.failure);
+      }
+    }
+  } catch (error) {
+    if (state.phase === "collecting") await file.abandon();
+    throw error;
+  }
+  await Promise.all(members.map((to) => peers.tell(to, FRAME.FINISH)));
   return inputs;
+}
+
+/** What an event means to node 0; `undefined` for frames that only it sends. */
+function leaderEvent({ from, type }: CommitEvent): LeaderEvent | undefined {
+  switch (type) {
+    case FRAME.COMPLETE:
+      return { kind: "complete", from };
+    case FRAME.DONE:
+      return { kind: "done", from };
+    case FRAME.ABORT:
+    case "lost":
+      return { kind: "lost", from };
+    default:
+      return undefined;
+  }
+}
+
+/** The part of a member. */
+async function follow(peers: PeerGroup, options: CommitOptions): Promise<undefined> {
+  const { file, input, output, onPrepared, onDecided } = options;
+  let state = "working" as MemberState;
+  const take = async (event: MemberEvent) => {
+    const step = stepMember(state, event);
+    for (const effect of step.effects) {
+      if (effect === "prepare") await file.prepare(noteOf(options));
+      else if (effect === "tell complete") {
+        await peers.tell(0, FRAME.COMPLETE, encodeTallies(input, output));
+      } else if (effect === "rename") await file.commit();
+      else if (effect === "discard") await file.abandon();
+      else if (effect === "tell done") await peers.tell(0, FRAME.DONE);
+    }
+    state = step.state;
+  };
+  peers.beginCommit();
+  onPrepared?.();
+  await take("complete");
+  for (;;) {
+    const event = await peers.nextEvent();
+    // What becomes of the other members is for node 0 to judge.
+    if (event.from !== 0) continue;
+    if (event.type === FRAME.COMMIT) {
+      onDecided();
+      await take("commit");
+    } else if (event.type === FRAME.FINISH) return undefined;
+    else if ("failure" in event) {
+      // This node's output has its name, whatever happens to node 0 now.
+      if (state === "none") return undefined;
+      await take(event.type === FRAME.ABORT ? "abort" : "lost");
+      throw event.failure;
+    }
+  }
+}
+
+/** @throws {Error} If the nodes together have not written exactly what they have read. */
+function assertSame(inputs: Tally, outputs: Tally): void {
+  if (sameTally(inputs, outputs)) return;
+  throw new Error(
+    `Cannot commit: all nodes read ${inputs.records} records and wrote ${outputs.records}, ` +
+      "or their checksums differ",
+  );
+}
+
+function noteOf({ job, node, nodes, output: { records, bytes, sum } }: CommitOptions) {
+  return { job, node, nodes, records, bytes, checksum: formatSum(sum) };
 }

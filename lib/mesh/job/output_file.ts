@@ -1,5 +1,12 @@
 import { dirname, isAbsolute, join } from "node:path";
-import { PartFile, type PartOwner, partPathOf } from "./part_file.ts";
+import { PartFile, type PartOwner, partPathOf, PartTakenError } from "./part_file.ts";
+import {
+  type PreparedNote,
+  removePrepared,
+  syncDirectory,
+  waitingNote,
+  writePrepared,
+} from "./prepared_note.ts";
 
 /** The most symbolic links on the way to an output, as in Linux. */
 const MAX_LINKS = 40;
@@ -29,11 +36,18 @@ export class OutputFile {
   readonly #part: PartFile;
   readonly #mode: number | undefined;
   #committed = false;
+  /** Whether only node 0 may say what becomes of the part. */
+  #prepared = false;
 
   private constructor(path: string, part: PartFile, mode: number | undefined) {
     this.path = path;
     this.#part = part;
     this.#mode = mode;
+  }
+
+  /** Whether the part is complete, and it is not known whether it becomes the output. */
+  get inDoubt(): boolean {
+    return this.#prepared && !this.#committed;
   }
 
   /** The name until `commit`. */
@@ -51,10 +65,13 @@ export class OutputFile {
   static async create(path: string, { input, owner }: OutputOptions): Promise<OutputFile> {
     try {
       const target = await followLinks(path);
-      const replaced = await infoOf(target);
-      // The rename at the end would replace a device or a pipe as well.
-      if (replaced?.isDirectory) throw new Error("it is a directory");
-      if (replaced && !replaced.isFile) throw new Error("it is not a file");
+      const replaced = await replacedBy(target);
+      if (await waitingNote(target)) {
+        const how = `see "quartet settle ${target}"`;
+        throw new PartTakenError(`an interrupted sort waits for its outcome, ${how}`);
+      }
+      // A note without a part is left from a sort that was complete.
+      await removePrepared(target);
       const part = await PartFile.claim(partPathOf(target), owner);
       try {
         if (replaced) await keepOwner(part, replaced);
@@ -96,18 +113,43 @@ export class OutputFile {
     }
   }
 
+  /**
+   * Promises that the output will get its name if all nodes are as far; resolves when the promise is
+   * on disk. From then on, `discard` keeps the part.
+   *
+   * @throws {Error} If it cannot be written down, or the name now belongs to something but a file.
+   */
+  async prepare(note: PreparedNote): Promise<void> {
+    try {
+      await replacedBy(this.path);
+      await writePrepared(this.path, note);
+    } catch (error) {
+      throw cannotWrite(this.path, error);
+    }
+    this.#prepared = true;
+  }
+
+  /** Takes back the promise, as node 0 has given up, and removes the part. */
+  async abandon(): Promise<void> {
+    this.#part.remove();
+    await removePrepared(this.path);
+    this.#prepared = false;
+  }
+
   /** Gives the output its name, and replaces the file that had it. */
   async commit(): Promise<void> {
     await Deno.rename(this.temporaryPath, this.path);
     this.#committed = true;
     // The rename is on disk once the directory is.
-    using directory = await Deno.open(dirname(this.path));
-    await directory.sync();
+    await syncDirectory(dirname(this.path));
+    if (this.#prepared) await removePrepared(this.path);
   }
 
-  /** Removes the part, unless the output has been committed, and lets others claim the output. */
+  /**
+   * Removes the part, unless the output is committed or in doubt, and releases its lock.
+   */
   discard(): void {
-    if (!this.#committed) this.#part.remove();
+    if (!this.#committed && !this.#prepared) this.#part.remove();
     this.#part.close();
   }
 }
@@ -128,13 +170,19 @@ async function followLinks(path: string): Promise<string> {
   throw new Error("there are too many symbolic links on the way");
 }
 
-async function infoOf(path: string): Promise<Deno.FileInfo | undefined> {
+/** The file that an output will replace, if there is one. */
+async function replacedBy(path: string): Promise<Deno.FileInfo | undefined> {
+  let info: Deno.FileInfo;
   try {
-    return await Deno.lstat(path);
+    info = await Deno.lstat(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
+  if (info.isDirectory) throw new Error("it is a directory");
+  // A rename would replace a device or a pipe as well.
+  if (!info.isFile) throw new Error("it is not a file");
+  return info;
 }
 
 /** Gives a part the owner and the group of the file that it will replace. */

@@ -31,6 +31,11 @@ export function partPathOf(output: string): string {
   return join(dirname(output), `.${basename(output)}${PART_SUFFIX}`);
 }
 
+/** The output that a part is for. */
+export function outputOfPart(part: string): string {
+  return join(dirname(part), basename(part).slice(1, -PART_SUFFIX.length));
+}
+
 /** Who writes a part. */
 export interface PartOwner {
   /** The job, by the name that all its nodes know. */

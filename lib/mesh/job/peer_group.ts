@@ -49,6 +49,14 @@ export interface PeerGroupOptions {
   onEnd: (peer: Peer, payload: Uint8Array) => void;
 }
 
+/** The frames of the commit. */
+const COMMIT_FRAMES = [FRAME.COMPLETE, FRAME.COMMIT, FRAME.DONE, FRAME.FINISH] as const;
+
+/** What a peer says in the commit, or what became of it. */
+export type CommitEvent =
+  | { from: number; type: typeof COMMIT_FRAMES[number]; payload: Uint8Array }
+  | { from: number; type: typeof FRAME.ABORT | "lost"; failure: SortFailedError };
+
 /** A frame and the node that sent it. */
 export interface FrameFrom {
   frame: Frame;
@@ -70,6 +78,8 @@ export class PeerGroup {
   /** Resolves when the next frame arrives; rejects when the group ends. */
   #arrival = newArrival();
   #ended = false;
+  /** Set in the commit. */
+  #events: CommitEvent[] | undefined;
 
   constructor(options: PeerGroupOptions) {
     this.#options = options;
@@ -108,6 +118,35 @@ export class PeerGroup {
       if (frames.length >= count) return frames;
       await this.#arrival.promise;
     }
+  }
+
+  /**
+   * Begins the commit: from now on, neither the loss of a peer nor its abort fails the job by itself.
+   * They are events, like the frames of the peers.
+   */
+  beginCommit(): void {
+    this.#events = COMMIT_FRAMES.flatMap((type) => (
+      (this.#frames.get(type) ?? []).map(({ from, frame }) => ({ from, ...frame, type }))
+    ));
+  }
+
+  /**
+   * Waits for the next event of the commit.
+   *
+   * @throws {SortEndedError} If the group ends before.
+   */
+  async nextEvent(): Promise<CommitEvent> {
+    for (;;) {
+      if (this.#ended) throw new SortEndedError();
+      const event = this.#events?.shift();
+      if (event !== undefined) return event;
+      await this.#arrival.promise;
+    }
+  }
+
+  /** Sends a frame in the commit. If it cannot be sent, the peer is lost, which is an event. */
+  async tell(to: number, type: FrameType, payload?: Uint8Array): Promise<void> {
+    await this.send(to, type, payload).catch(() => {});
   }
 
   /**
@@ -181,8 +220,11 @@ export class PeerGroup {
         }
         peer.receivedBytes += FRAME_HEADER_BYTES + frame.payload.length;
         if (frame.type === FRAME.DATA) await onData(peer, frame.payload);
-        else if (frame.type === FRAME.ABORT) throw new SortFailedError(decodeAbort(frame.payload));
-        else {
+        else if (frame.type === FRAME.ABORT) {
+          const failure = new SortFailedError(decodeAbort(frame.payload));
+          if (this.#events === undefined) throw failure;
+          this.#happened({ from: link.node, type: FRAME.ABORT, failure });
+        } else {
           if (frame.type === FRAME.END) onEnd(peer, frame.payload);
           this.#take({ type: frame.type, payload: frame.payload.slice() }, link.node);
         }
@@ -190,7 +232,8 @@ export class PeerGroup {
     } catch (error) {
       if (this.#ended) return undefined;
       const failure = error instanceof SortFailedError ? error : blame(link, error, phase());
-      onFailure(failure);
+      if (this.#events === undefined) onFailure(failure);
+      else this.#happened({ from: link.node, type: "lost", failure });
       return failure;
     }
   }
@@ -216,6 +259,13 @@ export class PeerGroup {
       throw new FrameError(`a second frame of type ${frame.type}`);
     }
     frames.push({ frame, from });
+    const word = COMMIT_FRAMES.find((type) => type === frame.type);
+    this.#happened(word && { from, ...frame, type: word });
+  }
+
+  /** Wakes all that wait for a frame or an event. */
+  #happened(event: CommitEvent | undefined): void {
+    if (event) this.#events?.push(event);
     const { resolve } = this.#arrival;
     this.#arrival = newArrival();
     resolve();

@@ -15,7 +15,7 @@
 
 import { BucketStore } from "../sort/bucket_store.ts";
 import { sameTally, type Tally } from "../records/checksum.ts";
-import { commit } from "./commit.ts";
+import { commit, type Decisions } from "./commit.ts";
 import { measureInput } from "./input_file.ts";
 import { OutputFile } from "./output_file.ts";
 import { PeerGroup } from "./peer_group.ts";
@@ -24,12 +24,16 @@ import type { RecordFormat } from "../records/record_format.ts";
 import { agreeOnPlan, sampleInput } from "./sampling.ts";
 import { Shuffle } from "./shuffle.ts";
 import { maxOpenBuckets, slabBytes, SlotBudget } from "../sort/slot_budget.ts";
+import { encodeAbort, FRAME } from "../link/frame.ts";
 import { cancellation, SortFailedError } from "../link/sort_failure.ts";
 import { sortBuckets } from "./sort_phase.ts";
 import { StallWatch } from "./stall_watch.ts";
 import { defaultWorkers, SortThread } from "../sort/sort_pool.ts";
 import { type Phase, PhaseClock, type SortProgress } from "./sort_progress.ts";
 import type { Partition } from "../sort/splitters.ts";
+
+/** How long a node that is cancelled waits for node 0, if only node 0 may give up any more. */
+const CANCEL_GRACE_MS = 1000;
 
 /** The result of a job. */
 export interface SortSummary {
@@ -40,6 +44,8 @@ export interface SortSummary {
   output: Tally;
   /** All nodes together; only node 0 knows. */
   total?: Tally;
+  /** Of node 0: which node was lost before its output had its name, and how. */
+  unfinished?: string;
   seconds: Record<Phase, number>;
   spilledBytes: number;
   peers: { node: number; sentBytes: number; receivedBytes: number }[];
@@ -65,6 +71,8 @@ export interface SortJobOptions {
   workers?: number;
   /** How long the job may be blocked before it fails; silent peers have the same limit. */
   stallTimeoutMs: number;
+  /** Where node 0 keeps its decision; without it, the decision does not survive a restart. */
+  decisions?: Decisions | undefined;
   /** Cancels the job. */
   signal?: AbortSignal;
 }
@@ -83,6 +91,9 @@ export class SortJob {
   #output: Promise<OutputFile> | undefined;
   /** Whether outputs may have their names already, so that the job cannot be cancelled. */
   #decided = false;
+  /** Whether only node 0 may give up any more. */
+  #prepared = false;
+  #inDoubt = false;
   #finished = false;
 
   constructor(options: SortJobOptions) {
@@ -108,6 +119,14 @@ export class SortJob {
     });
   }
 
+  /**
+   * Whether the job has ended without this node knowing whether it is committed. Its part is complete
+   * and stays where it is.
+   */
+  get inDoubt(): boolean {
+    return this.#inDoubt;
+  }
+
   /** The progress so far. */
   progress(): SortProgress {
     const { phase, doneBytes, totalBytes } = this.#clock;
@@ -124,12 +143,23 @@ export class SortJob {
   /**
    * Runs the job. The links are closed at the end in any case.
    *
-   * @throws {SortFailedError} If it failed, here or on another node; the output was not touched.
+   * @throws {SortFailedError} If it failed, here or on another node. The output was not touched,
+   * unless the job is {@linkcode inDoubt}.
    */
   async run(): Promise<SortSummary> {
     const { signal } = this.#options;
+    let grace: ReturnType<typeof setTimeout> | undefined;
     const cancel = () => {
-      if (signal && !this.#decided) this.#fail(cancellation(signal));
+      if (signal === undefined) return;
+      const failure = cancellation(signal);
+      const giveUp = () => {
+        if (!this.#decided) this.#fail(failure);
+      };
+      if (!this.#prepared) return giveUp();
+      // Node 0 will say what becomes of it, unless it is too late.
+      const notice = encodeAbort({ node: failure.node, reason: failure.message });
+      void this.#peers.tell(0, FRAME.ABORT, notice);
+      grace = setTimeout(giveUp, CANCEL_GRACE_MS);
     };
     signal?.addEventListener("abort", cancel, { once: true });
     if (signal?.aborted) cancel();
@@ -143,6 +173,7 @@ export class SortJob {
       throw this.#failed!;
     } finally {
       this.#finished = true;
+      clearTimeout(grace);
       this.#peers.end();
       this.#shuffle.end();
       signal?.removeEventListener("abort", cancel);
@@ -153,7 +184,10 @@ export class SortJob {
       // Everything that it may wait for has ended, and the output may be about to get its name.
       await running.catch(() => {});
       await listening;
-      await this.#output?.then((file) => file.discard(), () => {});
+      await this.#output?.then((file) => {
+        this.#inDoubt = file.inDoubt;
+        file.discard();
+      }, () => {});
     }
   }
 
@@ -180,11 +214,23 @@ export class SortJob {
     this.#clock.enter("commit", expected.bytes);
     await file.sync();
     const read = this.#shuffle.input(this.#peers);
-    const onDecided = () => {
-      this.#decided = true;
-    };
-    const options = { node, nodes, file, input: read, output: written, onDecided };
-    const total = await commit(this.#peers, options);
+    const unfinished: string[] = [];
+    const total = await commit(this.#peers, {
+      job,
+      node,
+      nodes,
+      file,
+      input: read,
+      output: written,
+      decisions: this.#options.decisions,
+      onPrepared: () => {
+        this.#prepared = true;
+      },
+      onDecided: () => {
+        this.#decided = true;
+      },
+      onUnfinished: ({ message }) => unfinished.push(message),
+    });
     this.#clock.end();
     return {
       node,
@@ -192,6 +238,7 @@ export class SortJob {
       input: read,
       output: written,
       ...(total ? { total } : {}),
+      ...(unfinished.length > 0 ? { unfinished: unfinished.join("; ") } : {}),
       seconds: this.#clock.seconds,
       spilledBytes: this.#store.spilledBytes,
       peers: this.#peers.all.map(({ link, sentBytes, receivedBytes }) => (

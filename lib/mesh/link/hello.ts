@@ -14,7 +14,7 @@ import {
 import { MAX_NODES, type Partition } from "../sort/splitters.ts";
 
 /** The version of the protocol between peers. */
-export const MESH_VERSION = 1;
+export const MESH_VERSION = 2;
 
 /** The longest line of a hello. */
 export const MAX_HELLO_BYTES = 4096;

@@ -27,6 +27,8 @@ export interface JobOutcome {
   records: number;
   /** Why it failed; absent if it did not. */
   failure?: string;
+  /** Of node 0: the records of all nodes, if the job is committed, whatever else fails. */
+  committed?: number;
 }
 
 /** A message of a control link. */
@@ -36,11 +38,17 @@ export type ControlMessage =
   | { kind: "stop"; key: string; reason: string }
   | { kind: "status"; status: MeshStatus }
   | { kind: "reply"; request: number; reply: string }
+  /** Also repeated until the member says `finished`. */
+  | { kind: "decision"; key: string; committed: boolean }
   /** To node 0. */
   | { kind: "submit"; request: number; input: string; output: string; format: RecordFormat }
   | { kind: "cancel"; request: number; job?: number }
   | { kind: "progress"; key: string; progress: NodeProgress }
   | { kind: "ended"; key: string } & JobOutcome
+  /** It does not know whether the job is committed, */
+  | { kind: "ask"; key: string }
+  /** or its output has its name. */
+  | { kind: "finished"; key: string }
   /** From both sides, as a sign of life. */
   | { kind: "ping" };
 
@@ -85,6 +93,9 @@ const messageSchema: v.GenericSchema<unknown, ControlMessage> = v.variant("kind"
     records: count,
     failure: v.exactOptional(v.string()),
   }),
+  v.object({ kind: v.literal("decision"), key: v.string(), committed: v.boolean() }),
+  v.object({ kind: v.literal("ask"), key: v.string() }),
+  v.object({ kind: v.literal("finished"), key: v.string() }),
   v.object({ kind: v.literal("ping") }),
 ]);
 

@@ -9,6 +9,8 @@ import type { MeshStatus } from "./console.ts";
 import { checkControlAnswer, controlHello, controlRefusal } from "./control_hello.ts";
 import { ControlLink, flushLinks, statusToTell } from "./control_link.ts";
 import type { ControlMessage, JobOrder } from "./control_message.ts";
+import type { DecisionLog } from "./decision_log.ts";
+import { Doubts } from "./doubts.ts";
 import { JobQueue } from "./job_queue.ts";
 import { LocalJobs, PROGRESS_INTERVAL_MS } from "./local_jobs.ts";
 import {
@@ -23,15 +25,24 @@ import {
 const REDIAL_INTERVAL_MS = 1000;
 /** How long one attempt to dial may take. */
 const DIAL_TIMEOUT_MS = 5000;
+/** How often a decision is repeated to a member that has not answered. */
+const REPEAT_INTERVAL_MS = 2000;
+
+/** Options for {@linkcode CoordinatorNode}. */
+export interface CoordinatorNodeOptions extends MeshNodeOptions {
+  decisions: DecisionLog;
+}
 
 /**
  * Node 0: keeps the queue, dials every member and keeps a control link to it, hands out jobs and
  * collects their ends. A mesh of one consists of a coordinator without members.
  */
 export class CoordinatorNode implements MeshNode {
-  readonly #options: MeshNodeOptions;
+  readonly #options: CoordinatorNodeOptions;
   readonly #queue: JobQueue;
   readonly #jobs: LocalJobs;
+  readonly #doubts: Doubts;
+  readonly #repeating: ReturnType<typeof setInterval>;
   /** The control links, by member. */
   readonly #links = new Map<number, ControlLink>();
   /** Why a member cannot be reached, by member. */
@@ -40,11 +51,12 @@ export class CoordinatorNode implements MeshNode {
   readonly #closing = new AbortController();
   #statusTimer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(options: MeshNodeOptions) {
+  constructor(options: CoordinatorNodeOptions) {
     this.#options = options;
     const nodes = nodeCount(options.addresses);
     this.#queue = new JobQueue({
       nodes,
+      keyPrefix: `${options.decisions.id}-${crypto.randomUUID().slice(0, 8)}`,
       maxWaiting: options.maxQueue,
       start: (order) => this.#startEverywhere(order),
       stop: (key, reason) => this.#stopEverywhere(key, reason),
@@ -56,7 +68,12 @@ export class CoordinatorNode implements MeshNode {
       onProgress: (key, progress) => this.#queue.progress(key, progress),
       // Deferred: the queue may be in the middle of starting this very job.
       onEnd: (key, end) => queueMicrotask(() => this.#queue.ended(key, 0, end)),
+      onDoubt: (doubt) => this.#doubts.add(doubt),
     });
+    const ask = (key: string) => this.#settleOwn(key);
+    this.#doubts = new Doubts({ ask, log: options.log });
+    for (const doubt of options.doubts) this.#doubts.add(doubt);
+    this.#repeating = setInterval(() => this.#repeatDecisions(), REPEAT_INTERVAL_MS);
     for (let node = 1; node < nodes; node++) this.#dialling.push(this.#keepLink(node));
   }
 
@@ -71,10 +88,11 @@ export class CoordinatorNode implements MeshNode {
   problems(): string[] {
     const { addresses } = this.#options;
     const members = addresses.map((_, node) => node).slice(1);
-    return members.filter((node) => !this.#links.has(node)).map((node) => {
+    const missing = members.filter((node) => !this.#links.has(node)).map((node) => {
       const error = this.#dialErrors.get(node);
       return `${nodeName(node, addresses[node])} is not connected${error ? `: ${error}` : ""}`;
     });
+    return [...missing, ...this.#doubts.problems()];
   }
 
   findMeeting(hello: Hello): Meeting | string {
@@ -107,6 +125,8 @@ export class CoordinatorNode implements MeshNode {
     await this.#jobs.drain(deadline);
     await flushLinks(this.#links.values());
     this.#closing.abort();
+    clearInterval(this.#repeating);
+    this.#doubts.close();
     clearTimeout(this.#statusTimer);
     for (const link of this.#links.values()) link.close();
     await Promise.all(this.#dialling);
@@ -178,7 +198,43 @@ export class CoordinatorNode implements MeshNode {
       case "progress":
         return this.#queue.progress(message.key, message.progress);
       case "ended":
-        return this.#queue.ended(message.key, link.node, message);
+        return this.#queue.ended(message.key, link.node, {
+          records: message.records,
+          ...(message.failure === undefined ? {} : { failure: message.failure }),
+        });
+      case "ask":
+        return this.#answer(link, message.key);
+      case "finished":
+        // The record stays until this node has finished too; the member is asked again.
+        if (this.#doubts.has(message.key)) return;
+        return void this.#options.decisions.finished(message.key, link.node);
+    }
+  }
+
+  /** Tells a member whether a job is committed, once that is certain. */
+  #answer(link: ControlLink, key: string): void {
+    if (this.#jobs.isRunning(key)) return;
+    const committed = this.#options.decisions.isCommitted(key);
+    if (committed !== undefined) return link.send({ kind: "decision", key, committed });
+    const { log } = this.#options;
+    log.warn("Asked about a job of another node 0", { job: key, node: link.node });
+  }
+
+  /** Ends an own part as its record says. */
+  #settleOwn(key: string): void {
+    const committed = this.#options.decisions.isCommitted(key);
+    if (committed !== undefined && !this.#jobs.isRunning(key)) {
+      void this.#doubts.settle(key, committed);
+    }
+  }
+
+  /** Repeats decisions until all members have answered. */
+  #repeatDecisions(): void {
+    for (const { job: key, members } of this.#options.decisions.pending()) {
+      if (this.#jobs.isRunning(key)) continue;
+      for (const node of members) {
+        this.#links.get(node)?.send({ kind: "decision", key, committed: true });
+      }
     }
   }
 

@@ -20,6 +20,8 @@ interface Job {
 export interface JobQueueOptions {
   /** The number of nodes, which all take part in every job. */
   nodes: number;
+  /** The beginning of the keys of all jobs, which no other daemon uses. */
+  keyPrefix: string;
   /** The most jobs that may wait. */
   maxWaiting: number;
   /** Starts a job on all nodes. */
@@ -37,8 +39,6 @@ export interface JobQueueOptions {
 export class JobQueue {
   readonly #options: JobQueueOptions;
   readonly #jobs: Job[] = [];
-  /** Makes the keys of jobs unique among all daemons. */
-  readonly #prefix = crypto.randomUUID();
   #lastId = 0;
   #closed = false;
 
@@ -51,7 +51,7 @@ export class JobQueue {
     const waiting = this.#jobs.filter(({ status }) => status.state === "waiting").length;
     if (waiting >= this.#options.maxWaiting) return `ERR ${waiting} jobs are waiting already`;
     const id = ++this.#lastId;
-    const order = { key: `${this.#prefix}-${id}`, id, ...job };
+    const order = { key: `${this.#options.keyPrefix}-${id}`, id, ...job };
     const status: JobStatus = { id, ...job, state: "waiting", result: "", progress: [] };
     this.#jobs.push({ order, status, ended: new Map(), cancelled: false });
     this.#startNext();
@@ -93,7 +93,11 @@ export class JobQueue {
     }
     if (job.ended.size < this.#options.nodes) return;
     const failure = this.#failure(job);
-    if (failure === undefined) {
+    const committed = job.ended.get(0)?.committed;
+    if (failure !== undefined && committed !== undefined) {
+      const unfinished = failure.slice(0, MAX_REASON_CHARACTERS);
+      this.#end(job, "done", `records=${committed}, not finished yet: ${unfinished}`);
+    } else if (failure === undefined) {
       const records = [...job.ended.values()].reduce((sum, { records }) => sum + records, 0);
       this.#end(job, "done", `records=${records}`);
     } else if (job.cancelled) this.#end(job, "cancelled", "");

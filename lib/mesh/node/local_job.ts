@@ -8,6 +8,8 @@ import { Meeting } from "../link/meeting.ts";
 import { SortFailedError } from "../link/sort_failure.ts";
 import { SortJob, type SortSummary } from "../job/sort_job.ts";
 import type { Partition } from "../sort/splitters.ts";
+import type { Decisions } from "../job/commit.ts";
+import type { Doubt } from "./doubts.ts";
 import { OutputNote } from "./stale_files.ts";
 
 /** Options that all jobs of a node have in common. */
@@ -24,6 +26,8 @@ export interface LocalJobOptions extends Recognition {
   workers: number;
   dialTimeoutMs: number;
   stallTimeoutMs: number;
+  /** On node 0: where it keeps its decisions. */
+  decisions?: Decisions | undefined;
 }
 
 /** This node's part of one job: it meets the other nodes, then sorts. It runs once. */
@@ -33,6 +37,8 @@ export class LocalJob {
   meeting: Meeting | undefined;
   /** Seconds until all nodes were connected; 0 before that. */
   connectSeconds = 0;
+  /** Set if the job has ended without this node knowing whether it is committed. */
+  doubt: Doubt | undefined;
   readonly #options: LocalJobOptions;
   readonly #stop = new AbortController();
   #job: SortJob | undefined;
@@ -76,10 +82,14 @@ export class LocalJob {
       const output = await confinedPath(directory, this.order.output);
       const links = await this.meeting.links;
       this.connectSeconds = (performance.now() - startMs) / 1000;
-      using _note = await OutputNote.write(this.#options.spillDir, output);
+      using note = await OutputNote.write(this.#options.spillDir, output);
       const names = { job: key, input, output, format };
-      this.#job = new SortJob({ ...this.#options, ...names, nodes, links, signal });
-      return await this.#job.run();
+      const job = this.#job = new SortJob({ ...this.#options, ...names, nodes, links, signal });
+      try {
+        return await job.run();
+      } finally {
+        if (job.inDoubt) this.doubt = { job: key, output, forget: note.keep() };
+      }
     } catch (error) {
       if (error instanceof SortFailedError) throw error;
       const reason = `node ${node}: ${error instanceof Error ? error.message : error}`;

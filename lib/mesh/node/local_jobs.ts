@@ -5,6 +5,7 @@ import type { Hello } from "../link/hello.ts";
 import type { Meeting } from "../link/meeting.ts";
 import type { NodeProgress } from "./console.ts";
 import type { JobOrder, JobOutcome } from "./control_message.ts";
+import type { Doubt } from "./doubts.ts";
 import { LocalJob, type LocalJobOptions } from "./local_job.ts";
 import { NodeMetrics } from "./node_metrics.ts";
 
@@ -20,6 +21,8 @@ export interface LocalJobsOptions {
   onProgress: (key: string, progress: NodeProgress) => void;
   /** Called once for each job that was started, possibly before `start` returns. */
   onEnd: (key: string, end: JobOutcome) => void;
+  /** Called, before `onEnd`, if this node does not know whether the job is committed. */
+  onDoubt: (doubt: Doubt) => void;
 }
 
 /**
@@ -53,6 +56,11 @@ export class LocalJobs {
     return meeting && this.#job?.order.key === hello.job ? meeting : "the job is not known here";
   }
 
+  /** Whether a job is running here. */
+  isRunning(key: string): boolean {
+    return this.#job?.order.key === key;
+  }
+
   /** Starts a job. Its end is reported in any case, also if it cannot start. */
   start(order: JobOrder): void {
     const { job: options, log, onProgress, onEnd } = this.#options;
@@ -67,7 +75,7 @@ export class LocalJobs {
     log.info("Job started", { job: order.id, input: order.input, output: order.output });
     this.#running = job.run().then(
       (summary) => this.#succeeded(job, summary),
-      (error) => this.#failed(order, error),
+      (error) => this.#failed(job, error),
     ).finally(() => clearInterval(timer));
   }
 
@@ -87,22 +95,25 @@ export class LocalJobs {
   }
 
   #succeeded({ order, connectSeconds }: LocalJob, summary: SortSummary): void {
-    const { output: { records, bytes }, spilledBytes, seconds } = summary;
+    const { output: { records, bytes }, spilledBytes, seconds, total, unfinished } = summary;
     this.#metrics.succeeded(summary, connectSeconds);
     const phases = Object.entries(seconds).map((
       [phase, s],
     ) => [phase, `${Math.round(s * 1000)}ms`]);
     const details = { records, bytes, spilledBytes, ...Object.fromEntries(phases) };
-    this.#options.log.info("Job done", { job: order.id, ...details });
+    const { log, onEnd } = this.#options;
+    log.info("Job done", { job: order.id, ...details });
+    if (unfinished) log.warn("Not all nodes have finished", { job: order.id, reason: unfinished });
     this.#job = undefined;
-    this.#options.onEnd(order.key, { records });
+    onEnd(order.key, { records, ...(total ? { committed: total.records } : {}) });
   }
 
-  #failed(order: JobOrder, error: unknown): void {
+  #failed({ order, doubt }: LocalJob, error: unknown): void {
     const failure = error instanceof Error ? error.message : String(error);
     this.#metrics.failed();
     this.#options.log.warn("Job failed", { job: order.id, reason: failure });
     this.#job = undefined;
+    if (doubt) this.#options.onDoubt(doubt);
     this.#options.onEnd(order.key, { records: 0, failure });
   }
 }

@@ -7,6 +7,7 @@ import type { MeshStatus } from "./console.ts";
 import { controlHello, controlRefusal } from "./control_hello.ts";
 import { ControlLink, flushLinks } from "./control_link.ts";
 import type { ControlMessage } from "./control_message.ts";
+import { Doubts } from "./doubts.ts";
 import { LocalJobs } from "./local_jobs.ts";
 import { formatNodes, type JobFiles, type MeshNode, type MeshNodeOptions } from "./mesh_node.ts";
 
@@ -20,6 +21,7 @@ const REPLY_TIMEOUT_MS = 10_000;
 export class MemberNode implements MeshNode {
   readonly #options: MeshNodeOptions;
   readonly #jobs: LocalJobs;
+  readonly #doubts: Doubts;
   /** The control link to node 0, while there is one. */
   #link: ControlLink | undefined;
   #status: MeshStatus = { jobs: [], up: [] };
@@ -34,7 +36,11 @@ export class MemberNode implements MeshNode {
       log: options.log,
       onProgress: (key, progress) => this.#link?.send({ kind: "progress", key, progress }),
       onEnd: (key, end) => this.#link?.send({ kind: "ended", key, ...end }),
+      onDoubt: (doubt) => this.#doubts.add(doubt),
     });
+    const ask = (key: string) => this.#link?.send({ kind: "ask", key });
+    this.#doubts = new Doubts({ ask, log: options.log });
+    for (const doubt of options.doubts) this.#doubts.add(doubt);
   }
 
   get status(): MeshStatus {
@@ -46,8 +52,9 @@ export class MemberNode implements MeshNode {
   }
 
   problems(): string[] {
-    if (this.#link) return [];
-    return [`${nodeName(0, this.#options.addresses[0])} is not connected`];
+    const doubts = this.#doubts.problems();
+    if (this.#link) return doubts;
+    return [`${nodeName(0, this.#options.addresses[0])} is not connected`, ...doubts];
   }
 
   findMeeting(hello: Hello): Meeting | string {
@@ -93,6 +100,7 @@ export class MemberNode implements MeshNode {
     // The end of the last job is on its way. If it got lost, node 0 would count the job as failed.
     if (this.#link) await flushLinks([this.#link]);
     this.#link?.close();
+    this.#doubts.close();
     for (const reply of this.#requests.values()) reply("ERR draining");
   }
 
@@ -115,6 +123,7 @@ export class MemberNode implements MeshNode {
 
   async #serveLink(link: ControlLink): Promise<void> {
     this.#link = link;
+    this.#doubts.ask();
     try {
       await link.listen((message) => this.#take(message));
     } catch (error) {
@@ -135,8 +144,16 @@ export class MemberNode implements MeshNode {
       case "status":
         this.#status = message.status;
         return;
+      case "decision":
+        return void this.#settle(message.key, message.committed);
       case "reply":
         return this.#requests.get(message.request)?.(message.reply);
     }
+  }
+
+  /** Ends a job as node 0 has decided, unless it is still running and will hear of it itself. */
+  async #settle(key: string, committed: boolean): Promise<void> {
+    if (this.#jobs.isRunning(key)) return;
+    if (await this.#doubts.settle(key, committed)) this.#link?.send({ kind: "finished", key });
   }
 }

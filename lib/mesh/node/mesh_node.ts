@@ -6,10 +6,13 @@ import type { Hello } from "../link/hello.ts";
 import type { Meeting } from "../link/meeting.ts";
 import type { RecordFormat } from "../records/record_format.ts";
 import type { MeshStatus } from "./console.ts";
+import type { Doubt } from "./doubts.ts";
 import type { LocalJobOptions } from "./local_job.ts";
 
 /** Options for either kind of node. */
 export interface MeshNodeOptions extends LocalJobOptions {
+  /** The parts of earlier jobs whose outcome is not known. */
+  doubts: readonly Doubt[];
   /** How many jobs may wait; node 0 enforces it. */
   maxQueue: number;
   log: Log;

@@ -4,7 +4,8 @@
  * A part is next to the output of its job, in a directory that others may use too. So for each one
  * the daemon writes a note in a directory of its own. Notes, parts and spill files stay locked while
  * the job runs, and the operating system releases the locks of a killed process. A file is removed
- * only if a daemon with this data directory has made it and no running process has it locked.
+ * only if a daemon with this data directory has made it and no running process has it locked. A part
+ * that was prepared for the commit stays: node 0 knows what becomes of it.
  *
  * @module
  */
@@ -12,15 +13,18 @@
 import { basename, join, relative } from "node:path";
 import type { Log } from "../../log.ts";
 import { confinedPath, ConfinedPathError } from "./confined_path.ts";
-import { PART_SUFFIX, partPathOf, removeUnlocked } from "../job/part_file.ts";
+import { outputOfPart, PART_SUFFIX, partPathOf, removeUnlocked } from "../job/part_file.ts";
+import { removePrepared, syncDirectory, waitingNote } from "../job/prepared_note.ts";
+import type { Doubt } from "./doubts.ts";
 
 const SPILL_NAME = /^sort-[0-9a-f-]{36}\.spill$/;
 const NOTE_NAME = /^output-[0-9a-f]{8}\.note$/;
 
-/** The note on the part of a running job. Disposing it removes it. */
+/** The note on the part of a running job. Disposing it removes it, unless the job is in doubt. */
 export class OutputNote implements Disposable {
   readonly #path: string;
   readonly #file: Deno.FsFile;
+  #kept = false;
 
   private constructor(path: string, file: Deno.FsFile) {
     this.#path = path;
@@ -40,6 +44,9 @@ export class OutputNote implements Disposable {
       await file.lock(true);
       const text = new TextEncoder().encode(partPathOf(output));
       for (let at = 0; at < text.length;) at += await file.write(text.subarray(at));
+      // A job that was prepared has to be found after a crash of the machine.
+      await file.sync();
+      await syncDirectory(notesDir);
     } catch (error) {
       file.close();
       throw error;
@@ -47,8 +54,14 @@ export class OutputNote implements Disposable {
     return new OutputNote(path, file);
   }
 
+  /** Keeps the note, as the outcome of the job is not known; returns what removes it. */
+  keep(): () => void {
+    this.#kept = true;
+    return () => removeIfThere(this.#path);
+  }
+
   [Symbol.dispose](): void {
-    removeIfThere(this.#path);
+    if (!this.#kept) removeIfThere(this.#path);
     this.#file.close();
   }
 }
@@ -58,12 +71,14 @@ export class OutputNote implements Disposable {
  *
  * @param notesDir The directory with spill files and notes.
  * @param directory The directory that has all outputs.
+ * @returns The parts whose outcome is not known, which stay.
  */
 export async function removeStaleFiles(
   notesDir: string,
   directory: string,
   log: Log,
-): Promise<void> {
+): Promise<Doubt[]> {
+  const doubts: Doubt[] = [];
   for await (const { name, isFile } of Deno.readDir(notesDir)) {
     const [isSpill, isNote] = [SPILL_NAME.test(name), NOTE_NAME.test(name)];
     if (!isFile || (!isSpill && !isNote)) continue;
@@ -73,6 +88,14 @@ export async function removeStaleFiles(
       if (!await file.tryLock(true)) continue;
       if (isNote) {
         const part = await partNamedIn(await Deno.readTextFile(path), directory);
+        const output = part && outputOfPart(part);
+        const prepared = output && await waitingNote(output);
+        if (output && prepared) {
+          doubts.push({ job: prepared.job, output, forget: () => removeIfThere(path) });
+          continue;
+        }
+        // It was killed after the rename and before it removed the note beside the output.
+        if (output) await removePrepared(output);
         if (part !== undefined && await removeUnlocked(part)) {
           log.info("Removed a stale temporary output", { path: part });
         }
@@ -83,6 +106,7 @@ export async function removeStaleFiles(
       log.warn("Cannot remove a stale file", { path, error: String(error) });
     }
   }
+  return doubts;
 }
 
 /** The part that a note names; `undefined` if this daemon cannot have made it. */

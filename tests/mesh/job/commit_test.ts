@@ -1,18 +1,19 @@
 import assert from "node:assert/strict";
-import { commit } from "../../../lib/mesh/job/commit.ts";
+import { commit, type Decisions } from "../../../lib/mesh/job/commit.ts";
 import { OutputFile } from "../../../lib/mesh/job/output_file.ts";
+import { settlePrepared } from "../../../lib/mesh/job/prepared_note.ts";
 import { PeerGroup } from "../../../lib/mesh/job/peer_group.ts";
-import { encodeTallies, FRAME } from "../../../lib/mesh/link/frame.ts";
+import { encodeAbort, encodeTallies, FRAME } from "../../../lib/mesh/link/frame.ts";
 import { emptyTally, type Tally } from "../../../lib/mesh/records/checksum.ts";
 import { makeTempDirectory } from "../../support/quartet.ts";
-import { within } from "../../support/within.ts";
+import { until, within } from "../../support/within.ts";
 import { linkPair } from "../support/pipe_links.ts";
 
 const WAIT_MS = 60_000;
 const TALLY: Tally = { records: 3, bytes: 300, sum: 12_345n };
 
 /** Node 0 of two with a complete output, and the end of the link that node 1 has. */
-async function setUp() {
+async function setUp(decisions: Partial<Decisions> = {}) {
   const directory = await makeTempDirectory();
   const owner = { job: "test", node: 0 };
   const file = await OutputFile.create(`${directory.path}/out`, { input: directory.path, owner });
@@ -26,15 +27,29 @@ async function setUp() {
     onEnd: () => {},
   });
   const listening = peers.listen();
+  const log: string[] = [];
+  const unfinished: string[] = [];
   let decided = false;
   const onDecided = () => {
     decided = true;
   };
+  const committing = commit(peers, {
+    ...{ job: "test", node: 0, nodes: 2, file, input: TALLY, output: TALLY, onDecided },
+    onUnfinished: ({ message }) => unfinished.push(message),
+    decisions: {
+      record: async (job, members) => void log.push(`record ${job} ${members}`),
+      forget: async (job) => void log.push(`forget ${job}`),
+      ...decisions,
+    },
+  });
+  committing.catch(() => {});
   return {
     directory: directory.path,
     there,
     decided: () => decided,
-    committing: commit(peers, { node: 0, nodes: 2, file, input: TALLY, output: TALLY, onDecided }),
+    log,
+    unfinished,
+    committing,
     [Symbol.asyncDispose]: async () => {
       peers.end();
       peers.close();
@@ -74,4 +89,151 @@ Deno.test("commit(): nodes that differ from each other commit if all together ag
   assert.equal((await within(WAIT_MS, "a frame", there.receive()))!.type, FRAME.FINISH);
   assert.ok(made.decided());
   assert.deepEqual(names(made.directory), ["out"]);
+  assert.deepEqual(made.log, ["record test 1", "forget test"]);
+});
+
+/** Node 1 of two with a complete output, and the end of the link that node 0 has. */
+async function setUpMember() {
+  const directory = await makeTempDirectory();
+  const output = `${directory.path}/out`;
+  await Deno.writeTextFile(output, "old");
+  const owner = { job: "test", node: 1 };
+  const file = await OutputFile.create(output, { input: output, owner });
+  await file.begin();
+  await Deno.writeTextFile(file.temporaryPath, "new");
+  const { here, there } = linkPair(1, 0);
+  const peers = new PeerGroup({
+    node: 1,
+    links: [here],
+    phase: () => "commit",
+    onFailure: () => {},
+    onData: () => Promise.resolve(),
+    onEnd: () => {},
+  });
+  const listening = peers.listen();
+  const tally = { records: 1, bytes: 3, sum: 5n };
+  const options = { job: "test", node: 1, nodes: 2, file, input: tally, output: tally };
+  const committing = commit(peers, { ...options, onDecided: () => {} });
+  committing.catch(() => {});
+  assert.equal((await within(WAIT_MS, "a frame", there.receive()))!.type, FRAME.COMPLETE);
+  return {
+    output,
+    there,
+    committing,
+    names: () => names(directory.path).sort(),
+    /** Ends the job as it ends in any case. */
+    end: () => {
+      peers.end();
+      peers.close();
+      file.discard();
+      return file.inDoubt;
+    },
+    [Symbol.asyncDispose]: async () => {
+      peers.end();
+      peers.close();
+      there.close();
+      await within(WAIT_MS, "the reader", listening);
+      await directory[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const KEPT = [".out.quartet-part", ".out.quartet-prepared", "out"];
+
+Deno.test("commit(): a member that loses node 0 keeps its part, which is settled later", async () => {
+  for (const isCommitted of [true, false]) {
+    await using made = await setUpMember();
+    await assert.rejects(settlePrepared(made.output, true), /still running/);
+    made.there.close();
+    await assert.rejects(within(WAIT_MS, "the end", made.committing), /closed the connection/);
+    assert.ok(made.end());
+    assert.deepEqual(made.names(), KEPT);
+    assert.equal(await Deno.readTextFile(made.output), "old");
+    await settlePrepared(made.output, isCommitted);
+    assert.deepEqual(made.names(), ["out"]);
+    assert.equal(await Deno.readTextFile(made.output), isCommitted ? "new" : "old");
+    await settlePrepared(made.output, true);
+  }
+});
+
+Deno.test("commit(): a member whose rename fails keeps its part, which is renamed later", async () => {
+  await using made = await setUpMember();
+  await Deno.remove(made.output);
+  await Deno.mkdir(made.output);
+  await made.there.send(FRAME.COMMIT);
+  await assert.rejects(within(WAIT_MS, "the end", made.committing), /directory/);
+  assert.ok(made.end());
+  assert.deepEqual(made.names(), KEPT);
+  await assert.rejects(settlePrepared(made.output, true), /directory/);
+  await Deno.remove(made.output);
+  await settlePrepared(made.output, true);
+  assert.deepEqual(made.names(), ["out"]);
+  assert.equal(await Deno.readTextFile(made.output), "new");
+});
+
+Deno.test("commit(): a member discards its part if node 0 gives up", async () => {
+  await using made = await setUpMember();
+  await made.there.send(FRAME.ABORT, encodeAbort({ node: 0, reason: "no" }));
+  await assert.rejects(within(WAIT_MS, "the end", made.committing), /^SortFailedError: no$/);
+  assert.ok(!made.end());
+  assert.deepEqual(made.names(), ["out"]);
+});
+
+Deno.test("commit(): a member that has renamed its output does not mind the loss of node 0", async () => {
+  await using made = await setUpMember();
+  await made.there.send(FRAME.COMMIT);
+  assert.equal((await within(WAIT_MS, "a frame", made.there.receive()))!.type, FRAME.DONE);
+  made.there.close();
+  await within(WAIT_MS, "the end", made.committing);
+  assert.ok(!made.end());
+  assert.equal(await Deno.readTextFile(made.output), "new");
+});
+
+Deno.test("settlePrepared() does not name a part of another size", async () => {
+  await using made = await setUpMember();
+  made.there.close();
+  await made.committing.catch(() => {});
+  made.end();
+  await Deno.writeTextFile(`${made.output.replace(/out$/, "")}.out.quartet-part`, "longer");
+  await assert.rejects(settlePrepared(made.output, true), /has 6 bytes, and 3 were prepared/);
+  assert.equal(await Deno.readTextFile(made.output), "old");
+});
+
+Deno.test("commit(): node 0 finishes without a member that is lost once it has decided", async () => {
+  await using made = await setUp();
+  await made.there.send(FRAME.COMPLETE, encodeTallies(TALLY, TALLY));
+  assert.equal((await within(WAIT_MS, "a frame", made.there.receive()))!.type, FRAME.COMMIT);
+  made.there.close();
+  await within(WAIT_MS, "the end", made.committing);
+  assert.match(made.unfinished.join(), /node 1 closed the connection during commit/);
+  assert.deepEqual(made.log, ["record test 1"], "the decision is kept for node 1");
+  assert.deepEqual(names(made.directory), ["out"]);
+});
+
+Deno.test("commit(): node 0 gives up if a member is lost before all are prepared", async () => {
+  await using made = await setUp();
+  made.there.close();
+  await assert.rejects(within(WAIT_MS, "the end", made.committing), /node 1 closed the connection/);
+  assert.ok(!made.decided());
+  assert.deepEqual(made.log, []);
+  assert.deepEqual(names(made.directory), []);
+});
+
+Deno.test("commit(): node 0 gives up if it cannot record its decision", async () => {
+  await using made = await setUp({ record: () => Promise.reject(new Error("the disk is full")) });
+  await made.there.send(FRAME.COMPLETE, encodeTallies(TALLY, TALLY));
+  await assert.rejects(within(WAIT_MS, "the end", made.committing), /the disk is full/);
+  assert.deepEqual(names(made.directory), []);
+});
+
+Deno.test("commit(): node 0 keeps its decision and its part if its own rename fails", async () => {
+  await using made = await setUp();
+  // It is prepared before it waits for node 1.
+  await until("it is prepared", () => names(made.directory).length === 2, WAIT_MS);
+  await Deno.mkdir(`${made.directory}/out`);
+  await made.there.send(FRAME.COMPLETE, encodeTallies(TALLY, TALLY));
+  await assert.rejects(within(WAIT_MS, "the end", made.committing), /directory/);
+  assert.equal((await within(WAIT_MS, "a frame", made.there.receive()))!.type, FRAME.COMMIT);
+  assert.deepEqual(made.log, ["record test 1"]);
+  assert.deepEqual(names(made.directory).sort(), KEPT);
 });

@@ -5,11 +5,12 @@ import {
   HELLO,
   type Hello,
   helloDifference,
+  MESH_VERSION,
   parseHello,
 } from "../../../lib/mesh/link/hello.ts";
 
 const MINE: Hello = {
-  version: 1,
+  version: MESH_VERSION,
   job: "sort",
   node: 1,
   to: 0,
@@ -37,7 +38,7 @@ Deno.test("parseHello() reads what encodeHello() writes, and nothing else", () =
 Deno.test("helloDifference() says what two nodes do not agree on", () => {
   assert.equal(helloDifference(MINE, THEIRS), undefined);
   const cases: [Partial<Hello>, RegExp][] = [
-    [{ version: 2 }, /its version is 2, mine is 1/],
+    [{ version: 3 }, /its version is 3, mine is 2/],
     [{ job: "x" }, /its job is "x", mine is "sort"/],
     [{ nodes: 4 }, /it counts 4 nodes, I count 3/],
     [{ to: 2 }, /it takes me for node 2, I am node 1/],

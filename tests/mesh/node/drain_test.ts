@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { delay } from "@std/async/delay";
 import { createLog } from "../../../lib/log.ts";
+import { DecisionLog } from "../../../lib/mesh/node/decision_log.ts";
 import { HELLO, MESH_VERSION } from "../../../lib/mesh/link/hello.ts";
 import { CoordinatorNode } from "../../../lib/mesh/node/coordinator_node.ts";
 import { MemberNode } from "../../../lib/mesh/node/member_node.ts";
@@ -38,6 +39,7 @@ async function makeOptions(node: number, addresses: string[]) {
     workers: 1,
     dialTimeoutMs: 10_000,
     stallTimeoutMs: 10_000,
+    doubts: [],
     maxQueue: 10,
     log: createLog("mesh", {
       level: "info",
@@ -52,7 +54,8 @@ async function makeOptions(node: number, addresses: string[]) {
 Deno.test("CoordinatorNode.drain() waits for the running job and starts no waiting one", async () => {
   await using made = await makeOptions(0, []);
   const { options, log, directory } = made;
-  const meshNode = new CoordinatorNode(options);
+  const decisions = await DecisionLog.open(directory);
+  const meshNode = new CoordinatorNode({ ...options, decisions });
   for (const output of ["first", "second", "third"]) {
     const reply = meshNode.submit({ input: "in", output, format: DEFAULT_RECORD_FORMAT });
     assert.match(reply, /^OK/);
@@ -63,7 +66,7 @@ Deno.test("CoordinatorNode.drain() waits for the running job and starts no waiti
   assert.deepEqual(meshNode.status.jobs.map(({ state }) => state), ["done", "waiting", "waiting"]);
   assert.equal(log.join("").match(/Job started/g)?.length, 1);
   const names = [...Deno.readDirSync(directory)].map(({ name }) => name).sort();
-  assert.deepEqual(names, ["first", "in"]);
+  assert.deepEqual(names, ["first", "in", "mesh-id"]);
 });
 
 Deno.test("MemberNode.drain() tells node 0 how the last job ended", async () => {

@@ -10,6 +10,7 @@ function makeQueue({ nodes = 2, maxWaiting = 3 } = {}) {
   const started: JobOrder[] = [];
   const stopped: string[] = [];
   const queue = new JobQueue({
+    keyPrefix: "test",
     nodes,
     maxWaiting,
     start: (order) => started.push(order),
