@@ -27,6 +27,7 @@ async function startWaiting() {
     },
     log: new TestLog().log,
     onProgress: () => {},
+    onDoubt: () => {},
     onEnd: (_, outcome) => end.resolve(outcome),
   });
   jobs.start({ key: "k", id: 1, input: "in", output: "out", format: DEFAULT_RECORD_FORMAT });
