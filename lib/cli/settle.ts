@@ -1,3 +1,4 @@
+import { followLinks } from "../mesh/job/output_file.ts";
 import { settlePrepared, waitingNote } from "../mesh/job/prepared_note.ts";
 import { type Command, CommandError, EXIT, UsageError } from "./command.ts";
 import { print } from "./terminal.ts";
@@ -24,7 +25,7 @@ left; --discard if a node has nothing left and its old output.`,
     const [commit, discard] = [args.flag("commit"), args.flag("discard")];
     if (commit && discard) throw new UsageError("--commit and --discard contradict each other");
     try {
-      const path = await Deno.realPath(output).catch(() => output);
+      const path = await followLinks(output);
       const note = await waitingNote(path);
       if (note === undefined) throw new Error("no interrupted sort has left anything");
       const { job, node, nodes, records, bytes } = note;

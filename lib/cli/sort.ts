@@ -15,10 +15,10 @@ export const sort: Command = {
     `Each node has an INPUT and an OUTPUT. The outputs of all nodes, concatenated in the order
 of the nodes, are sorted; records with equal keys keep the order of the nodes and their inputs.
 
-In the end all outputs are written or none, as long as node 0 and its connections live: if the sort
-fails, an existing OUTPUT is not touched. Node 0 decides when all have sorted. A node that is killed
-after that, or cannot hear what node 0 has decided, keeps its sorted records beside OUTPUT and says so,
-if it can; "quartet settle" then completes or discards them. Nothing is lost in between.`,
+If a node fails before all have sorted, no OUTPUT is touched. When all have, node 0 tells the others to
+give their outputs their names. A node that is killed at that moment, or does not hear node 0, keeps its
+sorted records beside OUTPUT and says so if it can; "quartet settle" completes or discards them. So all
+outputs are replaced or none, except after such a failure; and then no record is lost.`,
   run: async (args) => {
     const settings = readSortSettings(args);
     const cancel = new AbortController();

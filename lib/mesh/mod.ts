@@ -58,9 +58,10 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
   const { log, dataDir } = context;
   const directory = resolve(dataDir, config.dir);
   const spillDir = join(dataDir, "spill");
-  for (const path of [directory, spillDir]) await Deno.mkdir(path, { recursive: true });
+  const stateDir = join(dataDir, "mesh");
+  for (const path of [directory, spillDir, stateDir]) await Deno.mkdir(path, { recursive: true });
   const doubts = await removeStaleFiles(spillDir, directory, log);
-  const decisions = config.node === 0 ? await DecisionLog.open(spillDir) : undefined;
+  const decisions = config.node === 0 ? await DecisionLog.open(stateDir) : undefined;
   const { tls } = config;
   const readTlsTrust = () => tls && readTrust({ ...tlsFiles(tls), ca: tls.ca });
   let trust = readTlsTrust();
@@ -187,7 +188,11 @@ async function answer(
     consoleMetrics.command(command.word);
     switch (command.word) {
       case "STATUS":
-        return [...statusLines(node.status), END_LINE];
+        return [
+          ...statusLines(node.status),
+          ...node.notices().map((text) => `note ${text}`),
+          END_LINE,
+        ];
       case "NODES":
         return [...node.nodeLines(), END_LINE];
       case "SORT":

@@ -26,11 +26,27 @@ export interface Decisions {
   /**
    * Records that a job is committed; resolves when that is on disk.
    *
+   * @param records The records of all nodes.
+   * @throws {UndecidedError} If it is not certain whether there is a record now.
    * @throws {Error} If it cannot be recorded. Then there is no record.
    */
-  record(job: string, members: readonly number[]): Promise<void>;
-  /** Removes a record that no node needs any more. */
-  forget(job: string): Promise<void>;
+  record(job: string, members: readonly number[], records: number): Promise<void>;
+  /** Notes that a member has renamed its output. */
+  finished(job: string, from: number): Promise<void>;
+}
+
+/**
+ * Thrown on node 0 if a disk error leaves open whether its decision is on disk. Nobody may give up
+ * then: a restart of node 0 will show what the disk holds.
+ */
+export class UndecidedError extends Error {
+  override name = "UndecidedError";
+
+  /** @param cause Why the decision could not be recorded. */
+  constructor(cause: unknown) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    super(`Cannot record the commit; a restart of node 0 will decide: ${reason}`, { cause });
+  }
 }
 
 /** Options for {@linkcode commit}. */
@@ -58,6 +74,7 @@ export interface CommitOptions {
  *
  * @returns On node 0, the records of all nodes; `undefined` on the others.
  * @throws {Error} If the nodes together have not written exactly what they have read.
+ * @throws {UndecidedError} On node 0. `file` is in doubt, and the peers must not be told to give up.
  * @throws {SortFailedError | SortEndedError} If a peer fails or the job ends. `file` may be in doubt.
  */
 export async function commit(peers: PeerGroup, options: CommitOptions): Promise<Tally | undefined> {
@@ -92,23 +109,23 @@ async function lead(peers: PeerGroup, options: CommitOptions): Promise<Tally> {
         if (effect.kind === "decide") {
           assertSame(inputs, outputs);
           onDecided();
-          await decisions?.record(job, members);
+          await decisions?.record(job, members, inputs.records);
           state = step.state;
         } else if (effect.kind === "commit") {
           await Promise.all(effect.to.map((to) => peers.tell(to, FRAME.COMMIT)));
         } else if (effect.kind === "rename") await file.commit();
-        else if (effect.kind === "forget") await decisions?.forget(job);
         // The job fails; that discards the part and tells the members.
         else if ("failure" in event) throw event.failure;
       }
       state = step.state;
+      if (meaning.kind === "done") await decisions?.finished(job, event.from);
       if ("failure" in event && !unfinished.has(event.from)) {
         unfinished.add(event.from);
         onUnfinished?.(event.failure);
       }
     }
   } catch (error) {
-    if (state.phase === "collecting") await file.abandon();
+    if (state.phase === "collecting" && !(error instanceof UndecidedError)) await file.abandon();
     throw error;
   }
   await Promise.all(members.map((to) => peers.tell(to, FRAME.FINISH)));

@@ -117,12 +117,17 @@ export class OutputFile {
    * Promises that the output will get its name if all nodes are as far; resolves when the promise is
    * on disk. From then on, `discard` keeps the part.
    *
-   * @throws {Error} If it cannot be written down, or the name now belongs to something but a file.
+   * @throws {Error} If it cannot be written down, another sort has claimed the output, or the name now
+   * belongs to something other than a file.
    */
   async prepare(note: PreparedNote): Promise<void> {
     try {
       await replacedBy(this.path);
       await writePrepared(this.path, note);
+      await this.#part.assertOwn().catch(async (error) => {
+        await removePrepared(this.path);
+        throw error;
+      });
     } catch (error) {
       throw cannotWrite(this.path, error);
     }
@@ -154,8 +159,12 @@ export class OutputFile {
   }
 }
 
-/** The path that a path leads to. What it names need not exist. */
-async function followLinks(path: string): Promise<string> {
+/**
+ * The path that a path leads to. What it names need not exist.
+ *
+ * @throws {Error} If there are too many links on the way.
+ */
+export async function followLinks(path: string): Promise<string> {
   for (let links = 0; links <= MAX_LINKS; links++) {
     let next: string;
     try {

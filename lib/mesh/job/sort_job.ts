@@ -15,7 +15,7 @@
 
 import { BucketStore } from "../sort/bucket_store.ts";
 import { sameTally, type Tally } from "../records/checksum.ts";
-import { commit, type Decisions } from "./commit.ts";
+import { commit, type Decisions, UndecidedError } from "./commit.ts";
 import { measureInput } from "./input_file.ts";
 import { OutputFile } from "./output_file.ts";
 import { PeerGroup } from "./peer_group.ts";
@@ -179,7 +179,9 @@ export class SortJob {
       signal?.removeEventListener("abort", cancel);
       for (const thread of this.#threads) thread.end();
       await this.#store.close();
-      if (this.#failed) await this.#peers.abort(this.#failed);
+      // If node 0 cannot tell what it decided, an abort might contradict it.
+      const isUndecided = this.#failed?.cause instanceof UndecidedError;
+      if (this.#failed && !isUndecided) await this.#peers.abort(this.#failed);
       this.#peers.close();
       // Everything that it may wait for has ended, and the output may be about to get its name.
       await running.catch(() => {});

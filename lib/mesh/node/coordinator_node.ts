@@ -67,12 +67,17 @@ export class CoordinatorNode implements MeshNode {
       log: options.log,
       onProgress: (key, progress) => this.#queue.progress(key, progress),
       // Deferred: the queue may be in the middle of starting this very job.
-      onEnd: (key, end) => queueMicrotask(() => this.#queue.ended(key, 0, end)),
+      onEnd: (key, end) =>
+        queueMicrotask(() => {
+          this.#queue.ended(key, 0, end);
+          void options.decisions.release(key);
+        }),
       onDoubt: (doubt) => this.#doubts.add(doubt),
     });
     const ask = (key: string) => this.#settleOwn(key);
     this.#doubts = new Doubts({ ask, log: options.log });
     for (const doubt of options.doubts) this.#doubts.add(doubt);
+    for (const job of options.decisions.committed()) void options.decisions.release(job);
     this.#repeating = setInterval(() => this.#repeatDecisions(), REPEAT_INTERVAL_MS);
     for (let node = 1; node < nodes; node++) this.#dialling.push(this.#keepLink(node));
   }
@@ -92,7 +97,11 @@ export class CoordinatorNode implements MeshNode {
       const error = this.#dialErrors.get(node);
       return `${nodeName(node, addresses[node])} is not connected${error ? `: ${error}` : ""}`;
     });
-    return [...missing, ...this.#doubts.problems()];
+    return missing;
+  }
+
+  notices(): string[] {
+    return [...this.problems(), ...this.#doubts.problems()];
   }
 
   findMeeting(hello: Hello): Meeting | string {
@@ -217,7 +226,7 @@ export class CoordinatorNode implements MeshNode {
     const committed = this.#options.decisions.isCommitted(key);
     if (committed !== undefined) return link.send({ kind: "decision", key, committed });
     const { log } = this.#options;
-    log.warn("Asked about a job of another node 0", { job: key, node: link.node });
+    log.warn("Cannot tell a node whether a job is committed", { job: key, node: link.node });
   }
 
   /** Ends an own part as its record says. */
@@ -230,6 +239,7 @@ export class CoordinatorNode implements MeshNode {
 
   /** Repeats decisions until all members have answered. */
   #repeatDecisions(): void {
+    void this.#options.decisions.tidy();
     for (const { job: key, members } of this.#options.decisions.pending()) {
       if (this.#jobs.isRunning(key)) continue;
       for (const node of members) {
@@ -239,13 +249,13 @@ export class CoordinatorNode implements MeshNode {
   }
 
   #startEverywhere(order: JobOrder): void {
-    const missing = this.problems();
+    const missing = this.problems().join(", ");
     for (const link of this.#links.values()) link.send({ kind: "start", order });
     this.#jobs.start(order);
     for (let node = 1; node < nodeCount(this.#options.addresses); node++) {
       if (this.#links.has(node)) continue;
       // Deferred: the queue is in the middle of starting this job.
-      queueMicrotask(() => this.#queue.lost(node, missing.join(", ")));
+      queueMicrotask(() => this.#queue.lost(node, missing));
     }
   }
 

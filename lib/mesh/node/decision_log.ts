@@ -1,27 +1,43 @@
 /**
- * Node 0's memory of the jobs that are committed and that a member has yet to finish. Each is a file in
- * a directory of the daemon, so that a restart does not change what was decided.
+ * Node 0's record of committed jobs that are not over yet. Each is a small file, so a restart does not
+ * change a decision.
+ *
+ * A record is removed when two things are certain: every member has renamed its output, and the end of
+ * the job is in the history of node 0 (`release`). A job without a record was not committed.
  *
  * @module
  */
 
 import { join } from "node:path";
-import type { Decisions } from "../job/commit.ts";
+import { type Decisions, UndecidedError } from "../job/commit.ts";
 import { leaderAfterRestart, type LeaderState, stepLeader } from "../job/commit_rules.ts";
 import { syncDirectory } from "../job/prepared_note.ts";
+import { removeFile, replaceFile } from "./durable_file.ts";
 
 const ID_NAME = "mesh-id";
 const RECORD_NAME = /^decision-([0-9a-f-]+)\.note$/;
 
+interface Decision {
+  state: LeaderState;
+  /** All members of the job; `undefined` if the record is damaged, which is then kept. */
+  members: readonly number[] | undefined;
+  /** The records of all nodes. */
+  records: number;
+  /** Whether the history of node 0 has the end of the job. */
+  released: boolean;
+}
+
 /** The decisions of one daemon that is node 0. */
 export class DecisionLog implements Decisions {
   /**
-   * Identifies this log. The names of jobs begin with it, so that a node 0 that has lost its files does
-   * not speak about jobs of which it once knew more.
+   * Identifies this log. The names of all its jobs begin with it, so a node 0 that has lost its files
+   * does not judge jobs from before.
    */
   readonly id: string;
   readonly #directory: string;
-  readonly #states = new Map<string, { state: LeaderState; members: readonly number[] }>();
+  readonly #decisions = new Map<string, Decision>();
+  /** Jobs whose record could be neither completed nor removed. */
+  readonly #undecided = new Set<string>();
 
   private constructor(directory: string, id: string) {
     this.#directory = directory;
@@ -29,7 +45,7 @@ export class DecisionLog implements Decisions {
   }
 
   /**
-   * Reads the records of a directory.
+   * Reads the records in a directory.
    *
    * @throws {Error} If it cannot be read or written.
    */
@@ -38,46 +54,76 @@ export class DecisionLog implements Decisions {
     for await (const { name } of Deno.readDir(directory)) {
       const job = RECORD_NAME.exec(name)?.[1];
       if (job === undefined) continue;
-      const members = readMembers(await Deno.readTextFile(join(directory, name)));
-      log.#states.set(job, { state: leaderAfterRestart(members, true), members });
+      const { members, records } = parseRecord(await Deno.readTextFile(join(directory, name)));
+      const state = leaderAfterRestart(members ?? [], true);
+      log.#decisions.set(job, { state, members, records, released: false });
     }
+    // From here on, a record that was seen cannot disappear again.
+    await syncDirectory(directory);
     return log;
   }
 
-  /** Whether a job is committed; `undefined` if only another log can say that. */
+  /** Whether a job is committed; `undefined` if this log cannot tell. */
   isCommitted(job: string): boolean | undefined {
-    if (this.#states.has(job)) return true;
-    return job.startsWith(`${this.id}-`) ? false : undefined;
+    if (this.#decisions.has(job)) return true;
+    return job.startsWith(`${this.id}-`) && !this.#undecided.has(job) ? false : undefined;
   }
 
-  /** The committed jobs that members have yet to answer for, with the numbers of these members. */
+  /** The records of all nodes, if a job is committed and still has its record. */
+  recordsOf(job: string): number | undefined {
+    return this.#decisions.get(job)?.records;
+  }
+
+  /** All jobs with a record. */
+  committed(): string[] {
+    return [...this.#decisions.keys()];
+  }
+
+  /** The committed jobs that some members have yet to finish, with the numbers of these members. */
   pending(): { job: string; members: readonly number[] }[] {
-    return [...this.#states].map(([job, { state }]) => ({ job, members: state.missing }));
+    return [...this.#decisions].map(([job, { state }]) => ({ job, members: state.missing }))
+      .filter(({ members }) => members.length > 0);
   }
 
-  async record(job: string, members: readonly number[]): Promise<void> {
+  async record(job: string, members: readonly number[], records: number): Promise<void> {
     const path = this.#pathOf(job);
     try {
-      await writeDurably(this.#directory, path, JSON.stringify({ members }));
-    } catch (error) {
-      // A record that exists in the end must not be denied: a restart would find it.
-      if (await removeDurably(this.#directory, path)) throw error;
+      await replaceFile(path, [JSON.stringify({ members, records })]);
+    } catch (cause) {
+      await removeFile(path).catch(() => {
+        this.#undecided.add(job);
+        throw new UndecidedError(cause);
+      });
+      throw cause;
     }
-    this.#states.set(job, { state: leaderAfterRestart(members, true), members });
+    const state = leaderAfterRestart(members, true);
+    this.#decisions.set(job, { state, members, records, released: false });
   }
 
-  async forget(job: string): Promise<void> {
-    await removeDurably(this.#directory, this.#pathOf(job));
-    this.#states.delete(job);
-  }
-
-  /** Notes that a member has finished a job. */
   async finished(job: string, from: number): Promise<void> {
-    const known = this.#states.get(job);
+    const known = this.#decisions.get(job);
+    if (known?.members === undefined) return;
+    known.state = stepLeader(known.state, { kind: "done", from }, known.members).state;
+    await this.#tidy(job);
+  }
+
+  /** Says that the end of a job is in the history. */
+  async release(job: string): Promise<void> {
+    const known = this.#decisions.get(job);
     if (known === undefined) return;
-    const { state, effects } = stepLeader(known.state, { kind: "done", from }, known.members);
-    known.state = state;
-    if (effects.some(({ kind }) => kind === "forget")) await this.forget(job);
+    known.released = true;
+    await this.#tidy(job);
+  }
+
+  /** Removes records that are not needed any more and could not be removed before. */
+  async tidy(): Promise<void> {
+    for (const job of this.#decisions.keys()) await this.#tidy(job);
+  }
+
+  async #tidy(job: string): Promise<void> {
+    const known = this.#decisions.get(job);
+    if (!known?.released || known.members === undefined || known.state.missing.length > 0) return;
+    await removeFile(this.#pathOf(job)).then(() => this.#decisions.delete(job), () => {});
   }
 
   #pathOf(job: string): string {
@@ -93,42 +139,18 @@ async function readId(directory: string): Promise<string> {
   });
   if (/^[0-9a-f-]{36}$/.test(id)) return id;
   const made = crypto.randomUUID();
-  await writeDurably(directory, path, made);
+  await replaceFile(path, [made]);
   return made;
 }
 
-/** The members that a record names. One that is damaged names none, and is kept. */
-function readMembers(text: string): number[] {
+function parseRecord(text: string): Pick<Decision, "members" | "records"> {
   try {
-    const { members } = JSON.parse(text);
-    return Array.isArray(members) ? members.filter(Number.isSafeInteger) : [];
+    const { members, records } = JSON.parse(text);
+    const isWhole = Array.isArray(members) && members.every(Number.isSafeInteger) &&
+      Number.isSafeInteger(records);
+    if (isWhole) return { members, records };
   } catch {
-    return [];
+    // It is damaged.
   }
-}
-
-/** Writes a file that is there as a whole or not at all; resolves when it is on disk. */
-async function writeDurably(directory: string, path: string, text: string): Promise<void> {
-  const temporary = `${path}.new`;
-  {
-    using file = await Deno.open(temporary, { write: true, create: true, truncate: true });
-    const bytes = new TextEncoder().encode(text);
-    for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
-    await file.sync();
-  }
-  await Deno.rename(temporary, path);
-  await syncDirectory(directory);
-}
-
-/** Removes a file; returns whether it is certainly gone. */
-async function removeDurably(directory: string, path: string): Promise<boolean> {
-  try {
-    await Deno.remove(path).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    });
-    await syncDirectory(directory);
-    return true;
-  } catch {
-    return false;
-  }
+  return { members: undefined, records: 0 };
 }

@@ -82,7 +82,8 @@ export class LocalJob {
       const output = await confinedPath(directory, this.order.output);
       const links = await this.meeting.links;
       this.connectSeconds = (performance.now() - startMs) / 1000;
-      using note = await OutputNote.write(this.#options.spillDir, output);
+      const owner = { job: key, node };
+      using note = await OutputNote.write(this.#options.spillDir, output, owner);
       const names = { job: key, input, output, format };
       const job = this.#job = new SortJob({ ...this.#options, ...names, nodes, links, signal });
       try {

@@ -52,9 +52,14 @@ export class MemberNode implements MeshNode {
   }
 
   problems(): string[] {
-    const doubts = this.#doubts.problems();
-    if (this.#link) return doubts;
-    return [`${nodeName(0, this.#options.addresses[0])} is not connected`, ...doubts];
+    if (this.#link) return [];
+    return [`${nodeName(0, this.#options.addresses[0])} is not connected`];
+  }
+
+  notices(): string[] {
+    const [missing] = this.problems();
+    const old = missing && `${missing}; the jobs are listed as it last reported them`;
+    return [...(old === undefined ? [] : [old]), ...this.#doubts.problems()];
   }
 
   findMeeting(hello: Hello): Meeting | string {

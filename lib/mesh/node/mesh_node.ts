@@ -37,6 +37,8 @@ export interface MeshNode {
   metrics(): Metric[];
   /** Why no job can run at the moment; empty if one can. */
   problems(): string[];
+  /** What a reader of STATUS should know: the problems, and outputs that are not finished. */
+  notices(): string[];
   /** The meeting that a calling peer belongs to, or the reason why there is none. */
   findMeeting(hello: Hello): Meeting | string;
   /**

@@ -5,7 +5,8 @@
  * the daemon writes a note in a directory of its own. Notes, parts and spill files stay locked while
  * the job runs, and the operating system releases the locks of a killed process. A file is removed
  * only if a daemon with this data directory has made it and no running process has it locked. A part
- * that was prepared for the commit stays: node 0 knows what becomes of it.
+ * that is prepared for the commit stays until node 0 has said what becomes of it. A directory may be
+ * shared, so the part that is there now can belong to another daemon: the job and the node tell.
  *
  * @module
  */
@@ -13,8 +14,15 @@
 import { basename, join, relative } from "node:path";
 import type { Log } from "../../log.ts";
 import { confinedPath, ConfinedPathError } from "./confined_path.ts";
-import { outputOfPart, PART_SUFFIX, partPathOf, removeUnlocked } from "../job/part_file.ts";
+import {
+  outputOfPart,
+  PART_SUFFIX,
+  type PartOwner,
+  partPathOf,
+  removeUnlocked,
+} from "../job/part_file.ts";
 import { removePrepared, syncDirectory, waitingNote } from "../job/prepared_note.ts";
+import { writeText } from "./durable_file.ts";
 import type { Doubt } from "./doubts.ts";
 
 const SPILL_NAME = /^sort-[0-9a-f-]{36}\.spill$/;
@@ -36,14 +44,18 @@ export class OutputNote implements Disposable {
    *
    * @param notesDir The directory for notes.
    * @param output The final path of the output.
+   * @param owner The job that writes it, and this node.
    */
-  static async write(notesDir: string, output: string): Promise<OutputNote> {
+  static async write(
+    notesDir: string,
+    output: string,
+    { job, node }: PartOwner,
+  ): Promise<OutputNote> {
     const path = join(notesDir, `output-${crypto.randomUUID().slice(0, 8)}.note`);
     const file = await Deno.open(path, { write: true, createNew: true });
     try {
       await file.lock(true);
-      const text = new TextEncoder().encode(partPathOf(output));
-      for (let at = 0; at < text.length;) at += await file.write(text.subarray(at));
+      await writeText(file, `${partPathOf(output)}\n${job}\n${node}`);
       // A job that was prepared has to be found after a crash of the machine.
       await file.sync();
       await syncDirectory(notesDir);
@@ -87,17 +99,16 @@ export async function removeStaleFiles(
       using file = await Deno.open(path, { read: true, write: true });
       if (!await file.tryLock(true)) continue;
       if (isNote) {
-        const part = await partNamedIn(await Deno.readTextFile(path), directory);
-        const output = part && outputOfPart(part);
-        const prepared = output && await waitingNote(output);
-        if (output && prepared) {
-          doubts.push({ job: prepared.job, output, forget: () => removeIfThere(path) });
-          continue;
-        }
-        // It was killed after the rename and before it removed the note beside the output.
-        if (output) await removePrepared(output);
-        if (part !== undefined && await removeUnlocked(part)) {
-          log.info("Removed a stale temporary output", { path: part });
+        const [named = "", job, node] = (await Deno.readTextFile(path)).split("\n");
+        const part = await partNamedIn(named, directory);
+        if (part !== undefined) {
+          const output = outputOfPart(part);
+          const prepared = await waitingNote(output);
+          if (prepared && prepared.job === job && prepared.node === Number(node)) {
+            doubts.push({ job, output, forget: () => removeIfThere(path) });
+            continue;
+          }
+          if (prepared === undefined) await removeHalf(part, log);
         }
       }
       removeIfThere(path);
@@ -107,6 +118,13 @@ export async function removeStaleFiles(
     }
   }
   return doubts;
+}
+
+/** Removes a part that is not prepared, and what is left beside an output that has its name. */
+async function removeHalf(part: string, log: Log): Promise<void> {
+  // It was killed after the rename and before it removed the note beside the output.
+  await removePrepared(outputOfPart(part));
+  if (await removeUnlocked(part)) log.info("Removed a stale temporary output", { path: part });
 }
 
 /** The part that a note names; `undefined` if this daemon cannot have made it. */

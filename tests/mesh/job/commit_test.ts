@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { commit, type Decisions } from "../../../lib/mesh/job/commit.ts";
+import { commit, type Decisions, UndecidedError } from "../../../lib/mesh/job/commit.ts";
 import { OutputFile } from "../../../lib/mesh/job/output_file.ts";
 import { settlePrepared } from "../../../lib/mesh/job/prepared_note.ts";
 import { PeerGroup } from "../../../lib/mesh/job/peer_group.ts";
@@ -28,6 +28,7 @@ async function setUp(decisions: Partial<Decisions> = {}) {
   });
   const listening = peers.listen();
   const log: string[] = [];
+  const note = (text: string) => Promise.resolve(void log.push(text));
   const unfinished: string[] = [];
   let decided = false;
   const onDecided = () => {
@@ -37,8 +38,8 @@ async function setUp(decisions: Partial<Decisions> = {}) {
     ...{ job: "test", node: 0, nodes: 2, file, input: TALLY, output: TALLY, onDecided },
     onUnfinished: ({ message }) => unfinished.push(message),
     decisions: {
-      record: async (job, members) => void log.push(`record ${job} ${members}`),
-      forget: async (job) => void log.push(`forget ${job}`),
+      record: (job, members, records) => note(`record ${job} ${members} ${records}`),
+      finished: (job, from) => note(`finished ${job} ${from}`),
       ...decisions,
     },
   });
@@ -89,7 +90,7 @@ Deno.test("commit(): nodes that differ from each other commit if all together ag
   assert.equal((await within(WAIT_MS, "a frame", there.receive()))!.type, FRAME.FINISH);
   assert.ok(made.decided());
   assert.deepEqual(names(made.directory), ["out"]);
-  assert.deepEqual(made.log, ["record test 1", "forget test"]);
+  assert.deepEqual(made.log, ["record test 1 3", "finished test 1"]);
 });
 
 /** Node 1 of two with a complete output, and the end of the link that node 0 has. */
@@ -206,7 +207,7 @@ Deno.test("commit(): node 0 finishes without a member that is lost once it has d
   made.there.close();
   await within(WAIT_MS, "the end", made.committing);
   assert.match(made.unfinished.join(), /node 1 closed the connection during commit/);
-  assert.deepEqual(made.log, ["record test 1"], "the decision is kept for node 1");
+  assert.deepEqual(made.log, ["record test 1 6"], "the decision is kept for node 1");
   assert.deepEqual(names(made.directory), ["out"]);
 });
 
@@ -226,6 +227,14 @@ Deno.test("commit(): node 0 gives up if it cannot record its decision", async ()
   assert.deepEqual(names(made.directory), []);
 });
 
+Deno.test("commit(): node 0 keeps its part if it cannot tell whether its decision is recorded", async () => {
+  const record = () => Promise.reject(new UndecidedError(new Error("the disk is broken")));
+  await using made = await setUp({ record });
+  await made.there.send(FRAME.COMPLETE, encodeTallies(TALLY, TALLY));
+  await assert.rejects(within(WAIT_MS, "the end", made.committing), UndecidedError);
+  assert.deepEqual(names(made.directory).sort(), KEPT.slice(0, 2));
+});
+
 Deno.test("commit(): node 0 keeps its decision and its part if its own rename fails", async () => {
   await using made = await setUp();
   // It is prepared before it waits for node 1.
@@ -234,6 +243,6 @@ Deno.test("commit(): node 0 keeps its decision and its part if its own rename fa
   await made.there.send(FRAME.COMPLETE, encodeTallies(TALLY, TALLY));
   await assert.rejects(within(WAIT_MS, "the end", made.committing), /directory/);
   assert.equal((await within(WAIT_MS, "a frame", made.there.receive()))!.type, FRAME.COMMIT);
-  assert.deepEqual(made.log, ["record test 1"]);
+  assert.deepEqual(made.log, ["record test 1 6"]);
   assert.deepEqual(names(made.directory).sort(), KEPT);
 });

@@ -149,3 +149,26 @@ Deno.test("OutputFile.create() refuses links in a circle, folders, and folders t
   }
   assert.deepEqual(names(at.path), ["a", "b", "folder", "in"]);
 });
+
+const NOTE = { job: "test", node: 0, nodes: 2, records: 1, bytes: 6, checksum: "0" };
+
+Deno.test("OutputFile.prepare() promises nothing if the output has become a directory", async () => {
+  await using at = await makeInput();
+  const file = await OutputFile.create(at.output, { input: at.input, owner });
+  await Deno.mkdir(at.output);
+  await assert.rejects(file.prepare(NOTE), /Cannot write ".*": it is a directory/);
+  assert.equal(file.inDoubt, false);
+  file.discard();
+  assert.deepEqual(names(at.path), ["in", "out"]);
+});
+
+Deno.test("OutputFile.prepare() promises nothing if another sort has replaced the part", async () => {
+  await using at = await makeInput();
+  const file = await OutputFile.create(at.output, { input: at.input, owner });
+  await Deno.remove(file.temporaryPath);
+  await Deno.writeTextFile(file.temporaryPath, "of another sort");
+  await assert.rejects(file.prepare(NOTE), /another sort has begun to write to it/);
+  assert.equal(file.inDoubt, false);
+  file.discard();
+  assert.deepEqual(names(at.path), [".out.quartet-part", "in"]);
+});

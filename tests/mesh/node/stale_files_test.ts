@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { OutputFile } from "../../../lib/mesh/job/output_file.ts";
+import { writePrepared } from "../../../lib/mesh/job/prepared_note.ts";
 import { OutputNote, removeStaleFiles } from "../../../lib/mesh/node/stale_files.ts";
 import { TestLog } from "../../support/log.ts";
 import { makeTempDirectory } from "../../support/quartet.ts";
@@ -44,8 +45,9 @@ Deno.test("removeStaleFiles() keeps the files of a running job", async () => {
   {
     using spilled = await Deno.open(spill, { write: true, createNew: true });
     await spilled.lock(true);
-    using _note = await OutputNote.write(at.notes, `${at.outputs}/out`);
-    const options = { input: spill, owner: { job: "test", node: 0 } };
+    const owner = { job: "test", node: 0 };
+    using _note = await OutputNote.write(at.notes, `${at.outputs}/out`, owner);
+    const options = { input: spill, owner };
     const output = await OutputFile.create(`${at.outputs}/out`, options);
     await removeStaleFiles(at.notes, at.outputs, new TestLog().log);
     assert.equal(at.names(at.notes).length, 2);
@@ -71,6 +73,22 @@ Deno.test("removeStaleFiles() leaves the part of another running process, to whi
   assert.deepEqual(at.names(at.notes), []);
   assert.deepEqual(at.names(at.outputs), [".out.quartet-part", "inner"]);
 });
+
+for (const [whose, node] of [["its own", 1], ["another node's", 2]] as const) {
+  Deno.test(`removeStaleFiles() keeps ${whose} part that is prepared, in a shared folder`, async () => {
+    await using at = await makeDirectories();
+    const output = `${at.outputs}/out`;
+    const part = await leave(at.notes, output, "00000001");
+    const note = { job: "a", node, nodes: 3, records: 1, bytes: 10, checksum: "0" };
+    await writePrepared(output, note);
+    await Deno.writeTextFile(`${at.notes}/output-00000001.note`, `${part}\na\n1`);
+    const doubts = await removeStaleFiles(at.notes, at.outputs, new TestLog().log);
+    const isOwn = node === 1;
+    assert.deepEqual(doubts.map(({ job, output }) => [job, output]), isOwn ? [["a", output]] : []);
+    assert.deepEqual(at.names(at.notes), isOwn ? ["output-00000001.note"] : []);
+    assert.deepEqual(at.names(at.outputs), [".out.quartet-part", ".out.quartet-prepared", "inner"]);
+  });
+}
 
 Deno.test("removeStaleFiles() ignores a note that names any other file", async () => {
   await using at = await makeDirectories();
