@@ -128,7 +128,9 @@ Deno.test("mesh: a malformed message ends the control link and nothing else", as
     await client.send(`CONTROL ${hello}\n${message}\n`);
     assert.match(await client.line(), /^OK /, message);
     assert.equal(await client.rest(), "", message);
-    assert.deepEqual(await ask(daemon, "STATUS"), ["END"], message);
+    const [note, ...rest] = await ask(daemon, "STATUS");
+    assert.match(note!, /^note node 0 \(.*\) is not connected; .* as it last reported them$/);
+    assert.deepEqual(rest, ["END"], message);
     assert.equal((await ask(daemon, "NODES")).length, 3, message);
   }
   await daemon.loggedTimes('msg="Control link failed" node=0 reason="SyntaxError', 16);
