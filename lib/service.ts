@@ -19,7 +19,7 @@ import type { Storage } from "./storage/storage.ts";
 export type DaemonState = "starting" | "ready" | "draining";
 
 /** A running service as other services see it: they can read its state but not stop it. */
-export type ObservedService = Omit<RunningService, "drain">;
+export type ObservedService = Omit<RunningService, "drain" | "refuseNewWork">;
 
 /** The state of one service in the table. */
 export interface ServiceView {
@@ -124,6 +124,11 @@ export interface RunningService {
    * @throws {Error} If a file is unusable; the old content stays in force.
    */
   reread?(): void;
+  /**
+   * Takes no new work from now on, and goes on with what it has; this lasts until the daemon ends.
+   * `undefined` if it has no such mode.
+   */
+  refuseNewWork?(): void;
   /**
    * Stops: accepts no more connections, finishes accepted work and flushes its output.
    *

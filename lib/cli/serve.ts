@@ -20,7 +20,8 @@ export const serve: Command = {
   positionals: [0, 0],
   options: CONFIG_OPTIONS,
   details: `SIGINT or SIGTERM finishes accepted work and exits; a second SIGINT exits at once.
-SIGHUP reads the configuration again and restarts only the services whose section changed.`,
+SIGHUP reads the configuration again and restarts only the services whose section changed.
+SIGUSR2 makes task refuse new jobs until the next start; workers go on with those there are.`,
   run: async (args) => {
     // Must come before the first await: the default action of these signals ends the process.
     using signals = new Signals();
@@ -59,7 +60,13 @@ async function runDaemon(signals: Signals, read: () => LoadedConfig): Promise<nu
   systemd.startWatchdog();
 
   let signal = await signals.next();
-  for (; signal === "SIGHUP"; signal = await signals.next()) {
+  for (; signal === "SIGHUP" || signal === "SIGUSR2"; signal = await signals.next()) {
+    if (signal === "SIGUSR2") {
+      const services = daemon.refuseNewWork().join(",");
+      log.info("Drain mode: taking no new jobs until the next start", { services });
+      await systemd.send("STATUS=Drain mode: taking no new jobs");
+      continue;
+    }
     await systemd.send("RELOADING=1", "STATUS=Reading the configuration again");
     await reload(daemon, read, options, log);
     await systemd.send("READY=1", `STATUS=Serving ${names()}`);

@@ -1,5 +1,7 @@
 const STOP_SIGNALS: readonly Deno.Signal[] = ["SIGINT", "SIGTERM"];
 
+const SIGNALS: readonly Deno.Signal[] = [...STOP_SIGNALS, "SIGHUP", "SIGUSR2"];
+
 /**
  * SIGINTs that follow the first within this time count as the same one. A Ctrl-C reaches every
  * process at the terminal, and `deno task` and npx then forward theirs to the daemon as well.
@@ -24,7 +26,7 @@ export class Signals implements Disposable {
     this.interruptedTwice = twice.promise;
     this.stop = stop.signal;
     const onWindows = Deno.build.os === "windows";
-    for (const signal of onWindows ? ["SIGINT"] as const : [...STOP_SIGNALS, "SIGHUP"] as const) {
+    for (const signal of onWindows ? ["SIGINT"] as const : SIGNALS) {
       const handler = () => {
         if (signal === "SIGINT" && this.#isSecondInterrupt()) twice.resolve();
         this.#waiting.push(signal);

@@ -64,6 +64,7 @@ export class Daemon {
   #lastReload = { successful: true, successMs: Date.now() };
   /** Resolves when nobody should wait any longer for a service to load. */
   readonly #interrupted = Promise.withResolvers<void>();
+  #refusesNewWork = false;
   /** Settles after the last queued change of what runs; changes run one at a time. */
   #lastChange: Promise<unknown> = Promise.resolve();
 
@@ -135,6 +136,19 @@ export class Daemon {
   /** Records that a new configuration was faulty and nothing was changed. */
   rejectReload(): void {
     this.#recordReload(false);
+  }
+
+  /**
+   * Lets the services take no new work and go on with what they have, until the daemon ends. A reload
+   * does not change that.
+   *
+   * @returns The names of those that run and have such a mode.
+   */
+  refuseNewWork(): string[] {
+    this.#refusesNewWork = true;
+    const obeying = [...this.#started].filter(([, { running }]) => running.refuseNewWork);
+    for (const [, { running }] of obeying) running.refuseNewWork!();
+    return obeying.map(([name]) => name);
   }
 
   /**
@@ -302,6 +316,7 @@ export class Daemon {
       const running = await service.start(section, context);
       started = { section, running, sinceMs: Date.now() };
       this.#started.set(name, started);
+      if (this.#refusesNewWork) running.refuseNewWork?.();
       for (const address of running.addresses) {
         this.#log.info("Listening", { service: name, address: formatAddress(address) });
       }

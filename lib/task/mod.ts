@@ -30,6 +30,9 @@ import { tubeRules } from "./tube_rules.ts";
 
 const encoder = new TextEncoder();
 
+/** Why it is not ready in drain mode. */
+const DRAIN_MODE = "drain mode: new jobs are refused until the daemon is restarted";
+
 /** The task service, for the table of services. */
 export const task: Service<TaskConfig> = {
   name: "task",
@@ -89,6 +92,7 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
     });
     schedules.start();
     const { generator } = config;
+    let inDrainMode = false;
     const stopGenerator = generator.enabled
       ? startGenerator(push, { everyMs: generator.every, clock: SYSTEM_CLOCK })
       : () => {};
@@ -97,7 +101,7 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
       reread: () => {
         for (const listener of listeners) listener.reloadTls();
       },
-      problems: () => [queue.problem() ?? []].flat(),
+      problems: () => [queue.problem() ?? [], inDrainMode ? DRAIN_MODE : []].flat(),
       metrics: () => [
         ...connectionMetrics(
           "task",
@@ -108,6 +112,10 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
       ],
       status: () => ({ schedules: scheduleStatus(schedules.states) }),
       actions: taskActions(queue),
+      refuseNewWork: () => {
+        inDrainMode = true;
+        queue.refusePuts();
+      },
       drain: async (deadline) => {
         stopGenerator();
         queue.drain();

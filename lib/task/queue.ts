@@ -260,9 +260,11 @@ export interface QueueClient {
 export interface Queue {
   /** Creates a client. It uses and watches the tube "default". */
   connect(): QueueClient;
+  /** Takes no more jobs, but hands out those that it has: the drain mode of beanstalkd. */
+  refusePuts(): void;
   /** Stops taking and handing out jobs. Jobs that are reserved can still be finished. */
   drain(): void;
-  /** Whether `drain` was called. */
+  /** Whether it takes no more jobs. */
   readonly draining: boolean;
   /** Resolves when no client of this process has a job reserved. */
   idle(): Promise<void>;

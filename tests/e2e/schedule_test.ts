@@ -18,7 +18,7 @@ function schedule(name: string): string {
   return `[[task.schedule]]\nname = "${name}"\nevery = "1s"\ntube = "${name}"\nbody = "of ${name}"`;
 }
 
-Deno.test("schedules: put jobs, and come and go with a reload", async () => {
+Deno.test("schedules: come and go with a reload, and pause in drain mode", async () => {
   await using daemon = await startDaemon({ config: config(schedule("a")) });
   const connect = async () => {
     const listening = /msg=Listening service=task address=127\.0\.0\.1:(\d+)/g;
@@ -51,6 +51,30 @@ Deno.test("schedules: put jobs, and come and go with a reload", async () => {
   await again.ask("watch b");
   const next = await again.ask("reserve-with-timeout 60");
   assert.equal(new TextDecoder().decode(next.body), "of b");
+
+  const body = new TextEncoder().encode("x");
+  const [, id] = (await again.ask("put 0 0 60 1", body)).words;
+  daemon.signal("SIGUSR2");
+  await daemon.logged(/msg="Drain mode: .*" services=task/);
+  assert.equal((await again.ask("put 0 0 60 1", body)).words[0], "DRAINING");
+  assert.equal((await again.ask(`reserve-job ${id}`)).words[0], "RESERVED");
+  const ready = await fetch(`http://${admin}/readyz`);
+  const { reasons } = await ready.json();
+  assert.equal(ready.status, 503);
+  assert.match(reasons.join(), /^task: drain mode: new jobs are refused until/);
+  const overdue = (ms: number) => async () => (await page())[0]!.nextAt < Date.now() - ms;
+  await until("a run is overdue", overdue(100));
+  const { job } = (await page())[0]!;
+  await until("another run is overdue", overdue(1100));
+  assert.equal((await page())[0]!.job, job);
+
+  // A reload that restarts the service does not end the mode.
+  await Deno.writeTextFile(daemon.configFile, withOthersOff(config("max_attempts = 3")));
+  daemon.signal("SIGHUP");
+  await daemon.loggedTimes("msg=Reloaded", 2);
+  const last = await connect();
+  assert.equal((await last.ask("put 0 0 60 1", body)).words[0], "DRAINING");
+  last.close();
   again.close();
   assert.equal((await daemon.stop()).code, 0);
 });

@@ -558,6 +558,22 @@ export function queueScenarios(): QueueScenario[] {
     client.close();
   });
 
+  test("refuses puts in drain mode, but hands out the jobs that it has", async (queue) => {
+    const client = queue.connect();
+    const id = await put(client, spec("x"));
+    assert.equal(queue.draining, false);
+    queue.refusePuts();
+    assert.equal(queue.draining, true);
+    assert.equal(await client.put(spec("z")), "DRAINING");
+    assert.equal(await client.putBatch([spec("z")]), "DRAINING");
+    assert.equal(await client.putUnique("k", spec("z")), "DRAINING");
+    assert.equal((await reserve(client)).id, id);
+    assert.equal(await client.release(id, 0, 0), "RELEASED");
+    assert((await client.reserveJob(id))?.id === id);
+    assert.equal(await client.done(id, "y"), true);
+    client.close();
+  });
+
   test("a drain that disconnects a worker is no failed attempt", async (queue) => {
     const worker = queue.connect(), observer = queue.connect();
     for (const client of [worker, observer]) {

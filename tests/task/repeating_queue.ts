@@ -76,6 +76,10 @@ export class RepeatingQueue implements Queue {
     return new RepeatingClient(this.#queue.connect(), this.#storage);
   }
 
+  refusePuts(): void {
+    this.#queue.refusePuts();
+  }
+
   drain(): void {
     this.#queue.drain();
   }

@@ -25,12 +25,16 @@ export class MemoryQueue implements ScheduledQueue {
     return new MemoryClient(this.scheduler);
   }
 
+  refusePuts(): void {
+    this.scheduler.refusesPuts = true;
+  }
+
   drain(): void {
     this.scheduler.draining = true;
   }
 
   get draining(): boolean {
-    return this.scheduler.draining;
+    return this.scheduler.refusesPuts || this.scheduler.draining;
   }
 
   idle(): Promise<void> {

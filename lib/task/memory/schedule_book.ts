@@ -21,7 +21,7 @@ export class MemoryScheduleBook implements ScheduleBook {
   }
 
   get paused(): boolean {
-    return this.#scheduler.draining;
+    return this.#scheduler.refusesPuts || this.#scheduler.draining;
   }
 
   async open(

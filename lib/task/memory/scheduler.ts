@@ -37,7 +37,10 @@ export class Scheduler implements TubeScheduler<Job> {
   readonly memory = new JobMemory();
   readonly results: Results;
   readonly journal: Journal;
+  /** Whether it hands out no jobs and takes none. */
   draining = false;
+  /** Whether it takes no jobs. */
+  refusesPuts = false;
   /** How many clients wait for a job. */
   waiting = 0;
 
@@ -117,7 +120,7 @@ export class Scheduler implements TubeScheduler<Job> {
 
   /** Why the queue refuses these jobs; `undefined` if it takes them. */
   refusal(specs: readonly JobSpec[], key = ""): Refusal | undefined {
-    if (this.draining) return "DRAINING";
+    if (this.draining || this.refusesPuts) return "DRAINING";
     if (this.journal.full) return "OUT_OF_MEMORY";
     let bytes = 0;
     for (const spec of specs) bytes += spec.body.length + key.length + JOB_OVERHEAD_BYTES;

@@ -62,12 +62,16 @@ export class PostgresQueue implements ScheduledQueue {
     return client;
   }
 
+  refusePuts(): void {
+    this.#scheduler.refusesPuts = true;
+  }
+
   drain(): void {
     this.#scheduler.draining = true;
   }
 
   get draining(): boolean {
-    return this.#scheduler.draining;
+    return this.#scheduler.refusesPuts || this.#scheduler.draining;
   }
 
   async idle(): Promise<void> {

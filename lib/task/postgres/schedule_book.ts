@@ -67,7 +67,7 @@ export class SharedScheduleBook implements ScheduleBook {
   }
 
   get paused(): boolean {
-    return this.#scheduler.draining;
+    return this.#scheduler.refusesPuts || this.#scheduler.draining;
   }
 
   open(

@@ -44,7 +44,10 @@ const EXPIRED_STEP = 500;
 export class SharedScheduler {
   readonly tubes = new Map<string, LocalTube>();
   readonly options: QueueOptions;
+  /** Whether it hands out no jobs and takes none. */
   draining = false;
+  /** Whether it takes no jobs. */
+  refusesPuts = false;
   /** Counts the events that may have made a job ready. */
   events = 0;
   /** How many clients wait for a job. */
@@ -116,7 +119,7 @@ export class SharedScheduler {
 
   /** Why the queue refuses jobs; `undefined` if it takes them. */
   refusal(): Refusal | undefined {
-    if (this.draining) return "DRAINING";
+    if (this.draining || this.refusesPuts) return "DRAINING";
     return this.#rowLimits.full ? "OUT_OF_MEMORY" : undefined;
   }
 
