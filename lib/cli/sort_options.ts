@@ -12,11 +12,13 @@ import { parseNodes, parseNodesFile } from "../mesh/link/node_list.ts";
 import type { PeerTlsFiles } from "../mesh/link/peer_tls.ts";
 import type { RecordFormat } from "../mesh/records/record_format.ts";
 import { MAX_MEMORY_BYTES, MIN_MEMORY_BYTES } from "../mesh/sort/slot_budget.ts";
+import { defaultWorkers, MAX_WORKERS } from "../mesh/sort/sort_pool.ts";
 import type { Partition } from "../mesh/sort/splitters.ts";
 import { type Address, parseAddress } from "../net/address.ts";
 import { type CommandArguments, CommandError, type CommandOption, UsageError } from "./command.ts";
 import { FORMAT_OPTIONS, readFormat } from "./records_format.ts";
 import { readText } from "./server_options.ts";
+import { wholeNumberOption } from "./whole_number.ts";
 
 const DEFAULT_JOB = "sort";
 const MAX_JOB_CHARACTERS = 100;
@@ -37,6 +39,11 @@ export const SORT_OPTIONS: readonly CommandOption[] = [
   ...FORMAT_OPTIONS,
   { name: "partition", value: "HOW", help: '"sample" (default) or "bits" of the key' },
   { name: "memory", value: "SIZE", help: `how much memory to use (${DEFAULT_MEMORY})` },
+  {
+    name: "threads",
+    value: "N",
+    help: `how many threads sort, up to ${MAX_WORKERS} (one for each processor)`,
+  },
   {
     name: "spill-dir",
     value: "DIR",
@@ -78,6 +85,8 @@ export interface SortSettings {
   format: RecordFormat;
   partition: Partition;
   memoryBytes: number;
+  /** The number of worker threads. */
+  workers: number;
   spillDir: string;
   dialTimeoutMs: number;
   stallTimeoutMs: number;
@@ -119,6 +128,7 @@ export function readSortSettings(args: CommandArguments): SortSettings {
     format: readFormat(args),
     partition,
     memoryBytes: readMemory(args.text("memory") ?? DEFAULT_MEMORY),
+    workers: readThreads(args),
     spillDir: args.text("spill-dir") ?? dirname(output),
     dialTimeoutMs: readTime(args, "dial-timeout", DEFAULT_DIAL_TIMEOUT),
     stallTimeoutMs: Math.max(
@@ -194,6 +204,14 @@ function readMemory(text: string): number {
     );
   }
   return Math.min(bytes, MAX_MEMORY_BYTES);
+}
+
+function readThreads(args: CommandArguments): number {
+  return wholeNumberOption(args, "threads", {
+    min: 1,
+    max: MAX_WORKERS,
+    fallback: defaultWorkers(),
+  });
 }
 
 function readTime(args: CommandArguments, name: string, otherwise: string): number {

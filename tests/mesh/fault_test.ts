@@ -264,6 +264,7 @@ Deno.test("quartet sort: SIGTERM cancels the job, and no files are left", async 
 Deno.test("quartet sort: the command line is checked", async () => {
   const cases: [string[], number, RegExp][] = [
     [["a", "b", "--memory", "1MiB"], 2, /--memory "1MiB" is not a size from 64MiB/],
+    [["a", "b", "--threads", "9"], 2, /--threads must be a whole number from 1 to 8/],
     [["a", "b", "--nodes", "h:1,h:2"], 2, /--node is missing/],
     [["a", "b", "--nodes", "h:1,h:2", "--node", "2"], 2, /--node "2" is not one of 0 to 1/],
     [["a", "b", "--nodes", "h:1,h:2,h:3", "--node", "0", "--partition", "bits"], 2, /there are 3/],

@@ -23,7 +23,7 @@ import { SORT_WORKER_NAME } from "./sort_worker.ts";
 import type { SplitterOptions } from "./splitters.ts";
 
 /** The most threads that a sort uses; with more, it would wait for the disk and the network. */
-const MAX_WORKERS = 8;
+export const MAX_WORKERS = 8;
 
 /** How many threads a sort uses that has the machine to itself. */
 export function defaultWorkers(): number {
