@@ -13,6 +13,9 @@ import { fileBytes, type RecordFormat } from "../records/record_format.ts";
 import { maxOpenBuckets, type SlotBudget } from "../sort/slot_budget.ts";
 import type { SortThread } from "../sort/sort_pool.ts";
 
+/** The sampled keys for each part of a bucket that is split; they make the parts equal to a tenth. */
+const KEYS_PER_PART = 128;
+
 /** Options for {@linkcode sortBuckets}. */
 export interface SortPhaseOptions {
   store: BucketStore;
@@ -82,10 +85,17 @@ async function splitBucket(
   const bucket = store.buckets[index]!;
   const extents = await store.spillAll(bucket);
   const entries = { path: store.spillPath, extents };
-  const keys = await thread.sample({ kind: "sample-spilled", entries });
   const wanted = Math.ceil(bucketsFor(bucket));
-  const parts = Math.max(2, Math.min(wanted, maxOpenBuckets(store.slots)));
-  const options = { nodes: 1, bucketsPerNode: Math.floor(parts), partition: "sample" } as const;
+  const parts = Math.max(2, Math.min(wanted, Math.floor(maxOpenBuckets(store.slots))));
+  const { records } = bucket;
+  const sampling = {
+    kind: "sample-spilled",
+    entries,
+    records,
+    keys: parts * KEYS_PER_PART,
+  } as const;
+  const keys = await thread.sample(sampling);
+  const options = { nodes: 1, bucketsPerNode: parts, partition: "sample" } as const;
   const splitters = await thread.cut([{ bytes: bucket.bytes, keys }], options);
   const buckets = keyCount(splitters) + 1;
   store.split(index, buckets);

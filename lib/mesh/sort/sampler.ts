@@ -10,6 +10,7 @@
 import {
   keyOf,
   LINE_PREFIX_BYTES,
+  MAX_ENTRY_BYTES,
   MAX_LINE_BYTES,
   type RecordFormat,
 } from "../records/record_format.ts";
@@ -46,9 +47,10 @@ export function sampleFile(
   if (format.recordBytes) {
     const records = size / format.recordBytes;
     const sections = Math.min(records, SAMPLE_KEYS);
+    const entry = new Uint8Array(format.recordBytes);
     for (let i = 0; i < sections; i++) {
       const position = pickFrom(i, sections, records) * format.recordBytes;
-      const entry = readAt(file, position, format.recordBytes);
+      readAt(file, position, entry);
       sample.add(keyOf(format, entry), orderOf(node, position));
     }
     return sample.keys(size);
@@ -86,39 +88,47 @@ export interface Extent {
   bytes: number;
 }
 
+/** Options for {@linkcode sampleExtents}. */
+export interface ExtentsOptions {
+  format: RecordFormat;
+  /** The number of entries in all extents together. */
+  records: number;
+  /** How many keys to sample; a few more or less are found, and at most {@linkcode SAMPLE_KEYS}. */
+  keys: number;
+}
+
 /**
  * Samples spilled entries. Their order is the number of bytes before them, as if the extents were
  * one file.
  *
- * @param extents The places of the entries; each has whole entries.
+ * @param extents The places of the entries; each has whole entries, and at most a slot of them.
  */
 export function sampleExtents(
   file: Deno.FsFile,
   extents: readonly Extent[],
-  format: RecordFormat,
+  { format, records, keys }: ExtentsOptions,
 ): SampledKey[] {
-  const MAX_EXTENTS = 512;
   const sample = new BoundedSample();
+  const block = new Uint8Array(MAX_ENTRY_BYTES);
+  const prefix = format.recordBytes ? 0 : LINE_PREFIX_BYTES;
+  const stride = Math.max(1, records / keys);
   let position = 0;
-  let size = 0;
-  const step = Math.max(1, extents.length / MAX_EXTENTS);
   let next = 0;
-  extents.forEach(({ offset, bytes }, i) => {
-    size += bytes;
-    if (i >= next) {
-      next += step;
-      const block = readAt(file, offset, bytes);
-      for (let at = 0; at < bytes;) {
-        const prefix = format.recordBytes ? 0 : LINE_PREFIX_BYTES;
-        const length = format.recordBytes || block[at]! | (block[at + 1]! << 8);
-        const entry = block.subarray(at + prefix, at + prefix + length);
-        sample.add(keyOf(format, entry), position + at);
-        at += prefix + length;
+  let seen = 0;
+  for (const { offset, bytes } of extents) {
+    readAt(file, offset, block.subarray(0, bytes));
+    for (let at = 0; at < bytes; seen++) {
+      const length = format.recordBytes || block[at]! | (block[at + 1]! << 8);
+      if (seen >= next) {
+        next += stride;
+        const start = at + prefix;
+        sample.add(keyOf(format, block.subarray(start, start + length)), position + at);
       }
+      at += prefix + length;
     }
     position += bytes;
-  });
-  return sample.keys(size);
+  }
+  return sample.keys(position);
 }
 
 /** Keeps every entry at first, then every second, every fourth and so on, to stay within bounds. */
@@ -147,18 +157,16 @@ class BoundedSample {
   }
 }
 
-function readAt(file: Deno.FsFile, position: number, bytes: number): Uint8Array {
-  const block = new Uint8Array(bytes);
+/** Fills `into` from a position of a file. */
+function readAt(file: Deno.FsFile, position: number, into: Uint8Array): void {
   file.seekSync(position, Deno.SeekMode.Start);
-  let filled = 0;
-  while (filled < bytes) {
-    const n = file.readSync(block.subarray(filled));
+  for (let filled = 0; filled < into.length;) {
+    const n = file.readSync(into.subarray(filled));
     if (n === null) {
       throw new Error(`Cannot read at ${position + filled}: the file has become shorter`);
     }
     filled += n;
   }
-  return block;
 }
 
 /** Finds lines at any position of a file. */
@@ -169,17 +177,24 @@ class LinePicker {
   readonly #size: number;
   /** The window that sufficed last time: the lines of a file often have similar lengths. */
   #windowBytes = LINE_WINDOW_BYTES;
+  /** Space for the largest window so far. */
+  #buffer = new Uint8Array(LINE_WINDOW_BYTES);
 
   constructor(file: Deno.FsFile, size: number) {
     this.#file = file;
     this.#size = size;
   }
 
-  /** The first line at or after `position`; `undefined` if there is none, or it is too long. */
+  /**
+   * The first line at or after `position`; `undefined` if there is none, or it is too long. The entry
+   * is valid until the next call.
+   */
   after(position: number): { entry: Uint8Array; position: number } | undefined {
     const from = Math.max(0, position - 1);
     for (let window = this.#windowBytes;; window *= 2) {
-      const block = readAt(this.#file, from, Math.min(window, this.#size - from));
+      if (this.#buffer.length < window) this.#buffer = new Uint8Array(window);
+      const block = this.#buffer.subarray(0, Math.min(window, this.#size - from));
+      readAt(this.#file, from, block);
       this.readBytes += block.length;
       this.#windowBytes = Math.max(LINE_WINDOW_BYTES, window / 2);
       const whole = from + block.length === this.#size;

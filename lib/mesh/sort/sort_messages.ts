@@ -32,7 +32,7 @@ export interface SpilledEntries {
 /** Samples the keys of a file or of spilled entries. */
 export type SampleTask =
   | { kind: "sample-file"; path: string; size: number; node: number }
-  | { kind: "sample-spilled"; entries: SpilledEntries };
+  | { kind: "sample-spilled"; entries: SpilledEntries; records: number; keys: number };
 
 /** The keys that represent so many bytes. */
 export interface SizedSample {

@@ -9,7 +9,7 @@
 
 import { BucketSorter, readFull } from "./bucket_sorter.ts";
 import { decodeKeyList, encodeKeyList, type KeyList } from "./key_list.ts";
-import { lineTooLong, Partitioner } from "./partitioner.ts";
+import { lineTooLong, Partitioner, SLOT_BYTES } from "./partitioner.ts";
 import { MAX_LINE_BYTES, type RecordFormat } from "../records/record_format.ts";
 import { sampleExtents, sampleFile } from "./sampler.ts";
 import { chooseSplitters, type Splitter } from "./splitters.ts";
@@ -71,7 +71,8 @@ class SortWorker {
       }
       case "sample-spilled": {
         using file = Deno.openSync(task.entries.path);
-        const sample = sampleExtents(file, task.entries.extents, this.#format);
+        const options = { format: this.#format, records: task.records, keys: task.keys };
+        const sample = sampleExtents(file, task.entries.extents, options);
         return { kind: "sampled", keys: encodeKeyList(sample) };
       }
       case "cut":
@@ -204,9 +205,10 @@ class SortWorker {
 
   async #dealSpilled(partitioner: Partitioner, { path, extents }: SpilledEntries): Promise<void> {
     using file = Deno.openSync(path);
+    // One chunk for all: thousands of them would be in memory until the garbage collector comes by.
+    const chunk = new Uint8Array(SLOT_BYTES);
     let position = 0;
     for (const { offset, bytes } of extents) {
-      const chunk = new Uint8Array(Math.ceil(bytes / 4) * 4);
       file.seekSync(offset, Deno.SeekMode.Start);
       readFull(file, chunk.subarray(0, bytes));
       const deal = this.#format.recordBytes
