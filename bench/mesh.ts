@@ -7,24 +7,27 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
-import { RecordGenerator } from "../lib/mesh/records/generator.ts";
+import { defaultWorkers } from "../lib/mesh/sort/sort_pool.ts";
+import { generate, generateShares, RECORD_BYTES, settle } from "./mesh/files.ts";
 import { kvLatencies } from "./mesh/kv_latency.ts";
+import { allowedBytes, memoryTable } from "./mesh/memory.ts";
 import { gnuSort, hasGnuSort, quartetSort, type Run } from "./mesh/sorts.ts";
 import { formatTable } from "./support/table.ts";
 import { median } from "./support/usage.ts";
 
 const MB = 1_000_000;
 const MIB = 1024 * 1024;
-const RECORD_BYTES = 100;
 /** The least memory that a node accepts. */
 const MIN_MEMORY_BYTES = 64 * MIB;
-const PARTS = ["rate", "spill", "kv"];
+const PARTS = ["rate", "spill", "memory", "kv"];
 
-const USAGE = `deno task bench mesh [--mb 1000] [--rounds 3] [--only rate,spill,kv] [--dir DIR]
+const USAGE = `deno task bench mesh [--mb 1000] [--rounds 3] [--only rate,spill,memory,kv]
+                     [--dir DIR]
 
   --mb N       megabytes to sort
   --rounds N   number of measurements of each sort
   --only PARTS parts to run, separated by commas: the rates; 2 GiB with 128 MiB of memory; the
+               peak memory with 64, 128 and 512 MiB, 2 and 8 threads, and 1, 2 and 4 nodes; the
                latency of kv while the same daemon sorts
   --dir DIR    folder for the files (default: a temporary one); it needs four times the size
 `;
@@ -35,35 +38,16 @@ interface Options {
   directory: string;
 }
 
-/** Writes a file of generated records. */
-async function generate(path: string, records: number, first = 0, ascii = false): Promise<void> {
-  using file = await Deno.open(path, { write: true, create: true, truncate: true });
-  const generator = new RecordGenerator({ first, ascii });
-  const BLOCK_RECORDS = 10_000;
-  for (let left = records; left > 0; left -= BLOCK_RECORDS) {
-    const block = new Uint8Array(Math.min(left, BLOCK_RECORDS) * RECORD_BYTES);
-    generator.fill(block);
-    for (let at = 0; at < block.length;) at += await file.write(block.subarray(at));
-  }
-}
-
-/** Flushes pending writes, so that they do not slow down the next measurement. */
-async function settle(): Promise<void> {
-  await new Deno.Command("sync").output();
-}
-
 async function rates({ bytes, rounds, directory }: Options): Promise<void> {
   const records = Math.floor(bytes / RECORD_BYTES);
   const memoryBytes = Math.min(3 * 1024 * MIB, Math.ceil((1.5 * bytes + 64 * MIB) / MIB) * MIB);
   const shareOf = (nodes: number) => Math.max(MIN_MEMORY_BYTES, memoryBytes / nodes);
   const inputs = new Map<string, string[]>();
   for (const nodes of [1, 2, 4]) {
-    const paths = Array.from({ length: nodes }, (_, node) => `${directory}/in-${nodes}-${node}`);
-    const share = Math.floor(records / nodes);
-    for (const [node, path] of paths.entries()) await generate(path, share, node * share);
-    inputs.set(`${nodes}`, paths);
+    const prefix = `${directory}/in-${nodes}`;
+    inputs.set(`${nodes}`, await generateShares(prefix, { records, nodes }));
   }
-  await generate(`${directory}/text`, records, 0, true);
+  await generate(`${directory}/text`, records, { ascii: true });
   inputs.set("text", [`${directory}/text`]);
 
   const sorts: Record<string, () => Promise<Run>> = {
@@ -111,13 +95,11 @@ async function rates({ bytes, rounds, directory }: Options): Promise<void> {
 
 async function spill({ directory, bytes }: Options): Promise<void> {
   const MEMORY_BYTES = 128 * MIB;
-  const ALLOWED_BYTES = MEMORY_BYTES + 200 * MIB;
+  const allowed = allowedBytes(MEMORY_BYTES, defaultWorkers());
   const records = Math.floor(Math.max(bytes, 2 * 1024 * MIB) / RECORD_BYTES);
   const rows: string[][] = [];
   for (const nodes of [1, 2]) {
-    const share = Math.floor(records / nodes);
-    const paths = Array.from({ length: nodes }, (_, node) => `${directory}/large-${node}`);
-    for (const [node, path] of paths.entries()) await generate(path, share, node * share);
+    const paths = await generateShares(`${directory}/large`, { records, nodes });
     await settle();
     const run = await quartetSort(paths, { directory, memoryBytes: MEMORY_BYTES });
     for (const path of paths) await Deno.remove(path);
@@ -127,7 +109,7 @@ async function spill({ directory, bytes }: Options): Promise<void> {
       (records * RECORD_BYTES / MB / run.seconds).toFixed(0),
       (run.spilledBytes / MB).toFixed(0),
       (run.peakBytes / MIB).toFixed(0),
-      `≤ ${ALLOWED_BYTES / MIB}`,
+      `≤ ${allowed / MIB}`,
     ]);
   }
   print(formatTable(["nodes, 128 MiB", "s", "MB/s", "spilled MB", "peak MiB", "wanted"], rows));
@@ -167,6 +149,7 @@ export async function main(args: string[]): Promise<void> {
     const options = { bytes, rounds, directory };
     if (only.includes("rate")) await rates(options);
     if (only.includes("spill")) await spill(options);
+    if (only.includes("memory")) print(await memoryTable(options));
     if (only.includes("kv")) await kv(options);
   } finally {
     await Deno.remove(directory, { recursive: true });

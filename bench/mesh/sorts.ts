@@ -1,5 +1,5 @@
 import { freePorts } from "../../tests/support/ports.ts";
-import { denoRun, isInstalled, ROOT } from "../support/servers.ts";
+import { denoRun, isInstalled, ROOT, V8_FLAGS } from "../support/servers.ts";
 
 /** The measurements of one sort. */
 export interface Run {
@@ -33,10 +33,14 @@ export async function gnuSort(input: string, directory: string): Promise<Run> {
   return { seconds, phases: {}, spilledBytes: 0, peakBytes };
 }
 
-/** Sorts files with one process each, and the given memory for each process. */
+/** Sorts files with one process each, and the given memory and threads for each process. */
 export async function quartetSort(
   inputs: string[],
-  { directory, memoryBytes }: { directory: string; memoryBytes: number },
+  { directory, memoryBytes, threads }: {
+    directory: string;
+    memoryBytes: number;
+    threads?: number;
+  },
 ): Promise<Run> {
   const nodes = freePorts(inputs.length).map((port) => `127.0.0.1:${port}`).join(",");
   const outputs = inputs.map((_, node) => `${directory}/output-${node}`);
@@ -45,8 +49,14 @@ export async function quartetSort(
   const results = await Promise.all(inputs.map(async (input, node) => {
     const mesh = inputs.length > 1 ? ["--nodes", nodes, "--node", `${node}`] : [];
     const memory = ["--memory", `${Math.floor(memoryBytes)}B`];
-    const words = ["sort", "--json", ...mesh, ...memory, input, outputs[node]!];
-    const { command, args } = denoRun([...permissions, `${ROOT}main.ts`, ...words]);
+    const parallel = threads === undefined ? [] : ["--threads", `${threads}`];
+    const words = ["sort", "--json", ...mesh, ...memory, ...parallel, input, outputs[node]!];
+    const { command, args } = denoRun([
+      `--v8-flags=${V8_FLAGS}`,
+      ...permissions,
+      `${ROOT}main.ts`,
+      ...words,
+    ]);
     const child = new Deno.Command(command, { args, stdout: "piped" }).spawn();
     const [peakBytes, { stdout, success }] = await Promise.all([peakMemory(child), child.output()]);
     if (!success) throw new Error("quartet sort failed");

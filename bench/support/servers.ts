@@ -25,7 +25,7 @@ export type ServerCommand = (port: number, directory: string) => Promise<{
 export const ROOT = new URL("../../", import.meta.url).pathname;
 
 /** The flag that the tasks `start` and `compile` pass to V8; see docs/architecture.md. */
-const V8_FLAGS = "--max-semi-space-size=2";
+export const V8_FLAGS = "--max-semi-space-size=2";
 
 const START_MAX_MS = 20_000;
 
