@@ -87,18 +87,35 @@ function cutEvenly(sample: SampledKey[], parts: number, lowest: Splitter): Split
   const total = sample.reduce((sum, { weight }) => sum + weight, 0);
   const splitters: Splitter[] = [];
   let passed = 0;
-  for (const { key, order, weight } of sample) {
+  let below = lowest;
+  for (const entry of sample) {
+    const { weight } = entry;
+    let cut: Splitter | undefined;
     // A sampled key stands in the middle of the data that it represents.
     while (
       splitters.length + 1 < parts && passed + weight / 2 >= total * (splitters.length + 1) / parts
     ) {
-      splitters.push({ key, order });
+      splitters.push(cut ??= cutBetween(below, entry));
     }
     passed += weight;
+    below = entry;
   }
   const last = splitters.at(-1) ?? lowest;
   while (splitters.length + 1 < parts) splitters.push(last);
   return splitters;
+}
+
+/**
+ * The shortest cut above `below` and not above `entry`, as in the inner nodes of a B-tree. Every node
+ * gets all cuts, and some are repeated, so whole lines as cuts can take more memory than the data of
+ * a node.
+ */
+function cutBetween(below: Splitter, { key, order }: Splitter): Splitter {
+  let length = 0;
+  while (length < key.length && key[length] === below.key[length]) length++;
+  // The first byte that differs makes it greater than all that begin as `below` does.
+  if (length < key.length) return { key: key.subarray(0, length + 1), order: -1 };
+  return { key, order };
 }
 
 const TABLE_BITS = 12;

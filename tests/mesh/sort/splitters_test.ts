@@ -63,6 +63,37 @@ Deno.test("chooseSplitters gives buckets of even weight, also where all keys are
   }
 });
 
+Deno.test("chooseSplitters cuts in ascending order, in parts of equal weight", () => {
+  const options = { nodes: 1, bucketsPerNode: 9, partition: "sample" } as const;
+  fc.assert(fc.property(fc.array(entries, { minLength: 1, maxLength: 40 }), (some) => {
+    const sample = some.map(({ key }, order) => ({ key, order, weight: 1 }));
+    const splitters = chooseSplitters(sample, options);
+    const counts = new Array(9).fill(0);
+    for (const { key, order } of sample) counts[plainBucket(splitters, key, order)]++;
+    // Each cut is at the entry that is nearest to where it should be, or at the last one.
+    let below = 0;
+    counts.forEach((count, i) => {
+      assert.ok(Math.abs(below - sample.length * i / 9) < 1, `${counts}`);
+      below += count;
+    });
+    splitters.forEach(({ key, order }, i) => {
+      const before = splitters[i - 1] ?? { key: new Uint8Array(0), order: -1 };
+      assert.ok((compareKeys(before.key, key) || before.order - order) <= 0);
+    });
+  }));
+});
+
+Deno.test("chooseSplitters cuts with no more bytes of the keys than it takes to tell them apart", () => {
+  const sample = Array.from({ length: 256 }, (_, i) => {
+    const long = new Uint8Array(10_000).fill(7);
+    long[20] = i >> 1;
+    return { key: long, order: i, weight: 10_000 };
+  });
+  const options = { nodes: 2, bucketsPerNode: 64, partition: "sample" } as const;
+  const splitters = chooseSplitters(sample, options);
+  assert.deepEqual(new Set(splitters.map(({ key }) => key.length)), new Set([21]));
+});
+
 Deno.test("chooseSplitters gives nodes the keys with their number in the top bits, on demand", () => {
   const sample = Array.from({ length: 1000 }, (_, i) => ({
     key: key(i % 100, i % 7),
