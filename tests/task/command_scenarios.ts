@@ -95,5 +95,40 @@ export function commandScenarios(): QueueScenario[] {
     other.close();
   }, { rules: { one: { maxReserved: 1 } } });
 
+  test("hands out the jobs of a tube at its rate, after a burst", async (queue) => {
+    const producer = queue.connect();
+    const workers = [queue.connect(), queue.connect()];
+    for (const client of [producer, ...workers]) {
+      client.use("slow");
+      client.watch("slow");
+    }
+    for (let job = 0; job < 8; job++) await put(producer, spec("x"));
+    const startMs = performance.now();
+    const times: number[] = [];
+    await Promise.all(workers.map(async (worker) => {
+      for (let job = 0; job < 4; job++) {
+        await reserve(worker);
+        times.push(performance.now() - startMs);
+      }
+    }));
+    const tookMs = Math.max(...times);
+    // Two come at once. Looking for them once a second would take at least five seconds.
+    assert.ok(tookMs >= 6 * 150 - 5 && tookMs < 4500, `${tookMs} ms: ${times.join(" ")}`);
+    producer.use("hourly");
+    producer.watch("hourly");
+    const ids: number[] = [];
+    for (let job = 0; job < 4; job++) ids.push(await put(producer, spec("x")));
+    assert.equal((await producer.reserveJob(ids[3]!))!.id, ids[3]);
+    assert.equal((await reserve(producer)).id, ids[0]);
+    assert.equal(await producer.reserve(0), "TIMED_OUT");
+    assert.equal(await producer.reserveJob(ids[2]!), null);
+    for (const client of [producer, ...workers]) client.close();
+  }, {
+    rules: {
+      slow: { rate: { intervalMs: 150, burst: 2 } },
+      hourly: { rate: { intervalMs: 3_600_000, burst: 2 } },
+    },
+  });
+
   return scenarios;
 }

@@ -99,6 +99,11 @@ export class Scheduler implements TubeScheduler<Job> {
     this.serve(tube);
   }
 
+  tokenCame(tube: JobTube): void {
+    this.serve(tube);
+    this.tubes.leave(tube);
+  }
+
   /** Whether workers get jobs at present. */
   get handsOut(): boolean {
     return !this.draining && !this.journal.failing;
@@ -114,6 +119,7 @@ export class Scheduler implements TubeScheduler<Job> {
     while (this.handsOut && tube.waiting.first !== null && tube.open) {
       tube.waiting.first.worker.take(tube.ready.first!);
     }
+    if (tube.awaitsToken) tube.rate!.awaitToken();
   }
 
   // Jobs
@@ -184,6 +190,7 @@ export class Scheduler implements TubeScheduler<Job> {
     job.holder = worker;
     job.reserves++;
     job.tube.reserved++;
+    job.tube.rate?.take();
     this.#reserved++;
     this.timers.set(job, this.now() + job.ttrMs);
     this.#news.happened(job, "reserved");

@@ -1,7 +1,8 @@
 import type { JobsByState, TubeRules, TubeStats } from "../queue.ts";
 import { Heap } from "./heap.ts";
 import { type Linked, List } from "./list.ts";
-import type { Timed } from "./timers.ts";
+import type { Timed, Timers } from "./timers.ts";
+import { TubeRate } from "./tube_rate.ts";
 
 /** What a tube needs of a job to keep it in order. */
 export interface QueuedJob<J> extends Linked<J> {
@@ -29,6 +30,10 @@ export interface TubeScheduler<J extends QueuedJob<J>> {
   jobDue(job: J, now: number): void;
   /** The pause of a tube is over. */
   endPause(tube: Tube<J>): void;
+  /** A token of a tube has come that a client waited for, or its bucket is full. */
+  tokenCame(tube: Tube<J>): void;
+  readonly timers: Timers;
+  now(): number;
 }
 
 /** A worker's subscription to a tube. It is in the tube's waiting list while the worker waits. */
@@ -68,6 +73,8 @@ export class Tube<J extends QueuedJob<J>> implements Timed {
   readonly scheduler: TubeScheduler<J>;
   readonly name: string;
   readonly rules: TubeRules;
+  /** Its limit on how often jobs are reserved; `null` if it has none. */
+  readonly rate: TubeRate | null;
 
   readonly ready = new Heap<J>(READY_ORDER);
   readonly delayed = new Heap<J>(DELAYED_ORDER);
@@ -93,6 +100,11 @@ export class Tube<J extends QueuedJob<J>> implements Timed {
     this.scheduler = scheduler;
     this.name = name;
     this.rules = rules;
+    this.rate = rules.rate === null ? null : new TubeRate(rules.rate, {
+      timers: scheduler.timers,
+      now: () => scheduler.now(),
+      came: () => scheduler.tokenCame(this),
+    });
   }
 
   /** How many jobs it has, in any state. */
@@ -105,9 +117,20 @@ export class Tube<J extends QueuedJob<J>> implements Timed {
     return this.ready.size > 0 && this.pauseMs === 0 && this.hasRoom;
   }
 
-  /** Whether `max_reserved` allows another job to run. */
+  /** Whether its limits allow another job to run now. */
   get hasRoom(): boolean {
+    return this.hasPlace && (this.rate === null || this.rate.hasToken);
+  }
+
+  /** Whether `max_reserved` allows another job to run. */
+  get hasPlace(): boolean {
     return this.rules.maxReserved === 0 || this.reserved < this.rules.maxReserved;
+  }
+
+  /** Whether a client waits only for the rate to allow another job. */
+  get awaitsToken(): boolean {
+    return this.rate !== null && this.waiting.size > 0 && this.ready.size > 0 &&
+      this.pauseMs === 0 && this.hasPlace && !this.rate.hasToken;
   }
 
   /** Ends the pause. */

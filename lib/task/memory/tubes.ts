@@ -53,7 +53,10 @@ export class Tubes {
   /** Drops a tube if it has no jobs and no clients. */
   leave(tube: JobTube): void {
     if (tube.using + tube.watching + tube.jobs > 0 || tube.name === DEFAULT_TUBE) return;
+    // A new tube of this name would have a full bucket.
+    if (tube.rate !== null && !tube.rate.full) return tube.rate.awaitFull();
     this.#timers.clear(tube);
+    if (tube.rate !== null) this.#timers.clear(tube.rate);
     this.#tubes.delete(tube.name);
   }
 }

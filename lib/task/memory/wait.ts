@@ -44,6 +44,8 @@ export class MemoryWait implements Timed, Watcher {
       for (const watch of this.#watches) watch.tube.waiting.push(watch);
       this.#scheduler.waiting++;
       this.#setTimer(timeoutMs);
+      // Their tokens come by a timer, which is set when a client waits.
+      for (const { tube } of this.#watches) if (tube.rate !== null) this.#scheduler.serve(tube);
     });
   }
 

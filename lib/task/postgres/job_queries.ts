@@ -11,7 +11,6 @@ import { latin1From, valueBytes, valueFrom } from "../../storage/value.ts";
 import { allowedTtrMs } from "../life_cycle.ts";
 import type { JobBody, JobId, JobSpec, JobStats, KeptState, Outcome, TubeRules } from "../queue.ts";
 import type { ReservedRow } from "./requests.ts";
-import { lockHasRoom } from "./max_reserved.ts";
 import {
   FIRST_IN_STATE,
   LOCKED_COLUMNS,
@@ -21,6 +20,7 @@ import {
   STATE,
   STATES,
 } from "./statements.ts";
+import { isLimited, type LockedTube, lockTubes, takeTokens } from "./tube_limits.ts";
 
 /** How often a unique put is tried while other clients put and finish jobs with the same key. */
 const MAX_UNIQUE_TRIES = 10;
@@ -119,11 +119,14 @@ export async function reserveOne(
       SELECT tube FROM quartet.task_jobs WHERE id = ${id} AND state <> ${STATE.reserved}
       FOR UPDATE`;
     if (job === undefined) return null;
-    if (!await lockHasRoom(sql, { name: job.tube, rules: holder.rulesOf(job.tube) })) return null;
+    const tube = { name: job.tube, rules: holder.rulesOf(job.tube) };
+    const locked = isLimited(tube) ? await lockTubes(sql, [tube]) : new Map<string, LockedTube>();
+    if (locked.get(tube.name)?.room === 0) return null;
     const [row] = await sql<ReservedRow[]>`
       UPDATE quartet.task_jobs SET state = ${STATE.reserved}, daemon = ${holder.daemon},
         client = ${holder.client}, due_at = ${sql.unsafe(NOW)} + ttr_ms, reserves = reserves + 1
       WHERE id = ${id} RETURNING id, tube, priority, client, ttr_ms, body`;
+    await takeTokens(sql, locked, new Map([[tube.name, 1]]));
     return row!;
   }) as Promise<ReservedRow | null>);
 }

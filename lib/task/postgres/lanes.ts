@@ -15,7 +15,7 @@ import { type DatabaseMetrics, sumDatabaseMetrics } from "../../storage/database
 import type { JobId, JobSpec, TubeRules } from "../queue.ts";
 import { Batcher } from "./batcher.ts";
 import { LockedJob, type LockedRow } from "./locked_job.ts";
-import type { RuledTube } from "./max_reserved.ts";
+import type { RuledTube, TokensLeft } from "./tube_limits.ts";
 import { putJobs } from "./put_jobs.ts";
 import {
   type DeleteRequest,
@@ -59,6 +59,11 @@ export interface LanesOptions {
   resultTtlMs: number;
   /** The rules of a tube. */
   rulesOf(tube: string): TubeRules;
+  /**
+   * Called for each tube with a rate after a try to reserve jobs; `gave` tells whether one of them
+   * was from this tube.
+   */
+  tokensLeft(tube: string, bucket: TokensLeft, gave: boolean): void;
   /** Called with locked jobs once the decisions about them are durable. */
   written(jobs: readonly LockedJob[]): void;
 }
@@ -236,12 +241,15 @@ export class Lanes {
     for (const group of groups.values()) {
       const { tubes } = group[0]!;
       const clients = group.flatMap(({ client, max }) => new Array<number>(max).fill(client));
-      const rows = await retry(() =>
+      const { rows, buckets } = await retry(() =>
         this.#reserving.run((sql) => reserveJobs(sql, tubes, { clients, daemon: this.daemon }))
       );
       rows.sort((a, b) => a.priority - b.priority || a.id - b.id);
       const byClient = Map.groupBy(rows, ({ client }) => client);
       for (const { client, done } of group) done(byClient.get(client) ?? []);
+      for (const [name, bucket] of buckets) {
+        this.#options.tokensLeft(name, bucket, rows.some(({ tube }) => tube === name));
+      }
     }
   }
 

@@ -1,3 +1,4 @@
+import { SYSTEM_CLOCK } from "../clock.ts";
 import type { TubeRules } from "../queue.ts";
 
 /** A client that waits for a job. */
@@ -19,10 +20,29 @@ export class LocalTube {
   pauses = 0;
   /** The number of the last event that may have made one of its jobs ready. */
   wakes = 0;
+  /** Whether a token has come that clients waited for. */
+  awaited = false;
+  #stopTimer: (() => void) | null = null;
 
   constructor(name: string, rules: TubeRules) {
     this.name = name;
     this.rules = rules;
+  }
+
+  /** Calls a function when the next token of its bucket comes. Call `stopTimer` before. */
+  awaitToken(ms: number, came: () => void): void {
+    this.#stopTimer = SYSTEM_CLOCK.after(ms, () => {
+      this.#stopTimer = null;
+      this.awaited = true;
+      came();
+    });
+  }
+
+  /** Waits for no token any more. */
+  stopTimer(): void {
+    this.#stopTimer?.();
+    this.#stopTimer = null;
+    this.awaited = false;
   }
 
   /** Wakes this many of the waiting clients. */

@@ -8,7 +8,7 @@ import type { CommitCounter } from "../../storage/commit_metrics.ts";
 import { storageUnavailable, StorageUnavailableError } from "../../storage/store.ts";
 import type { JobId, JobSpec } from "../queue.ts";
 import type { LockedJob } from "./locked_job.ts";
-import type { RuledTube } from "./max_reserved.ts";
+import type { RuledTube } from "./tube_limits.ts";
 
 /** A reserved job, as the database returns it. */
 export interface ReservedRow {

@@ -27,6 +27,7 @@ import { Hints } from "./hints.ts";
 import { JobWatchers } from "./job_watchers.ts";
 import { Lanes } from "./lanes.ts";
 import { LocalTube } from "./local_tube.ts";
+import type { TokensLeft } from "./tube_limits.ts";
 import type { LockedJob } from "./locked_job.ts";
 import { Poller } from "./poller.ts";
 import type { ReservedRow } from "./requests.ts";
@@ -84,6 +85,7 @@ export class SharedScheduler {
       resultTtlMs: options.options.limits.resultTtlMs,
       rulesOf: options.options.rulesOf,
       written: (jobs) => scheduler.#written(jobs),
+      tokensLeft: (tube, bucket, gave) => scheduler.#tokensLeft(tube, bucket, gave),
     });
     scheduler.#hints = new Hints({
       database: scheduler.#lanes.database,
@@ -113,6 +115,7 @@ export class SharedScheduler {
     await this.#poller.close();
     await this.#hints.close();
     await this.#lanes.close();
+    for (const tube of this.tubes.values()) tube.stopTimer();
   }
 
   // For clients
@@ -136,6 +139,7 @@ export class SharedScheduler {
   /** Drops a tube that no client of this daemon uses or watches. */
   leaveTube(tube: LocalTube): void {
     if (tube.using + tube.watching > 0 || tube.name === DEFAULT_TUBE) return;
+    tube.stopTimer();
     this.tubes.delete(tube.name);
   }
 
@@ -257,6 +261,16 @@ export class SharedScheduler {
       else this.lookIn(facts.dueAt - now);
       if (facts.state !== "reserved" || job.removed) this.#freed(tube);
     }
+  }
+
+  /** Has waiting clients look again when the rate of a tube allows another job. */
+  #tokensLeft(name: string, { tokens, nextMs }: TokensLeft, gave: boolean): void {
+    const tube = this.tubes.get(name);
+    if (tube === undefined) return;
+    tube.stopTimer();
+    if (tokens === 0) tube.awaitToken(nextMs, () => this.#wake(name, 1));
+    // There is no ready job if none came although there were tokens.
+    else if (gave) this.#wake(name, tokens);
   }
 
   /** A job is no longer reserved: if its tube has a limit, another one may run. */

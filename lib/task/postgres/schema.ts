@@ -54,6 +54,8 @@ export const TASK_MIGRATIONS: readonly string[] = [
      ran_at bigint NOT NULL DEFAULT 0,
      job bigint NOT NULL DEFAULT 0
    );`,
+  // When the token bucket of a tube with a rate is full again.
+  `ALTER TABLE quartet.task_tubes ADD COLUMN full_at double precision NOT NULL DEFAULT 0;`,
 ];
 
 /** Storage parameters of the table of jobs, whose rows change and go all the time. */

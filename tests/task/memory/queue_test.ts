@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { SYSTEM_CLOCK } from "../../../lib/task/clock.ts";
+import { type Clock, SYSTEM_CLOCK } from "../../../lib/task/clock.ts";
 import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
 import { put, queueSuite, reserve, spec, type SuiteOptions } from "../queue_suite.ts";
 import { bookSuite } from "../schedule/book_suite.ts";
@@ -215,4 +215,90 @@ Deno.test("MemoryQueue: leaves nothing behind when all jobs are done", async () 
   );
   assert.equal(queue.scheduler.timers.size, 0);
   assert.equal(queue.scheduler.jobs.size, 0);
+});
+
+Deno.test("MemoryQueue: a waiting worker gets its job when the token comes", async () => {
+  const clock = new ManualClock();
+  const rules = { slow: { rate: { intervalMs: 100, burst: 3 } } };
+  const queue = new MemoryQueue(clock, queueOptions({ rules }));
+  const client = queue.connect();
+  client.use("slow");
+  client.watch("slow");
+  for (let job = 0; job < 20; job++) await put(client, spec("x"));
+  for (let job = 0; job < 3; job++) assert.equal(typeof await client.reserve(0), "object");
+  for (let job = 0; job < 3; job++) {
+    let came = false;
+    const pending = Promise.resolve(client.reserve(Infinity)).then(() => came = true);
+    clock.advance(99);
+    await Promise.resolve();
+    assert.equal(came, false);
+    clock.advance(1);
+    await pending;
+  }
+  // Tokens gather while nobody waits, up to the burst.
+  clock.advance(10_000);
+  const batch = await client.reserveBatch(10, 0);
+  assert.equal(batch.length, 3);
+  client.close();
+  await queue.close();
+});
+
+Deno.test("MemoryQueue: timers that fire late do not slow a rate down, unless they are very late", async () => {
+  const clock = new ManualClock();
+  let heldUpMs = 0;
+  const late: Clock = {
+    now: () => clock.now() + heldUpMs,
+    after: (delayMs, call) => clock.after(delayMs + 7, call),
+  };
+  const rules = { slow: { rate: { intervalMs: 50, burst: 1 } } };
+  const queue = new MemoryQueue(late, queueOptions({ rules }));
+  const client = queue.connect();
+  client.use("slow");
+  client.watch("slow");
+  for (let job = 0; job < 50; job++) await put(client, spec("x"));
+  await client.reserve(0);
+  let count = 0;
+  const working = (async () => {
+    while (await client.reserve(Infinity) !== "TIMED_OUT") count++;
+  })();
+  for (let ms = 0; ms < 1010; ms++) {
+    clock.advance(1);
+    await Promise.resolve();
+    await Promise.resolve();
+  }
+  assert.equal(count, 20);
+  // The process is held up for ten seconds: the jobs do not all come at once.
+  heldUpMs = 10_000;
+  clock.advance(60);
+  await Promise.resolve();
+  await Promise.resolve();
+  assert.equal(count, 21);
+  client.cancel();
+  await working;
+  client.close();
+  await queue.close();
+});
+
+Deno.test("MemoryQueue: a tube that comes back soon has no new bucket", async () => {
+  const clock = new ManualClock();
+  const rules = { slow: { rate: { intervalMs: 1000, burst: 1 } } };
+  const queue = new MemoryQueue(clock, queueOptions({ rules }));
+  async function workOnce(): Promise<boolean> {
+    const client = queue.connect();
+    client.use("slow");
+    client.watch("slow");
+    const id = await put(client, spec("x"));
+    const got = await client.reserve(0) !== "TIMED_OUT";
+    await client.delete(id);
+    client.close();
+    return got;
+  }
+  assert.equal(await workOnce(), true);
+  assert.equal(await workOnce(), false);
+  clock.advance(999);
+  assert.equal(await workOnce(), false);
+  clock.advance(1);
+  assert.deepEqual(await queue.connect().listTubes(), ["default"]);
+  assert.equal(await workOnce(), true);
+  await queue.close();
 });
