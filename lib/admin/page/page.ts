@@ -9,6 +9,7 @@ import { HeaderView } from "./header_view.ts";
 import { LogView } from "./log_view.ts";
 import { MeshView } from "./mesh_view.ts";
 import { Notices } from "./notices.ts";
+import { SchedulesView } from "./schedules_view.ts";
 import { ServicesView } from "./services_view.ts";
 import { TubesView } from "./tubes_view.ts";
 
@@ -19,6 +20,7 @@ export class Page {
   readonly #services = new ServicesView(this.#notices);
   readonly #charts = new ChartsView(byId("charts"));
   readonly #tubes = new TubesView(this.#notices);
+  readonly #schedules = new SchedulesView();
   readonly #mesh = new MeshView();
   readonly #console = new ConsoleView(this.#notices);
   readonly #log = new LogView();
@@ -46,6 +48,7 @@ export class Page {
     this.#header.update(daemon);
     this.#services.update(daemon, interval);
     this.#tubes.update(daemon);
+    this.#schedules.update(daemon);
     this.#mesh.update(daemon);
     this.#console.update(daemon);
     if (interval !== undefined) this.#charts.add(Date.now(), interval);

@@ -18,6 +18,10 @@ listen = "127.0.0.1:0"
 [task]
 listen = "127.0.0.1:0"
 beanstalk = "127.0.0.1:0"
+[[task.schedule]]
+name = "new-year"
+cron = "0 0 1 1 *"
+tube = "mail"
 `;
 
 function originOf(daemon: DaemonProcess): string {
@@ -69,6 +73,9 @@ Deno.test({
       const cells = row.locator("td.number");
       await row.waitFor();
       assert.deepEqual((await cells.allTextContents()).slice(0, 4), ["2", "0", "1", "0"]);
+      const schedule = page.locator("#schedules tr", { hasText: "new-year" });
+      const shown = (await schedule.locator("td").allTextContents()).join("|");
+      assert.match(shown, /^0 0 1 1 \* UTC\|mail\|in \d+ (d|h|min|s).*\|–\|–$/);
       await tab.shows("#log", "Listening service=admin");
       using client = await TestClient.connect(daemon.address("kv"));
       for (let i = 0; i < 50; i++) {
