@@ -15,6 +15,7 @@ export function reportsOf(
       return after.state === "buried" ? [failed, { ...failed, kind: "buried" }] : [failed];
     }
     case "bury":
+    case "expire":
       return [{ kind: "buried", tube, id, reason }];
     case "kick":
       return [{ kind: "kicked", tube, id, reason: "" }];

@@ -13,6 +13,9 @@
  *                        └──kick── buried ◀──────────┘
  * ```
  *
+ * A job that is to run after others is put as held, and goes on as if it were put when they are done.
+ * A job that is not started in time expires: it goes from ready, delayed or held to buried.
+ *
  * A job can be cancelled in any state. It can also be deleted in any state, but while it is reserved
  * only by its worker. Reserving has no rule of its own: an engine picks a job and marks it in one
  * step (in PostgreSQL, one statement).
@@ -35,7 +38,7 @@ export interface JobFacts {
   readonly ttrMs: number;
   /**
    * In milliseconds since the Unix epoch: when a delayed job becomes ready, when the time to run of
-   * a reserved one ends, when a buried one was buried. 0 for a ready job.
+   * a reserved one ends, when a buried one was buried. 0 for a ready or held job.
    */
   readonly dueAt: number;
   readonly timeouts: number;
@@ -66,7 +69,11 @@ export type JobEvent =
   | { readonly kind: "worker-dismissed" }
   | { readonly kind: "kick" }
   /** A delayed job becomes ready. */
-  | { readonly kind: "delay-over" };
+  | { readonly kind: "delay-over" }
+  /** A held job need not wait for other jobs any more. */
+  | { readonly kind: "release-held" }
+  /** The job was not started in time. */
+  | { readonly kind: "expire" };
 
 /** An event that removes a job from the queue. */
 export type FinalEvent = "done" | "delete" | "cancel";
@@ -82,9 +89,11 @@ const POSSIBLE: Readonly<Record<JobEvent["kind"] | FinalEvent, readonly JobState
   "worker-dismissed": ["reserved"],
   "kick": ["delayed", "buried"],
   "delay-over": ["delayed"],
+  "release-held": ["held"],
+  "expire": ["ready", "delayed", "held"],
   "done": ["reserved"],
-  "delete": ["ready", "reserved", "delayed", "buried"],
-  "cancel": ["ready", "reserved", "delayed", "buried"],
+  "delete": ["ready", "reserved", "delayed", "buried", "held"],
+  "cancel": ["ready", "reserved", "delayed", "buried", "held"],
 };
 
 /** The reasons that the queue itself gives; `fail` and `bury` can bring others. */
@@ -92,6 +101,7 @@ export const REASONS = {
   BURIED: "buried by its worker",
   TIMED_OUT: "timed out",
   WORKER_LOST: "the worker disconnected",
+  EXPIRED: "expired before it was started",
 } as const;
 
 /** The shortest time to run. beanstalkd raises a `ttr` of 0 to one second as well. */
@@ -112,7 +122,7 @@ export function isPossible(event: JobEvent["kind"] | FinalEvent, state: JobState
  * What an event makes of a job.
  *
  * @param job The facts before the event; they are not changed.
- * @param options The rules of the job's tube, and the time in milliseconds since the Unix epoch.
+ * @param options The rules for the job, and the time in milliseconds since the Unix epoch.
  * @returns The facts after the event.
  * @throws {Error} If the event cannot happen in the job's state; see {@linkcode isPossible}.
  */
@@ -161,6 +171,11 @@ export function applyEvent(
       return enqueue(next, 0, now);
     case "delay-over":
       return enqueue(next, 0, now);
+    case "release-held":
+      // The delay of such a job counts from here.
+      return enqueue(next, next.delayMs, now);
+    case "expire":
+      return bury(next, REASONS.EXPIRED, now);
   }
 }
 

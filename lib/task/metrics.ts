@@ -5,7 +5,7 @@ import type { BeanstalkServer } from "./beanstalk/server.ts";
 import type { PushServer } from "./push/server.ts";
 import type { Queue } from "./queue.ts";
 
-const STATES = ["ready", "reserved", "delayed", "buried"] as const;
+const STATES = ["ready", "reserved", "delayed", "buried", "held"] as const;
 
 /** The metrics of a queue and of the servers of both its protocols. */
 export function taskMetrics(

@@ -17,7 +17,48 @@ import type { Rate } from "./token_bucket.ts";
 export type JobId = number;
 
 /** The states of a job. A finished job has none: it is gone. */
-export type JobState = "ready" | "reserved" | "delayed" | "buried";
+export type JobState = "ready" | "reserved" | "delayed" | "buried" | "held";
+
+/** The delay after a failed attempt: it doubles with each further one. */
+export interface Backoff {
+  /** The delay after the first one. */
+  firstMs: number;
+  /** The longest delay. If it is `firstMs`, the delay is the same after each attempt. */
+  maxMs: number;
+}
+
+/** A key that no two jobs of a tube hold at the same time. */
+export interface UniqueKey {
+  /** Formed like the name of a tube. */
+  key: string;
+  /**
+   * What ends the hold of a job on its key: it is reserved (`queued`), it is gone (`unfinished`), or
+   * only `forMs` (`until`), whatever becomes of the job. A buried job holds no key except with `until`.
+   *
+   * @default {"unfinished"}
+   */
+  while?: KeyHold | undefined;
+  /** The longest time that the job holds the key, from its put on; needed for `until`. */
+  forMs?: number | undefined;
+}
+
+/** See {@linkcode UniqueKey}. */
+export type KeyHold = "queued" | "unfinished" | "until";
+
+/** What a producer can ask for one job, beyond the protocol of beanstalkd. */
+export interface JobOptions {
+  /** It is buried after this many failed attempts, 0 for never, whatever the rule of its tube. */
+  attempts?: number | undefined;
+  /** Replaces the backoff of its tube. */
+  backoff?: Backoff | undefined;
+  unique?: UniqueKey | undefined;
+  /** It is buried unless it is reserved within this time of its put. */
+  expiresMs?: number | undefined;
+  /** It is held until these jobs are done; at most `MAX_DEPENDENCIES`. */
+  after?: readonly JobId[] | undefined;
+  /** How long `quartet work` lets the command for it run. The queue only keeps it. */
+  timeoutMs?: number | undefined;
+}
 
 /** A job as its producer describes it. */
 export interface JobSpec {
@@ -29,6 +70,7 @@ export interface JobSpec {
   ttrMs: number;
   /** Owned by the queue from now on. */
   body: Value;
+  options?: JobOptions | undefined;
 }
 
 /** A job as a worker sees it. */
@@ -38,8 +80,17 @@ export interface JobBody {
   readonly body: Value;
 }
 
-/** Why a job was refused, in the words of the beanstalk protocol. */
-export type Refusal = "DRAINING" | "OUT_OF_MEMORY";
+/**
+ * Why a job was refused, in the words of the beanstalk protocol: `NOT_FOUND` if it is to run after a
+ * job that there never was.
+ */
+export type Refusal = "DRAINING" | "OUT_OF_MEMORY" | "NOT_FOUND";
+
+/** The answer to a put: the id of the new job, or of the one that holds its key. */
+export interface PutJob {
+  id: JobId;
+  existed: boolean;
+}
 
 /** Why a reserve returned no job. */
 export type NoJob = "TIMED_OUT" | "DEADLINE_SOON";
@@ -76,10 +127,23 @@ export interface JobStats {
   kicks: number;
   /** Runs that did not finish it: releases, failures, time-outs, lost workers. */
   attempts: number;
-  /** Why the last of them failed, or why the job was buried; one character a byte. */
+  /**
+   * Why the last of them failed, or why the job was buried, or if it is held, which of the jobs it
+   * waits for will not be done as things are; one character a byte.
+   */
   reason: string;
-  /** The key of `put-unique`; empty for none. */
+  /** Its unique key; empty for none. */
   key: string;
+  /** Its other options, if it has any. */
+  options?: {
+    attempts: number | undefined;
+    backoff: Backoff | undefined;
+    timeoutMs: number | undefined;
+    /** Time until it expires, unless it is started; `undefined` if it does not. */
+    expiresInMs: number | undefined;
+    /** The jobs that it was to run after. */
+    after: readonly JobId[];
+  };
 }
 
 /** The number of jobs in each state. */
@@ -90,6 +154,7 @@ export interface JobsByState {
   reserved: number;
   delayed: number;
   buried: number;
+  held: number;
 }
 
 /** What `stats-tube` reports about a tube. */
@@ -193,14 +258,12 @@ export interface QueueClient {
   /** Stops watching a tube; `false` if it is the only one watched. */
   ignore(tube: string): boolean;
 
+  /** Puts a job. If another one holds its unique key, nothing is put: returns the id of that one. */
   put(spec: JobSpec): MaybePromise<JobId | Refusal>;
-  /** Puts all of these jobs or none. */
+  /** As `put`, and tells whether another job holds the key. */
+  putJob(spec: JobSpec): MaybePromise<PutJob | Refusal>;
+  /** Puts all of these jobs or none. They must not have options. */
   putBatch(specs: readonly JobSpec[]): MaybePromise<JobId[] | Refusal>;
-  /** As `put`, unless the used tube has an unfinished job with this key: then returns its id. */
-  putUnique(
-    key: string,
-    spec: JobSpec,
-  ): MaybePromise<{ id: JobId; existed: boolean } | Refusal>;
 
   /**
    * Reserves the first ready job of the watched tubes. Waits for one if there is none.
@@ -210,7 +273,7 @@ export interface QueueClient {
   reserve(timeoutMs: number): MaybePromise<JobBody | NoJob>;
   /** As `reserve`, but takes all jobs that are ready at that moment, up to `max`. */
   reserveBatch(max: number, timeoutMs: number): MaybePromise<JobBody[] | NoJob>;
-  /** Reserves this job, unless it is already reserved or its tube is at `max_reserved`. */
+  /** Reserves this job, unless it is reserved or held or its tube is at `max_reserved`. */
   reserveJob(id: JobId): MaybePromise<JobBody | null>;
 
   /** Deletes a job; `false` if it does not exist or another client has it reserved. */
@@ -230,6 +293,8 @@ export interface QueueClient {
 
   kick(bound: number): MaybePromise<number>;
   kickJob(id: JobId): MaybePromise<boolean>;
+  /** Lets a held job go without waiting for others; `false` if it is not held. */
+  releaseHeld(id: JobId): MaybePromise<boolean>;
   peek(id: JobId): MaybePromise<JobBody | null>;
   /** The next job of the used tube in this state. */
   peekState(state: "ready" | "delayed" | "buried"): MaybePromise<JobBody | null>;
@@ -284,3 +349,6 @@ export const URGENT_PRIORITY = 1024;
 
 /** A worker does not wait for another job when one of its own is this close to its deadline. */
 export const SAFETY_MARGIN_MS = 1000;
+
+/** The most jobs that another one can be put after. */
+export const MAX_DEPENDENCIES = 64;

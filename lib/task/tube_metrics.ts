@@ -13,8 +13,8 @@ export const MAX_TUBE_METRICS = 100;
 export const OTHER_TUBES = "other tubes";
 
 /** How many jobs there are, in any state. */
-export function jobsOf({ ready, reserved, delayed, buried }: JobsByState): number {
-  return ready + reserved + delayed + buried;
+export function jobsOf({ ready, reserved, delayed, buried, held }: JobsByState): number {
+  return ready + reserved + delayed + buried + held;
 }
 
 /**
@@ -35,10 +35,11 @@ function sumTubes(tubes: readonly TubeMetrics[]): TubeMetrics {
     reserved: 0,
     delayed: 0,
     buried: 0,
+    held: 0,
     oldestReadyMs: 0,
   };
   for (const tube of tubes) {
-    for (const count of ["urgent", "ready", "reserved", "delayed", "buried"] as const) {
+    for (const count of ["urgent", "ready", "reserved", "delayed", "buried", "held"] as const) {
       sum[count] += tube[count];
     }
     sum.oldestReadyMs = Math.max(sum.oldestReadyMs, tube.oldestReadyMs);

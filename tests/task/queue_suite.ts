@@ -379,19 +379,25 @@ export function queueScenarios(): QueueScenario[] {
 
   test("a key is unique in its tube while its job is unfinished", async (queue) => {
     const client = queue.connect();
-    const first = await client.putUnique("k", spec("a"));
+    const first = await client.putJob(spec("a", { options: { unique: { key: "k" } } }));
     assert(typeof first === "object" && !first.existed);
-    assert.deepEqual(await client.putUnique("k", spec("b")), { id: first.id, existed: true });
+    assert.deepEqual(await client.putJob(spec("b", { options: { unique: { key: "k" } } })), {
+      id: first.id,
+      existed: true,
+    });
     await reserve(client);
-    assert.deepEqual(await client.putUnique("k", spec("b")), { id: first.id, existed: true });
-    const otherKey = await client.putUnique("l", spec("c"));
+    assert.deepEqual(await client.putJob(spec("b", { options: { unique: { key: "k" } } })), {
+      id: first.id,
+      existed: true,
+    });
+    const otherKey = await client.putJob(spec("c", { options: { unique: { key: "l" } } }));
     assert(typeof otherKey === "object" && !otherKey.existed);
     client.use("elsewhere");
-    const elsewhere = await client.putUnique("k", spec("d"));
+    const elsewhere = await client.putJob(spec("d", { options: { unique: { key: "k" } } }));
     assert(typeof elsewhere === "object" && !elsewhere.existed);
     client.use("default");
     assert.equal(await client.done(first.id, ""), true);
-    const again = await client.putUnique("k", spec("e"));
+    const again = await client.putJob(spec("e", { options: { unique: { key: "k" } } }));
     assert(typeof again === "object" && !again.existed && again.id !== first.id);
     assert.equal((await client.statsJob(again.id))!.key, "k");
     client.close();
@@ -550,7 +556,7 @@ export function queueScenarios(): QueueScenario[] {
     assert.equal(queue.draining, true);
     assert.equal(await client.put(spec("z")), "DRAINING");
     assert.equal(await client.putBatch([spec("z")]), "DRAINING");
-    assert.equal(await client.putUnique("k", spec("z")), "DRAINING");
+    assert.equal(await client.putJob(spec("z", { options: { unique: { key: "k" } } })), "DRAINING");
     assert.equal(await client.reserve(0), "TIMED_OUT");
     const idle = queue.idle();
     assert.equal(await client.delete(id), true);

@@ -15,6 +15,7 @@ import type {
   JobStats,
   NoJob,
   Outcome,
+  PutJob,
   Queue,
   QueueClient,
   QueueMetrics,
@@ -153,11 +154,8 @@ class RepeatingClient implements QueueClient {
     return answer;
   }
 
-  async putUnique(
-    key: string,
-    spec: JobSpec,
-  ): Promise<{ id: JobId; existed: boolean } | Refusal> {
-    const answer = await this.#repeat(() => this.#client.putUnique(key, spec));
+  async putJob(spec: JobSpec): Promise<PutJob | Refusal> {
+    const answer = await this.#repeat(() => this.#client.putJob(spec));
     if (typeof answer === "object" && !answer.existed) this.#jobs.put(answer.id);
     return answer;
   }
@@ -229,6 +227,10 @@ class RepeatingClient implements QueueClient {
 
   kickJob(id: JobId): Promise<boolean> {
     return this.#insist(() => this.#client.kickJob(id));
+  }
+
+  releaseHeld(id: JobId): Promise<boolean> {
+    return this.#insist(() => this.#client.releaseHeld(id));
   }
 
   peek(id: JobId): Promise<JobBody | null> {

@@ -4,7 +4,7 @@ import type { Mistake } from "./words.ts";
 
 /** A command of a client, or the mistake it made. */
 export type BeanstalkCommand =
-  | { kind: "put"; spec: JobSpec }
+  | { kind: "put" | "put-job"; spec: JobSpec }
   | { kind: "put-unique"; key: string; spec: JobSpec }
   | { kind: "put-batch"; specs: JobSpec[] }
   | { kind: "reserve" | "peek-ready" | "peek-delayed" | "peek-buried" }
@@ -19,6 +19,7 @@ export type BeanstalkCommand =
       | "touch"
       | "peek"
       | "kick-job"
+      | "release-held"
       | "stats-job"
       | "result";
     id: JobId;
@@ -30,7 +31,8 @@ export type BeanstalkCommand =
   | { kind: "kick"; bound: number }
   | { kind: "use" | "watch" | "ignore" | "stats-tube"; tube: string }
   | { kind: "pause-tube"; tube: string; pauseMs: number }
-  | { kind: "mistake"; reply: Mistake };
+  /** `option` is the name of a bad option; it may be empty. */
+  | { kind: "mistake"; reply: Mistake; option?: string };
 
 /** The name of a command, as in the counters of `stats`. */
 export type CommandKind = BeanstalkCommand["kind"];

@@ -2,22 +2,24 @@ import { type Value, valueBytes, valueFrom } from "../../storage/value.ts";
 import type { JobSpec } from "../queue.ts";
 import type { BeanstalkCommand, CommandKind } from "./command.ts";
 import { CR, findLineEnd, LF, LineArguments, mistake } from "./line.ts";
+import { parseOptions } from "./put_options.ts";
 import { MAX_BATCH_BYTES, MAX_BATCH_JOBS, MAX_LINE_BYTES, MAX_U32 } from "./words.ts";
 
 /** A command line whose body has not been read yet. */
 export interface Header {
-  kind: "put" | "put-unique" | "put-batch" | "done" | "fail";
+  kind: "put" | "put-job" | "put-unique" | "put-batch" | "done" | "fail";
   /** The length of the body, without its CRLF. */
   bodyBytes: number;
   /** Makes the command from its body. */
   finish(body: Value): BeanstalkCommand;
 }
 
-/** A command whose body exceeds the limit. */
-export interface TooBig {
-  kind: "too-big";
+/** A mistake of a command whose body is skipped. */
+export interface Skipped {
+  kind: "skipped";
   /** The length of the body and its CRLF. */
   skipBytes: number;
+  mistake: BeanstalkCommand;
 }
 
 const BAD_FORMAT = mistake("BAD_FORMAT");
@@ -41,12 +43,14 @@ export class CommandArguments {
   parse(
     kind: CommandKind,
     rest: { bytes: Uint8Array; at: number; end: number },
-  ): BeanstalkCommand | Header | TooBig | null {
+  ): BeanstalkCommand | Header | Skipped | null {
     const line = this.#line;
     line.set(rest.bytes, rest.at, rest.end);
     switch (kind) {
       case "put":
         return this.#put((spec) => ({ kind, spec }));
+      case "put-job":
+        return this.#putJob();
       case "put-unique": {
         const key = line.name();
         return key === null ? null : this.#put((spec) => ({ kind, key, spec }), kind);
@@ -88,6 +92,7 @@ export class CommandArguments {
       case "touch":
       case "peek":
       case "kick-job":
+      case "release-held":
       case "stats-job":
       case "result": {
         const id = line.id();
@@ -148,7 +153,7 @@ export class CommandArguments {
   #put(
     finish: (spec: JobSpec) => BeanstalkCommand,
     kind: "put" | "put-unique" = "put",
-  ): BeanstalkCommand | Header | TooBig | null {
+  ): BeanstalkCommand | Header | Skipped | null {
     const spec = specFrom(this.#line);
     if (spec === null) return null;
     return this.#withBody(kind, spec.bodyBytes, {
@@ -157,14 +162,33 @@ export class CommandArguments {
     });
   }
 
+  /** Parses `<pri> <delay> <ttr> <bytes> [name=value …]`. */
+  #putJob(): BeanstalkCommand | Header | Skipped | null {
+    const kind = "put-job";
+    const spec = specFrom(this.#line);
+    const text = spec === null ? null : this.#line.options();
+    if (spec === null || text === null) return null;
+    const { bodyBytes, rest } = spec;
+    const skipBytes = bodyBytes + 2;
+    if (bodyBytes > this.#maxJobBytes) {
+      return { kind: "skipped", skipBytes, mistake: mistake("JOB_TOO_BIG") };
+    }
+    const options = parseOptions(text);
+    if ("bad" in options) {
+      const command = { kind: "mistake", reply: "BAD_OPTION", option: options.bad } as const;
+      return { kind: "skipped", skipBytes, mistake: command };
+    }
+    return { kind, bodyBytes, finish: (body) => ({ kind, spec: { ...rest, body, options } }) };
+  }
+
   /** A header, unless the body is too long: that is reported first, whatever else is on the line. */
   #withBody(
     kind: Header["kind"],
     bodyBytes: number,
     { max, finish }: { max: number; finish: (body: Value) => BeanstalkCommand },
-  ): BeanstalkCommand | Header | TooBig | null {
+  ): BeanstalkCommand | Header | Skipped | null {
     if (bodyBytes > max) {
-      return { kind: "too-big", skipBytes: bodyBytes + 2 };
+      return { kind: "skipped", skipBytes: bodyBytes + 2, mistake: mistake("JOB_TOO_BIG") };
     }
     return this.#line.done ? { kind, bodyBytes, finish } : null;
   }

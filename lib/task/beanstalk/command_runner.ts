@@ -50,6 +50,7 @@ export class CommandRunner {
     this.commands++;
     if (kind === "mistake") {
       this.#context.metrics.mistakes++;
+      if (command.option) return replies.line(`${command.reply} ${command.option}`);
       return replies.word(command.reply);
     }
     this.#context.count(kind);
@@ -60,12 +61,17 @@ export class CommandRunner {
           if (typeof answer === "number") replies.line(`INSERTED ${answer}`);
           else replies.word(answer);
         });
-      case "put-unique":
+      case "put-job":
+      case "put-unique": {
         this.#isProducer();
-        return then(client.putUnique(command.key, command.spec), (answer) => {
+        const spec = "key" in command
+          ? { ...command.spec, options: { unique: { key: command.key } } }
+          : command.spec;
+        return then(client.putJob(spec), (answer) => {
           if (typeof answer === "string") replies.word(answer);
           else replies.line(`${answer.existed ? "EXISTS" : "INSERTED"} ${answer.id}`);
         });
+      }
       case "put-batch":
         this.#isProducer();
         return then(client.putBatch(command.specs), (answer) => {
@@ -111,6 +117,8 @@ export class CommandRunner {
         return then(client.kick(command.bound), (count) => replies.line(`KICKED ${count}`));
       case "kick-job":
         return this.#found(client.kickJob(command.id), "KICKED");
+      case "release-held":
+        return this.#found(client.releaseHeld(command.id), "RELEASED");
       case "peek":
         return then(client.peek(command.id), (answer) => this.#job("FOUND", answer));
       case "peek-ready":

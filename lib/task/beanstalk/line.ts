@@ -69,13 +69,15 @@ export class LineArguments {
     return this.#name(end);
   }
 
+  /** The rest of the line: empty, or a space and what follows it; `null` if there is no space. */
+  options(): string | null {
+    if (!this.done && this.#bytes[this.#at] !== SPACE) return null;
+    return this.#text(this.#at, this.#end);
+  }
+
   #name(end: number): string | null {
     const start = this.#at;
-    const length = end - start;
-    if (length === 0 || length > MAX_NAME_BYTES || this.#bytes[start] === HYPHEN) return null;
-    for (let at = start; at < end; at++) {
-      if (NAME_BYTES[this.#bytes[at]!] === 0) return null;
-    }
+    if (!isNameAt(this.#bytes, start, end)) return null;
     this.#at = end;
     return this.#text(start, end);
   }
@@ -88,6 +90,21 @@ export class LineArguments {
   #text(start: number, end: number): string {
     return String.fromCharCode(...this.#bytes.subarray(start, end));
   }
+}
+
+function isNameAt(bytes: ArrayLike<number>, start: number, end: number): boolean {
+  const length = end - start;
+  if (length === 0 || length > MAX_NAME_BYTES || bytes[start] === HYPHEN) return false;
+  for (let at = start; at < end; at++) {
+    if (NAME_BYTES[bytes[at]!] !== 1) return false;
+  }
+  return true;
+}
+
+/** Whether a text is the name of a tube or a key. */
+export function isName(text: string): boolean {
+  const codes = Array.from({ length: text.length }, (_, at) => text.charCodeAt(at));
+  return isNameAt(codes, 0, codes.length);
 }
 
 /** The index of the first CRLF between `start` and `end`; -1 if there is none. */

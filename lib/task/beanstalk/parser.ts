@@ -1,8 +1,8 @@
 import { valueFrom } from "../../storage/value.ts";
 import type { BeanstalkCommand, CommandKind } from "./command.ts";
-import { CommandArguments, type Header, type TooBig } from "./command_arguments.ts";
+import { CommandArguments, type Header, type Skipped } from "./command_arguments.ts";
 import { CR, findLineEnd, LF, mistake } from "./line.ts";
-import { MAX_LINE_BYTES } from "./words.ts";
+import { MAX_LINE_BYTES, MAX_OPTIONS_LINE_BYTES } from "./words.ts";
 
 /** Unread bytes: those from `start` to `end`. */
 export interface Input {
@@ -14,11 +14,14 @@ export interface Input {
 
 const BAD_FORMAT = mistake("BAD_FORMAT");
 
+/** The only command whose line may be longer than that of the others. */
+const PUT_JOB = new TextEncoder().encode("put-job ");
+
 /** Command words by their first byte. A word comes before any shorter word that it starts with. */
 const WORDS: { word: Uint8Array; kind: CommandKind }[][] = Array.from({ length: 256 }, () => []);
 const ALL_WORDS = [
-  "put |put-unique |put-batch |peek |peek-ready|peek-delayed|peek-buried|pause-tube",
-  "reserve-with-timeout |reserve-job |reserve-batch |reserve|release |result ",
+  "put |put-job |put-unique |put-batch |peek |peek-ready|peek-delayed|peek-buried|pause-tube",
+  "reserve-with-timeout |reserve-job |reserve-batch |reserve|release |release-held |result ",
   "delete |done |bury |kick |kick-job |touch |fail |wait |watch |use |ignore ",
   "stats-job |stats-tube |stats|list-tubes-watched|list-tube-used|list-tubes|quit|cancel ",
 ];
@@ -57,17 +60,23 @@ export class CommandParser {
     if (this.#header !== null) return this.#body(input, this.#header);
 
     const { bytes, start, end } = input;
-    const lineEnd = findLineEnd(bytes, start, Math.min(end, start + MAX_LINE_BYTES));
+    let lineEnd = findLineEnd(bytes, start, Math.min(end, start + MAX_LINE_BYTES));
     if (lineEnd === -1) {
       if (end - start < MAX_LINE_BYTES) return null;
+      if (startsWith(bytes, start, end, PUT_JOB)) {
+        lineEnd = findLineEnd(bytes, start, Math.min(end, start + MAX_OPTIONS_LINE_BYTES));
+        if (lineEnd === -1 && end - start < MAX_OPTIONS_LINE_BYTES) return null;
+      }
+    }
+    if (lineEnd === -1) {
       this.#skippingLine = true;
       return this.#skipLine(input);
     }
     const parsed = this.#parse(bytes, start, lineEnd);
     input.consume(lineEnd + 2 - start);
-    if (parsed.kind === "too-big") {
+    if (parsed.kind === "skipped") {
       this.#skipBytes = parsed.skipBytes;
-      return this.#skipBody(input, this.#skipReply = mistake("JOB_TOO_BIG"));
+      return this.#skipBody(input, this.#skipReply = parsed.mistake);
     }
     if (!("finish" in parsed)) return parsed;
     return this.#body(input, this.#header = parsed);
@@ -109,7 +118,7 @@ export class CommandParser {
     return BAD_FORMAT;
   }
 
-  #parse(bytes: Uint8Array, start: number, end: number): BeanstalkCommand | Header | TooBig {
+  #parse(bytes: Uint8Array, start: number, end: number): BeanstalkCommand | Header | Skipped {
     for (let at = start; at < end; at++) if (bytes[at] === 0) return BAD_FORMAT;
     for (const { word, kind } of WORDS[bytes[start]!]!) {
       if (!startsWith(bytes, start, end, word)) continue;

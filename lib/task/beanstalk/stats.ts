@@ -63,11 +63,13 @@ const COUNTED: readonly CommandKind[] = [
   "list-tube-used",
   "list-tubes-watched",
   "pause-tube",
+  "put-job",
   "put-unique",
   "put-batch",
   "reserve-batch",
   "reserve-job",
   "kick-job",
+  "release-held",
   "done",
   "fail",
   "result",
@@ -95,7 +97,23 @@ export function formatJobStats(job: JobStats): string {
     ["attempts", job.attempts],
     ["key", quote(job.key)],
     ["reason", quote(new TextDecoder().decode(valueBytes(job.reason)))],
+    ...optionEntries(job.options),
   ]);
+}
+
+/** The options of a job that it has. */
+function optionEntries(options: JobStats["options"]): [string, string | number][] {
+  if (options === undefined) return [];
+  const { attempts, backoff, timeoutMs, expiresInMs, after } = options;
+  const entries: [string, string | number][] = [];
+  if (attempts !== undefined) entries.push(["max-attempts", attempts]);
+  if (backoff !== undefined) {
+    entries.push(["backoff", backoff.firstMs / 1000], ["max-backoff", backoff.maxMs / 1000]);
+  }
+  if (timeoutMs !== undefined) entries.push(["timeout", timeoutMs / 1000]);
+  if (expiresInMs !== undefined) entries.push(["expires-in", seconds(expiresInMs)]);
+  if (after.length > 0) entries.push(["after", quote(after.join(","))]);
+  return entries;
 }
 
 /** The reply to `stats-tube`. */

@@ -7,6 +7,7 @@
 /** Replies of one word. */
 export const REPLIES = [
   "BAD_FORMAT",
+  "BAD_OPTION",
   "BURIED",
   "CANCELLED",
   "DEADLINE_SOON",
@@ -33,6 +34,7 @@ export type ReplyWord = typeof REPLIES[number];
 /** The replies to malformed commands. */
 export type Mistake =
   | "BAD_FORMAT"
+  | "BAD_OPTION"
   | "EXPECTED_CRLF"
   | "JOB_TOO_BIG"
   | "UNKNOWN_COMMAND";
@@ -40,7 +42,10 @@ export type Mistake =
 /** The longest command line in bytes, CRLF included. */
 export const MAX_LINE_BYTES = 224;
 
-/** The longest tube name, and the longest key of `put-unique`, in bytes. */
+/** The longest line of `put-job`, with 64 ids and other options, in bytes, CRLF included. */
+export const MAX_OPTIONS_LINE_BYTES = 4096;
+
+/** The longest tube name, and the longest unique key, in bytes. */
 export const MAX_NAME_BYTES = 200;
 
 /** The most jobs in one `put-batch` or `reserve-batch`. */

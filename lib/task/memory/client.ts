@@ -10,6 +10,7 @@ import type {
   JobStats,
   NoJob,
   Outcome,
+  PutJob,
   QueueClient,
   QueueStats,
   Refusal,
@@ -75,22 +76,34 @@ export class MemoryClient implements QueueClient, JobWorker {
   // Producing
 
   put(spec: JobSpec): JobId | Refusal {
+    if (spec.options !== undefined) {
+      const answer = this.putJob(spec);
+      return typeof answer === "string" ? answer : answer.id;
+    }
     const refusal = this.#scheduler.refusal([spec]);
-    return refusal ?? this.#told(this.#scheduler.insert(this.#used, spec, "")).id;
+    return refusal ?? this.#told(this.#scheduler.insert(this.#used, spec)).id;
   }
 
   putBatch(specs: readonly JobSpec[]): JobId[] | Refusal {
     const refusal = this.#scheduler.refusal(specs);
     return refusal ??
-      specs.map((spec) => this.#told(this.#scheduler.insert(this.#used, spec, "")).id);
+      specs.map((spec) => this.#told(this.#scheduler.insert(this.#used, spec)).id);
   }
 
-  putUnique(key: string, spec: JobSpec): { id: JobId; existed: boolean } | Refusal {
-    const existing = this.#used.keys.get(key);
-    if (existing !== undefined) return { id: this.#told(existing).id, existed: true };
-    const refusal = this.#scheduler.refusal([spec], key);
-    if (refusal !== undefined) return refusal;
-    return { id: this.#told(this.#scheduler.insert(this.#used, spec, key)).id, existed: false };
+  putJob(spec: JobSpec): PutJob | Refusal {
+    const { unique, after } = spec.options ?? {};
+    if (unique !== undefined) {
+      const id = this.#scheduler.conditions.keys.holder(this.#used.name, unique.key);
+      if (id !== undefined) {
+        // The job may be gone; the answer is as durable as its key.
+        this.#find(id);
+        return { id, existed: true };
+      }
+    }
+    if (after?.some((id) => !this.#scheduler.knows(id))) return "NOT_FOUND";
+    const refusal = this.#scheduler.refusal([spec]);
+    return refusal ??
+      { id: this.#told(this.#scheduler.insert(this.#used, spec)).id, existed: false };
   }
 
   // Consuming
@@ -113,7 +126,7 @@ export class MemoryClient implements QueueClient, JobWorker {
 
   reserveJob(id: JobId): JobBody | null {
     const job = this.#find(id);
-    if (job === null || job.state === "reserved") return null;
+    if (job === null || job.state === "reserved" || job.state === "held") return null;
     const { draining, journal } = this.#scheduler;
     if (draining || !job.tube.hasRoom) return null;
     if (journal.failing) throw storageUnavailable(journal.problem() ?? "the last write failed");
@@ -185,6 +198,13 @@ export class MemoryClient implements QueueClient, JobWorker {
     return true;
   }
 
+  releaseHeld(id: JobId): boolean {
+    const job = this.#find(id);
+    if (job === null || !isPossible("release-held", job.state)) return false;
+    this.#apply(job, { kind: "release-held" });
+    return true;
+  }
+
   peek(id: JobId): JobBody | null {
     return this.#find(id);
   }
@@ -217,7 +237,10 @@ export class MemoryClient implements QueueClient, JobWorker {
 
   statsJob(id: JobId): JobStats | null {
     const job = this.#find(id);
-    return job && job.stats(this.#scheduler.now());
+    if (job === null) return null;
+    const stats = job.stats(this.#scheduler.now());
+    if (job.state === "held") stats.reason = this.#scheduler.conditions.dependencies.reasonOf(job);
+    return stats;
   }
 
   statsTube(name: string): TubeStats | null {

@@ -1,4 +1,5 @@
 import type { Value } from "../../storage/value.ts";
+import { bytesOfOptions, canExpire, optionStats, type StoredOptions } from "../job_options.ts";
 import type { JobFacts } from "../life_cycle.ts";
 import type { JobId, JobState, JobStats, KeptState } from "../queue.ts";
 import { COUNT, type JobMemory, TIME } from "./job_memory.ts";
@@ -6,7 +7,7 @@ import type { Timed } from "./timers.ts";
 import type { QueuedJob, Tube, Watch, Worker } from "./tube.ts";
 
 /**
- * The memory that a job needs besides its body, key and reason, in bytes. Measured with a million
+ * The memory that a job needs besides its body, options and reason, in bytes. Measured with a million
  * jobs: 240 if they are ready, and some 60 more if they were buried.
  */
 export const JOB_OVERHEAD_BYTES = 300;
@@ -29,7 +30,7 @@ export interface Watcher {
 /** What most jobs have nothing of: they are put, reserved and deleted. */
 class JobDetails {
   reason = "";
-  key = "";
+  options: StoredOptions | null = null;
   watchers: Set<Watcher> | null = null;
 }
 
@@ -40,7 +41,7 @@ export interface JobFields {
   id: JobId;
   tube: JobTube;
   priority: number;
-  key: string;
+  options: StoredOptions | null;
 }
 
 /**
@@ -78,7 +79,7 @@ export class Job implements JobFacts, QueuedJob<Job>, Timed {
     this.#memory = memory;
     this.#record = record;
     this.#priority = fields.priority | 0;
-    if (fields.key !== "") this.#noted.key = fields.key;
+    if (fields.options !== null) this.#noted.options = fields.options;
   }
 
   /** A copy of its body. */
@@ -152,15 +153,15 @@ export class Job implements JobFacts, QueuedJob<Job>, Timed {
     return this.#known.reason;
   }
 
-  /** The key of `put-unique`; empty for none. */
-  get key(): string {
-    return this.#known.key;
+  get options(): StoredOptions | null {
+    return this.#known.options;
   }
 
   /** About how many bytes of memory it takes. */
   get bytes(): number {
-    const { key, reason } = this.#known;
-    return this.#memory.bodyLength(this.#record) + key.length + reason.length + JOB_OVERHEAD_BYTES;
+    const { options, reason } = this.#known;
+    return this.#memory.bodyLength(this.#record) + reason.length + JOB_OVERHEAD_BYTES +
+      bytesOfOptions(options);
   }
 
   /** Sets what an event has made of it. */
@@ -221,7 +222,8 @@ export class Job implements JobFacts, QueuedJob<Job>, Timed {
       kicks: this.kicks,
       attempts: this.attempts,
       reason: this.reason,
-      key: this.key,
+      key: this.options?.unique?.key ?? "",
+      ...optionStats(this.options, { now, expires: canExpire(this) }),
     };
   }
 

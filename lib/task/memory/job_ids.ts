@@ -24,6 +24,11 @@ export class JobIds {
     return this.#next++;
   }
 
+  /** Whether this id was given out, or skipped. */
+  has(id: JobId): boolean {
+    return id > 0 && id < this.#next;
+  }
+
   /** Continues behind this id, which is in use. */
   skip(id: JobId): void {
     this.#next = Math.max(this.#next, id + 1);

@@ -1,7 +1,9 @@
 import type { CommitMetrics } from "../../storage/commit_metrics.ts";
+import type { JobId } from "../queue.ts";
 import type { ScheduleRecord } from "../schedule/book.ts";
 import type { Job } from "./job.ts";
 import type { Result } from "./results.ts";
+import type { TimedKey } from "./unique_keys.ts";
 
 /**
  * Where a queue in memory writes what must outlive the process. Each write returns a ticket.
@@ -28,6 +30,14 @@ export interface Journal {
    * @param undo Called if it could not be written.
    */
   mark(name: string, record: ScheduleRecord | undefined, undo: () => void): number;
+  /** Writes a unique key that is held for a fixed time. */
+  keepKey(key: TimedKey): void;
+  /** Removes such a key. */
+  forgetKey(key: TimedKey): void;
+  /** Writes that a job was deleted which others are held for. */
+  keepLost(id: JobId): void;
+  /** Removes that. */
+  forgetLost(id: JobId): void;
   /** Resolves when a ticket is durable; `undefined` if it already is. */
   settled(ticket: number): Promise<void> | undefined;
   /** Why it cannot write at the moment; `undefined` if it can. */
@@ -58,6 +68,10 @@ export const NO_JOURNAL: Journal = {
   keep: () => 0,
   forget: () => {},
   mark: () => 0,
+  keepKey: () => {},
+  forgetKey: () => {},
+  keepLost: () => {},
+  forgetLost: () => {},
   settled: () => undefined,
   problem: () => undefined,
   full: false,

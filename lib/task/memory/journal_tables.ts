@@ -1,6 +1,13 @@
 import type { TableOwner } from "../../storage/commit_log.ts";
 import { latin1From, valueBytes } from "../../storage/value.ts";
 import type { JobId } from "../queue.ts";
+import {
+  checkVersion,
+  decodeKey,
+  encodeKey,
+  type KeyFields,
+  LOST_RECORD,
+} from "./condition_records.ts";
 import { IdBlocks } from "./id_blocks.ts";
 import { IdTable } from "./id_table.ts";
 import type { Job, JobTube } from "./job.ts";
@@ -16,11 +23,16 @@ import {
   readId,
 } from "./records.ts";
 import type { Result } from "./results.ts";
+import type { TimedKey } from "./unique_keys.ts";
 
 /** What the tables need of the queue. */
 export interface QueueRecords {
   jobs(): IdTable<Job>;
   result(id: JobId): Result | undefined;
+  /** A key that is held for a fixed time, by the id of its job. */
+  key(id: JobId): TimedKey | undefined;
+  /** Whether a job was deleted without being done, while others are held for it. */
+  isLost(id: JobId): boolean;
   tube(name: string): JobTube;
   /** For the bytes of jobs. */
   memory(): JobMemory;
@@ -30,22 +42,26 @@ export interface QueueRecords {
  * The owners of a journal's tables, and what they have loaded. Jobs are loaded into the queue, but
  * not in their places. A piece of the table of jobs includes
  * their moves, so the table of moves has no pieces. On a full disk no job is added, but what becomes
- * of the jobs is still written: all other tables are vital.
+ * of the jobs is still written: all other tables but that of keys are vital.
  */
 export class JournalTables {
-  /** Results as loaded. The journal takes them out. */
+  /** Results, timed keys and deletions as loaded. The journal takes them out. */
   readonly loadedResults = new IdTable<Result>();
+  readonly loadedKeys = new Map<JobId, KeyFields>();
+  readonly loadedLost = new Set<JobId>();
   /** The first id that is not claimed. */
   nextId = 0;
   readonly jobs: IdBlocks;
   readonly results: IdBlocks;
+  readonly keys: IdBlocks;
+  readonly lost: IdBlocks;
   readonly moves: TableOwner;
   readonly meta: TableOwner;
   #nextIdVersion = 0;
   #loading: PromiseWithResolvers<void> | undefined = Promise.withResolvers<void>();
 
   constructor(records: QueueRecords) {
-    const { loadedResults } = this;
+    const { loadedResults, loadedKeys } = this;
     const busy = () => this.#loading?.promise;
     let lastTube: JobTube | undefined;
     const tubeOf = (bytes: Uint8Array, start: number, end: number) => {
@@ -90,6 +106,23 @@ export class JournalTables {
         loadedResults.set(id, decodeResult(id, bytes.subarray(start, end))),
       remove: (id) => loadedResults.delete(id),
     }, { busy, vital: true });
+    this.keys = new IdBlocks({
+      entry: (id) => {
+        const key = records.key(id);
+        return key && { first: [encodeKey(key)], second: [] };
+      },
+      loadEntry: (id, bytes, start, middle) =>
+        loadedKeys.set(id, decodeKey(id, bytes.subarray(start, middle))),
+      load: (id, bytes, start, end) =>
+        loadedKeys.set(id, decodeKey(id, bytes.subarray(start, end))),
+      remove: (id) => loadedKeys.delete(id),
+    }, { busy, vital: false });
+    this.lost = new IdBlocks({
+      entry: (id) => records.isLost(id) ? { first: [LOST_RECORD], second: [] } : undefined,
+      loadEntry: (id, bytes, start) => this.#loadLost(id, bytes[start]!),
+      load: (id, bytes, start) => this.#loadLost(id, bytes[start]!),
+      remove: (id) => this.loadedLost.delete(id),
+    }, { busy, vital: true });
     this.moves = {
       vital: true,
       busy: () => undefined,
@@ -121,8 +154,15 @@ export class JournalTables {
   /** Everything loaded is in the queue. */
   loaded(): void {
     this.loadedResults.clear();
+    this.loadedKeys.clear();
+    this.loadedLost.clear();
     this.#loading?.resolve();
     this.#loading = undefined;
+  }
+
+  #loadLost(id: JobId, version: number): void {
+    checkVersion(version);
+    this.loadedLost.add(id);
   }
 
   /** Notes that all ids before this one are claimed. */

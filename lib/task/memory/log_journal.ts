@@ -1,10 +1,12 @@
 /**
- * The journal of a queue in a commit log. It has five tables:
+ * The journal of a queue in a commit log. It has seven tables:
  *
  * - `task_jobs`: one record per job, written when it is put and removed when it is gone;
  * - `task_moves`: the present state of each job that has changed since, without the body;
  * - `task_results`: the results kept;
  * - `task_schedules`: what is remembered of each schedule;
+ * - `task_keys`: the unique keys that are held for a fixed time;
+ * - `task_lost`: the jobs that were deleted without being done, while others are held for them;
  * - `task_meta`: the end of the claimed ids.
  *
  * Reservations are not written: after a restart no worker holds a job. The ticket of a write is its
@@ -18,6 +20,7 @@ import type { CommitLog, LogTable } from "../../storage/commit_log.ts";
 import { Turn } from "../../turn.ts";
 import type { JobId } from "../queue.ts";
 import type { ScheduleRecord } from "../schedule/book.ts";
+import { encodeKey, LOST_RECORD } from "./condition_records.ts";
 import type { Job } from "./job.ts";
 import type { Journal } from "./journal.ts";
 import { JournalTables } from "./journal_tables.ts";
@@ -25,6 +28,7 @@ import { encodeId, encodeJobHead, encodeMove, encodeResultHead, idKey } from "./
 import type { Result } from "./results.ts";
 import { encodeSchedule, ScheduleTable } from "./schedule_table.ts";
 import type { Scheduler } from "./scheduler.ts";
+import type { TimedKey } from "./unique_keys.ts";
 
 const NEXT_ID = "next_id";
 
@@ -37,6 +41,8 @@ interface Tables {
   moves: LogTable;
   results: LogTable;
   schedules: LogTable;
+  keys: LogTable;
+  lost: LogTable;
   meta: LogTable;
 }
 
@@ -66,6 +72,8 @@ export class LogJournal implements Journal {
     this.#owners = new JournalTables({
       jobs: () => this.#scheduler!.jobs,
       result: (id) => this.#scheduler!.results.get(id),
+      key: (id) => this.#scheduler!.conditions.keys.timed(id),
+      isLost: (id) => this.#scheduler!.conditions.dependencies.isLost(id),
       tube: (name) => this.#scheduler!.tubes.open(name, { anyway: true })!,
       memory: () => this.#scheduler!.memory,
     });
@@ -85,11 +93,13 @@ export class LogJournal implements Journal {
     this.#scheduler = scheduler;
     this.#schedules = new ScheduleTable(records);
     const owners = this.#owners;
-    const [jobs, moves, results, schedules, meta] = await this.#log.openTables({
+    const [jobs, moves, results, schedules, keys, lost, meta] = await this.#log.openTables({
       task_jobs: owners.jobs,
       task_moves: owners.moves,
       task_results: owners.results,
       task_schedules: this.#schedules,
+      task_keys: owners.keys,
+      task_lost: owners.lost,
       task_meta: owners.meta,
     });
     this.#tables = {
@@ -97,17 +107,32 @@ export class LogJournal implements Journal {
       moves: moves!,
       results: results!,
       schedules: schedules!,
+      keys: keys!,
+      lost: lost!,
       meta: meta!,
     };
+    const { keys: uniqueKeys, dependencies } = scheduler.conditions;
+    for (const id of owners.loadedLost) dependencies.restoreLost(id);
     const turn = new Turn();
     const buried: Job[] = [];
+    const held: Job[] = [];
     for (const job of scheduler.jobs.values()) {
       if (job.state === "buried") buried.push(job);
+      else if (job.state === "held") held.push(job);
       else scheduler.restore(job);
       if (job.id % JOBS_PER_LOOK === 0 && turn.over) await turn.next();
     }
     buried.sort((a, b) => a.dueAt - b.dueAt);
     for (const job of buried) scheduler.restore(job);
+    // Whether a job is still held depends on the others.
+    for (const job of held) {
+      scheduler.restore(job);
+      if (job.id % JOBS_PER_LOOK === 0 && turn.over) await turn.next();
+    }
+    dependencies.tidyAll();
+    for (const { id, ...fields } of owners.loadedKeys.values()) {
+      scheduler.conditions.restoreKey(uniqueKeys.make(id, fields));
+    }
     const kept = [...owners.loadedResults.values()].sort((a, b) => a.expiresAt - b.expiresAt);
     for (const result of kept) scheduler.restoreResult(result);
     // The last jobs of some were deleted after they were put.
@@ -160,6 +185,26 @@ export class LogJournal implements Journal {
     if (record === undefined) this.#log.delete(this.#tables.schedules, name);
     else this.#log.put(this.#tables.schedules, name, encodeSchedule(record));
     return this.#wrote({ version, kind: "mark", undo });
+  }
+
+  keepKey(key: TimedKey): void {
+    this.#owners.keys.change(key.id, this.#log.nextVersion);
+    this.#log.put(this.#tables.keys, idKey(key.id), encodeKey(key));
+  }
+
+  forgetKey({ id }: TimedKey): void {
+    this.#owners.keys.change(id, this.#log.nextVersion);
+    this.#log.delete(this.#tables.keys, idKey(id));
+  }
+
+  keepLost(id: JobId): void {
+    this.#owners.lost.change(id, this.#log.nextVersion);
+    this.#log.put(this.#tables.lost, idKey(id), LOST_RECORD);
+  }
+
+  forgetLost(id: JobId): void {
+    this.#owners.lost.change(id, this.#log.nextVersion);
+    this.#log.delete(this.#tables.lost, idKey(id));
   }
 
   settled(ticket: number): Promise<void> | undefined {

@@ -5,6 +5,8 @@
  * ```
  * job     version u8 · priority u32 · delay f64 · ttr f64 · created f64 · due f64
  *         · tube length u8 · key length u8 · tube · key · body
+ *         In version 2, for jobs with options: · tube length u8 · options length u16 · tube
+ *         · options · body
  * move    version u8 · state u8 · priority u32 · delay f64 · due f64 · reserves u32 · timeouts u32
  *         · releases u32 · buries u32 · kicks u32 · attempts u32 · reason
  * result  version u8 · expires f64 · body
@@ -21,18 +23,25 @@
  */
 
 import { copyValue, latin1From, valueFrom } from "../../storage/value.ts";
+import { decodeOptions, encodeOptions, keyOptions, soleKey } from "../job_options.ts";
 import type { JobId, JobState, KeptState } from "../queue.ts";
+import { checkVersion } from "./condition_records.ts";
 import { Job, type JobTube } from "./job.ts";
 import { type JobMemory, TIME } from "./job_memory.ts";
 import { Result } from "./results.ts";
 
 const VERSION = 1;
+/** The version of jobs that have options beyond a unique key. */
+const OPTIONS_VERSION = 2;
 const JOB_HEAD_BYTES = 39;
+/** Longer than {@linkcode JOB_HEAD_BYTES} by the second byte of the length of the options. */
+const OPTIONS_HEAD_BYTES = 40;
 const MOVE_HEAD_BYTES = 46;
 const RESULT_HEAD_BYTES = 9;
 const RESULT_VERSION = 2;
-const MAX_NAMES_BYTES = 400;
-const STATES: readonly JobState[] = ["ready", "delayed", "buried"];
+/** The longest tube and key of 200 bytes each, 64 ids of 17, and 400 bytes for everything else. */
+const MAX_NAMES_BYTES = 2 * 200 + 64 * 17 + 400;
+const STATES: readonly JobState[] = ["ready", "delayed", "buried", "held"];
 const KEPT_STATES: readonly KeptState[] = ["done", "cancelled"];
 
 const scratch = new Uint8Array(JOB_HEAD_BYTES + MAX_NAMES_BYTES);
@@ -69,17 +78,22 @@ export function encodeId(id: JobId): Uint8Array {
 /** Encodes what precedes the body of a job; valid until the next record is encoded. */
 export function encodeJobHead(job: Job): Uint8Array {
   const { name } = job.tube;
-  view.setUint8(0, VERSION);
+  const { options } = job;
+  const key = soleKey(options);
+  view.setUint8(0, key === undefined ? OPTIONS_VERSION : VERSION);
   view.setUint32(1, job.priority, true);
   view.setFloat64(5, job.delayMs, true);
   view.setFloat64(13, job.ttrMs, true);
   view.setFloat64(21, job.createdAt, true);
   view.setFloat64(29, job.state === "delayed" ? job.dueAt : 0, true);
   view.setUint8(37, name.length);
-  view.setUint8(38, job.key.length);
-  copyValue(name, scratch, JOB_HEAD_BYTES);
-  copyValue(job.key, scratch, JOB_HEAD_BYTES + name.length);
-  return scratch.subarray(0, JOB_HEAD_BYTES + name.length + job.key.length);
+  const text = key ?? encodeOptions(options!);
+  if (key !== undefined) view.setUint8(38, text.length);
+  else view.setUint16(38, text.length, true);
+  const nameStart = key === undefined ? OPTIONS_HEAD_BYTES : JOB_HEAD_BYTES;
+  copyValue(name, scratch, nameStart);
+  copyValue(text, scratch, nameStart + name.length);
+  return scratch.subarray(0, nameStart + name.length + text.length);
 }
 
 /** What a job needs besides its record. */
@@ -101,22 +115,26 @@ export function decodeJob(
   end: number,
   { memory, tubeOf }: JobOwners,
 ): Job {
-  readHead(bytes, start, JOB_HEAD_BYTES);
-  const tubeAt = start + JOB_HEAD_BYTES;
-  const keyAt = tubeAt + view.getUint8(37);
-  const bodyAt = keyAt + view.getUint8(38);
+  readHead(bytes, start, { length: OPTIONS_HEAD_BYTES, newest: OPTIONS_VERSION });
+  const hasOptions = view.getUint8(0) === OPTIONS_VERSION;
+  const tubeAt = start + (hasOptions ? OPTIONS_HEAD_BYTES : JOB_HEAD_BYTES);
+  const textAt = tubeAt + view.getUint8(37);
+  const bodyAt = textAt + (hasOptions ? view.getUint16(38, true) : view.getUint8(38));
+  const text = latin1From(bytes, textAt, bodyAt);
+  const options = hasOptions ? decodeOptions(text) : keyOptions(text);
   const record = memory.addRange(bytes, bodyAt, end);
   memory.setTime(record, TIME.delay, view.getFloat64(5, true));
   memory.setTime(record, TIME.ttr, view.getFloat64(13, true));
   memory.setTime(record, TIME.created, view.getFloat64(21, true));
   const job = new Job(memory, record, {
     id,
-    tube: tubeOf(bytes, tubeAt, keyAt),
+    tube: tubeOf(bytes, tubeAt, textAt),
     priority: view.getUint32(1, true),
-    key: latin1From(bytes, keyAt, bodyAt),
+    options,
   });
   job.dueAt = view.getFloat64(29, true);
   if (job.dueAt > 0) job.state = "delayed";
+  if (options !== null && options.after.length > 0) job.state = "held";
   return job;
 }
 
@@ -143,7 +161,7 @@ export function encodeMove(job: Job): Uint8Array {
  * @throws {Error} If a newer version wrote the record.
  */
 export function decodeMove(job: Job, bytes: Uint8Array, start: number, end: number): void {
-  readHead(bytes, start, MOVE_HEAD_BYTES);
+  readHead(bytes, start, { length: MOVE_HEAD_BYTES });
   job.moved = true;
   job.reserves = view.getUint32(22, true);
   job.set({
@@ -186,19 +204,16 @@ export function decodeResult(id: JobId, record: Uint8Array): Result {
 }
 
 /** Copies the head of a record to where numbers can be read from it. */
-function readHead(bytes: Uint8Array, start: number, length: number): void {
-  checkVersion(bytes[start]!, VERSION);
+function readHead(
+  bytes: Uint8Array,
+  start: number,
+  { length, newest = VERSION }: { length: number; newest?: number },
+): void {
+  checkVersion(bytes[start]!, newest);
   for (let at = 0; at < length; at++) scratch[at] = bytes[start + at]!;
 }
 
 function viewOf(record: Uint8Array, newest: number): DataView {
   checkVersion(record[0]!, newest);
   return new DataView(record.buffer, record.byteOffset, record.byteLength);
-}
-
-function checkVersion(version: number, newest: number): void {
-  if (version >= 1 && version <= newest) return;
-  throw new Error(
-    `Cannot read a record of version ${version}: the newest known version is ${newest}`,
-  );
 }

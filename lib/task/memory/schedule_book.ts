@@ -75,7 +75,7 @@ export class MemoryScheduleBook implements ScheduleBook {
     const refusal = this.#scheduler.refusal([spec]);
     if (refusal !== undefined) return refusal;
     const tube = this.#scheduler.tubes.open(name);
-    return tube === undefined ? "OUT_OF_MEMORY" : this.#scheduler.insert(tube, spec, "").id;
+    return tube === undefined ? "OUT_OF_MEMORY" : this.#scheduler.insert(tube, spec).id;
   }
 
   #set(name: string, record: ScheduleRecord | undefined): void {

@@ -1,5 +1,6 @@
 import type { Value } from "../../storage/value.ts";
 import type { Clock } from "../clock.ts";
+import { bytesOfOptions, canExpire, ownRules, storedOptions } from "../job_options.ts";
 import { allowedTtrMs, applyEvent, type JobEvent } from "../life_cycle.ts";
 import {
   type JobId,
@@ -9,8 +10,8 @@ import {
   type QueueOptions,
   type QueueStats,
   type Refusal,
-  URGENT_PRIORITY,
 } from "../queue.ts";
+import { Conditions } from "./conditions.ts";
 import { IdTable } from "./id_table.ts";
 import { Job, JOB_OVERHEAD_BYTES, type JobTube, type JobWorker } from "./job.ts";
 import { JobIds } from "./job_ids.ts";
@@ -36,6 +37,7 @@ export class Scheduler implements TubeScheduler<Job> {
   readonly jobs = new IdTable<Job>();
   readonly memory = new JobMemory();
   readonly results: Results;
+  readonly conditions: Conditions;
   readonly journal: Journal;
   /** Whether it hands out no jobs and takes none. */
   draining = false;
@@ -69,6 +71,15 @@ export class Scheduler implements TubeScheduler<Job> {
     this.#ids = new JobIds((upTo) => journal.useIds(upTo));
     this.#space = new QueueSpace(this.results, options.limits.maxBytes);
     this.#news = new JobNews(journal, options.report);
+    this.conditions = new Conditions({
+      timers: this.timers,
+      journal,
+      now: () => this.now(),
+      jobOf: (id) => this.jobs.get(id),
+      takeSpace: (bytes) => this.#space.take(bytes),
+      expire: (job) => this.#applyTo(job, { kind: "expire" }),
+      release: (job) => this.#applyTo(job, { kind: "release-held" }),
+    });
     this.tubes = new Tubes(this, { timers: this.timers, options });
   }
 
@@ -125,36 +136,50 @@ export class Scheduler implements TubeScheduler<Job> {
   // Jobs
 
   /** Why the queue refuses these jobs; `undefined` if it takes them. */
-  refusal(specs: readonly JobSpec[], key = ""): Refusal | undefined {
+  refusal(specs: readonly JobSpec[]): Refusal | undefined {
     if (this.draining || this.refusesPuts) return "DRAINING";
     if (this.journal.full) return "OUT_OF_MEMORY";
     let bytes = 0;
-    for (const spec of specs) bytes += spec.body.length + key.length + JOB_OVERHEAD_BYTES;
+    for (const { body, options } of specs) {
+      bytes += body.length + JOB_OVERHEAD_BYTES + bytesOfOptions(options);
+    }
     const { maxJobs } = this.#options.limits;
     if (this.jobs.size + specs.length > maxJobs || !this.#space.makeRoom(bytes)) {
       return "OUT_OF_MEMORY";
     }
   }
 
+  /** Whether there is or was a job with this id. */
+  knows(id: JobId): boolean {
+    return this.#ids.has(id);
+  }
+
   /** Adds a new job. Ask `refusal` first. */
-  insert(tube: JobTube, spec: JobSpec, key: string): Job {
+  insert(tube: JobTube, spec: JobSpec): Job {
     const now = this.now();
+    const options = storedOptions(spec.options, {
+      now,
+      unfinished: (ids) => this.conditions.dependencies.unfinished(ids),
+    });
     const { memory } = this;
     const record = memory.add(spec.body);
     memory.setTime(record, TIME.created, now);
     memory.setTime(record, TIME.delay, spec.delayMs);
     memory.setTime(record, TIME.ttr, allowedTtrMs(spec.ttrMs));
     const { priority } = spec;
-    const job = new Job(memory, record, { id: this.#ids.take(), tube, priority, key });
+    const job = new Job(memory, record, { id: this.#ids.take(), tube, priority, options });
     this.#totalJobs++;
     tube.totalJobs++;
-    if (job.delayMs > 0) {
+    if (options !== null && options.after.length > 0) {
+      job.state = "held";
+    } else if (job.delayMs > 0) {
       job.state = "delayed";
       job.dueAt = now + job.delayMs;
     }
     this.#add(job);
     this.#place(job);
     job.ticket = this.journal.put(job);
+    if (options !== null) this.conditions.put(job);
     this.#news.happened(job, "put");
     this.serve(tube);
     return job;
@@ -162,26 +187,18 @@ export class Scheduler implements TubeScheduler<Job> {
 
   /** Removes a job from the place where it is. */
   take(job: Job): void {
-    const { tube, holder } = job;
-    switch (job.state) {
-      case "ready":
-        tube.ready.remove(job);
-        if (job.priority < URGENT_PRIORITY) tube.urgent--;
-        return;
-      case "delayed":
-        tube.delayed.remove(job);
-        break;
-      case "buried":
-        tube.buried.remove(job);
-        return;
-      case "reserved":
-        holder!.lose(job);
-        job.holder = null;
-        tube.reserved--;
-        this.#reserved--;
-        if (this.#reserved === 0 && this.#idle.length > 0) this.#tellIdle();
+    if (job.options !== null) this.conditions.leave(job);
+    if (job.state !== "reserved") {
+      job.tube.remove(job);
+      if (job.state === "delayed") this.timers.clear(job);
+      return;
     }
+    job.holder!.lose(job);
+    job.holder = null;
+    job.tube.reserved--;
+    this.#reserved--;
     this.timers.clear(job);
+    if (this.#reserved === 0 && this.#idle.length > 0) this.#tellIdle();
   }
 
   /** Reserves a job that was taken from its place. */
@@ -189,6 +206,7 @@ export class Scheduler implements TubeScheduler<Job> {
     job.state = "reserved";
     job.holder = worker;
     job.reserves++;
+    if (job.options !== null) this.conditions.enter(job);
     job.tube.reserved++;
     job.tube.rate?.take();
     this.#reserved++;
@@ -203,10 +221,12 @@ export class Scheduler implements TubeScheduler<Job> {
    * @returns The state of the job after the event.
    */
   apply(job: Job, event: JobEvent): JobState {
+    const before = job.state;
     this.#change(job, event);
     job.ticket = this.journal.move(job);
     this.#news.changed(job, event);
     if (job.state === "buried") this.#news.ended(job, "buried", job.reason);
+    if (before === "held") this.conditions.dependencies.tidy(job);
     this.serve(job.tube);
     return job.state;
   }
@@ -221,6 +241,9 @@ export class Scheduler implements TubeScheduler<Job> {
   drop(job: Job): void {
     job.tube.deletes++;
     this.#finish(job);
+    // Workers for beanstalkd finish a job by deleting it, so then it counts as done.
+    if (job.state === "reserved") this.conditions.dependencies.done(job);
+    else this.conditions.dependencies.lose(job);
     this.#news.ended(job, "deleted", "");
   }
 
@@ -237,6 +260,8 @@ export class Scheduler implements TubeScheduler<Job> {
     this.#space.take(body.length + JOB_OVERHEAD_BYTES);
     job.ticket = result.ticket = this.journal.keep(result);
     this.results.add(result);
+    if (state === "done") this.conditions.dependencies.done(job);
+    else this.conditions.dependencies.lose(job);
     this.#news.happened(job, state);
     this.#news.ended(job, state, body);
   }
@@ -259,6 +284,15 @@ export class Scheduler implements TubeScheduler<Job> {
     this.#ids.skip(job.id);
     if (job.state === "delayed" && job.dueAt <= this.now()) job.state = "ready";
     this.#place(job);
+    // The journal need not know of these two either.
+    const { options } = job;
+    if (options !== null && options.expiresAt <= this.now() && canExpire(job)) {
+      this.take(job);
+      this.#change(job, { kind: "expire" });
+    } else if (job.state === "held" && !this.conditions.dependencies.mustWait(job)) {
+      this.take(job);
+      this.#change(job, { kind: "release-held" });
+    }
   }
 
   /** Removes a new job that could not be written. */
@@ -267,6 +301,7 @@ export class Scheduler implements TubeScheduler<Job> {
     job.tube.totalJobs--;
     this.take(job);
     this.#forget(job);
+    this.conditions.takeBack(job);
     this.#news.ended(job, "deleted", "");
     job.free();
   }
@@ -274,6 +309,7 @@ export class Scheduler implements TubeScheduler<Job> {
   /** Brings back a job whose removal could not be written. It is no longer reserved. */
   putBack(job: Job): void {
     if (job.state === "reserved") job.state = "ready";
+    this.conditions.dependencies.restore(job);
     job.tube = this.tubes.open(job.tube.name, { anyway: true })!;
     this.restore(job);
     this.serve(job.tube);
@@ -310,10 +346,15 @@ export class Scheduler implements TubeScheduler<Job> {
 
   // Shared by the above
 
+  #applyTo(job: Job, event: JobEvent): void {
+    this.take(job);
+    this.apply(job, event);
+  }
+
   /** Applies an event without writing it. */
   #change(job: Job, event: JobEvent, now = this.now()): void {
     const before = job.bytes;
-    job.set(applyEvent(job, event, { rules: job.tube.rules, now }));
+    job.set(applyEvent(job, event, { rules: ownRules(job.tube.rules, job.options), now }));
     this.#space.take(job.bytes - before);
     this.#place(job);
   }
@@ -321,36 +362,25 @@ export class Scheduler implements TubeScheduler<Job> {
   #add(job: Job): void {
     this.jobs.set(job.id, job);
     this.#space.take(job.bytes);
-    if (job.key !== "") job.tube.keys.set(job.key, job);
   }
 
   /** Puts a job in the place of its state. */
   #place(job: Job): void {
-    const { tube } = job;
-    switch (job.state) {
-      case "ready":
-        tube.ready.push(job);
-        if (job.priority < URGENT_PRIORITY) tube.urgent++;
-        return;
-      case "delayed":
-        this.timers.set(job, job.dueAt);
-        tube.delayed.push(job);
-        return;
-      case "buried":
-        tube.buried.push(job);
-    }
+    if (job.options !== null) this.conditions.enter(job);
+    if (job.state === "delayed") this.timers.set(job, job.dueAt);
+    job.tube.add(job);
   }
 
   #finish(job: Job): void {
     this.#forget(job);
     job.ticket = this.journal.remove(job);
+    if (job.state === "held") this.conditions.dependencies.removed(job);
   }
 
   #forget(job: Job): void {
     const { tube } = job;
     this.jobs.delete(job.id);
     this.#space.take(-job.bytes);
-    if (job.key !== "") tube.keys.delete(job.key);
     this.serve(tube);
     this.tubes.leave(tube);
   }

@@ -1,4 +1,10 @@
-import type { JobsByState, TubeRules, TubeStats } from "../queue.ts";
+import {
+  type JobsByState,
+  type JobState,
+  type TubeRules,
+  type TubeStats,
+  URGENT_PRIORITY,
+} from "../queue.ts";
 import { Heap } from "./heap.ts";
 import { type Linked, List } from "./list.ts";
 import type { Timed, Timers } from "./timers.ts";
@@ -7,6 +13,7 @@ import { TubeRate } from "./tube_rate.ts";
 /** What a tube needs of a job to keep it in order. */
 export interface QueuedJob<J> extends Linked<J> {
   readonly id: number;
+  readonly state: JobState;
   readonly priority: number;
   readonly dueAt: number;
   readonly createdAt: number;
@@ -79,9 +86,9 @@ export class Tube<J extends QueuedJob<J>> implements Timed {
   readonly ready = new Heap<J>(READY_ORDER);
   readonly delayed = new Heap<J>(DELAYED_ORDER);
   readonly buried = new List<J>();
+  /** Jobs that wait for others to be done. */
+  readonly held = new List<J>();
   readonly waiting = new List<Watch<J>>();
-  /** Unfinished jobs that were put with a key, by that key. */
-  readonly keys = new Map<string, J>();
   reserved = 0;
   urgent = 0;
 
@@ -109,7 +116,8 @@ export class Tube<J extends QueuedJob<J>> implements Timed {
 
   /** How many jobs it has, in any state. */
   get jobs(): number {
-    return this.ready.size + this.delayed.size + this.buried.size + this.reserved;
+    return this.ready.size + this.delayed.size + this.buried.size + this.held.size +
+      this.reserved;
   }
 
   /** Whether one of its jobs can be reserved now. */
@@ -133,6 +141,38 @@ export class Tube<J extends QueuedJob<J>> implements Timed {
       this.pauseMs === 0 && this.hasPlace && !this.rate.hasToken;
   }
 
+  /** Adds a job that is not reserved to the others in its state. */
+  add(job: J): void {
+    switch (job.state) {
+      case "ready":
+        this.ready.push(job);
+        if (job.priority < URGENT_PRIORITY) this.urgent++;
+        return;
+      case "delayed":
+        return this.delayed.push(job);
+      case "buried":
+        return this.buried.push(job);
+      case "held":
+        return this.held.push(job);
+    }
+  }
+
+  /** Removes a job that is not reserved from the others in its state. */
+  remove(job: J): void {
+    switch (job.state) {
+      case "ready":
+        this.ready.remove(job);
+        if (job.priority < URGENT_PRIORITY) this.urgent--;
+        return;
+      case "delayed":
+        return this.delayed.remove(job);
+      case "buried":
+        return this.buried.remove(job);
+      case "held":
+        return this.held.remove(job);
+    }
+  }
+
   /** Ends the pause. */
   due(): void {
     this.scheduler.endPause(this);
@@ -148,6 +188,7 @@ export class Tube<J extends QueuedJob<J>> implements Timed {
       reserved: this.reserved,
       delayed: this.delayed.size,
       buried: this.buried.size,
+      held: this.held.size,
       totalJobs: this.totalJobs,
       using: this.using,
       watching: this.watching,
@@ -163,13 +204,14 @@ export class Tube<J extends QueuedJob<J>> implements Timed {
 
 /** The number of jobs of some tubes, by state. */
 export function sumByState<J extends QueuedJob<J>>(tubes: Iterable<Tube<J>>): JobsByState {
-  const sum: JobsByState = { urgent: 0, ready: 0, reserved: 0, delayed: 0, buried: 0 };
-  for (const { urgent, ready, reserved, delayed, buried } of tubes) {
+  const sum: JobsByState = { urgent: 0, ready: 0, reserved: 0, delayed: 0, buried: 0, held: 0 };
+  for (const { urgent, ready, reserved, delayed, buried, held } of tubes) {
     sum.urgent += urgent;
     sum.ready += ready.size;
     sum.reserved += reserved;
     sum.delayed += delayed.size;
     sum.buried += buried.size;
+    sum.held += held.size;
   }
   return sum;
 }

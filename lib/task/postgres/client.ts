@@ -9,6 +9,7 @@ import type {
   JobStats,
   NoJob,
   Outcome,
+  PutJob,
   QueueClient,
   QueueStats,
   Refusal,
@@ -16,9 +17,7 @@ import type {
 } from "../queue.ts";
 import { countJobs, countTube } from "./count_jobs.ts";
 import {
-  findKey,
   hasJobs,
-  putUnlessThere,
   readFirst,
   readJob,
   readJobStats,
@@ -27,6 +26,7 @@ import {
   writePause,
 } from "./job_queries.ts";
 import type { LocalTube } from "./local_tube.ts";
+import { findKey } from "./put_job.ts";
 import type { SharedScheduler } from "./scheduler.ts";
 import { KICKABLE } from "./statements.ts";
 import { SharedSubscriptions } from "./subscriptions.ts";
@@ -108,6 +108,10 @@ export class SharedClient implements QueueClient {
   // Producing
 
   async put(spec: JobSpec): Promise<JobId | Refusal> {
+    if (spec.options !== undefined) {
+      const answer = await this.putJob(spec);
+      return typeof answer === "string" ? answer : answer.id;
+    }
     const refusal = this.#scheduler.refusal();
     if (refusal !== undefined) return refusal;
     const [id] = await this.#scheduler.put(this.#used, [spec]);
@@ -118,22 +122,14 @@ export class SharedClient implements QueueClient {
     return this.#scheduler.refusal() ?? this.#scheduler.put(this.#used, specs);
   }
 
-  async putUnique(
-    key: string,
-    spec: JobSpec,
-  ): Promise<{ id: JobId; existed: boolean } | Refusal> {
+  async putJob(spec: JobSpec): Promise<PutJob | Refusal> {
     const tube = this.#used;
     const refusal = this.#scheduler.refusal();
-    if (refusal !== undefined) {
-      const id = await this.#scheduler.ask((sql) => findKey(sql, tube.name, key));
-      return id === null ? refusal : { id, existed: true };
-    }
-    const put = await this.#scheduler.ask((sql) => putUnlessThere(sql, tube.name, { key, spec }));
-    if (!put.existed) {
-      this.#scheduler.report("put", tube.name, put.id);
-      this.#scheduler.counted(tube, [spec]);
-    }
-    return put;
+    if (refusal === undefined) return await this.#scheduler.putJob(tube, spec);
+    const key = spec.options?.unique?.key;
+    if (key === undefined) return refusal;
+    const id = await this.#scheduler.ask((sql) => findKey(sql, tube.name, key));
+    return id === null ? refusal : { id, existed: true };
   }
 
   // Consuming
@@ -209,12 +205,11 @@ export class SharedClient implements QueueClient {
   }
 
   async kickJob(id: JobId): Promise<boolean> {
-    if (!isId(id)) return false;
-    return await this.#scheduler.work(id, (job) => {
-      if (job === null || !isPossible("kick", job.facts.state)) return false;
-      job.apply({ kind: "kick" });
-      return true;
-    });
+    return await this.#applyTo(id, { kind: "kick" });
+  }
+
+  async releaseHeld(id: JobId): Promise<boolean> {
+    return await this.#applyTo(id, { kind: "release-held" });
   }
 
   peek(id: JobId): MaybePromise<JobBody | null> {
@@ -279,6 +274,16 @@ export class SharedClient implements QueueClient {
 
   get #used(): LocalTube {
     return this.#subscriptions.used;
+  }
+
+  /** Applies an event to a job, whoever has it; `false` if it cannot happen to it. */
+  async #applyTo(id: JobId, event: { kind: "kick" | "release-held" }): Promise<boolean> {
+    if (!isId(id)) return false;
+    return await this.#scheduler.work(id, (job) => {
+      if (job === null || !isPossible(event.kind, job.facts.state)) return false;
+      job.apply(event);
+      return true;
+    });
   }
 
   async #tubeExists(name: string): Promise<boolean> {

@@ -9,7 +9,8 @@ const COUNTS = `
   count(*) FILTER (WHERE state = ${STATE.ready}) AS ready,
   count(*) FILTER (WHERE state = ${STATE.reserved}) AS reserved,
   count(*) FILTER (WHERE state = ${STATE.delayed}) AS delayed,
-  count(*) FILTER (WHERE state = ${STATE.buried}) AS buried`;
+  count(*) FILTER (WHERE state = ${STATE.buried}) AS buried,
+  count(*) FILTER (WHERE state = ${STATE.held}) AS held`;
 
 const RESULTS = `SELECT count(*) AS results FROM quartet.task_results WHERE expires_at > ${NOW}`;
 
@@ -31,27 +32,28 @@ export async function countJobs(
 const COUNT_TUBES = `
   WITH parts AS (
     SELECT tube, count(*) FILTER (WHERE priority < ${URGENT_PRIORITY}) AS urgent,
-      count(*) AS ready, 0 AS reserved, 0 AS delayed, 0 AS buried
+      count(*) AS ready, 0 AS reserved, 0 AS delayed, 0 AS buried, 0 AS held
     FROM quartet.task_jobs WHERE state = 0 GROUP BY tube
     UNION ALL
     SELECT tube, 0, 0, count(*) FILTER (WHERE state = ${STATE.reserved}),
       count(*) FILTER (WHERE state = ${STATE.delayed}),
-      count(*) FILTER (WHERE state = ${STATE.buried})
+      count(*) FILTER (WHERE state = ${STATE.buried}),
+      count(*) FILTER (WHERE state = ${STATE.held})
     FROM quartet.task_jobs WHERE state > 0 GROUP BY tube
   ), counted AS (
     SELECT tube, sum(urgent) AS urgent, sum(ready) AS ready, sum(reserved) AS reserved,
-      sum(delayed) AS delayed, sum(buried) AS buried
+      sum(delayed) AS delayed, sum(buried) AS buried, sum(held) AS held
     FROM parts GROUP BY tube
   ), ranked AS (
     SELECT *, row_number() OVER (
-      ORDER BY ready + reserved + delayed + buried DESC, tube
+      ORDER BY ready + reserved + delayed + buried + held DESC, tube
     ) <= ${MAX_TUBE_METRICS} AS shown
     FROM counted
   )
   SELECT CASE WHEN shown THEN tube ELSE '${OTHER_TUBES}' END AS name, count(*) AS tubes,
     sum(urgent)::bigint AS urgent, sum(ready)::bigint AS ready,
     sum(reserved)::bigint AS reserved, sum(delayed)::bigint AS delayed,
-    sum(buried)::bigint AS buried,
+    sum(buried)::bigint AS buried, sum(held)::bigint AS held,
     coalesce(max(CASE WHEN ready > 0 THEN (
       SELECT ${NOW} - created_at FROM quartet.task_jobs AS j
       WHERE j.tube = ranked.tube AND state = 0 ORDER BY priority, id LIMIT 1
@@ -83,7 +85,7 @@ export async function countTube(
       (SELECT paused_until - ${sql.unsafe(NOW)} FROM quartet.task_tubes
        WHERE name = ${name} AND paused_until > ${sql.unsafe(NOW)}) AS pause_left_ms
     FROM quartet.task_jobs WHERE tube = ${name}`;
-  const { urgent, ready, reserved, delayed, buried } = row!;
+  const { urgent, ready, reserved, delayed, buried, held } = row!;
   return {
     name,
     urgent,
@@ -91,6 +93,7 @@ export async function countTube(
     reserved,
     delayed,
     buried,
+    held,
     totalJobs: local?.totalJobs ?? 0,
     using: local?.using ?? 0,
     watching: local?.watching ?? 0,

@@ -4,26 +4,15 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
 import type postgres from "postgres";
-import { storageUnavailable } from "../../storage/store.ts";
-import { latin1From, valueBytes, valueFrom } from "../../storage/value.ts";
-import { allowedTtrMs } from "../life_cycle.ts";
-import type { JobBody, JobId, JobSpec, JobStats, KeptState, Outcome, TubeRules } from "../queue.ts";
+import { latin1From, valueFrom } from "../../storage/value.ts";
+import { optionStats } from "../job_options.ts";
+import type { JobBody, JobId, JobStats, KeptState, Outcome, TubeRules } from "../queue.ts";
+import { readHeldReason } from "./followers.ts";
+import { rowOptions } from "./locked_job.ts";
 import type { ReservedRow } from "./requests.ts";
-import {
-  FIRST_IN_STATE,
-  LOCKED_COLUMNS,
-  NOW,
-  PUT_UNIQUE,
-  query,
-  STATE,
-  STATES,
-} from "./statements.ts";
+import { FIRST_IN_STATE, LOCKED_COLUMNS, NOW, query, STATE, STATES } from "./statements.ts";
 import { isLimited, type LockedTube, lockTubes, takeTokens } from "./tube_limits.ts";
-
-/** How often a unique put is tried while other clients put and finish jobs with the same key. */
-const MAX_UNIQUE_TRIES = 10;
 
 /** A job by its id. */
 export async function readJob(sql: postgres.Sql, id: JobId): Promise<JobBody | null> {
@@ -57,7 +46,7 @@ export async function readOutcome(sql: postgres.Sql, id: JobId): Promise<Outcome
 /** What `stats-job` reports about a job. */
 export async function readJobStats(sql: postgres.Sql, id: JobId): Promise<JobStats | null> {
   const [row] = await sql`
-    SELECT ${sql.unsafe(LOCKED_COLUMNS)}, key, created_at
+    SELECT ${sql.unsafe(LOCKED_COLUMNS)}, created_at
     FROM quartet.task_jobs WHERE id = ${id}`;
   if (row === undefined) return null;
   const state = STATES[row.state]!;
@@ -77,8 +66,12 @@ export async function readJobStats(sql: postgres.Sql, id: JobId): Promise<JobSta
     buries: row.buries,
     kicks: row.kicks,
     attempts: row.attempts,
-    reason: latin1From(row.reason),
+    reason: state === "held" ? await readHeldReason(sql, id) : latin1From(row.reason),
     key: row.key ?? "",
+    ...optionStats(rowOptions({ key: row.key, options: row.options }), {
+      now: row.now,
+      expires: row.expires_at !== null,
+    }),
   };
 }
 
@@ -117,49 +110,17 @@ export async function reserveOne(
   return await (sql.begin(async (sql) => {
     const [job] = await sql<{ tube: string }[]>`
       SELECT tube FROM quartet.task_jobs WHERE id = ${id} AND state <> ${STATE.reserved}
-      FOR UPDATE`;
+        AND state <> ${STATE.held} FOR UPDATE`;
     if (job === undefined) return null;
     const tube = { name: job.tube, rules: holder.rulesOf(job.tube) };
     const locked = isLimited(tube) ? await lockTubes(sql, [tube]) : new Map<string, LockedTube>();
     if (locked.get(tube.name)?.room === 0) return null;
     const [row] = await sql<ReservedRow[]>`
       UPDATE quartet.task_jobs SET state = ${STATE.reserved}, daemon = ${holder.daemon},
-        client = ${holder.client}, due_at = ${sql.unsafe(NOW)} + ttr_ms, reserves = reserves + 1
+        client = ${holder.client}, due_at = ${sql.unsafe(NOW)} + ttr_ms, reserves = reserves + 1,
+        expires_at = NULL
       WHERE id = ${id} RETURNING id, tube, priority, client, ttr_ms, body`;
     await takeTokens(sql, locked, new Map([[tube.name, 1]]));
     return row!;
   }) as Promise<ReservedRow | null>);
-}
-
-/** The job of a tube with a key. */
-export async function findKey(sql: postgres.Sql, tube: string, key: string): Promise<JobId | null> {
-  const [row] = await sql<{ id: JobId }[]>`
-    SELECT id FROM quartet.task_jobs WHERE tube = ${tube} AND key = ${key}`;
-  return row?.id ?? null;
-}
-
-/**
- * Puts a job, unless its tube has an unfinished one with the same key.
- *
- * @throws {StorageUnavailableError} If other clients keep putting and finishing jobs with this key.
- */
-export async function putUnlessThere(
-  sql: postgres.Sql,
-  tube: string,
-  { key, spec }: { key: string; spec: JobSpec },
-): Promise<{ id: JobId; existed: boolean }> {
-  for (let tries = 0; tries < MAX_UNIQUE_TRIES; tries++) {
-    const [put] = await query<{ id: JobId }>(sql, PUT_UNIQUE, [
-      tube,
-      key,
-      String(spec.priority),
-      String(Math.ceil(spec.delayMs)),
-      String(Math.ceil(allowedTtrMs(spec.ttrMs))),
-      Buffer.from(valueBytes(spec.body)),
-    ]);
-    if (put !== undefined) return { id: put.id, existed: false };
-    const existing = await findKey(sql, tube, key);
-    if (existing !== null) return { id: existing, existed: true };
-  }
-  throw storageUnavailable(`too many puts with the key "${key}"`);
 }

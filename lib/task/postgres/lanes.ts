@@ -14,6 +14,7 @@ import type { PostgresDatabase } from "../../storage/postgres/postgres_database.
 import { type DatabaseMetrics, sumDatabaseMetrics } from "../../storage/database_metrics.ts";
 import type { JobId, JobSpec, TubeRules } from "../queue.ts";
 import { Batcher } from "./batcher.ts";
+import { takeReleasable } from "./followers.ts";
 import { LockedJob, type LockedRow } from "./locked_job.ts";
 import type { RuledTube, TokensLeft } from "./tube_limits.ts";
 import { putJobs } from "./put_jobs.ts";
@@ -218,6 +219,26 @@ export class Lanes {
     );
     this.#written(jobs, startMs);
     return jobs.length;
+  }
+
+  /**
+   * Takes the next step of releasing jobs that are held until others are done.
+   *
+   * @param max The most places in which a job waits for another to look at.
+   * @returns How many there were.
+   */
+  async releaseHeld(max: number): Promise<number> {
+    const startMs = performance.now();
+    const { count, jobs } = await this.ask((sql) =>
+      sql.begin(async (sql) => {
+        const step = await takeReleasable(sql, max, (row) => this.#locked(row));
+        for (const job of step.jobs) job.apply({ kind: "release-held" });
+        await writeJobs(sql, step.jobs, this.#options);
+        return step;
+      }) as Promise<{ count: number; jobs: LockedJob[] }>
+    );
+    this.#written(jobs, startMs);
+    return count;
   }
 
   /** Runs a query. */

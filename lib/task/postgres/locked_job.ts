@@ -1,5 +1,6 @@
 import { joinValues } from "../../storage/postgres/packed_values.ts";
 import { latin1From, type Value } from "../../storage/value.ts";
+import { decodeOptions, keyOptions, ownRules, type StoredOptions } from "../job_options.ts";
 import { applyEvent, isPossible, type JobEvent, type JobFacts } from "../life_cycle.ts";
 import type { JobId, JobState, KeptState, TubeRules } from "../queue.ts";
 import { reportsOf } from "../event_reports.ts";
@@ -23,6 +24,9 @@ export interface LockedRow {
   kicks: number;
   attempts: number;
   reason: Uint8Array;
+  key: string | null;
+  options: string | null;
+  followed: boolean;
   /** The clock of the database. */
   now: number;
 }
@@ -31,6 +35,13 @@ export interface LockedRow {
 export interface KeptOutcome {
   readonly state: KeptState;
   readonly body: Value;
+}
+
+/** The options in a row. */
+export function rowOptions(
+  { key, options }: { key: string | null; options: string | null },
+): StoredOptions | null {
+  return options === null ? keyOptions(key ?? "") : decodeOptions(options);
 }
 
 /** A client of a daemon, as the database knows it. */
@@ -48,11 +59,14 @@ export class LockedJob {
   readonly tube: string;
   /** When the row was locked, by the clock of the database. */
   readonly now: number;
+  /** Whether other jobs are held until this one is done. */
+  readonly followed: boolean;
+  readonly #wasHeld: boolean;
   readonly #rules: TubeRules;
   #facts: JobFacts;
   #holder: Holder | null;
   #changed = false;
-  #removed = false;
+  #ended: "done" | "lost" | undefined;
   #outcome: KeptOutcome | undefined;
   /** What has happened to it. */
   readonly reports: JobReport[] = [];
@@ -62,7 +76,9 @@ export class LockedJob {
     this.id = row.id;
     this.tube = row.tube;
     this.now = row.now;
-    this.#rules = rules;
+    this.followed = row.followed;
+    this.#wasHeld = row.state === STATE.held;
+    this.#rules = ownRules(rules, rowOptions(row));
     this.#facts = {
       state: STATES[row.state]!,
       priority: row.priority,
@@ -97,7 +113,17 @@ export class LockedJob {
 
   /** Whether the row must be deleted. */
   get removed(): boolean {
-    return this.#removed;
+    return this.#ended !== undefined;
+  }
+
+  /** How it ended, for the jobs that are held until it is done; lost if it was deleted or cancelled. */
+  get ended(): "done" | "lost" | undefined {
+    return this.#ended;
+  }
+
+  /** Whether it was held, and is not any more. */
+  get unheld(): boolean {
+    return this.#wasHeld && (this.removed || this.#facts.state !== "held");
   }
 
   /** The outcome to keep when the row is deleted. */
@@ -107,7 +133,7 @@ export class LockedJob {
 
   /** Whether this client has it reserved. */
   isHeldBy({ daemon, client }: Holder): boolean {
-    return !this.#removed && this.#facts.state === "reserved" &&
+    return !this.removed && this.#facts.state === "reserved" &&
       this.#holder?.daemon === daemon && this.#holder.client === client;
   }
 
@@ -144,9 +170,14 @@ export class LockedJob {
   }
 
   #end(outcome: KeptOutcome): void {
-    this.#removed = true;
+    this.#ended = outcome.state === "done" ? "done" : "lost";
     this.#outcome = outcome;
     this.reports.push({ kind: outcome.state, tube: this.tube, id: this.id, reason: "" });
+  }
+
+  /** Deletes it. Workers for beanstalkd finish a job by deleting it, so then it counts as done. */
+  delete(): void {
+    this.#ended = this.#facts.state === "reserved" ? "done" : "lost";
   }
 }
 
@@ -159,7 +190,7 @@ export function packUpdates(jobs: readonly LockedJob[]): SqlParameter[] {
     numbers(jobs.map(({ id }) => id)),
     numbers(jobs.map(({ facts }) => STATE[facts.state])),
     fact("priority"),
-    numbers(jobs.map(({ facts }) => facts.state === "ready" ? null : Math.ceil(facts.dueAt))),
+    numbers(jobs.map(({ facts }) => facts.dueAt === 0 ? null : Math.ceil(facts.dueAt))),
     numbers(jobs.map(({ holder }) => holder?.daemon ?? null)),
     numbers(jobs.map(({ holder }) => holder?.client ?? null)),
     fact("delayMs"),

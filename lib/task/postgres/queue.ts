@@ -20,7 +20,10 @@ import { SharedScheduler } from "./scheduler.ts";
 /** How old the counts may be. Counting all jobs takes the database a while. */
 const COUNT_MAX_AGE_MS = 5000;
 
-const NO_JOBS: JobsByState = { urgent: 0, ready: 0, reserved: 0, delayed: 0, buried: 0 };
+/** The counts of a tube that are summed up. */
+const COUNTED = ["urgent", "ready", "reserved", "delayed", "buried", "held", "tubes"] as const;
+
+const NO_JOBS: JobsByState = { urgent: 0, ready: 0, reserved: 0, delayed: 0, buried: 0, held: 0 };
 
 /** A queue in PostgreSQL that several daemons can share. */
 export class PostgresQueue implements ScheduledQueue {
@@ -106,7 +109,7 @@ export class PostgresQueue implements ScheduledQueue {
     const { tubes: rows, results } = await this.#scheduler.lanes.ask((sql) => countTubes(sql));
     const total = { ...NO_JOBS, tubes: 0, results };
     for (const row of rows) {
-      for (const count of ["urgent", "ready", "reserved", "delayed", "buried", "tubes"] as const) {
+      for (const count of COUNTED) {
         total[count] += row[count];
       }
     }

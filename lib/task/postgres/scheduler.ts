@@ -18,11 +18,14 @@ import {
   DEFAULT_TUBE,
   type JobId,
   type JobSpec,
+  type JobState,
   type KeptState,
+  type PutJob,
   type QueueOptions,
   type QueueStats,
   type Refusal,
 } from "../queue.ts";
+import { HeldJobs } from "./held_jobs.ts";
 import { Hints } from "./hints.ts";
 import { JobWatchers } from "./job_watchers.ts";
 import { Lanes } from "./lanes.ts";
@@ -30,10 +33,11 @@ import { LocalTube } from "./local_tube.ts";
 import type { TokensLeft } from "./tube_limits.ts";
 import type { LockedJob } from "./locked_job.ts";
 import { Poller } from "./poller.ts";
+import { putJob } from "./put_job.ts";
 import type { ReservedRow } from "./requests.ts";
 import { RowLimits } from "./row_limits.ts";
 import { TASK_MIGRATIONS, TASK_TUNING } from "./schema.ts";
-import { EXPIRED, FORGET, NEXT_DUE, query } from "./statements.ts";
+import { EXPIRED, FORGET, FORGET_KEYS, NEXT_DUE, OVERDUE, query } from "./statements.ts";
 
 /** How many waiting clients of each tube a poll wakes. */
 const POLLING_WAITERS = 20;
@@ -59,6 +63,7 @@ export class SharedScheduler {
   readonly #poller: Poller;
   #lanes!: Lanes;
   #hints!: Hints;
+  readonly #heldJobs: HeldJobs;
   #timeouts = 0;
   #totalJobs = 0;
   readonly #rowLimits: RowLimits;
@@ -66,6 +71,7 @@ export class SharedScheduler {
   private constructor({ options, log }: { options: QueueOptions; log: Log }) {
     this.options = options;
     this.#poller = new Poller(() => this.#look(), log);
+    this.#heldJobs = new HeldJobs({ step: (max) => this.#lanes.releaseHeld(max), log });
     this.#rowLimits = new RowLimits({ ...options.limits, ask: (work) => this.ask(work), log });
     this.openTube(DEFAULT_TUBE);
   }
@@ -113,6 +119,7 @@ export class SharedScheduler {
   /** Stops polling and closes the connections. */
   async close(): Promise<void> {
     await this.#poller.close();
+    await this.#heldJobs.close();
     await this.#hints.close();
     await this.#lanes.close();
     for (const tube of this.tubes.values()) tube.stopTimer();
@@ -151,15 +158,26 @@ export class SharedScheduler {
     return ids;
   }
 
+  /** Puts a job with options; see {@linkcode putJob}. */
+  async putJob(tube: LocalTube, spec: JobSpec): Promise<PutJob | "NOT_FOUND"> {
+    const put = await this.ask((sql) => putJob(sql, tube.name, spec));
+    if (put === "NOT_FOUND" || put.existed) return put;
+    this.report("put", tube.name, put.id);
+    this.counted(tube, [spec], put.state);
+    if (spec.options?.expiresMs !== undefined) this.lookIn(spec.options.expiresMs);
+    return put;
+  }
+
   /** Reports that a job was put or reserved. */
   report(kind: "put" | "reserved", tube: string, id: JobId): void {
     this.options.report?.({ kind, tube, id, reason: "" }, undefined);
   }
 
-  /** Counts jobs that were put, and wakes clients for them. */
-  counted(tube: LocalTube, specs: readonly JobSpec[]): void {
+  /** Counts jobs that were put, and wakes clients for them, unless they are held. */
+  counted(tube: LocalTube, specs: readonly JobSpec[], state?: JobState): void {
     this.#totalJobs += specs.length;
     tube.totalJobs += specs.length;
+    if (state === "held") return;
     let ready = 0;
     for (const { delayMs } of specs) {
       if (delayMs === 0) ready++;
@@ -191,7 +209,7 @@ export class SharedScheduler {
 
   /** Deletes a job; `false` if it does not exist or another client has it reserved. */
   async delete(client: number, id: JobId): Promise<boolean> {
-    const name = await this.#lanes.delete(client, id);
+    const name = await this.#lanes.delete(client, id) ?? await this.#deleteFollowed(client, id);
     if (name === null) return false;
     const tube = this.tubes.get(name);
     if (tube !== undefined) tube.deletes++;
@@ -233,6 +251,7 @@ export class SharedScheduler {
       reserved: 0,
       delayed: 0,
       buried: 0,
+      held: 0,
       totalJobs: this.#totalJobs,
       timeouts: this.#timeouts,
       tubes: this.tubes.size,
@@ -247,6 +266,17 @@ export class SharedScheduler {
     this.#poller.lookIn(ms);
   }
 
+  /** Deletes a job that is held or that others follow; returns its tube if there is one. */
+  #deleteFollowed(client: number, id: JobId): Promise<string | null> {
+    return this.work(id, (job) => {
+      if (job === null) return null;
+      const holder = { daemon: this.daemon, client };
+      if (job.facts.state === "reserved" && !job.isHeldBy(holder)) return null;
+      job.delete();
+      return job.tube;
+    });
+  }
+
   // Outcomes
 
   /** Wakes the clients that durable decisions about jobs concern. */
@@ -254,7 +284,9 @@ export class SharedScheduler {
     for (const job of jobs) {
       const { id, tube, now, facts } = job;
       for (const report of job.reports) this.options.report?.(report, undefined);
-      if (job.removed) this.#tell(id, job.outcome!.state, job.outcome!.body);
+      if (job.removed && job.followed) this.#heldJobs.release();
+      if (job.outcome !== undefined) this.#tell(id, job.outcome.state, job.outcome.body);
+      else if (job.removed) this.#tell(id, "deleted", "");
       else if (!job.changed) continue;
       else if (facts.state === "ready") this.tellReady(tube, 1);
       else if (facts.state === "buried") this.#tell(id, "buried", facts.reason);
@@ -296,12 +328,21 @@ export class SharedScheduler {
   async #look(): Promise<number | null> {
     await this.#hints.listen();
     while (await this.#expire() === EXPIRED_STEP);
+    while (await this.#expireUnstarted() === EXPIRED_STEP);
+    this.#heldJobs.release();
     const [due] = await this.ask((sql) => query<{ ms: number | null }>(sql, NEXT_DUE, []));
     await this.ask((sql) => query(sql, FORGET, []));
+    await this.ask((sql) => query(sql, FORGET_KEYS, []));
     for (const tube of this.tubes.values()) tube.wake(POLLING_WAITERS);
     this.watchers.askAgain();
     await this.#rowLimits.dropResults();
     return due!.ms;
+  }
+
+  #expireUnstarted(): Promise<number> {
+    return this.workOn(OVERDUE, [String(EXPIRED_STEP)], (job) => {
+      job.apply({ kind: "expire" });
+    });
   }
 
   #expire(): Promise<number> {

@@ -56,6 +56,42 @@ export const TASK_MIGRATIONS: readonly string[] = [
    );`,
   // When the token bucket of a tube with a rate is full again.
   `ALTER TABLE quartet.task_tubes ADD COLUMN full_at double precision NOT NULL DEFAULT 0;`,
+  `ALTER TABLE quartet.task_jobs
+     -- What ends the hold on the key, as a number; NULL for the end of the job.
+     ADD COLUMN key_hold smallint,
+     ADD COLUMN key_until bigint,
+     ADD COLUMN expires_at bigint,
+     -- Whether other jobs are to run after this one.
+     ADD COLUMN followed boolean NOT NULL DEFAULT false,
+     -- The options of the job as JSON, if it has any beyond a key.
+     ADD COLUMN options text;
+   -- Two jobs have the same key if one was put while the other was buried or reserved.
+   DROP INDEX quartet.task_jobs_key;
+   CREATE INDEX task_jobs_key ON quartet.task_jobs (tube, key)
+     WHERE key IS NOT NULL AND state <> 3;
+   CREATE INDEX task_jobs_expires_at ON quartet.task_jobs (expires_at)
+     WHERE expires_at IS NOT NULL;
+   -- Keys that are held for a fixed time, whatever becomes of the job.
+   CREATE TABLE quartet.task_keys (
+     tube text NOT NULL,
+     key text NOT NULL,
+     id bigint NOT NULL,
+     expires_at bigint NOT NULL,
+     PRIMARY KEY (tube, key)
+   );
+   CREATE INDEX task_keys_expires_at ON quartet.task_keys (expires_at);
+   -- Which jobs a held job waits for.
+   CREATE TABLE quartet.task_after (
+     id bigint NOT NULL,
+     job bigint NOT NULL,
+     PRIMARY KEY (id, job)
+   );
+   CREATE INDEX task_after_job ON quartet.task_after (job);
+   -- Followed jobs that are gone: done, or lost because they were deleted or cancelled.
+   CREATE TABLE quartet.task_ended (
+     id bigint PRIMARY KEY,
+     lost boolean NOT NULL
+   );`,
 ];
 
 /** Storage parameters of the table of jobs, whose rows change and go all the time. */

@@ -9,10 +9,10 @@ import type postgres from "postgres";
 import type { JobState } from "../queue.ts";
 
 /** The states of jobs, indexed by their numbers in the table. */
-export const STATES: readonly JobState[] = ["ready", "reserved", "delayed", "buried"];
+export const STATES: readonly JobState[] = ["ready", "reserved", "delayed", "buried", "held"];
 
 /** The number of each state in the table. */
-export const STATE = { ready: 0, reserved: 1, delayed: 2, buried: 3 } as const;
+export const STATE = { ready: 0, reserved: 1, delayed: 2, buried: 3, held: 4 } as const;
 
 /** The time of the statement: the same for all rows, so that an index can be used with it. */
 export const NOW = "(extract(epoch FROM statement_timestamp()) * 1000)::bigint";
@@ -28,17 +28,6 @@ export const PUT = `
     $5::text::int4[], $6::text::int4[]) AS p (tube, priority, delay, ttr, start, length)
   RETURNING id`;
 
-/** Puts a job unless there is one with its key; returns its id or nothing. */
-export const PUT_UNIQUE = `
-  INSERT INTO quartet.task_jobs
-    (id, tube, key, state, priority, due_at, delay_ms, ttr_ms, created_at, body)
-  VALUES (nextval('quartet.task_ids'), $1::text, $2::text,
-    CASE WHEN $4::text::int8 > 0 THEN 2 ELSE 0 END, $3::text::int8,
-    CASE WHEN $4::text::int8 > 0 THEN ${NOW} + $4::text::int8 END, $4::text::int8,
-    $5::text::int8, ${NOW}, $6::bytea)
-  ON CONFLICT (tube, key) WHERE key IS NOT NULL DO NOTHING
-  RETURNING id`;
-
 /**
  * Reserves the first ready jobs of some tubes, one for each client. $1: the tubes, $2: the most jobs
  * of each, $3: the clients in order, $4: the daemon. Returns the jobs and the clients they are
@@ -51,6 +40,7 @@ export const RESERVE = `
       LATERAL (
         SELECT j.id, j.priority FROM quartet.task_jobs AS j
         WHERE j.tube = t.name AND j.state = 0
+          AND (j.expires_at IS NULL OR j.expires_at > ${NOW})
         ORDER BY j.priority, j.id LIMIT t.room FOR UPDATE SKIP LOCKED
       ) AS s
     WHERE NOT EXISTS (
@@ -62,20 +52,25 @@ export const RESERVE = `
   )
   UPDATE quartet.task_jobs AS j
   SET state = 1, daemon = $4::text::int8, client = given.client, due_at = ${NOW} + j.ttr_ms,
-    reserves = j.reserves + 1
+    reserves = j.reserves + 1, expires_at = NULL
   FROM given WHERE j.id = given.id
   RETURNING j.id, j.tube, j.priority, j.client, j.ttr_ms, j.body`;
 
-/** Deletes jobs ($1) unless they are reserved by others than these clients ($2) of a daemon ($3). */
+/**
+ * Deletes jobs ($1) unless they are reserved by others than these clients ($2) of a daemon ($3). Leaves
+ * jobs that are held or that others follow, since there is more to do than to delete those.
+ */
 export const DELETE = `
   DELETE FROM quartet.task_jobs AS j
   USING unnest($1::text::int8[], $2::text::int8[]) AS d (id, client)
   WHERE j.id = d.id AND (j.state <> 1 OR (j.client = d.client AND j.daemon = $3::text::int8))
+    AND j.state <> 4 AND NOT j.followed
   RETURNING j.id, j.tube`;
 
 /** The columns that {@linkcode LOCK} and {@linkcode EXPIRED} return. */
 export const LOCKED_COLUMNS = `id, tube, state, priority, due_at, daemon, client, delay_ms,
-  ttr_ms, reserves, timeouts, releases, buries, kicks, attempts, reason, ${NOW} AS now`;
+  ttr_ms, reserves, timeouts, releases, buries, kicks, attempts, reason, key, options, followed,
+  expires_at, ${NOW} AS now`;
 
 /** Locks jobs, always in the same order, so that no deadlock can occur. */
 export const LOCK = `
@@ -88,9 +83,18 @@ export const EXPIRED = `
   WHERE state IN (1, 2) AND due_at <= ${NOW}
   ORDER BY due_at LIMIT $1::text::int8 FOR UPDATE SKIP LOCKED`;
 
-/** The time until the next delay or time to run ends. */
+/** Locks jobs that were not started in time. */
+export const OVERDUE = `
+  SELECT ${LOCKED_COLUMNS} FROM quartet.task_jobs
+  WHERE expires_at <= ${NOW}
+  ORDER BY expires_at LIMIT $1::text::int8 FOR UPDATE SKIP LOCKED`;
+
+/** The time until the next delay, time to run or time to start ends. */
 export const NEXT_DUE = `
-  SELECT min(due_at) - ${NOW} AS ms FROM quartet.task_jobs WHERE state IN (1, 2)`;
+  SELECT least(
+    (SELECT min(due_at) FROM quartet.task_jobs WHERE state IN (1, 2)),
+    (SELECT min(expires_at) FROM quartet.task_jobs WHERE expires_at IS NOT NULL)
+  ) - ${NOW} AS ms`;
 
 /** Writes the new facts about locked jobs. */
 export const UPDATE = `
@@ -98,6 +102,7 @@ export const UPDATE = `
   SET state = u.state, priority = u.priority, due_at = u.due_at, daemon = u.daemon,
     client = u.client, delay_ms = u.delay_ms, timeouts = u.timeouts, releases = u.releases,
     buries = u.buries, kicks = u.kicks, attempts = u.attempts,
+    expires_at = CASE WHEN u.state <> 3 THEN j.expires_at END,
     reason = substring($15::bytea FROM u.start FOR u.length)
   FROM unnest($1::text::int8[], $2::text::int2[], $3::text::int8[], $4::text::int8[],
     $5::text::int8[], $6::text::int8[], $7::text::int8[], $8::text::int4[], $9::text::int4[],
@@ -120,6 +125,13 @@ export const KEEP = `
     r.cancelled = 1
   FROM unnest($1::text::int8[], $2::text::int4[], $3::text::int4[], $6::text::int4[])
     AS r (id, start, length, cancelled)`;
+
+/** Removes the keys whose time is over. */
+export const FORGET_KEYS = `
+  DELETE FROM quartet.task_keys WHERE (tube, key) IN (
+    SELECT tube, key FROM quartet.task_keys WHERE expires_at <= ${NOW}
+    ORDER BY expires_at LIMIT 1000
+  )`;
 
 /** Removes expired results. */
 export const FORGET = `
@@ -152,7 +164,7 @@ function kickable(state: string): string {
 }
 
 /** A parameter of one of these statements. */
-export type SqlParameter = string | Uint8Array;
+export type SqlParameter = string | Uint8Array | null;
 
 /** Runs a statement, which each connection prepares once. */
 export async function query<Row extends object>(

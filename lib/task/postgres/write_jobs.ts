@@ -1,5 +1,6 @@
 import type postgres from "postgres";
 import { joinValues } from "../../storage/postgres/packed_values.ts";
+import { noteEnds } from "./followers.ts";
 import { type LockedJob, packUpdates } from "./locked_job.ts";
 import { KEEP, numbers, query, REMOVE, UPDATE } from "./statements.ts";
 
@@ -28,5 +29,6 @@ export async function writeJobs(
       String(resultTtlMs),
       numbers(kept.map(({ outcome }) => outcome!.state === "cancelled" ? 1 : 0)),
     ]),
+    noteEnds(sql, jobs),
   ]);
 }

@@ -140,7 +140,10 @@ Deno.test("LogJournal: on a full disk new jobs are refused, and the others go on
   ]);
   assert.equal(await client.put(spec("b")), "OUT_OF_MEMORY");
   assert.equal(await client.putBatch([spec("b")]), "OUT_OF_MEMORY");
-  assert.equal(await client.putUnique("k", spec("b")), "OUT_OF_MEMORY");
+  assert.equal(
+    await client.putJob(spec("b", { options: { unique: { key: "k" } } })),
+    "OUT_OF_MEMORY",
+  );
   await reserve(client);
   assert.equal(await client.done(id, "result"), true);
   log.commit();

@@ -110,7 +110,7 @@ Deno.test("LogJournal: jobs come back in their state, and reserved ones ready", 
     assert.deepEqual([released.priority, released.releases, released.attempts], [5, 1, 0]);
     const unique = (await client.statsJob(ids["unique"]!))!;
     assert.deepEqual([unique.state, unique.key, unique.tube], ["ready", "the-key", "tube-a"]);
-    assert.deepEqual(await client.putUnique("the-key", spec("u")), {
+    assert.deepEqual(await client.putJob(spec("u", { options: { unique: { key: "the-key" } } })), {
       id: ids["unique"],
       existed: true,
     });

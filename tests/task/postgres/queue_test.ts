@@ -127,7 +127,7 @@ Deno.test("postgres queue: refuses jobs beyond roughly max_jobs until some are g
   const { queue, close } = await openIn(await server.createDatabase(), { limits });
   try {
     const client = queue.connect();
-    const first = await client.putUnique("key", spec("x"));
+    const first = await client.putJob(spec("x", { options: { unique: { key: "key" } } }));
     assert(typeof first === "object");
     const jobs = await client.putBatch(new Array(100).fill(spec("x")));
     assert(Array.isArray(jobs));
@@ -138,8 +138,14 @@ Deno.test("postgres queue: refuses jobs beyond roughly max_jobs until some are g
     };
     await until("a job is refused", refused, STATISTICS_MS, 100);
     assert.equal(await client.putBatch([spec("z")]), "OUT_OF_MEMORY");
-    assert.equal(await client.putUnique("other", spec("z")), "OUT_OF_MEMORY");
-    assert.deepEqual(await client.putUnique("key", spec("z")), { id: first.id, existed: true });
+    assert.equal(
+      await client.putJob(spec("z", { options: { unique: { key: "other" } } })),
+      "OUT_OF_MEMORY",
+    );
+    assert.deepEqual(await client.putJob(spec("z", { options: { unique: { key: "key" } } })), {
+      id: first.id,
+      existed: true,
+    });
     for (const id of jobs) assert.equal(await client.delete(id), true);
     await until("a job is taken", async () => !await refused(), STATISTICS_MS, 100);
     client.close();
