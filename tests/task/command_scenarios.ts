@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { valueText } from "../../lib/storage/value.ts";
 import {
+  keyed,
   put,
   type QueueScenario,
   reserve,
@@ -82,14 +83,14 @@ export function commandScenarios(): QueueScenario[] {
       each.use("one");
       each.watch("one");
     }
-    const first = await client.putUnique("k", spec("a"));
+    const first = await client.putJob(keyed("k", spec("a")));
     assert.ok(typeof first === "object");
     await reserve(client);
     await put(client, spec("b"));
     const pending = reserve(other);
     await client.cancelJob(first.id);
     assert.equal(valueText((await pending).body), "b");
-    const again = await client.putUnique("k", spec("c"));
+    const again = await client.putJob(keyed("k", spec("c")));
     assert.ok(typeof again === "object" && !again.existed);
     client.close();
     other.close();

@@ -11,8 +11,10 @@ import { valueText } from "../../lib/storage/value.ts";
 import { MAX_TUBE_METRICS, OTHER_TUBES } from "../../lib/task/tube_metrics.ts";
 import { until } from "../support/within.ts";
 import { commandScenarios } from "./command_scenarios.ts";
+import { optionScenarios } from "./option_scenarios.ts";
 import {
   asJob,
+  keyed,
   put,
   type QueueScenario,
   reserve,
@@ -24,6 +26,7 @@ import {
 import { DEADLINE_MS } from "./support.ts";
 
 export {
+  keyed,
   put,
   type QueueScenario,
   reserve,
@@ -379,25 +382,25 @@ export function queueScenarios(): QueueScenario[] {
 
   test("a key is unique in its tube while its job is unfinished", async (queue) => {
     const client = queue.connect();
-    const first = await client.putJob(spec("a", { options: { unique: { key: "k" } } }));
+    const first = await client.putJob(keyed("k", spec("a")));
     assert(typeof first === "object" && !first.existed);
-    assert.deepEqual(await client.putJob(spec("b", { options: { unique: { key: "k" } } })), {
+    assert.deepEqual(await client.putJob(keyed("k", spec("b"))), {
       id: first.id,
       existed: true,
     });
     await reserve(client);
-    assert.deepEqual(await client.putJob(spec("b", { options: { unique: { key: "k" } } })), {
+    assert.deepEqual(await client.putJob(keyed("k", spec("b"))), {
       id: first.id,
       existed: true,
     });
-    const otherKey = await client.putJob(spec("c", { options: { unique: { key: "l" } } }));
+    const otherKey = await client.putJob(keyed("l", spec("c")));
     assert(typeof otherKey === "object" && !otherKey.existed);
     client.use("elsewhere");
-    const elsewhere = await client.putJob(spec("d", { options: { unique: { key: "k" } } }));
+    const elsewhere = await client.putJob(keyed("k", spec("d")));
     assert(typeof elsewhere === "object" && !elsewhere.existed);
     client.use("default");
     assert.equal(await client.done(first.id, ""), true);
-    const again = await client.putJob(spec("e", { options: { unique: { key: "k" } } }));
+    const again = await client.putJob(keyed("k", spec("e")));
     assert(typeof again === "object" && !again.existed && again.id !== first.id);
     assert.equal((await client.statsJob(again.id))!.key, "k");
     client.close();
@@ -556,7 +559,7 @@ export function queueScenarios(): QueueScenario[] {
     assert.equal(queue.draining, true);
     assert.equal(await client.put(spec("z")), "DRAINING");
     assert.equal(await client.putBatch([spec("z")]), "DRAINING");
-    assert.equal(await client.putJob(spec("z", { options: { unique: { key: "k" } } })), "DRAINING");
+    assert.equal(await client.putJob(keyed("k", spec("z"))), "DRAINING");
     assert.equal(await client.reserve(0), "TIMED_OUT");
     const idle = queue.idle();
     assert.equal(await client.delete(id), true);
@@ -572,7 +575,7 @@ export function queueScenarios(): QueueScenario[] {
     assert.equal(queue.draining, true);
     assert.equal(await client.put(spec("z")), "DRAINING");
     assert.equal(await client.putBatch([spec("z")]), "DRAINING");
-    assert.equal(await client.putUnique("k", spec("z")), "DRAINING");
+    assert.equal(await client.putJob(keyed("k", spec("z"))), "DRAINING");
     assert.equal((await reserve(client)).id, id);
     assert.equal(await client.release(id, 0, 0), "RELEASED");
     assert((await client.reserveJob(id))?.id === id);
@@ -699,5 +702,5 @@ export function queueScenarios(): QueueScenario[] {
     client.close();
   });
 
-  return [...scenarios, ...commandScenarios()];
+  return [...scenarios, ...commandScenarios(), ...optionScenarios()];
 }

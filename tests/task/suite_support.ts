@@ -36,6 +36,11 @@ export function spec(body: string, changes: Partial<JobSpec> = {}): JobSpec {
   return { priority: 10, delayMs: 0, ttrMs: 60_000, body, ...changes };
 }
 
+/** A job as it is, with a unique key. */
+export function keyed(key: string, job: JobSpec): JobSpec {
+  return { ...job, options: { unique: { key } } };
+}
+
 /** Awaits an answer of the queue, with a deadline. */
 export function soon<T>(pending: T | Promise<T>): Promise<T> {
   return within(DEADLINE_MS, "the queue", Promise.resolve(pending));

@@ -37,6 +37,12 @@ export class TimedKey implements Timed {
   }
 }
 
+/** What holds a key: a job, or a time that was fixed when its job was put. */
+type Holder = Job | TimedKey;
+
+/** The holders of the keys of one tube. Hardly any key has more than one. */
+type TubeKeys = Map<string, Holder | Set<Holder>>;
+
 /**
  * The unique keys that are held: by jobs, or for a fixed time. Two jobs can hold the same key if one
  * of them has come back, for example because it was kicked; a put then names either of them.
@@ -45,10 +51,9 @@ export class UniqueKeys {
   readonly #timers: Timers;
   readonly #dropped: (key: TimedKey) => void;
   readonly #now: () => number;
-  /** The jobs that hold a key, by tube and key. */
-  readonly #holders = new Map<string, Set<Job>>();
-  readonly #timed = new Map<string, TimedKey>();
-  readonly #timedById = new Map<JobId, TimedKey>();
+  /** The holders by tube and key. */
+  readonly #tubes = new Map<string, TubeKeys>();
+  readonly #timed = new Map<JobId, TimedKey>();
 
   /** @param options `dropped` is called for each timed key whose time is over. */
   constructor(
@@ -62,42 +67,31 @@ export class UniqueKeys {
 
   /** The job that holds a key of a tube; it may be gone. */
   holder(tube: string, key: string): JobId | undefined {
-    const place = placeOf(tube, key);
-    const now = this.#now();
-    const timed = this.#timed.get(place);
-    if (timed !== undefined && timed.dueAt > now) return timed.id;
-    const holders = this.#holders.get(place);
-    for (const job of holders ?? []) {
-      if (holdsKey(job.options!, { state: job.state, now })) return job.id;
+    const found = this.#tubes.get(tube)?.get(key);
+    if (found === undefined) return undefined;
+    for (const holder of found instanceof Set ? found : [found]) {
+      if (this.#isHolding(holder)) return holder.id;
       // Its time is over, so it will not hold the key again.
-      holders!.delete(job);
+      this.#remove(tube, key, holder);
     }
-    if (holders?.size === 0) this.#holders.delete(place);
     return undefined;
   }
 
   /** A timed key by the id of the job that it came with. */
   timed(id: JobId): TimedKey | undefined {
-    return this.#timedById.get(id);
+    return this.#timed.get(id);
   }
 
   /** Notes the state that a job is in now. */
   enter(job: Job): void {
     const { unique } = job.options!;
-    if (unique === null || !holdsKey(job.options!, { state: job.state, now: this.#now() })) return;
-    const place = placeOf(job.tube.name, unique.key);
-    const holders = this.#holders.get(place);
-    if (holders === undefined) this.#holders.set(place, new Set([job]));
-    else holders.add(job);
+    if (unique !== null && this.#isHolding(job)) this.#add(job.tube.name, unique.key, job);
   }
 
   /** Notes that a job leaves its state. */
   leave(job: Job): void {
     const { unique } = job.options!;
-    if (unique === null) return;
-    const place = placeOf(job.tube.name, unique.key);
-    const holders = this.#holders.get(place);
-    if (holders?.delete(job) && holders.size === 0) this.#holders.delete(place);
+    if (unique !== null) this.#remove(job.tube.name, unique.key, job);
   }
 
   /** The timed key that a new job brings; `undefined` if it has none. */
@@ -109,38 +103,56 @@ export class UniqueKeys {
 
   /** Makes a timed key. */
   make(id: JobId, fields: { tube: string; key: string; until: number }): TimedKey {
-    return new TimedKey(id, { ...fields, due: (key) => this.#end(key) });
+    return new TimedKey(id, {
+      ...fields,
+      due: (key) => {
+        this.#drop(key);
+        this.#dropped(key);
+      },
+    });
   }
 
   /** Adds a timed key. */
   add(key: TimedKey): void {
-    this.#timed.set(placeOf(key.tube, key.key), key);
-    this.#timedById.set(key.id, key);
+    this.#add(key.tube, key.key, key);
+    this.#timed.set(key.id, key);
     this.#timers.set(key, key.dueAt);
   }
 
   /** Removes the timed key of a job, if it has one. */
   takeBack(job: Job): TimedKey | undefined {
-    const key = this.#timedById.get(job.id);
+    const key = this.#timed.get(job.id);
     if (key === undefined) return undefined;
     this.#timers.clear(key);
-    this.#remove(key);
+    this.#drop(key);
     return key;
   }
 
-  #end(key: TimedKey): void {
-    this.#remove(key);
-    this.#dropped(key);
+  #isHolding(holder: Holder): boolean {
+    const now = this.#now();
+    if (holder instanceof TimedKey) return holder.dueAt > now;
+    return holdsKey(holder.options!, { state: holder.state, now });
   }
 
-  #remove(key: TimedKey): void {
-    const place = placeOf(key.tube, key.key);
-    if (this.#timed.get(place) === key) this.#timed.delete(place);
-    this.#timedById.delete(key.id);
+  #drop(key: TimedKey): void {
+    this.#remove(key.tube, key.key, key);
+    this.#timed.delete(key.id);
   }
-}
 
-/** No tube and no key has a space in it. */
-function placeOf(tube: string, key: string): string {
-  return `${tube} ${key}`;
+  #add(tube: string, key: string, holder: Holder): void {
+    let keys = this.#tubes.get(tube);
+    if (keys === undefined) this.#tubes.set(tube, keys = new Map());
+    const found = keys.get(key);
+    if (found === undefined) keys.set(key, holder);
+    else if (found instanceof Set) found.add(holder);
+    else if (found !== holder) keys.set(key, new Set([found, holder]));
+  }
+
+  #remove(tube: string, key: string, holder: Holder): void {
+    const keys = this.#tubes.get(tube);
+    const found = keys?.get(key);
+    if (found instanceof Set) found.delete(holder);
+    if (found === holder || (found instanceof Set && found.size === 0)) keys!.delete(key);
+    if (keys?.size === 0) this.#tubes.delete(tube);
+  }
 }

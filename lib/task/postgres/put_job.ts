@@ -48,41 +48,55 @@ export async function findKey(
   return row?.id ?? null;
 }
 
+/** A job that was put, or the one that holds its key. */
+export type PutInDatabase = PutJob & {
+  /** The state of a new job. */
+  state?: JobState;
+};
+
 /**
  * Puts a job with options.
  *
- * @returns The state of the new job, or that another one holds its key; `NOT_FOUND` if it is to run
- * after a job that there never was.
+ * @returns `NOT_FOUND` if it is to run after a job that there never was.
  */
 export async function putJob(
   sql: postgres.Sql,
   tube: string,
   spec: JobSpec,
-): Promise<PutJob & { state?: JobState } | "NOT_FOUND"> {
-  return await (sql.begin(async (sql) => {
-    const { unique, after = [] } = spec.options ?? {};
-    if (unique !== undefined) {
-      await sql`SELECT pg_advisory_xact_lock(${KEY_LOCK_CLASS}::int, ${
-        hashOf(`${tube} ${unique.key}`)
-      }::int)`;
-      const id = await findKey(sql, tube, unique.key);
-      if (id !== null) return { id, existed: true };
-    }
-    const [facts] = await query<{ now: number; last: number }>(
-      sql,
-      `SELECT ${NOW} AS now, CASE WHEN is_called THEN last_value ELSE 0 END AS last
-        FROM quartet.task_ids`,
-      [],
-    );
-    const { now, last } = facts!;
-    if (after.some((id) => !(id >= 1 && id <= last))) return "NOT_FOUND";
-    const unfinished = after.length === 0 ? [] : await follow(sql, after);
-    const options = storedOptions(spec.options, { now, unfinished: () => unfinished })!;
-    const { id, state } = await insert(sql, tube, { spec, options, now });
-    if (unfinished.length > 0) await waitFor(sql, id, unfinished);
-    if (options.unique?.hold === "until") await keepKey(sql, { id, tube, ...options.unique });
-    return { id, existed: false, state };
-  }) as Promise<PutJob & { state?: JobState } | "NOT_FOUND">);
+): Promise<PutInDatabase | "NOT_FOUND"> {
+  return await (sql.begin((sql) => putInTransaction(sql, tube, spec)) as Promise<
+    PutInDatabase | "NOT_FOUND"
+  >);
+}
+
+/** As {@linkcode putJob}, in a transaction that the caller has begun. */
+export async function putInTransaction(
+  sql: postgres.TransactionSql,
+  tube: string,
+  spec: JobSpec,
+): Promise<PutInDatabase | "NOT_FOUND"> {
+  const { unique, after = [] } = spec.options ?? {};
+  if (unique !== undefined) {
+    const lock = hashOf(`${tube} ${unique.key}`);
+    await sql`SELECT pg_advisory_xact_lock(${KEY_LOCK_CLASS}::int, ${lock}::int)`;
+    const id = await findKey(sql, tube, unique.key);
+    if (id !== null) return { id, existed: true };
+  }
+  const [facts] = await query<{ now: number; last: number }>(
+    sql,
+    `SELECT ${NOW} AS now, CASE WHEN is_called THEN last_value ELSE 0 END AS last
+      FROM quartet.task_ids`,
+    [],
+  );
+  const { now, last } = facts!;
+  if (after.some((id) => !(id >= 1 && id <= last))) return "NOT_FOUND";
+  const unfinished = after.length === 0 ? [] : await follow(sql, after);
+  const options = storedOptions(spec.options, { now, unfinished: () => unfinished });
+  const { id, state } = await insert(sql, tube, { spec, options, now });
+  if (unfinished.length > 0) await waitFor(sql, id, unfinished);
+  const key = options?.unique;
+  if (key?.hold === "until") await keepKey(sql, { id, tube, ...key });
+  return { id, existed: false, state };
 }
 
 /** Locks the jobs among these that are not done, and notes that others follow them. */
@@ -104,12 +118,12 @@ async function follow(sql: postgres.ISql, ids: readonly JobId[]): Promise<JobId[
 async function insert(
   sql: postgres.ISql,
   tube: string,
-  { spec, options, now }: { spec: JobSpec; options: StoredOptions; now: number },
+  { spec, options, now }: { spec: JobSpec; options: StoredOptions | null; now: number },
 ): Promise<{ id: JobId; state: JobState }> {
   const delayMs = Math.ceil(spec.delayMs);
   const afterDelay: JobState = delayMs > 0 ? "delayed" : "ready";
-  const state = options.after.length > 0 ? "held" : afterDelay;
-  const { unique, expiresAt } = options;
+  const state = options !== null && options.after.length > 0 ? "held" : afterDelay;
+  const unique = options?.unique;
   const [row] = await query<{ id: JobId }>(sql, INSERT, [
     tube,
     String(STATE[state]),
@@ -120,10 +134,10 @@ async function insert(
     String(now),
     Buffer.from(valueBytes(spec.body)),
     unique?.key ?? null,
-    unique === null ? null : numberOrNull(HOLDS[unique.hold]),
-    unique === null ? null : numberOrNull(unique.until),
-    numberOrNull(expiresAt),
-    soleKey(options) === undefined ? encodeOptions(options) : null,
+    unique ? numberOrNull(HOLDS[unique.hold]) : null,
+    numberOrNull(unique?.until ?? null),
+    numberOrNull(options?.expiresAt ?? null),
+    soleKey(options) === undefined ? encodeOptions(options!) : null,
   ]);
   return { id: row!.id, state };
 }

@@ -5,7 +5,7 @@ import { StorageUnavailableError } from "../../../lib/storage/store.ts";
 import { LogJournal } from "../../../lib/task/memory/log_journal.ts";
 import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
 import { dueRun, run } from "../schedule/book_suite.ts";
-import { put, reserve, soon, spec, type SuiteOptions } from "../queue_suite.ts";
+import { keyed, put, reserve, soon, spec, type SuiteOptions } from "../queue_suite.ts";
 import { ManualClock, queueOptions } from "../support.ts";
 import { ScriptedLog } from "./scripted_log.ts";
 
@@ -136,12 +136,13 @@ Deno.test("LogJournal: on a full disk new jobs are refused, and the others go on
     "task_moves",
     "task_results",
     "task_schedules",
+    "task_lost",
     "task_meta",
   ]);
   assert.equal(await client.put(spec("b")), "OUT_OF_MEMORY");
   assert.equal(await client.putBatch([spec("b")]), "OUT_OF_MEMORY");
   assert.equal(
-    await client.putJob(spec("b", { options: { unique: { key: "k" } } })),
+    await client.putJob(keyed("k", spec("b"))),
     "OUT_OF_MEMORY",
   );
   await reserve(client);

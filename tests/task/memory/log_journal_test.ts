@@ -8,8 +8,8 @@ import { openQueue } from "../../../lib/task/open.ts";
 import type { QueueClient } from "../../../lib/task/queue.ts";
 import type { ScheduledQueue } from "../../../lib/task/schedule/book.ts";
 import { until } from "../../support/within.ts";
-import { put, queueSuite, reserve, soon, spec, type SuiteOptions } from "../queue_suite.ts";
 import { bookSuite, dueRun, run } from "../schedule/book_suite.ts";
+import { keyed, put, queueSuite, reserve, soon, spec, type SuiteOptions } from "../queue_suite.ts";
 import { queueOptions, SILENT_LOG } from "../support.ts";
 
 /** Opens a queue in a file. */
@@ -82,7 +82,7 @@ Deno.test("LogJournal: jobs come back in their state, and reserved ones ready", 
     ids["delayed"] = await put(client, spec("d", { delayMs: 60_000, ttrMs: 5_000 }));
     ids["deleted"] = await put(client, spec("x"));
     await client.delete(ids["deleted"]);
-    const unique = await client.putUnique("the-key", spec("u", { priority: 3 }));
+    const unique = await client.putJob(keyed("the-key", spec("u", { priority: 3 })));
     assert(typeof unique === "object");
     ids["unique"] = unique.id;
     client.use("tube-b");
@@ -110,7 +110,7 @@ Deno.test("LogJournal: jobs come back in their state, and reserved ones ready", 
     assert.deepEqual([released.priority, released.releases, released.attempts], [5, 1, 0]);
     const unique = (await client.statsJob(ids["unique"]!))!;
     assert.deepEqual([unique.state, unique.key, unique.tube], ["ready", "the-key", "tube-a"]);
-    assert.deepEqual(await client.putJob(spec("u", { options: { unique: { key: "the-key" } } })), {
+    assert.deepEqual(await client.putJob(keyed("the-key", spec("u"))), {
       id: ids["unique"],
       existed: true,
     });

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { type Clock, SYSTEM_CLOCK } from "../../../lib/task/clock.ts";
 import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
-import { put, queueSuite, reserve, spec, type SuiteOptions } from "../queue_suite.ts";
 import { bookSuite } from "../schedule/book_suite.ts";
+import { keyed, put, queueSuite, reserve, spec, type SuiteOptions } from "../queue_suite.ts";
 import { ManualClock, queueOptions } from "../support.ts";
 
 queueSuite("memory", (options) => {
@@ -62,14 +62,16 @@ Deno.test("MemoryQueue: keys and reasons count as memory, and long reasons are c
   const { bytes } = queue.stats();
   const before = Deno.memoryUsage().heapUsed;
   for (let i = 0; i < 2000; i++) {
-    const put = await client.putUnique(`${i}`.padStart(200, "k"), spec("x", { delayMs: 60_000 }));
+    const put = await client.putJob(
+      keyed(`${i}`.padStart(200, "k"), spec("x", { delayMs: 60_000 })),
+    );
     assert(typeof put === "object");
     assert(await client.reserveJob(put.id));
     assert.equal(await client.fail(put.id, new Uint8Array(65_000).fill(65 + i % 20)), "RELEASED");
   }
   const { jobs } = queue.scheduler;
   assert.equal(jobs.get(1)!.reason.length, 1000);
-  assert.equal(queue.stats().bytes - bytes, 2000 * (300 + 1 + 200 + 1000));
+  assert.equal(queue.stats().bytes - bytes, 2000 * (300 + 1 + (250 + 200) + 1000));
   // 130 MB were sent.
   assert(Deno.memoryUsage().heapUsed - before < 60e6, "long reasons are kept");
   for (let refused = false; !refused;) refused = await client.put(spec("")) === "OUT_OF_MEMORY";
@@ -197,7 +199,7 @@ Deno.test("MemoryQueue: leaves nothing behind when all jobs are done", async () 
   client.use("t");
   worker.watch("t");
   for (let index = 0; index < 100; index++) {
-    await client.putUnique(`k${index}`, spec("x", { delayMs: index % 3 }));
+    await client.putJob(keyed(`k${index}`, spec("x", { delayMs: index % 3 })));
   }
   clock.advance(10);
   const jobs = await worker.reserveBatch(1000, 0);

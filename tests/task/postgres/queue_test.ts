@@ -4,8 +4,8 @@ import { StorageUnavailableError } from "../../../lib/storage/store.ts";
 import { openQueue } from "../../../lib/task/open.ts";
 import { PostgresServer, usePostgres } from "../../support/postgres.ts";
 import { until } from "../../support/within.ts";
-import { put, queueSuite, reserve, soon, spec, type SuiteOptions } from "../queue_suite.ts";
 import { bookSuite, dueRun, run } from "../schedule/book_suite.ts";
+import { keyed, put, queueSuite, reserve, soon, spec, type SuiteOptions } from "../queue_suite.ts";
 import { DEADLINE_MS, queueOptions, SILENT_LOG } from "../support.ts";
 
 const server = usePostgres();
@@ -127,7 +127,7 @@ Deno.test("postgres queue: refuses jobs beyond roughly max_jobs until some are g
   const { queue, close } = await openIn(await server.createDatabase(), { limits });
   try {
     const client = queue.connect();
-    const first = await client.putJob(spec("x", { options: { unique: { key: "key" } } }));
+    const first = await client.putJob(keyed("key", spec("x")));
     assert(typeof first === "object");
     const jobs = await client.putBatch(new Array(100).fill(spec("x")));
     assert(Array.isArray(jobs));
@@ -139,10 +139,10 @@ Deno.test("postgres queue: refuses jobs beyond roughly max_jobs until some are g
     await until("a job is refused", refused, STATISTICS_MS, 100);
     assert.equal(await client.putBatch([spec("z")]), "OUT_OF_MEMORY");
     assert.equal(
-      await client.putJob(spec("z", { options: { unique: { key: "other" } } })),
+      await client.putJob(keyed("other", spec("z"))),
       "OUT_OF_MEMORY",
     );
-    assert.deepEqual(await client.putJob(spec("z", { options: { unique: { key: "key" } } })), {
+    assert.deepEqual(await client.putJob(keyed("key", spec("z"))), {
       id: first.id,
       existed: true,
     });
