@@ -36,9 +36,6 @@ import { SharedWorker } from "./worker.ts";
 /** The most jobs kicked in one transaction. */
 const KICK_STEP = 1000;
 
-/** How many waiting clients are woken when a pause ends. */
-const MAX_WOKEN = 1000;
-
 /** A client of a queue that several daemons share. */
 export class SharedClient implements QueueClient {
   /** After `close`: resolves when all jobs it had reserved are given back. */
@@ -98,10 +95,7 @@ export class SharedClient implements QueueClient {
   async pauseTube(name: string, pauseMs: number): Promise<boolean> {
     if (!await this.#tubeExists(name)) return false;
     await this.#scheduler.ask((sql) => writePause(sql, name, pauseMs));
-    const tube = this.#scheduler.tubes.get(name);
-    if (tube !== undefined) tube.pauses++;
-    if (pauseMs === 0) this.#scheduler.tellReady(name, MAX_WOKEN);
-    else this.#scheduler.lookIn(pauseMs);
+    this.#scheduler.paused(name, pauseMs);
     return true;
   }
 

@@ -10,7 +10,7 @@ const MIN_POLL_INTERVAL_MS = 5;
 
 /** Looks for jobs that are due: regularly, and when one is expected. */
 export class Poller {
-  readonly #look: () => Promise<number | null>;
+  readonly #look: () => Promise<number>;
   readonly #log: Log;
   #polling = Promise.resolve();
   #pollAt = Infinity;
@@ -18,10 +18,10 @@ export class Poller {
   #closed = false;
 
   /**
-   * @param look Looks for jobs that are due; resolves with the time until the next one is, if one is
-   * known.
+   * @param look Looks for what is due; resolves with the time until something is, `Infinity` if
+   * nothing is known.
    */
-  constructor(look: () => Promise<number | null>, log: Log) {
+  constructor(look: () => Promise<number>, log: Log) {
     this.#look = look;
     this.#log = log;
   }
@@ -51,7 +51,7 @@ export class Poller {
     // A job that is put or reserved meanwhile may be due before the next regular poll.
     this.#pollAt = Infinity;
     try {
-      nextMs = await this.#look() ?? POLL_INTERVAL_MS;
+      nextMs = await this.#look();
     } catch (error) {
       const isStatement = error instanceof Error && error.name === "PostgresError";
       if (!(error instanceof StorageUnavailableError) && !isStatement) throw error;

@@ -14,6 +14,7 @@ import type postgres from "postgres";
 import type { Log } from "../../log.ts";
 import type { PostgresDatabase } from "../../storage/postgres/postgres_database.ts";
 import type { Value } from "../../storage/value.ts";
+import { SYSTEM_CLOCK } from "../clock.ts";
 import {
   DEFAULT_TUBE,
   type JobId,
@@ -32,6 +33,7 @@ import { Lanes } from "./lanes.ts";
 import { LocalTube } from "./local_tube.ts";
 import type { TokensLeft } from "./tube_limits.ts";
 import type { LockedJob } from "./locked_job.ts";
+import { Pauses } from "./pauses.ts";
 import { Poller } from "./poller.ts";
 import { putJob } from "./put_job.ts";
 import type { ReservedRow } from "./requests.ts";
@@ -41,6 +43,9 @@ import { EXPIRED, FORGET, FORGET_KEYS, NEXT_DUE, OVERDUE, query } from "./statem
 
 /** How many waiting clients of each tube a poll wakes. */
 const POLLING_WAITERS = 20;
+
+/** How many waiting clients are woken when a pause ends. */
+const MAX_WOKEN = 1000;
 
 /** How many expired jobs are handled in one transaction. */
 const EXPIRED_STEP = 500;
@@ -61,6 +66,7 @@ export class SharedScheduler {
   /** Clients that wait for the outcome of a job. */
   readonly watchers = new JobWatchers();
   readonly #poller: Poller;
+  readonly #pauses = new Pauses();
   #lanes!: Lanes;
   #hints!: Hints;
   readonly #heldJobs: HeldJobs;
@@ -261,6 +267,15 @@ export class SharedScheduler {
     };
   }
 
+  /** A tube is paused from now on; 0 ends its pause. */
+  paused(name: string, pauseMs: number): void {
+    const tube = this.tubes.get(name);
+    if (tube !== undefined) tube.pauses++;
+    if (pauseMs === 0) return this.tellReady(name, MAX_WOKEN);
+    this.#pauses.began(name);
+    this.lookIn(pauseMs);
+  }
+
   /** Polls after this delay, or sooner. */
   lookIn(ms: number): void {
     this.#poller.lookIn(ms);
@@ -324,19 +339,23 @@ export class SharedScheduler {
 
   // Polling
 
-  /** Looks for jobs that are due; returns the time until the next one is, if there is one. */
-  async #look(): Promise<number | null> {
+  /** Looks for what is due; returns the time until the next job or pause is. */
+  async #look(): Promise<number> {
     await this.#hints.listen();
     while (await this.#expire() === EXPIRED_STEP);
     while (await this.#expireUnstarted() === EXPIRED_STEP);
     this.#heldJobs.release();
-    const [due] = await this.ask((sql) => query<{ ms: number | null }>(sql, NEXT_DUE, []));
+    const { ended, nextMs } = await this.ask((sql) => this.#pauses.look(sql));
+    const pauseEndMs = SYSTEM_CLOCK.now() + nextMs;
+    for (const tube of ended) this.#wake(tube, MAX_WOKEN);
+    for (const tube of this.tubes.values()) tube.wake(POLLING_WAITERS);
     await this.ask((sql) => query(sql, FORGET, []));
     await this.ask((sql) => query(sql, FORGET_KEYS, []));
-    for (const tube of this.tubes.values()) tube.wake(POLLING_WAITERS);
     this.watchers.askAgain();
     await this.#rowLimits.dropResults();
-    return due!.ms;
+    // The last question, so that the answer is not old when the next poll is planned.
+    const [due] = await this.ask((sql) => query<{ ms: number | null }>(sql, NEXT_DUE, []));
+    return Math.min(due!.ms ?? Infinity, pauseEndMs - SYSTEM_CLOCK.now());
   }
 
   #expireUnstarted(): Promise<number> {

@@ -89,6 +89,11 @@ export const OVERDUE = `
   WHERE expires_at <= ${NOW}
   ORDER BY expires_at LIMIT $1::text::int8 FOR UPDATE SKIP LOCKED`;
 
+/** The first $1 tubes whose pause ends, and the time until then. */
+export const PAUSES = `
+  SELECT name, paused_until - ${NOW} AS ms FROM quartet.task_tubes
+  WHERE paused_until > ${NOW} ORDER BY paused_until LIMIT $1::text::int8`;
+
 /** The time until the next delay, time to run or time to start ends. */
 export const NEXT_DUE = `
   SELECT least(
