@@ -30,6 +30,7 @@ import type { MeshNode } from "./node/mesh_node.ts";
 import { readTrust } from "./link/peer_tls.ts";
 import { demandProof } from "./link/proof.ts";
 import { workersBesideOthers } from "./sort/sort_pool.ts";
+import { WorkerStarter } from "./sort/worker_starter.ts";
 import { removeStaleFiles } from "./node/stale_files.ts";
 
 const encoder = new TextEncoder();
@@ -77,6 +78,7 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
     },
   });
   const consoleMetrics = new ConsoleMetrics();
+  const starter = new WorkerStarter();
   const options = {
     node: config.node,
     addresses: config.nodes,
@@ -85,6 +87,7 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
     partition: config.partition,
     memoryBytes: config.memory,
     workers: workersBesideOthers(),
+    startWorker: (name: string, module: string) => starter.start(name, module),
     dialTimeoutMs: config.dial_timeout,
     stallTimeoutMs: config.stall_timeout,
     doubts,
@@ -110,6 +113,7 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
     status: () => node.status,
     drain: async (deadline) => {
       await node.drain(deadline);
+      starter[Symbol.dispose]();
       await listener.drain(deadline);
     },
   };

@@ -28,7 +28,7 @@ import { encodeAbort, FRAME } from "../link/frame.ts";
 import { cancellation, SortFailedError } from "../link/sort_failure.ts";
 import { sortBuckets } from "./sort_phase.ts";
 import { StallWatch } from "./stall_watch.ts";
-import { SortThread } from "../sort/sort_pool.ts";
+import { SortThread, type StartWorker } from "../sort/sort_pool.ts";
 import { type Phase, PhaseClock, type SortProgress } from "./sort_progress.ts";
 import type { Partition } from "../sort/splitters.ts";
 
@@ -69,6 +69,8 @@ export interface SortJobOptions {
   spillDir: string;
   /** The number of worker threads. */
   workers: number;
+  /** Starts them. By default this thread does it, and is held up meanwhile. */
+  startWorker?: StartWorker;
   /** How long the job may be blocked before it fails; silent peers have the same limit. */
   stallTimeoutMs: number;
   /** Where node 0 keeps its decision; without it, the decision does not survive a restart. */
@@ -250,9 +252,9 @@ export class SortJob {
   }
 
   #startThreads(): void {
-    const { workers } = this.#options;
+    const { workers, format, startWorker } = this.#options;
     for (let i = 0; i < workers; i++) {
-      this.#threads.push(new SortThread(this.#store.slab, this.#options.format));
+      this.#threads.push(new SortThread(this.#store.slab, format, startWorker));
     }
   }
 

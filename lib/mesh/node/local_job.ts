@@ -10,6 +10,7 @@ import { SortJob, type SortSummary } from "../job/sort_job.ts";
 import type { Partition } from "../sort/splitters.ts";
 import type { Decisions } from "../job/commit.ts";
 import type { Doubt } from "./doubts.ts";
+import type { StartWorker } from "../sort/sort_pool.ts";
 import { OutputNote } from "./stale_files.ts";
 
 /** Options that all jobs of a node have in common. */
@@ -24,6 +25,8 @@ export interface LocalJobOptions extends Recognition {
   memoryBytes: number;
   /** The number of worker threads. */
   workers: number;
+  /** Starts them. By default this thread does it, and is held up meanwhile. */
+  startWorker?: StartWorker;
   dialTimeoutMs: number;
   stallTimeoutMs: number;
   /** On node 0: where it keeps its decisions. */

@@ -226,14 +226,15 @@ export class BucketStore {
     this.#closed = true;
     for (const { reject } of this.#waiting.splice(0)) reject(new SortEndedError());
     await this.#spilling;
-    this.#removeSpill();
+    await this.#removeSpill();
   }
 
-  #removeSpill(): void {
+  async #removeSpill(): Promise<void> {
     if (!this.#spill) return;
     this.#spill.close();
     this.#spill = undefined;
-    Deno.removeSync(this.spillPath);
+    // Not at once: for a large file this takes the system a while.
+    await Deno.remove(this.spillPath);
   }
 
   #spillIfLow(): void {

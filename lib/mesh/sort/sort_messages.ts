@@ -11,6 +11,7 @@ import type { Piece } from "./partitioner.ts";
 import type { RecordFormat } from "../records/record_format.ts";
 import type { Extent } from "./sampler.ts";
 import type { SplitterOptions } from "./splitters.ts";
+import type { ConnectMessage } from "./worker_starter.ts";
 
 /** Part of an input file. */
 export interface FilePart {
@@ -62,6 +63,7 @@ export type SortTask =
 
 /** A message to a worker. */
 export type ToSortWorker =
+  | ConnectMessage
   | { kind: "start"; slab: SharedArrayBuffer; format: RecordFormat }
   | { kind: "slots"; slots: number[] }
   | SortTask;

@@ -21,6 +21,7 @@ import type {
 } from "./sort_messages.ts";
 import { SORT_WORKER_NAME } from "./sort_worker.ts";
 import type { SplitterOptions } from "./splitters.ts";
+import type { WorkerHandle } from "./worker_starter.ts";
 
 /** The most threads that a sort uses; with more, it would wait for the disk and the network. */
 export const MAX_WORKERS = 8;
@@ -35,12 +36,15 @@ export function workersBesideOthers(): number {
   return Math.max(1, defaultWorkers() - 1);
 }
 
+/** Starts a worker as {@linkcode startWorker} does, which holds up the thread for a while. */
+export type StartWorker = (name: string, module: string) => WorkerHandle;
+
 /** The answer that ends a task. */
 type TaskEnd = Exclude<FromSortWorker, { kind: "pieces" | "starved" | "failed" }>;
 
 /** One worker thread. It runs one task at a time. */
 export class SortThread implements DealingThread {
-  readonly #worker: Worker;
+  readonly #worker: WorkerHandle;
   #task: { resolve: (end: TaskEnd) => void; reject: (error: Error) => void } | undefined;
   #onPieces: (pieces: Piece[], bytes: number) => void = () => {};
   /** Slots that were granted since the last `takeBack`. */
@@ -48,9 +52,12 @@ export class SortThread implements DealingThread {
   #starved = false;
   #ended = false;
 
-  /** @param slab The memory that it shares with the main thread. */
-  constructor(slab: SharedArrayBuffer, format: RecordFormat) {
-    this.#worker = startWorker(SORT_WORKER_NAME, "mesh/sort/sort_worker.ts");
+  /**
+   * @param slab The memory that it shares with the main thread.
+   * @param start Starts the worker.
+   */
+  constructor(slab: SharedArrayBuffer, format: RecordFormat, start: StartWorker = startWorker) {
+    this.#worker = start(SORT_WORKER_NAME, "mesh/sort/sort_worker.ts");
     this.#worker.onmessage = ({ data }: MessageEvent<FromSortWorker>) => this.#take(data);
     this.#worker.onerror = (event) => {
       // An unhandled error in a worker would end the whole program; it ends this sort only.

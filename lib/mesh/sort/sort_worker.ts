@@ -25,9 +25,8 @@ import type {
 /** The name of workers of this kind. */
 export const SORT_WORKER_NAME = "quartet-sort";
 
-/** The part of a worker's global scope that is used here. */
+/** The part of a worker's global scope that is used here; a message port has the same. */
 interface WorkerScope {
-  name: string;
   onmessage: ((event: MessageEvent<ToSortWorker>) => void) | null;
   postMessage(message: FromSortWorker): void;
 }
@@ -235,7 +234,8 @@ function cut({ samples, options }: CutTask): Splitter[] {
 export function serveSortWorker(scope: WorkerScope): void {
   let worker: SortWorker | undefined;
   scope.onmessage = async ({ data }) => {
-    if (data.kind === "start") worker = new SortWorker(scope, data.slab, data.format);
+    if (data.kind === "connect") serveSortWorker(data.port);
+    else if (data.kind === "start") worker = new SortWorker(scope, data.slab, data.format);
     else if (data.kind === "slots") worker?.grant(data.slots);
     else {
       try {
@@ -248,5 +248,5 @@ export function serveSortWorker(scope: WorkerScope): void {
   };
 }
 
-const scope = globalThis as unknown as WorkerScope;
+const scope = globalThis as unknown as WorkerScope & { name: string };
 if ("WorkerGlobalScope" in globalThis && scope.name === SORT_WORKER_NAME) serveSortWorker(scope);
