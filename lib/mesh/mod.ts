@@ -18,13 +18,20 @@ import { ReadBuffer } from "../net/read_buffer.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
 import { workerSources } from "../worker.ts";
 import { type MeshConfig, meshConfigSchema } from "./config.ts";
-import { HELP_LINES, MAX_COMMAND_BYTES, parseCommand, statusLines } from "./node/console.ts";
+import {
+  HELP_LINES,
+  historyLines,
+  MAX_COMMAND_BYTES,
+  parseCommand,
+  statusLines,
+} from "./node/console.ts";
 import { ConsoleMetrics } from "./node/console_metrics.ts";
 import { CoordinatorNode } from "./node/coordinator_node.ts";
 import { DecisionLog } from "./node/decision_log.ts";
 import { admitPeer } from "./link/admit_peer.ts";
 import { isTlsHandshake, readFirstLine, withUnread } from "./link/first_line.ts";
 import { HELLO, MAX_HELLO_BYTES } from "./link/hello.ts";
+import { JobLog } from "./node/job_log.ts";
 import { MemberNode } from "./node/member_node.ts";
 import type { MeshNode } from "./node/mesh_node.ts";
 import { readTrust } from "./link/peer_tls.ts";
@@ -62,7 +69,10 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
   const stateDir = join(dataDir, "mesh");
   for (const path of [directory, spillDir, stateDir]) await Deno.mkdir(path, { recursive: true });
   const doubts = await removeStaleFiles(spillDir, directory, log);
-  const decisions = config.node === 0 ? await DecisionLog.open(stateDir) : undefined;
+  const kept = config.node > 0 ? undefined : {
+    decisions: await DecisionLog.open(stateDir),
+    ...await JobLog.open(join(stateDir, "jobs.log"), log),
+  };
   const { tls } = config;
   const readTlsTrust = () => tls && readTrust({ ...tlsFiles(tls), ca: tls.ca });
   let trust = readTlsTrust();
@@ -96,7 +106,7 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
     trust: () => trust,
     log,
   };
-  const node = decisions ? new CoordinatorNode({ ...options, decisions }) : new MemberNode(options);
+  const node = kept ? new CoordinatorNode({ ...options, ...kept }) : new MemberNode(options);
   return {
     addresses: [listener.address],
     problems: () => node.problems(),
@@ -197,6 +207,10 @@ async function answer(
           ...node.notices().map((text) => `note ${text}`),
           END_LINE,
         ];
+      case "HISTORY":
+        return [...historyLines(node.status), END_LINE];
+      case "RETRY":
+        return [await node.retry(command.job)];
       case "NODES":
         return [...node.nodeLines(), END_LINE];
       case "SORT":

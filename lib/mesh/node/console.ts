@@ -11,20 +11,23 @@ import type { Phase } from "../job/sort_progress.ts";
 /** The longest command, without its terminator. */
 export const MAX_COMMAND_BYTES = 4096;
 
-const WORDS = ["SORT", "STATUS", "CANCEL", "NODES", "HELP", "QUIT"] as const;
+const WORDS = ["SORT", "STATUS", "HISTORY", "CANCEL", "RETRY", "NODES", "HELP", "QUIT"] as const;
 
 /** A command of a client. */
 export type MeshCommand =
   | { word: "SORT"; input: string; output: string; format: RecordFormat }
   | { word: "CANCEL"; job: number | undefined }
-  | { word: "STATUS" | "NODES" | "HELP" | "QUIT" };
+  | { word: "RETRY"; job: number }
+  | { word: "STATUS" | "HISTORY" | "NODES" | "HELP" | "QUIT" };
 
 /** The reply to `HELP`. */
 export const HELP_LINES: readonly string[] = [
   "SORT input output [lines] [record=BYTES] [key=FIRST:END]   sorts files in the dir of each node",
   '                 a name with blanks is put in double quotes, as in SORT "my file" sorted',
   "STATUS           lists the jobs, and the progress of each node in the running one",
+  "HISTORY          lists the finished jobs with their times",
   "CANCEL [job]     cancels a job, or the running one",
+  "RETRY job        queues a job again that has failed or was cancelled",
   "NODES            lists the nodes, and whether they are connected",
   "QUIT             closes the connection",
 ];
@@ -47,7 +50,15 @@ export function parseCommand(line: string): MeshCommand {
       }
       return { word, job: job === undefined ? undefined : Number(job) };
     }
+    case "RETRY": {
+      const [job, more] = rest;
+      if (job === undefined || more !== undefined || !/^\d{1,15}$/.test(job)) {
+        throw new SyntaxError("expected RETRY job");
+      }
+      return { word, job: Number(job) };
+    }
     case "STATUS":
+    case "HISTORY":
     case "NODES":
     case "HELP":
     case "QUIT":
@@ -114,6 +125,10 @@ export interface JobStatus {
   state: "waiting" | "running" | "done" | "failed" | "cancelled";
   /** Why it failed, or how many records it sorted. */
   result: string;
+  /** When it was submitted, last started, and ended, in Unix time. */
+  submittedMs: number;
+  startedMs?: number;
+  endedMs?: number;
   progress: NodeProgress[];
 }
 
@@ -130,6 +145,22 @@ export function statusLines({ jobs }: MeshStatus): string[] {
     `job ${id} ${state} ${spelled(input)} ${spelled(output)}${result && ` ${result}`}`,
     ...progress.map(progressLine),
   ]);
+}
+
+/** The reply to `HISTORY`, without its END: the finished jobs, the oldest first. */
+export function historyLines({ jobs }: MeshStatus): string[] {
+  return jobs.flatMap((job) => {
+    const { id, state, input, output, result, submittedMs, startedMs, endedMs } = job;
+    if (endedMs === undefined) return [];
+    const started = startedMs === undefined ? "" : ` started=${timestamp(startedMs)}`;
+    return `job ${id} ${state} submitted=${timestamp(submittedMs)}${started} ` +
+      `ended=${timestamp(endedMs)} ${spelled(input)} ${spelled(output)}${result && ` ${result}`}`;
+  });
+}
+
+/** A time in UTC, in seconds (RFC 3339). */
+function timestamp(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+/, "");
 }
 
 function progressLine(progress: NodeProgress): string {

@@ -43,6 +43,7 @@ export type ControlMessage =
   /** To node 0. */
   | { kind: "submit"; request: number; input: string; output: string; format: RecordFormat }
   | { kind: "cancel"; request: number; job?: number }
+  | { kind: "retry"; request: number; job: number }
   | { kind: "progress"; key: string; progress: NodeProgress }
   | { kind: "ended"; key: string } & JobOutcome
   /** It does not know whether the job is committed, */
@@ -54,6 +55,8 @@ export type ControlMessage =
 
 /** A non-negative integer that a double represents exactly. */
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+/** In Unix time, in the range of `Date`. */
+const time = v.pipe(count, v.maxValue(8.64e15));
 const nodeNumber = v.pipe(count, v.maxValue(MAX_NODES - 1));
 const format = v.custom<RecordFormat>(isRecordFormat);
 const job = { input: v.string(), output: v.string(), format };
@@ -74,6 +77,9 @@ const status = v.object({
     ...job,
     state: v.picklist(["waiting", "running", "done", "failed", "cancelled"]),
     result: v.string(),
+    submittedMs: time,
+    startedMs: v.exactOptional(time),
+    endedMs: v.exactOptional(time),
     progress: v.array(progress),
   })),
   up: v.array(nodeNumber),
@@ -86,6 +92,7 @@ const messageSchema: v.GenericSchema<unknown, ControlMessage> = v.variant("kind"
   v.object({ kind: v.literal("reply"), request: count, reply: v.string() }),
   v.object({ kind: v.literal("submit"), request: count, ...job }),
   v.object({ kind: v.literal("cancel"), request: count, job: v.exactOptional(count) }),
+  v.object({ kind: v.literal("retry"), request: count, job: count }),
   v.object({ kind: v.literal("progress"), key: v.string(), progress }),
   v.object({
     kind: v.literal("ended"),

@@ -11,6 +11,7 @@ import { ControlLink, flushLinks, statusToTell } from "./control_link.ts";
 import type { ControlMessage, JobOrder } from "./control_message.ts";
 import type { DecisionLog } from "./decision_log.ts";
 import { Doubts } from "./doubts.ts";
+import type { JobEntry, JobStore } from "./job_log.ts";
 import { JobQueue } from "./job_queue.ts";
 import { LocalJobs, PROGRESS_INTERVAL_MS } from "./local_jobs.ts";
 import {
@@ -31,6 +32,9 @@ const REPEAT_INTERVAL_MS = 2000;
 /** Options for {@linkcode CoordinatorNode}. */
 export interface CoordinatorNodeOptions extends MeshNodeOptions {
   decisions: DecisionLog;
+  /** Where it keeps its jobs, and those of the process before. */
+  jobs: JobStore;
+  entries: readonly JobEntry[];
 }
 
 /**
@@ -48,6 +52,9 @@ export class CoordinatorNode implements MeshNode {
   /** Why a member cannot be reached, by member. */
   readonly #dialErrors = new Map<number, string>();
   readonly #dialling: Promise<void>[] = [];
+  /** The job that was started last, and the members that do not have it yet. */
+  #order: JobOrder | undefined;
+  readonly #absent = new Set<number>();
   readonly #closing = new AbortController();
   #statusTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -58,28 +65,36 @@ export class CoordinatorNode implements MeshNode {
       nodes,
       keyPrefix: `${options.decisions.id}-${crypto.randomUUID().slice(0, 8)}`,
       maxWaiting: options.maxQueue,
+      store: options.jobs,
+      restored: options.entries,
+      recordsOf: (key) => options.decisions.recordsOf(key),
       start: (order) => this.#startEverywhere(order),
       stop: (key, reason) => this.#stopEverywhere(key, reason),
+      onRecorded: (key) => void options.decisions.release(key),
+      onStoreFailure: (error) => {
+        options.log.error("Cannot record a job", { reason: String(error) });
+      },
       onChange: () => this.#tellStatusSoon(),
     });
     this.#jobs = new LocalJobs({
-      job: options,
+      job: { ...options, settled: (output) => this.#doubts.settled(output) },
       log: options.log,
       onProgress: (key, progress) => this.#queue.progress(key, progress),
       // Deferred: the queue may be in the middle of starting this very job.
-      onEnd: (key, end) =>
-        queueMicrotask(() => {
-          this.#queue.ended(key, 0, end);
-          void options.decisions.release(key);
-        }),
+      onEnd: (key, end) => queueMicrotask(() => this.#queue.ended(key, 0, end)),
       onDoubt: (doubt) => this.#doubts.add(doubt),
     });
     const ask = (key: string) => this.#settleOwn(key);
     this.#doubts = new Doubts({ ask, log: options.log });
     for (const doubt of options.doubts) this.#doubts.add(doubt);
-    for (const job of options.decisions.committed()) void options.decisions.release(job);
+    // The queue reports the others, when it has written down how they ended.
+    const running = options.entries.filter(({ state }) => state === "running");
+    for (const job of options.decisions.committed()) {
+      if (!running.some(({ key }) => key === job)) void options.decisions.release(job);
+    }
     this.#repeating = setInterval(() => this.#repeatDecisions(), REPEAT_INTERVAL_MS);
     for (let node = 1; node < nodes; node++) this.#dialling.push(this.#keepLink(node));
+    this.#queue.open();
   }
 
   get status(): MeshStatus {
@@ -116,9 +131,14 @@ export class CoordinatorNode implements MeshNode {
     await connection.write(new TextEncoder().encode(`${HELLO.ERR}${reason}\n`));
   }
 
-  submit({ input, output, format }: JobFiles): string {
+  async submit({ input, output, format }: JobFiles): Promise<string> {
     if (this.#jobs.draining) return "ERR draining";
-    return this.#queue.submit({ input, output, format });
+    return await this.#queue.submit({ input, output, format });
+  }
+
+  async retry(job: number): Promise<string> {
+    if (this.#jobs.draining) return "ERR draining";
+    return await this.#queue.retry(job);
   }
 
   cancel(job: number | undefined): string {
@@ -182,6 +202,7 @@ export class CoordinatorNode implements MeshNode {
 
   async #serveLink(link: ControlLink): Promise<void> {
     this.#links.set(link.node, link);
+    this.#startOn(link);
     this.#tellStatusSoon();
     try {
       await link.listen((message) => this.#take(link, message));
@@ -196,14 +217,12 @@ export class CoordinatorNode implements MeshNode {
   /** Handles a message from a member; those that only node 0 sends are ignored. */
   #take(link: ControlLink, message: ControlMessage): void {
     switch (message.kind) {
-      case "submit": {
-        const { request } = message;
-        return link.send({ kind: "reply", request, reply: this.submit(message) });
-      }
-      case "cancel": {
-        const { request, job } = message;
-        return link.send({ kind: "reply", request, reply: this.cancel(job) });
-      }
+      case "submit":
+        return void this.#reply(link, message.request, this.submit(message));
+      case "cancel":
+        return void this.#reply(link, message.request, this.cancel(message.job));
+      case "retry":
+        return void this.#reply(link, message.request, this.retry(message.job));
       case "progress":
         return this.#queue.progress(message.key, message.progress);
       case "ended":
@@ -218,6 +237,10 @@ export class CoordinatorNode implements MeshNode {
         if (this.#doubts.has(message.key)) return;
         return void this.#options.decisions.finished(message.key, link.node);
     }
+  }
+
+  async #reply(link: ControlLink, request: number, reply: string | Promise<string>): Promise<void> {
+    link.send({ kind: "reply", request, reply: await reply });
   }
 
   /** Tells a member whether a job is committed, once that is certain. */
@@ -248,18 +271,26 @@ export class CoordinatorNode implements MeshNode {
     }
   }
 
+  /** Starts a job. Members that are not connected may still come within the dial timeout. */
   #startEverywhere(order: JobOrder): void {
-    const missing = this.problems().join(", ");
-    for (const link of this.#links.values()) link.send({ kind: "start", order });
+    this.#order = order;
+    this.#absent.clear();
+    for (let node = 1; node < nodeCount(this.#options.addresses); node++) this.#absent.add(node);
+    for (const link of this.#links.values()) this.#startOn(link);
     this.#jobs.start(order);
-    for (let node = 1; node < nodeCount(this.#options.addresses); node++) {
-      if (this.#links.has(node)) continue;
-      // Deferred: the queue is in the middle of starting this job.
-      queueMicrotask(() => this.#queue.lost(node, missing));
-    }
+  }
+
+  /** Starts the running job on a member, unless that has been done. */
+  #startOn(link: ControlLink): void {
+    if (this.#order === undefined || !this.#absent.delete(link.node)) return;
+    link.send({ kind: "start", order: this.#order });
   }
 
   #stopEverywhere(key: string, reason: string): void {
+    const absent = [...this.#absent];
+    this.#absent.clear();
+    // Deferred: the queue is in the middle of stopping this job.
+    for (const node of absent) queueMicrotask(() => this.#queue.lost(node, reason));
     for (const link of this.#links.values()) link.send({ kind: "stop", key, reason });
     this.#jobs.stop(key, reason);
   }

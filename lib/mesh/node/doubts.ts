@@ -1,9 +1,15 @@
+import { delay } from "@std/async/delay";
 import type { Log } from "../../log.ts";
 import { memberAfterRestart, stepMember } from "../job/commit_rules.ts";
 import { settlePrepared } from "../job/prepared_note.ts";
 
 /** How often a node asks for the outcome of a job that it is in doubt about. */
 const ASK_INTERVAL_MS = 1000;
+/** How long a job waits for the outcome of an earlier one with the same output. */
+const MAX_WAIT_MS = 10_000;
+
+/** How often such a job looks. */
+const POLL_MS = 20;
 
 /** The part of a job whose outcome this node does not know. */
 export interface Doubt {
@@ -47,6 +53,13 @@ export class Doubts {
   /** Whether this node is in doubt about a job. */
   has(job: string): boolean {
     return this.#doubts.has(job);
+  }
+
+  /** Resolves when there is no doubt about an output, or after a while. */
+  async settled(output: string): Promise<void> {
+    const untilMs = performance.now() + MAX_WAIT_MS;
+    const isInDoubt = () => this.#doubts.values().some((doubt) => doubt.output === output);
+    while (isInDoubt() && performance.now() < untilMs && !this.#closed) await delay(POLL_MS);
   }
 
   /** Asks for all outcomes. */

@@ -1,16 +1,23 @@
 import type { JobStatus } from "./console.ts";
 import type { JobOrder, JobOutcome } from "./control_message.ts";
-import type { RecordFormat } from "../records/record_format.ts";
+import type { JobEntry, JobStore } from "./job_log.ts";
+import type { JobFiles } from "./mesh_node.ts";
 
-/** The number of finished jobs that are kept for STATUS. */
-const MAX_PAST_JOBS = 16;
+/** The number of finished jobs that are kept. */
+const MAX_PAST_JOBS = 50;
 /** Failure reasons are cut to this length: they may contain long names, and go to all nodes. */
 const MAX_REASON_CHARACTERS = 2000;
+/** How often a job may be started that a stop of node 0 has interrupted each time. */
+const MAX_STARTS = 3;
+/** How long the nodes may take to confirm that they have cancelled a job. */
+const CANCEL_GRACE_MS = 1500;
 
 /** A job of the queue. */
 interface Job {
-  order: JobOrder;
   status: JobStatus;
+  /** Once it has started: its name, which no other attempt has. */
+  key: string | undefined;
+  starts: number;
   /** The outcome on each node that has ended. */
   ended: Map<number, JobOutcome>;
   cancelled: boolean;
@@ -20,42 +27,109 @@ interface Job {
 export interface JobQueueOptions {
   /** The number of nodes, which all take part in every job. */
   nodes: number;
-  /** The beginning of the keys of all jobs, which no other daemon uses. */
+  /** The beginning of the keys of all jobs, which no other process uses. */
   keyPrefix: string;
   /** The most jobs that may wait. */
   maxWaiting: number;
+  /** Where the jobs are kept. */
+  store: JobStore;
+  /** The jobs of the process before this one, in the order of their numbers. */
+  restored: readonly JobEntry[];
+  /** The records of all nodes, if a job of the process before is committed. */
+  recordsOf: (key: string) => number | undefined;
   /** Starts a job on all nodes. */
   start: (order: JobOrder) => void;
   /** Stops a job on all nodes. */
   stop: (key: string, reason: string) => void;
+  /** Called when the end of a job is on disk. */
+  onRecorded: (key: string) => void;
+  /** Called if the state of a job cannot be written; the next write tries again. */
+  onStoreFailure: (error: unknown) => void;
   /** Called when the status has changed. */
   onChange: () => void;
+  /** How long the nodes may take to confirm a cancellation. @default {CANCEL_GRACE_MS} */
+  cancelGraceMs?: number;
 }
 
 /**
  * The jobs of a mesh, kept by node 0. One runs at a time, in the order of submission; it is over when
- * every node has ended it or is lost.
+ * every node has ended it or is lost. A job that was running when node 0 was stopped is started again.
  */
 export class JobQueue {
   readonly #options: JobQueueOptions;
   readonly #jobs: Job[] = [];
   #lastId = 0;
-  #closed = false;
+  /** Jobs that wait for the disk before they are acknowledged. */
+  #recording = 0;
+  #closed = true;
+  #cancelTimer: ReturnType<typeof setTimeout> | undefined;
 
+  /** It starts no job before `open` is called. */
   constructor(options: JobQueueOptions) {
     this.#options = options;
+    for (const entry of options.restored) {
+      const { key, starts, ...rest } = entry;
+      const job = { status: { ...rest, progress: [] }, key, starts, ended: new Map() };
+      this.#jobs.push({ ...job, cancelled: false });
+      this.#lastId = Math.max(this.#lastId, entry.id);
+    }
+    for (const job of this.#jobs.filter(({ status }) => status.state === "running")) {
+      const records = job.key === undefined ? undefined : options.recordsOf(job.key);
+      if (records !== undefined) this.#finish(job, "done", `records=${records}`);
+      else if (job.starts < MAX_STARTS) job.status.state = "waiting";
+      else this.#finish(job, "failed", `node 0 was stopped ${job.starts} times while it ran`);
+    }
+    this.#dropOld();
   }
 
-  /** Queues a job; returns the reply line. */
-  submit(job: { input: string; output: string; format: RecordFormat }): string {
-    const waiting = this.#jobs.filter(({ status }) => status.state === "waiting").length;
-    if (waiting >= this.#options.maxWaiting) return `ERR ${waiting} jobs are waiting already`;
+  /** Begins to start jobs. */
+  open(): void {
+    this.#closed = false;
+    this.#startNext();
+  }
+
+  /** Queues a job; returns the reply line, when the job is on disk. */
+  async submit({ input, output, format }: JobFiles): Promise<string> {
+    const { maxWaiting, store } = this.#options;
+    const count = (state: string) =>
+      this.#jobs.filter(({ status }) => status.state === state).length;
+    const waiting = count("waiting") + this.#recording;
+    // If none runs, the first of those that wait is about to.
+    if (waiting >= maxWaiting + 1 - count("running")) {
+      return `ERR ${waiting} jobs are waiting already`;
+    }
     const id = ++this.#lastId;
-    const order = { key: `${this.#options.keyPrefix}-${id}`, id, ...job };
-    const status: JobStatus = { id, ...job, state: "waiting", result: "", progress: [] };
-    this.#jobs.push({ order, status, ended: new Map(), cancelled: false });
+    const files = { id, input, output, format };
+    const status: JobStatus = {
+      ...files,
+      state: "waiting",
+      result: "",
+      submittedMs: Date.now(),
+      progress: [],
+    };
+    const job = { status, key: undefined, starts: 0, ended: new Map(), cancelled: false };
+    this.#recording++;
+    try {
+      await store.write(entryOf(job));
+    } catch (error) {
+      store.drop(id);
+      this.#options.onStoreFailure(error);
+      return `ERR the job cannot be recorded: ${error instanceof Error ? error.message : error}`;
+    } finally {
+      this.#recording--;
+    }
+    this.#jobs.push(job);
     this.#startNext();
     return `OK job ${id}`;
+  }
+
+  /** Queues a job again that has failed or was cancelled; returns the reply line. */
+  async retry(id: number): Promise<string> {
+    const job = this.#jobs.find(({ status }) => status.id === id);
+    if (!job) return `ERR there is no job ${id}`;
+    const { state } = job.status;
+    if (state === "failed" || state === "cancelled") return await this.submit(job.status);
+    return `ERR job ${id} is ${state}`;
   }
 
   /** Cancels a job, or the running one if none is named; returns the reply line. */
@@ -67,8 +141,10 @@ export class JobQueue {
     const { state } = job.status;
     if (state === "waiting") this.#end(job, "cancelled", "");
     else if (state === "running") {
+      const { cancelGraceMs = CANCEL_GRACE_MS } = this.#options;
+      if (!job.cancelled) this.#cancelTimer = setTimeout(() => this.#giveUp(job), cancelGraceMs);
       job.cancelled = true;
-      this.#options.stop(job.order.key, "Cancelled");
+      this.#options.stop(job.key!, "Cancelled");
     } else return `ERR job ${job.status.id} is ${state} already`;
     return `OK job ${job.status.id}`;
   }
@@ -92,22 +168,23 @@ export class JobQueue {
       this.#options.stop(key, outcome.failure);
     }
     if (job.ended.size < this.#options.nodes) return;
-    const failure = this.#failure(job);
+    const failure = this.#failure(job)?.slice(0, MAX_REASON_CHARACTERS);
     const committed = job.ended.get(0)?.committed;
     if (failure !== undefined && committed !== undefined) {
-      const unfinished = failure.slice(0, MAX_REASON_CHARACTERS);
-      this.#end(job, "done", `records=${committed}, not finished yet: ${unfinished}`);
+      this.#end(job, "done", `records=${committed}, not finished yet: ${failure}`);
     } else if (failure === undefined) {
       const records = [...job.ended.values()].reduce((sum, { records }) => sum + records, 0);
       this.#end(job, "done", `records=${records}`);
     } else if (job.cancelled) this.#end(job, "cancelled", "");
-    else this.#end(job, "failed", failure.slice(0, MAX_REASON_CHARACTERS));
+    // On disk it is still running, so the next process starts it again.
+    else if (this.#closed) job.status.state = "waiting";
+    else this.#end(job, "failed", failure);
   }
 
   /** Records that a node is not connected any more, which fails the running job. */
   lost(node: number, reason: string): void {
     const running = this.#jobs.find(({ status }) => status.state === "running");
-    if (running) this.ended(running.order.key, node, { records: 0, failure: reason });
+    if (running) this.ended(running.key!, node, { records: 0, failure: reason });
   }
 
   /** Stops starting jobs; waiting ones stay where they are. */
@@ -120,28 +197,68 @@ export class JobQueue {
     return this.#jobs.map(({ status }) => status);
   }
 
+  /** Ends a cancelled job without the nodes that say nothing. Node 0 always does. */
+  #giveUp(job: Job): void {
+    for (let node = 1; node < this.#options.nodes; node++) {
+      this.ended(job.key!, node, { records: 0, failure: `node ${node} does not answer` });
+    }
+  }
+
   #failure(job: Job): string | undefined {
     return job.ended.values().find(({ failure }) => failure !== undefined)?.failure;
   }
 
   #running(key: string): Job | undefined {
-    return this.#jobs.find(({ order, status }) => order.key === key && status.state === "running");
+    return this.#jobs.find((job) => job.key === key && job.status.state === "running");
   }
 
   #end(job: Job, state: JobStatus["state"], result: string): void {
-    Object.assign(job.status, { state, result, progress: [] });
-    const past = this.#jobs.filter(({ status }) => !["waiting", "running"].includes(status.state));
-    if (past.length > MAX_PAST_JOBS) this.#jobs.splice(this.#jobs.indexOf(past[0]!), 1);
+    clearTimeout(this.#cancelTimer);
+    this.#finish(job, state, result);
+    this.#dropOld();
     this.#startNext();
+  }
+
+  #finish(job: Job, state: JobStatus["state"], result: string): void {
+    Object.assign(job.status, { state, result, progress: [], endedMs: Date.now() });
+    void this.#record(job, () => {
+      if (job.key !== undefined) this.#options.onRecorded(job.key);
+    });
+  }
+
+  #dropOld(): void {
+    const past = this.#jobs.filter(({ status }) => !["waiting", "running"].includes(status.state));
+    for (const job of past.slice(0, Math.max(0, past.length - MAX_PAST_JOBS))) {
+      this.#jobs.splice(this.#jobs.indexOf(job), 1);
+      this.#options.store.drop(job.status.id);
+    }
+  }
+
+  async #record(job: Job, onRecorded: () => void): Promise<void> {
+    try {
+      await this.#options.store.write(entryOf(job));
+      onRecorded();
+    } catch (error) {
+      this.#options.onStoreFailure(error);
+    }
   }
 
   #startNext(): void {
     const running = this.#jobs.some(({ status }) => status.state === "running");
     const next = this.#jobs.find(({ status }) => status.state === "waiting");
     if (!running && next && !this.#closed) {
-      next.status.state = "running";
-      this.#options.start(next.order);
+      const { id, input, output, format } = next.status;
+      const key = next.key = `${this.#options.keyPrefix}-${id}`;
+      next.starts++;
+      next.ended.clear();
+      Object.assign(next.status, { state: "running", startedMs: Date.now() });
+      void this.#record(next, () => {});
+      this.#options.start({ key, id, input, output, format });
     }
     this.#options.onChange();
   }
+}
+
+function entryOf({ status: { progress: _, ...rest }, key, starts }: Job): JobEntry {
+  return { ...rest, starts, ...(key === undefined ? {} : { key }) };
 }

@@ -29,6 +29,8 @@ export interface LocalJobOptions extends Recognition {
   startWorker?: StartWorker;
   dialTimeoutMs: number;
   stallTimeoutMs: number;
+  /** Resolves when no earlier job waits for its outcome at this output, or after a while. */
+  settled?: ((output: string) => Promise<void>) | undefined;
   /** On node 0: where it keeps its decisions. */
   decisions?: Decisions | undefined;
 }
@@ -85,6 +87,7 @@ export class LocalJob {
       const output = await confinedPath(directory, this.order.output);
       const links = await this.meeting.links;
       this.connectSeconds = (performance.now() - startMs) / 1000;
+      await this.#options.settled?.(output);
       const owner = { job: key, node };
       using note = await OutputNote.write(this.#options.spillDir, output, owner);
       const names = { job: key, input, output, format };

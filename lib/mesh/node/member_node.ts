@@ -32,7 +32,7 @@ export class MemberNode implements MeshNode {
   constructor(options: MeshNodeOptions) {
     this.#options = options;
     this.#jobs = new LocalJobs({
-      job: options,
+      job: { ...options, settled: (output) => this.#doubts.settled(output) },
       log: options.log,
       onProgress: (key, progress) => this.#link?.send({ kind: "progress", key, progress }),
       onEnd: (key, end) => this.#link?.send({ kind: "ended", key, ...end }),
@@ -93,6 +93,11 @@ export class MemberNode implements MeshNode {
     return await this.#ask((request) => (
       { kind: "cancel", request, ...(job === undefined ? {} : { job }) }
     ));
+  }
+
+  async retry(job: number): Promise<string> {
+    if (this.#jobs.draining) return "ERR draining";
+    return await this.#ask((request) => ({ kind: "retry", request, job }));
   }
 
   nodeLines(): string[] {

@@ -56,6 +56,8 @@ export interface MeshNode {
   submit(job: JobFiles): string | Promise<string>;
   /** Cancels a job, or the running one if `job` is `undefined`; returns the reply line. */
   cancel(job: number | undefined): string | Promise<string>;
+  /** Queues a job again that has failed or was cancelled; returns the reply line. */
+  retry(job: number): string | Promise<string>;
   /** One line per node: its number, address, and whether it is connected. */
   nodeLines(): string[];
   /** Lets the running job finish, unless the deadline aborts first, and starts no other. */

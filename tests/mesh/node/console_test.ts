@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
-import { type JobStatus, parseCommand, statusLines } from "../../../lib/mesh/node/console.ts";
+import {
+  historyLines,
+  type JobStatus,
+  parseCommand,
+  statusLines,
+} from "../../../lib/mesh/node/console.ts";
 import { DEFAULT_RECORD_FORMAT } from "../../../lib/mesh/records/record_format.ts";
 
 Deno.test("parseCommand() takes names with blanks in double quotes", () => {
@@ -30,7 +35,33 @@ Deno.test("statusLines() spells names as a command does", () => {
     format: DEFAULT_RECORD_FORMAT,
     state: "waiting",
     result: "",
+    submittedMs: 0,
     progress: [],
   };
   assert.deepEqual(statusLines({ jobs: [job], up: [] }), ['job 1 waiting "my file" out']);
+});
+
+Deno.test("historyLines() lists finished jobs with their times in UTC", () => {
+  const files = { input: "my file", output: "out", format: DEFAULT_RECORD_FORMAT };
+  const job: JobStatus = {
+    id: 1,
+    ...files,
+    state: "waiting",
+    result: "",
+    submittedMs: 0,
+    progress: [],
+  };
+  const done: JobStatus = { ...job, id: 2, state: "failed", result: "it is full", endedMs: 90_000 };
+  assert.deepEqual(historyLines({ jobs: [{ ...done, startedMs: 1500 }, job], up: [] }), [
+    "job 2 failed submitted=1970-01-01T00:00:00Z started=1970-01-01T00:00:01Z " +
+    'ended=1970-01-01T00:01:30Z "my file" out it is full',
+  ]);
+  assert.doesNotMatch(historyLines({ jobs: [done], up: [] })[0]!, /started/);
+});
+
+Deno.test("parseCommand() reads the number of the job to retry", () => {
+  assert.deepEqual(parseCommand("retry 7"), { word: "RETRY", job: 7 });
+  for (const line of ["RETRY", "RETRY x", "RETRY -1", "RETRY 1 2"]) {
+    assert.throws(() => parseCommand(line), /^SyntaxError: expected RETRY job$/, line);
+  }
 });

@@ -8,16 +8,20 @@ const PROGRESS = {
   ...{ records: 0, sentBytes: 0, receivedBytes: 0 },
 };
 const NAMES = { input: "in", output: "out", format: FORMAT };
-const JOB = { id: 1, ...NAMES, state: "running", result: "", progress: [PROGRESS] };
+const JOB = { id: 1, ...NAMES, state: "running", result: "", submittedMs: 5, progress: [PROGRESS] };
 
 const MESSAGES = [
   { kind: "start", order: { key: "k", id: 1, ...NAMES } },
   { kind: "stop", key: "k", reason: "Cancelled" },
-  { kind: "status", status: { jobs: [JOB], up: [0, 1] } },
+  { kind: "status", status: { jobs: [JOB, { ...JOB, startedMs: 6, endedMs: 7 }], up: [0, 1] } },
   { kind: "reply", request: 1, reply: "OK job 1" },
   { kind: "submit", request: 1, ...NAMES },
   { kind: "cancel", request: 1 },
   { kind: "cancel", request: 1, job: 2 },
+  { kind: "retry", request: 1, job: 2 },
+  { kind: "decision", key: "k", committed: true },
+  { kind: "ask", key: "k" },
+  { kind: "finished", key: "k" },
   { kind: "progress", key: "k", progress: PROGRESS },
   { kind: "ended", key: "k", records: 7 },
   { kind: "ended", key: "k", records: 0, failure: "node 1: it is full" },

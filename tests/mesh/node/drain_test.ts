@@ -4,6 +4,7 @@ import { createLog } from "../../../lib/log.ts";
 import { DecisionLog } from "../../../lib/mesh/node/decision_log.ts";
 import { HELLO, MESH_VERSION } from "../../../lib/mesh/link/hello.ts";
 import { CoordinatorNode } from "../../../lib/mesh/node/coordinator_node.ts";
+import { JobLog } from "../../../lib/mesh/node/job_log.ts";
 import { MemberNode } from "../../../lib/mesh/node/member_node.ts";
 import { DEFAULT_RECORD_FORMAT } from "../../../lib/mesh/records/record_format.ts";
 import { parseAddress } from "../../../lib/net/address.ts";
@@ -55,9 +56,10 @@ Deno.test("CoordinatorNode.drain() waits for the running job and starts no waiti
   await using made = await makeOptions(0, []);
   const { options, log, directory } = made;
   const decisions = await DecisionLog.open(directory);
-  const meshNode = new CoordinatorNode({ ...options, decisions });
+  const kept = await JobLog.open(`${directory}/jobs.log`, options.log);
+  const meshNode = new CoordinatorNode({ ...options, decisions, ...kept });
   for (const output of ["first", "second", "third"]) {
-    const reply = meshNode.submit({ input: "in", output, format: DEFAULT_RECORD_FORMAT });
+    const reply = await meshNode.submit({ input: "in", output, format: DEFAULT_RECORD_FORMAT });
     assert.match(reply, /^OK/);
   }
   await meshNode.drain(new AbortController().signal);
@@ -66,7 +68,7 @@ Deno.test("CoordinatorNode.drain() waits for the running job and starts no waiti
   assert.deepEqual(meshNode.status.jobs.map(({ state }) => state), ["done", "waiting", "waiting"]);
   assert.equal(log.join("").match(/Job started/g)?.length, 1);
   const names = [...Deno.readDirSync(directory)].map(({ name }) => name).sort();
-  assert.deepEqual(names, ["first", "in", "mesh-id"]);
+  assert.deepEqual(names, ["first", "in", "jobs.log", "mesh-id"]);
 });
 
 Deno.test("MemberNode.drain() tells node 0 how the last job ended", async () => {
