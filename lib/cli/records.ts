@@ -101,7 +101,7 @@ async function verify(args: CommandArguments, files: string[]): Promise<void> {
   print(`Records: ${records}\nChecksum: ${formatSum(sum)}`);
   if (args.flag("sum")) return;
   if (unordered > 0) {
-    throw new CommandError(`there are ${unordered} unordered records`);
+    throw new CommandError(`ERROR - there are ${unordered} unordered records`);
   }
   print(`Duplicate keys: ${duplicateKeys}\nSUCCESS - all records are in order`);
 }

@@ -1,3 +1,4 @@
+import { SortFailedError } from "../mesh/link/sort_failure.ts";
 import { type Command, CommandError, EXIT } from "./command.ts";
 import { runSortNode } from "./sort_node.ts";
 import { readSortSettings, SORT_OPTIONS } from "./sort_options.ts";
@@ -22,7 +23,9 @@ outputs are replaced or none, except after such a failure; and then no record is
   run: async (args) => {
     const settings = readSortSettings(args);
     const cancel = new AbortController();
-    const stop = () => cancel.abort();
+    const { node, addresses } = settings;
+    const reason = addresses.length > 1 ? `node ${node} has been stopped` : "Cancelled";
+    const stop = () => cancel.abort(new SortFailedError({ node, reason }));
     Deno.addSignalListener("SIGINT", stop);
     Deno.addSignalListener("SIGTERM", stop);
     try {

@@ -9,6 +9,7 @@ import { Meeting } from "../mesh/link/meeting.ts";
 import type { PeerLink } from "../mesh/link/peer_link.ts";
 import { readTrust } from "../mesh/link/peer_tls.ts";
 import { demandProof } from "../mesh/link/proof.ts";
+import { unusedSpills } from "../mesh/node/stale_files.ts";
 import { Listener } from "../net/listener.ts";
 import { beginLogin } from "../net/login.ts";
 import { CommandError } from "./command.ts";
@@ -20,6 +21,8 @@ import { printError, writeAll } from "./terminal.ts";
 const PROGRESS_INTERVAL_MS = 250;
 /** How often the missing nodes are named while the others wait. */
 const WAITING_INTERVAL_MS = 5000;
+/** The most files of killed sorts that are named. */
+const MAX_NAMED_LEFTOVERS = 10;
 
 /**
  * Runs one node of a sort without a daemon: meets the other nodes, sorts, and shows the progress.
@@ -33,6 +36,7 @@ export async function runSortNode(
 ): Promise<SortSummary> {
   const { node, addresses, format, partition, job, listen } = settings;
   const nodes = Math.max(1, addresses.length);
+  await nameLeftovers(settings.spillDir);
   if (nodes === 1) return await runJob(settings, [], signal);
 
   const log = createLog("sort", {
@@ -74,6 +78,13 @@ export async function runSortNode(
     return await runJob(settings, links, signal);
   } finally {
     await listener.close();
+  }
+}
+
+/** Names the spill files of sorts that were killed; nobody else would find them. */
+async function nameLeftovers(spillDir: string): Promise<void> {
+  for (const { path, bytes } of (await unusedSpills(spillDir)).slice(0, MAX_NAMED_LEFTOVERS)) {
+    printError(`"${path}" (${bytes} bytes) is left from a sort that was killed; remove it`);
   }
 }
 

@@ -29,13 +29,13 @@ async function setUp(stack: AsyncDisposableStack) {
     return daemon;
   };
   const outputs = () => [0, 1].map((node) => Deno.readFileSync(`${directory(node)}/out`));
-  /** All files of these nodes but the inputs, the outputs and the identity. */
+  /** All files of these nodes but the inputs, the outputs, the identity and the queue. */
   const leftovers = (...nodes: number[]) => (
     nodes.flatMap((node) => (
       [directory(node), `${root}/${node}/spill`, `${root}/${node}/mesh`].flatMap((path) => (
         [...Deno.readDirSync(path)].map(({ name }) => name)
       ))
-    )).filter((name) => !["in", "out", "mesh-id"].includes(name)).sort()
+    )).filter((name) => !["in", "out", "mesh-id", "jobs.log"].includes(name)).sort()
   );
   return { root, directory, start, outputs, leftovers };
 }

@@ -256,8 +256,8 @@ Deno.test("quartet sort: SIGTERM cancels the job, and no files are left", async 
   await fake.sample();
   await fake.end();
   first.child.kill("SIGTERM");
-  await assertFails(first, /^Cancelled$/m);
-  await assertFails(second, /Cancelled/);
+  await assertFails(first, /^node 0 has been stopped$/m);
+  await assertFails(second, /^node 0 has been stopped$/m);
   await assertUntouched(files);
 });
 

@@ -7,6 +7,7 @@
 
 import { Buffer } from "node:buffer";
 import assert from "node:assert/strict";
+import { basename } from "node:path";
 import { MAX_ENTRY_BYTES, parseRecordFormat } from "../../lib/mesh/records/record_format.ts";
 import { sortInProcess } from "./support/in_process.ts";
 import { generated, joined, MeshFiles, QuartetProcess, sortedRecords } from "./support/nodes.ts";
@@ -180,13 +181,18 @@ Deno.test("quartet sort: data that does not fit in memory is spilled, with the s
   // The node has 56 MiB for slots, and a part of them has to be free.
   const input = generated(1_000_000);
   await using files = await MeshFiles.create([input]);
+  const left = `${files.directory}/sort-${crypto.randomUUID()}.spill`;
+  await Deno.writeTextFile(left, "of a sort that was killed");
   const [result] = await sortTogether(files, "--json");
-  assert.equal(result!.stderr, "");
+  assert.equal(
+    result!.stderr,
+    `"${left}" (25 bytes) is left from a sort that was killed; remove it\n`,
+  );
   const summary = JSON.parse(result!.stdout);
   assert.ok(summary.spilledBytes > 30_000_000, `${summary.spilledBytes} bytes`);
   const [output] = await files.outputs();
   equalBytes(output!, sortedRecords([input]));
-  assert.deepEqual(await files.leftovers(), []);
+  assert.deepEqual(await files.leftovers(), [basename(left)]);
 });
 
 Deno.test("quartet sort: buckets with too many records are split", async () => {

@@ -28,3 +28,13 @@ export async function measureInput(path: string, format: RecordFormat): Promise<
   }
   return info.size;
 }
+
+/** Names the input in the failure of a thread that found it shorter than before. */
+export function inputFailure(path: string, error: unknown): unknown {
+  const isShorter = error instanceof Error && error.message.includes("has become shorter");
+  return isShorter
+    ? new Error(`Cannot read "${path}": it has become shorter since the sort began`, {
+      cause: error,
+    })
+    : error;
+}

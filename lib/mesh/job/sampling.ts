@@ -17,6 +17,7 @@ import {
   type InputSample,
   type Plan,
 } from "../link/frame.ts";
+import { inputFailure } from "./input_file.ts";
 import type { PeerGroup } from "./peer_group.ts";
 import type { RecordFormat } from "../records/record_format.ts";
 import type { SortThread } from "../sort/sort_pool.ts";
@@ -52,7 +53,9 @@ export async function sampleInput(
 ): Promise<InputSample> {
   const keys = bytes === 0
     ? encodeKeyList([])
-    : await thread.sample({ kind: "sample-file", path, size: bytes, node });
+    : await thread.sample({ kind: "sample-file", path, size: bytes, node }).catch((error) => {
+      throw inputFailure(path, error);
+    });
   return { bytes, maxBuckets, keys };
 }
 

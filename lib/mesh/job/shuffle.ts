@@ -20,6 +20,7 @@ import {
 } from "../link/frame.ts";
 import { encodeKeyList, keyCount } from "../sort/key_list.ts";
 import { type Piece, SLOT_BYTES } from "../sort/partitioner.ts";
+import { inputFailure } from "./input_file.ts";
 import type { Peer, PeerGroup } from "./peer_group.ts";
 import { fileBytes, type RecordFormat } from "../records/record_format.ts";
 import type { DealingThread, SlotBudget } from "../sort/slot_budget.ts";
@@ -104,7 +105,11 @@ export class Shuffle {
       const part = { path, size, start: at(i), end: at(i + 1) };
       if (part.start === part.end) return;
       const task = { kind: "deal-file", part, splitters, node } as const;
-      await budget.deal(thread, task, (pieces, bytes) => this.#dealt(pieces, bytes));
+      await budget.deal(thread, task, (pieces, bytes) => this.#dealt(pieces, bytes)).catch(
+        (error) => {
+          throw inputFailure(path, error);
+        },
+      );
     }));
     const sending = this.#outbound.values().map((outbound) => this.#send(peers, outbound, dealing));
     const ends = peers.collect(FRAME.END, peers.all.length);

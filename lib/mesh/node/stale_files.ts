@@ -127,6 +127,27 @@ async function removeHalf(part: string, log: Log): Promise<void> {
   if (await removeUnlocked(part)) log.info("Removed a stale temporary output", { path: part });
 }
 
+/**
+ * Spill files that no process on this machine uses. Another machine may use them if the directory is
+ * on a shared network folder.
+ *
+ * @param directory The directory, which need not exist.
+ */
+export async function unusedSpills(directory: string): Promise<{ path: string; bytes: number }[]> {
+  const unused: { path: string; bytes: number }[] = [];
+  try {
+    for await (const { name, isFile } of Deno.readDir(directory)) {
+      if (!isFile || !SPILL_NAME.test(name)) continue;
+      const path = join(directory, name);
+      using file = await Deno.open(path, { read: true, write: true });
+      if (await file.tryLock(true)) unused.push({ path, bytes: (await file.stat()).size });
+    }
+  } catch {
+    // The sort says what is wrong with the directory, and other users' files are not ours to name.
+  }
+  return unused;
+}
+
 /** The part that a note names; `undefined` if this daemon cannot have made it. */
 async function partNamedIn(path: string, directory: string): Promise<string | undefined> {
   if (!basename(path).startsWith(".") || !path.endsWith(PART_SUFFIX)) return undefined;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { OutputFile } from "../../../lib/mesh/job/output_file.ts";
 import { writePrepared } from "../../../lib/mesh/job/prepared_note.ts";
-import { OutputNote, removeStaleFiles } from "../../../lib/mesh/node/stale_files.ts";
+import { OutputNote, removeStaleFiles, unusedSpills } from "../../../lib/mesh/node/stale_files.ts";
 import { TestLog } from "../../support/log.ts";
 import { makeTempDirectory } from "../../support/quartet.ts";
 
@@ -117,4 +117,17 @@ Deno.test("removeStaleFiles() ignores a note that names any other file", async (
   assert.deepEqual(at.names(at.outputs), [".out.11111111.part", "inner", "link", "out"]);
   assert.deepEqual(at.names(`${at.root}/elsewhere`), [".out.quartet-part"]);
   assert.ok(at.names(at.root).includes(".secret.quartet-part"));
+});
+
+Deno.test("unusedSpills() names spill files that nobody has locked, and no others", async () => {
+  await using at = await makeDirectories();
+  const spill = () => `${at.notes}/sort-${crypto.randomUUID()}.spill`;
+  const [unused, used] = [spill(), spill()];
+  for (const path of [unused, used, `${at.notes}/sort-of.spill`]) {
+    await Deno.writeTextFile(path, "abc");
+  }
+  using taken = await Deno.open(used, { write: true });
+  await taken.lock(true);
+  assert.deepEqual(await unusedSpills(at.notes), [{ path: unused, bytes: 3 }]);
+  assert.deepEqual(await unusedSpills(`${at.root}/missing`), []);
 });
