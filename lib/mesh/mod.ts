@@ -120,7 +120,7 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
       ...consoleMetrics.metrics(),
       ...node.metrics(),
     ],
-    status: () => node.status,
+    status: () => ({ ...node.status, notes: node.notices() }),
     drain: async (deadline) => {
       await node.drain(deadline);
       starter[Symbol.dispose]();

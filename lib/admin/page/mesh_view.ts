@@ -1,16 +1,18 @@
 /// <reference lib="dom" />
 import type { DaemonJson } from "./daemon_json.ts";
 import { byId, KeyedChildren, make, setAttribute, setText } from "./dom.ts";
-import { formatBytes, formatCount } from "./format.ts";
+import { formatAge, formatBytes, formatCount } from "./format.ts";
 
 /** Number of jobs listed, the most recent ones. */
-const MAX_JOBS = 6;
+const MAX_JOBS = 20;
 
 /** The status that the mesh service reports. */
 interface MeshJson {
   jobs: JobJson[];
   /** Numbers of the connected nodes. */
   up: number[];
+  /** What an operator should know. */
+  notes?: string[];
 }
 
 interface JobJson {
@@ -19,6 +21,10 @@ interface JobJson {
   output: string;
   state: "waiting" | "running" | "done" | "failed" | "cancelled";
   result: string;
+  /** When it was submitted, last started, and ended, in Unix time. */
+  submittedMs: number;
+  startedMs?: number;
+  endedMs?: number;
   progress: ProgressJson[];
 }
 
@@ -44,18 +50,34 @@ class JobItem {
   readonly root = make("li", { class: "job" });
   readonly #state = make("span", { class: "state" });
   readonly #files = make("code");
+  readonly #times = make("span", { class: "hint" });
   readonly #result = make("span", { class: "hint" });
 
   constructor(id: string) {
-    this.root.append(make("strong", {}, `Job ${id}`), this.#state, this.#files, this.#result);
+    const name = make("strong", {}, `Job ${id}`);
+    this.root.append(name, this.#state, this.#files, this.#times, this.#result);
   }
 
-  update({ state, input, output, result }: JobJson): void {
+  update(job: JobJson, nowMs: number): void {
+    const { state, input, output, result } = job;
     setText(this.#state, state);
     this.#state.className = `state ${STATE_KINDS[state] ?? ""}`;
     setText(this.#files, `${input} → ${output}`);
+    setText(this.#times, describeTimes(job, nowMs));
     setText(this.#result, result);
   }
+}
+
+/** When a job ended and how long it ran, or how long it has been running or waiting. */
+function describeTimes(
+  { state, submittedMs, startedMs, endedMs }: JobJson,
+  nowMs: number,
+): string {
+  const age = (fromMs: number, toMs: number) => formatAge((toMs - fromMs) / 1000);
+  if (state === "waiting") return `for ${age(submittedMs, nowMs)}`;
+  if (endedMs === undefined) return `for ${age(startedMs ?? submittedMs, nowMs)}`;
+  const ran = startedMs === undefined ? "" : ` after ${age(startedMs, endedMs)}`;
+  return `${age(endedMs, nowMs)} ago${ran}`;
 }
 
 class NodeItem {
@@ -97,7 +119,7 @@ export class MeshView {
     if (!status) return;
     const jobs = status.jobs.slice(-MAX_JOBS).reverse();
     const items = this.#jobs.update(jobs.map(({ id }) => String(id)));
-    for (const [i, item] of items.entries()) item.update(jobs[i]!);
+    for (const [i, item] of items.entries()) item.update(jobs[i]!, daemon.nowMs);
     const running = status.jobs.find(({ state }) => state === "running");
     const progress = running?.progress ?? [];
     const nodes = [...new Set([...status.up, ...progress.map(({ node }) => node)])];
@@ -106,6 +128,7 @@ export class MeshView {
       item.update(progress.find(({ node }) => node === nodes[i]), running !== undefined);
     }
     const count = `${nodes.length} ${nodes.length === 1 ? "node is" : "nodes are"} up`;
-    setText(byId("mesh-hint"), running ? `${count}; job ${running.id} is running` : count);
+    const hint = running ? `${count}; job ${running.id} is running` : count;
+    setText(byId("mesh-hint"), [hint, ...status.notes ?? []].join("; "));
   }
 }

@@ -225,12 +225,22 @@ Deno.test({
           receivedBytes: 0,
         }
       );
-      const job = { id: 3, input: "in", output: "out", result: "" };
+      const agoMs = (hours: number, minutes: number) => (
+        Date.now() - (hours * 60 + minutes + 0.5) * 60_000
+      );
+      const job = { id: 3, input: "in", output: "out", result: "", submittedMs: agoMs(1, 10) };
+      const times = { submittedMs: agoMs(6, 0), startedMs: agoMs(5, 5), endedMs: agoMs(2, 5) };
       const jobs = [
-        { ...job, id: 2, state: "failed", result: "node 1 is gone", progress: [] },
-        { ...job, state: "running", progress: [progress(0, 50), progress(1, 100)] },
+        { ...job, id: 2, state: "failed", ...times, result: "node 1 is gone", progress: [] },
+        {
+          ...job,
+          state: "running",
+          startedMs: agoMs(1, 7),
+          progress: [progress(0, 50), progress(1, 100)],
+        },
       ];
-      fake.add("mesh", { status: () => ({ jobs, up: [0, 1] }) });
+      const notes = ["node 2 is not connected"];
+      fake.add("mesh", { status: () => ({ jobs, up: [0, 1], notes }) });
       await using server = await startAdmin(fake);
       await tab.visit(server.origin);
       await tab.shows("#mesh-hint", "2 nodes are up; job 3 is running");
@@ -239,7 +249,10 @@ Deno.test({
         assert.equal(await bar.getAttribute("value"), value);
       }
       await tab.shows("#mesh-jobs li:first-child", "Job 3");
+      await tab.shows("#mesh-jobs li:first-child", "for 1 h 7 min");
       await tab.shows("#mesh-jobs li:last-child", "node 1 is gone");
+      await tab.shows("#mesh-jobs li:last-child", "2 h 5 min ago after 3 h 0 min");
+      await tab.shows("#mesh-hint", "node 2 is not connected");
       assert.deepEqual(await tab.violations(), []);
       assert.deepEqual(complaints, []);
     });
