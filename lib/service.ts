@@ -116,6 +116,11 @@ export interface RunningService {
    * the outcome, and throws an `Error` with a message for the person if it fails.
    */
   readonly actions?: Readonly<Record<string, ServiceAction>>;
+  /**
+   * Questions about the contents of the service that a person can ask, by name. Each takes named
+   * fields, changes nothing, returns JSON of bounded size, and throws as an action does.
+   */
+  readonly queries?: Readonly<Record<string, ServiceQuery>>;
   /** Lets a person exchange lines with it; `undefined` if it has no console. */
   readonly console?: ServiceConsole;
   /**
@@ -139,6 +144,9 @@ export interface RunningService {
 
 /** See {@linkcode RunningService.actions}. */
 export type ServiceAction = (fields: Readonly<Record<string, unknown>>) => Promise<string>;
+
+/** See {@linkcode RunningService.queries}. */
+export type ServiceQuery = (fields: Readonly<Record<string, unknown>>) => Promise<unknown>;
 
 /** See {@linkcode RunningService.console}. */
 export interface ServiceConsole {

@@ -76,6 +76,18 @@ export function pageRoutes(options: PageRoutesOptions): Route[] {
       },
     },
     {
+      // By POST, because what services contain is only for those who may also make changes.
+      method: "POST",
+      path: /^\/services\/([^/]+)\/queries\/([^/]+)$/,
+      answer: async (request, [name, query]) => {
+        const { queries = {} } = running(name!);
+        if (!Object.hasOwn(queries, query!)) {
+          throw new RequestError(404, `${name} has no query "${query}".`);
+        }
+        return json(await asRequestError(queries[query!]!(jsonBody(request))));
+      },
+    },
+    {
       method: "GET",
       changes: true,
       path: /^\/consoles\/([^/]+)$/,

@@ -7,8 +7,9 @@ const KICK_MAX = 10_000;
 const REASON = "buried by hand";
 
 /**
- * The actions that an operator can run on a queue. Both take the id of a `job`, or a `tube`: then
- * `kick` needs a `count` as well, and `bury` buries the next ready job.
+ * The actions that an operator can run on a queue. `kick` and `bury` take the id of a `job`, or a
+ * `tube`: then `kick` needs a `count` as well, and `bury` buries the next ready job. `delete` takes
+ * the id of a `job`; `quiet` and `resume` take the number of a `worker`.
  */
 export function taskActions(queue: Queue): Record<string, ServiceAction> {
   return {
@@ -29,6 +30,9 @@ export function taskActions(queue: Queue): Record<string, ServiceAction> {
         if (next === null) throw new Error(`There is no ready job in ${client.used}.`);
         return await buryJob(client, next.id);
       }),
+    delete: (fields) => asClient(queue, (client) => deleteJob(client, wholeNumber(fields, "job"))),
+    quiet: (fields) => setQuiet(queue, wholeNumber(fields, "worker"), true),
+    resume: (fields) => setQuiet(queue, wholeNumber(fields, "worker"), false),
   };
 }
 
@@ -63,6 +67,23 @@ async function buryJob(client: QueueClient, job: number): Promise<string> {
     );
   }
   return `Job ${job} was buried in ${stats.tube}.`;
+}
+
+async function deleteJob(client: QueueClient, job: number): Promise<string> {
+  if (await client.delete(job)) return `Job ${job} was deleted.`;
+  if (await client.statsJob(job) === null) throw new Error(`There is no job ${job}.`);
+  throw new Error(`Job ${job} cannot be deleted now: a worker has it.`);
+}
+
+function setQuiet({ workers }: Queue, worker: number, quiet: boolean): Promise<string> {
+  if (!workers.setQuiet(worker, quiet)) {
+    return Promise.reject(new Error(`There is no worker ${worker}.`));
+  }
+  return Promise.resolve(
+    quiet
+      ? `Worker ${worker} finishes its jobs and gets no new ones.`
+      : `Worker ${worker} gets jobs again.`,
+  );
 }
 
 /** Uses a tube that exists; using any other would create it. */

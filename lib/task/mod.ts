@@ -25,6 +25,7 @@ import { ScheduleRunner } from "./schedule/runner.ts";
 import { scheduleMetrics, scheduleStatus, upcomingRuns } from "./schedule/reports.ts";
 import { scheduleOf } from "./schedule/schedule.ts";
 import { startGenerator } from "./push/generator.ts";
+import { taskQueries } from "./queries.ts";
 import type { QueueOptions } from "./queue.ts";
 import { tubeRules } from "./tube_rules.ts";
 
@@ -112,6 +113,7 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
       ],
       status: () => ({ schedules: scheduleStatus(schedules.states) }),
       actions: taskActions(queue),
+      queries: taskQueries(queue),
       refuseNewWork: () => {
         inDrainMode = true;
         queue.refusePuts();

@@ -12,12 +12,16 @@ import type { MaybePromise } from "../storage/store.ts";
 import type { Value } from "../storage/value.ts";
 import type { ReportJob } from "./reports.ts";
 import type { Rate } from "./token_bucket.ts";
+import type { Peer, Workers } from "./workers.ts";
 
 /** The id of a job: 1 to 2^53 - 1, never used twice. */
 export type JobId = number;
 
 /** The states of a job. A finished job has none: it is gone. */
-export type JobState = "ready" | "reserved" | "delayed" | "buried" | "held";
+export const JOB_STATES = ["ready", "reserved", "delayed", "buried", "held"] as const;
+
+/** The state of a job. */
+export type JobState = typeof JOB_STATES[number];
 
 /** The delay after a failed attempt: it doubles with each further one. */
 export interface Backoff {
@@ -144,6 +148,24 @@ export interface JobStats {
     /** The jobs that it was to run after. */
     after: readonly JobId[];
   };
+}
+
+/** A page of the list of a tube's jobs in one state. */
+export interface JobPage {
+  readonly tube: string;
+  readonly state: JobState;
+  /** How many jobs to skip. */
+  readonly from: number;
+  /** How many jobs to list. */
+  readonly count: number;
+}
+
+/** A job in a list. */
+export interface ListedJob extends JobStats {
+  /** The length of its body. */
+  bodyBytes: number;
+  /** The start of its body, at most {@linkcode EXCERPT_BYTES}. */
+  excerpt: Value;
 }
 
 /** The number of jobs in each state. */
@@ -306,6 +328,14 @@ export interface QueueClient {
   wait(id: JobId, timeoutMs: number): MaybePromise<Outcome | "TIMED_OUT" | null>;
 
   statsJob(id: JobId): MaybePromise<JobStats | null>;
+  /**
+   * The jobs of a tube in one state, those due first coming first: by priority and age if they are
+   * ready, otherwise by the end of their delay or time to run, or by when they were buried.
+   *
+   * @param page Its end is cut at {@linkcode MAX_LISTED_JOBS}.
+   * @returns `null` if there is no such tube.
+   */
+  listJobs(page: JobPage): MaybePromise<ListedJob[] | null>;
   statsTube(tube: string): MaybePromise<TubeStats | null>;
   listTubes(): MaybePromise<string[]>;
   stats(): MaybePromise<QueueStats>;
@@ -323,8 +353,14 @@ export interface QueueClient {
 
 /** A queue. */
 export interface Queue {
-  /** Creates a client. It uses and watches the tube "default". */
-  connect(): QueueClient;
+  /**
+   * Creates a client. It uses and watches the tube "default".
+   *
+   * @param peer Where it comes from; without it, the client is never among the {@linkcode workers}.
+   */
+  connect(peer?: Peer): QueueClient;
+  /** The clients of this process that have asked for jobs. */
+  readonly workers: Workers;
   /** Takes no more jobs, but hands out those that it has: the drain mode of beanstalkd. */
   refusePuts(): void;
   /** Stops taking and handing out jobs. Jobs that are reserved can still be finished. */
@@ -340,6 +376,12 @@ export interface Queue {
   /** Finishes pending writes and closes. */
   close(): Promise<void>;
 }
+
+/** How many jobs of a tube and state can be listed: one page after the other, up to here. */
+export const MAX_LISTED_JOBS = 10_000;
+
+/** How much of a body a list contains. */
+export const EXCERPT_BYTES = 256;
 
 /** The tube that clients use and watch at first. */
 export const DEFAULT_TUBE = "default";

@@ -117,6 +117,48 @@ Deno.test("admin is read-only if other machines can reach it without a token", a
   assert.deepEqual(daemon.switched, []);
 });
 
+Deno.test("admin answers the queries of a service to those who may make changes", async () => {
+  const daemon = new FakeDaemon();
+  daemon.add("task", {
+    queries: {
+      echo: (fields) => Promise.resolve(fields),
+      fail: () => Promise.reject(new RangeError("no such job")),
+      broken: () => Promise.reject(new Error("the database is gone")),
+    },
+  });
+  daemon.add("kv");
+  const auth: { guard?: Guard } = {};
+  await using server = await startAdmin(daemon, {}, () => auth.guard);
+  const ask = (path: string, headers?: Record<string, string>) =>
+    post(`${server.origin}/services/${path}`, { id: 7 }, headers);
+  assert.deepEqual(await ask("task/queries/echo"), { status: 200, reply: { id: 7 } });
+  assert.deepEqual(await ask("task/queries/fail"), {
+    status: 400,
+    reply: { error: "no such job" },
+  });
+  assert.deepEqual(await ask("task/queries/broken"), {
+    status: 409,
+    reply: { error: "the database is gone" },
+  });
+  for (const path of ["task/queries/toString", "kv/queries/echo", "none/queries/echo"]) {
+    assert.equal((await ask(path)).status, 404, path);
+  }
+  assert.equal((await ask("task/queries/echo", { origin: "https://evil.example" })).status, 403);
+  auth.guard = new Guard(["secret"], new FailureCounter(10, 1000));
+  assert.equal((await ask("task/queries/echo")).status, 401);
+  assert.equal((await ask("task/queries/echo", { authorization: "Bearer secret" })).status, 200);
+});
+
+Deno.test("admin shows other machines without a token no contents of services", async () => {
+  const daemon = new FakeDaemon();
+  daemon.add("task", { queries: { jobs: () => Promise.resolve("secret") } });
+  await using server = await startAdmin(daemon, { listen: "0.0.0.0:0" });
+  const { port } = server.address as { port: number };
+  const { status, reply } = await post(`http://127.0.0.1:${port}/services/task/queries/jobs`, {});
+  assert.equal(status, 403);
+  assert.match(reply["error"]!, /^Nothing can be changed/);
+});
+
 Deno.test("/state returns the log lines after a position", async () => {
   const daemon = new FakeDaemon();
   const add = (text: string) => daemon.log.add(new TextEncoder().encode(text));

@@ -9,9 +9,10 @@ function start() {
   const client = queue.connect();
   client.use("mail");
   client.watch("mail");
-  const { kick, bury } = taskActions(queue);
+  const { kick, bury, delete: remove, quiet, resume } = taskActions(queue);
   const stateOf = async (id: number) => (await client.statsJob(id))?.state;
-  return { client, kick: kick!, bury: bury!, stateOf };
+  const actions = { kick: kick!, bury: bury!, remove: remove!, quiet: quiet!, resume: resume! };
+  return { queue, client, stateOf, ...actions };
 }
 
 Deno.test("taskActions(): bury takes the id of a job, or the next job of a tube", async () => {
@@ -57,4 +58,29 @@ Deno.test("taskActions(): asking for a tube does not create it", async () => {
   const { client, kick } = start();
   await assert.rejects(kick({ tube: "none", count: 1 }));
   assert.ok(!(await client.listTubes()).includes("none"));
+});
+
+Deno.test("taskActions(): delete takes the id of a job that no worker has", async () => {
+  const { client, remove, stateOf } = start();
+  const [first, second] = [await put(client, spec("a")), await put(client, spec("b"))];
+  await reserve(client);
+  await assert.rejects(remove({ job: first }), {
+    message: `Job ${first} cannot be deleted now: a worker has it.`,
+  });
+  assert.equal(await remove({ job: second }), `Job ${second} was deleted.`);
+  assert.deepEqual([await stateOf(first), await stateOf(second)], ["reserved", undefined]);
+  await assert.rejects(remove({ job: second }), { message: `There is no job ${second}.` });
+  await assert.rejects(remove({}), RangeError);
+});
+
+Deno.test("taskActions(): quiet and resume take the number of a worker", async () => {
+  const { queue, quiet, resume } = start();
+  const worker = queue.connect({ address: "127.0.0.1:1", port: "push" });
+  await worker.reserve(0);
+  assert.equal(await quiet({ worker: 1 }), "Worker 1 finishes its jobs and gets no new ones.");
+  assert.equal(queue.workers.list(0, 1)[0]!.quiet, true);
+  assert.equal(await resume({ worker: 1 }), "Worker 1 gets jobs again.");
+  assert.equal(queue.workers.list(0, 1)[0]!.quiet, false);
+  await assert.rejects(quiet({ worker: 2 }), { message: "There is no worker 2." });
+  await assert.rejects(async () => await quiet({ worker: "1" }), RangeError);
 });

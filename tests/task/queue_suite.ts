@@ -11,6 +11,7 @@ import { valueText } from "../../lib/storage/value.ts";
 import { MAX_TUBE_METRICS, OTHER_TUBES } from "../../lib/task/tube_metrics.ts";
 import { until } from "../support/within.ts";
 import { commandScenarios } from "./command_scenarios.ts";
+import { listingScenarios } from "./listing_scenarios.ts";
 import { optionScenarios } from "./option_scenarios.ts";
 import {
   asJob,
@@ -702,5 +703,10 @@ export function queueScenarios(): QueueScenario[] {
     client.close();
   });
 
-  return [...scenarios, ...commandScenarios(), ...optionScenarios()];
+  return [
+    ...scenarios,
+    ...commandScenarios(),
+    ...optionScenarios(),
+    ...listingScenarios(),
+  ];
 }

@@ -11,8 +11,10 @@ import type {
   GivenBack,
   JobBody,
   JobId,
+  JobPage,
   JobSpec,
   JobStats,
+  ListedJob,
   NoJob,
   Outcome,
   PutJob,
@@ -23,6 +25,7 @@ import type {
   Refusal,
   TubeStats,
 } from "../../lib/task/queue.ts";
+import type { Peer, Workers } from "../../lib/task/workers.ts";
 import { until } from "../support/within.ts";
 
 /** The jobs that clients were told of, as far as they must survive a crash. */
@@ -73,8 +76,12 @@ export class RepeatingQueue implements Queue {
     this.#storage = storage;
   }
 
-  connect(): QueueClient {
-    return new RepeatingClient(this.#queue.connect(), this.#storage);
+  connect(peer?: Peer): QueueClient {
+    return new RepeatingClient(this.#queue.connect(peer), this.#storage);
+  }
+
+  get workers(): Workers {
+    return this.#queue.workers;
   }
 
   refusePuts(): void {
@@ -255,6 +262,10 @@ class RepeatingClient implements QueueClient {
 
   statsJob(id: JobId): Promise<JobStats | null> {
     return this.#repeat(() => this.#client.statsJob(id));
+  }
+
+  listJobs(page: JobPage): Promise<ListedJob[] | null> {
+    return this.#repeat(() => this.#client.listJobs(page));
   }
 
   statsTube(tube: string): Promise<TubeStats | null> {

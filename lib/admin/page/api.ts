@@ -28,13 +28,27 @@ export async function fetchDaemon(logAfter: number): Promise<DaemonJson> {
  * @throws {Error} If it failed; the message is for the user.
  */
 export async function post(path: string, body: unknown): Promise<string> {
+  const { message = "" } = await send<{ message?: string }>(path, body, ACTION_TIMEOUT_MS);
+  return message;
+}
+
+/**
+ * Asks a question.
+ *
+ * @throws {Error} If it is not answered; the message is for the user.
+ */
+export function ask<T>(path: string, body: unknown): Promise<T> {
+  return send<T>(path, body, READ_TIMEOUT_MS);
+}
+
+async function send<T>(path: string, body: unknown, timeoutMs: number): Promise<T> {
   const response = await fetch(path, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify(body),
-    signal: AbortSignal.timeout(ACTION_TIMEOUT_MS),
+    signal: AbortSignal.timeout(timeoutMs),
   });
-  const { message = "", error } = await response.json() as { message?: string; error?: string };
-  if (!response.ok) throw new Error(error ?? `HTTP ${response.status}`);
-  return message;
+  const answer = await response.json() as T & { error?: string };
+  if (!response.ok) throw new Error(answer.error ?? `HTTP ${response.status}`);
+  return answer;
 }

@@ -6,12 +6,15 @@ import { byId } from "./dom.ts";
 import { Interval } from "./interval.ts";
 import { formatTime } from "./format.ts";
 import { HeaderView } from "./header_view.ts";
+import { JobDialog } from "./job_dialog.ts";
+import { JobsView } from "./jobs_view.ts";
 import { LogView } from "./log_view.ts";
 import { MeshView } from "./mesh_view.ts";
 import { Notices } from "./notices.ts";
 import { SchedulesView } from "./schedules_view.ts";
 import { ServicesView } from "./services_view.ts";
 import { TubesView } from "./tubes_view.ts";
+import { WorkersView } from "./workers_view.ts";
 
 /** The whole page, updated with each state that the daemon reports. */
 export class Page {
@@ -19,7 +22,10 @@ export class Page {
   readonly #header = new HeaderView();
   readonly #services = new ServicesView(this.#notices);
   readonly #charts = new ChartsView(byId("charts"));
-  readonly #tubes = new TubesView(this.#notices);
+  readonly #jobDialog = new JobDialog(this.#notices, () => this.#jobs.refresh());
+  readonly #jobs: JobsView = new JobsView(this.#jobDialog);
+  readonly #tubes = new TubesView(this.#notices, this.#jobDialog);
+  readonly #workers = new WorkersView(this.#notices, this.#jobDialog);
   readonly #schedules = new SchedulesView();
   readonly #mesh = new MeshView();
   readonly #console = new ConsoleView(this.#notices);
@@ -48,6 +54,9 @@ export class Page {
     this.#header.update(daemon);
     this.#services.update(daemon, interval);
     this.#tubes.update(daemon);
+    this.#jobs.update(daemon);
+    this.#jobDialog.update(daemon.readOnly !== null);
+    this.#workers.update(daemon);
     this.#schedules.update(daemon);
     this.#mesh.update(daemon);
     this.#console.update(daemon);

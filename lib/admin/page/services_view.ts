@@ -1,5 +1,6 @@
 /// <reference lib="dom" />
 import { post } from "./api.ts";
+import { confirmed } from "./confirm.ts";
 import type { DaemonJson, ServiceJson } from "./daemon_json.ts";
 import { byId, KeyedChildren, make, setAttribute, setText } from "./dom.ts";
 import { find, type Interval, total } from "./interval.ts";
@@ -147,15 +148,11 @@ function ownFacts(name: string, daemon: DaemonJson): [string, string][] {
 }
 
 /** Asks the user to confirm, as clients will lose the service. */
-async function confirmSwitchOff(name: string): Promise<boolean> {
-  const dialog = byId<HTMLDialogElement>("confirm");
-  setText(byId("confirm-title"), `Switch ${name} off?`);
-  setText(
-    byId("confirm-text"),
-    "It stops accepting connections, finishes pending requests and disconnects its clients.",
-  );
-  dialog.returnValue = "no";
-  dialog.showModal();
-  await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
-  return dialog.returnValue === "yes";
+function confirmSwitchOff(name: string): Promise<boolean> {
+  return confirmed({
+    title: `Switch ${name} off?`,
+    text: "It stops accepting connections, finishes pending requests and disconnects its clients.",
+    yes: "Switch it off",
+    no: "Leave it on",
+  });
 }

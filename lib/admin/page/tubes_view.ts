@@ -1,20 +1,18 @@
 /// <reference lib="dom" />
-import { post } from "./api.ts";
 import type { DaemonJson } from "./daemon_json.ts";
 import { byId, KeyedChildren, make, setText } from "./dom.ts";
 import { find } from "./interval.ts";
 import { formatAge, formatCount } from "./format.ts";
+import type { JobDialog } from "./job_dialog.ts";
+import { jobsUrl } from "./jobs_view.ts";
 import type { Notices } from "./notices.ts";
+import { act } from "./task_api.ts";
+import { type JobState, STATES } from "./task_json.ts";
 
-const STATES = ["ready", "reserved", "delayed", "buried"] as const;
-type Counts = Record<typeof STATES[number], number>;
+type Counts = Record<JobState, number>;
 
 /** Number of jobs that one click kicks, at most. */
 const KICK_MAX = 10_000;
-
-function act(action: "kick" | "bury", fields: Record<string, unknown>): Promise<string> {
-  return post(`/services/task/actions/${action}`, fields);
-}
 
 function numberCell(label: string): HTMLElement {
   return make("td", { class: "number", role: "cell", "data-label": label });
@@ -47,7 +45,7 @@ class TubeRow {
     });
     this.#bury.addEventListener("click", () => void notices.follow(act("bury", { tube })));
     this.root.append(
-      make("th", { scope: "row", role: "rowheader" }, make("code", {}, tube)),
+      make("th", { scope: "row", role: "rowheader" }, nameOf(tube)),
       ...this.#cells,
       this.#oldest,
       make("td", { class: "buttons", role: "cell" }, this.#kick, this.#bury),
@@ -68,24 +66,31 @@ class TubeRow {
   }
 }
 
+/** The name of a tube, with a link to its jobs. */
+function nameOf(tube: string): HTMLElement {
+  const name = make("code", {}, tube);
+  return isSum(tube) ? name : make("a", { href: jobsUrl({ tube }) }, name);
+}
+
 /** Whether this is the sum of the remaining tubes: real tube names contain no spaces. */
 function isSum(tube: string): boolean {
   return tube.includes(" ");
 }
 
-/** The tubes section of the page: job counts per tube, and buttons to kick and bury jobs. */
+/** The tubes section of the page: job counts per tube, and a form to find, kick and bury jobs. */
 export class TubesView {
   readonly #section = byId("tubes-section");
   readonly #form = byId<HTMLFormElement>("job-form");
   readonly #rows: KeyedChildren<TubeRow>;
 
-  constructor(notices: Notices) {
+  constructor(notices: Notices, dialog: JobDialog) {
     this.#rows = new KeyedChildren(byId("tubes"), (tube) => new TubeRow(tube, notices));
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       const job = Number(byId<HTMLInputElement>("job").value);
-      const bury = (event.submitter as HTMLButtonElement | null)?.name === "bury";
-      void notices.follow(act(bury ? "bury" : "kick", { job }));
+      const { name } = event.submitter as HTMLButtonElement;
+      if (name === "show") dialog.open(job);
+      else void notices.follow(act(name as "kick" | "bury", { job }));
     });
   }
 
@@ -95,7 +100,9 @@ export class TubesView {
     this.#section.hidden = jobs.length === 0;
     const actions = daemon.services.find(({ name }) => name === "task")?.actions ?? [];
     const readOnly = daemon.readOnly !== null || !actions.includes("kick");
-    for (const control of this.#form.elements) (control as HTMLInputElement).disabled = readOnly;
+    for (const control of this.#form.elements as HTMLCollectionOf<HTMLInputElement>) {
+      control.disabled = readOnly && (control.name === "kick" || control.name === "bury");
+    }
     const names = [...new Set(jobs.map(({ labels }) => labels["tube"] ?? ""))].sort();
     const tubes = [...names.filter((name) => !isSum(name)), ...names.filter(isSum)];
     for (const [i, row] of this.#rows.update(tubes).entries()) {

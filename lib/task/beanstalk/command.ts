@@ -1,5 +1,5 @@
 import type { Value } from "../../storage/value.ts";
-import type { JobId, JobSpec } from "../queue.ts";
+import type { JobId, JobPage, JobSpec } from "../queue.ts";
 import type { Mistake } from "./words.ts";
 
 /** A command of a client, or the mistake it made. */
@@ -30,6 +30,9 @@ export type BeanstalkCommand =
   | { kind: "wait"; id: JobId; timeoutMs: number }
   | { kind: "kick"; bound: number }
   | { kind: "use" | "watch" | "ignore" | "stats-tube"; tube: string }
+  | { kind: "list-jobs"; page: JobPage }
+  | { kind: "list-workers"; from: number; count: number }
+  | { kind: "quiet-worker" | "resume-worker"; worker: number }
   | { kind: "pause-tube"; tube: string; pauseMs: number }
   /** `option` is the name of a bad option; it may be empty. */
   | { kind: "mistake"; reply: Mistake; option?: string };

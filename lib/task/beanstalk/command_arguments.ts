@@ -1,9 +1,9 @@
 import { type Value, valueBytes, valueFrom } from "../../storage/value.ts";
-import type { JobSpec } from "../queue.ts";
+import { JOB_STATES, type JobSpec, MAX_LISTED_JOBS } from "../queue.ts";
 import type { BeanstalkCommand, CommandKind } from "./command.ts";
 import { CR, findLineEnd, LF, LineArguments, mistake } from "./line.ts";
 import { parseOptions } from "./put_options.ts";
-import { MAX_BATCH_BYTES, MAX_BATCH_JOBS, MAX_LINE_BYTES, MAX_U32 } from "./words.ts";
+import { MAX_BATCH_BYTES, MAX_BATCH_JOBS, MAX_LINE_BYTES, MAX_LISTED, MAX_U32 } from "./words.ts";
 
 /** A command line whose body has not been read yet. */
 export interface Header {
@@ -145,9 +145,36 @@ export class CommandArguments {
           ? { kind, tube, pauseMs: seconds * 1000 }
           : null;
       }
+      case "list-jobs": {
+        const tube = line.name();
+        const name = tube === null ? null : line.name();
+        const state = JOB_STATES.find((state) => state === name);
+        const range = this.#range(MAX_LISTED_JOBS);
+        return tube === null || state === undefined || range === null
+          ? null
+          : { kind, page: { tube, state, ...range } };
+      }
+      case "list-workers": {
+        const range = this.#range(MAX_U32);
+        return range && { kind, ...range };
+      }
+      case "quiet-worker":
+      case "resume-worker": {
+        const worker = line.number(Number.MAX_SAFE_INTEGER);
+        return worker >= 0 && line.done ? { kind, worker } : null;
+      }
       case "mistake":
         return null;
     }
+  }
+
+  /** Parses `[<from> [<count>]]`, up to the end of the line. */
+  #range(maxFrom: number): { from: number; count: number } | null {
+    const line = this.#line;
+    if (!line.done && !line.atSpace) return null;
+    const from = line.done ? 0 : line.number(maxFrom);
+    const count = line.done ? MAX_LISTED : line.number(MAX_LISTED);
+    return from >= 0 && count >= 0 && line.done ? { from, count } : null;
   }
 
   #put(

@@ -2,6 +2,7 @@ import type { MaybePromise } from "../../storage/store.ts";
 import type { JobBody, NoJob, Outcome, QueueClient } from "../queue.ts";
 import type { BeanstalkCommand } from "./command.ts";
 import type { BeanstalkContext } from "./context.ts";
+import { formatJobs, formatWorkers } from "./lists.ts";
 import type { ReplyBuffer } from "./reply_buffer.ts";
 import { formatJobStats, formatStats, formatTubes, formatTubeStats } from "./stats.ts";
 import type { ReplyWord } from "./words.ts";
@@ -165,6 +166,22 @@ export class CommandRunner {
         });
       case "list-tubes":
         return then(client.listTubes(), (tubes) => replies.chunk("OK", formatTubes(tubes)));
+      case "list-jobs":
+        return then(client.listJobs(command.page), (jobs) => {
+          if (jobs === null) replies.word("NOT_FOUND");
+          else replies.chunk("OK", formatJobs(jobs));
+        });
+      case "list-workers":
+        return replies.chunk(
+          "OK",
+          formatWorkers(this.#context.queue.workers.list(command.from, command.count)),
+        );
+      case "quiet-worker":
+      case "resume-worker": {
+        const quiet = kind === "quiet-worker";
+        const found = this.#context.queue.workers.setQuiet(command.worker, quiet);
+        return this.#found(found, quiet ? "QUIETED" : "RESUMED");
+      }
       case "list-tubes-watched":
         return replies.chunk("OK", formatTubes(client.watched));
       case "quit":

@@ -35,6 +35,11 @@ export class LineArguments {
     return this.#at === this.#end;
   }
 
+  /** Whether a space comes next. */
+  get atSpace(): boolean {
+    return !this.done && this.#bytes[this.#at] === SPACE;
+  }
+
   /** Parses a number from 0 to `max`, after any spaces; -1 if there is none. */
   number(max: number): number {
     const start = this.#skipBlanks();

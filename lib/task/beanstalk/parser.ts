@@ -24,6 +24,7 @@ const ALL_WORDS = [
   "reserve-with-timeout |reserve-job |reserve-batch |reserve|release |release-held |result ",
   "delete |done |bury |kick |kick-job |touch |fail |wait |watch |use |ignore ",
   "stats-job |stats-tube |stats|list-tubes-watched|list-tube-used|list-tubes|quit|cancel ",
+  "list-jobs |list-workers|quiet-worker |resume-worker ",
 ];
 for (const text of ALL_WORDS.join("|").split("|")) {
   WORDS[text.charCodeAt(0)]!.push({

@@ -42,7 +42,7 @@ export class BeanstalkSession implements Waits {
   constructor(connection: Connection, context: BeanstalkContext) {
     this.#connection = connection;
     this.#context = context;
-    this.#client = context.queue.connect();
+    this.#client = context.queue.connect({ address: connection.remote, port: "beanstalk" });
     this.#parser = new CommandParser(context.maxJobBytes);
     this.#runner = new CommandRunner(this.#client, {
       context,

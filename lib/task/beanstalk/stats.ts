@@ -8,6 +8,7 @@ import type { Histogram } from "../../metrics.ts";
 import { valueBytes } from "../../storage/value.ts";
 import type { JobStats, QueueStats, TubeStats } from "../queue.ts";
 import type { CommandKind } from "./command.ts";
+import { dictionary, quote, seconds } from "./yaml.ts";
 
 /** What a server counts about its clients. */
 export interface BeanstalkMetrics {
@@ -75,6 +76,10 @@ const COUNTED: readonly CommandKind[] = [
   "result",
   "wait",
   "cancel",
+  "list-jobs",
+  "list-workers",
+  "quiet-worker",
+  "resume-worker",
 ];
 
 /** The reply to `stats-job`. */
@@ -183,22 +188,6 @@ export function formatTubes(tubes: readonly string[]): string {
   return `---\n${tubes.map((tube) => `- ${tube}\n`).join("")}`;
 }
 
-function dictionary(entries: [key: string, value: string | number][]): string {
-  return `---\n${entries.map(([key, value]) => `${key}: ${value}\n`).join("")}`;
-}
-
-function seconds(ms: number): number {
-  return Math.floor(ms / 1000);
-}
-
 function cpuTime(micros: number): string {
   return (micros / 1e6).toFixed(6);
-}
-
-/** Quotes a string for YAML, on one line of ASCII. */
-function quote(text: string): string {
-  return JSON.stringify(text).replace(
-    /[\u007f-\uffff]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
 }

@@ -22,7 +22,9 @@ export const REPLIES = [
   "NOT_IGNORED",
   "OUT_OF_MEMORY",
   "PAUSED",
+  "QUIETED",
   "RELEASED",
+  "RESUMED",
   "TIMED_OUT",
   "TOUCHED",
   "UNKNOWN_COMMAND",
@@ -50,6 +52,9 @@ export const MAX_NAME_BYTES = 200;
 
 /** The most jobs in one `put-batch` or `reserve-batch`. */
 export const MAX_BATCH_JOBS = 1000;
+
+/** The most jobs or workers that `list-jobs` or `list-workers` lists. */
+export const MAX_LISTED = 100;
 
 /** The largest body of a `put-batch`: its jobs with their lines. */
 export const MAX_BATCH_BYTES = 1024 * 1024;

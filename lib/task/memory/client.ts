@@ -5,9 +5,11 @@ import type {
   GivenBack,
   JobBody,
   JobId,
+  JobPage,
   JobSpec,
   JobState,
   JobStats,
+  ListedJob,
   NoJob,
   Outcome,
   PutJob,
@@ -16,11 +18,14 @@ import type {
   Refusal,
   TubeStats,
 } from "../queue.ts";
+import type { JoinWorkers } from "../workers.ts";
 import type { Job, JobTube, JobWorker } from "./job.ts";
+import { jobsOnPage, listed } from "./job_pages.ts";
 import { MemoryReservations } from "./reservations.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { MemorySubscriptions } from "./subscriptions.ts";
 import { MemoryWait } from "./wait.ts";
+import { MemoryWorker } from "./worker.ts";
 
 /** How many jobs are kicked before other clients get their turn. */
 const MAX_KICKED_IN_ONE_TURN = 4096;
@@ -31,11 +36,18 @@ export class MemoryClient implements QueueClient, JobWorker {
   readonly #reserved = new MemoryReservations();
   readonly #subscriptions: MemorySubscriptions;
   readonly #wait: MemoryWait;
+  #join: JoinWorkers | undefined;
+  #leave: () => void = () => {};
   /** The newest ticket that this client has learned anything of. */
   #ticket = 0;
 
-  constructor(scheduler: Scheduler) {
+  /**
+   * @param scheduler The source of the jobs.
+   * @param join Adds the client to the list of workers; called when it first asks for a job.
+   */
+  constructor(scheduler: Scheduler, join?: JoinWorkers) {
     this.#scheduler = scheduler;
+    this.#join = join;
     this.#subscriptions = new MemorySubscriptions(scheduler.tubes, this);
     this.#wait = new MemoryWait(scheduler, {
       watches: this.#subscriptions.watches,
@@ -109,6 +121,7 @@ export class MemoryClient implements QueueClient, JobWorker {
   // Consuming
 
   reserve(timeoutMs: number): Job | NoJob | Promise<Job | NoJob> {
+    if (this.#join !== undefined) this.#becomeWorker(this.#join);
     const next = this.#next();
     if (next !== null) return this.#reserve(next);
     if (this.#reserved.marginAt <= this.#scheduler.now()) return "DEADLINE_SOON";
@@ -125,8 +138,10 @@ export class MemoryClient implements QueueClient, JobWorker {
   }
 
   reserveJob(id: JobId): JobBody | null {
+    if (this.#join !== undefined) this.#becomeWorker(this.#join);
     const job = this.#find(id);
     if (job === null || job.state === "reserved" || job.state === "held") return null;
+    if (this.#wait.quiet) return null;
     const { draining, journal } = this.#scheduler;
     if (draining || !job.tube.hasRoom) return null;
     if (journal.failing) throw storageUnavailable(journal.problem() ?? "the last write failed");
@@ -237,10 +252,13 @@ export class MemoryClient implements QueueClient, JobWorker {
 
   statsJob(id: JobId): JobStats | null {
     const job = this.#find(id);
-    if (job === null) return null;
-    const stats = job.stats(this.#scheduler.now());
-    if (job.state === "held") stats.reason = this.#scheduler.conditions.dependencies.reasonOf(job);
-    return stats;
+    return job && this.#scheduler.statsOf(job);
+  }
+
+  listJobs(page: JobPage): ListedJob[] | null {
+    const tube = this.#scheduler.tubes.get(page.tube);
+    if (tube === undefined) return null;
+    return jobsOnPage(tube, page).map((job) => listed(this.#told(job), this.#scheduler));
   }
 
   statsTube(name: string): TubeStats | null {
@@ -266,6 +284,7 @@ export class MemoryClient implements QueueClient, JobWorker {
 
   close(): void {
     this.cancel();
+    this.#leave();
     for (let job; (job = this.#reserved.first) !== null;) {
       const kind = this.#scheduler.draining ? "worker-dismissed" : "worker-lost";
       this.#scheduler.take(job);
@@ -290,6 +309,18 @@ export class MemoryClient implements QueueClient, JobWorker {
   }
 
   // Shared by the above
+
+  #becomeWorker(join: JoinWorkers): void {
+    this.#join = undefined;
+    this.#leave = join(
+      new MemoryWorker({
+        subscriptions: this.#subscriptions,
+        reserved: this.#reserved,
+        wait: this.#wait,
+        now: () => this.#scheduler.now(),
+      }),
+    );
+  }
 
   #applyToOwn(id: JobId, event: JobEvent): JobState | null {
     const job = this.#own(id);
@@ -345,7 +376,8 @@ export class MemoryClient implements QueueClient, JobWorker {
   }
 
   #next(): Job | null {
-    return this.#scheduler.handsOut ? this.#subscriptions.next() : null;
+    if (!this.#scheduler.handsOut || this.#wait.quiet) return null;
+    return this.#subscriptions.next();
   }
 
   #reserve(job: Job): Job {

@@ -51,6 +51,28 @@ export class Heap<T> {
     this.#settle(item, this.#order.place(item));
   }
 
+  /** The first items in order, at most `count`. Takes O(count log count), whatever the size. */
+  firstItems(count: number): T[] {
+    const items = this.#items;
+    // The next item in order is a child of one that came before it, so only those are compared.
+    const open = new Heap<number>({
+      before: (a, b) => this.#order.before(items[a]!, items[b]!),
+      place: () => 0, // only the first place is ever removed
+      setPlace: () => {},
+    });
+    if (items.length > 0) open.push(0);
+    const first: T[] = [];
+    while (first.length < count && open.size > 0) {
+      const place = open.first!;
+      open.remove(place);
+      first.push(items[place]!);
+      for (const child of [2 * place + 1, 2 * place + 2]) {
+        if (child < items.length) open.push(child);
+      }
+    }
+    return first;
+  }
+
   #settle(item: T, place: number): void {
     const parent = this.#items[(place - 1) >> 1];
     if (place > 0 && this.#order.before(item, parent!)) this.#rise(item, place);

@@ -82,6 +82,16 @@ export class Job implements JobFacts, QueuedJob<Job>, Timed {
     if (fields.options !== null) this.#noted.options = fields.options;
   }
 
+  /** The length of its body. */
+  get bodyLength(): number {
+    return this.#memory.bodyLength(this.#record);
+  }
+
+  /** A copy of the start of its body. */
+  bodyStart(maxBytes: number): Value {
+    return this.#memory.body(this.#record, maxBytes);
+  }
+
   /** A copy of its body. */
   get body(): Value {
     return this.#memory.body(this.#record);
@@ -160,7 +170,7 @@ export class Job implements JobFacts, QueuedJob<Job>, Timed {
   /** About how many bytes of memory it takes. */
   get bytes(): number {
     const { options, reason } = this.#known;
-    return this.#memory.bodyLength(this.#record) + reason.length + JOB_OVERHEAD_BYTES +
+    return this.bodyLength + reason.length + JOB_OVERHEAD_BYTES +
       bytesOfOptions(options);
   }
 

@@ -114,12 +114,13 @@ export class JobMemory {
     return slab.words[this.#memory.wordOf(slab, address) + LENGTH_WORD]!;
   }
 
-  /** A copy of the body of a job. */
-  body(address: number): Value {
+  /** A copy of the body of a job, or of its first `maxBytes`. */
+  body(address: number, maxBytes = Infinity): Value {
     const slab = this.#memory.slabOf(address);
     const word = this.#memory.wordOf(slab, address);
     const start = 4 * word + HEAD_BYTES;
-    return valueFrom(slab.bytes, start, start + slab.words[word + LENGTH_WORD]!);
+    const length = Math.min(slab.words[word + LENGTH_WORD]!, maxBytes);
+    return valueFrom(slab.bytes, start, start + length);
   }
 
   #allocate(bodyBytes: number): number {

@@ -20,6 +20,16 @@ export class List<T extends Linked<T>> {
     return this.#first;
   }
 
+  /** The members from one index up to another, oldest first. Passes over those before. */
+  slice(from: number, end: number): T[] {
+    const members: T[] = [];
+    let item = this.#first;
+    for (let index = 0; item !== null && index < end; index++, item = item.next) {
+      if (index >= from) members.push(item);
+    }
+    return members;
+  }
+
   /** Adds a member at the end. It must not be in a list. */
   push(item: T): void {
     item.previous = this.#last;

@@ -2,6 +2,7 @@ import type { Clock } from "../clock.ts";
 import { boundTubes } from "../tube_metrics.ts";
 import type { QueueClient, QueueMetrics, QueueOptions, QueueStats } from "../queue.ts";
 import type { ScheduledQueue } from "../schedule/book.ts";
+import { type Peer, Workers } from "../workers.ts";
 import { MemoryClient } from "./client.ts";
 import { type Journal, NO_JOURNAL } from "./journal.ts";
 import { MemoryScheduleBook } from "./schedule_book.ts";
@@ -15,14 +16,15 @@ export class MemoryQueue implements ScheduledQueue {
   /** Its scheduler, for the journal to load. */
   readonly scheduler: Scheduler;
   readonly schedules: MemoryScheduleBook;
+  readonly workers = new Workers();
 
   constructor(clock: Clock, options: QueueOptions, journal: Journal = NO_JOURNAL) {
     this.scheduler = new Scheduler(clock, options, journal);
     this.schedules = new MemoryScheduleBook(this.scheduler);
   }
 
-  connect(): QueueClient {
-    return new MemoryClient(this.scheduler);
+  connect(peer?: Peer): QueueClient {
+    return new MemoryClient(this.scheduler, peer && this.workers.joinerFor(peer));
   }
 
   refusePuts(): void {

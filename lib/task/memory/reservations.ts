@@ -7,14 +7,31 @@ export class MemoryReservations {
   readonly #jobs = new List<Job>();
   /** The job with the first deadline; `undefined` if it must be searched for. */
   #soonest: Job | null | undefined = null;
+  #since = 0;
 
   /** Any of the jobs. */
   get first(): Job | null {
     return this.#jobs.first;
   }
 
-  /** Adds a job. Its deadline must be set. */
+  /** How many there are. */
+  get size(): number {
+    return this.#jobs.size;
+  }
+
+  /** Since when there have been jobs without a break, by the queue's clock. */
+  get since(): number {
+    return this.#since;
+  }
+
+  /** The first `max` of the jobs. */
+  some(max: number): Job[] {
+    return this.#jobs.slice(0, max);
+  }
+
+  /** Adds a job that was reserved just now. Its deadline must be set. */
   add(job: Job): void {
+    if (this.#jobs.size === 0) this.#since = job.dueAt - job.ttrMs;
     this.#jobs.push(job);
     if (this.#soonest === null || (this.#soonest && job.dueAt < this.#soonest.dueAt)) {
       this.#soonest = job;

@@ -6,6 +6,7 @@ import {
   type JobId,
   type JobSpec,
   type JobState,
+  type JobStats,
   type KeptState,
   type QueueOptions,
   type QueueStats,
@@ -195,7 +196,7 @@ export class Scheduler implements TubeScheduler<Job> {
     }
     job.holder!.lose(job);
     job.holder = null;
-    job.tube.reserved--;
+    job.tube.running.remove(job);
     this.#reserved--;
     this.timers.clear(job);
     if (this.#reserved === 0 && this.#idle.length > 0) this.#tellIdle();
@@ -207,7 +208,7 @@ export class Scheduler implements TubeScheduler<Job> {
     job.holder = worker;
     job.reserves++;
     if (job.options !== null) this.conditions.enter(job);
-    job.tube.reserved++;
+    job.tube.running.add(job);
     job.tube.rate?.take();
     this.#reserved++;
     this.timers.set(job, this.now() + job.ttrMs);
@@ -329,6 +330,13 @@ export class Scheduler implements TubeScheduler<Job> {
   /** Claims ids again before the next one is used: the last claim may not have been written. */
   reclaimIds(): void {
     this.#ids.reclaim();
+  }
+
+  /** What `stats-job` reports about a job. */
+  statsOf(job: Job): JobStats {
+    const stats = job.stats(this.now());
+    if (job.state === "held") stats.reason = this.conditions.dependencies.reasonOf(job);
+    return stats;
   }
 
   /** Its numbers for `stats` and the metrics. */

@@ -5,6 +5,7 @@ import {
   type TubeStats,
   URGENT_PRIORITY,
 } from "../queue.ts";
+import { Bag } from "./bag.ts";
 import { Heap } from "./heap.ts";
 import { type Linked, List } from "./list.ts";
 import type { Timed, Timers } from "./timers.ts";
@@ -17,7 +18,7 @@ export interface QueuedJob<J> extends Linked<J> {
   readonly priority: number;
   readonly dueAt: number;
   readonly createdAt: number;
-  /** Its index in the heap of ready or of delayed jobs. */
+  /** Its index among the ready, the delayed or the reserved jobs. */
   place: number;
 }
 
@@ -88,8 +89,9 @@ export class Tube<J extends QueuedJob<J>> implements Timed {
   readonly buried = new List<J>();
   /** Jobs that wait for others to be done. */
   readonly held = new List<J>();
+  /** The reserved jobs. */
+  readonly running = new Bag<J>();
   readonly waiting = new List<Watch<J>>();
-  reserved = 0;
   urgent = 0;
 
   using = 0;
@@ -117,7 +119,7 @@ export class Tube<J extends QueuedJob<J>> implements Timed {
   /** How many jobs it has, in any state. */
   get jobs(): number {
     return this.ready.size + this.delayed.size + this.buried.size + this.held.size +
-      this.reserved;
+      this.running.size;
   }
 
   /** Whether one of its jobs can be reserved now. */
@@ -132,7 +134,7 @@ export class Tube<J extends QueuedJob<J>> implements Timed {
 
   /** Whether `max_reserved` allows another job to run. */
   get hasPlace(): boolean {
-    return this.rules.maxReserved === 0 || this.reserved < this.rules.maxReserved;
+    return this.rules.maxReserved === 0 || this.running.size < this.rules.maxReserved;
   }
 
   /** Whether a client waits only for the rate to allow another job. */
@@ -185,7 +187,7 @@ export class Tube<J extends QueuedJob<J>> implements Timed {
       name: this.name,
       urgent: this.urgent,
       ready: this.ready.size,
-      reserved: this.reserved,
+      reserved: this.running.size,
       delayed: this.delayed.size,
       buried: this.buried.size,
       held: this.held.size,
@@ -205,10 +207,10 @@ export class Tube<J extends QueuedJob<J>> implements Timed {
 /** The number of jobs of some tubes, by state. */
 export function sumByState<J extends QueuedJob<J>>(tubes: Iterable<Tube<J>>): JobsByState {
   const sum: JobsByState = { urgent: 0, ready: 0, reserved: 0, delayed: 0, buried: 0, held: 0 };
-  for (const { urgent, ready, reserved, delayed, buried, held } of tubes) {
+  for (const { urgent, ready, running, delayed, buried, held } of tubes) {
     sum.urgent += urgent;
     sum.ready += ready.size;
-    sum.reserved += reserved;
+    sum.reserved += running.size;
     sum.delayed += delayed.size;
     sum.buried += buried.size;
     sum.held += held.size;

@@ -15,6 +15,7 @@ export class MemoryWait implements Timed, Watcher {
   #gotOutcome: ((outcome: Outcome | "TIMED_OUT") => void) | null = null;
   #watchedJob: Job | null = null;
   #timeoutAt = Infinity;
+  #quiet = false;
   dueAt = 0;
   timerPlace = -1;
 
@@ -37,11 +38,30 @@ export class MemoryWait implements Timed, Watcher {
     this.#told = client.told;
   }
 
+  /** Whether it waits for a job. */
+  get isForJob(): boolean {
+    return this.#gotJob !== null;
+  }
+
+  /** Whether no job ends the wait: the client is in no waiting list then. */
+  get quiet(): boolean {
+    return this.#quiet;
+  }
+
+  set quiet(quiet: boolean) {
+    if (quiet === this.#quiet) return;
+    if (this.#gotJob !== null && quiet) this.#stopQueueing();
+    this.#quiet = quiet;
+    if (this.#gotJob === null || quiet) return;
+    this.#queueUp();
+    for (const { tube } of this.#watches) this.#scheduler.serve(tube);
+  }
+
   /** Waits for a job from the watched tubes. */
   forJob(timeoutMs: number): Promise<Job | NoJob> {
     return new Promise((resolve) => {
       this.#gotJob = resolve;
-      for (const watch of this.#watches) watch.tube.waiting.push(watch);
+      this.#queueUp();
       this.#scheduler.waiting++;
       this.#setTimer(timeoutMs);
       // Their tokens come by a timer, which is set when a client waits.
@@ -62,7 +82,7 @@ export class MemoryWait implements Timed, Watcher {
   /** Ends the wait for a job. */
   endForJob(outcome: Job | NoJob): void {
     this.#scheduler.timers.clear(this);
-    for (const watch of this.#watches) watch.tube.waiting.remove(watch);
+    this.#stopQueueing();
     this.#scheduler.waiting--;
     const resolve = this.#gotJob!;
     this.#gotJob = null;
@@ -86,6 +106,16 @@ export class MemoryWait implements Timed, Watcher {
     else if (this.#reserved.marginAt <= now) this.endForJob("DEADLINE_SOON");
     else if (this.#timeoutAt <= now) this.endForJob("TIMED_OUT");
     else this.#setTimer(this.#timeoutAt - now);
+  }
+
+  #queueUp(): void {
+    if (this.#quiet) return;
+    for (const watch of this.#watches) watch.tube.waiting.push(watch);
+  }
+
+  #stopQueueing(): void {
+    if (this.#quiet) return;
+    for (const watch of this.#watches) watch.tube.waiting.remove(watch);
   }
 
   #setTimer(timeoutMs: number): void {

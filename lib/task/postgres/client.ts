@@ -5,8 +5,10 @@ import type {
   GivenBack,
   JobBody,
   JobId,
+  JobPage,
   JobSpec,
   JobStats,
+  ListedJob,
   NoJob,
   Outcome,
   PutJob,
@@ -15,7 +17,9 @@ import type {
   Refusal,
   TubeStats,
 } from "../queue.ts";
+import type { JoinWorkers } from "../workers.ts";
 import { countJobs, countTube } from "./count_jobs.ts";
+import { readPage } from "./job_pages.ts";
 import {
   hasJobs,
   readFirst,
@@ -50,9 +54,13 @@ export class SharedClient implements QueueClient {
 
   /**
    * @param scheduler The source of the jobs.
-   * @param options `number`: its number within this daemon; `left`: called when `gone` resolves.
+   * @param options `number`: its number within this daemon; `left`: called when `gone` resolves;
+   * `join`: adds it to the list of workers.
    */
-  constructor(scheduler: SharedScheduler, options: { number: number; left: () => void }) {
+  constructor(
+    scheduler: SharedScheduler,
+    options: { number: number; left: () => void; join: JoinWorkers | undefined },
+  ) {
     this.#scheduler = scheduler;
     this.#number = options.number;
     this.#left = options.left;
@@ -62,12 +70,13 @@ export class SharedClient implements QueueClient {
       number: options.number,
       watches: this.#subscriptions.watches,
       wait: this.#wait,
+      join: options.join,
     });
   }
 
   /** How many jobs it has reserved, as far as this daemon knows. */
   get reserved(): number {
-    return this.#worker.reserved;
+    return this.#worker.holds;
   }
 
   // Tubes
@@ -229,6 +238,11 @@ export class SharedClient implements QueueClient {
 
   statsJob(id: JobId): MaybePromise<JobStats | null> {
     return isId(id) ? this.#scheduler.ask((sql) => readJobStats(sql, id)) : null;
+  }
+
+  async listJobs(page: JobPage): Promise<ListedJob[] | null> {
+    const jobs = await this.#scheduler.ask((sql) => readPage(sql, page));
+    return jobs.length > 0 || await this.#tubeExists(page.tube) ? jobs : null;
   }
 
   async statsTube(name: string): Promise<TubeStats | null> {

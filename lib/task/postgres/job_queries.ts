@@ -9,7 +9,7 @@ import { latin1From, valueFrom } from "../../storage/value.ts";
 import { optionStats } from "../job_options.ts";
 import type { JobBody, JobId, JobStats, KeptState, Outcome, TubeRules } from "../queue.ts";
 import { readHeldReason } from "./followers.ts";
-import { rowOptions } from "./locked_job.ts";
+import { type LockedRow, rowOptions } from "./locked_job.ts";
 import type { ReservedRow } from "./requests.ts";
 import { FIRST_IN_STATE, LOCKED_COLUMNS, NOW, query, STATE, STATES } from "./statements.ts";
 import { isLimited, type LockedTube, lockTubes, takeTokens } from "./tube_limits.ts";
@@ -45,28 +45,39 @@ export async function readOutcome(sql: postgres.Sql, id: JobId): Promise<Outcome
 
 /** What `stats-job` reports about a job. */
 export async function readJobStats(sql: postgres.Sql, id: JobId): Promise<JobStats | null> {
-  const [row] = await sql`
+  const [row] = await sql<JobStatsRow[]>`
     SELECT ${sql.unsafe(LOCKED_COLUMNS)}, created_at
     FROM quartet.task_jobs WHERE id = ${id}`;
-  if (row === undefined) return null;
+  return row === undefined ? null : await statsOfRow(sql, row);
+}
+
+/** The row of a job with all that `stats-job` reports. */
+export interface JobStatsRow extends LockedRow {
+  reserves: number;
+  expires_at: number | null;
+  created_at: number;
+}
+
+/** What `stats-job` reports about a job, from its row. */
+export async function statsOfRow(sql: postgres.Sql, row: JobStatsRow): Promise<JobStats> {
   const state = STATES[row.state]!;
   const timed = state === "reserved" || state === "delayed";
   return {
-    id,
+    id: row.id,
     tube: row.tube,
     state,
     priority: row.priority,
     ageMs: Math.max(0, row.now - row.created_at),
     delayMs: row.delay_ms,
     ttrMs: row.ttr_ms,
-    leftMs: timed ? Math.max(0, row.due_at - row.now) : 0,
+    leftMs: timed ? Math.max(0, row.due_at! - row.now) : 0,
     reserves: row.reserves,
     timeouts: row.timeouts,
     releases: row.releases,
     buries: row.buries,
     kicks: row.kicks,
     attempts: row.attempts,
-    reason: state === "held" ? await readHeldReason(sql, id) : latin1From(row.reason),
+    reason: state === "held" ? await readHeldReason(sql, row.id) : latin1From(row.reason),
     key: row.key ?? "",
     ...optionStats(rowOptions({ key: row.key, options: row.options }), {
       now: row.now,

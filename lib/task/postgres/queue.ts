@@ -12,6 +12,7 @@ import type {
   TubeMetrics,
 } from "../queue.ts";
 import type { ScheduledQueue } from "../schedule/book.ts";
+import { type Peer, Workers } from "../workers.ts";
 import { SharedClient } from "./client.ts";
 import { countTubes } from "./count_jobs.ts";
 import { SharedScheduleBook } from "./schedule_book.ts";
@@ -28,6 +29,7 @@ const NO_JOBS: JobsByState = { urgent: 0, ready: 0, reserved: 0, delayed: 0, bur
 /** A queue in PostgreSQL that several daemons can share. */
 export class PostgresQueue implements ScheduledQueue {
   readonly schedules: SharedScheduleBook;
+  readonly workers = new Workers();
   readonly #scheduler: SharedScheduler;
   readonly #clients = new Set<SharedClient>();
   #lastClient = 0;
@@ -56,10 +58,11 @@ export class PostgresQueue implements ScheduledQueue {
     return new PostgresQueue(await SharedScheduler.open(database, options), options.log);
   }
 
-  connect(): QueueClient {
+  connect(peer?: Peer): QueueClient {
     const client = new SharedClient(this.#scheduler, {
       number: ++this.#lastClient,
       left: () => this.#clients.delete(client),
+      join: peer && this.workers.joinerFor(peer),
     });
     this.#clients.add(client);
     return client;

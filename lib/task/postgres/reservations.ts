@@ -4,6 +4,7 @@ import type { JobId } from "../queue.ts";
 export class SharedReservations {
   /** When the time to run of each job ends, by `performance.now()`. */
   readonly #deadlines = new Map<JobId, number>();
+  #since = 0;
 
   /** How many have time to run left. */
   get size(): number {
@@ -12,6 +13,19 @@ export class SharedReservations {
       if (deadline <= now) this.#deadlines.delete(id);
     }
     return this.#deadlines.size;
+  }
+
+  /** Since when there have been jobs without a break, by `performance.now()`. */
+  get since(): number {
+    return this.#since;
+  }
+
+  /** The first `max` of them, and how much of their time to run is left. */
+  some(max: number): { id: JobId; leftMs: number }[] {
+    const now = performance.now();
+    return [...this.#deadlines.entries().take(max)].map(([id, deadline]) => (
+      { id, leftMs: Math.max(0, deadline - now) }
+    ));
   }
 
   /** Their ids. */
@@ -33,7 +47,9 @@ export class SharedReservations {
 
   /** Adds a job, or restarts its time to run. */
   set(id: JobId, ttrMs: number): void {
-    this.#deadlines.set(id, performance.now() + ttrMs);
+    const now = performance.now();
+    if (this.#deadlines.size === 0) this.#since = now;
+    this.#deadlines.set(id, now + ttrMs);
   }
 
   /** Removes a job. */

@@ -1,6 +1,7 @@
 import { valueFrom } from "../../storage/value.ts";
 import type { JobEvent } from "../life_cycle.ts";
 import { type JobBody, type JobId, type JobState, type NoJob, SAFETY_MARGIN_MS } from "../queue.ts";
+import type { HeldJob, JoinWorkers, QueueWorker } from "../workers.ts";
 import { reserveOne } from "./job_queries.ts";
 import type { LocalTube } from "./local_tube.ts";
 import type { Holder, LockedJob } from "./locked_job.ts";
@@ -10,35 +11,83 @@ import type { SharedScheduler } from "./scheduler.ts";
 import type { SharedWait } from "./wait.ts";
 
 /** A client as a worker: it reserves jobs, and works on those that it has reserved. */
-export class SharedWorker {
+export class SharedWorker implements QueueWorker {
   readonly #scheduler: SharedScheduler;
   readonly #number: number;
   readonly #watches: readonly LocalTube[];
   readonly #wait: SharedWait;
   readonly #reserved = new SharedReservations();
+  #join: JoinWorkers | undefined;
+  #leave: () => void = () => {};
+  #waits = false;
+  #quiet = false;
   #closed = false;
 
   /**
    * @param scheduler The source of the jobs.
-   * @param client The client's number within this daemon, the tubes it watches, and its wait.
+   * @param client The client's number within this daemon, the tubes it watches, and its wait; `join`
+   * adds it to the list of workers and is called when it first asks for a job.
    */
   constructor(
     scheduler: SharedScheduler,
-    client: { number: number; watches: readonly LocalTube[]; wait: SharedWait },
+    client: {
+      number: number;
+      watches: readonly LocalTube[];
+      wait: SharedWait;
+      join: JoinWorkers | undefined;
+    },
   ) {
     this.#scheduler = scheduler;
     this.#number = client.number;
     this.#watches = client.watches;
     this.#wait = client.wait;
+    this.#join = client.join;
+  }
+
+  get quiet(): boolean {
+    return this.#quiet;
+  }
+
+  set quiet(quiet: boolean) {
+    this.#quiet = quiet;
+    // It may have been woken for a job, which another client must look for now.
+    if (quiet) { for (const tube of this.#watches) tube.wake(1); }
+    this.#wait.wake();
+  }
+
+  get watched(): readonly string[] {
+    return this.#watches.map(({ name }) => name);
+  }
+
+  get waits(): boolean {
+    return this.#waits;
   }
 
   /** How many jobs it has reserved, as far as this daemon knows. */
-  get reserved(): number {
+  get holds(): number {
     return this.#reserved.size;
+  }
+
+  get busyMs(): number {
+    return this.#reserved.size === 0 ? 0 : performance.now() - this.#reserved.since;
+  }
+
+  heldJobs(max: number): HeldJob[] {
+    return this.#reserved.some(max);
   }
 
   /** Reserves up to `max` jobs; waits for the first one. */
   async reserve(max: number, timeoutMs: number): Promise<JobBody[] | NoJob> {
+    this.#becomeWorker();
+    this.#waits = true;
+    try {
+      return await this.#reserve(max, timeoutMs);
+    } finally {
+      this.#waits = false;
+    }
+  }
+
+  async #reserve(max: number, timeoutMs: number): Promise<JobBody[] | NoJob> {
     this.#wait.begin();
     const endMs = performance.now() + timeoutMs;
     for (;;) {
@@ -51,7 +100,8 @@ export class SharedWorker {
       if (this.#wait.cancelled || endMs <= now) return "TIMED_OUT";
       if (this.#watches.some(({ wakes }) => wakes > events)) continue;
       const how = await this.#wait.sleep(
-        this.#watches,
+        // A wake-up of a quiet worker would be lost to the others.
+        this.#quiet ? [] : this.#watches,
         Math.min(endMs - now, soonMs),
       );
       if (how === "woken" && !this.#wait.cancelled) continue;
@@ -62,7 +112,8 @@ export class SharedWorker {
 
   /** Reserves this job, unless it is already reserved or its tube is at `max_reserved`. */
   async reserveJob(id: JobId): Promise<JobBody | null> {
-    if (this.#scheduler.draining) return null;
+    this.#becomeWorker();
+    if (this.#scheduler.draining || this.#quiet) return null;
     const row = await this.#scheduler.ask((sql) =>
       reserveOne(sql, id, { ...this.#holder, rulesOf: this.#scheduler.options.rulesOf })
     );
@@ -108,11 +159,18 @@ export class SharedWorker {
   /** Reserves no more, and gives all jobs back. */
   close(): Promise<void> {
     this.#closed = true;
+    this.#leave();
     return this.#giveAllBack();
   }
 
+  #becomeWorker(): void {
+    if (this.#join === undefined || this.#closed) return;
+    this.#leave = this.#join(this);
+    this.#join = undefined;
+  }
+
   async #reserveNow(max: number): Promise<JobBody[]> {
-    if (this.#scheduler.draining || this.#closed) return [];
+    if (this.#scheduler.draining || this.#closed || this.#quiet) return [];
     const rows = await this.#scheduler.reserve(this.#number, [...this.#watches], max);
     const jobs = rows.map((row) => this.#gained(row));
     if (!this.#closed) return jobs;

@@ -59,7 +59,7 @@ export class PushSession {
     this.#connection = connection;
     this.#reader = reader;
     this.#context = context;
-    this.#client = context.queue.connect();
+    this.#client = context.queue.connect({ address: connection.remote, port: "push" });
     this.#client.watch(context.tube);
     if (context.tube !== "default") this.#client.ignore("default");
   }

@@ -78,6 +78,18 @@ const GOOD: [string, BeanstalkCommand][] = [
     { kind: "put-batch", specs: [SPEC, SPEC] },
   ],
   ["cancel 7\r\n", { kind: "cancel", id: 7 }],
+  [
+    "list-jobs x ready\r\n",
+    { kind: "list-jobs", page: { tube: "x", state: "ready", from: 0, count: 100 } },
+  ],
+  [
+    "list-jobs x buried 10000 7\r\n",
+    { kind: "list-jobs", page: { tube: "x", state: "buried", from: 10_000, count: 7 } },
+  ],
+  ["list-workers\r\n", { kind: "list-workers", from: 0, count: 100 }],
+  ["list-workers 50 0\r\n", { kind: "list-workers", from: 50, count: 0 }],
+  ["quiet-worker 3\r\n", { kind: "quiet-worker", worker: 3 }],
+  ["resume-worker 3\r\n", { kind: "resume-worker", worker: 3 }],
   ["use x_y\r\n", { kind: "use", tube: "x_y" }],
   [`use ${LONGEST_NAME}\r\n`, { kind: "use", tube: LONGEST_NAME }],
   ["watch a-b+/;.$_()0\r\n", { kind: "watch", tube: "a-b+/;.$_()0" }],
@@ -159,6 +171,10 @@ Deno.test("CommandParser: a malformed line is BAD_FORMAT, and only that line is 
       "list-tubesx",
       "list-tube-used ",
     ],
+    ...["list-jobs x", "list-jobs x done", "list-jobs ready", "list-jobs x ready 10001"],
+    ...["list-jobs x ready 0 101", "list-jobs x ready 0 5 6", "list-jobs x ready -1"],
+    ...["list-workers5", "list-workers ", "list-workers 0 101", "list-workers x"],
+    ...["quiet-worker x", "quiet-worker 1 2", "resume-worker ", "resume-worker -1"],
     ...["us\0e a", "\0", "wait 1", "done 1", "done x 1", "result x"],
   ];
   for (const line of lines) {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { parse } from "yaml";
 import { until } from "../../support/within.ts";
 import { SYSTEM_CLOCK } from "../../../lib/task/clock.ts";
 import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
@@ -333,3 +334,32 @@ serverTest("the request timeout does not run while a command waits for a job", a
   await late.expectEnd();
   await patient.ask("use other\r\n", "USING other\r\n");
 }, { requestTimeoutMs: 2000 });
+
+serverTest("list-jobs, list-workers, quiet-worker and resume-worker", async (server) => {
+  const client = await server.client(), worker = await server.client();
+  await client.ask("use mail\r\nput 7 0 60 5\r\nhello\r\n", "USING mail\r\nINSERTED 1\r\n");
+  const [job] = parse(await client.chunk("list-jobs mail ready\r\n"));
+  assert.deepEqual([job.id, job.pri, job.attempts, job.bytes, job.body], [1, 7, 0, 5, "hello"]);
+  assert.equal(parse(await client.chunk("list-jobs mail ready 1\r\n")), null);
+  await client.ask("list-jobs none ready\r\n", "NOT_FOUND\r\n");
+  assert.equal(parse(await client.chunk("list-workers\r\n")), null);
+
+  await worker.ask("watch mail\r\nreserve\r\n", "WATCHING 2\r\nRESERVED 1 5\r\nhello\r\n");
+  const [held] = parse(await client.chunk("list-workers 0 5\r\n"));
+  assert.match(held.address, /^127\.0\.0\.1:\d+$/);
+  assert.deepEqual([held.worker, held.port, held.tubes], [1, "beanstalk", ["default", "mail"]]);
+  assert.deepEqual([held["current-jobs-reserved"], held.jobs, held.quiet], [1, [1], false]);
+
+  await client.ask("quiet-worker 1\r\n", "QUIETED\r\n");
+  await client.ask("put 7 0 60 5\r\nagain\r\n", "INSERTED 2\r\n");
+  await worker.ask("reserve-with-timeout 0\r\n", "TIMED_OUT\r\n");
+  await worker.ask("delete 1\r\n", "DELETED\r\n");
+  await worker.send("reserve\r\n");
+  await until("it waits", () => server.queue.workers.list(0, 1)[0]!.waits);
+  await client.ask("resume-worker 1\r\n", "RESUMED\r\n");
+  await worker.expect("RESERVED 2 5\r\nagain\r\n");
+  await client.ask("resume-worker 2\r\n", "NOT_FOUND\r\n");
+  const stats = await client.chunk("stats\r\n");
+  assert.match(stats, /\ncmd-list-jobs: 3\n/);
+  assert.match(stats, /\ncmd-resume-worker: 2\n/);
+});

@@ -48,3 +48,17 @@ Deno.test("Heap: stays in order after any pushes, removals and updates", () => {
     assert.deepEqual(keys, items.map((item) => item.key).sort((a, b) => a - b));
   }));
 });
+
+Deno.test("Heap.firstItems() returns the first items in order and leaves the heap as it is", () => {
+  const heap = newHeap();
+  const keys = Array.from({ length: 500 }, (_, i) => (i * 7919) % 503);
+  for (const key of keys) heap.push({ key, place: -1 });
+  const sorted = keys.toSorted((a, b) => a - b);
+  for (const count of [0, 1, 2, 37, 500, 501]) {
+    assert.deepEqual(heap.firstItems(count).map(({ key }) => key), sorted.slice(0, count));
+  }
+  const drained: number[] = [];
+  for (let first; (first = heap.first) !== undefined; heap.remove(first)) drained.push(first.key);
+  assert.deepEqual(drained, sorted);
+  assert.deepEqual(heap.firstItems(10), []);
+});

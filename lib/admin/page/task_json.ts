@@ -1,0 +1,70 @@
+/**
+ * What the task service answers to the queries of the page.
+ *
+ * @module
+ */
+
+/** The states of jobs, in the order in which the page shows them. */
+export const STATES = ["ready", "reserved", "delayed", "buried"] as const;
+
+/** A state of a job. */
+export type JobState = typeof STATES[number];
+
+/** A job. Times are in milliseconds. */
+export interface JobJson {
+  id: number;
+  tube: string;
+  state: JobState;
+  priority: number;
+  ageMs: number;
+  delayMs: number;
+  ttrMs: number;
+  /** Time until it becomes ready by itself; 0 unless it is reserved or delayed. */
+  leftMs: number;
+  reserves: number;
+  timeouts: number;
+  releases: number;
+  buries: number;
+  kicks: number;
+  attempts: number;
+  reason: string;
+  key: string;
+  body: {
+    /** The text, or the bytes in hexadecimal if they are no text. */
+    text: string;
+    isText: boolean;
+    /** The length of the whole body, and how many bytes of it are shown. */
+    bytes: number;
+    shown: number;
+  };
+}
+
+/** The answer to `jobs`. */
+export interface JobsJson {
+  jobs: JobJson[];
+  /** How many jobs of a state can be listed. */
+  end: number;
+}
+
+/** A worker. Times are in milliseconds. */
+export interface WorkerJson {
+  number: number;
+  address: string;
+  port: string;
+  ageMs: number;
+  quiet: boolean;
+  waits: boolean;
+  /** How many tubes it watches, and the first of them. */
+  watches: number;
+  watched: string[];
+  busyMs: number;
+  /** How many jobs it holds, and the first of them. */
+  holds: number;
+  held: { id: number; leftMs: number }[];
+}
+
+/** The answer to `workers`. */
+export interface WorkersJson {
+  workers: WorkerJson[];
+  total: number;
+}
