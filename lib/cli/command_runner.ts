@@ -20,7 +20,7 @@ const ABANDONED = new Error("The command has exited");
 
 /** Options for {@linkcode commandRunner}. */
 export interface CommandRunnerOptions {
-  /** How long a run may take; `undefined` for no limit. */
+  /** How long a run may take unless the job says otherwise; `undefined` for no limit. */
   timeoutMs: number | undefined;
   /** How long a command may take to end after SIGTERM, before SIGKILL. */
   killAfterMs: number;
@@ -38,7 +38,8 @@ export async function commandRunner(
   { timeoutMs, killAfterMs }: CommandRunnerOptions,
 ): Promise<WorkRunner> {
   await checkCommand(command!);
-  return async ({ id, tube, attempt, body, cancelled, stop }) => {
+  return async ({ id, tube, attempt, body, cancelled, stop, ...job }) => {
+    const limitMs = job.timeoutMs ?? timeoutMs;
     let child: Deno.ChildProcess;
     try {
       child = new Deno.Command(command!, {
@@ -67,11 +68,11 @@ export async function commandRunner(
       endGroup(child.pid, "SIGTERM");
       timers.push(setTimeout(kill, killAfterMs));
     };
-    if (timeoutMs !== undefined) {
+    if (limitMs !== undefined) {
       timers.push(setTimeout(() => {
         timedOut = !exited;
         terminate();
-      }, timeoutMs));
+      }, limitMs));
     }
     if (cancelled.aborted) kill();
     if (stop?.aborted) terminate();
@@ -90,7 +91,7 @@ export async function commandRunner(
         readEnd(child.stderr, MAX_REASON_BYTES, status),
         writeBody(child.stdin, body, status),
       ]);
-      if (timedOut) return { done: false, reason: `timed out after ${timeoutMs! / 1000} s` };
+      if (timedOut) return { done: false, reason: `timed out after ${limitMs! / 1000} s` };
       if (success) return { done: true, ...output };
       const how = signal === null ? `exit code ${code}` : `ended by ${signal}`;
       return { done: false, reason: reason.trim() === "" ? how : reason };

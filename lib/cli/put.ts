@@ -7,6 +7,7 @@ import {
 import { type Command, type CommandArguments, CommandError, EXIT, UsageError } from "./command.ts";
 import { openBeanstalkSession } from "./beanstalk_session.ts";
 import { addressArgument, dial } from "./dial.ts";
+import { JOB_FLAGS, jobFlags } from "./job_flags.ts";
 import { linesOf } from "./lines.ts";
 import { LinesProgress } from "./put_progress.ts";
 import { ResultWaiter } from "./result_waiter.ts";
@@ -38,6 +39,7 @@ export const put: Command = {
     },
     { name: "delay", value: "TIME", help: "the job becomes ready after this time (default 0s)" },
     { name: "ttr", value: "TIME", help: `how long a worker may take (default ${DEFAULT_TTR})` },
+    ...JOB_FLAGS,
     { name: "wait", help: "waits for the result and prints it instead of the id" },
     { name: "lines", help: "puts one job for each line of standard input" },
     { name: "retry", help: "keeps trying for half a minute if there is no server yet" },
@@ -46,6 +48,7 @@ export const put: Command = {
   details:
     `Without BODY, or with "-", the body is read from standard input. Write "--" before a BODY that
 begins with a dash.
+The flags from --attempts to --timeout need a server that is quartet; the others do for beanstalkd.
 With --wait, a lost connection is dialed again for about half a minute; the jobs go on meanwhile.
 With --lines --wait, results are printed in the order of the lines. If a job is buried, its reason
 goes to standard error, an empty line takes the place of its result, and the exit code is 1.`,
@@ -97,7 +100,12 @@ function putCommand(args: CommandArguments): PutCommand {
   });
   const delay = seconds("delay", args.text("delay") ?? "0s");
   const ttr = seconds("ttr", args.text("ttr") ?? DEFAULT_TTR);
-  return (body) => `put ${priority} ${delay} ${ttr} ${body.length}`;
+  const { words, options } = jobFlags(args);
+  if ((options.expiresMs ?? Infinity) <= 1000 * delay) {
+    throw new UsageError("--expires must be longer than --delay, or the job cannot start in time");
+  }
+  const name = words === "" ? "put" : "put-job";
+  return (body) => `${name} ${priority} ${delay} ${ttr} ${body.length}${words}`;
 }
 
 function seconds(name: string, text: string): number {
@@ -175,7 +183,10 @@ async function putLines(
 
 /** @throws {CommandError} If the job was refused. */
 function idOf({ words }: BeanstalkReply): string {
-  if (words[0] === "INSERTED") return words[1]!;
+  if (words[0] === "INSERTED" || words[0] === "EXISTS") return words[1]!;
+  if (words[0] === "NOT_FOUND") {
+    throw new CommandError("Cannot put a job: there never was one of the jobs in --after");
+  }
   throw new CommandError(`Cannot put a job: the server said ${words.join(" ")}`);
 }
 

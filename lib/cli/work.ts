@@ -44,7 +44,8 @@ export const work: Command = {
     {
       name: "timeout",
       value: "TIME",
-      help: "ends a command that runs longer, and fails the job (default: no limit)",
+      help:
+        "ends a command that runs longer, and fails the job (default: no limit); a job can have its own",
     },
     {
       name: "kill-after",

@@ -111,6 +111,7 @@ async function doJob(
     body,
     tube: field("tube"),
     attempt: Number(field("reserves")) || 1,
+    timeoutMs: Number(field("timeout")) * 1000 || undefined,
     cancelled: AbortSignal.any([lost.signal, ending]),
     stop: stop.signal,
   }).finally(() => clearInterval(touching));

@@ -7,6 +7,8 @@ export interface RunnableJob {
   /** The number of this run, from 1. */
   attempt: number;
   body: Uint8Array;
+  /** How long it may run, as its producer said; `undefined` if it did not. */
+  timeoutMs?: number | undefined;
   /**
    * Aborts when the outcome is of no use any more: the job is no longer reserved for this worker, or
    * the worker must exit at once.

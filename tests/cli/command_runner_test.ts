@@ -10,6 +10,8 @@ async function runScript(
   script: string,
   options: {
     timeoutMs?: number;
+    /** The limit that the job has of its own. */
+    jobTimeoutMs?: number;
     killAfterMs?: number;
     body?: Uint8Array;
     cancelled?: AbortSignal;
@@ -19,7 +21,8 @@ async function runScript(
   const { timeoutMs, killAfterMs = 60_000, body = new Uint8Array(0) } = options;
   const run = await commandRunner(["sh", "-c", script], { timeoutMs, killAfterMs });
   const { cancelled = new AbortController().signal, stop } = options;
-  const job = { id: "1", tube: "t", attempt: 1, body, cancelled, ...stop && { stop } };
+  const own = { timeoutMs: options.jobTimeoutMs };
+  const job = { id: "1", tube: "t", attempt: 1, body, cancelled, ...stop && { stop }, ...own };
   return await within(60_000, "the outcome", run(job));
 }
 
@@ -174,4 +177,13 @@ Deno.test("commandRunner(): reports the size of a result that it cuts", async ()
   const outcome = await runScript("head -c 70000000 /dev/zero");
   assert.ok(outcome.done);
   assert.deepEqual([outcome.result.length, outcome.resultBytes], [64 * 1024 * 1024, 70_000_000]);
+});
+
+Deno.test("commandRunner(): the limit of a job comes before that of the worker", async () => {
+  const outcome = await runScript("sleep 600", { timeoutMs: 599_000, jobTimeoutMs: 100 });
+  assert.deepEqual(outcome, { done: false, reason: "timed out after 0.1 s" });
+  assert.equal(
+    resultOf(await runScript("sleep 0.2; echo x", { timeoutMs: 1, jobTimeoutMs: 59_000 })),
+    "x\n",
+  );
 });

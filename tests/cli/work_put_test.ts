@@ -124,6 +124,24 @@ Deno.test("quartet put: takes lines of any bytes and a body that begins with a d
   assert.deepEqual(bodies, ["\xef\xbb\xbf\0\xff", "\x80", "-5"]);
 });
 
+Deno.test("quartet put: puts jobs with options, and prints the id of the one that holds the key", async () => {
+  await using server = await startServer();
+  const client = server.queue.connect();
+  const first = await put(client, spec("x"));
+  const options = ["--unique", "k", "--after", String(first), "--timeout", "5s", "--attempts", "2"];
+  const inputs = [["--lines", ...options], ["--after", "99", "x"]];
+  const [lines, unknown] = await Promise.all(inputs.map(async (words) => {
+    await using run = new Run(["put", at(server), ...words], "a\nb\n");
+    return await run.result;
+  }));
+  assert.equal(lines!.stdout, `${first + 1}\n${first + 1}\n`);
+  const stats = (await client.statsJob(first + 1))!;
+  assert.deepEqual([stats.state, stats.key], ["held", "k"]);
+  assert.deepEqual([stats.options!.attempts, stats.options!.timeoutMs], [2, 5000]);
+  assert.equal(unknown!.code, 1);
+  assert.match(unknown!.stderr, /^Cannot put a job: there never was one of the jobs in --after\n$/);
+});
+
 Deno.test("quartet put: gives the reason of a job that is buried", async () => {
   const rules = { default: { maxAttempts: 1 } };
   await using server = await startServer({
@@ -311,6 +329,8 @@ Deno.test("quartet put and work: explain what is wrong with a command line", asy
     [["put", "127.0.0.1:1", "--priority=x", "y"], /--priority/],
     [["put", "127.0.0.1:1", "--ttr", "soon", "x"], /--ttr "soon" is not a time/],
     [["put", "127.0.0.1:1", "--lines", "x"], /--lines takes no BODY/],
+    [["put", "127.0.0.1:1", "--after", "x", "y"], /--after must be 1 to 64 ids/],
+    [["put", "127.0.0.1:1", "--delay", "5", "--expires", "5s", "y"], /--expires must be longer/],
     [["work", "127.0.0.1:1", "--jobs", "0"], /--jobs must be/],
     [["work", "127.0.0.1:1", "--jobs", "1e2"], /--jobs must be/],
     [["put", "127.0.0.1:1", "--priority", "0x10", "x"], /--priority must be/],

@@ -150,6 +150,24 @@ Deno.test("serveJobs(): stops the run of a job that is cancelled, and takes the 
   await worker.over();
 });
 
+Deno.test("serveJobs(): tells the runner how long a job may run", async () => {
+  await using server = await startServer();
+  const client = server.queue.connect();
+  const seen: (number | undefined)[] = [];
+  const worker = await startWorker(server.port, {
+    runner: ({ timeoutMs }) => {
+      seen.push(timeoutMs);
+      return Promise.resolve({ done: true, result: new Uint8Array(0), resultBytes: 0 });
+    },
+  });
+  await put(client, spec("x", { options: { timeoutMs: 1500 } }));
+  const last = await put(client, spec("y"));
+  await within(60_000, "the last one", Promise.resolve(client.wait(last, 60_000)));
+  assert.deepEqual(seen, [1500, undefined]);
+  worker.stopping.abort();
+  await worker.over();
+});
+
 Deno.test("truncated() keeps within the limit, even one shorter than its note", () => {
   const cut = truncated(new Uint8Array(10), { maxBytes: 5, resultBytes: 10 });
   assert.equal(new TextDecoder().decode(cut), "\n[tru");

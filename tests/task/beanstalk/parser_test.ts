@@ -54,6 +54,10 @@ const UNKNOWN_COMMAND = { kind: "mistake", reply: "UNKNOWN_COMMAND" };
 const SPEC = { priority: 1, delayMs: 2000, ttrMs: 3000, body: "abcd" };
 const LONGEST_NAME = "n".repeat(200);
 
+function badOption(option: string): BeanstalkCommand {
+  return { kind: "mistake", reply: "BAD_OPTION", option };
+}
+
 const GOOD: [string, BeanstalkCommand][] = [
   ["put 1 2 3 4\r\nabcd\r\n", { kind: "put", spec: SPEC }],
   ["put    1  2 3   4\r\nabcd\r\n", { kind: "put", spec: SPEC }],
@@ -77,6 +81,18 @@ const GOOD: [string, BeanstalkCommand][] = [
     "put-batch 2 30\r\n1 2 3 4\r\nabcd\r\n1 2 3 4\r\nabcd\r\n\r\n",
     { kind: "put-batch", specs: [SPEC, SPEC] },
   ],
+  ["put-job 1 2 3 4\r\nabcd\r\n", { kind: "put-job", spec: { ...SPEC, options: {} } }],
+  [
+    "put-job 1 2 3 4 attempts=5  unique=k/1 after=1,2 \r\nabcd\r\n",
+    {
+      kind: "put-job",
+      spec: { ...SPEC, options: { attempts: 5, unique: { key: "k/1" }, after: [1, 2] } },
+    },
+  ],
+  ["put-job 1 2 3 4 colour=red\r\nabcd\r\n", badOption("colour")],
+  ["put-job 1 2 3 4 red\r\nabcd\r\n", badOption("")],
+  ["put-job 1 2 3 4attempts=1\r\n", BAD_FORMAT as BeanstalkCommand],
+  ["release-held 7\r\n", { kind: "release-held", id: 7 }],
   ["cancel 7\r\n", { kind: "cancel", id: 7 }],
   [
     "list-jobs x ready\r\n",
@@ -203,6 +219,31 @@ Deno.test("CommandParser: a line may have 224 bytes; a longer one is skipped to 
     BAD_FORMAT,
     { kind: "use", tube: "n".repeat(200) },
   ]);
+});
+
+Deno.test("CommandParser: a line of put-job may have 4096 bytes, and those of no other command", () => {
+  const ids = Array.from({ length: 64 }, (_, index) => 2 ** 53 - 1 - index);
+  const line = `put-job 1 2 3 4 after=${ids}`;
+  const padded = `${line}${" ".repeat(4094 - line.length)}\r\n`;
+  assert.equal(padded.length, 4096);
+  const command = { kind: "put-job", spec: { ...SPEC, options: { after: ids } } };
+  assert.deepEqual(one(`${padded}abcd\r\n`), command);
+  for (const cut of [7, 8, 9, 223, 224, 225, 4094, 4095, 4096]) {
+    assert.deepEqual(parse(padded.slice(0, cut), `${padded.slice(cut)}abcd\r\n`).commands, [
+      command,
+    ]);
+  }
+  assert.deepEqual(one(padded.replace("\r", " \r")), BAD_FORMAT);
+  assert.deepEqual(one(padded.replace("put-job", "put-bat")), BAD_FORMAT);
+});
+
+Deno.test("CommandParser: the body behind a bad option is skipped, and one that is too big comes first", () => {
+  const { commands } = parse("put-job 1 2 3 6 x=1\r\nquit\r\n\r\nput-job 1 2 3 101 x=1\r\n");
+  assert.deepEqual(commands, [badOption("x")]);
+  assert.deepEqual(one(`put-job 1 2 3 101 x=1\r\n${"d".repeat(101)}\r\n`), {
+    kind: "mistake",
+    reply: "JOB_TOO_BIG",
+  });
 });
 
 Deno.test("CommandParser: an endless line is not kept", () => {
