@@ -171,7 +171,7 @@ export class SharedScheduler {
     this.report("put", tube.name, put.id);
     this.counted(tube, [spec], put.state);
     if (spec.options?.expiresMs !== undefined) this.lookIn(spec.options.expiresMs);
-    return put;
+    return { id: put.id, existed: false };
   }
 
   /** Reports that a job was put or reserved. */
