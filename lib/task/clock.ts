@@ -4,12 +4,19 @@
  * @module
  */
 
+import { Turn } from "../turn.ts";
+
+/** A turn of work that may take long; see {@linkcode Turn}. */
+export type ClockTurn = Pick<Turn, "over" | "next">;
+
 /** A clock and the timers on it. */
 export interface Clock {
   /** Milliseconds since the Unix epoch. */
   now(): number;
   /** Calls a function once after a delay; returns a function that cancels the call. */
   after(delayMs: number, call: () => void): () => void;
+  /** Begins a turn of work. */
+  turn(): ClockTurn;
 }
 
 /** The longest delay of a system timer; a longer one would fire at once. */
@@ -28,7 +35,8 @@ export const SYSTEM_CLOCK: Clock = {
     arm(Math.max(0, Math.ceil(delayMs)));
     return () => clearTimeout(timer);
   },
+  turn: () => new Turn(),
 };
 
 /** The clock on the wall. It follows when the system's clock is changed, also back. */
-export const WALL_CLOCK: Clock = { now: () => Date.now(), after: SYSTEM_CLOCK.after };
+export const WALL_CLOCK: Clock = { ...SYSTEM_CLOCK, now: () => Date.now() };

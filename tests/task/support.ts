@@ -10,8 +10,9 @@ import type { Guard } from "../../lib/auth.ts";
 import { createLog } from "../../lib/log.ts";
 import { Listener } from "../../lib/net/listener.ts";
 import { BeanstalkServer } from "../../lib/task/beanstalk/server.ts";
-import { type Clock, SYSTEM_CLOCK } from "../../lib/task/clock.ts";
+import { type Clock, type ClockTurn, SYSTEM_CLOCK } from "../../lib/task/clock.ts";
 import { MemoryQueue } from "../../lib/task/memory/queue.ts";
+import { nextTurn } from "../../lib/turn.ts";
 import type { ReportJob } from "../../lib/task/reports.ts";
 import type { Queue, QueueLimits, QueueOptions, TubeRules } from "../../lib/task/queue.ts";
 
@@ -22,8 +23,23 @@ export const DEADLINE_MS = 60_000;
 export class ManualClock implements Clock {
   #now = 1_700_000_000_000;
   #timers: { at: number; call: () => void }[] = [];
+  readonly #looksPerTurn: number;
+  readonly #betweenTurns: () => void;
   /** How many timers have been set so far. */
   timersSet = 0;
+
+  /**
+   * @param turns How often work may ask whether its turn is over until it is; `between` is called
+   * between turns, after everything else that is ready has run.
+   */
+  constructor(turns: { looks?: number; between?: () => void } = {}) {
+    this.#looksPerTurn = turns.looks ?? 4096;
+    this.#betweenTurns = turns.between ?? (() => {});
+  }
+
+  turn(): ClockTurn {
+    return new ManualTurn(this.#looksPerTurn, this.#betweenTurns);
+  }
 
   now(): number {
     return this.#now;
@@ -31,7 +47,7 @@ export class ManualClock implements Clock {
 
   after(delayMs: number, call: () => void): () => void {
     this.timersSet++;
-    const timer = { at: this.#now + delayMs, call };
+    const timer = { at: this.#now + Math.max(0, delayMs), call };
     this.#timers.push(timer);
     return () => this.#timers = this.#timers.filter((other) => other !== timer);
   }
@@ -40,6 +56,11 @@ export class ManualClock implements Clock {
   jump(ms: number): void {
     this.#now += ms;
     for (const timer of this.#timers) timer.at += ms;
+  }
+
+  /** Lets time pass while the thread is busy: timers that become due do not fire yet. */
+  pass(ms: number): void {
+    this.#now += ms;
   }
 
   /** Fires the next timer now, whenever it is due. */
@@ -61,6 +82,28 @@ export class ManualClock implements Clock {
       due.call();
     }
     this.#now = end;
+  }
+}
+
+/** A turn that is over when it was asked often enough. */
+class ManualTurn implements ClockTurn {
+  readonly #most: number;
+  readonly #between: () => void;
+  #looks = 0;
+
+  constructor(most: number, between: () => void) {
+    this.#most = most;
+    this.#between = between;
+  }
+
+  get over(): boolean {
+    return ++this.#looks >= this.#most;
+  }
+
+  async next(): Promise<void> {
+    await nextTurn();
+    this.#between();
+    this.#looks = 0;
   }
 }
 

@@ -1,4 +1,5 @@
 import type { MaybePromise } from "../../storage/store.ts";
+import { Turn } from "../../turn.ts";
 import type { JobBody, NoJob, Outcome, QueueClient } from "../queue.ts";
 import type { BeanstalkCommand } from "./command.ts";
 import type { BeanstalkContext } from "./context.ts";
@@ -11,6 +12,8 @@ import type { ReplyWord } from "./words.ts";
 export interface Waits {
   /** Awaits a job or an outcome, and cancels the wait if the client leaves. */
   patiently<T>(pending: Promise<T>): Promise<T>;
+  /** Sends the replies so far, if they are long. */
+  sendLong(): Promise<void>;
 }
 
 /** Runs the commands of one client on the queue, and writes the replies. */
@@ -87,11 +90,10 @@ export class CommandRunner {
       }
       case "reserve-batch":
         this.#isWorker();
-        return this.#wait(client.reserveBatch(command.max, command.timeoutMs), (answer) => {
-          if (typeof answer === "string") return replies.word(answer);
-          replies.line(`RESERVED-BATCH ${answer.length}`);
-          for (const job of answer) this.#reserved(job);
-        });
+        return this.#wait(
+          client.reserveBatch(command.max, command.timeoutMs),
+          (answer) => this.#reservedBatch(answer),
+        );
       case "reserve-job":
         this.#isWorker();
         return then(client.reserveJob(command.id), (answer) => this.#job("RESERVED", answer));
@@ -190,9 +192,12 @@ export class CommandRunner {
   }
 
   /** As `then`, for answers that may take as long as the client is willing to wait. */
-  #wait<T>(answer: MaybePromise<T>, reply: (answer: T) => void): void | Promise<void> {
+  #wait<T>(
+    answer: MaybePromise<T>,
+    reply: (answer: T) => void | Promise<void>,
+  ): void | Promise<void> {
     if (answer instanceof Promise) return this.#waits.patiently(answer).then(reply);
-    reply(answer);
+    return reply(answer);
   }
 
   #found(answer: MaybePromise<boolean>, word: ReplyWord): void | Promise<void> {
@@ -202,6 +207,18 @@ export class CommandRunner {
   #reserved(answer: JobBody | NoJob): void {
     if (typeof answer === "string") this.#replies.word(answer);
     else this.#replies.body("RESERVED", answer.id, answer.body);
+  }
+
+  /** Replies with many jobs, in turns: all of them can have a hundred megabytes. */
+  async #reservedBatch(answer: JobBody[] | NoJob): Promise<void> {
+    if (typeof answer === "string") return this.#replies.word(answer);
+    this.#replies.line(`RESERVED-BATCH ${answer.length}`);
+    const turn = new Turn();
+    for (const job of answer) {
+      this.#reserved(job);
+      await this.#waits.sendLong();
+      if (turn.over) await turn.next();
+    }
   }
 
   #job(word: string, job: JobBody | null): void {

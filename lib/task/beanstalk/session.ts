@@ -135,6 +135,10 @@ export class BeanstalkSession implements Waits {
     return reading;
   }
 
+  async sendLong(): Promise<void> {
+    if (this.#replies.length >= FLUSH_BYTES) await this.#flush();
+  }
+
   async patiently<T>(pending: Promise<T>): Promise<T> {
     this.#waited = true;
     await this.#flush();

@@ -1,4 +1,4 @@
-import { storageUnavailable } from "../../storage/store.ts";
+import { type MaybePromise, storageUnavailable } from "../../storage/store.ts";
 import type { Value } from "../../storage/value.ts";
 import { givenBack, isOutcome, isPossible, type JobEvent } from "../life_cycle.ts";
 import type {
@@ -26,9 +26,6 @@ import type { Scheduler } from "./scheduler.ts";
 import { MemorySubscriptions } from "./subscriptions.ts";
 import { MemoryWait } from "./wait.ts";
 import { MemoryWorker } from "./worker.ts";
-
-/** How many jobs are kicked before other clients get their turn. */
-const MAX_KICKED_IN_ONE_TURN = 4096;
 
 /** A client of a queue in memory. */
 export class MemoryClient implements QueueClient, JobWorker {
@@ -131,7 +128,7 @@ export class MemoryClient implements QueueClient, JobWorker {
   reserveBatch(
     max: number,
     timeoutMs: number,
-  ): JobBody[] | NoJob | Promise<JobBody[] | NoJob> {
+  ): MaybePromise<JobBody[] | NoJob> {
     const first = this.reserve(timeoutMs);
     if (first instanceof Promise) return first.then((job) => this.#fillBatch(job, max));
     return this.#fillBatch(first, max);
@@ -202,8 +199,17 @@ export class MemoryClient implements QueueClient, JobWorker {
 
   kick(bound: number): number | Promise<number> {
     const state = this.#used.buried.size > 0 ? "buried" : "delayed";
-    const kicked = this.#kickSome(state, Math.min(bound, MAX_KICKED_IN_ONE_TURN));
-    return kicked < MAX_KICKED_IN_ONE_TURN ? kicked : this.#kickOn(state, bound, kicked);
+    const jobs = this.#used[state];
+    // Those that are buried or delayed during a long kick are not meant.
+    const most = Math.min(bound, jobs.size);
+    let kicked = 0;
+    const rest = this.#scheduler.chores.run(() => {
+      const job = jobs.first;
+      if (kicked === most || !job) return false;
+      this.#apply(job, { kind: "kick" });
+      return ++kicked < most;
+    });
+    return rest === undefined ? kicked : rest.then(() => kicked);
   }
 
   kickJob(id: JobId): boolean {
@@ -285,11 +291,14 @@ export class MemoryClient implements QueueClient, JobWorker {
   close(): void {
     this.cancel();
     this.#leave();
-    for (let job; (job = this.#reserved.first) !== null;) {
+    this.#scheduler.chores.run(() => {
+      const job = this.#reserved.first;
+      if (job === null) return false;
       const kind = this.#scheduler.draining ? "worker-dismissed" : "worker-lost";
       this.#scheduler.take(job);
       this.#scheduler.apply(job, { kind });
-    }
+      return this.#reserved.first !== null;
+    });
     this.#subscriptions.close();
   }
 
@@ -334,24 +343,6 @@ export class MemoryClient implements QueueClient, JobWorker {
     return state;
   }
 
-  /** Kicks on in steps, so that other clients get their turns. */
-  async #kickOn(state: "buried" | "delayed", bound: number, kicked: number): Promise<number> {
-    for (let count = kicked; count > 0 && kicked < bound; kicked += count) {
-      await new Promise((resolve) => setTimeout(resolve));
-      count = this.#kickSome(state, Math.min(bound - kicked, MAX_KICKED_IN_ONE_TURN));
-    }
-    return kicked;
-  }
-
-  #kickSome(state: "buried" | "delayed", bound: number): number {
-    const jobs = this.#used[state];
-    let kicked = 0;
-    for (let job; kicked < bound && (job = jobs.first); kicked++) {
-      this.#apply(job, { kind: "kick" });
-    }
-    return kicked;
-  }
-
   /** Notes that this client learns the present state of a job. */
   #told(job: Job): Job {
     if (job.ticket > this.#ticket) this.#ticket = job.ticket;
@@ -386,12 +377,20 @@ export class MemoryClient implements QueueClient, JobWorker {
     return this.#told(job);
   }
 
-  #fillBatch(first: Job | NoJob, max: number): JobBody[] | NoJob {
+  /** Reserves more jobs, and copies their bodies: those of a long batch may be gone at its end. */
+  #fillBatch(first: Job | NoJob, max: number): MaybePromise<JobBody[] | NoJob> {
     if (typeof first === "string") return first;
-    const jobs = [first];
-    for (let next; jobs.length < max && (next = this.#next()) !== null;) {
-      jobs.push(this.#reserve(next));
-    }
-    return jobs;
+    const jobs = [copyOf(first)];
+    const rest = this.#scheduler.chores.run(() => {
+      const next = jobs.length < max ? this.#next() : null;
+      if (next === null) return false;
+      jobs.push(copyOf(this.#reserve(next)));
+      return true;
+    });
+    return rest === undefined ? jobs : rest.then(() => jobs);
   }
+}
+
+function copyOf({ id, body }: Job): JobBody {
+  return { id, body };
 }

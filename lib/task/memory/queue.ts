@@ -65,6 +65,8 @@ export class MemoryQueue implements ScheduledQueue {
 
   async close(): Promise<void> {
     this.scheduler.timers.close();
+    this.scheduler.clientTimers.close();
+    await this.scheduler.chores.close();
     await this.scheduler.journal.close();
   }
 }

@@ -4,6 +4,9 @@ import { IdTable } from "./id_table.ts";
 import { type Linked, List } from "./list.ts";
 import type { Timed, Timers } from "./timers.ts";
 
+/** How many results are dropped before the timers look at the time. */
+const MAX_EXPIRED_AT_ONCE = 16;
+
 /** The result of a done job, or the note that a job was cancelled. */
 export class Result implements Linked<Result> {
   readonly id: JobId;
@@ -89,10 +92,13 @@ export class Results implements Timed {
     return true;
   }
 
-  /** Drops what has expired. */
+  /** Drops some of what has expired. */
   due(now: number): void {
-    let oldest;
-    while ((oldest = this.#order.first) !== null && oldest.expiresAt <= now) this.#drop(oldest);
+    for (let left = MAX_EXPIRED_AT_ONCE; left > 0; left--) {
+      const oldest = this.#order.first;
+      if (oldest === null || oldest.expiresAt > now) break;
+      this.#drop(oldest);
+    }
     this.#schedule();
   }
 

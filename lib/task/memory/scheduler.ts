@@ -12,7 +12,9 @@ import {
   type QueueStats,
   type Refusal,
 } from "../queue.ts";
+import { Chores } from "./chores.ts";
 import { Conditions } from "./conditions.ts";
+import { HandOut } from "./hand_out.ts";
 import { IdTable } from "./id_table.ts";
 import { Job, JOB_OVERHEAD_BYTES, type JobTube, type JobWorker } from "./job.ts";
 import { JobIds } from "./job_ids.ts";
@@ -33,7 +35,11 @@ import { Tubes } from "./tubes.ts";
  * `apply`, `reserveFor`, `complete` and `drop` must follow.
  */
 export class Scheduler implements TubeScheduler<Job> {
+  /** The deadlines of jobs and results. */
   readonly timers: Timers;
+  /** The deadlines of clients and tubes, which do not wait while a million jobs are due. */
+  readonly clientTimers: Timers;
+  readonly chores: Chores;
   readonly tubes: Tubes;
   readonly jobs = new IdTable<Job>();
   readonly memory = new JobMemory();
@@ -52,6 +58,7 @@ export class Scheduler implements TubeScheduler<Job> {
   readonly #ids: JobIds;
   readonly #space: QueueSpace;
   readonly #news: JobNews;
+  readonly #handOut: HandOut;
   #reserved = 0;
   #timeouts = 0;
   #totalJobs = 0;
@@ -62,6 +69,8 @@ export class Scheduler implements TubeScheduler<Job> {
     this.#options = options;
     this.journal = journal;
     this.timers = new Timers(clock);
+    this.clientTimers = new Timers(clock);
+    this.chores = new Chores(clock);
     this.results = new Results(this.timers, {
       maxResults: options.limits.maxResults,
       dropped: (result) => {
@@ -72,6 +81,7 @@ export class Scheduler implements TubeScheduler<Job> {
     this.#ids = new JobIds((upTo) => journal.useIds(upTo));
     this.#space = new QueueSpace(this.results, options.limits.maxBytes);
     this.#news = new JobNews(journal, options.report);
+    this.#handOut = new HandOut(this.chores, () => this.handsOut);
     this.conditions = new Conditions({
       timers: this.timers,
       journal,
@@ -81,7 +91,7 @@ export class Scheduler implements TubeScheduler<Job> {
       expire: (job) => this.#applyTo(job, { kind: "expire" }),
       release: (job) => this.#applyTo(job, { kind: "release-held" }),
     });
-    this.tubes = new Tubes(this, { timers: this.timers, options });
+    this.tubes = new Tubes(this, { timers: this.clientTimers, options });
   }
 
   /** The time by the queue's clock. */
@@ -101,12 +111,12 @@ export class Scheduler implements TubeScheduler<Job> {
   pause(tube: JobTube, pauseMs: number): void {
     tube.pauses++;
     tube.pauseMs = pauseMs;
-    if (pauseMs > 0) this.timers.set(tube, this.now() + pauseMs);
+    if (pauseMs > 0) this.clientTimers.set(tube, this.now() + pauseMs);
     else this.endPause(tube);
   }
 
   endPause(tube: JobTube): void {
-    this.timers.clear(tube);
+    this.clientTimers.clear(tube);
     tube.pauseMs = 0;
     this.serve(tube);
   }
@@ -128,10 +138,7 @@ export class Scheduler implements TubeScheduler<Job> {
 
   /** Hands ready jobs of a tube to its waiting clients, first come, first served. */
   serve(tube: JobTube): void {
-    while (this.handsOut && tube.waiting.first !== null && tube.open) {
-      tube.waiting.first.worker.take(tube.ready.first!);
-    }
-    if (tube.awaitsToken) tube.rate!.awaitToken();
+    this.#handOut.serve(tube);
   }
 
   // Jobs

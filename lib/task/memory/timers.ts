@@ -7,12 +7,12 @@ export interface Timed {
   dueAt: number;
   /** Its index in the heap of timers; -1 if no deadline is set. */
   timerPlace: number;
-  /** Called once when the deadline has come; it is no longer set then. */
+  /**
+   * Called once when the deadline has come; it is no longer set then. What takes long does a part
+   * and sets the same deadline again.
+   */
   due(now: number): void;
 }
-
-/** How many deadlines are handled before other work gets its turn. */
-const MAX_DUE_IN_ONE_TURN = 4096;
 
 /**
  * All deadlines of a queue in one heap behind one system timer, so that a million deadlines cost a
@@ -51,15 +51,16 @@ export class Timers {
     if (item.timerPlace !== -1) this.#heap.remove(item);
   }
 
-  /** Handles the deadlines that have come, up to the limit of one turn. */
+  /** Handles the deadlines that have come, for a turn. */
   #run(): void {
     const now = this.#clock.now();
-    for (let left = MAX_DUE_IN_ONE_TURN; left > 0; left--) {
+    const turn = this.#clock.turn();
+    do {
       const item = this.#heap.first;
       if (item === undefined || item.dueAt > now) break;
       this.#heap.remove(item);
       item.due(now);
-    }
+    } while (!turn.over);
   }
 
   /** Stops the system timer for good. */

@@ -40,7 +40,7 @@ export interface TubeScheduler<J extends QueuedJob<J>> {
   endPause(tube: Tube<J>): void;
   /** A token of a tube has come that a client waited for, or its bucket is full. */
   tokenCame(tube: Tube<J>): void;
-  readonly timers: Timers;
+  readonly clientTimers: Timers;
   now(): number;
 }
 
@@ -93,6 +93,8 @@ export class Tube<J extends QueuedJob<J>> implements Timed {
   readonly running = new Bag<J>();
   readonly waiting = new List<Watch<J>>();
   urgent = 0;
+  /** Whether its jobs are being handed to waiting clients. */
+  serving = false;
 
   using = 0;
   watching = 0;
@@ -110,7 +112,7 @@ export class Tube<J extends QueuedJob<J>> implements Timed {
     this.name = name;
     this.rules = rules;
     this.rate = rules.rate === null ? null : new TubeRate(rules.rate, {
-      timers: scheduler.timers,
+      timers: scheduler.clientTimers,
       now: () => scheduler.now(),
       came: () => scheduler.tokenCame(this),
     });

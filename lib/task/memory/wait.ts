@@ -81,7 +81,7 @@ export class MemoryWait implements Timed, Watcher {
 
   /** Ends the wait for a job. */
   endForJob(outcome: Job | NoJob): void {
-    this.#scheduler.timers.clear(this);
+    this.#scheduler.clientTimers.clear(this);
     this.#stopQueueing();
     this.#scheduler.waiting--;
     const resolve = this.#gotJob!;
@@ -122,11 +122,11 @@ export class MemoryWait implements Timed, Watcher {
     this.#timeoutAt = this.#scheduler.now() + timeoutMs;
     const marginAt = this.#gotJob === null ? Infinity : this.#reserved.marginAt;
     const dueAt = Math.min(this.#timeoutAt, marginAt);
-    if (dueAt < Infinity) this.#scheduler.timers.set(this, dueAt);
+    if (dueAt < Infinity) this.#scheduler.clientTimers.set(this, dueAt);
   }
 
   #endForOutcome(outcome: Outcome | "TIMED_OUT"): void {
-    this.#scheduler.timers.clear(this);
+    this.#scheduler.clientTimers.clear(this);
     this.#watchedJob!.unwatch(this);
     this.#watchedJob = null;
     const resolve = this.#gotOutcome!;

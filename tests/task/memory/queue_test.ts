@@ -251,6 +251,7 @@ Deno.test("MemoryQueue: timers that fire late do not slow a rate down, unless th
   const late: Clock = {
     now: () => clock.now() + heldUpMs,
     after: (delayMs, call) => clock.after(delayMs + 7, call),
+    turn: () => clock.turn(),
   };
   const rules = { slow: { rate: { intervalMs: 50, burst: 1 } } };
   const queue = new MemoryQueue(late, queueOptions({ rules }));
