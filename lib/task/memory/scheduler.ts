@@ -21,6 +21,7 @@ import { JobIds } from "./job_ids.ts";
 import { JobMemory, TIME } from "./job_memory.ts";
 import { JobNews } from "./job_news.ts";
 import type { Journal } from "./journal.ts";
+import { ReservedCount } from "./reserved_count.ts";
 import { Result, Results } from "./results.ts";
 import { QueueSpace } from "./space.ts";
 import { Timers } from "./timers.ts";
@@ -59,10 +60,9 @@ export class Scheduler implements TubeScheduler<Job> {
   readonly #space: QueueSpace;
   readonly #news: JobNews;
   readonly #handOut: HandOut;
-  #reserved = 0;
+  readonly #reserved = new ReservedCount();
   #timeouts = 0;
   #totalJobs = 0;
-  #idle: (() => void)[] = [];
 
   constructor(clock: Clock, options: QueueOptions, journal: Journal) {
     this.#clock = clock;
@@ -101,8 +101,7 @@ export class Scheduler implements TubeScheduler<Job> {
 
   /** Resolves when no job is reserved. */
   idle(): Promise<void> {
-    if (this.#reserved === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#idle.push(resolve));
+    return this.#reserved.none();
   }
 
   // Tubes
@@ -204,9 +203,8 @@ export class Scheduler implements TubeScheduler<Job> {
     job.holder!.lose(job);
     job.holder = null;
     job.tube.running.remove(job);
-    this.#reserved--;
     this.timers.clear(job);
-    if (this.#reserved === 0 && this.#idle.length > 0) this.#tellIdle();
+    this.#reserved.remove();
   }
 
   /** Reserves a job that was taken from its place. */
@@ -217,7 +215,7 @@ export class Scheduler implements TubeScheduler<Job> {
     if (job.options !== null) this.conditions.enter(job);
     job.tube.running.add(job);
     job.tube.rate?.take();
-    this.#reserved++;
+    this.#reserved.add();
     this.timers.set(job, this.now() + job.ttrMs);
     this.#news.happened(job, "reserved");
     worker.gain(job);
@@ -398,9 +396,5 @@ export class Scheduler implements TubeScheduler<Job> {
     this.#space.take(-job.bytes);
     this.serve(tube);
     this.tubes.leave(tube);
-  }
-
-  #tellIdle(): void {
-    for (const resolve of this.#idle.splice(0)) resolve();
   }
 }

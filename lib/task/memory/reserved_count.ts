@@ -1,0 +1,22 @@
+/** How many jobs are reserved, and who waits until none is. */
+export class ReservedCount {
+  #count = 0;
+  #waiting: (() => void)[] = [];
+
+  /** Counts a job that is reserved now. */
+  add(): void {
+    this.#count++;
+  }
+
+  /** Counts a job that is no longer reserved. */
+  remove(): void {
+    this.#count--;
+    if (this.#count === 0) { for (const resolve of this.#waiting.splice(0)) resolve(); }
+  }
+
+  /** Resolves when no job is reserved. */
+  none(): Promise<void> {
+    if (this.#count === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+}
