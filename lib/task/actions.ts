@@ -8,8 +8,8 @@ const REASON = "buried by hand";
 
 /**
  * The actions that an operator can run on a queue. `kick` and `bury` take the id of a `job`, or a
- * `tube`: then `kick` needs a `count` as well, and `bury` buries the next ready job. `delete` takes
- * the id of a `job`; `quiet` and `resume` take the number of a `worker`.
+ * `tube`: then `kick` needs a `count` as well, and `bury` buries the next ready job. `delete`,
+ * `cancel` and `release` (of a held job) take the id of a `job`; `quiet` and `resume` take the number of a `worker`.
  */
 export function taskActions(queue: Queue): Record<string, ServiceAction> {
   return {
@@ -31,6 +31,9 @@ export function taskActions(queue: Queue): Record<string, ServiceAction> {
         return await buryJob(client, next.id);
       }),
     delete: (fields) => asClient(queue, (client) => deleteJob(client, wholeNumber(fields, "job"))),
+    cancel: (fields) => asClient(queue, (client) => cancelJob(client, wholeNumber(fields, "job"))),
+    release: (fields) =>
+      asClient(queue, (client) => releaseJob(client, wholeNumber(fields, "job"))),
     quiet: (fields) => setQuiet(queue, wholeNumber(fields, "worker"), true),
     resume: (fields) => setQuiet(queue, wholeNumber(fields, "worker"), false),
   };
@@ -73,6 +76,16 @@ async function deleteJob(client: QueueClient, job: number): Promise<string> {
   if (await client.delete(job)) return `Job ${job} was deleted.`;
   if (await client.statsJob(job) === null) throw new Error(`There is no job ${job}.`);
   throw new Error(`Job ${job} cannot be deleted now: a worker has it.`);
+}
+
+async function cancelJob(client: QueueClient, job: number): Promise<string> {
+  if (await client.cancelJob(job)) return `Job ${job} was cancelled.`;
+  throw new Error(`There is no job ${job}.`);
+}
+
+async function releaseJob(client: QueueClient, job: number): Promise<string> {
+  if (await client.releaseHeld(job)) return `Job ${job} was released.`;
+  throw new Error(`There is no held job ${job}.`);
 }
 
 function setQuiet({ workers }: Queue, worker: number, quiet: boolean): Promise<string> {

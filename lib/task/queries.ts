@@ -40,8 +40,10 @@ export function taskQueries(queue: Queue): Record<string, ServiceQuery> {
       const id = numberIn(fields, "id", { max: Number.MAX_SAFE_INTEGER });
       const job = await asked(queue, async (client) => {
         const stats = await client.statsJob(id);
-        const body = stats && await client.peek(id);
-        return stats && body && { stats, body: valueBytes(body.body) };
+        const peeked = client.peek(id);
+        // The job may be gone after an `await`, and its body with it.
+        const job = peeked instanceof Promise ? await peeked : peeked;
+        return stats && job && { stats, body: valueBytes(job.body) };
       });
       if (job === null) throw new RangeError(`There is no job ${id}.`);
       const { stats, body } = job;

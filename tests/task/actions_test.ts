@@ -9,10 +9,16 @@ function start() {
   const client = queue.connect();
   client.use("mail");
   client.watch("mail");
-  const { kick, bury, delete: remove, quiet, resume } = taskActions(queue);
+  const { kick, bury, delete: remove, cancel, release, quiet, resume } = taskActions(queue);
   const stateOf = async (id: number) => (await client.statsJob(id))?.state;
-  const actions = { kick: kick!, bury: bury!, remove: remove!, quiet: quiet!, resume: resume! };
-  return { queue, client, stateOf, ...actions };
+  const jobActions = {
+    kick: kick!,
+    bury: bury!,
+    remove: remove!,
+    cancel: cancel!,
+    release: release!,
+  };
+  return { queue, client, stateOf, ...jobActions, quiet: quiet!, resume: resume! };
 }
 
 Deno.test("taskActions(): bury takes the id of a job, or the next job of a tube", async () => {
@@ -83,4 +89,19 @@ Deno.test("taskActions(): quiet and resume take the number of a worker", async (
   assert.equal(queue.workers.list(0, 1)[0]!.quiet, false);
   await assert.rejects(quiet({ worker: 2 }), { message: "There is no worker 2." });
   await assert.rejects(async () => await quiet({ worker: "1" }), RangeError);
+});
+
+Deno.test("taskActions(): cancel takes a job from its worker, release a job that is held", async () => {
+  const { client, cancel, release, stateOf } = start();
+  const first = await put(client, spec("a"));
+  const held = await client.putJob(spec("b", { options: { after: [first] } }));
+  assert(typeof held === "object");
+  await assert.rejects(release({ job: first }), { message: `There is no held job ${first}.` });
+  await reserve(client);
+  assert.equal(await cancel({ job: first }), `Job ${first} was cancelled.`);
+  assert.deepEqual(await client.result(first), { state: "cancelled", body: "" });
+  assert.equal(await client.touch(first), false);
+  await assert.rejects(cancel({ job: first }), { message: `There is no job ${first}.` });
+  assert.equal(await release({ job: held.id }), `Job ${held.id} was released.`);
+  assert.equal(await stateOf(held.id), "ready");
 });

@@ -23,10 +23,18 @@ const ACTIONS: readonly JobAction[] = [
   { action: "kick", label: "Retry", states: ["buried"] },
   { action: "kick", label: "Make ready", states: ["delayed"] },
   { action: "bury", label: "Bury", states: ["ready", "delayed"] },
+  { action: "release", label: "Release", states: ["held"] },
+  {
+    action: "cancel",
+    label: "Cancel job",
+    states: ["reserved"],
+    warning:
+      "Its worker loses it, and no other gets it. Its outcome will be that it was cancelled.",
+  },
   {
     action: "delete",
     label: "Delete",
-    states: ["ready", "delayed", "buried"],
+    states: ["ready", "delayed", "buried", "held"],
     warning: "Its body is lost, and no worker gets it.",
   },
 ];
@@ -109,7 +117,7 @@ export class JobDialog {
   async #run({ action, label, warning }: JobAction): Promise<void> {
     const job = this.#id;
     const question = {
-      title: `${label} job ${job}?`,
+      title: `${action === "cancel" ? "Cancel" : label} job ${job}?`,
       text: warning ?? "",
       yes: label,
       no: "Keep it",
@@ -142,7 +150,12 @@ function factsOf(job: JobJson): [string, string][] {
   if (job.state === "delayed") facts.push(["Ready in", age(job.leftMs)]);
   if (job.state === "reserved") facts.push(["Time left", age(job.leftMs)]);
   if (job.key !== "") facts.push(["Key", job.key]);
-  facts.push(["Failed attempts", String(job.attempts)]);
+  const { attempts, timeoutMs, expiresInMs, after = [] } = job.options ?? {};
+  const limit = attempts === undefined || attempts === 0 ? "" : ` of ${attempts}`;
+  facts.push(["Failed attempts", `${job.attempts}${limit}`]);
+  if (timeoutMs !== undefined) facts.push(["Time limit", age(timeoutMs)]);
+  if (expiresInMs !== undefined) facts.push(["Expires in", age(expiresInMs)]);
+  if (after.length > 0) facts.push(["After", after.join(", ")]);
   for (const count of ["reserves", "timeouts", "releases", "buries", "kicks"] as const) {
     facts.push([count[0]!.toUpperCase() + count.slice(1), String(job[count])]);
   }

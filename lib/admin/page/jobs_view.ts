@@ -7,7 +7,7 @@ import type { JobDialog } from "./job_dialog.ts";
 import { Pager } from "./pager.ts";
 import { Poller } from "./poller.ts";
 import { askTask } from "./task_api.ts";
-import { type JobJson, type JobsJson, type JobState, STATES } from "./task_json.ts";
+import { type JobJson, type JobsJson, type JobState, LISTED_STATES } from "./task_json.ts";
 
 /** How many jobs are on a page. */
 const PAGE_JOBS = 50;
@@ -51,7 +51,7 @@ export class JobsView {
         everyMs: REFRESH_MS,
       },
     );
-    for (const state of STATES) {
+    for (const state of LISTED_STATES) {
       const tab = make("a", {});
       this.#tabs.set(state, tab);
       byId("jobs-states").append(tab);
@@ -86,7 +86,8 @@ export class JobsView {
       return;
     }
     const opens = this.#place?.tube !== tube;
-    const state = STATES.find((state) => state === fields.get("state")) ?? this.#busiest(tube);
+    const state = LISTED_STATES.find((state) => state === fields.get("state")) ??
+      this.#busiest(tube);
     this.#place = { tube, state, from: Math.floor(Number(fields.get("from"))) || 0 };
     setText(byId("jobs-title"), `Jobs in ${tube}`);
     for (const [name, tab] of this.#tabs) {
@@ -117,7 +118,10 @@ export class JobsView {
   #count(): void {
     const { tube, state, from } = this.#place!;
     for (const [name, tab] of this.#tabs) {
-      setText(tab, `${name} ${formatCount(this.#jobsIn(tube, name))}`);
+      const jobs = this.#jobsIn(tube, name);
+      setText(tab, `${name} ${formatCount(jobs)}`);
+      // Few queues hold jobs back, so that state is shown only if there is something to see.
+      tab.hidden = name === "held" && jobs === 0 && state !== "held";
     }
     const items = this.#jobsIn(tube, state);
     this.#pager.update(from, this.#shown.jobs.length, { items, listed: this.#shown.end });
@@ -125,7 +129,7 @@ export class JobsView {
 
   /** The first state of a tube that has jobs. */
   #busiest(tube: string): JobState {
-    return STATES.find((state) => this.#jobsIn(tube, state) > 0) ?? "ready";
+    return LISTED_STATES.find((state) => this.#jobsIn(tube, state) > 0) ?? "ready";
   }
 
   #jobsIn(tube: string, state: JobState): number {

@@ -4,11 +4,14 @@
  * @module
  */
 
-/** The states of jobs, in the order in which the page shows them. */
+/** The states of jobs that the table of tubes counts, in its order. */
 export const STATES = ["ready", "reserved", "delayed", "buried"] as const;
 
+/** The states of jobs that can be listed. */
+export const LISTED_STATES = [...STATES, "held"] as const;
+
 /** A state of a job. */
-export type JobState = typeof STATES[number];
+export type JobState = typeof LISTED_STATES[number];
 
 /** A job. Times are in milliseconds. */
 export interface JobJson {
@@ -29,6 +32,13 @@ export interface JobJson {
   attempts: number;
   reason: string;
   key: string;
+  /** Its other options, if it has any. */
+  options?: {
+    attempts?: number;
+    timeoutMs?: number;
+    expiresInMs?: number;
+    after: number[];
+  };
   body: {
     /** The text, or the bytes in hexadecimal if they are no text. */
     text: string;

@@ -7,9 +7,9 @@ import type { JobDialog } from "./job_dialog.ts";
 import { jobsUrl } from "./jobs_view.ts";
 import type { Notices } from "./notices.ts";
 import { act } from "./task_api.ts";
-import { type JobState, STATES } from "./task_json.ts";
+import { STATES } from "./task_json.ts";
 
-type Counts = Record<JobState, number>;
+type Counts = Record<typeof STATES[number], number>;
 
 /** Number of jobs that one click kicks, at most. */
 const KICK_MAX = 10_000;

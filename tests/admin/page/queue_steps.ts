@@ -1,0 +1,88 @@
+/**
+ * The steps of the page's test about the jobs and the workers of the queue.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { formatAddress } from "../../../lib/net/address.ts";
+import type { Tab } from "../../support/browser.ts";
+import { TestClient } from "../../support/client.ts";
+import type { DaemonProcess } from "../../support/daemon.ts";
+
+/** The address of a daemon's page. */
+export function originOf(daemon: DaemonProcess): string {
+  return `http://${formatAddress(daemon.address("admin"))}`;
+}
+
+/** Finds jobs in the lists of a tube and by number; buries, retries and deletes them. */
+export async function useJobs(tab: Tab, daemon: DaemonProcess): Promise<void> {
+  const { page, complaints } = tab;
+  using client = await TestClient.connect(daemon.addresses("task")[1]!);
+  const bodies = ["<b>bold</b>", "\0\x01"];
+  await client.send("use dead\r\n");
+  for (const body of bodies) await client.send(`put 7 0 60 ${body.length}\r\n${body}\r\n`);
+  for (let i = 0; i < 3; i++) await client.line();
+  const job = (id: number) => page.locator("#jobs").getByRole("button", { name: `Job ${id}` });
+  const dialog = page.locator("#job-dialog");
+  await tab.visit(originOf(daemon));
+  await page.locator("#tubes").getByRole("link", { name: "dead" }).click();
+  await tab.shows("#jobs-title", "Jobs in dead");
+  await tab.shows("#jobs tr:first-child .excerpt", "<b>bold</b>");
+  await tab.shows("#jobs tr:last-child .excerpt", "00 01");
+  await job(4).click();
+  await tab.shows("#job-dialog", "Job 4");
+  await tab.shows("#job-body", "<b>bold</b>");
+  await dialog.getByRole("button", { name: "Bury" }).click();
+  await tab.shows("#notice", "Job 4 was buried in dead.");
+  await page.locator("#jobs-states").getByRole("link", { name: "buried" }).click();
+  await tab.shows("#jobs .reason", "buried by hand");
+  await job(4).click();
+  await dialog.getByRole("button", { name: "Retry" }).click();
+  await tab.shows("#notice", "Job 4 was kicked.");
+  await tab.shows("#jobs-note", "There are no buried jobs.");
+
+  await page.fill("#job", "5");
+  await page.keyboard.press("Enter");
+  await tab.shows("#job-body-note", "2 B, shown as hexadecimal numbers");
+  await dialog.getByRole("button", { name: "Delete" }).click();
+  await page.locator("#confirm[open]").waitFor();
+  await page.keyboard.press("Enter");
+  await page.locator("#confirm[open]").waitFor({ state: "detached" });
+  await client.send("peek 5\r\n");
+  assert.equal(await client.line(), "FOUND 5 2\r\n", "the default answer is no");
+  await dialog.getByRole("button", { name: "Delete" }).click();
+  await page.locator("#confirm").getByRole("button", { name: "Delete" }).click();
+  await tab.shows("#notice", "Job 5 was deleted.");
+  assert.deepEqual(complaints, []);
+  await page.fill("#job", "5");
+  await page.keyboard.press("Enter");
+  await tab.shows("#notice", "There is no job 5.");
+}
+
+/** Makes a worker quiet, resumes it, and cancels its job. */
+export async function useWorkers(tab: Tab, daemon: DaemonProcess): Promise<void> {
+  const { page, complaints } = tab;
+  using worker = await TestClient.connect(daemon.addresses("task")[1]!);
+  await worker.send("watch mail\r\nreserve-job 4\r\n");
+  for (const line of ["WATCHING 2\r\n", "RESERVED 4 11\r\n", "<b>bold</b>\r\n"]) {
+    assert.equal(await worker.line(), line);
+  }
+  await tab.visit(originOf(daemon));
+  const row = page.locator("#workers tr", { hasText: "job 4" });
+  await row.locator(".state", { hasText: "working" }).waitFor();
+  await row.getByRole("button", { name: /^Quiet worker/ }).click();
+  await row.locator(".state", { hasText: "quiet" }).waitFor();
+  await worker.send("reserve-with-timeout 0\r\n");
+  assert.equal(await worker.line(), "TIMED_OUT\r\n");
+  await row.getByRole("button", { name: /^Resume worker/ }).click();
+  await row.locator(".state", { hasText: "working" }).waitFor();
+  await worker.send("reserve-with-timeout 0\r\n");
+  assert.match(await worker.line(), /^RESERVED \d/);
+  await row.getByRole("button", { name: "job 4" }).click();
+  await tab.shows("#job-dialog", "Time left");
+  await page.locator("#job-dialog").getByRole("button", { name: "Cancel job" }).click();
+  await page.locator("#confirm").getByRole("button", { name: "Cancel job" }).click();
+  await tab.shows("#notice", "Job 4 was cancelled.");
+  assert.deepEqual(complaints, []);
+}
