@@ -377,8 +377,8 @@ export interface Queue {
   close(): Promise<void>;
 }
 
-/** How many jobs of a tube and state can be listed: one page after the other, up to here. */
-export const MAX_LISTED_JOBS = 10_000;
+/** How many jobs of a tube and state can be listed. Finding the last of them takes about 1 ms. */
+export const MAX_LISTED_JOBS = 1000;
 
 /** How much of a body a list contains. */
 export const EXCERPT_BYTES = 256;
