@@ -4,6 +4,8 @@ import { nearestWord } from "../nearest_word.ts";
 /** An option of a command, written `--name`. */
 export interface CommandOption {
   name: string;
+  /** Its short form, one letter. */
+  short?: string;
   /** The placeholder for its value in the usage, such as "FILE"; without it the option is a switch. */
   value?: string;
   /** Whether it may be given several times. @default {false} */
@@ -80,6 +82,38 @@ export class CommandError extends Error {
 }
 
 /**
+ * Replaces short forms by long ones. Several letters may share a word, and the value of the last one
+ * may be in the same word or in the next.
+ *
+ * @throws {UsageError} If a letter is not known.
+ */
+function expandShort(options: readonly CommandOption[], words: readonly string[]): string[] {
+  if (options.every(({ short }) => short === undefined)) return [...words];
+  const expanded: string[] = [];
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]!;
+    if (word === "--") return [...expanded, ...words.slice(i)];
+    if (!/^-[^-]/.test(word)) {
+      expanded.push(word);
+      continue;
+    }
+    for (let at = 1; at < word.length; at++) {
+      const option = options.find(({ short }) => short === word[at]);
+      if (!option) throw new UsageError(`unknown option "-${word[at]}" in "${word}"`);
+      if (option.value === undefined) {
+        expanded.push(`--${option.name}`);
+        continue;
+      }
+      const value = at + 1 < word.length ? word.slice(at + 1) : words[++i];
+      if (!value) throw new UsageError(`--${option.name} needs a ${option.value}`);
+      expanded.push(`--${option.name}=${value}`);
+      break;
+    }
+  }
+  return expanded;
+}
+
+/**
  * Parses the words after the name of a command.
  *
  * @throws {UsageError} If an option is unknown or lacks its value, or if there are too few or too
@@ -88,7 +122,7 @@ export class CommandError extends Error {
 export function parseCommandLine(command: Command, words: readonly string[]): CommandArguments {
   const names = (wanted: (option: CommandOption) => boolean) =>
     command.options.filter(wanted).map((option) => option.name);
-  const parsed = parseArgs([...words], {
+  const parsed = parseArgs(expandShort(command.options, words), {
     string: ["_", ...names((option) => option.value !== undefined)],
     boolean: names((option) => option.value === undefined),
     collect: names((option) => option.repeatable === true),

@@ -19,7 +19,9 @@ export function programHelp(commands: readonly Command[]): string {
 export function commandHelp(command: Command): string {
   const lines = [`Usage: ${usageLine(command)}`, "", `${command.summary}.`];
   const options = command.options.map((option) => ({
-    form: `--${option.name}${option.value === undefined ? "" : ` ${option.value}`}`,
+    form: `${option.short === undefined ? "" : `-${option.short}, `}--${option.name}${
+      option.value === undefined ? "" : ` ${option.value}`
+    }`,
     help: `${option.help}${option.repeatable ? " (can be repeated)" : ""}`,
   }));
   if (options.length > 0) {

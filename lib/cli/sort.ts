@@ -15,6 +15,9 @@ export const sort: Command = {
   details:
     `Each node has an INPUT and an OUTPUT. The outputs of all nodes, concatenated in the order
 of the nodes, are sorted; records with equal keys keep the order of the nodes and their inputs.
+The options of one letter are those of sort with LC_ALL=C, for lines, and all nodes must have the same:
+"-t, -k2,2n" sorts by the number in the second field. As there, lines with equal keys are sorted by all
+of their bytes unless --stable is given. With --csv, the first OUTPUT begins with the header.
 
 If a node fails before all have sorted, no OUTPUT is touched. When all have, node 0 tells the others to
 give their outputs their names. A node that is killed at that moment, or does not hear node 0, keeps its

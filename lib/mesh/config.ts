@@ -3,11 +3,13 @@ import { SERVICE_KEYS, TLS_KEYS } from "../config/service_keys.ts";
 import { address, choice, count, duration, size, text } from "../config/values.ts";
 import {
   DEFAULT_DIAL_TIMEOUT,
+  DEFAULT_MAX_LINE,
   DEFAULT_MEMORY,
   DEFAULT_STALL_TIMEOUT,
   MAX_TIMEOUT_MS,
   MIN_TIMEOUT_MS,
 } from "./defaults.ts";
+import { MAX_LINE_BYTES, MAX_LINE_PART } from "./records/record_format.ts";
 import { MAX_MEMORY_BYTES, MIN_MEMORY_BYTES } from "./sort/slot_budget.ts";
 import { MAX_NODES } from "./sort/splitters.ts";
 
@@ -27,6 +29,7 @@ const meshSchema = v.strictObject({
   dir: v.optional(text(), "sort"),
   partition: v.optional(choice(["sample", "bits"]), "sample"),
   memory: v.optional(size({ min: MIN_MEMORY_BYTES, max: MAX_MEMORY_BYTES }), DEFAULT_MEMORY),
+  max_line: v.optional(size({ min: 1, max: MAX_LINE_BYTES }), DEFAULT_MAX_LINE),
   dial_timeout: v.optional(duration(TIMEOUT), DEFAULT_DIAL_TIMEOUT),
   stall_timeout: v.optional(duration(TIMEOUT), DEFAULT_STALL_TIMEOUT),
   max_queue: v.optional(count({ min: 1, max: 10_000 }), 16),
@@ -50,6 +53,13 @@ export const meshConfigSchema = v.pipe(
       '"sample", unless the number of nodes is a power of two',
     ),
     ["partition"],
+  ),
+  v.forward(
+    v.check(
+      ({ memory, max_line }) => max_line <= memory * MAX_LINE_PART,
+      "at most an eighth of memory",
+    ),
+    ["max_line"],
   ),
   v.forward(
     v.check(

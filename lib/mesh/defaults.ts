@@ -7,6 +7,9 @@
 /** Memory of a sort for slots, tables and blocks. */
 export const DEFAULT_MEMORY = "512MiB";
 
+/** The longest line. */
+export const DEFAULT_MAX_LINE = "1MiB";
+
 /** How long the nodes of a job wait for each other. */
 export const DEFAULT_DIAL_TIMEOUT = "60s";
 

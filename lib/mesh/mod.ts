@@ -96,6 +96,7 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
     spillDir,
     partition: config.partition,
     memoryBytes: config.memory,
+    maxLineBytes: config.max_line,
     workers: workersBesideOthers(),
     startWorker: (name: string, module: string) => starter.start(name, module),
     dialTimeoutMs: config.dial_timeout,

@@ -20,6 +20,14 @@ Deno.test("[mesh] tls works with and without a ca, but not on unix sockets", () 
   assert.match(faults({ tls: { ...TLS, ca: "" }, nodes })[0]!, /^tls.ca: a text of 1 to/);
 });
 
+Deno.test("[mesh] max_line is at most an eighth of memory", () => {
+  assert.deepEqual(faults({ memory: "64MiB", max_line: "8MiB" }), []);
+  assert.deepEqual(faults({ memory: "64MiB", max_line: "9MiB" }), [
+    "max_line: at most an eighth of memory",
+  ]);
+  assert.match(faults({ max_line: "0B" })[0]!, /^max_line: /);
+});
+
 Deno.test("[mesh] node and partition have to fit the list of nodes", () => {
   const nodes = ["a:1", "b:1", "c:1"];
   assert.deepEqual(faults({ nodes, node: 2 }), []);

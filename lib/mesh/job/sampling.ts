@@ -5,6 +5,7 @@
  * @module
  */
 
+import { commonHeader } from "./csv_header.ts";
 import { bucketsFor } from "../sort/bucket_size.ts";
 import { encodeKeyList, keyCount } from "../sort/key_list.ts";
 import {
@@ -44,11 +45,12 @@ export interface PlanOptions {
  */
 export async function sampleInput(
   thread: SortThread,
-  { path, bytes, node, maxBuckets }: {
+  { path, bytes, node, maxBuckets, header }: {
     path: string;
     bytes: number;
     node: number;
     maxBuckets: number;
+    header: Uint8Array;
   },
 ): Promise<InputSample> {
   const keys = bytes === 0
@@ -56,13 +58,15 @@ export async function sampleInput(
     : await thread.sample({ kind: "sample-file", path, size: bytes, node }).catch((error) => {
       throw inputFailure(path, error);
     });
-  return { bytes, maxBuckets, keys };
+  return { bytes, maxBuckets, keys, header };
 }
 
 /**
  * Agrees with all nodes on the cuts between buckets: node 0 collects the samples and sends the plan.
  *
  * @param sample The sample of this node.
+ * @returns The plan, and on node 0 the header of the sorted data.
+ * @throws {Error} If the headers of two nodes differ.
  * @throws {FrameError} If a sample or the plan is malformed.
  * @throws {SortEndedError} If the job ends before.
  */
@@ -70,7 +74,7 @@ export async function agreeOnPlan(
   peers: PeerGroup,
   sample: InputSample,
   options: PlanOptions,
-): Promise<Plan> {
+): Promise<Plan & { header?: Uint8Array }> {
   const { node, nodes } = options;
   if (node !== 0) {
     await peers.send(0, FRAME.SAMPLE, encodeSample(sample));
@@ -80,11 +84,14 @@ export async function agreeOnPlan(
     }
     return plan;
   }
-  const others = await peers.collect(FRAME.SAMPLE, nodes - 1);
-  const samples = [sample, ...others.map(({ frame }) => decodeSample(frame.payload))];
+  const samples = [sample];
+  for (const { from, frame } of await peers.collect(FRAME.SAMPLE, nodes - 1)) {
+    samples[from] = decodeSample(frame.payload);
+  }
+  const header = commonHeader(samples.map((each) => each.header));
   const plan = await makePlan(samples, options);
   await peers.sendAll(FRAME.PLAN, encodePlan(plan));
-  return plan;
+  return { ...plan, header };
 }
 
 async function makePlan(

@@ -19,11 +19,12 @@ import {
   writeDataFrame,
 } from "../link/frame.ts";
 import { encodeKeyList, keyCount } from "../sort/key_list.ts";
-import { type Piece, SLOT_BYTES } from "../sort/partitioner.ts";
+import { type Piece, SLOT_BYTES } from "../sort/open_pieces.ts";
 import { inputFailure } from "./input_file.ts";
 import type { Peer, PeerGroup } from "./peer_group.ts";
-import { fileBytes, type RecordFormat } from "../records/record_format.ts";
+import type { RecordFormat } from "../records/record_format.ts";
 import type { DealingThread, SlotBudget } from "../sort/slot_budget.ts";
+import type { FilePart } from "../sort/sort_messages.ts";
 import { SortEndedError } from "../sort/sort_ended.ts";
 
 /** Data frames per write. */
@@ -86,28 +87,27 @@ export class Shuffle {
   /**
    * Deals out an input, and waits until all peers have sent their data.
    *
+   * @param parts The input, in one part for each thread.
    * @throws {Error} If a thread cannot read the input, a peer is at fault, or the sort ends.
    */
   async run(
     peers: PeerGroup,
     threads: readonly DealingThread[],
-    { path, bytes: size }: { path: string; bytes: number },
+    parts: readonly FilePart[],
   ): Promise<void> {
-    const { node, format, budget } = this.#options;
+    const { node, budget } = this.#options;
     const { splitters } = this.#plan;
-    const unit = format.recordBytes || 1;
     budget.plan(keyCount(splitters) + 1);
     for (const peer of peers.all) {
       this.#outbound.set(peer.link.node, { peer, queue: [], wake: () => {} });
     }
     const dealing = Promise.all(threads.map(async (thread, i) => {
-      const at = (part: number) => Math.floor(part * (size / unit) / threads.length) * unit;
-      const part = { path, size, start: at(i), end: at(i + 1) };
+      const part = parts[i]!;
       if (part.start === part.end) return;
       const task = { kind: "deal-file", part, splitters, node } as const;
       await budget.deal(thread, task, (pieces, bytes) => this.#dealt(pieces, bytes)).catch(
         (error) => {
-          throw inputFailure(path, error);
+          throw inputFailure(part.path, error);
         },
       );
     }));
@@ -135,10 +135,10 @@ export class Shuffle {
     const index = piece.bucket - node * this.#plan.bucketsPerNode;
     const { recordBytes } = format;
     const records = recordBytes ? entries.length / recordBytes : piece.records;
-    if (!store.buckets[index] || records !== piece.records || records === 0) {
+    if (!store.buckets[index] || records !== piece.records || !isPlausible(piece, format)) {
       throw new FrameError("a malformed data frame");
     }
-    addTally(peer.received, tallyOf(piece, format));
+    addTally(peer.received, tallyOf(piece));
     piece.slot = await store.slot();
     store.bytes.set(entries, piece.slot * SLOT_BYTES);
     store.add(index, piece);
@@ -160,12 +160,12 @@ export class Shuffle {
   }
 
   #dealt(pieces: Piece[], bytes: number): void {
-    const { node, format, store, budget, onProgress } = this.#options;
+    const { node, store, budget, onProgress } = this.#options;
     const { bucketsPerNode } = this.#plan;
     onProgress(bytes);
     for (const piece of pieces) {
       const owner = Math.floor(piece.bucket / bucketsPerNode);
-      const tally = tallyOf(piece, format);
+      const tally = tallyOf(piece);
       if (owner === node) {
         addTally(this.#own, tally);
         store.add(piece.bucket - node * bucketsPerNode, piece);
@@ -214,6 +214,16 @@ export class Shuffle {
   }
 }
 
-function tallyOf({ bytes, records, sum }: Piece, format: RecordFormat): Tally {
-  return { records, bytes: fileBytes(format, bytes, records), sum: BigInt(sum) };
+function tallyOf({ fileBytes, records, sum }: Piece): Tally {
+  return { records, bytes: fileBytes, sum: BigInt(sum) };
+}
+
+/** Whether the numbers of a received piece can be right. Continuations of lines have no records. */
+function isPlausible(
+  { bytes, records, fileBytes, sum }: Piece,
+  { recordBytes }: RecordFormat,
+): boolean {
+  if (bytes === 0) return false;
+  if (recordBytes) return records > 0 && fileBytes === bytes;
+  return records > 0 ? fileBytes >= records : fileBytes === 0 && sum === 0;
 }

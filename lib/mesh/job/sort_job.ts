@@ -16,11 +16,14 @@
 import { BucketStore } from "../sort/bucket_store.ts";
 import { sameTally, type Tally } from "../records/checksum.ts";
 import { commit, type Decisions, UndecidedError } from "./commit.ts";
+import { readCsvHeader } from "./csv_header.ts";
 import { measureInput } from "./input_file.ts";
+import { divideInput, markQuoted } from "./input_parts.ts";
 import { OutputFile } from "./output_file.ts";
 import { PeerGroup } from "./peer_group.ts";
 import type { PeerLink } from "../link/peer_link.ts";
-import type { RecordFormat } from "../records/record_format.ts";
+import { MAX_LINE_PART, maxLineOf, type RecordFormat } from "../records/record_format.ts";
+import { LineOrder } from "../records/line_order.ts";
 import { agreeOnPlan, sampleInput } from "./sampling.ts";
 import { Shuffle } from "./shuffle.ts";
 import { maxOpenBuckets, slabBytes, SlotBudget } from "../sort/slot_budget.ts";
@@ -34,6 +37,8 @@ import type { Partition } from "../sort/splitters.ts";
 
 /** How long a node that is cancelled waits for node 0, if only node 0 may give up any more. */
 const CANCEL_GRACE_MS = 1000;
+
+const NO_HEADER = new Uint8Array(0);
 
 /** The result of a job. */
 export interface SortSummary {
@@ -196,23 +201,34 @@ export class SortJob {
   }
 
   async #run(): Promise<SortSummary> {
-    const { node, nodes, job, input, output, format } = this.#options;
+    const { node, nodes, job, input, output, format, memoryBytes } = this.#options;
+    assertLinesFit(format, memoryBytes);
+    const { csv } = new LineOrder(format);
     const bytes = await measureInput(input, format);
+    const header = csv && bytes > 0
+      ? await readCsvHeader(input, { size: bytes, maxLineBytes: maxLineOf(format) })
+      : NO_HEADER;
     if (this.#finished) throw this.#failed!;
     this.#output = OutputFile.create(output, { input, owner: { job, node } });
     const file = await this.#output;
     if (this.#finished) throw this.#failed!;
     this.#startThreads();
-    await this.#agreeOnPlan(bytes);
+    const outputHeader = await this.#agreeOnPlan(bytes, header);
     // Now every node has claimed its output.
     await file.begin();
 
     this.#clock.enter("shuffle", bytes);
-    await this.#shuffle.run(this.#peers, this.#threads, { path: input, bytes });
+    const parts = divideInput(
+      { path: input, bytes, start: header.length },
+      { parts: this.#threads.length, unit: format.recordBytes || 1 },
+    );
+    if (csv) await markQuoted(parts, this.#threads);
+    await this.#shuffle.run(this.#peers, this.#threads, parts);
 
     const expected = this.#shuffle.expectedOutput(this.#peers);
     this.#clock.enter("sort", expected.bytes);
-    const written = await this.#sort(file, expected);
+    await file.writeHeader(outputHeader);
+    const written = await this.#sort(file, expected, outputHeader.length);
     this.#budget.assertAllFree();
 
     this.#clock.enter("commit", expected.bytes);
@@ -258,21 +274,24 @@ export class SortJob {
     }
   }
 
-  async #agreeOnPlan(bytes: number): Promise<void> {
+  /** Agrees on the cuts between buckets; returns the header that the output of this node has. */
+  async #agreeOnPlan(bytes: number, header: Uint8Array): Promise<Uint8Array> {
     const { node, input } = this.#options;
     const maxBuckets = Math.floor(maxOpenBuckets(this.#store.slots) / this.#threads.length);
-    const options = { path: input, bytes, node, maxBuckets };
+    const options = { path: input, bytes, node, maxBuckets, header };
     const sample = await sampleInput(this.#threads[0]!, options);
     const planning = { ...this.#options, thread: this.#threads[0]! };
-    this.#shuffle.begin(await agreeOnPlan(this.#peers, sample, planning));
+    const plan = await agreeOnPlan(this.#peers, sample, planning);
+    this.#shuffle.begin(plan);
+    return plan.header ?? NO_HEADER;
   }
 
-  async #sort(file: OutputFile, expected: Tally): Promise<Tally> {
+  async #sort(file: OutputFile, expected: Tally, firstOffset: number): Promise<Tally> {
     const written = await sortBuckets(file.temporaryPath, {
       store: this.#store,
       budget: this.#budget,
       threads: this.#threads,
-      format: this.#options.format,
+      firstOffset,
       onProgress: (bytes) => this.#progressed(bytes),
     });
     if (sameTally(written, expected)) return written;
@@ -317,4 +336,14 @@ export class SortJob {
       : new SortFailedError({ node, reason: where + message }, { cause: error });
     this.#failure.reject(this.#failed);
   }
+}
+
+/** @throws {Error} If a line could take more than its part of the memory. */
+function assertLinesFit(format: RecordFormat, memoryBytes: number): void {
+  const maxLineBytes = maxLineOf(format);
+  if (format.recordBytes > 0 || maxLineBytes <= memoryBytes * MAX_LINE_PART) return;
+  throw new Error(
+    `Cannot sort lines of up to ${maxLineBytes} bytes: with ${memoryBytes} bytes of memory, they ` +
+      `may have up to ${Math.floor(memoryBytes * MAX_LINE_PART)}`,
+  );
 }

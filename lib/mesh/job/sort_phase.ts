@@ -9,7 +9,6 @@ import { bucketsFor, isTooLarge } from "../sort/bucket_size.ts";
 import type { BucketStore } from "../sort/bucket_store.ts";
 import { keyCount } from "../sort/key_list.ts";
 import { addTally, emptyTally, sameTally, type Tally } from "../records/checksum.ts";
-import { fileBytes, type RecordFormat } from "../records/record_format.ts";
 import { maxOpenBuckets, type SlotBudget } from "../sort/slot_budget.ts";
 import type { SortThread } from "../sort/sort_pool.ts";
 
@@ -21,7 +20,8 @@ export interface SortPhaseOptions {
   store: BucketStore;
   budget: SlotBudget;
   threads: readonly SortThread[];
-  format: RecordFormat;
+  /** Where the first bucket begins in the output, behind a header. @default {0} */
+  firstOffset?: number;
   /** Called with the number of output bytes written since the last call. */
   onProgress: (bytes: number) => void;
 }
@@ -34,12 +34,12 @@ export interface SortPhaseOptions {
  * @throws {Error} If a bucket read back differs from what was stored, or a thread fails.
  */
 export async function sortBuckets(outputPath: string, options: SortPhaseOptions): Promise<Tally> {
-  const { store, format, onProgress } = options;
+  const { store, firstOffset = 0, onProgress } = options;
   const { buckets } = store;
   const written = emptyTally();
   const idle = [...options.threads];
   const busy = new Set<Promise<void>>();
-  let offset = 0;
+  let offset = firstOffset;
   for (let i = 0; i < buckets.length; i++) {
     const bucket = buckets[i]!;
     if (bucket.records === 0) continue;
@@ -51,7 +51,7 @@ export async function sortBuckets(outputPath: string, options: SortPhaseOptions)
     const { stretches, slots } = await store.stretches(bucket);
     while (idle.length === 0) await Promise.race(busy);
     const thread = idle.pop()!;
-    const bytes = fileBytes(format, bucket.bytes, bucket.records);
+    const bytes = bucket.fileBytes;
     const sorted = thread.sort({
       kind: "sort",
       bucket: { stretches, records: bucket.records, offset },

@@ -15,12 +15,16 @@ const RETURN = 0x0d;
 /**
  * The end of the record at a position, which is its newline.
  *
- * @param from Start of the record, outside of quotes.
  * @param to End of the bytes to look at.
+ * @param quoted Whether the position is within quotes.
  * @returns The place of the newline; -1 if it is not among the bytes.
  */
-export function endOfRecord(bytes: Uint8Array, from: number, to: number): number {
-  let quoted = false;
+export function endOfRecord(
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  quoted = false,
+): number {
   for (let at = from; at < to; at++) {
     const byte = bytes[at]!;
     // Of a doubled quote, the first one ends the quotes and the second one begins them again.

@@ -7,7 +7,7 @@
 import { crc32 } from "node:zlib";
 import { emptyTally, type Tally } from "../records/checksum.ts";
 import { isKeyList, type KeyList } from "../sort/key_list.ts";
-import { type Piece, SLOT_BYTES } from "../sort/partitioner.ts";
+import { type Piece, SLOT_BYTES } from "../sort/open_pieces.ts";
 
 /** The types of frames. */
 export const FRAME = {
@@ -39,7 +39,7 @@ export type FrameType = typeof FRAME[keyof typeof FRAME];
 /** Length of a frame header: length of the payload, type, and CRC-32 of these and the payload. */
 export const FRAME_HEADER_BYTES = 12;
 /** Length of the header before the entries of a {@linkcode FRAME.DATA} frame. */
-export const DATA_HEADER_BYTES = 24;
+export const DATA_HEADER_BYTES = 32;
 /** The longest payload of a data frame. */
 export const MAX_DATA_BYTES = DATA_HEADER_BYTES + SLOT_BYTES;
 /** The longest payload of any frame. */
@@ -116,6 +116,7 @@ export function writeDataFrame(piece: Piece, entries: Uint8Array, into: Uint8Arr
   view.setUint32(4, piece.records);
   view.setFloat64(8, piece.order);
   view.setFloat64(16, piece.sum);
+  view.setFloat64(24, piece.fileBytes);
   into.set(entries, FRAME_HEADER_BYTES + DATA_HEADER_BYTES);
   sealFrame(into.subarray(0, length), FRAME.DATA);
   return length;
@@ -137,8 +138,9 @@ export function readDataFrame(payload: Uint8Array): { piece: Piece; entries: Uin
     records: view.getUint32(4),
     order: view.getFloat64(8),
     sum: view.getFloat64(16),
+    fileBytes: view.getFloat64(24),
   };
-  if (!isCount(piece.order) || !isCount(piece.sum)) {
+  if (!isCount(piece.order) || !isCount(piece.sum) || !isCount(piece.fileBytes)) {
     throw new FrameError("a malformed data frame");
   }
   return { piece, entries };
@@ -155,6 +157,8 @@ export interface InputSample {
   /** The most buckets that the node has the memory to deal out to. */
   maxBuckets: number;
   keys: KeyList;
+  /** The header of a file of CSV; empty if there is none. */
+  header: Uint8Array;
 }
 
 /** The cuts between all buckets. */
@@ -163,29 +167,42 @@ export interface Plan {
   splitters: KeyList;
 }
 
-/** Length of the two numbers before a list of keys. */
-const LIST_HEADER_BYTES = 16;
+/** Length of the two numbers and the length of the header before a list of keys. */
+const LIST_HEADER_BYTES = 20;
 
-function encodeList(numbers: [number, number], keys: KeyList): Uint8Array<ArrayBuffer> {
-  const payload = new Uint8Array(LIST_HEADER_BYTES + keys.length);
+/** A list of keys with what goes with it. */
+interface ListPayload {
+  numbers: [number, number];
+  header: Uint8Array;
+  keys: KeyList;
+}
+
+function encodeList({ numbers, header, keys }: ListPayload): Uint8Array<ArrayBuffer> {
+  const payload = new Uint8Array(LIST_HEADER_BYTES + header.length + keys.length);
   const view = new DataView(payload.buffer);
   numbers.forEach((number, i) => view.setFloat64(8 * i, number));
-  payload.set(keys, LIST_HEADER_BYTES);
+  view.setUint32(16, header.length);
+  payload.set(header, LIST_HEADER_BYTES);
+  payload.set(keys, LIST_HEADER_BYTES + header.length);
   return payload;
 }
 
-function decodeList(payload: Uint8Array): { numbers: [number, number]; keys: KeyList } {
-  const keys = payload.slice(LIST_HEADER_BYTES);
-  if (!isKeyList(keys)) throw new FrameError("a malformed list of keys");
+function decodeList(payload: Uint8Array): ListPayload {
+  if (payload.length < LIST_HEADER_BYTES) throw new FrameError("a malformed list of keys");
   const view = new DataView(payload.buffer, payload.byteOffset, payload.length);
+  const end = LIST_HEADER_BYTES + view.getUint32(16);
+  const header = payload.slice(LIST_HEADER_BYTES, end);
+  const keys = payload.slice(end);
+  if (!isKeyList(keys)) throw new FrameError("a malformed list of keys");
   const [first, second] = [view.getFloat64(0), view.getFloat64(8)];
   if (!isCount(first) || !isCount(second)) throw new FrameError("a malformed list of keys");
-  return { numbers: [first, second], keys };
+  return { numbers: [first, second], header, keys };
 }
 
 /** The payload of a {@linkcode FRAME.SAMPLE} frame. */
-export function encodeSample({ bytes, maxBuckets, keys }: InputSample): Uint8Array<ArrayBuffer> {
-  return encodeList([bytes, maxBuckets], keys);
+export function encodeSample(sample: InputSample): Uint8Array<ArrayBuffer> {
+  const { bytes, maxBuckets, header, keys } = sample;
+  return encodeList({ numbers: [bytes, maxBuckets], header, keys });
 }
 
 /**
@@ -194,13 +211,13 @@ export function encodeSample({ bytes, maxBuckets, keys }: InputSample): Uint8Arr
  * @throws {FrameError} If it is malformed.
  */
 export function decodeSample(payload: Uint8Array): InputSample {
-  const { numbers: [bytes, maxBuckets], keys } = decodeList(payload);
-  return { bytes, maxBuckets, keys };
+  const { numbers: [bytes, maxBuckets], header, keys } = decodeList(payload);
+  return { bytes, maxBuckets, header, keys };
 }
 
 /** The payload of a {@linkcode FRAME.PLAN} frame. */
 export function encodePlan({ bucketsPerNode, splitters }: Plan): Uint8Array<ArrayBuffer> {
-  return encodeList([bucketsPerNode, 0], splitters);
+  return encodeList({ numbers: [bucketsPerNode, 0], header: NO_BYTES, keys: splitters });
 }
 
 /**

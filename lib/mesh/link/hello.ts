@@ -6,6 +6,7 @@
  */
 
 import {
+  copyRecordFormat,
   formatRecordFormat,
   isRecordFormat,
   type RecordFormat,
@@ -84,12 +85,11 @@ export function parseHello(text: string): Hello | undefined {
   }
   if (partition !== "sample" && partition !== "bits") return undefined;
   if (!isRecordFormat(format)) return undefined;
-  const { recordBytes, keyStart, keyEnd } = format;
   if (nonce !== undefined && typeof nonce !== "string") return undefined;
   const hello = { version, job, node, to, nodes, partition };
   return {
     ...hello,
-    format: { recordBytes, keyStart, keyEnd },
+    format: copyRecordFormat(format),
     ...(nonce === undefined ? {} : { nonce }),
   };
 }

@@ -5,7 +5,11 @@
  */
 
 import { nearestWord } from "../../nearest_word.ts";
-import { parseRecordFormat, type RecordFormat } from "../records/record_format.ts";
+import {
+  parseRecordFormat,
+  type RecordFormat,
+  type RecordFormatText,
+} from "../records/record_format.ts";
 import type { Phase } from "../job/sort_progress.ts";
 
 /** The longest command, without its terminator. */
@@ -23,6 +27,8 @@ export type MeshCommand =
 /** The reply to `HELP`. */
 export const HELP_LINES: readonly string[] = [
   "SORT input output [lines] [record=BYTES] [key=FIRST:END]   sorts files in the dir of each node",
+  "                 lines can have keys as in sort: -t, -k2,2n -r -n -g -h -V -M -b -f -s,",
+  "                 or be --csv below a header, or objects of JSON: --json-key=FIELD",
   '                 a name with blanks is put in double quotes, as in SORT "my file" sorted',
   "STATUS           lists the jobs, and the progress of each node in the running one",
   "HISTORY          lists the finished jobs with their times",
@@ -91,18 +97,23 @@ function parseSort(words: string[]): MeshCommand {
   if (input === undefined || output === undefined) {
     throw new SyntaxError("expected SORT input output");
   }
-  let [lines, record, key]: [boolean, string | undefined, string | undefined] = [
-    false,
-    undefined,
-    undefined,
-  ];
-  for (const option of options) {
-    if (option === "lines") lines = true;
-    else if (option.startsWith("record=")) record = option.slice("record=".length);
-    else if (option.startsWith("key=")) key = option.slice("key=".length);
-    else throw new SyntaxError(`unknown option "${option.slice(0, 40)}": lines, record= or key=`);
+  const text: RecordFormatText & { order: string[] } = { order: [] };
+  const rest = [...options];
+  for (let option = rest.shift(); option !== undefined; option = rest.shift()) {
+    if (option === "lines") text.lines = true;
+    else if (option.startsWith("record=")) text.record = option.slice("record=".length);
+    else if (option.startsWith("key=")) text.key = option.slice("key=".length);
+    else if (option.startsWith("-")) {
+      text.order.push(option);
+      // The value of -t and -k may be a word of its own.
+      if (/^-[a-zA-Z]*[tk]$/.test(option) && rest.length > 0) text.order.push(rest.shift()!);
+    } else {
+      throw new SyntaxError(
+        `unknown option "${option.slice(0, 40)}": lines, record=, key=, or options of sort`,
+      );
+    }
   }
-  return { word: "SORT", input, output, format: parseRecordFormat({ lines, record, key }) };
+  return { word: "SORT", input, output, format: parseRecordFormat(text) };
 }
 
 /** The progress of one node in the running job. */

@@ -133,7 +133,9 @@ export class CoordinatorNode implements MeshNode {
 
   async submit({ input, output, format }: JobFiles): Promise<string> {
     if (this.#jobs.draining) return "ERR draining";
-    return await this.#queue.submit({ input, output, format });
+    const { maxLineBytes } = this.#options;
+    const limited = format.recordBytes === 0 ? { ...format, maxLineBytes } : format;
+    return await this.#queue.submit({ input, output, format: limited });
   }
 
   async retry(job: number): Promise<string> {

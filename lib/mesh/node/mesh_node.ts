@@ -13,6 +13,8 @@ import type { LocalJobOptions } from "./local_job.ts";
 export interface MeshNodeOptions extends LocalJobOptions {
   /** The parts of earlier jobs whose outcome is not known. */
   doubts: readonly Doubt[];
+  /** The longest line of any job; that of node 0 applies. */
+  maxLineBytes: number;
   /** How many jobs may wait; node 0 enforces it. */
   maxQueue: number;
   log: Log;

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { formatSortOrder, type OrderWords, parseSortOrder } from "../keys/sort_order.ts";
+
 /** The format of a file of records. Plain data, sent to peers and workers as it is. */
 export interface RecordFormat {
   /** Size of each record in bytes; 0 for lines, which end with a newline. */
@@ -12,19 +14,23 @@ export interface RecordFormat {
   keyStart: number;
   /** Offset of the end of the key, exclusive. A line that ends before has a shorter key. */
   keyEnd: number;
+  /** The longest line, without its newline. @default {DEFAULT_MAX_LINE_BYTES} */
+  maxLineBytes?: number;
+  /** How lines are ordered, if not by the bytes from `keyStart` to `keyEnd`. */
+  order?: OrderWords;
 }
 
-/**
- * The largest entry: a record, or a line with the two bytes of its length. It is also the size of a
- * slot, the unit in which entries are sent and kept.
- */
+/** The largest record. It is also the size of a slot, the unit in which entries are sent and kept. */
 export const MAX_ENTRY_BYTES = 64 * 1024;
 
-/** Size of the length in front of a line in memory and on the wire, little-endian. */
-export const LINE_PREFIX_BYTES = 2;
+/** The longest line that a format may allow: an eighth of the most memory that a sort may have. */
+export const MAX_LINE_BYTES = 512 * 1024 * 1024;
 
-/** The longest line, without its newline. */
-export const MAX_LINE_BYTES = MAX_ENTRY_BYTES - LINE_PREFIX_BYTES;
+/** A line may take this part of the memory of a sort. */
+export const MAX_LINE_PART = 1 / 8;
+
+/** The longest line of a format that does not say. */
+export const DEFAULT_MAX_LINE_BYTES = 1024 * 1024;
 
 /** Records of 100 bytes with a key of 10 bytes, as in the sort benchmarks. */
 export const DEFAULT_RECORD_FORMAT: RecordFormat = { recordBytes: 100, keyStart: 0, keyEnd: 10 };
@@ -35,28 +41,43 @@ export interface RecordFormatText {
   record?: string | undefined;
   /** Start and exclusive end of the key, such as "0:10". */
   key?: string | undefined;
-  /** The records are lines. */
+  /** The records are lines. An order implies it. */
   lines?: boolean | undefined;
+  /** The longest line in bytes. */
+  maxLineBytes?: number | undefined;
+  /** The order of lines, as options of `sort`; empty for none. */
+  order?: OrderWords | undefined;
 }
 
 /**
  * Parses a record format. Without a key, records of 100 bytes are sorted by their first 10 bytes, and
  * all others by all of their bytes.
  *
- * @throws {SyntaxError} If a part of it is malformed or out of range.
+ * @throws {SyntaxError} If a part of it is malformed or out of range, or contradicts another.
  */
 export function parseRecordFormat(text: RecordFormatText): RecordFormat {
-  if (text.lines && text.record !== undefined) {
+  const order = formatSortOrder(parseSortOrder(text.order ?? []));
+  const lines = text.lines || order.length > 0;
+  if (lines && text.record !== undefined) {
     throw new SyntaxError('Cannot use "lines" and "record" together: lines have no fixed size');
   }
-  const recordBytes = text.lines ? 0 : parseRecordBytes(text.record ?? "100");
-  const end = recordBytes === 0 ? MAX_LINE_BYTES : recordBytes;
+  if (order.length > 0 && text.key !== undefined) {
+    throw new SyntaxError(`Cannot use the bytes "${text.key}" as a key together with fields`);
+  }
+  const recordBytes = lines ? 0 : parseRecordBytes(text.record ?? "100");
+  const more = lines
+    ? {
+      ...(text.maxLineBytes === undefined ? {} : { maxLineBytes: text.maxLineBytes }),
+      ...(order.length === 0 ? {} : { order }),
+    }
+    : {};
+  const end = lines ? MAX_LINE_BYTES : recordBytes;
   if (text.key === undefined) {
     return recordBytes === DEFAULT_RECORD_FORMAT.recordBytes
       ? DEFAULT_RECORD_FORMAT
-      : { recordBytes, keyStart: 0, keyEnd: end };
+      : { recordBytes, keyStart: 0, keyEnd: end, ...more };
   }
-  const match = /^(\d{1,5}):(\d{1,5})$/.exec(text.key);
+  const match = /^(\d{1,9}):(\d{1,9})$/.exec(text.key);
   const [keyStart, keyEnd] = [Number(match?.[1]), Number(match?.[2])];
   if (!match || keyStart >= keyEnd || keyEnd > end) {
     throw new SyntaxError(
@@ -64,7 +85,7 @@ export function parseRecordFormat(text: RecordFormatText): RecordFormat {
         `with first below end and end at most ${end}`,
     );
   }
-  return { recordBytes, keyStart, keyEnd };
+  return { recordBytes, keyStart, keyEnd, ...more };
 }
 
 function parseRecordBytes(text: string): number {
@@ -79,31 +100,59 @@ function parseRecordBytes(text: string): number {
 
 /** Whether a received value is a valid format. */
 export function isRecordFormat(value: unknown): value is RecordFormat {
-  const { recordBytes, keyStart, keyEnd } = (value ?? {}) as Record<string, unknown>;
-  return isSize(recordBytes) && isSize(keyStart) && isSize(keyEnd) &&
-    keyStart < keyEnd && keyEnd <= (recordBytes || MAX_LINE_BYTES);
+  const { recordBytes, keyStart, keyEnd, maxLineBytes = 1, order } = (value ?? {}) as Record<
+    string,
+    unknown
+  >;
+  return isSize(recordBytes) && recordBytes <= MAX_ENTRY_BYTES && isSize(keyStart) &&
+    isSize(keyEnd) && keyStart < keyEnd && keyEnd <= (recordBytes || MAX_LINE_BYTES) &&
+    isSize(maxLineBytes) && maxLineBytes > 0 && (order === undefined || isOrder(order));
 }
 
 function isSize(value: unknown): value is number {
-  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MAX_ENTRY_BYTES;
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MAX_LINE_BYTES;
+}
+
+function isOrder(value: unknown): value is OrderWords {
+  if (!Array.isArray(value) || !value.every((word) => typeof word === "string")) return false;
+  try {
+    parseSortOrder(value);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Describes a format in words. */
 export function formatRecordFormat(format: RecordFormat): string {
-  const key = `key ${format.keyStart}:${format.keyEnd}`;
-  return format.recordBytes === 0
-    ? `lines, ${key}`
-    : `records of ${format.recordBytes} bytes, ${key}`;
+  const { recordBytes, keyStart, keyEnd, order } = format;
+  const key = order ? `order ${order.join(" ")}` : `key ${keyStart}:${keyEnd}`;
+  return recordBytes === 0
+    ? `lines of up to ${maxLineOf(format)} bytes, ${key}`
+    : `records of ${recordBytes} bytes, ${key}`;
 }
 
 /** Whether two formats are the same. */
 export function sameRecordFormat(a: RecordFormat, b: RecordFormat): boolean {
-  return a.recordBytes === b.recordBytes && a.keyStart === b.keyStart && a.keyEnd === b.keyEnd;
+  return a.recordBytes === b.recordBytes && a.keyStart === b.keyStart && a.keyEnd === b.keyEnd &&
+    maxLineOf(a) === maxLineOf(b) && (a.order ?? []).join("\n") === (b.order ?? []).join("\n");
 }
 
-/** The size in a file of entries that take `entryBytes` in memory. */
-export function fileBytes(format: RecordFormat, entryBytes: number, records: number): number {
-  return format.recordBytes === 0 ? entryBytes - records * (LINE_PREFIX_BYTES - 1) : entryBytes;
+/** The fields of a received format, and no others. */
+export function copyRecordFormat(format: RecordFormat): RecordFormat {
+  const { recordBytes, keyStart, keyEnd, maxLineBytes, order } = format;
+  return {
+    recordBytes,
+    keyStart,
+    keyEnd,
+    ...(maxLineBytes === undefined ? {} : { maxLineBytes }),
+    ...(order === undefined ? {} : { order: [...order] }),
+  };
+}
+
+/** The longest line of a format, without its newline. */
+export function maxLineOf({ maxLineBytes = DEFAULT_MAX_LINE_BYTES }: RecordFormat): number {
+  return maxLineBytes;
 }
 
 /** Compares two keys as unsigned bytes; a key sorts after its prefixes. */

@@ -5,7 +5,7 @@
  */
 
 import type { Bucket } from "./bucket_store.ts";
-import { SLOT_BYTES } from "./partitioner.ts";
+import { SLOT_BYTES } from "./open_pieces.ts";
 
 /** Intended size of a bucket: small enough to be sorted within the processor caches. */
 const BUCKET_BYTES = 1024 * 1024;

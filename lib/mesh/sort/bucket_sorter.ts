@@ -4,8 +4,13 @@
  * @module
  */
 
-import { copyWithCrc32, CrcSum, type Tally } from "../records/checksum.ts";
-import { LINE_PREFIX_BYTES, type RecordFormat } from "../records/record_format.ts";
+import { copyWithCrc32, crc32Of, CrcSum, type Tally } from "../records/checksum.ts";
+import { crc32 } from "node:zlib";
+import type { RecordFormat } from "../records/record_format.ts";
+import { LineOrder } from "../records/line_order.ts";
+import { readFull } from "./file_reads.ts";
+import { LineTies } from "./line_ties.ts";
+import { type LinePart, SlabLines } from "./slab_lines.ts";
 import { SortKernel } from "./sort_kernel.ts";
 
 /** Consecutive entries in the slab. */
@@ -38,6 +43,8 @@ export class BucketSorter {
   readonly #slab: Uint8Array;
   readonly #slabWords: Uint32Array;
   readonly #kernel: SortKernel;
+  readonly #lines: SlabLines;
+  readonly #ties: LineTies;
   readonly #block = new Uint8Array(OUTPUT_BLOCK_BYTES);
   readonly #blockWords = new Uint32Array(this.#block.buffer);
 
@@ -46,7 +53,11 @@ export class BucketSorter {
     this.#format = format;
     this.#slab = new Uint8Array(slab);
     this.#slabWords = new Uint32Array(slab);
-    this.#kernel = new SortKernel(this.#slab, format);
+    const order = new LineOrder(format);
+    this.#lines = new SlabLines(this.#slab, order.keyed);
+    this.#ties = new LineTies(this.#slab, { format, order, lines: this.#lines });
+    const form = { keyed: order.keyed, ties: this.#ties };
+    this.#kernel = new SortKernel(this.#slab, format, form);
   }
 
   /**
@@ -78,14 +89,23 @@ export class BucketSorter {
   #list({ stretches, records }: BucketToSort): number {
     const { addresses } = this.#kernel;
     const { recordBytes } = this.#format;
-    const slab = this.#slab;
+    const lines = this.#lines;
+    lines.clear();
+    this.#ties.clear();
     let count = 0;
-    for (const { address, bytes } of stretches) {
+    for (let i = 0; i < stretches.length; i++) {
+      const { address, bytes } = stretches[i]!;
       const end = address + bytes;
       for (let at = address; at < end; count++) {
         if (count === records) throw new Error("Cannot sort a bucket: it has too many records");
         addresses[count] = at;
-        at += recordBytes || LINE_PREFIX_BYTES + (slab[at]! | (slab[at + 1]! << 8));
+        const next = recordBytes ? at + recordBytes : lines.place(at) + lines.length(at);
+        if (next > end) {
+          const continuations = continuationsOf(stretches, i, next - end);
+          lines.addLong(at, continuations);
+          i += continuations.length;
+        }
+        at = next;
       }
     }
     return count;
@@ -122,42 +142,60 @@ export class BucketSorter {
 
   #writeLines(entries: number, output: Deno.FsFile): Tally {
     const { addresses } = this.#kernel;
+    const lines = this.#lines;
     const slab = this.#slab;
     const block = this.#block;
     const sum = new CrcSum();
     let fill = 0;
     let bytes = 0;
     for (let i = 0; i < entries; i++) {
-      const address = addresses[i]!;
-      const length = slab[address]! | (slab[address + 1]! << 8);
-      if (fill + length >= OUTPUT_BLOCK_BYTES) {
+      const entry = addresses[i]!;
+      const length = lines.length(entry);
+      const isLong = lines.isLong(entry);
+      if (isLong || fill + length >= OUTPUT_BLOCK_BYTES) {
         writeOutput(output, block.subarray(0, fill));
         fill = 0;
       }
-      const start = address + LINE_PREFIX_BYTES;
+      bytes += length + 1;
+      if (isLong) {
+        sum.addCrc(this.#writeLong(entry, output));
+        continue;
+      }
+      const start = lines.place(entry);
       if (length > SHORT_LINE_BYTES) block.set(slab.subarray(start, start + length), fill);
       else for (let j = 0; j < length; j++) block[fill + j] = slab[start + j]!;
       block[fill + length] = NEWLINE;
-      sum.add(block.subarray(fill, fill + length + 1));
+      sum.addCrc(crc32Of(block, fill, fill + length + 1));
       fill += length + 1;
-      bytes += length + 1;
     }
     writeOutput(output, block.subarray(0, fill));
     return { records: entries, bytes, sum: sum.value };
   }
+
+  /** Writes a long line; returns its CRC-32, its newline included. */
+  #writeLong(entry: number, output: Deno.FsFile): number {
+    let crc = 0;
+    for (const { address, bytes } of this.#lines.parts(entry)) {
+      const part = this.#slab.subarray(address, address + bytes);
+      crc = crc32(part, crc);
+      writeOutput(output, part);
+    }
+    const newline = Uint8Array.of(NEWLINE);
+    writeOutput(output, newline);
+    return crc32(newline, crc);
+  }
 }
 
-/**
- * Fills `into` from the current position of a file.
- *
- * @throws {Error} If the file ends before.
- */
-export function readFull(file: Deno.FsFile, into: Uint8Array): void {
-  for (let filled = 0; filled < into.length;) {
-    const n = file.readSync(into.subarray(filled));
-    if (n === null) throw new Error("Cannot read on: the file has become shorter");
-    filled += n;
+/** The stretches behind one that have the rest of its last line, which has so many bytes. */
+function continuationsOf(stretches: Stretch[], index: number, bytes: number): LinePart[] {
+  const parts: LinePart[] = [];
+  for (let left = bytes; left > 0;) {
+    const next = stretches[index + parts.length + 1];
+    if (!next || next.bytes > left) throw new Error("Cannot sort a bucket: a line is cut off");
+    parts.push({ address: next.address, bytes: next.bytes });
+    left -= next.bytes;
   }
+  return parts;
 }
 
 /** Writes all of `bytes`. The error of the operating system does not say to where, so this adds it. */

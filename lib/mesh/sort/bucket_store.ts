@@ -1,6 +1,6 @@
 import type { Stretch } from "./bucket_sorter.ts";
-import { type Piece, SLOT_BYTES } from "./partitioner.ts";
-import type { Extent } from "./sampler.ts";
+import { type Piece, SLOT_BYTES } from "./open_pieces.ts";
+import type { Extent } from "./spilled_blocks.ts";
 import { SortEndedError } from "./sort_ended.ts";
 
 /** Spilling begins when less than this part of the slots is free, */
@@ -13,6 +13,8 @@ interface StoredPiece {
   order: number;
   bytes: number;
   slot: number;
+  /** Whether it continues the line of the piece before it. */
+  continues: boolean;
   /** Its offset in the spill file; `undefined` while it is in its slot. */
   spilledAt?: number;
 }
@@ -22,6 +24,8 @@ export interface Bucket {
   pieces: StoredPiece[];
   bytes: number;
   records: number;
+  /** The size of its entries in a file. */
+  fileBytes: number;
   sum: bigint;
   /** How many of its pieces are in memory. */
   inMemory: number;
@@ -162,9 +166,11 @@ export class BucketStore {
   /** Adds a piece to a bucket, which now owns its slot. */
   add(index: number, piece: Piece): void {
     const bucket = this.buckets[index]!;
-    bucket.pieces.push({ order: piece.order, bytes: piece.bytes, slot: piece.slot });
-    bucket.bytes += piece.bytes;
-    bucket.records += piece.records;
+    const { order, bytes, slot, records } = piece;
+    bucket.pieces.push({ order, bytes, slot, continues: records === 0 });
+    bucket.bytes += bytes;
+    bucket.records += records;
+    bucket.fileBytes += piece.fileBytes;
     bucket.sum += BigInt(piece.sum);
     bucket.inMemory++;
     this.#spillIfLow();
@@ -217,7 +223,11 @@ export class BucketStore {
     const spilling = this.#spillBucket(bucket);
     this.#spilling = spilling.catch(() => {}).finally(() => this.#spilling = undefined);
     await spilling;
-    return inOrder(bucket).map(({ spilledAt, bytes }) => ({ offset: spilledAt!, bytes }));
+    return inOrder(bucket).map(({ spilledAt, bytes, continues }) => ({
+      offset: spilledAt!,
+      bytes,
+      ...(continues ? { continues } : {}),
+    }));
   }
 
   /** Removes the spill file. Calls of `slot()` that wait are rejected. */
@@ -294,7 +304,7 @@ export class BucketStore {
 }
 
 function newBucket(): Bucket {
-  return { pieces: [], bytes: 0, records: 0, sum: 0n, inMemory: 0, pinned: false };
+  return { pieces: [], bytes: 0, records: 0, fileBytes: 0, sum: 0n, inMemory: 0, pinned: false };
 }
 
 function inOrder(bucket: Bucket): StoredPiece[] {

@@ -7,13 +7,13 @@
  * @module
  */
 
-import {
-  keyOf,
-  LINE_PREFIX_BYTES,
-  MAX_ENTRY_BYTES,
-  MAX_LINE_BYTES,
-  type RecordFormat,
-} from "../records/record_format.ts";
+import type { KeyEncoder } from "../keys/key_encoder.ts";
+import { keyOf, maxLineOf, type RecordFormat } from "../records/record_format.ts";
+import { lengthPlace, lineLength, linePlace } from "../records/line_entry.ts";
+import { LineOrder } from "../records/line_order.ts";
+import { LinePicker } from "./line_picker.ts";
+import { readAt } from "./file_reads.ts";
+import { type Extent, spilledBlocks } from "./spilled_blocks.ts";
 import { orderOf, type SampledKey } from "./splitters.ts";
 
 /** The number of keys that a node samples; this many make the shares equal to within 1 %. */
@@ -21,9 +21,13 @@ export const SAMPLE_KEYS = 16_384;
 /** The most bytes that all keys of a sample may have together. */
 export const SAMPLE_BYTES = 1024 * 1024;
 
-const NEWLINE = 0x0a;
-/** The first window in which a line is searched; it doubles, up to two lines of maximal length. */
-const LINE_WINDOW_BYTES = 1024;
+/**
+ * The most bytes of a key of a file that are sampled. A longer key stands for all that begin with
+ * them, which no cut can divide; sort_phase.ts splits them later on, if they are too many.
+ */
+const SAMPLED_KEY_BYTES = 4096;
+/** As many keys are kept in any case, however long they are: a cut needs one on each side. */
+const MIN_KEYS = 2;
 /** Sampling long lines reads much of the input: at most this part, */
 const MAX_READ_PART = 1 / 8;
 /** but no more than this, */
@@ -43,7 +47,7 @@ export function sampleFile(
   size: number,
   { format, node }: { format: RecordFormat; node: number },
 ): SampledKey[] {
-  const sample = new BoundedSample();
+  const sample = new KeySample(format, SAMPLED_KEY_BYTES);
   if (format.recordBytes) {
     const records = size / format.recordBytes;
     const sections = Math.min(records, SAMPLE_KEYS);
@@ -51,18 +55,20 @@ export function sampleFile(
     for (let i = 0; i < sections; i++) {
       const position = pickFrom(i, sections, records) * format.recordBytes;
       readAt(file, position, entry);
-      sample.add(keyOf(format, entry), orderOf(node, position));
+      sample.add(entry, [0, entry.length], orderOf(node, position));
     }
     return sample.keys(size);
   }
-  const lines = new LinePicker(file, size);
+  const { csv } = new LineOrder(format);
+  const lines = new LinePicker(file, { size, maxLineBytes: maxLineOf(format), csv });
   const mostBytes = Math.min(MAX_READ_BYTES, Math.max(MIN_READ_BYTES, size * MAX_READ_PART));
   const sections = Math.min(size, SAMPLE_KEYS);
   const step = coprimeStep(sections);
   for (let i = 0; i < sections && lines.readBytes < mostBytes; i++) {
     // The sections are visited in an order that covers the input evenly even if it ends early.
     const found = lines.after(pickFrom(i * step % sections, sections, size));
-    if (found) sample.add(keyOf(format, found.entry), orderOf(node, found.position));
+    if (!found) continue;
+    sample.add(found.bytes, [found.from, found.to], orderOf(node, found.position));
   }
   return sample.keys(size);
 }
@@ -82,12 +88,6 @@ function coprimeStep(count: number): number {
   return step;
 }
 
-/** The place of a spilled piece in the spill file. */
-export interface Extent {
-  offset: number;
-  bytes: number;
-}
-
 /** Options for {@linkcode sampleExtents}. */
 export interface ExtentsOptions {
   format: RecordFormat;
@@ -101,34 +101,68 @@ export interface ExtentsOptions {
  * Samples spilled entries. Their order is the number of bytes before them, as if the extents were
  * one file.
  *
- * @param extents The places of the entries; each has whole entries, and at most a slot of them.
+ * @param extents The places of the entries.
  */
 export function sampleExtents(
   file: Deno.FsFile,
   extents: readonly Extent[],
   { format, records, keys }: ExtentsOptions,
 ): SampledKey[] {
-  const sample = new BoundedSample();
-  const block = new Uint8Array(MAX_ENTRY_BYTES);
-  const prefix = format.recordBytes ? 0 : LINE_PREFIX_BYTES;
+  // Keys are sampled at any length: only a cut between two of them makes the parts smaller.
+  const sample = new KeySample(format, Infinity);
+  const { keyed } = new LineOrder(format);
   const stride = Math.max(1, records / keys);
-  let position = 0;
+  let size = 0;
   let next = 0;
   let seen = 0;
-  for (const { offset, bytes } of extents) {
-    readAt(file, offset, block.subarray(0, bytes));
-    for (let at = 0; at < bytes; seen++) {
-      const length = format.recordBytes || block[at]! | (block[at + 1]! << 8);
+  for (const { bytes, length, position } of spilledBlocks(file, extents)) {
+    for (let at = 0; at < length; seen++) {
+      const place = format.recordBytes ? at : lengthPlace(bytes, at, keyed);
+      const start = format.recordBytes ? at : linePlace(bytes, place);
+      const end = start + (format.recordBytes || lineLength(bytes, place));
       if (seen >= next) {
         next += stride;
-        const start = at + prefix;
-        sample.add(keyOf(format, block.subarray(start, start + length)), position + at);
+        sample.add(bytes, [start, end], position + at);
       }
-      at += prefix + length;
+      at = end;
     }
-    position += bytes;
+    size = position + length;
   }
-  return sample.keys(position);
+  return sample.keys(size);
+}
+
+/** Collects the keys of entries. */
+class KeySample {
+  readonly #format: RecordFormat;
+  readonly #limitBytes: number;
+  readonly #encoder: KeyEncoder | undefined;
+  readonly #sample = new BoundedSample();
+
+  /** @param limitBytes How much of each key is kept. */
+  constructor(format: RecordFormat, limitBytes: number) {
+    this.#format = format;
+    this.#limitBytes = limitBytes;
+    this.#encoder = new LineOrder(format).newEncoder();
+  }
+
+  /** Adds the key of an entry. */
+  add(bytes: Uint8Array, [from, to]: readonly [number, number], order: number): void {
+    const encoder = this.#encoder;
+    const limit = this.#limitBytes;
+    if (encoder) {
+      encoder.encode(bytes, from, to, limit);
+      const key = encoder.bytes.subarray(0, encoder.length);
+      return this.#sample.add(key, encoder.cut ? -1 : order);
+    }
+    const key = keyOf(this.#format, bytes.subarray(from, to));
+    // Order -1 is that of a cut before all entries whose keys begin with this one.
+    this.#sample.add(key.subarray(0, limit), key.length > limit ? -1 : order);
+  }
+
+  /** The keys, which together represent `size` bytes. */
+  keys(size: number): SampledKey[] {
+    return this.#sample.keys(size);
+  }
 }
 
 /** Keeps every entry at first, then every second, every fourth and so on, to stay within bounds. */
@@ -143,7 +177,10 @@ class BoundedSample {
     if (this.#seen++ % this.#stride !== 0) return;
     this.#kept.push({ key: key.slice(), order });
     this.#bytes += key.length;
-    while (this.#kept.length > SAMPLE_KEYS || this.#bytes > SAMPLE_BYTES) {
+    while (
+      this.#kept.length > SAMPLE_KEYS ||
+      (this.#bytes > SAMPLE_BYTES && this.#kept.length > MIN_KEYS)
+    ) {
       this.#stride *= 2;
       this.#kept = this.#kept.filter((_, i) => i % 2 === 0);
       this.#bytes = this.#kept.reduce((sum, { key }) => sum + key.length, 0);
@@ -154,62 +191,5 @@ class BoundedSample {
   keys(size: number): SampledKey[] {
     const weight = size / this.#kept.length;
     return this.#kept.map(({ key, order }) => ({ key, order, weight }));
-  }
-}
-
-/** Fills `into` from a position of a file. */
-function readAt(file: Deno.FsFile, position: number, into: Uint8Array): void {
-  file.seekSync(position, Deno.SeekMode.Start);
-  for (let filled = 0; filled < into.length;) {
-    const n = file.readSync(into.subarray(filled));
-    if (n === null) {
-      throw new Error(`Cannot read at ${position + filled}: the file has become shorter`);
-    }
-    filled += n;
-  }
-}
-
-/** Finds lines at any position of a file. */
-class LinePicker {
-  /** Bytes read so far. */
-  readBytes = 0;
-  readonly #file: Deno.FsFile;
-  readonly #size: number;
-  /** The window that sufficed last time: the lines of a file often have similar lengths. */
-  #windowBytes = LINE_WINDOW_BYTES;
-  /** Space for the largest window so far. */
-  #buffer = new Uint8Array(LINE_WINDOW_BYTES);
-
-  constructor(file: Deno.FsFile, size: number) {
-    this.#file = file;
-    this.#size = size;
-  }
-
-  /**
-   * The first line at or after `position`; `undefined` if there is none, or it is too long. The entry
-   * is valid until the next call.
-   */
-  after(position: number): { entry: Uint8Array; position: number } | undefined {
-    const from = Math.max(0, position - 1);
-    for (let window = this.#windowBytes;; window *= 2) {
-      if (this.#buffer.length < window) this.#buffer = new Uint8Array(window);
-      const block = this.#buffer.subarray(0, Math.min(window, this.#size - from));
-      readAt(this.#file, from, block);
-      this.readBytes += block.length;
-      this.#windowBytes = Math.max(LINE_WINDOW_BYTES, window / 2);
-      const whole = from + block.length === this.#size;
-      const isLast = whole || window > 2 * MAX_LINE_BYTES;
-      const start = position === 0 ? 0 : block.indexOf(NEWLINE) + 1;
-      if (position > 0 && start === 0) {
-        if (isLast) return undefined;
-        continue;
-      }
-      const end = block.indexOf(NEWLINE, start);
-      if (end >= 0) return { entry: block.subarray(start, end), position: from + start };
-      if (whole && start < block.length) {
-        return { entry: block.subarray(start), position: from + start };
-      }
-      if (isLast) return undefined;
-    }
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import type { BucketStore } from "./bucket_store.ts";
-import { type Piece, SLOT_BYTES } from "./partitioner.ts";
+import { type Piece, SLOT_BYTES } from "./open_pieces.ts";
 import type { DealTask } from "./sort_messages.ts";
 
 /** The least memory that a sort can work with. */

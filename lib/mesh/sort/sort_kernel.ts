@@ -9,7 +9,8 @@
  * @module
  */
 
-import { LINE_PREFIX_BYTES, type RecordFormat } from "../records/record_format.ts";
+import { KEY_LENGTH, lineLength, linePlace, MAX_SHORT_LINE_BYTES } from "../records/line_entry.ts";
+import type { RecordFormat } from "../records/record_format.ts";
 
 /** Groups up to this size are sorted by insertion. By measurement, 16 to 32 are equally good. */
 const INSERTION_ENTRIES = 24;
@@ -21,6 +22,22 @@ const MAX_DIGIT_BITS = 11;
  */
 const LINE_WORD_BYTES = 3;
 const RECORD_WORD_BYTES = 4;
+
+/** Compares entries beyond the bytes of their keys that the kernel sees. */
+export interface TieBreaker {
+  /** Compares two entries. */
+  compare(a: number, b: number): number;
+  /** Sorts entries stably, given by their addresses. */
+  sort(addresses: Uint32Array): void;
+}
+
+/** How lines are stored. */
+export interface LineForm {
+  /** Whether the beginnings of their keys are stored with them. */
+  keyed: boolean;
+  /** Decides between lines whose keys are equal as far as they are stored. */
+  ties: TieBreaker;
+}
 
 /** The sort. It keeps its tables between calls. */
 export class SortKernel {
@@ -34,16 +51,23 @@ export class SortKernel {
   readonly #format: RecordFormat;
   readonly #keyBytes: number;
   readonly #wordBytes: number;
+  readonly #keyed: boolean;
+  readonly #ties: TieBreaker | undefined;
+  /** Keys of lines that are not stored with them are seen up to this offset in the line. */
+  readonly #seenEnd: number;
 
   /**
    * @param bytes The memory that holds the entries.
-   * @param format The format of the entries; lines have their length in front.
+   * @param format The format of the entries; line_entry.ts has that of lines.
    */
-  constructor(bytes: Uint8Array, format: RecordFormat) {
+  constructor(bytes: Uint8Array, format: RecordFormat, lines?: LineForm) {
     this.#bytes = bytes;
     this.#format = format;
     this.#keyBytes = format.keyEnd - format.keyStart;
     this.#wordBytes = format.recordBytes === 0 ? LINE_WORD_BYTES : RECORD_WORD_BYTES;
+    this.#keyed = lines?.keyed ?? false;
+    this.#ties = format.recordBytes === 0 ? lines?.ties : undefined;
+    this.#seenEnd = Math.min(format.keyEnd, MAX_SHORT_LINE_BYTES);
   }
 
   /** Makes the tables large enough for this many entries. */
@@ -87,7 +111,12 @@ export class SortKernel {
       if (word > most) most = word;
     }
     if (least === most) {
-      if (this.#endsAt(least, depth)) return;
+      if (this.#endsAt(least, depth)) {
+        if (this.#goesOn(depth + (least & 0xff))) {
+          this.#ties!.sort(this.addresses.subarray(from, to));
+        }
+        return;
+      }
       const next = depth + this.#wordBytes;
       this.#loadWords(from, to, next);
       todo.push(from, to, next);
@@ -177,32 +206,44 @@ export class SortKernel {
       : depth + RECORD_WORD_BYTES >= this.#keyBytes;
   }
 
-  /** Compares two keys from the end of the word at `depth` on, which they share. */
-  #compareAfter(a: number, b: number, word: number, depth: number): number {
-    if (this.#endsAt(word, depth)) return 0;
-    const bytes = this.#bytes;
-    const skip = depth + this.#wordBytes;
-    let aLength = this.#keyBytes;
-    let bLength = aLength;
-    if (this.#format.recordBytes === 0) {
-      aLength = this.#lineKeyBytes(a);
-      bLength = this.#lineKeyBytes(b);
-      a += LINE_PREFIX_BYTES;
-      b += LINE_PREFIX_BYTES;
-    }
-    a += this.#format.keyStart;
-    b += this.#format.keyStart;
-    const end = Math.min(aLength, bLength);
-    for (let i = skip; i < end; i++) {
-      const difference = bytes[a + i]! - bytes[b + i]!;
-      if (difference !== 0) return difference;
-    }
-    return aLength - bLength;
+  /** Whether keys of which the kernel sees this many bytes may go on beyond them. */
+  #goesOn(seenBytes: number): boolean {
+    if (this.#ties === undefined) return false;
+    return this.#keyed || this.#format.keyStart + seenBytes === MAX_SHORT_LINE_BYTES;
   }
 
-  #lineKeyBytes(address: number): number {
-    const length = this.#bytes[address]! | (this.#bytes[address + 1]! << 8);
-    return Math.max(0, Math.min(length, this.#format.keyEnd) - this.#format.keyStart);
+  /** Compares two keys from the end of the word at `depth` on, which they share. */
+  #compareAfter(a: number, b: number, word: number, depth: number): number {
+    if (this.#endsAt(word, depth)) {
+      return this.#goesOn(depth + (word & 0xff)) ? this.#ties!.compare(a, b) : 0;
+    }
+    const bytes = this.#bytes;
+    const skip = depth + this.#wordBytes;
+    const isLine = this.#format.recordBytes === 0;
+    const aLength = isLine ? this.#lineKeyBytes(a) : this.#keyBytes;
+    const bLength = isLine ? this.#lineKeyBytes(b) : this.#keyBytes;
+    const aKey = isLine ? this.#lineKey(a) : a + this.#format.keyStart;
+    const bKey = isLine ? this.#lineKey(b) : b + this.#format.keyStart;
+    const end = Math.min(aLength, bLength);
+    for (let i = skip; i < end; i++) {
+      const difference = bytes[aKey + i]! - bytes[bKey + i]!;
+      if (difference !== 0) return difference;
+    }
+    if (aLength !== bLength || !this.#goesOn(aLength)) return aLength - bLength;
+    return this.#ties!.compare(a, b);
+  }
+
+  /** The place of the key of a line. */
+  #lineKey(entry: number): number {
+    if (this.#keyed) return entry + 1;
+    return linePlace(this.#bytes, entry) + this.#format.keyStart;
+  }
+
+  /** The length of the key of a line, as far as the kernel sees it. */
+  #lineKeyBytes(entry: number): number {
+    if (this.#keyed) return this.#bytes[entry]! & KEY_LENGTH;
+    const length = lineLength(this.#bytes, entry);
+    return Math.max(0, Math.min(length, this.#seenEnd) - this.#format.keyStart);
   }
 
   /** Loads the word at `depth` of each key. */
@@ -210,11 +251,10 @@ export class SortKernel {
     const bytes = this.#bytes;
     const words = this.#words;
     const addresses = this.addresses;
-    const start = this.#format.keyStart + depth;
     if (this.#format.recordBytes === 0) {
       for (let i = from; i < to; i++) {
         const address = addresses[i]!;
-        const at = address + LINE_PREFIX_BYTES + start;
+        const at = this.#lineKey(address) + depth;
         const left = this.#lineKeyBytes(address) - depth;
         if (left >= LINE_WORD_BYTES) {
           words[i] = (bytes[at]! << 24 | bytes[at + 1]! << 16 | bytes[at + 2]! << 8 |
@@ -227,6 +267,7 @@ export class SortKernel {
       }
       return;
     }
+    const start = this.#format.keyStart + depth;
     const left = this.#keyBytes - depth;
     if (left >= RECORD_WORD_BYTES) {
       for (let i = from; i < to; i++) {

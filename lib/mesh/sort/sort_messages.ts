@@ -7,9 +7,9 @@
 import type { BucketToSort } from "./bucket_sorter.ts";
 import type { Tally } from "../records/checksum.ts";
 import type { KeyList } from "./key_list.ts";
-import type { Piece } from "./partitioner.ts";
+import type { Piece } from "./open_pieces.ts";
 import type { RecordFormat } from "../records/record_format.ts";
-import type { Extent } from "./sampler.ts";
+import type { Extent } from "./spilled_blocks.ts";
 import type { SplitterOptions } from "./splitters.ts";
 import type { ConnectMessage } from "./worker_starter.ts";
 
@@ -22,6 +22,8 @@ export interface FilePart {
   start: number;
   /** and before this one. */
   end: number;
+  /** Of CSV: whether the start is within quotes. */
+  quoted?: boolean;
 }
 
 /** Spilled entries; each extent holds whole ones. */
@@ -48,6 +50,12 @@ export interface CutTask {
   options: SplitterOptions;
 }
 
+/** Counts the quotes in a part of a file of CSV. */
+export interface QuotesTask {
+  kind: "count-quotes";
+  part: FilePart;
+}
+
 /** Deals entries out to buckets. */
 export type DealTask =
   | { kind: "deal-file"; part: FilePart; splitters: KeyList; node: number }
@@ -57,6 +65,7 @@ export type DealTask =
 export type SortTask =
   | SampleTask
   | CutTask
+  | QuotesTask
   | DealTask
   | { kind: "return-slots" }
   | { kind: "sort"; bucket: BucketToSort; outputPath: string; spillPath: string };
@@ -78,6 +87,7 @@ export type FromSortWorker =
   | { kind: "starved"; received: number }
   | { kind: "sampled"; keys: KeyList }
   | { kind: "cut"; splitters: KeyList }
+  | { kind: "counted"; quotes: number }
   | { kind: "dealt" }
   | { kind: "returned"; slots: number[] }
   | { kind: "sorted"; tally: Tally }

@@ -7,12 +7,13 @@
 import { startWorker } from "../../worker.ts";
 import type { Tally } from "../records/checksum.ts";
 import type { KeyList } from "./key_list.ts";
-import type { Piece } from "./partitioner.ts";
+import type { Piece } from "./open_pieces.ts";
 import type { RecordFormat } from "../records/record_format.ts";
 import type { DealingThread } from "./slot_budget.ts";
 import { SortEndedError } from "./sort_ended.ts";
 import type {
   DealTask,
+  FilePart,
   FromSortWorker,
   SampleTask,
   SizedSample,
@@ -97,6 +98,14 @@ export class SortThread implements DealingThread {
     const end = await this.#run(task);
     if (end.kind !== "cut") throw unexpected(task, end);
     return end.splitters;
+  }
+
+  /** Counts the quotes in a part of a file of CSV. */
+  async countQuotes(part: FilePart): Promise<number> {
+    const task = { kind: "count-quotes", part } as const;
+    const end = await this.#run(task);
+    if (end.kind !== "counted") throw unexpected(task, end);
+    return end.quotes;
   }
 
   /** Deals out entries, into slots that have to be granted meanwhile. */

@@ -7,10 +7,16 @@
  * @module
  */
 
-import { BucketSorter, readFull } from "./bucket_sorter.ts";
+import { BucketSorter } from "./bucket_sorter.ts";
+import { readFull } from "./file_reads.ts";
 import { decodeKeyList, encodeKeyList, type KeyList } from "./key_list.ts";
-import { lineTooLong, Partitioner, SLOT_BYTES } from "./partitioner.ts";
-import { MAX_LINE_BYTES, type RecordFormat } from "../records/record_format.ts";
+import { countQuotes } from "../keys/csv_record.ts";
+import { LineChunks } from "./line_chunks.ts";
+import { LineError } from "./line_error.ts";
+import { LineOrder } from "../records/line_order.ts";
+import { Partitioner } from "./partitioner.ts";
+import type { RecordFormat } from "../records/record_format.ts";
+import { spilledBlocks } from "./spilled_blocks.ts";
 import { sampleExtents, sampleFile } from "./sampler.ts";
 import { chooseSplitters, type Splitter } from "./splitters.ts";
 import type {
@@ -34,7 +40,6 @@ interface WorkerScope {
 const CHUNK_BYTES = 1024 * 1024;
 /** Pieces per report: waking another thread takes as long as dealing out a chunk. */
 const PIECES_PER_REPORT = 32;
-const NEWLINE = 0x0a;
 
 class SortWorker {
   readonly #scope: WorkerScope;
@@ -76,6 +81,8 @@ class SortWorker {
       }
       case "cut":
         return { kind: "cut", splitters: encodeKeyList(cut(task)) };
+      case "count-quotes":
+        return { kind: "counted", quotes: this.#countQuotes(task.part) };
       case "deal-file": {
         const { splitters, node, part } = task;
         const partitioner = this.#partitioner(splitters, node);
@@ -122,13 +129,12 @@ class SortWorker {
   /** Counts dealt bytes, and reports them if there are enough pieces to go with them. */
   #count(partitioner: Partitioner, bytes: number): void {
     this.#unreportedBytes += bytes;
-    if (partitioner.pieces.length >= PIECES_PER_REPORT) this.#report(partitioner);
+    if (partitioner.finishedPieces >= PIECES_PER_REPORT) this.#report(partitioner);
   }
 
   #report(partitioner: Partitioner): void {
-    const { pieces } = partitioner;
+    const pieces = partitioner.takePieces();
     const bytes = this.#unreportedBytes;
-    partitioner.pieces = [];
     this.#unreportedBytes = 0;
     this.#scope.postMessage({ kind: "pieces", pieces, bytes });
   }
@@ -144,7 +150,7 @@ class SortWorker {
       partitioner.spare.push(...this.#granted.splice(0));
       at = deal(at);
       if (at >= to || partitioner.spare.length > 0) return at;
-      if (partitioner.pieces.length > 0) this.#report(partitioner);
+      if (partitioner.finishedPieces > 0) this.#report(partitioner);
       if (this.#granted.length > 0) continue;
       this.#scope.postMessage({ kind: "starved", received: this.#received });
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -170,53 +176,44 @@ class SortWorker {
 
   async #dealLines(partitioner: Partitioner, part: FilePart): Promise<void> {
     using file = Deno.openSync(part.path);
-    // A line belongs to the part in which it begins, so start at the newline before it.
-    let position = Math.max(0, part.start - 1);
-    file.seekSync(position, Deno.SeekMode.Start);
-    const chunk = new Uint8Array(CHUNK_BYTES + 1);
-    let filled = 0;
-    let skipping = part.start > 0;
-    while (position < part.end) {
-      const bytes = Math.min(CHUNK_BYTES - filled, part.size - position - filled);
-      readFull(file, chunk.subarray(filled, filled + bytes));
-      filled += bytes;
-      const whole = position + filled === part.size;
-      if (whole && chunk[filled - 1] !== NEWLINE) chunk[filled++] = NEWLINE;
-      let at = 0;
-      if (skipping) {
-        at = chunk.subarray(0, filled).indexOf(NEWLINE) + 1;
-        // The line is longer than a chunk. The part in which it begins reports it.
-        if (at === 0) return;
-        skipping = false;
+    const options = { format: this.#format, csv: new LineOrder(this.#format).csv };
+    const chunks = new LineChunks(file, part, options);
+    try {
+      while (chunks.read()) {
+        const { lines, from, to, position } = chunks;
+        const deal = (from: number) => partitioner.dealLines(lines, from, to, position);
+        const at = await this.#deal(partitioner, from, to, deal);
+        this.#count(partitioner, chunks.readBytes);
+        chunks.done(at);
       }
-      const to = Math.min(filled, part.end - position);
-      const lines = chunk.subarray(0, filled);
-      const deal = (from: number) => partitioner.dealLines(lines, from, to, position);
-      at = await this.#deal(partitioner, at, to, deal);
-      this.#count(partitioner, bytes);
-      if (at >= to && (to < filled || whole)) return;
-      if (filled - at > MAX_LINE_BYTES) throw lineTooLong(position + at);
-      chunk.copyWithin(0, at, filled);
-      position += at;
-      filled -= at;
+    } catch (error) {
+      if (!(error instanceof LineError)) throw error;
+      throw new Error(`Cannot sort "${part.path}": ${error.message}`, { cause: error });
     }
   }
 
   async #dealSpilled(partitioner: Partitioner, { path, extents }: SpilledEntries): Promise<void> {
     using file = Deno.openSync(path);
-    // One chunk for all: thousands of them would be in memory until the garbage collector comes by.
-    const chunk = new Uint8Array(SLOT_BYTES);
-    let position = 0;
-    for (const { offset, bytes } of extents) {
-      file.seekSync(offset, Deno.SeekMode.Start);
-      readFull(file, chunk.subarray(0, bytes));
+    for (const { bytes, length, position } of spilledBlocks(file, extents)) {
       const deal = this.#format.recordBytes
-        ? (from: number) => partitioner.dealRecords(chunk, from, bytes, position)
-        : (from: number) => partitioner.dealEntries(chunk, from, bytes, position);
-      await this.#deal(partitioner, 0, bytes, deal);
+        ? (from: number) => partitioner.dealRecords(bytes, from, length, position)
+        : (from: number) => partitioner.dealEntries(bytes, from, length, position);
+      await this.#deal(partitioner, 0, length, deal);
       this.#count(partitioner, 0);
-      position += bytes;
     }
+  }
+
+  #countQuotes({ path, start, end }: FilePart): number {
+    using file = Deno.openSync(path);
+    file.seekSync(start, Deno.SeekMode.Start);
+    const chunk = new Uint8Array(CHUNK_BYTES);
+    let quotes = 0;
+    for (let position = start; position < end; position += chunk.length) {
+      const bytes = chunk.subarray(0, Math.min(chunk.length, end - position));
+      readFull(file, bytes);
+      quotes += countQuotes(bytes);
+    }
+    return quotes;
   }
 }
 

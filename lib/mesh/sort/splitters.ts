@@ -132,9 +132,13 @@ export class SplitterTable {
   /** By the top bits of the upper word: the number of splitters below them. */
   readonly #first = new Uint32Array((1 << TABLE_BITS) + 1);
 
+  /** The length of the longest key of a splitter: longer keys need no more than one byte beyond. */
+  readonly longestKey: number;
+
   /** @param splitters In ascending order. */
   constructor(splitters: readonly Splitter[]) {
     this.#splitters = splitters;
+    this.longestKey = splitters.reduce((most, { key }) => Math.max(most, key.length), 0);
     this.#prefix = commonPrefix(splitters);
     this.#upper = new Uint32Array(splitters.length);
     this.#lower = new Uint32Array(splitters.length);

@@ -5,7 +5,7 @@ import { Shuffle } from "../../../lib/mesh/job/shuffle.ts";
 import { DEFAULT_RECORD_FORMAT } from "../../../lib/mesh/records/record_format.ts";
 import { BucketStore } from "../../../lib/mesh/sort/bucket_store.ts";
 import { encodeKeyList } from "../../../lib/mesh/sort/key_list.ts";
-import { SLOT_BYTES } from "../../../lib/mesh/sort/partitioner.ts";
+import { SLOT_BYTES } from "../../../lib/mesh/sort/open_pieces.ts";
 import { SlotBudget } from "../../../lib/mesh/sort/slot_budget.ts";
 import { SortThread } from "../../../lib/mesh/sort/sort_pool.ts";
 import { makeTempDirectory } from "../../support/quartet.ts";
@@ -36,10 +36,12 @@ Deno.test("an input that becomes shorter is named, whichever phase notices it", 
     onEnd: () => {},
   });
   try {
-    const sampling = sampleInput(thread, { path, bytes, node: 0, maxBuckets: 1 });
+    const header = new Uint8Array(0);
+    const part = { path, size: bytes, start: 0, end: bytes };
+    const sampling = sampleInput(thread, { path, bytes, node: 0, maxBuckets: 1, header });
     await assert.rejects(sampling, { message: reason });
     shuffle.begin({ bucketsPerNode: 1, splitters: encodeKeyList([]) });
-    await assert.rejects(shuffle.run(peers, [thread], { path, bytes }), { message: reason });
+    await assert.rejects(shuffle.run(peers, [thread], [part]), { message: reason });
   } finally {
     thread.end();
     await store.close();

@@ -12,7 +12,7 @@ import {
 import type { PeerLink } from "../../../lib/mesh/link/peer_link.ts";
 import { emptyTally } from "../../../lib/mesh/records/checksum.ts";
 import { BucketStore } from "../../../lib/mesh/sort/bucket_store.ts";
-import { type Piece, SLOT_BYTES } from "../../../lib/mesh/sort/partitioner.ts";
+import { type Piece, SLOT_BYTES } from "../../../lib/mesh/sort/open_pieces.ts";
 import { type DealingThread, SlotBudget } from "../../../lib/mesh/sort/slot_budget.ts";
 import { SortEndedError } from "../../../lib/mesh/sort/sort_ended.ts";
 import { within } from "../../support/within.ts";
@@ -51,7 +51,8 @@ class OneRecordPieces implements DealingThread {
       }
       const slot = this.#slots.pop()!;
       this.#bytes.fill(bucket, slot * SLOT_BYTES, slot * SLOT_BYTES + 4);
-      onPieces([{ bucket, slot, bytes: 4, records: 1, order, sum: bucket + 1 }], 4);
+      const piece = { bucket, slot, bytes: 4, records: 1, fileBytes: 4, order, sum: bucket + 1 };
+      onPieces([piece], 4);
     }
   }
 
@@ -87,8 +88,9 @@ function makeNode(node: number, link: PeerLink) {
   /** Deals out records for these buckets. */
   const run = (buckets: number[]) => {
     const thread = new OneRecordPieces(store.bytes, buckets);
-    const input = { path: "unused", bytes: 4 * buckets.length };
-    return within(WAIT_MS, "the shuffle", shuffle.run(peers, [thread], input));
+    const size = 4 * buckets.length;
+    const part = { path: "unused", size, start: 0, end: size };
+    return within(WAIT_MS, "the shuffle", shuffle.run(peers, [thread], [part]));
   };
   return {
     shuffle,
@@ -157,7 +159,7 @@ Deno.test("Shuffle: a peer that takes nothing holds at most half of the slots, a
 /** The payload of a data frame with these records. */
 function dataFrame(bucket: number, records: number, bytes: number): Uint8Array {
   const frame = new Uint8Array(1000);
-  const piece = { bucket, slot: -1, bytes, records, order: 0, sum: 7 };
+  const piece = { bucket, slot: -1, bytes, records, fileBytes: bytes, order: 0, sum: 7 };
   const length = writeDataFrame(piece, new Uint8Array(bytes), frame);
   return frame.slice(FRAME_HEADER_BYTES, length);
 }

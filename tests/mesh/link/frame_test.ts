@@ -82,9 +82,10 @@ Deno.test("a data frame carries a piece and its entries", () => {
     fc.nat(),
     fc.nat(Number.MAX_SAFE_INTEGER),
     fc.nat(2 ** 48),
+    fc.nat(2 ** 40),
     fc.uint8Array({ maxLength: 500, size: "max" }),
-    (bucket, records, order, sum, entries) => {
-      const piece = { bucket, slot: -1, bytes: entries.length, records, order, sum };
+    (bucket, records, order, sum, fileBytes, entries) => {
+      const piece = { bucket, slot: -1, bytes: entries.length, records, fileBytes, order, sum };
       const into = new Uint8Array(FRAME_HEADER_BYTES + MAX_DATA_BYTES);
       const frame = decodeFrame(into.subarray(0, writeDataFrame(piece, entries, into)));
       assert.ok("type" in frame && frame.type === FRAME.DATA);
@@ -94,11 +95,12 @@ Deno.test("a data frame carries a piece and its entries", () => {
 });
 
 Deno.test("samples, plans, tallies and aborts are read back", () => {
-  fc.assert(fc.property(keys, fc.nat(), fc.nat(1000), (splitters, bytes, count) => {
+  fc.assert(fc.property(keys, fc.nat(), fc.nat(1000), fc.uint8Array(), (...values) => {
+    const [splitters, bytes, count, header] = values;
     const list = encodeKeyList(splitters);
     const plan = { bucketsPerNode: count, splitters: list };
     assert.deepEqual(decodePlan(encodePlan(plan)), plan);
-    const sample = { bytes, maxBuckets: count, keys: list };
+    const sample = { bytes, maxBuckets: count, header, keys: list };
     assert.deepEqual(decodeSample(encodeSample(sample)), sample);
   }));
   fc.assert(
@@ -124,6 +126,6 @@ Deno.test("payloads that are cut off or nonsense are refused at every cut", () =
   assert.throws(() => decodePlan(plan.fill(255, 0, 8)), FrameError, "not a number");
   assert.throws(() => decodeTallies(new Uint8Array(31), 1), FrameError);
   assert.throws(() => decodeAbort(new Uint8Array(5)), FrameError);
-  assert.throws(() => readDataFrame(new Uint8Array(23)), FrameError);
+  assert.throws(() => readDataFrame(new Uint8Array(31)), FrameError);
   assert.throws(() => readDataFrame(new Uint8Array(40).fill(255)), FrameError);
 });

@@ -38,14 +38,21 @@ Deno.test("parseHello() reads what encodeHello() writes, and nothing else", () =
 Deno.test("helloDifference() says what two nodes do not agree on", () => {
   assert.equal(helloDifference(MINE, THEIRS), undefined);
   const cases: [Partial<Hello>, RegExp][] = [
-    [{ version: 3 }, /its version is 3, mine is 2/],
+    [{ version: MESH_VERSION + 1 }, /its version is \d+, mine is \d+$/],
     [{ job: "x" }, /its job is "x", mine is "sort"/],
     [{ nodes: 4 }, /it counts 4 nodes, I count 3/],
     [{ to: 2 }, /it takes me for node 2, I am node 1/],
     [{ node: 1 }, /it says that it is node 1/],
     [{ node: 3 }, /it says that it is node 3/],
     [{ format: { ...MINE.format, keyEnd: 9 } }, /key 0:9, mine is records of 100 bytes, key 0:10/],
-    [{ format: { recordBytes: 0, keyStart: 0, keyEnd: 10 } }, /its format is lines, key 0:10/],
+    [
+      { format: { recordBytes: 0, keyStart: 0, keyEnd: 10 } },
+      /its format is lines of up to 1048576 bytes, key 0:10/,
+    ],
+    [
+      { format: { recordBytes: 0, keyStart: 0, keyEnd: 9, order: ["-t,", "-k2,2n"] } },
+      /its format is lines of up to 1048576 bytes, order -t, -k2,2n, mine is records of/,
+    ],
     [{ partition: "bits" }, /its partition is "bits", mine is "sample"/],
   ];
   for (const [change, message] of cases) {

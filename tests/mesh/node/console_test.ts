@@ -21,6 +21,27 @@ Deno.test("parseCommand() takes names with blanks in double quotes", () => {
   }
 });
 
+Deno.test("parseCommand() takes the options of sort, and says what is wrong with one", () => {
+  const command = parseCommand('SORT in out -t" " -k2,2n -sk 3 -r');
+  assert.ok(command.word === "SORT");
+  assert.deepEqual(command.format.order, ["-t ", "-k2n,2", "-k3r", "-rs"]);
+  assert.equal(command.format.recordBytes, 0);
+  const csv = parseCommand("SORT in out --csv -t ; -k2");
+  assert.ok(csv.word === "SORT");
+  assert.deepEqual(csv.format.order, ["--csv", "-t;", "-k2"]);
+  const cases: [string, RegExp][] = [
+    ["-k0", /fields are numbered from 1/],
+    ["-x", /unknown letter "x" in "-x"/],
+    ["-k", /"" as a key/],
+    ["-k2 record=5", /"lines" and "record" together/],
+    ["-k2 key=0:3", /the bytes "0:3" as a key together with fields/],
+    ["-n numbers", /unknown option "numbers": lines, record=, key=, or options of sort/],
+  ];
+  for (const [options, message] of cases) {
+    assert.throws(() => parseCommand(`SORT in out ${options}`), { name: "SyntaxError", message });
+  }
+});
+
 Deno.test("parseCommand() refuses a quote that is not closed, wherever it is", () => {
   for (const line of ['SORT "a b', 'SORT a b"', 'SORT "a" "b', '"']) {
     assert.throws(() => parseCommand(line), /^SyntaxError: a double quote is not closed$/, line);

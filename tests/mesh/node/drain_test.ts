@@ -37,6 +37,7 @@ async function makeOptions(node: number, addresses: string[]) {
     spillDir: directory,
     partition: "sample" as const,
     memoryBytes: 64 * 1024 * 1024,
+    maxLineBytes: 1024 * 1024,
     workers: 1,
     dialTimeoutMs: 10_000,
     stallTimeoutMs: 10_000,

@@ -11,7 +11,7 @@ Deno.test("parseRecordFormat() reads sizes, key ranges and lines", () => {
     [{ record: "8" }, 8, 0, 8],
     [{ record: "65536", key: "0:65536" }, 65536, 0, 65536],
     [{ record: "100", key: "90:100" }, 100, 90, 100],
-    [{ lines: true }, 0, 0, 65534],
+    [{ lines: true }, 0, 0, 536_870_912],
     [{ lines: true, key: "2:7" }, 0, 2, 7],
   ];
   for (const [text, recordBytes, keyStart, keyEnd] of cases) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type Bucket, BucketStore } from "../../../lib/mesh/sort/bucket_store.ts";
-import { SLOT_BYTES } from "../../../lib/mesh/sort/partitioner.ts";
+import { SLOT_BYTES } from "../../../lib/mesh/sort/open_pieces.ts";
 import { SortEndedError } from "../../../lib/mesh/sort/sort_ended.ts";
 import { makeTempDirectory } from "../../support/quartet.ts";
 import { until, within } from "../../support/within.ts";
@@ -38,7 +38,7 @@ async function put(
 ): Promise<void> {
   const slot = await within(WAIT_MS, "a slot", store.slot());
   store.bytes.fill(fill, slot * SLOT_BYTES, slot * SLOT_BYTES + bytes);
-  store.add(index, { bucket: index, slot, bytes, records: 1, order, sum: order });
+  store.add(index, { bucket: index, slot, bytes, records: 1, fileBytes: bytes, order, sum: order });
 }
 
 /** Reads a bucket back, spilled pieces included: the first byte of each piece, in input order. */

@@ -1,8 +1,16 @@
 import assert from "node:assert/strict";
 import { crc32 } from "node:zlib";
 import fc from "fast-check";
+import {
+  lengthPlace,
+  lineLength,
+  linePlace,
+  MAX_SHORT_LINE_BYTES,
+} from "../../../lib/mesh/records/line_entry.ts";
+import { LineOrder } from "../../../lib/mesh/records/line_order.ts";
 import type { RecordFormat } from "../../../lib/mesh/records/record_format.ts";
-import { Partitioner, type Piece, SLOT_BYTES } from "../../../lib/mesh/sort/partitioner.ts";
+import { type Piece, SLOT_BYTES } from "../../../lib/mesh/sort/open_pieces.ts";
+import { Partitioner } from "../../../lib/mesh/sort/partitioner.ts";
 import { orderOf, type Splitter, SplitterTable } from "../../../lib/mesh/sort/splitters.ts";
 
 const NODE = 3;
@@ -78,7 +86,9 @@ const letters = fc.constantFrom("a", "b", "l", "m", "n", "z");
 const line = fc.oneof(
   fc.array(letters, { maxLength: 8 }).map((all) => all.join("")),
   // Long ones fill slots.
-  fc.tuple(letters, fc.integer({ min: 10_000, max: 65_534 })).map(([c, n]) => c.repeat(n)),
+  fc.tuple(letters, fc.integer({ min: 10_000, max: MAX_SHORT_LINE_BYTES })).map(([c, n]) =>
+    c.repeat(n)
+  ),
 );
 
 Deno.test("Partitioner.dealLines() puts each line into its bucket, in input order, slot by slot", () => {
@@ -89,11 +99,12 @@ Deno.test("Partitioner.dealLines() puts each line into its bucket, in input orde
       const deal = (from: number) => partitioner.dealLines(chunk, from, chunk.length, 0);
       dealAll(partitioner, chunk.length, { slots: 80, deal });
       const expected = plainBuckets(lines, LINES, (text) => text.length + 1);
+      const pieces = partitioner.takePieces();
       for (let bucket = 0; bucket < 4; bucket++) {
-        const found = entriesOf(partitioner.pieces, { bucket, bytes, format: LINES });
+        const found = entriesOf(pieces, { bucket, bytes, format: LINES });
         assert.deepEqual(found, expected[bucket]);
       }
-      const slots = partitioner.pieces.map(({ slot }) => slot);
+      const slots = pieces.map(({ slot }) => slot);
       assert.equal(new Set(slots).size, slots.length, "a slot belongs to one piece");
     }),
     { numRuns: 40 },
@@ -115,8 +126,9 @@ for (const recordBytes of [3, 8, 100, 1000]) {
         const deal = (from: number) => partitioner.dealRecords(chunk, from, text.length, 0);
         dealAll(partitioner, text.length, { slots: 64, deal });
         const expected = plainBuckets(records, format, () => recordBytes);
+        const pieces = partitioner.takePieces();
         for (let bucket = 0; bucket < 4; bucket++) {
-          const found = entriesOf(partitioner.pieces, { bucket, bytes, format });
+          const found = entriesOf(pieces, { bucket, bytes, format });
           assert.deepEqual(found, expected[bucket]);
         }
       }),
@@ -135,10 +147,58 @@ Deno.test("Partitioner.dealEntries() deals out the lines of slots again", () => 
   );
   const deal = (from: number) => partitioner.dealEntries(chunk, from, chunk.length, 0);
   dealAll(partitioner, chunk.length, { slots: 8, deal });
+  const pieces = partitioner.takePieces();
   const found = [0, 1, 2, 3].map((bucket) => (
-    entriesOf(partitioner.pieces, { bucket, bytes, format: LINES })
+    entriesOf(pieces, { bucket, bytes, format: LINES })
   ));
   assert.deepEqual(found, [["", "a".repeat(300)], ["b"], ["m"], ["zz", "mm"]]);
+});
+
+Deno.test("Partitioner: a line longer than a slot goes on in pieces of its own", () => {
+  const lengths = [-1, 0, 1, 33, 34, 39, 40, 1000, 65_536, 200_000];
+  const long = fc.tuple(letters, fc.constantFrom(...lengths)).map(([letter, more]) =>
+    letter.repeat(MAX_SHORT_LINE_BYTES + more)
+  );
+  const lines = fc.array(fc.oneof(line, long), { maxLength: 12, size: "max" });
+  const property = fc.property(
+    lines,
+    fc.constantFrom([], ["-k1"], ["-s", "-k1,1"]),
+    (all, order) => {
+      const format: RecordFormat = order.length === 0 ? LINES : { ...LINES, order };
+      const { partitioner, bytes } = makePartitioner(format, 80);
+      const chunk = new TextEncoder().encode(all.map((text) => `${text}\n`).join(""));
+      const deal = (from: number) => partitioner.dealLines(chunk, from, chunk.length, 0);
+      dealAll(partitioner, chunk.length, { slots: 80, deal });
+      const pieces = partitioner.takePieces();
+      const lineOrder = new LineOrder(format);
+      const found: string[] = [];
+      for (let bucket = 0; bucket < 4; bucket++) {
+        const own = pieces.filter((piece) => piece.bucket === bucket);
+        own.sort((a, b) => a.order - b.order);
+        const parts = own.map(({ slot, bytes: length }) => (
+          bytes.subarray(slot * SLOT_BYTES, slot * SLOT_BYTES + length)
+        ));
+        const stream = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+        let end = 0;
+        own.forEach(({ records, sum, fileBytes }, i) => {
+          const startsLine = end === 0 || i === 0 || records > 0;
+          assert.ok(startsLine || (sum === 0 && fileBytes === 0), "a continuation counts nothing");
+          stream.set(parts[i]!, end);
+          end += parts[i]!.length;
+        });
+        for (let at = 0; at < stream.length;) {
+          const place = lengthPlace(stream, at, lineOrder.keyed);
+          const start = linePlace(stream, place);
+          at = start + lineLength(stream, place);
+          found.push(new TextDecoder().decode(stream.subarray(start, at)));
+        }
+      }
+      assert.deepEqual(found.sort(), all.sort());
+      const total = pieces.reduce((sum, piece) => sum + piece.fileBytes, 0);
+      assert.equal(total, chunk.length);
+    },
+  );
+  fc.assert(property, { numRuns: 20 });
 });
 
 Deno.test("Partitioner: stops before a line that does not end in the chunk, and refuses one that is too long", () => {
@@ -146,10 +206,10 @@ Deno.test("Partitioner: stops before a line that does not end in the chunk, and 
   partitioner.spare.push(0, 1, 2);
   const chunk = new TextEncoder().encode("a\nb\nno end");
   assert.equal(partitioner.dealLines(chunk, 0, chunk.length, 0), 4);
-  const long = new Uint8Array(65_536).fill(0x61);
-  long[65_535] = 0x0a;
+  const long = new Uint8Array(2 ** 20 + 2).fill(0x61);
+  long[2 ** 20 + 1] = 0x0a;
   assert.throws(
     () => partitioner.dealLines(long, 0, long.length, 7000),
-    /the line at byte 7000: it has more than 65534 bytes/,
+    /the line at byte 7000 has more than 1048576 bytes/,
   );
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { encodeKeyList } from "../../../lib/mesh/sort/key_list.ts";
 import { BucketStore } from "../../../lib/mesh/sort/bucket_store.ts";
-import { type Piece, SLOT_BYTES } from "../../../lib/mesh/sort/partitioner.ts";
+import { type Piece, SLOT_BYTES } from "../../../lib/mesh/sort/open_pieces.ts";
 import { type DealingThread, SlotBudget } from "../../../lib/mesh/sort/slot_budget.ts";
 import type { DealTask } from "../../../lib/mesh/sort/sort_messages.ts";
 
@@ -39,7 +39,7 @@ class ScriptedThread implements DealingThread {
   handOn(count: number): void {
     if (this.#ended) return;
     const pieces = this.slots.splice(0, count).map((slot) => (
-      { bucket: 0, slot, bytes: 0, records: 0, order: 0, sum: 0 }
+      { bucket: 0, slot, bytes: 0, records: 0, fileBytes: 0, order: 0, sum: 0 }
     ));
     this.#onPieces(pieces, 0);
   }
@@ -126,7 +126,7 @@ Deno.test("SlotBudget: a few free slots are left for the data of peers", async (
   store.addBuckets(1);
   for (let i = 0; i < 180; i++) {
     const slot = await store.slot();
-    store.add(0, { bucket: 0, slot, bytes: 0, records: 1, order: i, sum: 0 });
+    store.add(0, { bucket: 0, slot, bytes: 0, records: 1, fileBytes: 0, order: i, sum: 0 });
     store.buckets[0]!.pinned = true;
   }
   budget.plan(100);

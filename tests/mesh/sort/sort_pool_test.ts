@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { encodeKeyList } from "../../../lib/mesh/sort/key_list.ts";
 import { DEFAULT_RECORD_FORMAT } from "../../../lib/mesh/records/record_format.ts";
 import { BucketStore } from "../../../lib/mesh/sort/bucket_store.ts";
-import { type Piece, SLOT_BYTES } from "../../../lib/mesh/sort/partitioner.ts";
+import { type Piece, SLOT_BYTES } from "../../../lib/mesh/sort/open_pieces.ts";
 import { SlotBudget } from "../../../lib/mesh/sort/slot_budget.ts";
 import type { DealTask } from "../../../lib/mesh/sort/sort_messages.ts";
 import { SortEndedError } from "../../../lib/mesh/sort/sort_ended.ts";

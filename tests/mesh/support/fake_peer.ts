@@ -83,7 +83,8 @@ export class FakePeer implements AsyncDisposable {
 
   /** Sends the sample of an empty input, and waits for the plan. */
   async sample(): Promise<void> {
-    const sample = encodeSample({ bytes: 0, maxBuckets: 100, keys: encodeKeyList([]) });
+    const header = new Uint8Array(0);
+    const sample = encodeSample({ bytes: 0, maxBuckets: 100, header, keys: encodeKeyList([]) });
     await this.links.get(0)!.send(FRAME.SAMPLE, sample);
     await this.frame(0, FRAME.PLAN);
   }

@@ -56,7 +56,7 @@ export function linkedJobs(
  */
 export async function sortInProcess(
   inputs: Uint8Array[],
-  options: { format?: RecordFormat; partition?: Partition } = {},
+  options: { format?: RecordFormat; partition?: Partition; workers?: number } = {},
 ): Promise<Uint8Array[]> {
   await using files = await MeshFiles.create(inputs);
   const running = linkedJobs(files, inputs.length, options).map((job) => job.run());

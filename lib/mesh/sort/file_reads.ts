@@ -1,0 +1,34 @@
+/**
+ * Reads that fill a buffer.
+ *
+ * @module
+ */
+
+/**
+ * Fills `into` from a position of a file.
+ *
+ * @throws {Error} If the file ends before.
+ */
+export function readAt(file: Deno.FsFile, position: number, into: Uint8Array): void {
+  file.seekSync(position, Deno.SeekMode.Start);
+  for (let filled = 0; filled < into.length;) {
+    const n = file.readSync(into.subarray(filled));
+    if (n === null) {
+      throw new Error(`Cannot read at ${position + filled}: the file has become shorter`);
+    }
+    filled += n;
+  }
+}
+
+/**
+ * Fills `into` from the current position of a file.
+ *
+ * @throws {Error} If the file ends before.
+ */
+export function readFull(file: Deno.FsFile, into: Uint8Array): void {
+  for (let filled = 0; filled < into.length;) {
+    const n = file.readSync(into.subarray(filled));
+    if (n === null) throw new Error("Cannot read on: the file has become shorter");
+    filled += n;
+  }
+}

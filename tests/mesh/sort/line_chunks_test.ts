@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { endOfRecord } from "../../../lib/mesh/keys/csv_record.ts";
+import { divideInput, markQuoted } from "../../../lib/mesh/job/input_parts.ts";
+import { countQuotes } from "../../../lib/mesh/keys/csv_record.ts";
+import type { RecordFormat } from "../../../lib/mesh/records/record_format.ts";
+import { LineChunks } from "../../../lib/mesh/sort/line_chunks.ts";
+import type { FilePart } from "../../../lib/mesh/sort/sort_messages.ts";
+import { makeTempDirectory } from "../../support/quartet.ts";
+
+const MIB = 2 ** 20;
+const LINES: RecordFormat = { recordBytes: 0, keyStart: 0, keyEnd: 1, maxLineBytes: 4 * MIB };
+
+/** Lines of a part, each with its position. */
+function linesOf(file: Deno.FsFile, part: FilePart, csv: boolean): [number, number][] {
+  const chunks = new LineChunks(file, part, { format: LINES, csv });
+  const found: [number, number][] = [];
+  while (chunks.read()) {
+    const { lines, from, to, position } = chunks;
+    let at = from;
+    while (at < to) {
+      const end = csv ? endOfRecord(lines, at, lines.length) : lines.indexOf(0x0a, at);
+      if (end < 0) break;
+      found.push([position + at, end - at]);
+      at = end + 1;
+    }
+    chunks.done(at);
+  }
+  return found;
+}
+
+/** The lines of a file, divided into parts. */
+async function divided(content: Uint8Array, parts: number, csv = false) {
+  await using directory = await makeTempDirectory();
+  const path = `${directory.path}/input`;
+  await Deno.writeFile(path, content);
+  using file = Deno.openSync(path);
+  const input = { path, bytes: content.length, start: 0 };
+  const all = divideInput(input, { parts, unit: 1 });
+  if (csv) {
+    const thread = {
+      countQuotes: ({ start, end }: FilePart) =>
+        Promise.resolve(countQuotes(content.subarray(start, end))),
+    };
+    await markQuoted(all, all.map(() => thread));
+  }
+  return all.flatMap((part) => linesOf(file, part, csv));
+}
+
+/** All lines, one after another. */
+function plainLines(content: Uint8Array, csv = false): [number, number][] {
+  const found: [number, number][] = [];
+  for (let at = 0; at < content.length;) {
+    const end = csv ? endOfRecord(content, at, content.length) : content.indexOf(0x0a, at);
+    const stop = end < 0 ? content.length : end;
+    found.push([at, stop - at]);
+    at = stop + 1;
+  }
+  return found;
+}
+
+const encode = (text: string) => new TextEncoder().encode(text);
+
+Deno.test("LineChunks: each line belongs to one part, wherever the parts begin", async () => {
+  const content = encode("a\n\nbcd\n\n\nefghij\nk\nl");
+  for (let parts = 1; parts <= content.length; parts++) {
+    assert.deepEqual(await divided(content, parts), plainLines(content), `${parts} parts`);
+  }
+});
+
+Deno.test("LineChunks: lines longer than a chunk, and than a part, are found as a whole", async () => {
+  const lengths = [10, MIB - 1, MIB, MIB + 1, 0, 3 * MIB + 7, 4 * MIB, 5];
+  const content = encode(lengths.map((n) => "x".repeat(n)).join("\n"));
+  for (const parts of [1, 7]) {
+    assert.deepEqual(await divided(content, parts), plainLines(content), `${parts} parts`);
+  }
+});
+
+Deno.test("LineChunks: records of CSV are found from parts that begin within quotes", async () => {
+  const small = encode('a,"b\nc"\n"""\n",""\n"d\n\n\n""e"\n,"\n"\nf');
+  for (let parts = 1; parts <= small.length; parts++) {
+    assert.deepEqual(await divided(small, parts, true), plainLines(small, true), `${parts} parts`);
+  }
+  const large = encode(`x,"${"line\n".repeat(500_000)}"\ny,"${'""\n'.repeat(9)}"\n`);
+  assert.deepEqual(await divided(large, 5, true), plainLines(large, true));
+});
+
+Deno.test("LineChunks: a line that is too long, and a quote that is not closed, are refused", async () => {
+  const long = encode(`ab\n${"x".repeat(5 * MIB)}`);
+  await assert.rejects(divided(long, 1), {
+    name: "LineError",
+    message: "the line at byte 3 has more than 4194304 bytes",
+  });
+  await assert.rejects(divided(encode('ab\n1,"c\nd\n'), 1, true), {
+    name: "LineError",
+    message: "in the record at byte 3, a quote is not closed",
+  });
+  await assert.rejects(divided(encode(`"${"x\n".repeat(3 * MIB)}`), 1, true), {
+    name: "LineError",
+    message: "the record at byte 0 has more than 4194304 bytes; is a quote not closed?",
+  });
+});
