@@ -130,6 +130,13 @@ export interface RunningService {
    */
   reread?(): void;
   /**
+   * Starts no more work that may take hours, such as a sort. A new section waits until what runs is
+   * over; switching the service off and a stop of the daemon do not.
+   *
+   * @returns Resolves when nothing of that kind runs; `undefined` if nothing does now.
+   */
+  finishLongWork?(): Promise<void> | undefined;
+  /**
    * Takes no new work from now on, and goes on with what it has; this lasts until the daemon ends.
    * `undefined` if it has no such mode.
    */

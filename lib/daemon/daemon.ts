@@ -122,13 +122,14 @@ export class Daemon {
 
   /**
    * Applies a new configuration: restarts the services whose section changed, starts those newly
-   * enabled, drains those disabled, and lets the others reread their files. If a service cannot start,
-   * logs the error and restarts it with its old section if it was running. The reload has failed if any
+   * enabled, drains those disabled, and lets the others reread their files. A service with long
+   * work follows when that is over, after this has resolved. If a service cannot start, logs the
+   * error and restarts it with its old section if it was running. The reload has failed if any
    * service could not start or reread its files; that is then a problem of the service.
    */
   async reload(config: Config): Promise<void> {
     await this.#enqueue(async () => {
-      const failures = await this.#apply(config, this.#startOrder());
+      const failures = await this.#apply(config, this.#startOrder(), true);
       this.#recordReload(failures.length === 0);
     });
   }
@@ -244,7 +245,7 @@ export class Daemon {
   }
 
   /** Applies a configuration to some services; returns why any of them could not follow it. */
-  async #apply(config: Config, services: readonly Service[]): Promise<string[]> {
+  async #apply(config: Config, services: readonly Service[], patient = false): Promise<string[]> {
     const before = this.#config;
     this.#config = config;
     this.#warnOfRestart(before, config);
@@ -270,6 +271,7 @@ export class Daemon {
     // The other changed services keep running until it is their turn.
     for (const service of changed) {
       const { name } = service;
+      if (patient && !stopFirst.includes(service) && this.#postpone(service)) continue;
       const oldConfig = this.#configInForce.get(name) ?? before;
       await stop(service);
       this.#failures.delete(name);
@@ -285,6 +287,19 @@ export class Daemon {
       }
     }
     return failures;
+  }
+
+  /** Restarts a service when its long work is over; returns whether it has any. */
+  #postpone(service: Service): boolean {
+    const started = this.#started.get(service.name);
+    const work = started?.running.finishLongWork?.();
+    if (started === undefined || work === undefined) return false;
+    started.outdated = true;
+    this.#log.info("Restarts when its work is over", { service: service.name });
+    const restart = () =>
+      this.#state === "ready" ? this.#apply(this.#config, [service]) : undefined;
+    void work.then(() => this.#enqueue(async () => await restart()));
+    return true;
   }
 
   /** Restarts a service with its old section after its new one failed. */

@@ -8,6 +8,8 @@ export interface StartedService {
   running: RunningService;
   /** When it started, in Unix time. */
   sinceMs: number;
+  /** Whether it must be restarted, even with the same section. */
+  outdated?: boolean;
 }
 
 /** What a new configuration does to each service. */
@@ -34,7 +36,8 @@ export function planReload(
 ): ReloadPlan {
   const isUnchanged = ({ name }: Service) => {
     const current = started.get(name);
-    return current !== undefined && sameSection(config.services[name], current.section);
+    return current !== undefined && !current.outdated &&
+      sameSection(config.services[name], current.section);
   };
   const changed = services.filter((service) => !isUnchanged(service));
   const stopFirst = changed.filter((service) => {

@@ -122,6 +122,7 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
       ...node.metrics(),
     ],
     status: () => ({ ...node.status, notes: node.notices() }),
+    finishLongWork: () => node.finishRunning(),
     drain: async (deadline) => {
       await node.drain(deadline);
       starter[Symbol.dispose]();

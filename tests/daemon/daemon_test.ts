@@ -5,6 +5,7 @@
  */
 
 import assert from "node:assert/strict";
+import { delay } from "@std/async/delay";
 import * as v from "valibot";
 import type { Config } from "../../lib/config/schema.ts";
 import { Daemon } from "../../lib/daemon/daemon.ts";
@@ -24,6 +25,8 @@ class LoadingService {
   /** One for each start. */
   readonly gates: PromiseWithResolvers<void>[] = [];
   daemon: DaemonView | undefined;
+  /** Set while it has long work. */
+  work: Promise<void> | undefined;
   #started = Promise.withResolvers<void>();
 
   readonly service: Service<Section> = {
@@ -42,6 +45,7 @@ class LoadingService {
         loaded: gate.promise,
         problems: () => [],
         metrics: () => [],
+        finishLongWork: () => this.work,
         drain: () => {
           this.events.push(`drain ${version}`);
           return Promise.resolve();
@@ -169,5 +173,52 @@ Deno.test("Daemon.drain does not wait for a reload whose service is loading", as
     await within(60_000, "the drain", daemon.drain());
     await reloading;
     assert.deepEqual(slow.events, ["start 1", "drain 1", "start 2", "drain 2"]);
+  });
+});
+
+/** A daemon with a service that has long work, and has been told of another section. */
+async function reloadWhileBusy(slow: LoadingService, directory: string) {
+  const started = slow.started();
+  const starting = slow.launch(directory);
+  await started;
+  slow.gates[0]!.resolve();
+  const daemon = await starting;
+  const work = Promise.withResolvers<void>();
+  slow.work = work.promise;
+  await within(60_000, "the reload", daemon.reload(slow.config(directory, 2)));
+  assert.deepEqual(slow.events, ["start 1"], "its work goes on");
+  return { daemon, endWork: work.resolve };
+}
+
+for (const [version, what] of [[2, "the last section"], [1, "its first section again"]] as const) {
+  Deno.test(`Daemon.reload() lets a service finish long work before it gets ${what}`, async () => {
+    await withDirectory(async (directory) => {
+      const slow = new LoadingService();
+      const { daemon, endWork } = await reloadWhileBusy(slow, directory);
+      await daemon.reload(slow.config(directory, version));
+      assert.deepEqual(slow.events, ["start 1"]);
+      slow.work = undefined;
+      const again = slow.started();
+      endWork();
+      await again;
+      slow.gates[1]!.resolve();
+      await daemon.reload(slow.config(directory, version));
+      await daemon.drain();
+      const end = ["drain 1", `start ${version}`, `drain ${version}`];
+      assert.deepEqual(slow.events, ["start 1", ...end]);
+    });
+  });
+}
+
+Deno.test("Daemon.drain() does not wait for long work, and nothing starts after it", async () => {
+  await withDirectory(async (directory) => {
+    const slow = new LoadingService();
+    const { daemon, endWork } = await reloadWhileBusy(slow, directory);
+    await within(60_000, "the drain", daemon.drain());
+    endWork();
+    await delay(0);
+    // It waits for all changes before it.
+    await within(60_000, "the last change", daemon.drain());
+    assert.deepEqual(slow.events, ["start 1", "drain 1"]);
   });
 });

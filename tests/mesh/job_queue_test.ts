@@ -47,6 +47,24 @@ Deno.test("mesh: running and waiting jobs, numbers and history survive a kill of
   assert.deepEqual(history.slice(4), ["END"]);
 });
 
+Deno.test("mesh: a reload lets the running job end first, and the next one has the new section", async () => {
+  await using stack = new AsyncDisposableStack();
+  // The other node never starts, so the job runs until it is cancelled.
+  const addresses = freeAddresses(2);
+  const daemon = stack.use(await startDaemon({ config: nodeConfig(addresses, 0) }));
+  await Deno.writeTextFile(`${directory(daemon)}/in`, "b\na\n");
+  assert.deepEqual(await ask(daemon, "SORT in first lines"), ["OK job 1"]);
+  assert.deepEqual(await ask(daemon, "SORT in second lines"), ["OK job 2"]);
+  const file = await Deno.readTextFile(daemon.configFile);
+  await Deno.writeTextFile(daemon.configFile, file.replace(/^nodes = .*$/m, "nodes = []"));
+  daemon.signal("SIGHUP");
+  await daemon.logged(/Restarts when its work is over/, WAIT_MS);
+  assert.match((await ask(daemon, "STATUS"))[0]!, /^job 1 running/);
+  assert.deepEqual(await ask(daemon, "CANCEL"), ["OK job 1"]);
+  await daemon.loggedTimes("service=mesh address=", 2, WAIT_MS);
+  assert.match(await jobEnd(daemon, 2), /^job 2 done in second records=2$/);
+});
+
 Deno.test("mesh: a job that is cancelled does not wait for a node that hangs", async () => {
   await using stack = new AsyncDisposableStack();
   const daemons = await startMesh(stack, 2, { more: 'stall_timeout = "10m"\n' });

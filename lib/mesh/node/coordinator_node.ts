@@ -151,10 +151,16 @@ export class CoordinatorNode implements MeshNode {
     return formatNodes(0, { addresses: this.#options.addresses, up: this.status.up });
   }
 
+  finishRunning(): Promise<void> | undefined {
+    return this.#queue.finish();
+  }
+
   async drain(deadline: AbortSignal): Promise<void> {
     this.#queue.close();
     await this.#jobs.drain(deadline);
     await flushLinks(this.#links.values());
+    // The next one reads what this one has written.
+    await this.#options.jobs.flushed();
     this.#closing.abort();
     clearInterval(this.#repeating);
     this.#doubts.close();

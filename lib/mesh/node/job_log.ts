@@ -47,6 +47,8 @@ export interface JobStore {
   write(entry: JobEntry): Promise<void>;
   /** Forgets a job. It may come back with a restart. */
   drop(id: number): void;
+  /** Resolves when everything is written, or has failed. */
+  flushed(): Promise<void>;
 }
 
 /** A change that waits for the disk. */
@@ -65,7 +67,8 @@ export class JobLog implements JobStore {
   /** Whether the file may end within a line, or lack what was written. */
   #torn = false;
   #pending: Pending[] = [];
-  #writing = false;
+  /** The writes in progress; `undefined` if there are none. */
+  #writing: Promise<void> | undefined;
 
   private constructor(path: string, lines: Map<number, string>, written: number) {
     this.#path = path;
@@ -107,8 +110,12 @@ export class JobLog implements JobStore {
     this.#lines.set(entry.id, line);
     const written = Promise.withResolvers<void>();
     this.#pending.push({ line, written });
-    void this.#flush();
+    this.#writing ??= this.#flush();
     return written.promise;
+  }
+
+  async flushed(): Promise<void> {
+    await this.#writing;
   }
 
   drop(id: number): void {
@@ -117,8 +124,6 @@ export class JobLog implements JobStore {
 
   /** Writes what is pending, all at once, until nothing is. */
   async #flush(): Promise<void> {
-    if (this.#writing) return;
-    this.#writing = true;
     while (this.#pending.length > 0) {
       const batch = this.#pending.splice(0);
       try {
@@ -131,7 +136,7 @@ export class JobLog implements JobStore {
         for (const { written } of batch) written.reject(error);
       }
     }
-    this.#writing = false;
+    this.#writing = undefined;
   }
 
   async #append(lines: string[]): Promise<void> {

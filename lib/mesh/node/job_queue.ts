@@ -63,6 +63,8 @@ export class JobQueue {
   #recording = 0;
   #closed = true;
   #cancelTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Set if somebody waits until no job runs. */
+  #finished: PromiseWithResolvers<void> | undefined;
 
   /** It starts no job before `open` is called. */
   constructor(options: JobQueueOptions) {
@@ -179,6 +181,7 @@ export class JobQueue {
     // On disk it is still running, so the next process starts it again.
     else if (this.#closed) job.status.state = "waiting";
     else this.#end(job, "failed", failure);
+    this.#finished?.resolve();
   }
 
   /** Records that a node is not connected any more, which fails the running job. */
@@ -190,6 +193,14 @@ export class JobQueue {
   /** Stops starting jobs; waiting ones stay where they are. */
   close(): void {
     this.#closed = true;
+  }
+
+  /** Stops starting jobs; resolves when none runs. Returns `undefined` if none does now. */
+  finish(): Promise<void> | undefined {
+    if (!this.#jobs.some(({ status }) => status.state === "running")) return undefined;
+    this.#closed = true;
+    this.#finished ??= Promise.withResolvers();
+    return this.#finished.promise;
   }
 
   /** All jobs, oldest first. */

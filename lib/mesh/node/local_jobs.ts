@@ -84,6 +84,13 @@ export class LocalJobs {
     if (this.#job?.order.key === key) this.#job.stop(reason);
   }
 
+  /** Refuses further jobs; resolves when none runs. Does nothing if none does now. */
+  finish(): Promise<void> | undefined {
+    if (this.#job === undefined) return undefined;
+    this.#draining = true;
+    return this.#running;
+  }
+
   /** Refuses further jobs and waits for the running one, which is stopped at the deadline. */
   async drain(deadline: AbortSignal): Promise<void> {
     this.#draining = true;

@@ -105,6 +105,10 @@ export class MemberNode implements MeshNode {
     return formatNodes(node, { addresses, up: this.#link ? this.#status.up : [node] });
   }
 
+  finishRunning(): Promise<void> | undefined {
+    return this.#jobs.finish();
+  }
+
   async drain(deadline: AbortSignal): Promise<void> {
     await this.#jobs.drain(deadline);
     // The end of the last job is on its way. If it got lost, node 0 would count the job as failed.

@@ -62,6 +62,12 @@ export interface MeshNode {
   retry(job: number): string | Promise<string>;
   /** One line per node: its number, address, and whether it is connected. */
   nodeLines(): string[];
+  /**
+   * Lets the running job finish and starts no other.
+   *
+   * @returns Resolves when no job runs; `undefined` if none does now. Then jobs may still start.
+   */
+  finishRunning(): Promise<void> | undefined;
   /** Lets the running job finish, unless the deadline aborts first, and starts no other. */
   drain(deadline: AbortSignal): Promise<void>;
 }

@@ -5,7 +5,7 @@ import { delay } from "@std/async/delay";
 import type { JobOrder } from "../../../lib/mesh/node/control_message.ts";
 import type { JobEntry, JobStore } from "../../../lib/mesh/node/job_log.ts";
 import { JobQueue } from "../../../lib/mesh/node/job_queue.ts";
-import { until } from "../../support/within.ts";
+import { until, within } from "../../support/within.ts";
 
 const FILES = { input: "in", output: "out", format: DEFAULT_RECORD_FORMAT };
 
@@ -21,6 +21,10 @@ class MemoryStore implements JobStore {
 
   drop(id: number): void {
     this.entries.delete(id);
+  }
+
+  flushed(): Promise<void> {
+    return Promise.resolve();
   }
 }
 
@@ -264,4 +268,14 @@ Deno.test("JobQueue.cancel() does not wait for a node that says nothing, but for
   queue.ended(started[1]!.key, 0, { records: 9, committed: 9 });
   await until("the job ends", () => states()[1] !== "2 running");
   assert.deepEqual(states(), ["1 cancelled", "2 done"]);
+});
+
+Deno.test("JobQueue.finish() resolves when no job runs, and starts none", async () => {
+  const { queue, started, states } = makeQueue({ nodes: 1 });
+  assert.equal(queue.finish(), undefined);
+  for (let i = 0; i < 2; i++) await queue.submit(FILES);
+  const [first, second] = [queue.finish(), queue.finish()];
+  queue.ended(started[0]!.key, 0, { records: 1 });
+  await within(60_000, "the end", Promise.all([first, second]));
+  assert.deepEqual(states(), ["1 done", "2 waiting"]);
 });
