@@ -111,8 +111,10 @@ export class PartFile {
    * @throws {PartTakenError} If the part was replaced by another.
    */
   async sync(): Promise<void> {
-    await this.assertOwn();
+    // In this order: on ext4, the first close of a file that was truncated writes out what was written
+    // since, and the check closes one on this thread. That took 0.4 s for 1 GB.
     await this.#file.sync();
+    await this.assertOwn();
   }
 
   /** @throws {PartTakenError} If the part was replaced by another. */
