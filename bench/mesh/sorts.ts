@@ -19,11 +19,15 @@ export async function hasGnuSort(): Promise<boolean> {
 }
 
 /** Sorts a file with GNU sort. */
-export async function gnuSort(input: string, directory: string): Promise<Run> {
+export async function gnuSort(
+  input: string,
+  directory: string,
+  order: readonly string[] = [],
+): Promise<Run> {
   const output = `${directory}/gnu-output`;
   const startMs = performance.now();
   const child = new Deno.Command("sort", {
-    args: ["--parallel=2", "-S", "50%", "-T", directory, "-o", output, input],
+    args: ["--parallel=2", "-S", "50%", "-T", directory, ...order, "-o", output, input],
     env: { LC_ALL: "C" },
   }).spawn();
   const [peakBytes, { success }] = await Promise.all([peakMemory(child), child.status]);
@@ -36,10 +40,11 @@ export async function gnuSort(input: string, directory: string): Promise<Run> {
 /** Sorts files with one process each, and the given memory and threads for each process. */
 export async function quartetSort(
   inputs: string[],
-  { directory, memoryBytes, threads }: {
+  { directory, memoryBytes, threads, order = [] }: {
     directory: string;
     memoryBytes: number;
     threads?: number;
+    order?: readonly string[];
   },
 ): Promise<Run> {
   const nodes = freePorts(inputs.length).map((port) => `127.0.0.1:${port}`).join(",");
@@ -50,7 +55,8 @@ export async function quartetSort(
     const mesh = inputs.length > 1 ? ["--nodes", nodes, "--node", `${node}`] : [];
     const memory = ["--memory", `${Math.floor(memoryBytes)}B`];
     const parallel = threads === undefined ? [] : ["--threads", `${threads}`];
-    const words = ["sort", "--json", ...mesh, ...memory, ...parallel, input, outputs[node]!];
+    const options = [...mesh, ...memory, ...parallel, ...order];
+    const words = ["sort", "--json", ...options, input, outputs[node]!];
     const { command, args } = denoRun([
       `--v8-flags=${V8_FLAGS}`,
       ...permissions,
