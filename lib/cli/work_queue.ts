@@ -173,7 +173,8 @@ async function fail(client: BeanstalkClient, id: string, reason: string): Promis
   const bytes = new TextEncoder().encode(reason);
   const { words } = await client.ask(`fail ${id} ${bytes.length}`, bytes);
   if (words[0] === "NOT_FOUND") return await printLost(client, id);
-  const became = words[0] === "BURIED" ? "buried" : "will be tried again";
+  const became = { BURIED: "buried", DEAD_LETTER: "moved to the dead letters" }[words[0]!] ??
+    "will be tried again";
   printError(`Job ${id}: ${became}: ${reason.trimEnd()}`);
 }
 

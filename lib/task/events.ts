@@ -1,5 +1,5 @@
 /**
- * Events of jobs on the bus: `task.<tube>.<put|reserved|done|failed|buried|kicked|cancelled>`.
+ * Events of jobs on the bus: `task.<tube>.<put|reserved|done|failed|buried|kicked|cancelled|dead>`.
  *
  * @module
  */

@@ -37,8 +37,14 @@ const CONTROL = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/;
  * @param bodyBytes The length of the body.
  */
 export function jobJson(stats: JobStats, start: Value, bodyBytes: number): JobJson {
-  const reason = new TextDecoder().decode(valueBytes(stats.reason));
-  return { ...stats, reason, body: bodyJson(valueBytes(start), bodyBytes) };
+  const text = (bytes: string) => new TextDecoder().decode(valueBytes(bytes));
+  const death = stats.death && { ...stats.death, reason: text(stats.death.reason) };
+  return {
+    ...stats,
+    reason: text(stats.reason),
+    death,
+    body: bodyJson(valueBytes(start), bodyBytes),
+  };
 }
 
 function bodyJson(start: Uint8Array, bytes: number): BodyJson {

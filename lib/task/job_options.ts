@@ -6,6 +6,7 @@
 
 import type {
   Backoff,
+  JobDeath,
   JobId,
   JobOptions,
   JobState,
@@ -87,8 +88,10 @@ export function holdsKey(
 }
 
 /** Whether a job can still expire: it was never started, and has not expired before. */
-export function canExpire(job: { state: JobState; reserves: number; buries: number }): boolean {
-  return job.reserves === 0 && job.buries === 0 && job.state !== "buried";
+export function canExpire(
+  job: { state: JobState; reserves: number; buries: number; death: JobDeath | null },
+): boolean {
+  return job.reserves === 0 && job.buries === 0 && job.state !== "buried" && job.death === null;
 }
 
 /** Why a held job will not run as things are; empty if it only has to wait. */

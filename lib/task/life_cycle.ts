@@ -20,13 +20,16 @@
  * only by its worker. Reserving has no rule of its own: an engine picks a job and marks it in one
  * step (in PostgreSQL, one statement).
  *
+ * In a tube with a `dead_letter`, a job that would be buried after its last attempt, or because it
+ * expired, goes to that tube instead and is ready there. What a worker buries itself stays.
+ *
  * The functions are pure: the caller passes the time in and stores what comes out.
  *
  * @module
  */
 
 import { latin1From, type Value } from "../storage/value.ts";
-import type { GivenBack, JobState, KeptState, Outcome, TubeRules } from "./queue.ts";
+import type { EndState, GivenBack, JobDeath, JobState, Outcome, TubeRules } from "./queue.ts";
 
 /** The facts about a job that its life cycle reads and changes. */
 export interface JobFacts {
@@ -49,6 +52,8 @@ export interface JobFacts {
   readonly attempts: number;
   /** Why the last attempt failed, or why the job is buried; one character a byte. */
   readonly reason: string;
+  /** How it became a dead letter; `null` if it is none. */
+  readonly death: JobDeath | null;
 }
 
 /** An event that changes a job and keeps it in the queue. */
@@ -73,7 +78,9 @@ export type JobEvent =
   /** A held job need not wait for other jobs any more. */
   | { readonly kind: "release-held" }
   /** The job was not started in time. */
-  | { readonly kind: "expire" };
+  | { readonly kind: "expire" }
+  /** Somebody moves the job to another tube, where it starts anew. */
+  | { readonly kind: "move"; readonly tube: string };
 
 /** An event that removes a job from the queue. */
 export type FinalEvent = "done" | "delete" | "cancel";
@@ -91,6 +98,7 @@ const POSSIBLE: Readonly<Record<JobEvent["kind"] | FinalEvent, readonly JobState
   "delay-over": ["delayed"],
   "release-held": ["held"],
   "expire": ["ready", "delayed", "held"],
+  "move": ["ready", "delayed", "buried", "held"],
   "done": ["reserved"],
   "delete": ["ready", "reserved", "delayed", "buried", "held"],
   "cancel": ["ready", "reserved", "delayed", "buried", "held"],
@@ -122,15 +130,17 @@ export function isPossible(event: JobEvent["kind"] | FinalEvent, state: JobState
  * What an event makes of a job.
  *
  * @param job The facts before the event; they are not changed.
- * @param options The rules for the job, and the time in milliseconds since the Unix epoch.
+ * @param options The rules for the job, its tube, and the time in milliseconds since the Unix epoch.
  * @returns The facts after the event.
  * @throws {Error} If the event cannot happen in the job's state; see {@linkcode isPossible}.
  */
 export function applyEvent(
   job: JobFacts,
   event: JobEvent,
-  { rules, now }: { rules: TubeRules; now: number },
+  { rules, tube, now }: { rules: TubeRules; tube: string; now: number },
 ): JobFacts {
+  const giveUp = (reason: Value) =>
+    rules.deadLetter === "" ? bury(next, reason, now) : die(next, reason, tube);
   if (!isPossible(event.kind, job.state)) {
     throw new Error(`Cannot apply "${event.kind}" to a job: its state is "${job.state}"`);
   }
@@ -153,16 +163,16 @@ export function applyEvent(
         maxBackoffMs,
         job.attempts + 1,
       );
-      return afterAttempt(next, { rules, now, reason: event.reason, delayMs });
+      return afterAttempt(next, { rules, now, reason: event.reason, delayMs, giveUp });
     }
     case "bury":
       next.priority = event.priority;
       return bury(next, event.reason ?? REASONS.BURIED, now);
     case "time-out":
       next.timeouts++;
-      return afterAttempt(next, { rules, now, reason: REASONS.TIMED_OUT, delayMs: 0 });
+      return afterAttempt(next, { rules, now, reason: REASONS.TIMED_OUT, delayMs: 0, giveUp });
     case "worker-lost":
-      return afterAttempt(next, { rules, now, reason: REASONS.WORKER_LOST, delayMs: 0 });
+      return afterAttempt(next, { rules, now, reason: REASONS.WORKER_LOST, delayMs: 0, giveUp });
     case "worker-dismissed":
       // Not the worker's fault, so it is no failed attempt.
       return enqueue(next, 0, now);
@@ -175,17 +185,35 @@ export function applyEvent(
       // The delay of such a job counts from here.
       return enqueue(next, next.delayMs, now);
     case "expire":
-      return bury(next, REASONS.EXPIRED, now);
+      return giveUp(REASONS.EXPIRED);
+    case "move":
+      next.attempts = 0;
+      next.death = null;
+      return next;
   }
 }
 
-/** Whether a client that waits for the outcome of a job is told this one. */
-export function isOutcome(state: Outcome["state"]): state is KeptState | "deleted" | "buried" {
-  return state === "done" || state === "cancelled" || state === "deleted" || state === "buried";
+/** Whether an event has made a job a dead letter. */
+export function hasDied(before: JobFacts["death"], after: JobFacts): boolean {
+  return after.death !== null && after.death !== before;
 }
 
-/** The answer to a client that gave a job back, by the state that the job went to. */
-export function givenBack(state: JobState): GivenBack {
+const END_STATES: ReadonlySet<string> = new Set<EndState>([
+  "done",
+  "cancelled",
+  "deleted",
+  "buried",
+  "dead",
+]);
+
+/** Whether a client that waits for the outcome of a job is told this one. */
+export function isOutcome(state: Outcome["state"]): state is EndState {
+  return END_STATES.has(state);
+}
+
+/** The answer to a client that gave a job back, by what became of the job. */
+export function givenBack(state: JobState | "dead"): GivenBack {
+  if (state === "dead") return "DEAD_LETTER";
   return state === "buried" ? "BURIED" : "RELEASED";
 }
 
@@ -214,18 +242,19 @@ export function reasonText(reason: Value): string {
 
 type MutableFacts = { -readonly [Name in keyof JobFacts]: JobFacts[Name] };
 
-/** The job as it is after an attempt that failed: buried if it was the last one, else queued. */
+/** The job as it is after an attempt that failed: given up if it was the last one, else queued. */
 function afterAttempt(
   job: MutableFacts,
-  { rules, now, reason, delayMs }: {
+  { rules, now, reason, delayMs, giveUp }: {
     rules: TubeRules;
     now: number;
     reason: Value;
     delayMs: number;
+    giveUp: (reason: Value) => JobFacts;
   },
 ): JobFacts {
   job.attempts++;
-  if (rules.maxAttempts > 0 && job.attempts >= rules.maxAttempts) return bury(job, reason, now);
+  if (rules.maxAttempts > 0 && job.attempts >= rules.maxAttempts) return giveUp(reason);
   job.reason = reasonText(reason);
   const backoffMs = backoffDelayMs(rules.backoffMs, rules.maxBackoffMs, job.attempts);
   return enqueue(job, Math.max(delayMs, backoffMs), now);
@@ -245,6 +274,16 @@ function bury(job: MutableFacts, reason: Value, now: number): JobFacts {
   return job;
 }
 
+/** The job as a dead letter of a tube. Its attempts count anew where it goes. */
+function die(job: MutableFacts, reason: Value, tube: string): JobFacts {
+  job.state = "ready";
+  job.dueAt = 0;
+  job.reason = reasonText(reason);
+  job.death = { tube, attempts: job.attempts, reason: job.reason };
+  job.attempts = 0;
+  return job;
+}
+
 /** Copies the facts alone: what an engine passes in has fields of its own besides. */
 function copyFacts(job: JobFacts): MutableFacts {
   return {
@@ -259,5 +298,6 @@ function copyFacts(job: JobFacts): MutableFacts {
     kicks: job.kicks,
     attempts: job.attempts,
     reason: job.reason,
+    death: job.death,
   };
 }

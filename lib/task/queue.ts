@@ -10,72 +10,14 @@ import type { CommitMetrics } from "../storage/commit_metrics.ts";
 import type { DatabaseMetrics } from "../storage/database_metrics.ts";
 import type { MaybePromise } from "../storage/store.ts";
 import type { Value } from "../storage/value.ts";
+import type { Backoff, JobSpec } from "./job_spec.ts";
+import type { EndState, JobDeath, JobId, JobState, SweptState } from "./job_states.ts";
 import type { ReportJob } from "./reports.ts";
 import type { Rate } from "./token_bucket.ts";
 import type { Peer, Workers } from "./workers.ts";
 
-/** The id of a job: 1 to 2^53 - 1, never used twice. */
-export type JobId = number;
-
-/** The states of a job. A finished job has none: it is gone. */
-export const JOB_STATES = ["ready", "reserved", "delayed", "buried", "held"] as const;
-
-/** The state of a job. */
-export type JobState = typeof JOB_STATES[number];
-
-/** The delay after a failed attempt: it doubles with each further one. */
-export interface Backoff {
-  /** The delay after the first one. */
-  firstMs: number;
-  /** The longest delay. If it is `firstMs`, the delay is the same after each attempt. */
-  maxMs: number;
-}
-
-/** A key that no two jobs of a tube hold at the same time. */
-export interface UniqueKey {
-  /** Formed like the name of a tube. */
-  key: string;
-  /**
-   * What ends the hold of a job on its key: it is reserved (`queued`), it is gone (`unfinished`), or
-   * only `forMs` (`until`), whatever becomes of the job. A buried job holds no key except with `until`.
-   *
-   * @default {"unfinished"}
-   */
-  while?: KeyHold | undefined;
-  /** The longest time that the job holds the key, from its put on; needed for `until`. */
-  forMs?: number | undefined;
-}
-
-/** See {@linkcode UniqueKey}. */
-export type KeyHold = "queued" | "unfinished" | "until";
-
-/** What a producer can ask for one job, beyond the protocol of beanstalkd. */
-export interface JobOptions {
-  /** It is buried after this many failed attempts, 0 for never, whatever the rule of its tube. */
-  attempts?: number | undefined;
-  /** Replaces the backoff of its tube. */
-  backoff?: Backoff | undefined;
-  unique?: UniqueKey | undefined;
-  /** It is buried unless it is reserved within this time of its put. */
-  expiresMs?: number | undefined;
-  /** It is held until these jobs are done; at most `MAX_DEPENDENCIES`. */
-  after?: readonly JobId[] | undefined;
-  /** How long `quartet work` lets the command for it run. The queue only keeps it. */
-  timeoutMs?: number | undefined;
-}
-
-/** A job as its producer describes it. */
-export interface JobSpec {
-  /** 0 (most urgent) to 2^32 - 1. */
-  priority: number;
-  /** How long it stays delayed before it becomes ready. */
-  delayMs: number;
-  /** How long a worker may take: the time to run. */
-  ttrMs: number;
-  /** Owned by the queue from now on. */
-  body: Value;
-  options?: JobOptions | undefined;
-}
+export type * from "./job_spec.ts";
+export * from "./job_states.ts";
 
 /** A job as a worker sees it. */
 export interface JobBody {
@@ -100,16 +42,16 @@ export interface PutJob {
 export type NoJob = "TIMED_OUT" | "DEADLINE_SOON";
 
 /** What became of a job that its worker gave back. */
-export type GivenBack = "RELEASED" | "BURIED" | "NOT_FOUND";
-
-/** The outcomes that the queue keeps after the job itself is gone. */
-export type KeptState = "done" | "cancelled";
+export type GivenBack = "RELEASED" | "BURIED" | "DEAD_LETTER" | "NOT_FOUND";
 
 /** The outcome of a job, or its state if it has none yet. */
 export interface Outcome {
-  /** `done`, `cancelled` and `deleted` are final; `buried` lasts until the job is kicked. */
-  readonly state: JobState | KeptState | "deleted";
-  /** The result of a done job, the reason of a buried one; empty otherwise. */
+  /**
+   * `done`, `cancelled` and `deleted` are final; `buried` lasts until the job is kicked, and `dead`,
+   * for a dead letter, until it is moved by hand or done after all.
+   */
+  readonly state: JobState | EndState;
+  /** The result of a done job, the reason of a buried or dead one; empty otherwise. */
   readonly body: Value;
 }
 
@@ -138,6 +80,8 @@ export interface JobStats {
   reason: string;
   /** Its unique key; empty for none. */
   key: string;
+  /** How it became a dead letter; `null` if it is none. */
+  death: JobDeath | null;
   /** Its other options, if it has any. */
   options?: {
     attempts: number | undefined;
@@ -321,10 +265,23 @@ export interface QueueClient {
   /** The next job of the used tube in this state. */
   peekState(state: "ready" | "delayed" | "buried"): MaybePromise<JobBody | null>;
   pauseTube(tube: string, pauseMs: number): MaybePromise<boolean>;
+  /**
+   * Deletes the jobs that a tube has at this moment in one state, or in all; reserved ones stay.
+   *
+   * @returns How many there were; `null` if there is no such tube.
+   */
+  flushTube(tube: string, state?: SweptState): MaybePromise<number | null>;
+  /** As `flushTube`, but moves the jobs, all but reserved ones, to another tube. */
+  moveTube(tube: string, to: string): MaybePromise<number | null | "OUT_OF_MEMORY">;
+  /**
+   * Moves a job that nobody has reserved to another tube, in its state. Its attempts count from 0
+   * again, and it is no dead letter any more.
+   */
+  moveJob(id: JobId, to: string): MaybePromise<boolean | "OUT_OF_MEMORY">;
 
   /** The outcome of a job so far; `null` if the queue knows nothing of it. */
   result(id: JobId): MaybePromise<Outcome | null>;
-  /** As `result`, but waits until the job is done, cancelled, deleted or buried. */
+  /** As `result`, but waits until the job is done, cancelled, deleted, buried or a dead letter. */
   wait(id: JobId, timeoutMs: number): MaybePromise<Outcome | "TIMED_OUT" | null>;
 
   statsJob(id: JobId): MaybePromise<JobStats | null>;

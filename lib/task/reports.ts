@@ -6,10 +6,18 @@
 
 /** Something that has happened to a job. */
 export interface JobReport {
-  readonly kind: "put" | "reserved" | "done" | "failed" | "buried" | "kicked" | "cancelled";
+  readonly kind:
+    | "put"
+    | "reserved"
+    | "done"
+    | "failed"
+    | "buried"
+    | "kicked"
+    | "cancelled"
+    | "dead";
   readonly tube: string;
   readonly id: number;
-  /** Why it failed or was buried, one character a byte; otherwise empty. */
+  /** Why it failed, was buried or became a dead letter, one character a byte; otherwise empty. */
   readonly reason: string;
 }
 

@@ -18,6 +18,7 @@ const STATS: JobStats = {
   kicks: 0,
   attempts: 1,
   reason: "no route to Z\xc3\xbcrich",
+  death: null,
   key: "",
 };
 

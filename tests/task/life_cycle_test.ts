@@ -38,6 +38,7 @@ function job(changes: Partial<JobFacts> = {}): JobFacts {
     kicks: 4,
     attempts: 5,
     reason: "before",
+    death: null,
     ...changes,
   };
 }
@@ -48,6 +49,8 @@ const BACKOFF = { backoffMs: 1000, maxBackoffMs: 10_000 };
 
 const READY = { state: "ready", dueAt: 0 } as const;
 const BURIED = { state: "buried", dueAt: NOW, buries: 4 } as const;
+
+const DEAD_LETTER = { maxAttempts: 5, deadLetter: "dead" };
 
 function delayed(delayMs: number) {
   return { state: "delayed", dueAt: NOW + delayMs } as const;
@@ -116,6 +119,77 @@ const TABLE: [
     attempts: 1,
     reason: "no bread",
   }],
+  ["fail at the last attempt in a tube with a dead_letter", { attempts: 4 }, FAIL, DEAD_LETTER, {
+    ...READY,
+    releases: 3,
+    attempts: 0,
+    reason: "no bread",
+    death: { tube: "mail", attempts: 5, reason: "no bread" },
+  }],
+  [
+    "a time-out at the last attempt in a tube with a dead_letter",
+    { attempts: 4 },
+    {
+      kind: "time-out",
+    },
+    DEAD_LETTER,
+    {
+      ...READY,
+      timeouts: 2,
+      attempts: 0,
+      reason: "timed out",
+      death: { tube: "mail", attempts: 5, reason: "timed out" },
+    },
+  ],
+  [
+    "a lost worker at the last attempt in a tube with a dead_letter",
+    { attempts: 4 },
+    {
+      kind: "worker-lost",
+    },
+    DEAD_LETTER,
+    {
+      ...READY,
+      attempts: 0,
+      reason: "the worker disconnected",
+      death: { tube: "mail", attempts: 5, reason: "the worker disconnected" },
+    },
+  ],
+  ["fail before the last attempt in a tube with a dead_letter", { attempts: 3 }, FAIL, {
+    ...DEAD_LETTER,
+    backoffMs: 100,
+  }, { ...delayed(800), releases: 3, attempts: 4, reason: "no bread" }],
+  [
+    "expire in a tube with a dead_letter",
+    { state: "ready", attempts: 0 },
+    {
+      kind: "expire",
+    },
+    DEAD_LETTER,
+    {
+      ...READY,
+      reason: "expired before it was started",
+      death: { tube: "mail", attempts: 0, reason: "expired before it was started" },
+    },
+  ],
+  ["bury in a tube with a dead_letter", {}, { kind: "bury", priority: 1 }, DEAD_LETTER, {
+    ...BURIED,
+    priority: 1,
+    reason: "buried by its worker",
+  }],
+  [
+    "move lets a dead letter start anew",
+    {
+      ...READY,
+      death: { tube: "mail", attempts: 5, reason: "no bread" },
+    },
+    { kind: "move", tube: "other" },
+    {},
+    { attempts: 0, death: null },
+  ],
+  ["move keeps the state", { state: "buried", dueAt: 7 }, { kind: "move", tube: "other" }, {}, {
+    attempts: 0,
+  }],
   ["bury without a reason", {}, { kind: "bury", priority: 1 }, {}, {
     ...BURIED,
     priority: 1,
@@ -172,7 +246,11 @@ const TABLE: [
 for (const [name, before, event, rules, changes] of TABLE) {
   Deno.test(`applyEvent(): ${name}`, () => {
     const facts = job(before);
-    const after = applyEvent(facts, event, { rules: { ...PLAIN, ...rules }, now: NOW });
+    const after = applyEvent(facts, event, {
+      rules: { ...PLAIN, ...rules },
+      tube: "mail",
+      now: NOW,
+    });
     assert.deepEqual(after, { ...job(before), ...changes });
     assert.deepEqual(facts, job(before), "the facts that were passed in have changed");
   });
@@ -212,7 +290,7 @@ Deno.test("isPossible(): lists the states of every event, and applyEvent() throw
   for (const event of EVENTS) {
     for (const state of STATES.filter((state) => !isPossible(event.kind, state))) {
       assert.throws(
-        () => applyEvent(job({ state }), event, { rules: PLAIN, now: NOW }),
+        () => applyEvent(job({ state }), event, { rules: PLAIN, tube: "mail", now: NOW }),
         { message: `Cannot apply "${event.kind}" to a job: its state is "${state}"` },
       );
     }
@@ -251,7 +329,7 @@ Deno.test("applyEvent(): keeps its invariants over any life of a job", () => {
       }
       if (!isPossible(event.kind, facts.state)) continue;
       const before = facts;
-      facts = applyEvent(before, event, { rules, now });
+      facts = applyEvent(before, event, { rules, tube: "mail", now });
 
       const failed = ["fail", "time-out", "worker-lost"].includes(event.kind);
       assert.equal(facts.attempts, before.attempts + Number(failed));

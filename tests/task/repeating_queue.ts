@@ -23,6 +23,7 @@ import type {
   QueueMetrics,
   QueueStats,
   Refusal,
+  SweptState,
   TubeStats,
 } from "../../lib/task/queue.ts";
 import type { Peer, Workers } from "../../lib/task/workers.ts";
@@ -45,6 +46,11 @@ export class AcknowledgedJobs {
   ended(id: JobId): void {
     this.#present.delete(id);
     this.#ended.add(id);
+  }
+
+  /** The jobs that must be there. */
+  present(): JobId[] {
+    return [...this.#present];
   }
 
   /** Compares them with a queue, and puts one more job into it. */
@@ -250,6 +256,22 @@ class RepeatingClient implements QueueClient {
 
   pauseTube(tube: string, pauseMs: number): Promise<boolean> {
     return this.#insist(() => this.#client.pauseTube(tube, pauseMs));
+  }
+
+  async flushTube(tube: string, state?: SweptState): Promise<number | null> {
+    const answer = await this.#repeat(() => this.#client.flushTube(tube, state));
+    for (const id of this.#jobs.present()) {
+      if (await this.#client.statsJob(id) === null) this.#jobs.ended(id);
+    }
+    return answer;
+  }
+
+  moveTube(tube: string, to: string): Promise<number | null | "OUT_OF_MEMORY"> {
+    return this.#insist(() => this.#client.moveTube(tube, to));
+  }
+
+  moveJob(id: JobId, to: string): Promise<boolean | "OUT_OF_MEMORY"> {
+    return this.#insist(() => this.#client.moveJob(id, to));
   }
 
   result(id: JobId): Promise<Outcome | null> {

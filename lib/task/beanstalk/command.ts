@@ -1,5 +1,5 @@
 import type { Value } from "../../storage/value.ts";
-import type { JobId, JobPage, JobSpec } from "../queue.ts";
+import type { JobId, JobPage, JobSpec, SweptState } from "../queue.ts";
 import type { Mistake } from "./words.ts";
 
 /** A command of a client, or the mistake it made. */
@@ -35,6 +35,8 @@ export type BeanstalkCommand =
   | { kind: "quiet-worker" | "resume-worker"; worker: number }
   | { kind: "pause-tube"; tube: string; pauseMs: number }
   /** `option` is the name of a bad option; it may be empty. */
+  | { kind: "flush-tube"; tube: string; state: SweptState | undefined }
+  | { kind: "move"; from: JobId | string; tube: string }
   | { kind: "mistake"; reply: Mistake; option?: string };
 
 /** The name of a command, as in the counters of `stats`. */

@@ -1,5 +1,5 @@
 import { type Value, valueBytes, valueFrom } from "../../storage/value.ts";
-import { JOB_STATES, type JobSpec, MAX_LISTED_JOBS } from "../queue.ts";
+import { JOB_STATES, type JobSpec, MAX_LISTED_JOBS, SWEPT_STATES } from "../queue.ts";
 import type { BeanstalkCommand, CommandKind } from "./command.ts";
 import { CR, findLineEnd, LF, LineArguments, mistake } from "./line.ts";
 import { parseOptions } from "./put_options.ts";
@@ -162,6 +162,20 @@ export class CommandArguments {
       case "resume-worker": {
         const worker = line.number(Number.MAX_SAFE_INTEGER);
         return worker >= 0 && line.done ? { kind, worker } : null;
+      }
+      case "flush-tube": {
+        const tube = line.name();
+        if (tube === null) return null;
+        if (line.done) return { kind, tube, state: undefined };
+        const word = line.name();
+        const state = SWEPT_STATES.find((state) => state === word);
+        return state !== undefined && line.done ? { kind, tube, state } : null;
+      }
+      case "move": {
+        const from = line.name();
+        const tube = from === null ? null : line.name();
+        if (from === null || tube === null || !line.done) return null;
+        return { kind, from: /^\d+$/.test(from) ? Number(from) : from, tube };
       }
       case "mistake":
         return null;

@@ -143,6 +143,22 @@ export class CommandRunner {
         return replies.line(`WATCHING ${client.watched.length}`);
       case "pause-tube":
         return this.#found(client.pauseTube(command.tube, command.pauseMs), "PAUSED");
+      case "flush-tube":
+        return then(client.flushTube(command.tube, command.state), (count) => {
+          if (count === null) replies.word("NOT_FOUND");
+          else replies.line(`FLUSHED ${count}`);
+        });
+      case "move": {
+        const { from, tube } = command;
+        const moved = typeof from === "number"
+          ? client.moveJob(from, tube)
+          : client.moveTube(from, tube);
+        return then<boolean | number | null | "OUT_OF_MEMORY">(moved, (answer) => {
+          if (answer === null || answer === false) replies.word("NOT_FOUND");
+          else if (typeof answer === "string") replies.word(answer);
+          else replies.line(`MOVED ${Number(answer)}`);
+        });
+      }
       case "result":
         return then(client.result(command.id), (answer) => this.#outcome(command.id, answer));
       case "wait":

@@ -23,7 +23,7 @@ const ALL_WORDS = [
   "put |put-job |put-unique |put-batch |peek |peek-ready|peek-delayed|peek-buried|pause-tube",
   "reserve-with-timeout |reserve-job |reserve-batch |reserve|release |release-held |result ",
   "delete |done |bury |kick |kick-job |touch |fail |wait |watch |use |ignore ",
-  "stats-job |stats-tube |stats|list-tubes-watched|list-tube-used|list-tubes|quit|cancel ",
+  "stats-job |stats-tube |stats|list-tubes-watched|list-tube-used|list-tubes|quit|cancel |flush-tube |move ",
   "list-jobs |list-workers|quiet-worker |resume-worker ",
 ];
 for (const text of ALL_WORDS.join("|").split("|")) {

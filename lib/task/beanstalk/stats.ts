@@ -6,7 +6,7 @@
 
 import type { Histogram } from "../../metrics.ts";
 import { valueBytes } from "../../storage/value.ts";
-import type { JobStats, QueueStats, TubeStats } from "../queue.ts";
+import type { JobDeath, JobStats, QueueStats, TubeStats } from "../queue.ts";
 import type { CommandKind } from "./command.ts";
 import { dictionary, quote, seconds } from "./yaml.ts";
 
@@ -80,6 +80,8 @@ const COUNTED: readonly CommandKind[] = [
   "list-workers",
   "quiet-worker",
   "resume-worker",
+  "flush-tube",
+  "move",
 ];
 
 /** The reply to `stats-job`. */
@@ -101,7 +103,8 @@ export function formatJobStats(job: JobStats): string {
     ["kicks", job.kicks],
     ["attempts", job.attempts],
     ["key", quote(job.key)],
-    ["reason", quote(new TextDecoder().decode(valueBytes(job.reason)))],
+    ["reason", quoteBytes(job.reason)],
+    ...deathEntries(job.death),
     ...optionEntries(job.options),
   ]);
 }
@@ -119,6 +122,16 @@ function optionEntries(options: JobStats["options"]): [string, string | number][
   if (expiresInMs !== undefined) entries.push(["expires-in", seconds(expiresInMs)]);
   if (after.length > 0) entries.push(["after", quote(after.join(","))]);
   return entries;
+}
+
+/** How a job became a dead letter. */
+function deathEntries(death: JobDeath | null): [key: string, value: string | number][] {
+  if (death === null) return [];
+  return [
+    ["dead-from", quote(death.tube)],
+    ["dead-attempts", death.attempts],
+    ["dead-reason", quoteBytes(death.reason)],
+  ];
 }
 
 /** The reply to `stats-tube`. */
@@ -190,4 +203,9 @@ export function formatTubes(tubes: readonly string[]): string {
 
 function cpuTime(micros: number): string {
   return (micros / 1e6).toFixed(6);
+}
+
+/** As `quote`, for a text with one character a byte. */
+function quoteBytes(text: string): string {
+  return quote(new TextDecoder().decode(valueBytes(text)));
 }

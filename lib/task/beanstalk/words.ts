@@ -10,6 +10,7 @@ export const REPLIES = [
   "BAD_OPTION",
   "BURIED",
   "CANCELLED",
+  "DEAD_LETTER",
   "DEADLINE_SOON",
   "DELETED",
   "DONE",

@@ -16,34 +16,32 @@ import type {
   QueueClient,
   QueueStats,
   Refusal,
+  SweptState,
   TubeStats,
 } from "../queue.ts";
 import type { JoinWorkers } from "../workers.ts";
+import { Answers } from "./answers.ts";
 import type { Job, JobTube, JobWorker } from "./job.ts";
 import { jobsOnPage, listed } from "./job_pages.ts";
 import { MemoryReservations } from "./reservations.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { MemorySubscriptions } from "./subscriptions.ts";
+import { flushTube, moveJob, moveTube } from "./tube_sweep.ts";
 import { MemoryWait } from "./wait.ts";
 import { MemoryWorker } from "./worker.ts";
 
 /** A client of a queue in memory. */
 export class MemoryClient implements QueueClient, JobWorker {
   readonly #scheduler: Scheduler;
+  readonly #answers: Answers;
   readonly #reserved = new MemoryReservations();
   readonly #subscriptions: MemorySubscriptions;
   readonly #wait: MemoryWait;
   #join: JoinWorkers | undefined;
   #leave: () => void = () => {};
-  /** The newest ticket that this client has learned anything of. */
-  #ticket = 0;
-
-  /**
-   * @param scheduler The source of the jobs.
-   * @param join Adds the client to the list of workers; called when it first asks for a job.
-   */
   constructor(scheduler: Scheduler, join?: JoinWorkers) {
     this.#scheduler = scheduler;
+    this.#answers = new Answers(scheduler);
     this.#join = join;
     this.#subscriptions = new MemorySubscriptions(scheduler.tubes, this);
     this.#wait = new MemoryWait(scheduler, {
@@ -78,8 +76,21 @@ export class MemoryClient implements QueueClient, JobWorker {
   pauseTube(name: string, pauseMs: number): boolean {
     const tube = this.#scheduler.tubes.get(name);
     if (tube === undefined) return false;
-    this.#scheduler.pause(tube, pauseMs);
+    tube.pause(pauseMs);
     return true;
+  }
+
+  flushTube(name: string, state?: SweptState): Promise<number | null> {
+    return flushTube(this.#scheduler, name, { state, told: (job) => this.#told(job) });
+  }
+
+  moveTube(name: string, to: string): Promise<number | null | "OUT_OF_MEMORY"> {
+    return moveTube(this.#scheduler, name, { to, told: (job) => this.#told(job) });
+  }
+
+  moveJob(id: JobId, to: string): boolean | "OUT_OF_MEMORY" {
+    const job = this.#find(id);
+    return job !== null && moveJob(this.#scheduler, job, to);
   }
 
   // Producing
@@ -109,7 +120,7 @@ export class MemoryClient implements QueueClient, JobWorker {
         return { id, existed: true };
       }
     }
-    if (after?.some((id) => !this.#scheduler.knows(id))) return "NOT_FOUND";
+    if (after?.some((id) => !this.#scheduler.ids.has(id))) return "NOT_FOUND";
     const refusal = this.#scheduler.refusal([spec]);
     return refusal ??
       { id: this.#told(this.#scheduler.insert(this.#used, spec)).id, existed: false };
@@ -236,15 +247,7 @@ export class MemoryClient implements QueueClient, JobWorker {
   }
 
   result(id: JobId): Outcome | null {
-    const result = this.#scheduler.results.get(id);
-    if (result !== undefined) {
-      this.#ticket = Math.max(this.#ticket, result.ticket);
-      return { state: result.state, body: result.body };
-    }
-    const job = this.#find(id);
-    if (job === null) return null;
-    const { state } = job;
-    return { state, body: state === "buried" ? job.reason : "" };
+    return this.#answers.outcome(id);
   }
 
   wait(
@@ -281,7 +284,7 @@ export class MemoryClient implements QueueClient, JobWorker {
   }
 
   settled(): Promise<void> | undefined {
-    return this.#scheduler.journal.settled(this.#ticket);
+    return this.#answers.settled();
   }
 
   cancel(): void {
@@ -331,30 +334,24 @@ export class MemoryClient implements QueueClient, JobWorker {
     );
   }
 
-  #applyToOwn(id: JobId, event: JobEvent): JobState | null {
+  #applyToOwn(id: JobId, event: JobEvent): JobState | "dead" | null {
     const job = this.#own(id);
     return job === null ? null : this.#apply(job, event);
   }
 
-  #apply(job: Job, event: JobEvent): JobState {
+  #apply(job: Job, event: JobEvent): JobState | "dead" {
     this.#scheduler.take(job);
     const state = this.#scheduler.apply(job, event);
     this.#told(job);
     return state;
   }
 
-  /** Notes that this client learns the present state of a job. */
   #told(job: Job): Job {
-    if (job.ticket > this.#ticket) this.#ticket = job.ticket;
-    return job;
+    return this.#answers.told(job);
   }
 
-  /** A job by its id. If there is none, the answer must be as durable as the job's removal. */
   #find(id: JobId): Job | null {
-    const job = this.#scheduler.jobs.get(id);
-    if (job !== undefined) return this.#told(job);
-    this.#ticket = this.#scheduler.journal.last;
-    return null;
+    return this.#answers.find(id);
   }
 
   #own(id: JobId): Job | null {

@@ -27,6 +27,11 @@ export class Heap<T> {
     return this.#items[0];
   }
 
+  /** The item at an index, in no order; `undefined` beyond the last. */
+  at(index: number): T | undefined {
+    return this.#items[index];
+  }
+
   /** Whether it holds this item. The item must not be in another heap. */
   has(item: T): boolean {
     return this.#items[this.#order.place(item)] === item;

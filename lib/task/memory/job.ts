@@ -1,7 +1,7 @@
 import type { Value } from "../../storage/value.ts";
 import { bytesOfOptions, canExpire, optionStats, type StoredOptions } from "../job_options.ts";
 import type { JobFacts } from "../life_cycle.ts";
-import type { JobId, JobState, JobStats, KeptState } from "../queue.ts";
+import type { EndState, JobDeath, JobId, JobState, JobStats } from "../queue.ts";
 import { COUNT, type JobMemory, TIME } from "./job_memory.ts";
 import type { Timed } from "./timers.ts";
 import type { QueuedJob, Tube, Watch, Worker } from "./tube.ts";
@@ -11,6 +11,9 @@ import type { QueuedJob, Tube, Watch, Worker } from "./tube.ts";
  * jobs: 240 if they are ready, and some 60 more if they were buried.
  */
 export const JOB_OVERHEAD_BYTES = 300;
+
+/** About how much memory it takes to know how a job became a dead letter, besides the reason. */
+const DEATH_OVERHEAD_BYTES = 100;
 
 /** A tube of these jobs. */
 export type JobTube = Tube<Job>;
@@ -23,13 +26,15 @@ export type TubeWatch = Watch<Job>;
 
 /** A client that waits for the outcome of a job. */
 export interface Watcher {
-  /** The job is done, cancelled, deleted or buried. */
-  finished(job: Job, state: KeptState | "deleted" | "buried", body: Value): void;
+  /** The job has an outcome. */
+  finished(job: Job, state: EndState, body: Value): void;
 }
 
 /** What most jobs have nothing of: they are put, reserved and deleted. */
 class JobDetails {
   reason = "";
+  death: JobDeath | null = null;
+  strayed = false;
   options: StoredOptions | null = null;
   watchers: Set<Watcher> | null = null;
 }
@@ -163,15 +168,31 @@ export class Job implements JobFacts, QueuedJob<Job>, Timed {
     return this.#known.reason;
   }
 
+  get death(): JobDeath | null {
+    return this.#known.death;
+  }
+
   get options(): StoredOptions | null {
     return this.#known.options;
   }
 
+  /** Whether its tube is another one than the journal's record of its put says. */
+  get strayed(): boolean {
+    return this.#known.strayed;
+  }
+
+  /** Changes its tube. */
+  stray(tube: JobTube): void {
+    this.tube = tube;
+    this.#noted.strayed = true;
+  }
+
   /** About how many bytes of memory it takes. */
   get bytes(): number {
-    const { options, reason } = this.#known;
+    const { options, reason, death } = this.#known;
+    const deathBytes = death === null ? 0 : death.reason.length + DEATH_OVERHEAD_BYTES;
     return this.bodyLength + reason.length + JOB_OVERHEAD_BYTES +
-      bytesOfOptions(options);
+      bytesOfOptions(options) + deathBytes;
   }
 
   /** Sets what an event has made of it. */
@@ -188,6 +209,7 @@ export class Job implements JobFacts, QueuedJob<Job>, Timed {
     memory.setCount(record, COUNT.kicks, facts.kicks);
     memory.setCount(record, COUNT.attempts, facts.attempts);
     if (facts.reason !== this.reason) this.#noted.reason = facts.reason;
+    if (facts.death !== this.death) this.#noted.death = facts.death;
   }
 
   /** Adds a client that waits for its outcome. */
@@ -233,6 +255,7 @@ export class Job implements JobFacts, QueuedJob<Job>, Timed {
       attempts: this.attempts,
       reason: this.reason,
       key: this.options?.unique?.key ?? "",
+      death: this.death,
       ...optionStats(this.options, { now, expires: canExpire(this) }),
     };
   }

@@ -24,6 +24,11 @@ export class JobIds {
     return this.#next++;
   }
 
+  /** The last id that was given out. */
+  get last(): JobId {
+    return this.#next - 1;
+  }
+
   /** Whether this id was given out, or skipped. */
   has(id: JobId): boolean {
     return id > 0 && id < this.#next;

@@ -1,7 +1,7 @@
 import type { Value } from "../../storage/value.ts";
 import { reportsOf } from "../event_reports.ts";
 import type { JobEvent } from "../life_cycle.ts";
-import type { KeptState } from "../queue.ts";
+import type { EndState, KeptState } from "../queue.ts";
 import type { ReportJob } from "../reports.ts";
 import type { Job } from "./job.ts";
 import type { Journal } from "./journal.ts";
@@ -23,18 +23,22 @@ export class JobNews {
     this.#report({ kind, tube, id, reason: "" }, this.#journal.settled(job.ticket));
   }
 
-  /** Reports an event that was applied to a job. */
-  changed(job: Job, event: JobEvent): void {
+  /**
+   * Reports an event that was applied to a job.
+   *
+   * @param about The tube in which it happened, and whether it made the job a dead letter.
+   */
+  changed(job: Job, event: JobEvent, { tube, died }: { tube: string; died: boolean }): void {
     if (this.#report === undefined) return;
-    const { id, tube: { name: tube } } = job;
+    const { id } = job;
     const durable = this.#journal.settled(job.ticket);
-    for (const report of reportsOf(event, { id, tube, after: job })) {
+    for (const report of reportsOf(event, { id, tube, after: job, died })) {
       this.#report(report, durable);
     }
   }
 
   /** Tells the clients that wait for the outcome of a job. */
-  ended(job: Job, state: KeptState | "deleted" | "buried", body: Value): void {
+  ended(job: Job, state: EndState, body: Value): void {
     for (const watcher of job.takeWatchers()) watcher.finished(job, state, body);
   }
 }

@@ -86,7 +86,7 @@ export class JournalTables {
       },
       loadEntry: (id, bytes, start, middle, end) => {
         const job = load(id, bytes, start, middle);
-        if (end > middle) decodeMove(job, bytes, middle, end);
+        if (end > middle) decodeMove(job, bytes, { start: middle, end, tubeOf });
       },
       load,
       remove: (id) => {
@@ -135,7 +135,7 @@ export class JournalTables {
         const job = records.jobs().get(id);
         if (job === undefined || this.jobs.includes(id, version)) return;
         this.jobs.change(id, version);
-        decodeMove(job, bytes, middle, end);
+        decodeMove(job, bytes, { start: middle, end, tubeOf });
       },
       loadDelete: () => {},
     };

@@ -9,6 +9,9 @@
  *         · options · body
  * move    version u8 · state u8 · priority u32 · delay f64 · due f64 · reserves u32 · timeouts u32
  *         · releases u32 · buries u32 · kicks u32 · attempts u32 · reason
+ *         In version 2, for jobs that have gone to another tube: · … · attempts u32 · tube length u8
+ *         · death: tube length u8 (0 for none) · attempts u32 · reason length u16 · tube
+ *         · death: tube · reason · reason
  * result  version u8 · expires f64 · body
  *         or, since version 2: version u8 · expires f64 · state u8 (0 done, 1 cancelled) · body
  * ```
@@ -24,7 +27,7 @@
 
 import { copyValue, latin1From, valueFrom } from "../../storage/value.ts";
 import { decodeOptions, encodeOptions, keyOptions, soleKey } from "../job_options.ts";
-import type { JobId, JobState, KeptState } from "../queue.ts";
+import type { JobDeath, JobId, JobState, KeptState } from "../queue.ts";
 import { checkVersion } from "./condition_records.ts";
 import { Job, type JobTube } from "./job.ts";
 import { type JobMemory, TIME } from "./job_memory.ts";
@@ -37,6 +40,9 @@ const JOB_HEAD_BYTES = 39;
 /** Longer than {@linkcode JOB_HEAD_BYTES} by the second byte of the length of the options. */
 const OPTIONS_HEAD_BYTES = 40;
 const MOVE_HEAD_BYTES = 46;
+/** The version of moves to another tube. */
+const STRAYED_VERSION = 2;
+const STRAYED_HEAD_BYTES = MOVE_HEAD_BYTES + 8;
 const RESULT_HEAD_BYTES = 9;
 const RESULT_VERSION = 2;
 /** The longest tube and key of 200 bytes each, 64 ids of 17, and 400 bytes for everything else. */
@@ -152,7 +158,19 @@ export function encodeMove(job: Job): Uint8Array {
   view.setUint32(34, job.buries, true);
   view.setUint32(38, job.kicks, true);
   view.setUint32(42, job.attempts, true);
-  return scratch.subarray(0, MOVE_HEAD_BYTES);
+  if (!job.strayed) return scratch.subarray(0, MOVE_HEAD_BYTES);
+  const { tube: { name }, death } = job;
+  view.setUint8(0, STRAYED_VERSION);
+  view.setUint8(46, name.length);
+  view.setUint8(47, death?.tube.length ?? 0);
+  view.setUint32(48, death?.attempts ?? 0, true);
+  view.setUint16(52, death?.reason.length ?? 0, true);
+  let end = STRAYED_HEAD_BYTES;
+  for (const text of [name, death?.tube ?? "", death?.reason ?? ""]) {
+    copyValue(text, scratch, end);
+    end += text.length;
+  }
+  return scratch.subarray(0, end);
 }
 
 /**
@@ -160,9 +178,33 @@ export function encodeMove(job: Job): Uint8Array {
  *
  * @throws {Error} If a newer version wrote the record.
  */
-export function decodeMove(job: Job, bytes: Uint8Array, start: number, end: number): void {
-  readHead(bytes, start, { length: MOVE_HEAD_BYTES });
+export function decodeMove(
+  job: Job,
+  bytes: Uint8Array,
+  { start, end, tubeOf }: {
+    start: number;
+    end: number;
+    tubeOf: (bytes: Uint8Array, start: number, end: number) => JobTube;
+  },
+): void {
+  readHead(bytes, start, { length: MOVE_HEAD_BYTES, newest: STRAYED_VERSION });
   job.moved = true;
+  let reasonStart = start + MOVE_HEAD_BYTES;
+  let death: JobDeath | null = null;
+  if (view.getUint8(0) === STRAYED_VERSION) {
+    readHead(bytes, start, { length: STRAYED_HEAD_BYTES, newest: STRAYED_VERSION });
+    const tubeEnd = start + STRAYED_HEAD_BYTES + view.getUint8(46);
+    const deathTubeEnd = tubeEnd + view.getUint8(47);
+    reasonStart = deathTubeEnd + view.getUint16(52, true);
+    if (deathTubeEnd > tubeEnd) {
+      death = {
+        tube: latin1From(bytes, tubeEnd, deathTubeEnd),
+        attempts: view.getUint32(48, true),
+        reason: latin1From(bytes, deathTubeEnd, reasonStart),
+      };
+    }
+    job.stray(tubeOf(bytes, start + STRAYED_HEAD_BYTES, tubeEnd));
+  }
   job.reserves = view.getUint32(22, true);
   job.set({
     state: STATES[view.getUint8(1)]!,
@@ -175,7 +217,8 @@ export function decodeMove(job: Job, bytes: Uint8Array, start: number, end: numb
     buries: view.getUint32(34, true),
     kicks: view.getUint32(38, true),
     attempts: view.getUint32(42, true),
-    reason: latin1From(bytes, start + MOVE_HEAD_BYTES, end),
+    reason: latin1From(bytes, reasonStart, end),
+    death,
   });
 }
 

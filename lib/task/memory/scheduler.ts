@@ -1,7 +1,7 @@
 import type { Value } from "../../storage/value.ts";
 import type { Clock } from "../clock.ts";
 import { bytesOfOptions, canExpire, ownRules, storedOptions } from "../job_options.ts";
-import { allowedTtrMs, applyEvent, type JobEvent } from "../life_cycle.ts";
+import { allowedTtrMs, applyEvent, hasDied, type JobEvent } from "../life_cycle.ts";
 import {
   type JobId,
   type JobSpec,
@@ -45,6 +45,7 @@ export class Scheduler implements TubeScheduler<Job> {
   readonly jobs = new IdTable<Job>();
   readonly memory = new JobMemory();
   readonly results: Results;
+  readonly ids: JobIds;
   readonly conditions: Conditions;
   readonly journal: Journal;
   /** Whether it hands out no jobs and takes none. */
@@ -56,7 +57,6 @@ export class Scheduler implements TubeScheduler<Job> {
 
   readonly #clock: Clock;
   readonly #options: QueueOptions;
-  readonly #ids: JobIds;
   readonly #space: QueueSpace;
   readonly #news: JobNews;
   readonly #handOut: HandOut;
@@ -78,7 +78,7 @@ export class Scheduler implements TubeScheduler<Job> {
         journal.forget(result);
       },
     });
-    this.#ids = new JobIds((upTo) => journal.useIds(upTo));
+    this.ids = new JobIds((upTo) => journal.useIds(upTo));
     this.#space = new QueueSpace(this.results, options.limits.maxBytes);
     this.#news = new JobNews(journal, options.report);
     this.#handOut = new HandOut(this.chores, () => this.handsOut);
@@ -105,20 +105,6 @@ export class Scheduler implements TubeScheduler<Job> {
   }
 
   // Tubes
-
-  /** Pauses a tube; 0 resumes it. */
-  pause(tube: JobTube, pauseMs: number): void {
-    tube.pauses++;
-    tube.pauseMs = pauseMs;
-    if (pauseMs > 0) this.clientTimers.set(tube, this.now() + pauseMs);
-    else this.endPause(tube);
-  }
-
-  endPause(tube: JobTube): void {
-    this.clientTimers.clear(tube);
-    tube.pauseMs = 0;
-    this.serve(tube);
-  }
 
   tokenCame(tube: JobTube): void {
     this.serve(tube);
@@ -156,11 +142,6 @@ export class Scheduler implements TubeScheduler<Job> {
     }
   }
 
-  /** Whether there is or was a job with this id. */
-  knows(id: JobId): boolean {
-    return this.#ids.has(id);
-  }
-
   /** Adds a new job. Ask `refusal` first. */
   insert(tube: JobTube, spec: JobSpec): Job {
     const now = this.now();
@@ -174,7 +155,7 @@ export class Scheduler implements TubeScheduler<Job> {
     memory.setTime(record, TIME.delay, spec.delayMs);
     memory.setTime(record, TIME.ttr, allowedTtrMs(spec.ttrMs));
     const { priority } = spec;
-    const job = new Job(memory, record, { id: this.#ids.take(), tube, priority, options });
+    const job = new Job(memory, record, { id: this.ids.take(), tube, priority, options });
     this.#totalJobs++;
     tube.totalJobs++;
     if (options !== null && options.after.length > 0) {
@@ -224,23 +205,31 @@ export class Scheduler implements TubeScheduler<Job> {
   /**
    * Applies an event to a job that was taken from its place, and puts it where it belongs now.
    *
-   * @returns The state of the job after the event.
+   * @returns The state of the job after the event, or `dead` if it has become a dead letter.
    */
-  apply(job: Job, event: JobEvent): JobState {
-    const before = job.state;
-    this.#change(job, event);
+  apply(job: Job, event: JobEvent): JobState | "dead" {
+    const { state: before, tube } = job;
+    const died = this.#change(job, event);
     job.ticket = this.journal.move(job);
-    this.#news.changed(job, event);
-    if (job.state === "buried") this.#news.ended(job, "buried", job.reason);
-    if (before === "held") this.conditions.dependencies.tidy(job);
+    this.#news.changed(job, event, { tube: tube.name, died });
+    if (died) this.#news.ended(job, "dead", job.reason);
+    else if (event.kind !== "move" && job.state === "buried") {
+      this.#news.ended(job, "buried", job.reason);
+    }
+    if (before === "held" && job.state !== "held") this.conditions.dependencies.tidy(job);
     this.serve(job.tube);
-    return job.state;
+    if (job.tube !== tube) {
+      this.serve(tube);
+      this.tubes.leave(tube);
+    }
+    return died ? "dead" : job.state;
   }
 
   /** Gives the worker of a job its full time to run again. */
   touch(job: Job): void {
-    const { rules } = job.tube;
-    this.timers.set(job, applyEvent(job, { kind: "touch" }, { rules, now: this.now() }).dueAt);
+    const { rules, name: tube } = job.tube;
+    const options = { rules, tube, now: this.now() };
+    this.timers.set(job, applyEvent(job, { kind: "touch" }, options).dueAt);
   }
 
   /** Deletes a job that was taken from its place. */
@@ -287,7 +276,7 @@ export class Scheduler implements TubeScheduler<Job> {
   /** Adds a job from the journal, in the state that its fields say. */
   restore(job: Job): void {
     this.#add(job);
-    this.#ids.skip(job.id);
+    this.ids.skip(job.id);
     if (job.state === "delayed" && job.dueAt <= this.now()) job.state = "ready";
     this.#place(job);
     // The journal need not know of these two either.
@@ -329,12 +318,12 @@ export class Scheduler implements TubeScheduler<Job> {
 
   /** Continues with ids from here, after a restart. */
   startIdsAt(id: JobId): void {
-    this.#ids.startAt(id);
+    this.ids.startAt(id);
   }
 
   /** Claims ids again before the next one is used: the last claim may not have been written. */
   reclaimIds(): void {
-    this.#ids.reclaim();
+    this.ids.reclaim();
   }
 
   /** What `stats-job` reports about a job. */
@@ -364,12 +353,22 @@ export class Scheduler implements TubeScheduler<Job> {
     this.apply(job, event);
   }
 
-  /** Applies an event without writing it. */
-  #change(job: Job, event: JobEvent, now = this.now()): void {
-    const before = job.bytes;
-    job.set(applyEvent(job, event, { rules: ownRules(job.tube.rules, job.options), now }));
-    this.#space.take(job.bytes - before);
+  /** Applies an event without writing it; returns whether the job has become a dead letter. */
+  #change(job: Job, event: JobEvent, now = this.now()): boolean {
+    const { bytes, death, tube: { name: tube, rules: { deadLetter } } } = job;
+    const rules = ownRules(job.tube.rules, job.options);
+    job.set(applyEvent(job, event, { rules, tube, now }));
+    const died = hasDied(death, job);
+    if (died) this.#send(job, deadLetter);
+    if (event.kind === "move") this.#send(job, event.tube);
+    this.#space.take(job.bytes - bytes);
     this.#place(job);
+    return died;
+  }
+
+  /** Changes the tube of a job that is in no place. */
+  #send(job: Job, tube: string): void {
+    job.stray(this.tubes.open(tube, { anyway: true })!);
   }
 
   #add(job: Job): void {

@@ -36,8 +36,8 @@ export interface Worker<J> {
 export interface TubeScheduler<J extends QueuedJob<J>> {
   /** The delay or the time to run of a job is over. */
   jobDue(job: J, now: number): void;
-  /** The pause of a tube is over. */
-  endPause(tube: Tube<J>): void;
+  /** Hands ready jobs of a tube to its waiting clients. */
+  serve(tube: Tube<J>): void;
   /** A token of a tube has come that a client waited for, or its bucket is full. */
   tokenCame(tube: Tube<J>): void;
   readonly clientTimers: Timers;
@@ -177,9 +177,20 @@ export class Tube<J extends QueuedJob<J>> implements Timed {
     }
   }
 
+  /** Pauses it; 0 ends the pause. */
+  pause(pauseMs: number): void {
+    const { clientTimers } = this.scheduler;
+    this.pauses++;
+    this.pauseMs = pauseMs;
+    if (pauseMs > 0) return clientTimers.set(this, this.scheduler.now() + pauseMs);
+    clientTimers.clear(this);
+    this.due();
+  }
+
   /** Ends the pause. */
   due(): void {
-    this.scheduler.endPause(this);
+    this.pauseMs = 0;
+    this.scheduler.serve(this);
   }
 
   /** Its numbers for `stats-tube` and the metrics. */

@@ -1,5 +1,5 @@
 import type { Value } from "../../storage/value.ts";
-import type { KeptState, NoJob, Outcome } from "../queue.ts";
+import type { EndState, NoJob, Outcome } from "../queue.ts";
 import type { Job, TubeWatch, Watcher } from "./job.ts";
 import type { MemoryReservations } from "./reservations.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -69,7 +69,7 @@ export class MemoryWait implements Timed, Watcher {
     });
   }
 
-  /** Waits until a job is done, cancelled, deleted or buried. */
+  /** Waits until a job has an outcome. */
   forOutcome(job: Job, timeoutMs: number): Promise<Outcome | "TIMED_OUT"> {
     return new Promise((resolve) => {
       this.#gotOutcome = resolve;
@@ -95,7 +95,7 @@ export class MemoryWait implements Timed, Watcher {
     if (this.#gotOutcome !== null) this.#endForOutcome("TIMED_OUT");
   }
 
-  finished(job: Job, state: KeptState | "deleted" | "buried", body: Value): void {
+  finished(job: Job, state: EndState, body: Value): void {
     this.#told(job);
     this.#endForOutcome({ state, body });
   }

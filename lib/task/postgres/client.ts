@@ -15,6 +15,7 @@ import type {
   QueueClient,
   QueueStats,
   Refusal,
+  SweptState,
   TubeStats,
 } from "../queue.ts";
 import type { JoinWorkers } from "../workers.ts";
@@ -34,6 +35,7 @@ import { findKey } from "./put_job.ts";
 import type { SharedScheduler } from "./scheduler.ts";
 import { KICKABLE } from "./statements.ts";
 import { SharedSubscriptions } from "./subscriptions.ts";
+import { sweepTube } from "./tube_sweep.ts";
 import { SharedWait } from "./wait.ts";
 import { SharedWorker } from "./worker.ts";
 
@@ -106,6 +108,27 @@ export class SharedClient implements QueueClient {
     await this.#scheduler.ask((sql) => writePause(sql, name, pauseMs));
     this.#scheduler.paused(name, pauseMs);
     return true;
+  }
+
+  async flushTube(name: string, state?: SweptState): Promise<number | null> {
+    if (!await this.#tubeExists(name)) return null;
+    return await sweepTube(this.#scheduler, name, { state, visit: (job) => job.delete() });
+  }
+
+  async moveTube(name: string, to: string): Promise<number | null> {
+    if (!await this.#tubeExists(name)) return null;
+    if (name === to) return 0;
+    const move = { kind: "move", tube: to } as const;
+    return await sweepTube(this.#scheduler, name, { visit: (job) => void job.apply(move) });
+  }
+
+  async moveJob(id: JobId, to: string): Promise<boolean> {
+    if (!isId(id)) return false;
+    return await this.#scheduler.work(id, (job) => {
+      if (job === null || !isPossible("move", job.facts.state)) return false;
+      if (job.tube !== to) job.apply({ kind: "move", tube: to });
+      return true;
+    });
   }
 
   // Producing

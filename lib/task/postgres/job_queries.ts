@@ -7,9 +7,9 @@
 import type postgres from "postgres";
 import { latin1From, valueFrom } from "../../storage/value.ts";
 import { optionStats } from "../job_options.ts";
-import type { JobBody, JobId, JobStats, KeptState, Outcome, TubeRules } from "../queue.ts";
+import type { EndState, JobBody, JobId, JobStats, Outcome, TubeRules } from "../queue.ts";
 import { readHeldReason } from "./followers.ts";
-import { type LockedRow, rowOptions } from "./locked_job.ts";
+import { type LockedRow, rowDeath, rowOptions } from "./locked_job.ts";
 import type { ReservedRow } from "./requests.ts";
 import { FIRST_IN_STATE, LOCKED_COLUMNS, NOW, query, STATE, STATES } from "./statements.ts";
 import { isLimited, type LockedTube, lockTubes, takeTokens } from "./tube_limits.ts";
@@ -33,14 +33,16 @@ export async function readFirst(
 
 /** The outcome of a job so far; `null` if there is neither a job nor a result. */
 export async function readOutcome(sql: postgres.Sql, id: JobId): Promise<Outcome | null> {
-  const [row] = await sql<{ kept: KeptState | null; state: number; body: Uint8Array }[]>`
-    SELECT CASE WHEN cancelled THEN 'cancelled' ELSE 'done' END AS kept, 0 AS state, body
+  const [row] = await sql<{ ended: EndState | null; state: number; body: Uint8Array }[]>`
+    SELECT CASE WHEN cancelled THEN 'cancelled' ELSE 'done' END AS ended, 0 AS state, body
     FROM quartet.task_results WHERE id = ${id} AND expires_at > ${sql.unsafe(NOW)}
     UNION ALL
-    SELECT NULL, state, CASE WHEN state = ${STATE.buried} THEN reason ELSE '' END
+    SELECT CASE WHEN dead_tube IS NOT NULL THEN 'dead' END, state,
+      CASE WHEN dead_tube IS NOT NULL THEN dead_reason
+        WHEN state = ${STATE.buried} THEN reason ELSE '' END
     FROM quartet.task_jobs WHERE id = ${id}`;
   if (row === undefined) return null;
-  return { state: row.kept ?? STATES[row.state]!, body: valueFrom(row.body) };
+  return { state: row.ended ?? STATES[row.state]!, body: valueFrom(row.body) };
 }
 
 /** What `stats-job` reports about a job. */
@@ -79,6 +81,7 @@ export async function statsOfRow(sql: postgres.Sql, row: JobStatsRow): Promise<J
     attempts: row.attempts,
     reason: state === "held" ? await readHeldReason(sql, row.id) : latin1From(row.reason),
     key: row.key ?? "",
+    death: rowDeath(row as unknown as LockedRow),
     ...optionStats(rowOptions({ key: row.key, options: row.options }), {
       now: row.now,
       expires: row.expires_at !== null,

@@ -1,11 +1,11 @@
 import { joinValues } from "../../storage/postgres/packed_values.ts";
 import { latin1From, type Value } from "../../storage/value.ts";
 import { decodeOptions, keyOptions, ownRules, type StoredOptions } from "../job_options.ts";
-import { applyEvent, isPossible, type JobEvent, type JobFacts } from "../life_cycle.ts";
-import type { JobId, JobState, KeptState, TubeRules } from "../queue.ts";
+import { applyEvent, hasDied, isPossible, type JobEvent, type JobFacts } from "../life_cycle.ts";
+import type { JobDeath, JobId, JobState, KeptState, TubeRules } from "../queue.ts";
 import { reportsOf } from "../event_reports.ts";
 import type { JobReport } from "../reports.ts";
-import { numbers, type SqlParameter, STATE, STATES } from "./statements.ts";
+import { names, numbers, type SqlParameter, STATE, STATES } from "./statements.ts";
 
 /** The row of a locked job, as the database returns it. */
 export interface LockedRow {
@@ -27,6 +27,9 @@ export interface LockedRow {
   key: string | null;
   options: string | null;
   followed: boolean;
+  dead_tube: string | null;
+  dead_attempts: number | null;
+  dead_reason: Uint8Array | null;
   /** The clock of the database. */
   now: number;
 }
@@ -44,6 +47,14 @@ export function rowOptions(
   return options === null ? keyOptions(key ?? "") : decodeOptions(options);
 }
 
+/** How the job in a row became a dead letter. */
+export function rowDeath(
+  row: Pick<LockedRow, "dead_tube" | "dead_attempts" | "dead_reason">,
+): JobDeath | null {
+  const { dead_tube: tube, dead_attempts: attempts, dead_reason: reason } = row;
+  return tube === null ? null : { tube, attempts: attempts!, reason: latin1From(reason!) };
+}
+
 /** A client of a daemon, as the database knows it. */
 export interface Holder {
   readonly daemon: number;
@@ -56,7 +67,8 @@ export interface Holder {
  */
 export class LockedJob {
   readonly id: JobId;
-  readonly tube: string;
+  /** The tube it was in when the row was locked. */
+  readonly from: string;
   /** When the row was locked, by the clock of the database. */
   readonly now: number;
   /** Whether other jobs are held until this one is done. */
@@ -64,6 +76,8 @@ export class LockedJob {
   readonly #wasHeld: boolean;
   readonly #rules: TubeRules;
   #facts: JobFacts;
+  #tube: string;
+  #died = false;
   #holder: Holder | null;
   #changed = false;
   #ended: "done" | "lost" | undefined;
@@ -74,7 +88,7 @@ export class LockedJob {
   /** @param rules The rules of its tube. */
   constructor(row: LockedRow, rules: TubeRules) {
     this.id = row.id;
-    this.tube = row.tube;
+    this.from = this.#tube = row.tube;
     this.now = row.now;
     this.followed = row.followed;
     this.#wasHeld = row.state === STATE.held;
@@ -91,9 +105,20 @@ export class LockedJob {
       kicks: row.kicks,
       attempts: row.attempts,
       reason: latin1From(row.reason),
+      death: rowDeath(row),
     };
     const { daemon, client } = row;
     this.#holder = daemon === null || client === null ? null : { daemon, client };
+  }
+
+  /** The tube it is in. */
+  get tube(): string {
+    return this.#tube;
+  }
+
+  /** Whether it has become a dead letter. */
+  get died(): boolean {
+    return this.#died;
   }
 
   /** What is known of it, all events included. */
@@ -140,16 +165,21 @@ export class LockedJob {
   /**
    * Applies an event.
    *
-   * @returns The state of the job after it.
+   * @returns The state of the job after it, or `dead` if it has become a dead letter.
    * @throws {Error} If the event cannot happen in the job's state.
    */
-  apply(event: JobEvent): JobState {
-    this.#facts = applyEvent(this.#facts, event, { rules: this.#rules, now: this.now });
+  apply(event: JobEvent): JobState | "dead" {
+    const { id, tube, now } = this;
+    const { death } = this.#facts;
+    this.#facts = applyEvent(this.#facts, event, { rules: this.#rules, tube, now });
     this.#changed = true;
-    const { id, tube } = this;
-    this.reports.push(...reportsOf(event, { id, tube, after: this.#facts }));
+    const died = hasDied(death, this.#facts);
+    this.reports.push(...reportsOf(event, { id, tube, after: this.#facts, died }));
+    if (died) this.#tube = this.#rules.deadLetter;
+    if (event.kind === "move") this.#tube = event.tube;
+    this.#died ||= died;
     if (this.#facts.state !== "reserved") this.#holder = null;
-    return this.#facts.state;
+    return died ? "dead" : this.#facts.state;
   }
 
   /**
@@ -181,10 +211,19 @@ export class LockedJob {
   }
 }
 
+/** The parameters of {@linkcode MOVE} for these jobs. */
+export function packMoves(jobs: readonly LockedJob[]): SqlParameter[] {
+  return [
+    numbers(jobs.map(({ id }) => id)),
+    names(jobs.map(({ tube }) => tube)),
+    numbers(jobs.map(({ facts }) => facts.death?.attempts ?? null)),
+  ];
+}
+
 /** The parameters of {@linkcode UPDATE} for these jobs. */
 export function packUpdates(jobs: readonly LockedJob[]): SqlParameter[] {
   const reasons = joinValues(jobs.map(({ facts }) => facts.reason));
-  const fact = (name: Exclude<keyof JobFacts, "state" | "reason">) =>
+  const fact = (name: Exclude<keyof JobFacts, "state" | "reason" | "death">) =>
     numbers(jobs.map(({ facts }) => Math.ceil(facts[name])));
   return [
     numbers(jobs.map(({ id }) => id)),

@@ -17,10 +17,10 @@ import type { Value } from "../../storage/value.ts";
 import { SYSTEM_CLOCK } from "../clock.ts";
 import {
   DEFAULT_TUBE,
+  type EndState,
   type JobId,
   type JobSpec,
   type JobState,
-  type KeptState,
   type PutJob,
   type QueueOptions,
   type QueueStats,
@@ -303,10 +303,13 @@ export class SharedScheduler {
       if (job.outcome !== undefined) this.#tell(id, job.outcome.state, job.outcome.body);
       else if (job.removed) this.#tell(id, "deleted", "");
       else if (!job.changed) continue;
+      else if (job.died) this.#tell(id, "dead", facts.reason);
+      else if (job.tube !== job.from && facts.state === "buried") continue;
       else if (facts.state === "ready") this.tellReady(tube, 1);
       else if (facts.state === "buried") this.#tell(id, "buried", facts.reason);
       else this.lookIn(facts.dueAt - now);
-      if (facts.state !== "reserved" || job.removed) this.#freed(tube);
+      if (job.died) this.tellReady(tube, 1);
+      if (facts.state !== "reserved" || job.removed) this.#freed(job.from);
     }
   }
 
@@ -325,7 +328,7 @@ export class SharedScheduler {
     if (this.options.rulesOf(tube).maxReserved > 0) this.tellReady(tube, 1);
   }
 
-  #tell(id: JobId, state: KeptState | "deleted" | "buried", body: Value): void {
+  #tell(id: JobId, state: EndState, body: Value): void {
     this.watchers.finished(id, { state, body });
     this.#hints.finished();
   }

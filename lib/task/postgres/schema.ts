@@ -92,6 +92,11 @@ export const TASK_MIGRATIONS: readonly string[] = [
      id bigint PRIMARY KEY,
      lost boolean NOT NULL
    );`,
+  `ALTER TABLE quartet.task_jobs
+     -- How a dead letter was given up: in which tube, after how many attempts, and why.
+     ADD COLUMN dead_tube text,
+     ADD COLUMN dead_attempts int,
+     ADD COLUMN dead_reason bytea;`,
 ];
 
 /** Storage parameters of the table of jobs, whose rows change and go all the time. */

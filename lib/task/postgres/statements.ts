@@ -6,7 +6,7 @@
  */
 
 import type postgres from "postgres";
-import type { JobState } from "../queue.ts";
+import type { JobState, SweptState } from "../queue.ts";
 
 /** The states of jobs, indexed by their numbers in the table. */
 export const STATES: readonly JobState[] = ["ready", "reserved", "delayed", "buried", "held"];
@@ -70,6 +70,7 @@ export const DELETE = `
 /** The columns that {@linkcode LOCK} and {@linkcode EXPIRED} return. */
 export const LOCKED_COLUMNS = `id, tube, state, priority, due_at, daemon, client, delay_ms,
   ttr_ms, reserves, timeouts, releases, buries, kicks, attempts, reason, key, options, followed,
+  dead_tube, dead_attempts, dead_reason,
   expires_at, ${NOW} AS now`;
 
 /** Locks jobs, always in the same order, so that no deadlock can occur. */
@@ -117,6 +118,19 @@ export const UPDATE = `
       kicks, attempts, start, length)
   WHERE j.id = u.id`;
 
+/**
+ * Moves jobs, after {@linkcode UPDATE}, to other tubes. $3 has the attempts of each job that becomes a
+ * dead letter, and NULL for one that is moved by hand.
+ */
+export const MOVE = `
+  UPDATE quartet.task_jobs AS j
+  SET tube = u.tube, dead_attempts = u.attempts,
+    dead_tube = CASE WHEN u.attempts IS NOT NULL THEN j.tube END,
+    dead_reason = CASE WHEN u.attempts IS NOT NULL THEN j.reason END,
+    expires_at = CASE WHEN u.attempts IS NULL THEN j.expires_at END
+  FROM unnest($1::text::int8[], $2::text::text[], $3::text::int4[]) AS u (id, tube, attempts)
+  WHERE j.id = u.id`;
+
 /** Deletes locked jobs. */
 export const REMOVE = `DELETE FROM quartet.task_jobs WHERE id = ANY ($1::text::int8[])`;
 
@@ -156,6 +170,20 @@ export const KICKABLE: Readonly<Record<"buried" | "delayed", string>> = {
   buried: kickable("state = 3"),
   delayed: kickable("state = 2"),
 };
+
+/** Locks up to $3 jobs of a tube ($1) with ids up to $2, by their state. */
+export const SWEPT: Readonly<Record<SweptState, string>> = {
+  ready: swept("state = 0", "priority, id"),
+  delayed: swept("state = 2", "due_at, id"),
+  buried: swept("state = 3", "due_at, id"),
+  held: swept("state = 4", "due_at, id"),
+};
+
+function swept(state: string, order: string): string {
+  return `SELECT ${LOCKED_COLUMNS} FROM quartet.task_jobs
+    WHERE tube = $1::text AND ${state} AND id <= $2::text::int8
+    ORDER BY ${order} LIMIT $3::text::int8 FOR UPDATE SKIP LOCKED`;
+}
 
 function firstInState(state: string, order: string): string {
   return `SELECT id, body FROM quartet.task_jobs

@@ -137,7 +137,7 @@ export class SharedWorker implements QueueWorker {
   }
 
   /** Applies an event to a job that it has reserved; `null` if it has not, or not any more. */
-  applyToOwn(id: JobId, event: JobEvent): Promise<JobState | null> {
+  applyToOwn(id: JobId, event: JobEvent): Promise<JobState | "dead" | null> {
     return this.workOnOwn(id, (job) => job.apply(event));
   }
 

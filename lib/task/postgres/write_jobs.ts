@@ -1,8 +1,8 @@
 import type postgres from "postgres";
 import { joinValues } from "../../storage/postgres/packed_values.ts";
 import { noteEnds } from "./followers.ts";
-import { type LockedJob, packUpdates } from "./locked_job.ts";
-import { KEEP, numbers, query, REMOVE, UPDATE } from "./statements.ts";
+import { type LockedJob, packMoves, packUpdates } from "./locked_job.ts";
+import { KEEP, MOVE, numbers, query, REMOVE, UPDATE } from "./statements.ts";
 
 /**
  * Writes the decisions about locked jobs.
@@ -16,10 +16,12 @@ export async function writeJobs(
 ): Promise<void> {
   const removed = jobs.filter((job) => job.removed);
   const changed = jobs.filter((job) => job.changed && !job.removed);
+  const moved = changed.filter((job) => job.tube !== job.from);
   const kept = removed.filter((job) => job.outcome !== undefined);
   const bodies = joinValues(kept.map(({ outcome }) => outcome!.body));
   await Promise.all([
     changed.length > 0 && query(sql, UPDATE, packUpdates(changed)),
+    moved.length > 0 && query(sql, MOVE, packMoves(moved)),
     removed.length > 0 && query(sql, REMOVE, [numbers(removed.map(({ id }) => id))]),
     kept.length > 0 && query(sql, KEEP, [
       numbers(kept.map(({ id }) => id)),

@@ -44,7 +44,8 @@ async function lives(...runs: ((client: QueueClient, queue: ScheduledQueue) => P
   const directory = await Deno.makeTempDir();
   try {
     for (const run of runs) {
-      const { queue, close } = await openIn(directory);
+      const rules = { mail: { maxAttempts: 1, deadLetter: "dead" } };
+      const { queue, close } = await openIn(directory, { rules });
       const client = queue.connect();
       await run(client, queue);
       await client.settled();
@@ -162,6 +163,32 @@ Deno.test("LogJournal: a cancelled job stays cancelled, and results keep their a
     assert.deepEqual(await client.result(ids[0]!), { state: "cancelled", body: "" });
     assert.deepEqual(await client.result(ids[1]!), { state: "done", body: "result" });
     assert.equal((await client.stats()).ready, 0);
+  });
+});
+
+Deno.test("LogJournal: jobs that went to another tube come back there, with their death", async () => {
+  const ids: number[] = [];
+  await lives(async (client) => {
+    client.use("mail");
+    for (const body of ["a", "b", "c"]) ids.push(await put(client, spec(body)));
+    await client.reserveJob(ids[0]!);
+    assert.equal(await client.fail(ids[0]!, "why\xff"), "DEAD_LETTER");
+    assert.equal(await client.moveJob(ids[1]!, "elsewhere"), true);
+  }, async (client) => {
+    assert.deepEqual((await client.listTubes()).sort(), ["dead", "default", "elsewhere", "mail"]);
+    const [dead, moved, stayed] = await Promise.all(ids.map((id) => client.statsJob(id)));
+    assert.deepEqual([dead!.tube, dead!.reason], ["dead", "why\xff"]);
+    assert.deepEqual(dead!.death, { tube: "mail", attempts: 1, reason: "why\xff" });
+    assert.deepEqual([moved!.tube, moved!.death, stayed!.tube], ["elsewhere", null, "mail"]);
+    assert.equal(await client.moveTube("mail", "elsewhere"), 1);
+    assert.equal(await client.moveJob(ids[0]!, "mail"), true);
+  }, async (client) => {
+    const tubes = await Promise.all(ids.map(async (id) => (await client.statsJob(id))!.tube));
+    assert.deepEqual(tubes, ["mail", "elsewhere", "elsewhere"]);
+    assert.equal((await client.statsJob(ids[0]!))!.death, null);
+    assert.equal(await client.flushTube("elsewhere"), 2);
+  }, async (client) => {
+    assert.deepEqual((await client.listTubes()).sort(), ["default", "mail"]);
   });
 });
 

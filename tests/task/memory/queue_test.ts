@@ -305,3 +305,31 @@ Deno.test("MemoryQueue: a tube that comes back soon has no new bucket", async ()
   assert.equal(await workOnce(), true);
   await queue.close();
 });
+
+Deno.test("MemoryQueue: other clients get their turns while a tube is flushed, and lose no new job", async () => {
+  const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions());
+  const client = queue.connect(), other = queue.connect();
+  const COUNT = 60_000;
+  for (let at = 0; at < COUNT; at += 1000) {
+    await client.putBatch(Array.from({ length: 1000 }, (_, job) => (
+      spec("x", { priority: (at + job * 7919) % 1000 })
+    )));
+  }
+  const flushed = Promise.resolve(client.flushTube("default"));
+  let done = false;
+  flushed.then(() => done = true);
+  const fresh: number[] = [];
+  for (let turns = 0; !done; turns++) {
+    // Before, between and behind the others.
+    fresh.push(await put(other, spec("new", { priority: 300 * (turns % 5) })));
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  assert.equal(await flushed, COUNT);
+  assert.ok(fresh.length > 3, `${fresh.length} turns`);
+  assert.equal((await other.stats()).ready, fresh.length);
+  for (const id of fresh) assert.equal((await other.statsJob(id))!.state, "ready");
+  assert.equal(await client.moveTube("default", "elsewhere"), fresh.length);
+  client.close();
+  other.close();
+  await queue.close();
+});

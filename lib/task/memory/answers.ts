@@ -1,0 +1,47 @@
+import type { JobId, Outcome } from "../queue.ts";
+import type { Job } from "./job.ts";
+import type { Scheduler } from "./scheduler.ts";
+
+/** What a client is told of jobs. All of that must be durable before it is sent. */
+export class Answers {
+  readonly #scheduler: Scheduler;
+  /** The newest ticket of the journal that the client has learned anything of. */
+  #ticket = 0;
+
+  constructor(scheduler: Scheduler) {
+    this.#scheduler = scheduler;
+  }
+
+  /** Resolves when all of it is durable; `undefined` if it already is. */
+  settled(): Promise<void> | undefined {
+    return this.#scheduler.journal.settled(this.#ticket);
+  }
+
+  /** Notes that the client learns the present state of a job. */
+  told(job: Job): Job {
+    if (job.ticket > this.#ticket) this.#ticket = job.ticket;
+    return job;
+  }
+
+  /** A job by its id. If there is none, the answer must be as durable as the job's removal. */
+  find(id: JobId): Job | null {
+    const job = this.#scheduler.jobs.get(id);
+    if (job !== undefined) return this.told(job);
+    this.#ticket = this.#scheduler.journal.last;
+    return null;
+  }
+
+  /** The outcome of a job so far; `null` if nothing is known of it. */
+  outcome(id: JobId): Outcome | null {
+    const result = this.#scheduler.results.get(id);
+    if (result !== undefined) {
+      this.#ticket = Math.max(this.#ticket, result.ticket);
+      return { state: result.state, body: result.body };
+    }
+    const job = this.find(id);
+    if (job === null) return null;
+    const { state, death } = job;
+    if (death !== null) return { state: "dead", body: death.reason };
+    return { state, body: state === "buried" ? job.reason : "" };
+  }
+}
