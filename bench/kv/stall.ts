@@ -6,9 +6,9 @@
  */
 
 import type { ServerCommand, ServerProcess } from "../support/servers.ts";
+import { Other, Sender } from "../support/stall_clients.ts";
 import { formatTable } from "../support/table.ts";
 import { fillRedis, keyOf } from "./loads.ts";
-import type { PingOrder, PingReport } from "./ping_worker.ts";
 import { quartetKv, redisInMemory } from "./servers.ts";
 import { startLoaded } from "./started.ts";
 
@@ -23,7 +23,6 @@ const LONG_BYTES = 32 * 1024 * 1024;
 const WANTED_MS = 20;
 
 const MARK = "end-of-this-command";
-const encoder = new TextEncoder();
 
 /** A request in the Redis protocol. */
 function request(...args: string[]): string {
@@ -121,69 +120,6 @@ function scenarios(): Scenario[] {
     { name: "DBSIZE, 100 k expired", before: expiring, send: request("DBSIZE") },
     { name: "FLUSHALL", send: request("FLUSHALL") },
   ];
-}
-
-/** A client that sends requests and waits for the end of the replies. */
-class Sender implements Disposable {
-  readonly #conn: Deno.TcpConn;
-  readonly #chunk = new Uint8Array(1024 * 1024);
-
-  private constructor(conn: Deno.TcpConn) {
-    this.#conn = conn;
-  }
-
-  static async connect(port: number): Promise<Sender> {
-    return new Sender(await Deno.connect({ hostname: "127.0.0.1", port }));
-  }
-
-  /** Sends requests, and reads until the reply to one more has come, which ends in `end`. */
-  async run(requests: string, mark: string, end: string): Promise<void> {
-    const read = this.#readUntil(end);
-    const bytes = encoder.encode(requests + mark);
-    for (let at = 0; at < bytes.length;) at += await this.#conn.write(bytes.subarray(at));
-    await read;
-  }
-
-  async #readUntil(end: string): Promise<void> {
-    let tail = "";
-    while (!tail.endsWith(end)) {
-      const count = await this.#conn.read(this.#chunk);
-      if (count === null) throw new Error("Cannot continue: the server closed the connection");
-      const last = this.#chunk.subarray(Math.max(0, count - end.length), count);
-      tail = (tail + String.fromCharCode(...last)).slice(-end.length);
-    }
-  }
-
-  [Symbol.dispose](): void {
-    this.#conn.close();
-  }
-}
-
-/** Another client, on its own thread. */
-class Other implements Disposable {
-  readonly #worker = new Worker(new URL("ping_worker.ts", import.meta.url), { type: "module" });
-
-  static async start(port: number, request: string): Promise<Other> {
-    const other = new Other();
-    await other.#tell({ port, request });
-    return other;
-  }
-
-  /** The longest wait since the last call. */
-  async report(): Promise<PingReport> {
-    return await this.#tell("report");
-  }
-
-  #tell(order: PingOrder): Promise<PingReport> {
-    return new Promise((resolve) => {
-      this.#worker.onmessage = ({ data }) => resolve(data);
-      this.#worker.postMessage(order);
-    });
-  }
-
-  [Symbol.dispose](): void {
-    this.#worker.terminate();
-  }
 }
 
 /** The longest waits during a scenario, and how long it took. */

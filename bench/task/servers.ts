@@ -39,3 +39,9 @@ export async function hasBeanstalkd(): Promise<boolean> {
     throw error;
   }
 }
+
+/** A loop of reads and writes that answers as a queue would; the limit for one in Deno. */
+export function emptyLoop(bodyBytes: number): ServerCommand {
+  const file = `${ROOT}bench/task/empty_server.ts`;
+  return (port) => Promise.resolve(denoRun(["-A", file, String(port), String(bodyBytes)]));
+}

@@ -1,6 +1,7 @@
 import type { Log } from "../../log.ts";
 import type { Connection } from "../../net/connection.ts";
 import type { Login } from "../../net/login.ts";
+import type { SharedTurn } from "../../turn.ts";
 import type { Queue } from "../queue.ts";
 import type { CommandKind } from "./command.ts";
 import type { BeanstalkMetrics, ProcessFacts } from "./stats.ts";
@@ -12,6 +13,7 @@ export interface BeanstalkContext {
   /** The largest body of a job, in bytes. */
   readonly maxJobBytes: number;
   readonly metrics: BeanstalkMetrics;
+  readonly turn: SharedTurn;
   /** Begins the login of a client; `undefined` if the service has no token. */
   beginLogin(connection: Connection): Login | undefined;
   /** Counts a command. */

@@ -3,6 +3,7 @@ import { Histogram } from "../../metrics.ts";
 import type { Log } from "../../log.ts";
 import type { Connection } from "../../net/connection.ts";
 import { beginLogin, type Login, type LoginGuard } from "../../net/login.ts";
+import { SharedTurn } from "../../turn.ts";
 import type { Queue } from "../queue.ts";
 import type { CommandKind } from "./command.ts";
 import type { BeanstalkContext } from "./context.ts";
@@ -34,6 +35,7 @@ export class BeanstalkServer implements BeanstalkContext {
     workers: 0,
     totalConnections: 0,
   };
+  readonly turn = new SharedTurn();
   readonly #guard: () => LoginGuard | undefined;
   readonly #version: string;
   readonly #startedMs = performance.now();

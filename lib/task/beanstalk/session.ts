@@ -1,6 +1,7 @@
 import { ReadBuffer } from "../../net/read_buffer.ts";
 import type { Connection } from "../../net/connection.ts";
 import { StorageUnavailableError } from "../../storage/store.ts";
+import { nextTurn } from "../../turn.ts";
 import type { QueueClient } from "../queue.ts";
 import type { CommandKind } from "./command.ts";
 import { CommandRunner, type Waits } from "./command_runner.ts";
@@ -89,10 +90,13 @@ export class BeanstalkSession implements Waits {
     }
   }
 
-  /** Runs all complete commands of the input. */
+  /** Runs all complete commands of the input, in turns if they are many. */
   async #runAll(): Promise<void> {
-    let command;
-    while (!this.#runner.quit && (command = this.#parser.next(this.#input)) !== null) {
+    for (let count = 0; !this.#runner.quit; count++) {
+      const command = this.#parser.next(this.#input);
+      if (command === null) break;
+      // A single command does not ask for the time.
+      if (count > 0 && this.#context.turn.over) await nextTurn();
       if (this.#overlapping.length > 0 && command.kind !== this.#overlappingKind) {
         await this.#catchUp();
       }

@@ -19,6 +19,22 @@ const COMMANDS = [
   "stats\r\n",
 ];
 
+Deno.test("BeanstalkSession: a client that sends many commands at once lets others have their turns", async () => {
+  const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions());
+  const server = new BeanstalkServer(queue, { maxJobBytes: 10, version: "0.0.0", log: SILENT_LOG });
+  Object.defineProperty(server, "turn", { value: { over: true } });
+  const commands = "put 0 0 60 1\r\nx\r\n".repeat(20);
+  const source = sourceOf([new TextEncoder().encode(commands)]);
+  const otherTurn = new Promise<number>((resolve) =>
+    setTimeout(() => resolve(queue.stats().ready))
+  );
+  await server.serve({ ...source, write: () => Promise.resolve() } as unknown as Connection);
+  const ready = await otherTurn;
+  assert(ready < 20, `it came after ${ready} commands`);
+  assert.equal(queue.stats().ready, 20);
+  await queue.close();
+});
+
 Deno.test("BeanstalkSession: each read names the command that it continues, wherever the input is cut", async () => {
   const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions());
   const server = new BeanstalkServer(queue, { maxJobBytes: 10, version: "0.0.0", log: SILENT_LOG });

@@ -1,5 +1,5 @@
 /**
- * Another client: asks kv or Redis again and again, and reports the longest wait. It runs on a
+ * Another client: asks a server again and again, and reports the longest wait. It runs on a
  * thread of its own, so that the load does not delay it.
  *
  * @module
