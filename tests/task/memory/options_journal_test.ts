@@ -198,3 +198,44 @@ Deno.test("LogJournal: reads the jobs of version 1, and writes it for jobs witho
   assert.equal(await existed(client, "key"), true);
   assert.equal((await client.statsJob(1))!.key, "");
 });
+
+Deno.test("LogJournal: a held job whose deletion fails is still held, and its release ends the note", async () => {
+  const { client, log } = await open();
+  const first = await put(client, spec("a"));
+  const held = await put(client, withOptions({ after: [first] }));
+  await client.delete(first);
+  log.commit();
+  await client.delete(held);
+  log.fail();
+  log.commit();
+  assert.equal(await stateOf(client, held), "held");
+  assert.equal((await client.statsJob(held))!.reason, `job ${first} is gone without being done`);
+  assert.equal(await client.releaseHeld(held), true);
+  log.commit();
+  assert.equal(log.count("task_lost"), 0);
+});
+
+Deno.test("LogJournal: a job that came back and was deleted holds no new job up", async () => {
+  const { client, log } = await open();
+  const first = await put(client, spec("a"));
+  const held = await put(client, withOptions({ after: [first] }));
+  log.commit();
+  await reserve(client);
+  await client.done(first, "");
+  log.fail();
+  log.commit();
+  await client.delete(first);
+  log.commit();
+  assert.equal(await stateOf(client, held), "held");
+  assert.equal(await stateOf(client, await put(client, withOptions({ after: [first] }))), "ready");
+});
+
+Deno.test("MemoryQueue: a job that has expired once does not expire again", async () => {
+  const { client, clock } = await open();
+  const id = await put(client, withOptions({ expiresMs: 1000 }));
+  clock.advance(1000);
+  assert.equal(await stateOf(client, id), "buried");
+  assert.equal(await client.kickJob(id), true);
+  clock.advance(60_000);
+  assert.equal(await stateOf(client, id), "ready");
+});
