@@ -9,7 +9,7 @@ import {
   type ScheduleBook,
   type ScheduleRecord,
 } from "../schedule/book.ts";
-import { putJobs } from "./put_jobs.ts";
+import { putInTransaction } from "./put_job.ts";
 import type { SharedScheduler } from "./scheduler.ts";
 import { query, STATE } from "./statements.ts";
 
@@ -107,7 +107,7 @@ export class SharedScheduleBook implements ScheduleBook {
 
 /** Makes a run in a transaction. */
 async function makeRun(
-  sql: postgres.ISql,
+  sql: postgres.TransactionSql,
   run: DueRun,
 ): Promise<{ outcome: RunOutcome; record: ScheduleRecord }> {
   const { name, timing, job } = run;
@@ -118,8 +118,9 @@ async function makeRun(
     : await query(sql, IS_UNFINISHED, [String(before.job), job.tube]);
   const outcome = decideRun(before, run, unfinished.length > 0);
   if (outcome === "handled") return { outcome, record: before };
-  const [put] = outcome === "put" ? await putJobs(sql, [job!.tube], [job!.spec]) : [];
-  const record = recordAfter(before, run, put?.id ?? 0);
+  const put = outcome === "put" ? await putInTransaction(sql, job!.tube, job!.spec) : undefined;
+  // Without a job to run after, there is no other answer.
+  const record = recordAfter(before, run, typeof put === "object" ? put.id : 0);
   const { handledAt, ranAt } = record;
   await query(sql, WRITE, [name, timing, String(handledAt), String(ranAt), String(record.job)]);
   return { outcome, record };

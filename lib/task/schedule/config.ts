@@ -34,6 +34,7 @@ function entries(tube: Value<string, string>) {
     body: v.optional(v.string("a text"), ""),
     priority: v.optional(count({ max: 2 ** 32 - 1 }), 1024),
     ttr: v.optional(duration({ min: 1000, max: YEAR_MS }), "60s"),
+    attempts: v.optional(count({ min: 1, max: 1_000_000 })),
     overlap: v.optional(choice(["skip", "allow"]), "skip"),
     missed: v.optional(choice(["skip", "once"]), "skip"),
   };

@@ -19,7 +19,7 @@ export interface Schedule {
 
 /** The schedule that a checked configuration describes. */
 export function scheduleOf(config: ScheduleConfig): Schedule {
-  const { name, tube, overlap, missed } = config;
+  const { name, tube, overlap, missed, attempts } = config;
   return {
     name,
     timetable: timetableOf(config),
@@ -33,6 +33,7 @@ export function scheduleOf(config: ScheduleConfig): Schedule {
       delayMs: 0,
       ttrMs: config.ttr,
       body: new TextEncoder().encode(config.body),
+      ...(attempts === undefined ? {} : { options: { attempts } }),
     }),
   };
 }

@@ -102,6 +102,14 @@ const STEPS: Record<string, (step: Step) => Promise<void>> = {
     assert.equal((await run(queue, dueRun(name, 6000)))[0], "put");
   },
 
+  "a job can have options": async ({ queue, name, worker }) => {
+    const job = { tube: name, spec: spec("x", { options: { attempts: 1 } }) };
+    const [, id] = await run(queue, dueRun(name, 1000, { job }));
+    assert.equal((await soon(worker.statsJob(id)))!.options!.attempts, 1);
+    assert.equal((await reserve(worker)).id, id);
+    assert.equal(await soon(worker.fail(id, "no")), "BURIED");
+  },
+
   "a missed run is noted without a job": async ({ queue, name }) => {
     assert.deepEqual(await run(queue, dueRun(name, 1000, { job: null })), ["missed", 0]);
     assert.deepEqual(await run(queue, dueRun(name, 1000)), ["handled", 0]);

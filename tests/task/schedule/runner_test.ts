@@ -76,7 +76,7 @@ class TestSchedules {
 }
 
 Deno.test("ScheduleRunner: puts the job of each run once", async () => {
-  await using test = await new TestSchedules().start();
+  await using test = await new TestSchedules().start([hourly({ attempts: 4 })]);
   assert.equal(test.jobs, 0);
   await test.pass(HOUR);
   assert.equal(test.jobs, 1);
@@ -88,8 +88,8 @@ Deno.test("ScheduleRunner: puts the job of each run once", async () => {
   client.use("work");
   const job = (await client.peekState("ready"))!;
   assert.equal(valueText(job.body), "do it");
-  const { priority, ttrMs } = (await client.statsJob(job.id))!;
-  assert.deepEqual([priority, ttrMs], [7, MINUTE]);
+  const { priority, ttrMs, options } = (await client.statsJob(job.id))!;
+  assert.deepEqual([priority, ttrMs, options?.attempts], [7, MINUTE, 4]);
   client.close();
 });
 
