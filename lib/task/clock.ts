@@ -19,24 +19,60 @@ export interface Clock {
   turn(): ClockTurn;
 }
 
-/** The longest delay of a system timer; a longer one would fire at once. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+/**
+ * The longest time between two looks at the clock. System timers stand still while the machine is
+ * suspended, so a timer for a whole delay would fire late by that time.
+ */
+export const MAX_TIMER_MS = 5000;
 
-/** The clock of this machine. It never goes back, even if the system's clock is changed. */
-export const SYSTEM_CLOCK: Clock = {
-  now: () => performance.timeOrigin + performance.now(),
-  after(delayMs, call) {
-    let timer: ReturnType<typeof setTimeout>;
-    // A longer delay takes several timers, one after the other.
-    function arm(leftMs: number): void {
-      const turnMs = Math.min(leftMs, MAX_TIMER_MS);
-      timer = setTimeout(() => leftMs > turnMs ? arm(leftMs - turnMs) : call(), turnMs);
-    }
-    arm(Math.max(0, Math.ceil(delayMs)));
-    return () => clearTimeout(timer);
-  },
-  turn: () => new Turn(),
-};
+/** What the machine knows of time. */
+export interface TimeSource {
+  /** Milliseconds since the Unix epoch. It never goes back, but stands still in sleep. */
+  steady(): number;
+  /** Milliseconds since the Unix epoch, as people have set it. */
+  wall(): number;
+  /** Calls a function once after a time during which the machine is awake. */
+  timer(ms: number, call: () => void): () => void;
+}
+
+/**
+ * A clock that goes on while the machine is suspended. It follows the clock on the wall ahead, but
+ * not back, so that setting that one back holds up nothing.
+ */
+export function steadyClock({ steady, wall, timer }: TimeSource): Clock {
+  const now = () => Math.max(steady(), wall());
+  return {
+    now,
+    after(delayMs, call) {
+      const end = now() + delayMs;
+      let stop: () => void;
+      function arm(leftMs: number): void {
+        const turnMs = Math.min(leftMs, MAX_TIMER_MS);
+        stop = timer(turnMs, () => {
+          // A timer can fire a little early, so only time that went missing is looked for.
+          const left = Math.min(leftMs - turnMs, end - now());
+          if (left > 0) arm(left);
+          else call();
+        });
+      }
+      arm(Math.max(0, Math.ceil(delayMs)));
+      return () => stop();
+    },
+    turn: () => new Turn(),
+  };
+}
+
+function systemTimer(ms: number, call: () => void): () => void {
+  const timer = setTimeout(call, ms);
+  return () => clearTimeout(timer);
+}
+
+/** The clock of this machine. */
+export const SYSTEM_CLOCK: Clock = steadyClock({
+  steady: () => performance.timeOrigin + performance.now(),
+  wall: () => Date.now(),
+  timer: systemTimer,
+});
 
 /** The clock on the wall. It follows when the system's clock is changed, also back. */
 export const WALL_CLOCK: Clock = { ...SYSTEM_CLOCK, now: () => Date.now() };

@@ -27,6 +27,8 @@ export interface PostgresTimeouts {
 /** Options for {@linkcode PostgresDatabase.open}. */
 export interface PostgresDatabaseOptions extends PostgresTimeouts {
   log: Log;
+  /** Replaces each pool of connections, so that a test can make statements fail. */
+  wrap?: (sql: postgres.Sql) => postgres.Sql;
 }
 
 /** Options for {@linkcode PostgresDatabase.connect}. */
@@ -44,10 +46,16 @@ export class PostgresDatabase {
   readonly #url: string;
   readonly #log: Log;
   readonly #timeouts: Required<PostgresTimeouts>;
+  readonly #wrap: (sql: postgres.Sql) => postgres.Sql;
 
-  private constructor(url: string, log: Log, timeouts: Required<PostgresTimeouts>) {
+  private constructor(
+    url: string,
+    { log, wrap = (sql) => sql }: PostgresDatabaseOptions,
+    timeouts: Required<PostgresTimeouts>,
+  ) {
     this.#url = url;
     this.#log = log;
+    this.#wrap = wrap;
     this.#timeouts = timeouts;
   }
 
@@ -57,8 +65,8 @@ export class PostgresDatabase {
    * @throws {Error} If it cannot be reached or used; the message says why, without the password.
    */
   static async open(url: string, options: PostgresDatabaseOptions): Promise<PostgresDatabase> {
-    const { log, connectMs = 5_000, statementMs = 5_000 } = options;
-    const database = new PostgresDatabase(url, log, { connectMs, statementMs });
+    const { connectMs = 5_000, statementMs = 5_000 } = options;
+    const database = new PostgresDatabase(url, options, { connectMs, statementMs });
     await database.migrate("schema", []);
     return database;
   }
@@ -131,7 +139,7 @@ export class PostgresDatabase {
       name: options.name,
       connections: options.connections,
       connect: (name, connections, onClose) =>
-        this.#connect({ ...options, name, connections }, onClose),
+        this.#wrap(this.#connect({ ...options, name, connections }, onClose)),
       describe: (error) => this.#describe(error),
       deadlineMs: this.#timeouts.connectMs + this.#timeouts.statementMs,
       log: this.#log,

@@ -27,7 +27,7 @@ import {
   type WorkRequest,
 } from "./requests.ts";
 import { reserveJobs } from "./reserve_jobs.ts";
-import { retry } from "./retry.ts";
+import { asUnavailable, retry } from "./retry.ts";
 import { DELETE, LOCK, numbers, query } from "./statements.ts";
 import { writeJobs } from "./write_jobs.ts";
 
@@ -242,8 +242,12 @@ export class Lanes {
   }
 
   /** Runs a query. */
-  ask<T>(work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
-    return retry(() => this.database.run(work));
+  async ask<T>(work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
+    try {
+      return await retry(() => this.database.run(work));
+    } catch (error) {
+      throw asUnavailable(error);
+    }
   }
 
   async #executePuts(items: PutRequest[]): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Log } from "../../log.ts";
 import { StorageUnavailableError } from "../../storage/store.ts";
 import { SYSTEM_CLOCK } from "../clock.ts";
+import { asUnavailable } from "./retry.ts";
 
 /** The longest time between two polls. */
 const POLL_INTERVAL_MS = 1000;
@@ -53,8 +54,7 @@ export class Poller {
     try {
       nextMs = await this.#look();
     } catch (error) {
-      const isStatement = error instanceof Error && error.name === "PostgresError";
-      if (!(error instanceof StorageUnavailableError) && !isStatement) throw error;
+      if (!(asUnavailable(error) instanceof StorageUnavailableError)) throw error;
       this.#log.debug("Cannot poll for jobs that are due", { error: String(error) });
     }
     this.lookIn(nextMs);

@@ -1,3 +1,5 @@
+import { storageUnavailable, StorageUnavailableError } from "../../storage/store.ts";
+
 /** How often work is tried that the server aborts because of a conflict. */
 const MAX_TRIES = 5;
 
@@ -17,4 +19,14 @@ export async function retry<T>(run: () => Promise<T>): Promise<T> {
       if (tries === MAX_TRIES || code === undefined || !CONFLICTS.has(code)) throw error;
     }
   }
+}
+
+/**
+ * The error that a client gets for one of the database. A statement that the server refuses, because
+ * its disk is full or it takes too long, leaves nothing behind, and can be sent again.
+ */
+export function asUnavailable(error: unknown): unknown {
+  if (error instanceof StorageUnavailableError) return error;
+  const isStatement = error instanceof Error && error.name === "PostgresError";
+  return isStatement ? storageUnavailable(error.message, { cause: error }) : error;
 }

@@ -1,4 +1,6 @@
+import { StorageUnavailableError } from "../../storage/store.ts";
 import { valueFrom } from "../../storage/value.ts";
+import { SYSTEM_CLOCK } from "../clock.ts";
 import type { JobEvent } from "../life_cycle.ts";
 import { type JobBody, type JobId, type JobState, type NoJob, SAFETY_MARGIN_MS } from "../queue.ts";
 import type { HeldJob, JoinWorkers, QueueWorker } from "../workers.ts";
@@ -9,6 +11,10 @@ import type { ReservedRow } from "./requests.ts";
 import { SharedReservations } from "./reservations.ts";
 import type { SharedScheduler } from "./scheduler.ts";
 import type { SharedWait } from "./wait.ts";
+
+/** How often a job is given back when its worker has left, and the pause between two tries. */
+const MAX_GIVE_BACK_TRIES = 10;
+const GIVE_BACK_RETRY_MS = 200;
 
 /** A client as a worker: it reserves jobs, and works on those that it has reserved. */
 export class SharedWorker implements QueueWorker {
@@ -190,6 +196,20 @@ export class SharedWorker implements QueueWorker {
 
   async #giveAllBack(): Promise<void> {
     const kind = this.#scheduler.draining ? "worker-dismissed" : "worker-lost";
-    await Promise.allSettled(this.#reserved.ids.map((id) => this.applyToOwn(id, { kind })));
+    await Promise.allSettled(this.#reserved.ids.map((id) => this.#giveBack(id, kind)));
+  }
+
+  /** Gives a job back. Should all tries fail, the job comes back when its time to run is over. */
+  async #giveBack(id: JobId, kind: "worker-dismissed" | "worker-lost"): Promise<void> {
+    for (let tries = 1;; tries++) {
+      try {
+        return void await this.applyToOwn(id, { kind });
+      } catch (error) {
+        if (!(error instanceof StorageUnavailableError)) throw error;
+        // A daemon that is stopping does not wait for its database.
+        if (tries === MAX_GIVE_BACK_TRIES || this.#scheduler.draining) return;
+      }
+      await new Promise<void>((resolve) => SYSTEM_CLOCK.after(GIVE_BACK_RETRY_MS, resolve));
+    }
   }
 }

@@ -1,0 +1,69 @@
+import { StorageUnavailableError } from "../../../lib/storage/store.ts";
+import type { Queue, QueueClient } from "../../../lib/task/queue.ts";
+import type { AcknowledgedJobs } from "../repeating_queue.ts";
+
+/** Answers that acknowledge that a job was put or has ended. */
+const ENDS: ReadonlySet<string> = new Set(["delete", "done", "cancelJob"]);
+
+/**
+ * A queue whose clients repeat each call that is refused. In a shared database a refused statement
+ * has done nothing, so a call can be repeated as it is.
+ *
+ * @param jobs Told of the jobs that calls acknowledge.
+ */
+export function repeatingCalls(queue: Queue, jobs: AcknowledgedJobs): Queue {
+  return new Proxy(queue, {
+    get: (target, name) => {
+      if (name === "connect") return () => repeatingClient(target.connect(), jobs);
+      const member = target[name as keyof Queue] as unknown;
+      return typeof member === "function" ? member.bind(target) : member;
+    },
+  });
+}
+
+function repeatingClient(client: QueueClient, jobs: AcknowledgedJobs): QueueClient {
+  return new Proxy(client, {
+    get: (target, name) => {
+      const member = target[name as keyof QueueClient] as unknown;
+      if (typeof member !== "function") return member;
+      return (...parameters: unknown[]) => {
+        const call = () => member.apply(target, parameters) as unknown;
+        const answer = call();
+        if (!(answer instanceof Promise)) return answer;
+        return repeat(call, answer, jobs).then((answer) => {
+          acknowledge(String(name), { parameters, answer, jobs });
+          return answer;
+        });
+      };
+    },
+  });
+}
+
+async function repeat(
+  call: () => unknown,
+  first: Promise<unknown>,
+  jobs: AcknowledgedJobs,
+): Promise<unknown> {
+  for (let pending: unknown = first;;) {
+    try {
+      return await pending;
+    } catch (error) {
+      if (!(error instanceof StorageUnavailableError)) throw error;
+      jobs.refusals++;
+      pending = call();
+    }
+  }
+}
+
+function acknowledge(
+  name: string,
+  { parameters, answer, jobs }: { parameters: unknown[]; answer: unknown; jobs: AcknowledgedJobs },
+): void {
+  if (ENDS.has(name) && answer === true) jobs.ended(parameters[0] as number);
+  if (name === "put" && typeof answer === "number") jobs.put(answer);
+  if (name === "putBatch" && Array.isArray(answer)) { for (const id of answer) jobs.put(id); }
+  if (name === "putJob" && typeof answer === "object" && answer !== null) {
+    const { id, existed } = answer as { id: number; existed: boolean };
+    if (!existed) jobs.put(id);
+  }
+}
