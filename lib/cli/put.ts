@@ -212,5 +212,7 @@ async function resultOf(
   const [word, , state] = words;
   if (word !== "RESULT") return `${about}no result: the server said ${words.join(" ")}`;
   if (state === "done") return body;
-  return state === "buried" ? `buried: ${new TextDecoder().decode(body).trimEnd()}` : `${state}`;
+  // The reason of a job that is buried or a dead letter; a cancelled or deleted one has none.
+  const reason = new TextDecoder().decode(body).trimEnd();
+  return reason === "" ? `${state}` : `${state}: ${reason}`;
 }
