@@ -180,6 +180,8 @@ export interface ServiceNeeds {
   storages?: (string | undefined)[];
   /** The addresses it connects to. */
   connects?: Address[];
+  /** What it asks the operating system, in the words of Deno's `--allow-sys`. */
+  sys?: string[];
   /** Files and directories that it reads, and those that it also writes. */
   reads?: string[];
   writes?: string[];

@@ -71,6 +71,7 @@ export function permissionFlags(
     if (!section?.enabled) continue;
     const needs = service.needs?.(section) ?? {};
     for (const address of [...service.addresses(section), ...needs.connects ?? []]) use(address);
+    for (const word of needs.sys ?? []) sys.add(word);
     for (const url of needs.storages ?? []) addStorage(url ?? config.storage.url);
     for (const path of [...needs.reads ?? [], ...needs.writes ?? []]) reads.add(resolve(path));
     for (const path of needs.writes ?? []) writes.add(resolve(path));

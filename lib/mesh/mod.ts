@@ -58,6 +58,7 @@ export const mesh: Service<MeshConfig> = {
     connects: nodes.filter((_, other) => other !== node),
     reads: [workerSources(), ...(tls?.ca === undefined ? [] : [tls.ca])],
     writes: isAbsolute(dir) ? [dir] : [],
+    sys: ["statfs"],
   }),
   start,
 };

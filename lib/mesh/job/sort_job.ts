@@ -13,10 +13,12 @@
  * @module
  */
 
+import { dirname } from "node:path";
 import { BucketStore } from "../sort/bucket_store.ts";
 import { sameTally, type Tally } from "../records/checksum.ts";
 import { commit, type Decisions, UndecidedError } from "./commit.ts";
 import { readCsvHeader } from "./csv_header.ts";
+import { assertSpace } from "./free_space.ts";
 import { measureInput } from "./input_file.ts";
 import { divideInput, markQuoted } from "./input_parts.ts";
 import { OutputFile } from "./output_file.ts";
@@ -39,6 +41,9 @@ import type { Partition } from "../sort/splitters.ts";
 const CANCEL_GRACE_MS = 1000;
 
 const NO_HEADER = new Uint8Array(0);
+
+/** The least part of an equal share that a node is sure to get; cuts come from samples. */
+const LEAST_SHARE = 0.9;
 
 /** The result of a job. */
 export interface SortSummary {
@@ -208,6 +213,7 @@ export class SortJob {
     const header = csv && bytes > 0
       ? await readCsvHeader(input, { size: bytes, maxLineBytes: maxLineOf(format) })
       : NO_HEADER;
+    await this.#assertSpace(bytes);
     if (this.#finished) throw this.#failed!;
     this.#output = OutputFile.create(output, { input, owner: { job, node } });
     const file = await this.#output;
@@ -226,6 +232,7 @@ export class SortJob {
     await this.#shuffle.run(this.#peers, this.#threads, parts);
 
     const expected = this.#shuffle.expectedOutput(this.#peers);
+    await assertSpace([{ directory: dirname(file.path), bytes: expected.bytes }]);
     this.#clock.enter("sort", expected.bytes);
     await file.writeHeader(outputHeader);
     const written = await this.#sort(file, expected, outputHeader.length);
@@ -265,6 +272,19 @@ export class SortJob {
         { node: link.node, sentBytes, receivedBytes }
       )),
     };
+  }
+
+  /**
+   * Checks the disks before anything is written. With several nodes, the share of this one is not
+   * known yet; it is about an equal part of all inputs, so at least that part of its own.
+   */
+  async #assertSpace(inputBytes: number): Promise<void> {
+    const { nodes, output, spillDir, memoryBytes } = this.#options;
+    const share = nodes === 1 ? inputBytes : LEAST_SHARE * inputBytes / nodes;
+    await assertSpace([
+      { directory: dirname(output), bytes: Math.floor(share) },
+      { directory: spillDir, bytes: Math.max(0, Math.floor(share) - memoryBytes) },
+    ]);
   }
 
   #startThreads(): void {
