@@ -143,8 +143,8 @@ export class CoordinatorNode implements MeshNode {
     return await this.#queue.retry(job);
   }
 
-  cancel(job: number | undefined): string {
-    return this.#queue.cancel(job);
+  async cancel(job: number | undefined): Promise<string> {
+    return await this.#queue.cancel(job);
   }
 
   nodeLines(): string[] {

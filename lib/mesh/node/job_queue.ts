@@ -77,9 +77,9 @@ export class JobQueue {
     }
     for (const job of this.#jobs.filter(({ status }) => status.state === "running")) {
       const records = job.key === undefined ? undefined : options.recordsOf(job.key);
-      if (records !== undefined) this.#finish(job, "done", `records=${records}`);
+      if (records !== undefined) void this.#finish(job, "done", `records=${records}`);
       else if (job.starts < MAX_STARTS) job.status.state = "waiting";
-      else this.#finish(job, "failed", `node 0 was stopped ${job.starts} times while it ran`);
+      else void this.#finish(job, "failed", `node 0 was stopped ${job.starts} times while it ran`);
     }
     this.#dropOld();
   }
@@ -134,14 +134,17 @@ export class JobQueue {
     return `ERR job ${id} is ${state}`;
   }
 
-  /** Cancels a job, or the running one if none is named; returns the reply line. */
-  cancel(id: number | undefined): string {
+  /**
+   * Cancels a job, or the running one if none is named; returns the reply line. A waiting job is
+   * cancelled on disk then.
+   */
+  async cancel(id: number | undefined): Promise<string> {
     const job = this.#jobs.find(({ status }) => (
       id === undefined ? status.state === "running" : status.id === id
     ));
     if (!job) return id === undefined ? "ERR no job is running" : `ERR there is no job ${id}`;
     const { state } = job.status;
-    if (state === "waiting") this.#end(job, "cancelled", "");
+    if (state === "waiting") await this.#end(job, "cancelled", "");
     else if (state === "running") {
       const { cancelGraceMs = CANCEL_GRACE_MS } = this.#options;
       if (!job.cancelled) this.#cancelTimer = setTimeout(() => this.#giveUp(job), cancelGraceMs);
@@ -173,14 +176,14 @@ export class JobQueue {
     const failure = this.#failure(job)?.slice(0, MAX_REASON_CHARACTERS);
     const committed = job.ended.get(0)?.committed;
     if (failure !== undefined && committed !== undefined) {
-      this.#end(job, "done", `records=${committed}, not finished yet: ${failure}`);
+      void this.#end(job, "done", `records=${committed}, not finished yet: ${failure}`);
     } else if (failure === undefined) {
       const records = [...job.ended.values()].reduce((sum, { records }) => sum + records, 0);
-      this.#end(job, "done", `records=${records}`);
-    } else if (job.cancelled) this.#end(job, "cancelled", "");
+      void this.#end(job, "done", `records=${records}`);
+    } else if (job.cancelled) void this.#end(job, "cancelled", "");
     // On disk it is still running, so the next process starts it again.
     else if (this.#closed) job.status.state = "waiting";
-    else this.#end(job, "failed", failure);
+    else void this.#end(job, "failed", failure);
     this.#finished?.resolve();
   }
 
@@ -223,16 +226,18 @@ export class JobQueue {
     return this.#jobs.find((job) => job.key === key && job.status.state === "running");
   }
 
-  #end(job: Job, state: JobStatus["state"], result: string): void {
-    clearTimeout(this.#cancelTimer);
-    this.#finish(job, state, result);
+  /** Ends a job; resolves when that is on disk, or cannot be written. */
+  async #end(job: Job, state: JobStatus["state"], result: string): Promise<void> {
+    if (job.status.state === "running") clearTimeout(this.#cancelTimer);
+    const recorded = this.#finish(job, state, result);
     this.#dropOld();
     this.#startNext();
+    await recorded;
   }
 
-  #finish(job: Job, state: JobStatus["state"], result: string): void {
+  async #finish(job: Job, state: JobStatus["state"], result: string): Promise<void> {
     Object.assign(job.status, { state, result, progress: [], endedMs: Date.now() });
-    void this.#record(job, () => {
+    await this.#record(job, () => {
       if (job.key !== undefined) this.#options.onRecorded(job.key);
     });
   }

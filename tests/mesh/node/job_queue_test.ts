@@ -128,18 +128,18 @@ Deno.test("JobQueue: reasons are cut to a bounded length", async () => {
 
 Deno.test("JobQueue.cancel() ends a waiting job at once, and a running one when its nodes have", async () => {
   const { queue, started, stopped, states } = makeQueue();
-  assert.equal(queue.cancel(undefined), "ERR no job is running");
+  assert.equal(await queue.cancel(undefined), "ERR no job is running");
   for (let i = 0; i < 3; i++) await queue.submit(FILES);
-  assert.equal(queue.cancel(2), "OK job 2");
-  assert.equal(queue.cancel(undefined), "OK job 1");
+  assert.equal(await queue.cancel(2), "OK job 2");
+  assert.equal(await queue.cancel(undefined), "OK job 1");
   assert.deepEqual(states(), ["1 running", "2 cancelled", "3 waiting"]);
   assert.deepEqual(stopped, [`${started[0]!.key}: Cancelled`]);
   for (const node of [0, 1]) {
     queue.ended(started[0]!.key, node, { records: 0, failure: "Cancelled" });
   }
   assert.deepEqual(states(), ["1 cancelled", "2 cancelled", "3 running"]);
-  assert.equal(queue.cancel(2), "ERR job 2 is cancelled already");
-  assert.equal(queue.cancel(9), "ERR there is no job 9");
+  assert.equal(await queue.cancel(2), "ERR job 2 is cancelled already");
+  assert.equal(await queue.cancel(9), "ERR there is no job 9");
 });
 
 Deno.test("JobQueue.close() starts no more jobs", async () => {
@@ -162,8 +162,8 @@ Deno.test("JobQueue: whatever happens, one job runs, in the order of submission,
       if (step === "submit") await queue.submit(FILES);
       else if (step === "end") queue.ended(key, 0, { records: 1 });
       else if (step === "fail") queue.ended(key, 0, { records: 0, failure: "x" });
-      else if (step === "cancel") queue.cancel(undefined);
-      else queue.cancel(queue.status().at(-1)?.id);
+      else if (step === "cancel") void queue.cancel(undefined);
+      else void queue.cancel(queue.status().at(-1)?.id);
       const all = states();
       const count = (state: string) => all.filter((each) => each.endsWith(state)).length;
       assert.ok(count("running") <= 1 && count("waiting") <= 5 && all.length <= 50 + 1 + 5);
@@ -179,7 +179,7 @@ Deno.test("JobQueue: waiting jobs, numbers, times and reasons survive a restart"
   for (let i = 0; i < 3; i++) await queue.submit({ ...FILES, output: `out ${i}` });
   queue.ended(started[0]!.key, 0, { records: 0, failure: "it is full" });
   queue.ended(started[1]!.key, 0, { records: 7 });
-  queue.cancel(3);
+  void queue.cancel(3);
   queue.ended(started[2]!.key, 0, { records: 0, failure: "Cancelled" });
   await queue.submit(FILES);
   await queue.submit(FILES);
@@ -220,7 +220,7 @@ Deno.test("JobQueue: a job that a drain stops is started again, one that was can
     const { queue, store, started } = makeQueue({ nodes: 1 });
     await queue.submit(FILES);
     queue.close();
-    if (cancelled) queue.cancel(1);
+    if (cancelled) void queue.cancel(1);
     queue.ended(started[0]!.key, 0, { records: 0, failure: "node 0 has been stopped" });
     const again = makeQueue({ nodes: 1, store });
     assert.deepEqual(again.states(), [cancelled ? "1 cancelled" : "1 running"]);
@@ -258,13 +258,13 @@ Deno.test("JobQueue.cancel() does not wait for a node that says nothing, but for
   const { queue, started, states } = makeQueue({ nodes: 3 });
   await queue.submit(FILES);
   await queue.submit(FILES);
-  queue.cancel(undefined);
+  void queue.cancel(undefined);
   queue.ended(started[0]!.key, 1, { records: 0, failure: "Cancelled" });
   await delay(50);
   assert.deepEqual(states(), ["1 running", "2 waiting"], "node 0 may have committed it");
   queue.ended(started[0]!.key, 0, { records: 0, failure: "Cancelled" });
   assert.deepEqual(states(), ["1 cancelled", "2 running"]);
-  queue.cancel(undefined);
+  void queue.cancel(undefined);
   queue.ended(started[1]!.key, 0, { records: 9, committed: 9 });
   await until("the job ends", () => states()[1] !== "2 running");
   assert.deepEqual(states(), ["1 cancelled", "2 done"]);
@@ -278,4 +278,18 @@ Deno.test("JobQueue.finish() resolves when no job runs, and starts none", async 
   queue.ended(started[0]!.key, 0, { records: 1 });
   await within(60_000, "the end", Promise.all([first, second]));
   assert.deepEqual(states(), ["1 done", "2 waiting"]);
+});
+
+Deno.test("JobQueue.cancel() of a waiting job is acknowledged when it is on disk", async () => {
+  const store = new MemoryStore();
+  const written = Promise.withResolvers<void>();
+  const { queue } = makeQueue({ store });
+  for (let i = 0; i < 2; i++) await queue.submit(FILES);
+  store.write = () => written.promise;
+  let replied = false;
+  const reply = queue.cancel(2).finally(() => replied = true);
+  await delay(0);
+  assert.ok(!replied);
+  written.resolve();
+  assert.equal(await reply, "OK job 2");
 });
