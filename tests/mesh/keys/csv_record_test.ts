@@ -32,6 +32,7 @@ Deno.test("CsvRecord finds fields, also quoted ones", () => {
     ["1,2.1", "1,a"],
     ["3,2", ""],
     ["4,9", "  x y,last"],
+    ["4,9.1", "  x y,last"],
   ];
   for (const [key, text] of cases) assert.equal(found(record, key), text, `-k${key}`);
   assert.equal(found('"a;b";c', "1,1", ";"), "a;b");

@@ -47,6 +47,9 @@ Deno.test("putNumeric() takes what is no number for zero, and ignores what follo
   }
   assert.equal(compare(putNumeric, " \t12.50.7", "12.5"), 0);
   assert.equal(compare(putNumeric, "1e9", "1"), 0);
+  for (const text of ["1.5", "1.50", "1.500", "01.5"]) {
+    assert.equal(compare(putNumeric, text, "1.5"), 0, text);
+  }
 });
 
 Deno.test("putGeneral() knows exponents, infinity and NaN, and puts all else first", () => {

@@ -82,6 +82,9 @@ Deno.test("LineChunks: records of CSV are found from parts that begin within quo
   }
   const large = encode(`x,"${"line\n".repeat(500_000)}"\ny,"${'""\n'.repeat(9)}"\n`);
   assert.deepEqual(await divided(large, 5, true), plainLines(large, true));
+  // A part begins before the quote, and has no end of a record in its first chunk.
+  const late = encode(`${"x".repeat(1_900_000)},"${"line\n".repeat(360_000)}"\ny\nz,"\n"\n`);
+  assert.deepEqual(await divided(late, 2, true), plainLines(late, true));
 });
 
 Deno.test("LineChunks: a line that is too long, and a quote that is not closed, are refused", async () => {

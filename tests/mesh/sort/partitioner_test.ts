@@ -175,6 +175,8 @@ Deno.test("Partitioner: a line longer than a slot goes on in pieces of its own",
       for (let bucket = 0; bucket < 4; bucket++) {
         const own = pieces.filter((piece) => piece.bucket === bucket);
         own.sort((a, b) => a.order - b.order);
+        const orders = new Set(own.map(({ order }) => order));
+        assert.equal(orders.size, own.length, "no two pieces have the same order");
         const parts = own.map(({ slot, bytes: length }) => (
           bytes.subarray(slot * SLOT_BYTES, slot * SLOT_BYTES + length)
         ));
