@@ -54,7 +54,7 @@ async function assertConverted(path: string): Promise<void> {
 
     const journal = new LogJournal(log);
     const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions(), journal);
-    await journal.load(queue.scheduler);
+    await journal.load(queue.scheduler, queue.schedules.records);
     const client = queue.connect();
     assert.deepEqual(await client.result(1), { state: "done", body: "the result" });
     const buried = (await client.statsJob(2))!;
