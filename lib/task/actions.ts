@@ -1,4 +1,6 @@
 import type { ServiceAction } from "../service.ts";
+import { TUBE_NAME } from "./config.ts";
+import { SWEPT_STATES } from "./job_states.ts";
 import type { Queue, QueueClient } from "./queue.ts";
 
 /** The most jobs that one action kicks. */
@@ -6,10 +8,15 @@ const KICK_MAX = 10_000;
 
 const REASON = "buried by hand";
 
+const NO_ROOM = "There are too many tubes.";
+
+type Fields = Readonly<Record<string, unknown>>;
+
 /**
  * The actions that an operator can run on a queue. `kick` and `bury` take the id of a `job`, or a
  * `tube`: then `kick` needs a `count` as well, and `bury` buries the next ready job. `delete`,
- * `cancel` and `release` (of a held job) take the id of a `job`; `quiet` and `resume` take the number of a `worker`.
+ * `cancel` and `release` (of a held job) take the id of a `job`; `flush` takes a `tube` and a
+ * `state`; `move` takes a `job` or a `tube`, and the name of another tube, `to`; `quiet` and `resume` take the number of a `worker`.
  */
 export function taskActions(queue: Queue): Record<string, ServiceAction> {
   return {
@@ -20,7 +27,7 @@ export function taskActions(queue: Queue): Record<string, ServiceAction> {
         if (count > KICK_MAX) throw new RangeError(`"count" must be at most ${KICK_MAX}.`);
         await useTube(client, fields["tube"]);
         const kicked = await client.kick(count);
-        return `${kicked} ${kicked === 1 ? "job was" : "jobs were"} kicked in ${client.used}.`;
+        return `${jobs(kicked)} kicked in ${client.used}.`;
       }),
     bury: (fields) =>
       asClient(queue, async (client) => {
@@ -34,6 +41,8 @@ export function taskActions(queue: Queue): Record<string, ServiceAction> {
     cancel: (fields) => asClient(queue, (client) => cancelJob(client, wholeNumber(fields, "job"))),
     release: (fields) =>
       asClient(queue, (client) => releaseJob(client, wholeNumber(fields, "job"))),
+    flush: (fields) => asClient(queue, (client) => flush(client, fields)),
+    move: (fields) => asClient(queue, (client) => move(client, fields)),
     quiet: (fields) => setQuiet(queue, wholeNumber(fields, "worker"), true),
     resume: (fields) => setQuiet(queue, wholeNumber(fields, "worker"), false),
   };
@@ -88,6 +97,37 @@ async function releaseJob(client: QueueClient, job: number): Promise<string> {
   throw new Error(`There is no held job ${job}.`);
 }
 
+async function flush(client: QueueClient, fields: Fields): Promise<string> {
+  const tube = tubeName(fields, "tube");
+  const state = SWEPT_STATES.find((state) => state === fields["state"]);
+  if (state === undefined) {
+    throw new RangeError(`"state" must be one of ${SWEPT_STATES.join(", ")}.`);
+  }
+  const count = await client.flushTube(tube, state);
+  if (count === null) throw new RangeError(`There is no tube "${tube}".`);
+  return `${jobs(count)} deleted from ${tube}.`;
+}
+
+async function move(client: QueueClient, fields: Fields): Promise<string> {
+  const to = tubeName(fields, "to");
+  if (fields["job"] !== undefined) {
+    const job = wholeNumber(fields, "job");
+    const moved = await client.moveJob(job, to);
+    if (moved === "OUT_OF_MEMORY") throw new Error(NO_ROOM);
+    if (moved) return `Job ${job} was moved to ${to}.`;
+    throw new Error(`Job ${job} cannot be moved: a worker has it, or it does not exist.`);
+  }
+  const tube = tubeName(fields, "tube");
+  const count = await client.moveTube(tube, to);
+  if (count === "OUT_OF_MEMORY") throw new Error(NO_ROOM);
+  if (count === null) throw new RangeError(`There is no tube "${tube}".`);
+  return `${jobs(count)} moved from ${tube} to ${to}.`;
+}
+
+function jobs(count: number): string {
+  return count === 1 ? "1 job was" : `${count} jobs were`;
+}
+
 function setQuiet({ workers }: Queue, worker: number, quiet: boolean): Promise<string> {
   if (!workers.setQuiet(worker, quiet)) {
     return Promise.reject(new Error(`There is no worker ${worker}.`));
@@ -107,7 +147,13 @@ async function useTube(client: QueueClient, tube: unknown): Promise<void> {
   }
 }
 
-function wholeNumber(fields: Readonly<Record<string, unknown>>, name: string): number {
+function tubeName(fields: Fields, name: string): string {
+  const tube = fields[name];
+  if (typeof tube === "string" && TUBE_NAME.pattern.test(tube)) return tube;
+  throw new RangeError(`"${name}" must be ${TUBE_NAME.allowed}.`);
+}
+
+function wholeNumber(fields: Fields, name: string): number {
   const value = fields[name];
   if (typeof value === "number" && Number.isSafeInteger(value) && value > 0) return value;
   throw new RangeError(`"${name}" must be a whole number above 0.`);

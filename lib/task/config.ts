@@ -15,15 +15,16 @@ import {
 import { deadLetterLoops } from "./dead_letters.ts";
 import { schedulesSchema } from "./schedule/config.ts";
 
-const TUBE = {
+/** What the name of a tube looks like. */
+export const TUBE_NAME = {
   pattern: /^[A-Za-z0-9+/;.$_()][-A-Za-z0-9+/;.$_()]{0,199}$/,
   allowed: "the name of a tube: 1 to 200 of A-Z a-z 0-9 - + / ; . $ _ ( ), not starting with -",
-};
+} as const;
 const YEAR_MS = 365 * 86_400_000;
 
 /** The rules that a tube can have of its own. */
 const ruleEntries = {
-  dead_letter: v.optional(text(TUBE)),
+  dead_letter: v.optional(text(TUBE_NAME)),
   max_attempts: v.optional(count({ max: 1_000_000 })),
   backoff: v.optional(duration({ min: 1, max: YEAR_MS, off: true })),
   max_backoff: v.optional(duration({ min: 1, max: YEAR_MS })),
@@ -34,7 +35,10 @@ const ruleEntries = {
 
 /** The tubes that have rules of their own, by name. */
 const tubesSchema = v.pipe(
-  v.record(v.pipe(v.string(), v.regex(TUBE.pattern, TUBE.allowed)), v.strictObject(ruleEntries)),
+  v.record(
+    v.pipe(v.string(), v.regex(TUBE_NAME.pattern, TUBE_NAME.allowed)),
+    v.strictObject(ruleEntries),
+  ),
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed) return;
     const tubes = dataset.value;
@@ -54,7 +58,7 @@ const section = v.strictObject({
   ...SERVICE_KEYS,
   listen: v.optional(address(), "127.0.0.1:8082"),
   beanstalk: v.optional(address(), "127.0.0.1:11300"),
-  tube: v.optional(text(TUBE), "square"),
+  tube: v.optional(text(TUBE_NAME), "square"),
   storage: v.optional(storageUrl()),
   max_clients: v.optional(count({ min: 1, max: 1_000_000 }), 10_000),
   idle_timeout: v.optional(duration({ min: 1000, max: YEAR_MS, off: true }), "off"),
@@ -73,7 +77,7 @@ const section = v.strictObject({
   rate: v.optional(rate(), "off"),
   burst: v.optional(count({ min: 1, max: 1_000_000 })),
   tubes: v.optional(tubesSchema, {}),
-  schedule: v.optional(schedulesSchema(text(TUBE)), []),
+  schedule: v.optional(schedulesSchema(text(TUBE_NAME)), []),
   generator: v.optional(
     v.strictObject({
       enabled: v.optional(flag(), true),

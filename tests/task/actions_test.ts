@@ -105,3 +105,27 @@ Deno.test("taskActions(): cancel takes a job from its worker, release a job that
   assert.equal(await release({ job: held.id }), `Job ${held.id} was released.`);
   assert.equal(await stateOf(held.id), "ready");
 });
+
+Deno.test("taskActions(): flush deletes the jobs of a tube in one state, move moves jobs", async () => {
+  const { queue, client, stateOf } = start();
+  const { flush, move } = taskActions(queue) as Required<ReturnType<typeof taskActions>>;
+  const first = await put(client, spec("a"));
+  const second = await put(client, spec("b"));
+  await put(client, spec("c", { delayMs: 60_000 }));
+  assert.equal(await move!({ job: first, to: "other" }), `Job ${first} was moved to other.`);
+  assert.equal((await client.statsJob(first))!.tube, "other");
+  assert.equal(await flush!({ tube: "mail", state: "ready" }), "1 job was deleted from mail.");
+  assert.equal(await stateOf(second), undefined);
+  assert.equal(await move!({ tube: "mail", to: "other" }), "1 job was moved from mail to other.");
+  assert.equal(await move!({ tube: "mail", to: "other" }), "0 jobs were moved from mail to other.");
+  await assert.rejects(move!({ job: second, to: "other" }), /cannot be moved: a worker has it, or/);
+  for (const to of [undefined, "", "-a", "a b", 5]) {
+    await assert.rejects(move!({ job: first, to }), RangeError);
+  }
+  for (
+    const fields of [{ tube: "mail" }, { tube: "mail", state: "reserved" }, { state: "ready" }]
+  ) {
+    await assert.rejects(flush!(fields), RangeError);
+  }
+  await assert.rejects(flush!({ tube: "none", state: "ready" }), /There is no tube "none"/);
+});

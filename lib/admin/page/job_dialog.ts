@@ -51,6 +51,7 @@ export class JobDialog {
   readonly #facts = new KeyedChildren(byId("job-facts"), (name) => new Fact(name));
   readonly #buttons = new KeyedChildren(byId("job-buttons"), (label) => this.#button(label));
   readonly #body = byId("job-body");
+  readonly #move = byId<HTMLFormElement>("job-move");
   readonly #poller: Poller<JobJson>;
   #id = 0;
   #readOnly = true;
@@ -65,6 +66,10 @@ export class JobDialog {
       everyMs: REFRESH_MS,
     });
     this.#dialog.addEventListener("close", () => this.#poller.stop());
+    this.#move.addEventListener("submit", (event) => {
+      event.preventDefault();
+      void this.#act("move", { to: byId<HTMLInputElement>("job-move-to").value });
+    });
     byId("job-close").addEventListener("click", () => this.#dialog.close());
   }
 
@@ -97,6 +102,7 @@ export class JobDialog {
     this.#body.hidden = bytes === 0;
     const labels = ACTIONS.filter(({ states }) => states.includes(job.state)).map((a) => a.label);
     for (const { root } of this.#buttons.update(labels)) root.disabled = this.#readOnly;
+    this.#move.hidden = this.#readOnly || job.state === "reserved";
     if (!this.#dialog.open) this.#dialog.showModal();
   }
 
@@ -104,6 +110,7 @@ export class JobDialog {
     if (!this.#dialog.open) return this.#notices.say(message, "bad");
     setText(byId("job-problem"), message);
     this.#buttons.update([]);
+    this.#move.hidden = true;
   }
 
   #button(label: string): { root: HTMLButtonElement } {
@@ -123,8 +130,12 @@ export class JobDialog {
       no: "Keep it",
     };
     if (warning !== undefined && !await confirmed(question)) return;
+    await this.#act(action);
+  }
+
+  async #act(action: TaskAction, fields: Record<string, unknown> = {}): Promise<void> {
     this.#dialog.close();
-    await this.#notices.follow(act(action, { job }));
+    await this.#notices.follow(act(action, { ...fields, job: this.#id }));
     this.#changed();
   }
 }

@@ -1,12 +1,14 @@
 /// <reference lib="dom" />
+import { confirmed } from "./confirm.ts";
 import type { DaemonJson } from "./daemon_json.ts";
 import { byId, KeyedChildren, make, setAttribute, setText } from "./dom.ts";
 import { formatAge, formatCount } from "./format.ts";
 import { total } from "./interval.ts";
 import type { JobDialog } from "./job_dialog.ts";
+import type { Notices } from "./notices.ts";
 import { Pager } from "./pager.ts";
 import { Poller } from "./poller.ts";
-import { askTask } from "./task_api.ts";
+import { act, askTask } from "./task_api.ts";
 import { type JobJson, type JobsJson, type JobState, LISTED_STATES } from "./task_json.ts";
 
 /** How many jobs are on a page. */
@@ -32,7 +34,10 @@ export function jobsUrl({ tube, state, from = 0 }: Partial<Place> & { tube: stri
 
 /** The jobs section of the page: the jobs of one tube in one state. */
 export class JobsView {
+  readonly #notices: Notices;
   readonly #section = byId("jobs-section");
+  readonly #move = byId<HTMLFormElement>("jobs-move");
+  readonly #flush = byId<HTMLButtonElement>("jobs-flush");
   readonly #tabs = new Map<JobState, HTMLAnchorElement>();
   readonly #rows: KeyedChildren<JobRow>;
   readonly #pager = new Pager(PAGE_JOBS, "jobs", (from) => this.#turn(from));
@@ -41,7 +46,13 @@ export class JobsView {
   #place: Place | null = null;
   #shown: JobsJson = { jobs: [], end: Infinity };
 
-  constructor(dialog: JobDialog) {
+  constructor(notices: Notices, dialog: JobDialog) {
+    this.#notices = notices;
+    this.#move.addEventListener("submit", (event) => {
+      event.preventDefault();
+      void this.#moveAll(byId<HTMLInputElement>("jobs-move-to").value);
+    });
+    this.#flush.addEventListener("click", () => void this.#flushAll());
     this.#rows = new KeyedChildren(byId("jobs"), (id) => new JobRow(Number(id), dialog));
     this.#poller = new Poller(
       () => askTask<JobsJson>("jobs", { ...this.#place!, count: PAGE_JOBS }),
@@ -100,6 +111,35 @@ export class JobsView {
     if (opens) this.#section.scrollIntoView({ block: "nearest" });
   }
 
+  /** Moves all jobs of the tube that no worker has, once the user has confirmed it. */
+  async #moveAll(to: string): Promise<void> {
+    const { tube } = this.#place!;
+    const question = {
+      title: `Move all jobs of ${tube} to ${to}?`,
+      text: "Those that a worker has stay. Failed attempts count from zero again.",
+      yes: "Move all",
+      no: "Leave them",
+    };
+    if (await confirmed(question)) await this.#run(act("move", { tube, to }));
+  }
+
+  /** Deletes the jobs in the state that is shown, once the user has confirmed it. */
+  async #flushAll(): Promise<void> {
+    const { tube, state } = this.#place!;
+    const question = {
+      title: `Delete all ${state} jobs of ${tube}?`,
+      text: "Their bodies are lost, and no worker gets them.",
+      yes: "Delete all",
+      no: "Keep them",
+    };
+    if (await confirmed(question)) await this.#run(act("flush", { tube, state }));
+  }
+
+  async #run(action: Promise<string>): Promise<void> {
+    await this.#notices.follow(action);
+    this.refresh();
+  }
+
   #turn(from: number): void {
     if (this.#place !== null) location.hash = jobsUrl({ ...this.#place, from });
   }
@@ -123,6 +163,9 @@ export class JobsView {
       // Few queues hold jobs back, so that state is shown only if there is something to see.
       tab.hidden = name === "held" && jobs === 0 && state !== "held";
     }
+    this.#flush.hidden = state === "reserved" || this.#daemon!.readOnly !== null;
+    this.#move.hidden = this.#daemon!.readOnly !== null;
+    setText(this.#flush, `Delete all ${state} jobs`);
     const items = this.#jobsIn(tube, state);
     this.#pager.update(from, this.#shown.jobs.length, { items, listed: this.#shown.end });
   }

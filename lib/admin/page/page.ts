@@ -23,7 +23,7 @@ export class Page {
   readonly #services = new ServicesView(this.#notices);
   readonly #charts = new ChartsView(byId("charts"));
   readonly #jobDialog = new JobDialog(this.#notices, () => this.#jobs.refresh());
-  readonly #jobs: JobsView = new JobsView(this.#jobDialog);
+  readonly #jobs: JobsView = new JobsView(this.#notices, this.#jobDialog);
   readonly #tubes = new TubesView(this.#notices, this.#jobDialog);
   readonly #workers = new WorkersView(this.#notices, this.#jobDialog);
   readonly #schedules = new SchedulesView();

@@ -2,7 +2,16 @@
 import { ask, post } from "./api.ts";
 
 /** The names of the actions of the task service that the page offers. */
-export type TaskAction = "kick" | "bury" | "delete" | "cancel" | "release" | "quiet" | "resume";
+export type TaskAction =
+  | "kick"
+  | "bury"
+  | "delete"
+  | "cancel"
+  | "flush"
+  | "move"
+  | "release"
+  | "quiet"
+  | "resume";
 
 /**
  * Requests an action of the task service.
