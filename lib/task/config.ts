@@ -13,6 +13,7 @@ import {
   text,
 } from "../config/values.ts";
 import { deadLetterLoops } from "./dead_letters.ts";
+import { MAX_ATTEMPTS_LIMIT } from "./job_spec.ts";
 import { schedulesSchema } from "./schedule/config.ts";
 
 /** What the name of a tube looks like. */
@@ -25,7 +26,7 @@ const YEAR_MS = 365 * 86_400_000;
 /** The rules that a tube can have of its own. */
 const ruleEntries = {
   dead_letter: v.optional(text(TUBE_NAME)),
-  max_attempts: v.optional(count({ max: 1_000_000 })),
+  max_attempts: v.optional(count({ max: MAX_ATTEMPTS_LIMIT })),
   backoff: v.optional(duration({ min: 1, max: YEAR_MS, off: true })),
   max_backoff: v.optional(duration({ min: 1, max: YEAR_MS })),
   max_reserved: v.optional(count({ max: 1_000_000_000 })),
@@ -70,7 +71,7 @@ const section = v.strictObject({
   max_results: v.optional(count({ min: 1, max: 1_000_000_000 }), 1_000_000),
   result_ttl: v.optional(duration({ min: 1000, max: YEAR_MS }), "1h"),
   events: v.optional(flag(), false),
-  max_attempts: v.optional(count({ max: 1_000_000 }), 0),
+  max_attempts: v.optional(count({ max: MAX_ATTEMPTS_LIMIT }), 0),
   backoff: v.optional(duration({ min: 1, max: YEAR_MS, off: true }), "off"),
   max_backoff: v.optional(duration({ min: 1, max: YEAR_MS }), "10m"),
   max_reserved: v.optional(count({ max: 1_000_000_000 }), 0),

@@ -7,6 +7,9 @@
 import type { Value } from "../storage/value.ts";
 import type { JobId } from "./job_states.ts";
 
+/** The highest limit on the attempts of a job. */
+export const MAX_ATTEMPTS_LIMIT = 1_000_000;
+
 /** The delay after a failed attempt: it doubles with each further one. */
 export interface Backoff {
   /** The delay after the first one. */

@@ -5,14 +5,12 @@ import { jobJson } from "./job_json.ts";
 import {
   JOB_STATES,
   type JobState,
+  MAX_JOBS_PER_PAGE,
   MAX_LISTED_JOBS,
   type Queue,
   type QueueClient,
 } from "./queue.ts";
 import { MAX_WORKERS_PER_PAGE } from "./workers.ts";
-
-/** The most jobs that one query lists. */
-const MAX_JOBS_PER_PAGE = 100;
 
 /** How much of the body of a single job is shown. */
 const MAX_SHOWN_BYTES = 16 * 1024;

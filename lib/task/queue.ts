@@ -259,7 +259,7 @@ export interface QueueClient {
 
   kick(bound: number): MaybePromise<number>;
   kickJob(id: JobId): MaybePromise<boolean>;
-  /** Lets a held job go without waiting for others; `false` if it is not held. */
+  /** Releases a held job without waiting for others; `false` if it is not held. */
   releaseHeld(id: JobId): MaybePromise<boolean>;
   peek(id: JobId): MaybePromise<JobBody | null>;
   /** The next job of the used tube in this state. */
@@ -333,6 +333,9 @@ export interface Queue {
   /** Finishes pending writes and closes. */
   close(): Promise<void>;
 }
+
+/** The most jobs on one page of a list. */
+export const MAX_JOBS_PER_PAGE = 100;
 
 /** How many jobs of a tube and state can be listed. Finding the last of them takes about 1 ms. */
 export const MAX_LISTED_JOBS = 1000;

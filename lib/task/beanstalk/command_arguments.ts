@@ -1,9 +1,16 @@
 import { type Value, valueBytes, valueFrom } from "../../storage/value.ts";
-import { JOB_STATES, type JobSpec, MAX_LISTED_JOBS, SWEPT_STATES } from "../queue.ts";
+import {
+  JOB_STATES,
+  type JobSpec,
+  MAX_JOBS_PER_PAGE,
+  MAX_LISTED_JOBS,
+  SWEPT_STATES,
+} from "../queue.ts";
+import { MAX_WORKERS_PER_PAGE } from "../workers.ts";
 import type { BeanstalkCommand, CommandKind } from "./command.ts";
 import { CR, findLineEnd, LF, LineArguments, mistake } from "./line.ts";
 import { parseOptions } from "./put_options.ts";
-import { MAX_BATCH_BYTES, MAX_BATCH_JOBS, MAX_LINE_BYTES, MAX_LISTED, MAX_U32 } from "./words.ts";
+import { MAX_BATCH_BYTES, MAX_BATCH_JOBS, MAX_LINE_BYTES, MAX_U32 } from "./words.ts";
 
 /** A command line whose body has not been read yet. */
 export interface Header {
@@ -149,13 +156,13 @@ export class CommandArguments {
         const tube = line.name();
         const name = tube === null ? null : line.name();
         const state = JOB_STATES.find((state) => state === name);
-        const range = this.#range(MAX_LISTED_JOBS);
+        const range = this.#range(MAX_LISTED_JOBS, MAX_JOBS_PER_PAGE);
         return tube === null || state === undefined || range === null
           ? null
           : { kind, page: { tube, state, ...range } };
       }
       case "list-workers": {
-        const range = this.#range(MAX_U32);
+        const range = this.#range(MAX_U32, MAX_WORKERS_PER_PAGE);
         return range && { kind, ...range };
       }
       case "quiet-worker":
@@ -183,11 +190,11 @@ export class CommandArguments {
   }
 
   /** Parses `[<from> [<count>]]`, up to the end of the line. */
-  #range(maxFrom: number): { from: number; count: number } | null {
+  #range(maxFrom: number, maxCount: number): { from: number; count: number } | null {
     const line = this.#line;
     if (!line.done && !line.atSpace) return null;
     const from = line.done ? 0 : line.number(maxFrom);
-    const count = line.done ? MAX_LISTED : line.number(MAX_LISTED);
+    const count = line.done ? maxCount : line.number(maxCount);
     return from >= 0 && count >= 0 && line.done ? { from, count } : null;
   }
 

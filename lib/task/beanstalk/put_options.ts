@@ -12,10 +12,8 @@ import {
   type KeyHold,
   MAX_DEPENDENCIES,
 } from "../queue.ts";
+import { MAX_ATTEMPTS_LIMIT } from "../job_spec.ts";
 import { isName } from "./line.ts";
-
-/** The most attempts, as for `max_attempts` in the configuration. */
-const MAX_ATTEMPTS = 1_000_000;
 
 /** The longest time: a year. */
 const MAX_TIME_MS = 365 * 86_400_000;
@@ -25,7 +23,7 @@ const MAX_TIMEOUT_MS = 24 * 86_400_000;
 
 /** The options by name; each parses its value, or returns `undefined` if it is malformed. */
 const PARSERS = {
-  "attempts": (text: string) => wholeNumber(text, MAX_ATTEMPTS),
+  "attempts": (text: string) => wholeNumber(text, MAX_ATTEMPTS_LIMIT),
   "backoff": parseBackoff,
   "unique": (text: string) => isName(text) ? text : undefined,
   "unique-for": (text: string) => parseTime(text),

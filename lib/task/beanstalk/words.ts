@@ -54,9 +54,6 @@ export const MAX_NAME_BYTES = 200;
 /** The most jobs in one `put-batch` or `reserve-batch`. */
 export const MAX_BATCH_JOBS = 1000;
 
-/** The most jobs or workers that `list-jobs` or `list-workers` lists. */
-export const MAX_LISTED = 100;
-
 /** The largest body of a `put-batch`: its jobs with their lines. */
 export const MAX_BATCH_BYTES = 1024 * 1024;
 

@@ -7,6 +7,7 @@
 import * as v from "valibot";
 import { issuePath } from "../../config/issue_path.ts";
 import { choice, count, duration, formatDuration, text, type Value } from "../../config/values.ts";
+import { MAX_ATTEMPTS_LIMIT } from "../job_spec.ts";
 import { cronTimetable, intervalTimetable, isTimeZone, type Timetable } from "./timetable.ts";
 
 /** The maximum number of schedules. Each has metrics of its own. */
@@ -34,7 +35,7 @@ function entries(tube: Value<string, string>) {
     body: v.optional(v.string("a text"), ""),
     priority: v.optional(count({ max: 2 ** 32 - 1 }), 1024),
     ttr: v.optional(duration({ min: 1000, max: YEAR_MS }), "60s"),
-    attempts: v.optional(count({ min: 1, max: 1_000_000 })),
+    attempts: v.optional(count({ min: 1, max: MAX_ATTEMPTS_LIMIT })),
     overlap: v.optional(choice(["skip", "allow"]), "skip"),
     missed: v.optional(choice(["skip", "once"]), "skip"),
   };
