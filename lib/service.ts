@@ -137,7 +137,7 @@ export interface RunningService {
    */
   finishLongWork?(): Promise<void> | undefined;
   /**
-   * Takes no new work from now on, and goes on with what it has; this lasts until the daemon ends.
+   * Refuses new work from now on, and finishes what it has; this lasts until the daemon ends.
    * `undefined` if it has no such mode.
    */
   refuseNewWork?(): void;
@@ -205,9 +205,9 @@ export interface Service<Config extends ServiceConfig = ServiceConfig> {
   addresses(config: Config): Address[];
   /** The other resources that it uses. */
   needs?(config: Config): ServiceNeeds;
-  /** What a valid configuration had better say differently; `quartet check` prints it. */
+  /** Advice on a valid configuration, which `quartet check` prints. */
   advice?(config: Config): Advice[];
-  /** What it will do by itself with a configuration, and when, for `quartet check`; one line each. */
+  /** What it will do by itself under a configuration, and when: lines for `quartet check`. */
   forecast?(config: Config): string[];
   /**
    * Starts it; resolves once it accepts connections. See {@linkcode RunningService.loaded}.

@@ -76,7 +76,7 @@ export function pageRoutes(options: PageRoutesOptions): Route[] {
       },
     },
     {
-      // By POST, because what services contain is only for those who may also make changes.
+      // By POST: only users who may make changes may read what services contain.
       method: "POST",
       path: /^\/services\/([^/]+)\/queries\/([^/]+)$/,
       answer: async (request, [name, query]) => {

@@ -21,9 +21,10 @@ export const check: Command = {
     { name: "storage", help: "also checks every byte of the SQLite files that services use" },
   ],
   details:
-    `Schedules are followed by comments with their next three runs. Faults go to standard error, one per line, and the exit code is ${EXIT.CONFIG}. Advice on a valid
-configuration goes to standard error too; the exit code is then 0. With --storage, so does what is
-damaged in a file, and the exit code is ${EXIT.FAILED}. A daemon may be using the file.`,
+    `The next three runs of each schedule follow as comments. Faults go to standard error, one per
+line, and the exit code is ${EXIT.CONFIG}. Advice on a valid configuration goes to standard error
+too; the exit code is then 0. With --storage, so does what is damaged in a file, and the exit code
+is ${EXIT.FAILED}. A daemon may be using the file.`,
   run: async (args) => {
     const { config, effective } = readConfig(args.text("config"), args.texts("set"));
     for (

@@ -13,7 +13,7 @@ const FORMS: readonly { name: string; value: string; help: string; form: string 
   {
     name: "backoff",
     value: "TIME",
-    help: 'delays it after each, or with "exponential:TIME:MAX" ever longer',
+    help: 'delay after a failed attempt; "exponential:TIME:MAX" doubles it each time',
     form: '"10s", or "exponential:1s:1h"',
   },
   {

@@ -7,7 +7,9 @@ import {
 import { DEFAULT_MAX_LINE } from "../mesh/defaults.ts";
 import { type CommandArguments, type CommandOption, UsageError } from "./command.ts";
 
-/** Options of sort that are letters there as well as here, and hold for all keys without their own. */
+/**
+ * The options of `sort` that are letters. They apply to all keys that have no letters of their own.
+ */
 const LETTERS = {
   "ignore-leading-blanks": { short: "b", help: "pass over blanks at the start of keys" },
   "ignore-case": { short: "f", help: "compare lower-case letters as upper-case ones" },

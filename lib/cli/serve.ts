@@ -21,7 +21,7 @@ export const serve: Command = {
   options: CONFIG_OPTIONS,
   details: `SIGINT or SIGTERM finishes accepted work and exits; a second SIGINT exits at once.
 SIGHUP reads the configuration again and restarts only the services whose section changed.
-SIGUSR2 makes task refuse new jobs until the next start; workers go on with those there are.`,
+SIGUSR2 makes task refuse new jobs until the next start; workers finish those in the queue.`,
   run: async (args) => {
     // Must come before the first await: the default action of these signals ends the process.
     using signals = new Signals();

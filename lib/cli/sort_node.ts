@@ -56,7 +56,7 @@ export async function runSortNode(
     handle: async (connection) => {
       const first = await readFirstLine(connection);
       if (!first || !first.line.startsWith(HELLO.PEER)) {
-        log.warn("Refused a caller that is no peer", { address: connection.remote });
+        log.warn("Refused a caller that is not a peer", { address: connection.remote });
         return;
       }
       using login = beginLogin(connection, { guard: () => settings.secret, log });

@@ -17,8 +17,8 @@ const RESERVE_S = 2;
 const STOP_TIMEOUT_MS = 5000;
 
 /**
- * How often a running job is touched at least. A job that was cancelled is noticed with the touch, so
- * this is also how long its command goes on.
+ * The longest time between two touches of a running job. A touch also finds out that a job was
+ * cancelled, so its command is ended at most this long afterwards.
  */
 const MAX_TOUCH_INTERVAL_MS = 5000;
 

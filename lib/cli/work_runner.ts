@@ -15,8 +15,8 @@ export interface RunnableJob {
    */
   cancelled: AbortSignal;
   /**
-   * Aborts when somebody has cancelled the job: no other worker will run it, so there is time to end
-   * in good order.
+   * Aborts when the job was cancelled: no other worker will run it, so there is time for a clean
+   * end.
    */
   stop?: AbortSignal;
 }

@@ -123,9 +123,9 @@ export class Daemon {
   /**
    * Applies a new configuration: restarts the services whose section changed, starts those newly
    * enabled, drains those disabled, and lets the others reread their files. A service with long
-   * work follows when that is over, after this has resolved. If a service cannot start, logs the
-   * error and restarts it with its old section if it was running. The reload has failed if any
-   * service could not start or reread its files; that is then a problem of the service.
+   * work is restarted later, when that work is over. If a service cannot start, logs the error and
+   * restarts it with its old section if it was running. The reload has failed if any service could
+   * not start or reread its files; that is then a problem of the service.
    */
   async reload(config: Config): Promise<void> {
     await this.#enqueue(async () => {
@@ -140,7 +140,7 @@ export class Daemon {
   }
 
   /**
-   * Lets the services take no new work and go on with what they have, until the daemon ends. A reload
+   * Makes the services refuse new work and finish what they have, until the daemon ends. A reload
    * does not change that.
    *
    * @returns The names of those that run and have such a mode.

@@ -36,8 +36,8 @@ export interface TimeSource {
 }
 
 /**
- * A clock that goes on while the machine is suspended. It follows the clock on the wall ahead, but
- * not back, so that setting that one back holds up nothing.
+ * A clock that goes on while the machine is suspended. It follows the wall clock forward, but not
+ * back, so that setting the wall clock back delays nothing.
  */
 export function steadyClock({ steady, wall, timer }: TimeSource): Clock {
   const now = () => Math.max(steady(), wall());
@@ -74,5 +74,5 @@ export const SYSTEM_CLOCK: Clock = steadyClock({
   timer: systemTimer,
 });
 
-/** The clock on the wall. It follows when the system's clock is changed, also back. */
+/** The wall clock. It follows the system's clock when that is changed, in either direction. */
 export const WALL_CLOCK: Clock = { ...SYSTEM_CLOCK, now: () => Date.now() };

@@ -9,7 +9,7 @@ import type { JobStats } from "./queue.ts";
 
 /** The start of a body in readable form. */
 export interface BodyJson {
-  /** The text, or the bytes in hexadecimal if they are no text. */
+  /** The text, or the bytes in hexadecimal if they are not text. */
   text: string;
   isText: boolean;
   /** The length of the whole body in bytes. */
@@ -23,7 +23,7 @@ export interface JobJson extends JobStats {
   body: BodyJson;
 }
 
-/** How many bytes of a body that is no text are shown: each takes three characters. */
+/** How many bytes of a body that is not text are shown: each takes three characters. */
 const MAX_HEX_BYTES = 1024;
 
 // deno-lint-ignore no-control-regex -- these characters tell binary data from text
@@ -55,7 +55,7 @@ function bodyJson(start: Uint8Array, bytes: number): BodyJson {
   return { text: hex, isText: false, bytes, shown: shown.length };
 }
 
-/** Bytes as text; `null` if they are none. A character at the end may be cut. */
+/** Bytes as text; `null` if they are not text. A character at the end may be cut. */
 function textOf(bytes: Uint8Array, cut: boolean): string | null {
   try {
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })

@@ -16,7 +16,10 @@ export type JobState = typeof JOB_STATES[number];
 /** The states in which jobs can be flushed and moved: nobody has them. */
 export type SweptState = Exclude<JobState, "reserved">;
 
-/** These states. A job that goes from one to the next meanwhile is met again. */
+/**
+ * These states, in the order of a sweep: jobs usually move towards the end of this list, so one
+ * that moves during the sweep is met there.
+ */
 export const SWEPT_STATES: readonly SweptState[] = ["held", "delayed", "buried", "ready"];
 
 /** How a job was given up for good: it is now in the `dead_letter` of the tube it came from. */

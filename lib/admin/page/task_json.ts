@@ -40,7 +40,7 @@ export interface JobJson {
     after: number[];
   };
   body: {
-    /** The text, or the bytes in hexadecimal if they are no text. */
+    /** The text, or the bytes in hexadecimal if they are not text. */
     text: string;
     isText: boolean;
     /** The length of the whole body, and how many bytes of it are shown. */

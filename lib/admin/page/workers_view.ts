@@ -42,7 +42,7 @@ export class WorkersView {
   update(daemon: DaemonJson): void {
     const task = daemon.services.find(({ name }) => name === "task");
     this.#readOnly = daemon.readOnly !== null;
-    // Who may not make changes may not see clients either.
+    // Users who may not make changes may not see clients either.
     this.#section.hidden = this.#readOnly || !(task?.actions.includes("quiet") ?? false);
     if (!this.#section.hidden) this.#poller.tick();
   }

@@ -1,7 +1,7 @@
 /**
  * The last phase of a job, a two-phase commit led by node 0: the outputs get their names only when
- * the output of every node is complete and on disk. commit_rules.ts has the rules, this module what
- * they mean while the job runs.
+ * the output of every node is complete and on disk. commit_rules.ts has the rules; this module
+ * applies them while the job runs.
  *
  * @module
  */
@@ -59,7 +59,7 @@ export interface CommitOptions {
   /** The records that this node has read and written. */
   input: Tally;
   output: Tally;
-  /** Node 0 survives a restart with this; without it, only this process knows what it decided. */
+  /** Keeps the decisions of node 0 across a restart; without it, only this process knows them. */
   decisions?: Decisions | undefined;
   /** Called before this node promises to commit: from here on it may not give up by itself. */
   onPrepared?: () => void;
@@ -168,7 +168,7 @@ async function follow(peers: PeerGroup, options: CommitOptions): Promise<undefin
   await take("complete");
   for (;;) {
     const event = await peers.nextEvent();
-    // What becomes of the other members is for node 0 to judge.
+    // Only node 0 judges what happens to other members.
     if (event.from !== 0) continue;
     if (event.type === FRAME.COMMIT) {
       onDecided();

@@ -49,7 +49,7 @@ export function memberAfterRestart(hasNote: boolean): MemberState {
   return hasNote ? "doubt" : "none";
 }
 
-/** What an event makes of a member. */
+/** How an event changes the state of a member. */
 export function stepMember(state: MemberState, event: MemberEvent): MemberStep {
   const isPrepared = state === "prepared" || state === "doubt";
   switch (event) {
@@ -113,7 +113,7 @@ export function leaderAfterRestart(members: readonly number[], hasRecord: boolea
   return hasRecord ? { phase: "committed", missing: members } : { phase: "none", missing: [] };
 }
 
-/** What an event makes of node 0. */
+/** How an event changes the state of node 0. */
 export function stepLeader(
   state: LeaderState,
   event: LeaderEvent,

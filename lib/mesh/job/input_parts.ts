@@ -31,8 +31,8 @@ export function divideInput(
 }
 
 /**
- * Finds out which parts of a file of CSV begin within quotes. That takes a look at all of the file,
- * which the threads take together; with one thread nothing has to be known.
+ * Finds out which parts of a file of CSV begin within quotes. The threads share the work of reading
+ * the whole file; a single thread has nothing to find out.
  */
 export async function markQuoted(
   parts: FilePart[],

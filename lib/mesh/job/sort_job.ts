@@ -168,7 +168,7 @@ export class SortJob {
         if (!this.#decided) this.#fail(failure);
       };
       if (!this.#prepared) return giveUp();
-      // Node 0 will say what becomes of it, unless it is too late.
+      // Node 0 answers with the outcome; it may have committed already.
       const notice = encodeAbort({ node: failure.node, reason: failure.message });
       void this.#peers.tell(0, FRAME.ABORT, notice);
       grace = setTimeout(giveUp, CANCEL_GRACE_MS);

@@ -139,7 +139,7 @@ export class CsvRecord {
     return at;
   }
 
-  /** Appends a field without its quotes. What is behind the closing quote belongs to it as it is. */
+  /** Appends a field without its quotes. Bytes after the closing quote are kept as they are. */
   #append(record: Uint8Array, from: number, to: number): void {
     let quoted = from < to && record[from] === QUOTE;
     for (let at = quoted ? from + 1 : from; at < to; at++) {

@@ -107,7 +107,7 @@ function isName(line: Uint8Array, from: number, to: number, name: Uint8Array): b
   let plain = to - from === name.length;
   for (let i = 0; plain && i < name.length; i++) plain = line[from + i] === name[i];
   if (plain) return true;
-  // An escaped name is longer than it is.
+  // Escapes make a name longer, so a shorter text cannot be this name.
   if (to - from <= name.length) return false;
   const text = line.subarray(from, to);
   if (!text.includes(BACKSLASH)) return false;

@@ -1,11 +1,11 @@
 /**
- * Builds the key of a line: bytes that compare as the lines do. A byte that decides is found from
- * left to right, so the beginning of a key is enough in most cases.
+ * Builds the key of a line: bytes that compare as the lines do. They are compared from left to
+ * right, so the beginning of a key decides in most cases.
  *
- * The parts of a key stand one behind the other, each in a form that none continues another, so what
- * follows one does not matter before it is equal. The complement of such a form reverses it. Behind
- * all parts stands the line, unless the order is stable: lines with equal keys go by all their bytes
- * then, as in `sort` of coreutils.
+ * A key is its parts one after another. No encoded part is the beginning of another one, so the
+ * bytes after a part count only if that part is equal, and complementing its bytes reverses its
+ * order. The line itself follows the parts, unless the order is stable: lines with equal keys are
+ * then compared by all their bytes, as in `sort` of coreutils.
  *
  * @module
  */

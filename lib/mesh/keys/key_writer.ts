@@ -13,8 +13,8 @@ const FIRST_PLAIN = 0x02;
 /**
  * Collects the bytes of a key up to a limit. It keeps its memory between keys.
  *
- * While `reversed` is set, every byte is complemented: that reverses the order of keys of which none
- * is the beginning of another.
+ * While `reversed` is set, every byte is complemented. That reverses the order of keys, as long as
+ * none is the beginning of another.
  */
 export class KeyWriter {
   /** The key; only the first `length` bytes count. */
@@ -62,8 +62,8 @@ export class KeyWriter {
   }
 
   /**
-   * Adds a text and an end mark below all bytes of a text, so that a text sorts after those that it
-   * begins with, and whatever follows in the key does not matter before that.
+   * Adds a text and an end mark that is below all its bytes, so that a text sorts after its own
+   * beginnings, no matter what follows in the key.
    *
    * @param map Replaces each byte of the text; without it they stay as they are.
    */

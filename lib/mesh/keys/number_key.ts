@@ -55,11 +55,11 @@ export function putNumeric(writer: KeyWriter, text: Uint8Array, from: number, to
 
 /**
  * Adds the number at the start of a text, as `sort -g` reads it: white space, a sign, digits with a
- * point, an exponent; or `inf`, `infinity` or `nan`. A text that begins with nothing of that sorts
- * before everything else, then NaN.
+ * point, an exponent; or `inf`, `infinity` or `nan`. A text that begins with none of these sorts
+ * first, then NaN.
  *
- * Other than in GNU sort, numbers are compared exactly instead of as long doubles, and hexadecimal
- * ones are not known: `0x10` is read as the 0 that it begins with.
+ * Unlike GNU sort, this compares numbers exactly instead of as long doubles, and does not read
+ * hexadecimal: `0x10` is read as the 0 that it begins with.
  */
 export function putGeneral(writer: KeyWriter, text: Uint8Array, from: number, to: number): void {
   let at = from;
@@ -85,8 +85,8 @@ const UNITS = "KMGTPEZYRQ";
 const NO_UNIT = 0x80;
 
 /**
- * Adds the number at the start of a text, as `sort -h` reads it: as for `sort -n`, with a unit such
- * as K or G behind. The unit counts more than the number.
+ * Adds the number at the start of a text, as `sort -h` reads it: as for `sort -n`, followed by a
+ * unit such as K or G. The unit counts more than the number.
  */
 export function putHuman(writer: KeyWriter, text: Uint8Array, from: number, to: number): void {
   let at = from;

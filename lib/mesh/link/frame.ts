@@ -170,7 +170,7 @@ export interface Plan {
 /** Length of the two numbers and the length of the header before a list of keys. */
 const LIST_HEADER_BYTES = 20;
 
-/** A list of keys with what goes with it. */
+/** A list of keys and the fields sent with it. */
 interface ListPayload {
   numbers: [number, number];
   header: Uint8Array;

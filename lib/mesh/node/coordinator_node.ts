@@ -32,7 +32,7 @@ const REPEAT_INTERVAL_MS = 2000;
 /** Options for {@linkcode CoordinatorNode}. */
 export interface CoordinatorNodeOptions extends MeshNodeOptions {
   decisions: DecisionLog;
-  /** Where it keeps its jobs, and those of the process before. */
+  /** Where it keeps its jobs, and the jobs of the previous process. */
   jobs: JobStore;
   entries: readonly JobEntry[];
 }
@@ -260,7 +260,7 @@ export class CoordinatorNode implements MeshNode {
     log.warn("Cannot tell a node whether a job is committed", { job: key, node: link.node });
   }
 
-  /** Ends an own part as its record says. */
+  /** Settles this node's own part as the record says. */
   #settleOwn(key: string): void {
     const committed = this.#options.decisions.isCommitted(key);
     if (committed !== undefined && !this.#jobs.isRunning(key)) {

@@ -7,7 +7,7 @@ import type { JobFiles } from "./mesh_node.ts";
 const MAX_PAST_JOBS = 50;
 /** Failure reasons are cut to this length: they may contain long names, and go to all nodes. */
 const MAX_REASON_CHARACTERS = 2000;
-/** How often a job may be started that a stop of node 0 has interrupted each time. */
+/** How often a job is started in all, if each time node 0 stops while it runs. */
 const MAX_STARTS = 3;
 /** How long the nodes may take to confirm that they have cancelled a job. */
 const CANCEL_GRACE_MS = 1500;
@@ -33,9 +33,9 @@ export interface JobQueueOptions {
   maxWaiting: number;
   /** Where the jobs are kept. */
   store: JobStore;
-  /** The jobs of the process before this one, in the order of their numbers. */
+  /** The jobs of the previous process, in the order of their numbers. */
   restored: readonly JobEntry[];
-  /** The records of all nodes, if a job of the process before is committed. */
+  /** The records of all nodes, if a job of the previous process is committed. */
   recordsOf: (key: string) => number | undefined;
   /** Starts a job on all nodes. */
   start: (order: JobOrder) => void;
@@ -211,7 +211,7 @@ export class JobQueue {
     return this.#jobs.map(({ status }) => status);
   }
 
-  /** Ends a cancelled job without the nodes that say nothing. Node 0 always does. */
+  /** Ends a cancelled job without the nodes that do not answer. Node 0's own part always ends. */
   #giveUp(job: Job): void {
     for (let node = 1; node < this.#options.nodes; node++) {
       this.ended(job.key!, node, { records: 0, failure: `node ${node} does not answer` });

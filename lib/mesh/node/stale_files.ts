@@ -2,11 +2,11 @@
  * Removes the files of a killed daemon.
  *
  * A part is next to the output of its job, in a directory that others may use too. So for each one
- * the daemon writes a note in a directory of its own. Notes, parts and spill files stay locked while
- * the job runs, and the operating system releases the locks of a killed process. A file is removed
- * only if a daemon with this data directory has made it and no running process has it locked. A part
- * that is prepared for the commit stays until node 0 has said what becomes of it. A directory may be
- * shared, so the part that is there now can belong to another daemon: the job and the node tell.
+ * the daemon writes a note in a directory of its own. Notes, parts and spill files stay locked
+ * while the job runs, and the operating system releases the locks of a killed process. A file is
+ * removed only if a daemon with this data directory has made it and no running process has it
+ * locked. A part that is prepared for the commit stays until node 0 has said what becomes of it. A
+ * directory may be shared, so a part may belong to another daemon by now: its job and node tell.
  *
  * @module
  */

@@ -113,8 +113,8 @@ export function copyWithCrc32(
 const MAX_LOOP_BYTES = 512;
 
 /**
- * The CRC-32 of a range of bytes. The runtime's `crc32` takes as long as that of 100 bytes to be
- * called, and needs a view.
+ * The CRC-32 of a range of bytes. A call of the runtime's `crc32` costs as much as 100 bytes do,
+ * and needs a view.
  */
 export function crc32Of(bytes: Uint8Array, from: number, to: number): number {
   if (to - from > MAX_LOOP_BYTES) return crc32(bytes.subarray(from, to));

@@ -186,7 +186,7 @@ export class BucketSorter {
   }
 }
 
-/** The stretches behind one that have the rest of its last line, which has so many bytes. */
+/** The stretches that follow one and hold the remaining `bytes` bytes of its last line. */
 function continuationsOf(stretches: Stretch[], index: number, bytes: number): LinePart[] {
   const parts: LinePart[] = [];
   for (let left = bytes; left > 0;) {

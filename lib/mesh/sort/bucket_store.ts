@@ -243,7 +243,7 @@ export class BucketStore {
     if (!this.#spill) return;
     this.#spill.close();
     this.#spill = undefined;
-    // Not at once: for a large file this takes the system a while.
+    // Without holding up the thread: for a large file this takes the system a while.
     await Deno.remove(this.spillPath);
   }
 

@@ -28,7 +28,7 @@ export function* spilledBlocks(
   file: Deno.FsFile,
   extents: readonly Extent[],
 ): Generator<SpilledBlock> {
-  // One buffer for all: thousands of them would be in memory until the garbage collector comes by.
+  // One buffer for all: thousands of them would stay in memory until the garbage collector runs.
   let bytes = new Uint8Array(SLOT_BYTES);
   let position = 0;
   for (let i = 0; i < extents.length;) {

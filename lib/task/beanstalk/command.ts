@@ -34,9 +34,9 @@ export type BeanstalkCommand =
   | { kind: "list-workers"; from: number; count: number }
   | { kind: "quiet-worker" | "resume-worker"; worker: number }
   | { kind: "pause-tube"; tube: string; pauseMs: number }
-  /** `option` is the name of a bad option; it may be empty. */
   | { kind: "flush-tube"; tube: string; state: SweptState | undefined }
   | { kind: "move"; from: JobId | string; tube: string }
+  /** `option` is the name of a bad option; it may be empty. */
   | { kind: "mistake"; reply: Mistake; option?: string };
 
 /** The name of a command, as in the counters of `stats`. */

@@ -17,7 +17,7 @@ export interface ConditionOptions {
   takeSpace(bytes: number): void;
   /** Buries a job that was not started in time. */
   expire(job: Job): void;
-  /** Lets go of a held job. */
+  /** Releases a held job. */
   release(job: Job): void;
 }
 

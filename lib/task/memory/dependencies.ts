@@ -16,7 +16,7 @@ export interface DependencyOptions {
   forgetLost(id: JobId): void;
   /** Resolves when the removal of a job is durable; `undefined` if it already is. */
   settled(job: Job): Promise<void> | undefined;
-  /** Lets go of a held job. */
+  /** Releases a held job. */
   release(job: Job): void;
 }
 

@@ -30,7 +30,7 @@ export interface Watcher {
   finished(job: Job, state: EndState, body: Value): void;
 }
 
-/** What most jobs have nothing of: they are put, reserved and deleted. */
+/** What most jobs never need, since they are just put, reserved and deleted. */
 class JobDetails {
   reason = "";
   death: JobDeath | null = null;
@@ -41,7 +41,7 @@ class JobDetails {
 
 const NO_DETAILS: Readonly<JobDetails> = new JobDetails();
 
-/** What of a job is not in its record. */
+/** The part of a job that is not in its record. */
 export interface JobFields {
   id: JobId;
   tube: JobTube;

@@ -36,7 +36,7 @@ export interface Journal {
   forgetKey(key: TimedKey): void;
   /** Writes that a job was deleted which others are held for. */
   keepLost(id: JobId): void;
-  /** Removes that. */
+  /** Removes that note. */
   forgetLost(id: JobId): void;
   /** Resolves when a ticket is durable; `undefined` if it already is. */
   settled(ticket: number): Promise<void> | undefined;

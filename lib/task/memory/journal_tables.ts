@@ -40,9 +40,9 @@ export interface QueueRecords {
 
 /**
  * The owners of a journal's tables, and what they have loaded. Jobs are loaded into the queue, but
- * not in their places. A piece of the table of jobs includes
- * their moves, so the table of moves has no pieces. On a full disk no job is added, but what becomes
- * of the jobs is still written: all other tables but that of keys are vital.
+ * not in their places. A piece of the table of jobs includes their moves, so the table of moves has
+ * no pieces. On a full disk no job is added, but what becomes of the jobs is still written: all
+ * other tables but that of keys are vital.
  */
 export class JournalTables {
   /** Results, timed keys and deletions as loaded. The journal takes them out. */

@@ -10,7 +10,9 @@ import {
 } from "../schedule/book.ts";
 import type { Scheduler } from "./scheduler.ts";
 
-/** The memory of schedules of a queue in memory. It forgets those that are no longer configured. */
+/**
+ * What a queue in memory remembers of schedules. It forgets those that are no longer configured.
+ */
 export class MemoryScheduleBook implements ScheduleBook {
   readonly #scheduler: Scheduler;
   /** By name; the journal loads them. */

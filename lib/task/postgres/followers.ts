@@ -1,8 +1,8 @@
 /**
  * Jobs that are held until others are done. `task_after` says which job waits for which. When a
  * followed job ends, one row in `task_ended` notes that, in the same transaction, however many jobs
- * follow it. The followers are released afterwards, in steps. Whatever is left of that after a crash,
- * the next poll of any daemon does.
+ * follow it. The followers are released afterwards, in steps. After a crash, the next poll of any
+ * daemon releases the rest.
  *
  * @module
  */

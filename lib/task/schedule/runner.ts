@@ -41,8 +41,8 @@ export interface ScheduleState {
 }
 
 /**
- * Puts the jobs of schedules when it is their time. It goes by the clock on the wall, since that is
- * what schedules are written for.
+ * Puts the jobs of schedules when it is their time. It goes by the wall clock, since that is what
+ * schedules are written for.
  */
 export class ScheduleRunner {
   /** The schedules, in the order of the configuration. */
@@ -148,7 +148,7 @@ export class ScheduleRunner {
     else this.#retryLater(state, { at: due.at, now, refusal });
   }
 
-  /** Returns why the run could not be made; `undefined` if it was, or needs not be. */
+  /** Returns why the run could not be made; `undefined` if it was, or need not be. */
   async #run(
     state: ScheduleState,
     due: { at: number; missed: boolean },
@@ -182,7 +182,7 @@ export class ScheduleRunner {
         this.#log.info("Made a run late", { schedule: name, run, job: record.job });
       }
     } catch (error) {
-      // Whatever it is, it must not stop the other schedules.
+      // No failure of one schedule may stop the others.
       return messageOf(error);
     }
   }
