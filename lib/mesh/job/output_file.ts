@@ -1,12 +1,7 @@
 import { dirname, isAbsolute, join } from "node:path";
+import { syncDirectory } from "./durable_file.ts";
 import { PartFile, type PartOwner, partPathOf, PartTakenError } from "./part_file.ts";
-import {
-  type PreparedNote,
-  removePrepared,
-  syncDirectory,
-  waitingNote,
-  writePrepared,
-} from "./prepared_note.ts";
+import { type PreparedNote, removePrepared, waitingNote, writePrepared } from "./prepared_note.ts";
 
 /** The most symbolic links on the way to an output, as in Linux. */
 const MAX_LINKS = 40;

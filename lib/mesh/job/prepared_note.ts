@@ -6,6 +6,7 @@
  */
 
 import { basename, dirname, join } from "node:path";
+import { syncDirectory, writeText } from "./durable_file.ts";
 import { partPathOf, PartTakenError } from "./part_file.ts";
 
 const NOTE_SUFFIX = ".quartet-prepared";
@@ -32,8 +33,7 @@ export async function writePrepared(output: string, note: PreparedNote): Promise
   const path = notePathOf(output);
   try {
     using file = await Deno.open(path, { write: true, create: true, truncate: true, mode: 0o600 });
-    const bytes = new TextEncoder().encode(JSON.stringify(note));
-    for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+    await writeText(file, JSON.stringify(note));
     await file.sync();
     await syncDirectory(dirname(path));
   } catch (error) {
@@ -96,12 +96,6 @@ export async function settlePrepared(output: string, commit: boolean): Promise<v
     await syncDirectory(dirname(output));
   }
   await removePrepared(output);
-}
-
-/** Waits until what was renamed in a directory is on disk. */
-export async function syncDirectory(path: string): Promise<void> {
-  using directory = await Deno.open(path);
-  await directory.sync();
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {

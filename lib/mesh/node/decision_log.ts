@@ -11,8 +11,7 @@
 import { join } from "node:path";
 import { type Decisions, UndecidedError } from "../job/commit.ts";
 import { leaderAfterRestart, type LeaderState, stepLeader } from "../job/commit_rules.ts";
-import { syncDirectory } from "../job/prepared_note.ts";
-import { removeFile, replaceFile } from "./durable_file.ts";
+import { removeFile, replaceFile, syncDirectory } from "../job/durable_file.ts";
 
 const ID_NAME = "mesh-id";
 const RECORD_NAME = /^decision-([0-9a-f-]+)\.note$/;

@@ -8,8 +8,8 @@
 import * as v from "valibot";
 import type { Log } from "../../log.ts";
 import { Turn } from "../../turn.ts";
+import { replaceFile, writeText } from "../job/durable_file.ts";
 import { isRecordFormat, type RecordFormat } from "../records/record_format.ts";
-import { replaceFile, writeText } from "./durable_file.ts";
 
 /** The file is written anew when it has this many lines more than twice the number of jobs. */
 const SPARE_LINES = 200;

@@ -21,8 +21,8 @@ import {
   partPathOf,
   removeUnlocked,
 } from "../job/part_file.ts";
-import { removePrepared, syncDirectory, waitingNote } from "../job/prepared_note.ts";
-import { writeText } from "./durable_file.ts";
+import { syncDirectory, writeText } from "../job/durable_file.ts";
+import { removePrepared, waitingNote } from "../job/prepared_note.ts";
 import type { Doubt } from "./doubts.ts";
 
 const SPILL_NAME = /^sort-[0-9a-f-]{36}\.spill$/;

@@ -5,7 +5,6 @@
  */
 
 import { dirname } from "node:path";
-import { syncDirectory } from "../job/prepared_note.ts";
 
 /**
  * Replaces a file as a whole; resolves when the new one is on disk.
@@ -31,6 +30,12 @@ export async function replaceFile(path: string, chunks: Iterable<string>): Promi
 export async function writeText(file: Deno.FsFile, text: string): Promise<void> {
   const bytes = new TextEncoder().encode(text);
   for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+}
+
+/** Waits until the names in a directory, such as that of a renamed file, are on disk. */
+export async function syncDirectory(path: string): Promise<void> {
+  using directory = await Deno.open(path);
+  await directory.sync();
 }
 
 /**
