@@ -16,7 +16,8 @@ type Fields = Readonly<Record<string, unknown>>;
  * The actions that an operator can run on a queue. `kick` and `bury` take the id of a `job`, or a
  * `tube`: then `kick` needs a `count` as well, and `bury` buries the next ready job. `delete`,
  * `cancel` and `release` (of a held job) take the id of a `job`; `flush` takes a `tube` and a
- * `state`; `move` takes a `job` or a `tube`, and the name of another tube, `to`; `quiet` and `resume` take the number of a `worker`.
+ * `state`; `move` takes a `job` or a `tube`, and the name of another tube, `to`; `quiet` and `resume`
+ * take the number of a `worker`.
  */
 export function taskActions(queue: Queue): Record<string, ServiceAction> {
   return {
@@ -75,7 +76,10 @@ async function buryJob(client: QueueClient, job: number): Promise<string> {
   // Only the client that has a job reserved can bury it.
   if (await client.reserveJob(job) === null || !await client.bury(job, stats.priority, REASON)) {
     throw new Error(
-      `Job ${job} cannot be buried now: a worker has it, or its tube is at max_reserved.`,
+      `Job ${job} cannot be buried now: ` +
+        (stats.state === "held"
+          ? "it is held."
+          : "a worker has it, or its tube is at max_reserved or its rate."),
     );
   }
   return `Job ${job} was buried in ${stats.tube}.`;

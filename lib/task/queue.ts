@@ -239,7 +239,7 @@ export interface QueueClient {
   reserve(timeoutMs: number): MaybePromise<JobBody | NoJob>;
   /** As `reserve`, but takes all jobs that are ready at that moment, up to `max`. */
   reserveBatch(max: number, timeoutMs: number): MaybePromise<JobBody[] | NoJob>;
-  /** Reserves this job, unless it is reserved or held or its tube is at `max_reserved`. */
+  /** Reserves this job, unless it is reserved or held or the limits of its tube do not allow it. */
   reserveJob(id: JobId): MaybePromise<JobBody | null>;
 
   /** Deletes a job; `false` if it does not exist or another client has it reserved. */

@@ -48,6 +48,10 @@ Deno.test("taskActions(): say why an action is impossible", async () => {
   const id = await put(client, spec("a"));
   await reserve(client);
   await assert.rejects(bury({ job: id }), /cannot be buried now: a worker has it/);
+  const held = await client.putJob(spec("b", { options: { after: [id] } })) as { id: number };
+  await assert.rejects(bury({ job: held.id }), {
+    message: `Job ${held.id} cannot be buried now: it is held.`,
+  });
   await assert.rejects(bury({ job: 999 }), { message: "There is no job 999." });
   await assert.rejects(kick({ job: id }), /no buried or delayed job 1/);
   await assert.rejects(kick({ tube: "none", count: 1 }), {

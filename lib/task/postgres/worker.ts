@@ -116,7 +116,7 @@ export class SharedWorker implements QueueWorker {
     }
   }
 
-  /** Reserves this job, unless it is already reserved or its tube is at `max_reserved`. */
+  /** Reserves this job, unless it is reserved or held or the limits of its tube do not allow it. */
   async reserveJob(id: JobId): Promise<JobBody | null> {
     this.#becomeWorker();
     if (this.#scheduler.draining || this.#quiet) return null;
