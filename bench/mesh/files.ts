@@ -19,7 +19,7 @@ export async function generate(
   }
 }
 
-/** Writes one input for each node, all together with so many records; returns their paths. */
+/** Writes one input for each node, with this many records in all; returns their paths. */
 export async function generateShares(
   prefix: string,
   { records, nodes }: { records: number; nodes: number },

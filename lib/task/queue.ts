@@ -286,8 +286,9 @@ export interface QueueClient {
 
   statsJob(id: JobId): MaybePromise<JobStats | null>;
   /**
-   * The jobs of a tube in one state, those due first coming first: by priority and age if they are
-   * ready, otherwise by the end of their delay or time to run, or by when they were buried.
+   * The jobs of a tube in one state, in the order in which they are due: by priority and age if
+   * they are ready, otherwise by the end of their delay or time to run, or by the time of their
+   * burial.
    *
    * @param page Its end is cut at {@linkcode MAX_LISTED_JOBS}.
    * @returns `null` if there is no such tube.

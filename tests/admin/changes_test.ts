@@ -149,7 +149,7 @@ Deno.test("admin answers the queries of a service to those who may make changes"
   assert.equal((await ask("task/queries/echo", { authorization: "Bearer secret" })).status, 200);
 });
 
-Deno.test("admin shows other machines without a token no contents of services", async () => {
+Deno.test("admin hides the contents of services from other machines without a token", async () => {
   const daemon = new FakeDaemon();
   daemon.add("task", { queries: { jobs: () => Promise.resolve("secret") } });
   await using server = await startAdmin(daemon, { listen: "0.0.0.0:0" });

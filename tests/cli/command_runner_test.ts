@@ -143,7 +143,7 @@ Deno.test("commandRunner(): a cancelled job ends with its whole group", async ()
   await until("the group has ended", () => !groupExists(leader));
 });
 
-Deno.test("commandRunner(): the command of a job that somebody cancels can end in good order", async () => {
+Deno.test("commandRunner(): the command of a cancelled job has time to end cleanly", async () => {
   await using directory = await makeTempDirectory();
   const [pid, tidied] = [`${directory.path}/pid`, `${directory.path}/tidied`];
   const stop = new AbortController();

@@ -83,7 +83,7 @@ for (const isCommitted of [true, false]) {
   });
 }
 
-Deno.test("mesh: a member keeps what it has if node 0 knows nothing of the time of the job", async () => {
+Deno.test("mesh: a member keeps its part if node 0 has lost its records of the job", async () => {
   await using stack = new AsyncDisposableStack();
   const at = await setUp(stack);
   await Deno.mkdir(at.directory(1), { recursive: true });

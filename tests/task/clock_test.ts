@@ -56,7 +56,7 @@ Deno.test("steadyClock: a delay that ends while the machine is suspended ends so
   assert.equal(called, 2);
 });
 
-Deno.test("steadyClock: setting the wall clock back holds up nothing", () => {
+Deno.test("steadyClock: setting the wall clock back delays nothing", () => {
   const machine = new Machine();
   let called = 0;
   machine.clock.after(10_000, () => called++);

@@ -26,7 +26,7 @@ export function commandScenarios(): QueueScenario[] {
     scenarios.push({ name, run, options });
   }
 
-  test("cancel removes a job in any state and keeps that it was cancelled", async (queue) => {
+  test("cancel removes a job in any state and keeps the outcome", async (queue) => {
     const client = queue.connect(), other = queue.connect();
     const buried = await put(client, spec("a"));
     await reserve(client);
@@ -201,7 +201,7 @@ export function commandScenarios(): QueueScenario[] {
     other.close();
   });
 
-  test("move takes a job, or all of a tube's that nobody has, to another tube", async (queue) => {
+  test("move takes a job, or all jobs of a tube that no worker has, to another tube", async (queue) => {
     const client = queue.connect(), other = queue.connect(), waiter = queue.connect();
     client.use("from");
     client.watch("from");

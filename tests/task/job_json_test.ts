@@ -30,7 +30,7 @@ Deno.test("jobJson() shows a body that is text as text, even if its last charact
   assert.deepEqual(cut, { text: "Grüße\tan\r\nalle ", isText: true, bytes: 20, shown: 19 });
 });
 
-Deno.test("jobJson() shows a body that is no text in hexadecimal, and no more than 1 KiB of it", () => {
+Deno.test("jobJson() shows a body that is not text in hexadecimal, and no more than 1 KiB of it", () => {
   for (const body of ["a\0b", "\x1b[2J", "\xff\xfe", "caf\xc3"]) {
     const json = jobJson(STATS, body, body.length).body;
     assert.equal(json.isText, false, JSON.stringify(body));

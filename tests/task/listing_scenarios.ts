@@ -27,7 +27,7 @@ export function listingScenarios(): QueueScenario[] {
     scenarios.push({ name, run, options });
   }
 
-  test("lists the jobs of a tube by state, those due first coming first", async (queue) => {
+  test("lists the jobs of a tube by state, in the order in which they are due", async (queue) => {
     const client = queue.connect(), worker = queue.connect();
     client.use("listed");
     worker.watch("listed");

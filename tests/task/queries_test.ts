@@ -37,7 +37,7 @@ Deno.test("taskQueries(): job shows one job with the first 16 KiB of its body", 
   assert.deepEqual([body.bytes, body.shown, body.text.length], [20_000, 16_384, 16_384]);
 });
 
-Deno.test("taskQueries(): workers lists who has asked for jobs, but not those who ask this", async () => {
+Deno.test("taskQueries(): workers lists the clients that asked for jobs, but not the caller", async () => {
   const { client, ask } = start();
   assert.deepEqual(await ask("workers", {}), { workers: [], total: 0 });
   await client.reserve(0);

@@ -53,7 +53,7 @@ Deno.test("JsonValue finds what JSON.parse finds", () => {
   }));
 });
 
-Deno.test("JsonValue finds nothing in what is no object, and ends at every cut", () => {
+Deno.test("JsonValue finds nothing in anything but an object, and ends at every cut", () => {
   for (const line of ["", "[1]", '"k"', "text", "{}", '{"k"', '{"k":', "{k:1}", "{,}", "null"]) {
     assert.equal(find(line, "k")[0], JSON_KIND.NOTHING, line);
   }

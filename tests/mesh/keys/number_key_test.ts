@@ -41,7 +41,7 @@ for (const put of [putNumeric, putGeneral]) {
   });
 }
 
-Deno.test("putNumeric() takes what is no number for zero, and ignores what follows a number", () => {
+Deno.test("putNumeric() reads anything but a number as zero, and ignores what follows a number", () => {
   for (const text of ["", "-", "x1", "+1", ".", "-.", "0x", "- 1", "-0.00", "  \t"]) {
     assert.equal(compare(putNumeric, text, "0"), 0, text);
   }

@@ -42,7 +42,7 @@ Deno.test("DecisionLog: does not judge the jobs of another log", async () => {
   assert.equal(at.log.isCommitted(`${crypto.randomUUID()}-1`), undefined);
 });
 
-Deno.test("DecisionLog: a decision that cannot be written is none", async () => {
+Deno.test("DecisionLog: a decision that cannot be written does not count", async () => {
   await using at = await openLog();
   // The record is written under this name first.
   await Deno.mkdir(`${at.path}/decision-${at.job}.note.new`);

@@ -254,7 +254,7 @@ Deno.test("JobQueue.retry() queues a failed or cancelled job again, under a new 
   assert.equal(await queue.retry(9), "ERR there is no job 9");
 });
 
-Deno.test("JobQueue.cancel() does not wait for a node that says nothing, but for node 0", async () => {
+Deno.test("JobQueue.cancel() waits for node 0, but not for a node that does not answer", async () => {
   const { queue, started, states } = makeQueue({ nodes: 3 });
   await queue.submit(FILES);
   await queue.submit(FILES);

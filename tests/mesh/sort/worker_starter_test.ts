@@ -11,7 +11,7 @@ import { generated } from "../support/nodes.ts";
 const WAIT_MS = 60_000;
 const RECORDS = 10;
 
-/** Has nobody but a starter's own thread create workers until the end of the scope. */
+/** Forbids all threads but a starter's own to create workers, until the end of the scope. */
 function forbidWorkers(): Disposable {
   const { Worker } = globalThis;
   globalThis.Worker = class {

@@ -111,7 +111,10 @@ export class CommitWorld {
     else this.member(to, kind as MemberEvent);
   }
 
-  /** Lets time pass: who waits repeats itself. A link that has lost a message counts as broken. */
+  /**
+   * Lets time pass: nodes that wait repeat what they said. A link that has lost a message counts as
+   * broken.
+   */
   tick(): void {
     this.leader({ kind: "tick" });
     for (const member of this.#members) this.member(member, "tick");

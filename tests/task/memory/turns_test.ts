@@ -1,6 +1,7 @@
 /**
- * Whatever one client does, others get their turns. A turn ends here when work has asked ten times
- * whether it is over, so the tests see how much is done without asking, however fast the machine is.
+ * No client can keep others from their turns. A turn ends here when work has asked ten times
+ * whether it is over, so the tests see how much is done without asking, however fast the machine
+ * is.
  */
 
 import assert from "node:assert/strict";

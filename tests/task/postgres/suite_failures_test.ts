@@ -75,7 +75,7 @@ Deno.test("postgres queue: whichever statement fails, a call that is refused can
   assert.ok(injected > 0);
 });
 
-Deno.test("postgres queue: a refused statement is no end of the queue, for clients old and new", async () => {
+Deno.test("postgres queue: a refused statement does not end the queue, for clients old and new", async () => {
   const step = new FailingStatement(Infinity);
   const jobs = new AcknowledgedJobs();
   await using opened = await open(await server.createDatabase(), {}, { step, jobs });

@@ -75,7 +75,7 @@ Deno.test("cronTimetable: knows seconds, names and the last day of a month", () 
   assert.deepEqual(cronRuns("@daily", after, 1, "Asia/Kolkata"), ["30T18:30"]);
 });
 
-Deno.test("cronTimetable: refuses what is no cron expression", () => {
+Deno.test("cronTimetable: refuses anything but a cron expression", () => {
   const wrong = [
     "61 * * * *",
     "* * * *",
