@@ -56,7 +56,11 @@ export function commonHeader(headers: readonly Uint8Array[]): Uint8Array {
     );
   });
   const header = headers[first]!;
-  return header.at(-1) === NEWLINE ? header : Uint8Array.of(...header, NEWLINE);
+  if (header.at(-1) === NEWLINE) return header;
+  const ended = new Uint8Array(header.length + 1);
+  ended.set(header);
+  ended[header.length] = NEWLINE;
+  return ended;
 }
 
 /** A header without the end of its line, which may be written in different ways. */
