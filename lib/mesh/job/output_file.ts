@@ -6,6 +6,9 @@ import { type PreparedNote, removePrepared, waitingNote, writePrepared } from ".
 /** The most symbolic links on the way to an output, as in Linux. */
 const MAX_LINKS = 40;
 
+/** A path that is empty or ends like one of a directory. */
+const NAMELESS = /(^|\/)\.{0,2}$/;
+
 /** The bits of a mode that say who may do what. */
 const PERMISSION_BITS = 0o7777;
 /** Those that a new output takes from its input: no set-user-ID and the like. */
@@ -191,8 +194,10 @@ async function replacedBy(path: string): Promise<Deno.FileInfo | undefined> {
   try {
     info = await Deno.lstat(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    // A part beside "new/" could be written, and would never get that name.
+    if (NAMELESS.test(path)) throw new Error("it has no name of a file at its end");
+    return undefined;
   }
   if (info.isDirectory) throw new Error("it is a directory");
   // A rename would replace a device or a pipe as well.

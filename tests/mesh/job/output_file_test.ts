@@ -140,6 +140,8 @@ Deno.test("OutputFile.create() refuses links in a circle, folders, and folders t
   const cases: [string, RegExp][] = [
     ["a", /^Error: Cannot write ".*\/a": there are too many symbolic links on the way$/],
     ["folder", /^Error: Cannot write ".*\/folder": it is a directory$/],
+    ["new/", /^Error: Cannot write ".*\/new\/": it has no name of a file at its end$/],
+    ["new/.", /^Error: Cannot write ".*\/new\/\.": it has no name of a file at its end$/],
     ["none/out", /^Error: Cannot write ".*\/none\/out": No such file/],
     ["in/out", /^Error: Cannot write ".*\/in\/out": Not a directory/],
   ];
@@ -147,6 +149,10 @@ Deno.test("OutputFile.create() refuses links in a circle, folders, and folders t
     const made = OutputFile.create(`${at.path}/${name}`, { input: at.input, owner });
     await assert.rejects(made, message);
   }
+  await assert.rejects(
+    OutputFile.create("", { input: at.input, owner }),
+    /^Error: Cannot write "": it has no name of a file at its end$/,
+  );
   assert.deepEqual(names(at.path), ["a", "b", "folder", "in"]);
 });
 
