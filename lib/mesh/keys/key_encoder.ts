@@ -142,11 +142,12 @@ function readingOf({ reading, fold }: SortKey): Put {
     case "general":
       return putGeneral;
     case "human":
-      return putHuman;
+      // Folded, the lower-case units count as well.
+      return fold ? folded(putHuman) : putHuman;
     case "month":
       return putMonth;
     case "version":
-      return fold ? foldedVersion : putVersion;
+      return fold ? folded(putVersion) : putVersion;
     case "text":
       return fold ? putFolded : (writer, line, from, to) => writer.putText(line, from, to);
   }
@@ -162,7 +163,9 @@ function putFolded(writer: KeyWriter, text: Uint8Array, from: number, to: number
   writer.putText(text, from, to, FOLD);
 }
 
-function foldedVersion(writer: KeyWriter, text: Uint8Array, from: number, to: number): void {
-  const folded = text.slice(from, to).map((byte) => FOLD[byte]!);
-  putVersion(writer, folded, 0, folded.length);
+function folded(put: Put): Put {
+  return (writer, text, from, to) => {
+    const upper = text.slice(from, to).map((byte) => FOLD[byte]!);
+    put(writer, upper, 0, upper.length);
+  };
 }

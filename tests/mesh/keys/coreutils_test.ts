@@ -86,6 +86,7 @@ const ORDERS = [
   "-gr",
   "-h",
   "-hr",
+  "-fh",
   "-V",
   "-Vr",
   "-fV",
