@@ -76,13 +76,17 @@ export function readFormat(args: CommandArguments): RecordFormat {
   ];
   const maxLine = args.text("max-line");
   try {
-    return parseRecordFormat({
+    const format = parseRecordFormat({
       record: args.text("record"),
       key: byteKeys[0],
       lines: args.flag("lines"),
       maxLineBytes: maxLine === undefined ? undefined : readMaxLine(maxLine),
       order: words,
     });
+    if (maxLine !== undefined && format.recordBytes > 0) {
+      throw new UsageError("--max-line is for lines, not for records of a fixed size");
+    }
+    return format;
   } catch (error) {
     if (error instanceof SyntaxError) throw new UsageError(error.message);
     throw error;

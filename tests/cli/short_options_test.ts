@@ -67,6 +67,7 @@ Deno.test("quartet sort: options of sort say how lines are ordered", () => {
       ["-ng", /reads the same text in two ways/],
       ["--lines --max-line 1GiB", /--max-line "1GiB" is not a size up to 512MiB/],
       ["--lines --max-line x", /--max-line "x" is not a size/],
+      ["--max-line 1KiB", /--max-line is for lines/],
     ] as const
   ) {
     assert.throws(() => formatOf(text), { constructor: UsageError, message }, text);

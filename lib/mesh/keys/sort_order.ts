@@ -56,6 +56,7 @@ export const MAX_ORDER_CHARACTERS = 2000;
 /** The highest number of a field or character; higher ones are taken for this. */
 const MAX_PLACE = 2 ** 31 - 1;
 const COMMA = 0x2c;
+const QUOTE = 0x22;
 
 /** Options that hold for a key or for all keys. */
 interface Letters {
@@ -104,6 +105,9 @@ export function parseSortOrder(words: OrderWords): SortOrder {
       if (valued === "t") separator = parseSeparator(value);
       else keyTexts.push(value);
     } else throw new SyntaxError(`unknown option "${word.slice(0, 40)}" of an order`);
+  }
+  if (csv && separator === QUOTE) {
+    throw new SyntaxError("a quote cannot separate the fields of CSV");
   }
   if (names.length > 0 && (csv || separator !== undefined || keyTexts.length > 0)) {
     throw new SyntaxError("a key of JSON cannot be used together with fields (-t, -k or --csv)");
@@ -175,10 +179,11 @@ function setLetter(letters: Letters, letter: string, word: string): void {
   }
 }
 
+const NAMED_SEPARATORS: ReadonlyMap<string, number> = new Map([["\\t", 0x09], ["\\0", 0x00]]);
+
 /** Parses `-t`: one character, or "\t" or "\0". */
 function parseSeparator(text: string): number {
-  const named: Record<string, number> = { "\\t": 0x09, "\\0": 0x00 };
-  const byte = named[text] ?? (text.length === 1 ? text.charCodeAt(0) : 0x80);
+  const byte = NAMED_SEPARATORS.get(text) ?? (text.length === 1 ? text.charCodeAt(0) : 0x80);
   if (byte >= 0x80 || byte === 0x0a) {
     throw new SyntaxError(`Cannot use "${text}" as a separator: it has to be one ASCII character`);
   }
