@@ -14,6 +14,7 @@ Deno.test("parseSortOrder() reads the options of sort in all their forms, and wr
     ["-n -r", "-k1nr -r"],
     ["-nr", "-k1nr -r"],
     ["-t, -k2,2n", "-t, -k2n,2"],
+    ['-t" -k2', '-t" -k2'],
     ["-t , -k 2n,2", "-t, -k2n,2"],
     ["-bnk2,2 -k3", "-k2bn,2b -k3bn"],
     ["-rst; -k2.3,4.0", "-t; -k2.3r,4 -rs"],
