@@ -9,7 +9,10 @@ const REJECTED_STATES = /^(0A|42|22023)/;
 /**
  * Whether the server rejects a statement for good. Servers that resemble PostgreSQL lack some of its
  * features, and a role may lack rights. Use what is then left out only to work faster.
+ *
+ * @param error What was thrown: the server's answer, or an error with it as the cause.
  */
 export function isRejected(error: unknown): boolean {
-  return error instanceof postgres.PostgresError && REJECTED_STATES.test(error.code);
+  if (error instanceof postgres.PostgresError) return REJECTED_STATES.test(error.code);
+  return error instanceof Error && error.cause !== undefined && isRejected(error.cause);
 }

@@ -14,6 +14,8 @@ import type { SharedWait } from "./wait.ts";
 
 /** How often a job is given back when its worker has left, and the pause between two tries. */
 const MAX_GIVE_BACK_TRIES = 10;
+/** A daemon that is stopping does not wait long for its database. */
+const MAX_DRAIN_TRIES = 3;
 const GIVE_BACK_RETRY_MS = 200;
 
 /** A client as a worker: it reserves jobs, and works on those that it has reserved. */
@@ -206,8 +208,8 @@ export class SharedWorker implements QueueWorker {
         return void await this.applyToOwn(id, { kind });
       } catch (error) {
         if (!(error instanceof StorageUnavailableError)) throw error;
-        // A daemon that is stopping does not wait for its database.
-        if (tries === MAX_GIVE_BACK_TRIES || this.#scheduler.draining) return;
+        const maxTries = this.#scheduler.draining ? MAX_DRAIN_TRIES : MAX_GIVE_BACK_TRIES;
+        if (tries >= maxTries) return;
       }
       await new Promise<void>((resolve) => SYSTEM_CLOCK.after(GIVE_BACK_RETRY_MS, resolve));
     }
