@@ -89,9 +89,17 @@ export function holdsKey(
 
 /** Whether a job can still expire: it was never started, and has not expired before. */
 export function canExpire(
-  job: { state: JobState; reserves: number; buries: number; death: JobDeath | null },
+  job: {
+    state: JobState;
+    reserves: number;
+    buries: number;
+    death: JobDeath | null;
+    /** Whether it was a dead letter before. */
+    revived: boolean;
+  },
 ): boolean {
-  return job.reserves === 0 && job.buries === 0 && job.state !== "buried" && job.death === null;
+  return job.reserves === 0 && job.buries === 0 && job.state !== "buried" && job.death === null &&
+    !job.revived;
 }
 
 /** Why a held job will not run as things are; empty if it only has to wait. */

@@ -81,6 +81,11 @@ export class Conditions {
     this.keys.enter(job);
     if (job.state === "held") this.dependencies.hold(job);
     this.#expiries.set(job);
+    // Reservations are not written, but that it was started in time must survive a crash.
+    const { options, state, reserves } = job;
+    if (state === "reserved" && reserves === 1 && options!.expiresAt < Infinity) {
+      job.ticket = this.#journal.move(job);
+    }
   }
 
   /** A job leaves its present state. */

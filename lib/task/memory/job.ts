@@ -35,6 +35,7 @@ class JobDetails {
   reason = "";
   death: JobDeath | null = null;
   strayed = false;
+  revived = false;
   options: StoredOptions | null = null;
   watchers: Set<Watcher> | null = null;
 }
@@ -181,6 +182,16 @@ export class Job implements JobFacts, QueuedJob<Job>, Timed {
     return this.#known.strayed;
   }
 
+  /** Whether it was a dead letter and is none any more: what has expired once must not do so again. */
+  get revived(): boolean {
+    return this.#known.revived;
+  }
+
+  /** Notes that it was a dead letter and is none any more. */
+  revive(): void {
+    this.#noted.revived = true;
+  }
+
   /** Changes its tube. */
   stray(tube: JobTube): void {
     this.tube = tube;
@@ -209,7 +220,9 @@ export class Job implements JobFacts, QueuedJob<Job>, Timed {
     memory.setCount(record, COUNT.kicks, facts.kicks);
     memory.setCount(record, COUNT.attempts, facts.attempts);
     if (facts.reason !== this.reason) this.#noted.reason = facts.reason;
-    if (facts.death !== this.death) this.#noted.death = facts.death;
+    if (facts.death === this.death) return;
+    if (facts.death === null) this.revive();
+    this.#noted.death = facts.death;
   }
 
   /** Adds a client that waits for its outcome. */

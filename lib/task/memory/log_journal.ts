@@ -48,7 +48,9 @@ interface Tables {
 
 /** A write that is not durable yet, with what is needed to undo it. */
 type Pending =
-  | { version: number; kind: "put" | "move" | "remove"; job: Job }
+  | { version: number; kind: "put" | "move"; job: Job }
+  /** `unwritten`: whether its last move was in a group that failed. */
+  | { version: number; kind: "remove"; job: Job; unwritten: boolean }
   | { version: number; kind: "keep"; result: Result }
   | { version: number; kind: "mark"; undo: () => void };
 
@@ -161,10 +163,10 @@ export class LogJournal implements Journal {
   }
 
   remove(job: Job): number {
-    this.#unwritten.delete(job);
+    const unwritten = this.#unwritten.delete(job);
     const version = this.#changeJob(job.id);
     this.#log.delete(this.#tables.jobs, idKey(job.id));
-    return this.#wrote({ version, kind: "remove", job });
+    return this.#wrote({ version, kind: "remove", job, unwritten });
   }
 
   keep(result: Result): number {
@@ -274,9 +276,11 @@ export class LogJournal implements Journal {
     for (const write of pending.reverse()) {
       if (write.kind === "mark") write.undo();
       else if (write.kind === "keep") this.#scheduler!.results.takeBack(write.result);
-      else if (write.kind === "remove") this.#scheduler!.putBack(write.job);
       else if (write.kind === "put") this.#scheduler!.takeBack(write.job);
-      else this.#unwritten.add(write.job);
+      else if (write.kind === "remove") {
+        this.#scheduler!.putBack(write.job);
+        if (write.unwritten) this.#unwritten.add(write.job);
+      } else this.#unwritten.add(write.job);
       if (write.kind === "put") this.#unwritten.delete(write.job);
     }
     this.#scheduler!.reclaimIds();

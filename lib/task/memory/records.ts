@@ -10,8 +10,8 @@
  * move    version u8 · state u8 · priority u32 · delay f64 · due f64 · reserves u32 · timeouts u32
  *         · releases u32 · buries u32 · kicks u32 · attempts u32 · reason
  *         In version 2, for jobs that have gone to another tube: · … · attempts u32 · tube length u8
- *         · death: tube length u8 (0 for none) · attempts u32 · reason length u16 · tube
- *         · death: tube · reason · reason
+ *         · death: tube length u8 (0 for none, 255 if it was a dead letter before) · attempts u32
+ *         · reason length u16 · tube · death: tube · reason · reason
  * result  version u8 · expires f64 · body
  *         or, since version 2: version u8 · expires f64 · state u8 (0 done, 1 cancelled) · body
  * ```
@@ -43,6 +43,8 @@ const MOVE_HEAD_BYTES = 46;
 /** The version of moves to another tube. */
 const STRAYED_VERSION = 2;
 const STRAYED_HEAD_BYTES = MOVE_HEAD_BYTES + 8;
+/** Longer than any name of a tube. */
+const REVIVED = 255;
 const RESULT_HEAD_BYTES = 9;
 const RESULT_VERSION = 2;
 /** The longest tube and key of 200 bytes each, 64 ids of 17, and 400 bytes for everything else. */
@@ -162,7 +164,7 @@ export function encodeMove(job: Job): Uint8Array {
   const { tube: { name }, death } = job;
   view.setUint8(0, STRAYED_VERSION);
   view.setUint8(46, name.length);
-  view.setUint8(47, death?.tube.length ?? 0);
+  view.setUint8(47, death?.tube.length ?? (job.revived ? REVIVED : 0));
   view.setUint32(48, death?.attempts ?? 0, true);
   view.setUint16(52, death?.reason.length ?? 0, true);
   let end = STRAYED_HEAD_BYTES;
@@ -194,7 +196,9 @@ export function decodeMove(
   if (view.getUint8(0) === STRAYED_VERSION) {
     readHead(bytes, start, { length: STRAYED_HEAD_BYTES, newest: STRAYED_VERSION });
     const tubeEnd = start + STRAYED_HEAD_BYTES + view.getUint8(46);
-    const deathTubeEnd = tubeEnd + view.getUint8(47);
+    const deathTubeLength = view.getUint8(47);
+    if (deathTubeLength === REVIVED) job.revive();
+    const deathTubeEnd = tubeEnd + (deathTubeLength === REVIVED ? 0 : deathTubeLength);
     reasonStart = deathTubeEnd + view.getUint16(52, true);
     if (deathTubeEnd > tubeEnd) {
       death = {

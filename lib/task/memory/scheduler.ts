@@ -293,7 +293,7 @@ export class Scheduler implements TubeScheduler<Job> {
   /** Removes a new job that could not be written. */
   takeBack(job: Job): void {
     this.#totalJobs--;
-    job.tube.totalJobs--;
+    if (!job.strayed) job.tube.takeBackPut();
     this.take(job);
     this.#forget(job);
     this.conditions.takeBack(job);

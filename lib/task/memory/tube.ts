@@ -177,6 +177,11 @@ export class Tube<J extends QueuedJob<J>> implements Timed {
     }
   }
 
+  /** A put that it counted has failed. It may be a new tube that did not count it. */
+  takeBackPut(): void {
+    if (this.totalJobs > 0) this.totalJobs--;
+  }
+
   /** Pauses it; 0 ends the pause. */
   pause(pauseMs: number): void {
     const { clientTimers } = this.scheduler;

@@ -53,6 +53,8 @@ export class Tubes {
   /** Drops a tube if it has no jobs and no clients. */
   leave(tube: JobTube): void {
     if (tube.using + tube.watching + tube.jobs > 0 || tube.name === DEFAULT_TUBE) return;
+    // It may have been dropped before, and another one may have its name now.
+    if (this.#tubes.get(tube.name) !== tube) return;
     // A new tube of this name would have a full bucket.
     if (tube.rate !== null && !tube.rate.full) return tube.rate.awaitFull();
     this.#timers.clear(tube);

@@ -215,3 +215,36 @@ Deno.test("LogJournal: a run and its job are one commit", async () => {
   await refused;
   assert.equal(after.schedules.records.get("nightly")!.timing, "every 1m");
 });
+
+Deno.test("LogJournal: a job whose end fails after its move failed is written where it is", async () => {
+  const before = await open();
+  const { client, log } = before;
+  const id = await put(client, spec("a"));
+  log.commit();
+  await client.moveJob(id, "other");
+  log.fail();
+  await client.delete(id);
+  log.fail();
+  log.commit();
+  log.commit();
+  assert.equal((await client.statsJob(id))!.tube, "other");
+  assert.equal((await (await afterCrash(before)).client.statsJob(id))!.tube, "other");
+});
+
+Deno.test("LogJournal: a put that is taken back counts in no tube that did not count it", async () => {
+  const { client, log, queue } = await open();
+  queue.connect().use("other");
+  await put(client, spec("a"));
+  assert.equal(await client.moveTube("default", "other"), 1);
+  client.use("gone");
+  await put(client, spec("b"));
+  assert.equal(await client.flushTube("gone"), 1);
+  client.use("default");
+  queue.connect().use("gone");
+  log.fail();
+  for (const tube of ["other", "gone"]) {
+    const { totalJobs, ready } = (await client.statsTube(tube))!;
+    assert.deepEqual([totalJobs, ready], [0, 0], tube);
+  }
+  assert.equal(queue.stats().bytes, 0);
+});

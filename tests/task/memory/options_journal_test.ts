@@ -6,14 +6,18 @@ import { LogJournal } from "../../../lib/task/memory/log_journal.ts";
 import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
 import { encodeJobHead } from "../../../lib/task/memory/records.ts";
 import type { JobOptions, QueueClient } from "../../../lib/task/queue.ts";
-import { keyed, put, reserve, soon, spec } from "../queue_suite.ts";
+import { keyed, put, reserve, soon, spec, type SuiteOptions } from "../queue_suite.ts";
 import { ManualClock, queueOptions } from "../support.ts";
 import { ScriptedLog } from "./scripted_log.ts";
 
 /** A queue on a log that commits and fails on command. */
-async function open(log = new ScriptedLog(), clock = new ManualClock()) {
+async function open(
+  log = new ScriptedLog(),
+  clock = new ManualClock(),
+  rules: SuiteOptions["rules"] = {},
+) {
   const journal = new LogJournal(log);
-  const queue = new MemoryQueue(clock, queueOptions(), journal);
+  const queue = new MemoryQueue(clock, queueOptions({ rules }), journal);
   await journal.load(queue.scheduler, queue.schedules.records);
   return { log, clock, queue, client: queue.connect() };
 }
@@ -238,4 +242,30 @@ Deno.test("MemoryQueue: a job that has expired once does not expire again", asyn
   assert.equal(await client.kickJob(id), true);
   clock.advance(60_000);
   assert.equal(await stateOf(client, id), "ready");
+});
+
+Deno.test("LogJournal: a job that was started in time does not expire after a crash", async () => {
+  const before = await open();
+  const id = await put(before.client, withOptions({ expiresMs: 1000 }));
+  before.log.commit();
+  await reserve(before.client);
+  before.log.commit();
+  before.clock.advance(2000);
+  assert.equal(await stateOf((await afterCrash(before)).client, id), "ready");
+});
+
+Deno.test("LogJournal: a dead letter that has expired stays where it is moved, also after a crash", async () => {
+  const rules = { default: { deadLetter: "dead" } };
+  const before = await open(new ScriptedLog(), new ManualClock(), rules);
+  const { client, clock, log } = before;
+  const id = await put(client, withOptions({ expiresMs: 1000 }));
+  clock.advance(1000);
+  assert.equal((await client.statsJob(id))!.tube, "dead");
+  assert.equal(await client.moveJob(id, "default"), true);
+  clock.advance(1000);
+  log.commit();
+  assert.equal((await client.statsJob(id))!.tube, "default");
+  const after = await open(new ScriptedLog(log), clock, rules);
+  const { tube, death } = (await after.client.statsJob(id))!;
+  assert.deepEqual([tube, death], ["default", null]);
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type Clock, SYSTEM_CLOCK } from "../../../lib/task/clock.ts";
 import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
+import type { TubeStats } from "../../../lib/task/queue.ts";
 import { bookSuite } from "../schedule/book_suite.ts";
 import { keyed, put, queueSuite, reserve, spec, type SuiteOptions } from "../queue_suite.ts";
 import { ManualClock, queueOptions } from "../support.ts";
@@ -332,4 +333,22 @@ Deno.test("MemoryQueue: other clients get their turns while a tube is flushed, a
   client.close();
   other.close();
   await queue.close();
+});
+
+Deno.test("MemoryQueue: a tube that is emptied while another is moved into it keeps what comes later", async () => {
+  const { queue } = manual();
+  const client = queue.connect(), other = queue.connect();
+  const first = await put(client, spec("a"));
+  await reserve(client);
+  await client.bury(first, 0);
+  const second = await put(client, spec("b"));
+  const moving = client.moveTube("default", "other");
+  // The buried job comes first. The tube is dropped when it is gone, and opened again for the other.
+  const buried = () => (other.statsTube("other") as TubeStats | null)?.buried === 1;
+  for (let look = 0; look < 100 && !buried(); look++) await Promise.resolve();
+  assert.deepEqual([other.delete(first), other.statsTube("other")], [true, null]);
+  assert.equal(await moving, 2);
+  assert.equal((await other.statsTube("other"))?.ready, 1);
+  other.watch("other");
+  assert.equal((await reserve(other)).id, second);
 });
