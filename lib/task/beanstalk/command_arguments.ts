@@ -8,7 +8,7 @@ import {
 } from "../queue.ts";
 import { MAX_WORKERS_PER_PAGE } from "../workers.ts";
 import type { BeanstalkCommand, CommandKind } from "./command.ts";
-import { CR, findLineEnd, LF, LineArguments, mistake } from "./line.ts";
+import { CR, findLineEnd, LF, LineArguments, MAX_ID, mistake } from "./line.ts";
 import { parseOptions } from "./put_options.ts";
 import { MAX_BATCH_BYTES, MAX_BATCH_JOBS, MAX_LINE_BYTES, MAX_U32 } from "./words.ts";
 
@@ -182,7 +182,8 @@ export class CommandArguments {
         const from = line.name();
         const tube = from === null ? null : line.name();
         if (from === null || tube === null || !line.done) return null;
-        return { kind, from: /^\d+$/.test(from) ? Number(from) : from, tube };
+        if (!/^\d+$/.test(from)) return { kind, from, tube };
+        return BigInt(from) > MAX_ID ? null : { kind, from: Number(from), tube };
       }
       case "mistake":
         return null;

@@ -9,7 +9,8 @@ const SPACE = 0x20;
 const ZERO = 0x30;
 const NINE = 0x39;
 const HYPHEN = 0x2d;
-const MAX_U64 = 2n ** 64n - 1n;
+/** The greatest id that the protocol knows. */
+export const MAX_ID = 2n ** 64n - 1n;
 
 /** 1 for each byte that a name may contain. */
 const NAME_BYTES = new Uint8Array(256);
@@ -59,7 +60,7 @@ export class LineArguments {
     const start = this.#skipBlanks();
     const id = this.number(Infinity);
     if (id < 2 ** 63) return id;
-    return BigInt(this.#text(start, this.#at)) > MAX_U64 ? -1 : id;
+    return BigInt(this.#text(start, this.#at)) > MAX_ID ? -1 : id;
   }
 
   /** Parses the rest of the line as a name; `null` if it is not valid. */

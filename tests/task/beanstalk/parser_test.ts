@@ -109,6 +109,7 @@ const GOOD: [string, BeanstalkCommand][] = [
   ["flush-tube mail\r\n", { kind: "flush-tube", tube: "mail", state: undefined }],
   ["flush-tube mail buried\r\n", { kind: "flush-tube", tube: "mail", state: "buried" }],
   ["move 12 mail\r\n", { kind: "move", from: 12, tube: "mail" }],
+  ["move 99999999999999999999 mail\r\n", BAD_FORMAT as BeanstalkCommand],
   ["move 12a mail\r\n", { kind: "move", from: "12a", tube: "mail" }],
   ["use x_y\r\n", { kind: "use", tube: "x_y" }],
   [`use ${LONGEST_NAME}\r\n`, { kind: "use", tube: LONGEST_NAME }],
