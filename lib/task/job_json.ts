@@ -32,7 +32,7 @@ const CONTROL = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/;
 /**
  * A job with the start of its body.
  *
- * @param stats Its numbers. The reason has one character a byte.
+ * @param stats Its numbers. The reason and the progress have one character a byte.
  * @param start The start of the body, or all of it.
  * @param bodyBytes The length of the body.
  */
@@ -42,6 +42,7 @@ export function jobJson(stats: JobStats, start: Value, bodyBytes: number): JobJs
   return {
     ...stats,
     reason: text(stats.reason),
+    progress: text(stats.progress),
     death,
     body: bodyJson(valueBytes(start), bodyBytes),
   };

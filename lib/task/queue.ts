@@ -51,8 +51,10 @@ export interface Outcome {
    * for a dead letter, until it is moved by hand or done after all.
    */
   readonly state: JobState | EndState;
-  /** The result of a done job, the reason of a buried or dead one; empty otherwise. */
+  /** The result of a done job, the reason of a buried or dead one, the progress of a reserved one. */
   readonly body: Value;
+  /** Which run of a reserved job reported the progress, counted from 1; only with a progress. */
+  readonly run?: number;
 }
 
 /** What `stats-job` reports about a job. */
@@ -78,6 +80,8 @@ export interface JobStats {
    * waits for will not be done as things are; one character a byte.
    */
   reason: string;
+  /** What its last worker said about its progress, one character a byte; empty for nothing. */
+  progress: string;
   /** Its unique key; empty for none. */
   key: string;
   /** How it became a dead letter; `null` if it is none. */
@@ -255,7 +259,13 @@ export interface QueueClient {
   /** Gives back a job that this client could not do; its tube's rules say when it is retried. */
   fail(id: JobId, reason: Value): MaybePromise<GivenBack>;
   bury(id: JobId, priority: number, reason?: string): MaybePromise<boolean>;
-  touch(id: JobId): MaybePromise<boolean>;
+  /**
+   * Restarts the time to run of a job that this client has reserved.
+   *
+   * @param progress How far it is; the first {@linkcode MAX_PROGRESS_BYTES} are kept, in memory or,
+   * if daemons share the queue, in the database, until the job is reserved again.
+   */
+  touch(id: JobId, progress?: Value): MaybePromise<boolean>;
 
   kick(bound: number): MaybePromise<number>;
   kickJob(id: JobId): MaybePromise<boolean>;
@@ -281,8 +291,17 @@ export interface QueueClient {
 
   /** The outcome of a job so far; `null` if the queue knows nothing of it. */
   result(id: JobId): MaybePromise<Outcome | null>;
-  /** As `result`, but waits until the job is done, cancelled, deleted, buried or a dead letter. */
-  wait(id: JobId, timeoutMs: number): MaybePromise<Outcome | "TIMED_OUT" | null>;
+  /**
+   * As `result`, but waits until the job is done, cancelled, deleted, buried or a dead letter.
+   *
+   * @param options With `progress`, progress that this client has not been told yet ends the wait
+   * as well.
+   */
+  wait(
+    id: JobId,
+    timeoutMs: number,
+    options?: { progress?: boolean },
+  ): MaybePromise<Outcome | "TIMED_OUT" | null>;
 
   statsJob(id: JobId): MaybePromise<JobStats | null>;
   /**
@@ -352,6 +371,9 @@ export const URGENT_PRIORITY = 1024;
 
 /** A worker does not wait for another job when one of its own is this close to its deadline. */
 export const SAFETY_MARGIN_MS = 1000;
+
+/** The longest progress of a job. */
+export const MAX_PROGRESS_BYTES = 1024;
 
 /** The most jobs that another one can be put after. */
 export const MAX_DEPENDENCIES = 64;

@@ -18,6 +18,7 @@ const STATS: JobStats = {
   kicks: 0,
   attempts: 1,
   reason: "no route to Z\xc3\xbcrich",
+  progress: "at Z\xc3\xbcrich",
   death: null,
   key: "",
 };
@@ -40,7 +41,8 @@ Deno.test("jobJson() shows a body that is not text in hexadecimal, and no more t
   assert.deepEqual([text.length, shown, bytes], [3 * 1024 - 1, 1024, 5000]);
 });
 
-Deno.test("jobJson() decodes the reason", () => {
+Deno.test("jobJson() decodes the reason and the progress", () => {
+  assert.equal(jobJson(STATS, "", 0).progress, "at Zürich");
   assert.equal(jobJson(STATS, "", 0).reason, "no route to Zürich");
 });
 

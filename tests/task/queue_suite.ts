@@ -13,6 +13,7 @@ import { until } from "../support/within.ts";
 import { commandScenarios } from "./command_scenarios.ts";
 import { listingScenarios } from "./listing_scenarios.ts";
 import { optionScenarios } from "./option_scenarios.ts";
+import { progressScenarios } from "./progress_scenarios.ts";
 import {
   asJob,
   keyed,
@@ -708,5 +709,6 @@ export function queueScenarios(): QueueScenario[] {
     ...commandScenarios(),
     ...optionScenarios(),
     ...listingScenarios(),
+    ...progressScenarios(),
   ];
 }

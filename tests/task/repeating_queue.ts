@@ -230,8 +230,8 @@ class RepeatingClient implements QueueClient {
     return this.#insist(() => this.#client.bury(id, priority, reason));
   }
 
-  touch(id: JobId): Promise<boolean> {
-    return this.#insist(() => this.#client.touch(id));
+  touch(id: JobId, progress?: Value): Promise<boolean> {
+    return this.#insist(() => this.#client.touch(id, progress));
   }
 
   kick(bound: number): Promise<number> {
@@ -278,8 +278,12 @@ class RepeatingClient implements QueueClient {
     return this.#repeat(() => this.#client.result(id));
   }
 
-  wait(id: JobId, timeoutMs: number): Promise<Outcome | "TIMED_OUT" | null> {
-    return this.#repeat(() => this.#client.wait(id, timeoutMs));
+  wait(
+    id: JobId,
+    timeoutMs: number,
+    options?: { progress?: boolean },
+  ): Promise<Outcome | "TIMED_OUT" | null> {
+    return this.#repeat(() => this.#client.wait(id, timeoutMs, options));
   }
 
   statsJob(id: JobId): Promise<JobStats | null> {

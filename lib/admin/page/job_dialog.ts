@@ -145,7 +145,7 @@ class Fact {
   readonly value = make("dd");
 
   constructor(name: string) {
-    const kind = name === "Reason" ? "wide" : "";
+    const kind = name === "Reason" || name === "Progress" ? "wide" : "";
     this.root = make("div", { class: kind }, make("dt", {}, name), this.value);
   }
 }
@@ -170,6 +170,7 @@ function factsOf(job: JobJson): [string, string][] {
   for (const count of ["reserves", "timeouts", "releases", "buries", "kicks"] as const) {
     facts.push([count[0]!.toUpperCase() + count.slice(1), String(job[count])]);
   }
+  if (job.progress !== "") facts.push(["Progress", job.progress]);
   if (job.reason !== "") facts.push(["Reason", job.reason]);
   return facts;
 }

@@ -187,6 +187,7 @@ class JobRow {
   readonly #attempts = cell("attempts", "number");
   readonly #left = cell("time left", "number");
   readonly #body = make("code", { class: "excerpt" });
+  readonly #progress = make("span", { class: "job-progress" });
   readonly #reason = make("span", { class: "reason" });
 
   constructor(id: number, dialog: JobDialog) {
@@ -194,7 +195,7 @@ class JobRow {
     open.setAttribute("aria-label", `Job ${id}`);
     open.addEventListener("click", () => dialog.open(id));
     const content = cell("body", "content");
-    content.append(this.#body, this.#reason);
+    content.append(this.#body, this.#progress, this.#reason);
     this.root.append(
       make("th", { scope: "row", role: "rowheader" }, open),
       this.#priority,
@@ -205,7 +206,7 @@ class JobRow {
     );
   }
 
-  update({ priority, ageMs, attempts, leftMs, state, body, reason }: JobJson): void {
+  update({ priority, ageMs, attempts, leftMs, state, body, progress, reason }: JobJson): void {
     const timed = state === "reserved" || state === "delayed";
     setText(this.#priority, String(priority));
     setText(this.#age, formatAge(ageMs / 1000));
@@ -213,6 +214,8 @@ class JobRow {
     setText(this.#left, timed ? formatAge(leftMs / 1000) : "–");
     setText(this.#body, body.bytes === 0 ? "(empty)" : body.text);
     this.#body.classList.toggle("binary", !body.isText);
+    setText(this.#progress, progress);
+    this.#progress.hidden = progress === "";
     setText(this.#reason, reason);
     this.#reason.hidden = reason === "";
   }

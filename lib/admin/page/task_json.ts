@@ -31,6 +31,8 @@ export interface JobJson {
   kicks: number;
   attempts: number;
   reason: string;
+  /** What its last worker said about its progress; empty for nothing. */
+  progress: string;
   key: string;
   /** Its other options, if it has any. */
   options?: {

@@ -26,8 +26,8 @@ export type BeanstalkCommand =
   }
   | { kind: "release"; id: JobId; priority: number; delayMs: number }
   | { kind: "bury"; id: JobId; priority: number }
-  | { kind: "done" | "fail"; id: JobId; body: Value }
-  | { kind: "wait"; id: JobId; timeoutMs: number }
+  | { kind: "done" | "fail" | "progress"; id: JobId; body: Value }
+  | { kind: "wait"; id: JobId; timeoutMs: number; progress: boolean }
   | { kind: "kick"; bound: number }
   | { kind: "use" | "watch" | "ignore" | "stats-tube"; tube: string }
   | { kind: "list-jobs"; page: JobPage }

@@ -4,6 +4,7 @@ import {
   type JobSpec,
   MAX_JOBS_PER_PAGE,
   MAX_LISTED_JOBS,
+  MAX_PROGRESS_BYTES,
   SWEPT_STATES,
 } from "../queue.ts";
 import { MAX_WORKERS_PER_PAGE } from "../workers.ts";
@@ -14,7 +15,7 @@ import { MAX_BATCH_BYTES, MAX_BATCH_JOBS, MAX_LINE_BYTES, MAX_U32 } from "./word
 
 /** A command line whose body has not been read yet. */
 export interface Header {
-  kind: "put" | "put-job" | "put-unique" | "put-batch" | "done" | "fail";
+  kind: "put" | "put-job" | "put-unique" | "put-batch" | "done" | "fail" | "progress";
   /** The length of the body, without its CRLF. */
   bodyBytes: number;
   /** Makes the command from its body. */
@@ -120,17 +121,20 @@ export class CommandArguments {
       case "wait": {
         const id = line.id();
         const seconds = line.number(MAX_U32);
-        return id >= 0 && seconds >= 0 && line.done
-          ? { kind, id, timeoutMs: seconds * 1000 }
-          : null;
+        if (id < 0 || seconds < 0) return null;
+        const timeoutMs = seconds * 1000;
+        if (line.done) return { kind, id, timeoutMs, progress: false };
+        const progress = line.atSpace && line.name() === "progress" && line.done;
+        return progress ? { kind, id, timeoutMs, progress } : null;
       }
       case "done":
-      case "fail": {
+      case "fail":
+      case "progress": {
         const id = line.id();
         const bodyBytes = line.number(MAX_U32);
         if (id < 0 || bodyBytes < 0) return null;
         return this.#withBody(kind, bodyBytes, {
-          max: this.#maxJobBytes,
+          max: kind === "progress" ? MAX_PROGRESS_BYTES : this.#maxJobBytes,
           finish: (body) => ({ kind, id, body }),
         });
       }

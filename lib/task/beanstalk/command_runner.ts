@@ -116,6 +116,8 @@ export class CommandRunner {
         return this.#found(client.bury(command.id, command.priority), "BURIED");
       case "touch":
         return this.#found(client.touch(command.id), "TOUCHED");
+      case "progress":
+        return this.#found(client.touch(command.id, command.body), "TOUCHED");
       case "kick":
         return then(client.kick(command.bound), (count) => replies.line(`KICKED ${count}`));
       case "kick-job":
@@ -163,7 +165,7 @@ export class CommandRunner {
         return then(client.result(command.id), (answer) => this.#outcome(command.id, answer));
       case "wait":
         return this.#wait(
-          client.wait(command.id, command.timeoutMs),
+          client.wait(command.id, command.timeoutMs, command),
           (answer) => this.#outcome(command.id, answer),
         );
       case "stats":

@@ -18,6 +18,7 @@ export function formatJobs(jobs: readonly ListedJob[]): string {
     ["time-left", seconds(job.leftMs)],
     ["attempts", job.attempts],
     ["reason", quote(textOf(job.reason))],
+    ["progress", quote(textOf(job.progress))],
     ["bytes", job.bodyBytes],
     ["body", quote(textOf(job.excerpt))],
   ]));

@@ -20,7 +20,7 @@ const PUT_JOB = new TextEncoder().encode("put-job ");
 /** Command words by their first byte. A word comes before any shorter word that it starts with. */
 const WORDS: { word: Uint8Array; kind: CommandKind }[][] = Array.from({ length: 256 }, () => []);
 const ALL_WORDS = [
-  "put |put-job |put-unique |put-batch |peek |peek-ready|peek-delayed|peek-buried|pause-tube",
+  "put |put-job |put-unique |put-batch |peek |peek-ready|peek-delayed|peek-buried|pause-tube|progress ",
   "reserve-with-timeout |reserve-job |reserve-batch |reserve|release |release-held |result ",
   "delete |done |bury |kick |kick-job |touch |fail |wait |watch |use |ignore ",
   "stats-job |stats-tube |stats|list-tubes-watched|list-tube-used|list-tubes|quit|cancel |flush-tube |move ",

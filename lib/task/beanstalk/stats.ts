@@ -73,6 +73,7 @@ const COUNTED: readonly CommandKind[] = [
   "release-held",
   "done",
   "fail",
+  "progress",
   "result",
   "wait",
   "cancel",
@@ -104,6 +105,7 @@ export function formatJobStats(job: JobStats): string {
     ["attempts", job.attempts],
     ["key", quote(job.key)],
     ["reason", quoteBytes(job.reason)],
+    ["progress", quoteBytes(job.progress)],
     ...deathEntries(job.death),
     ...optionEntries(job.options),
   ]);

@@ -1,3 +1,4 @@
+import { SeenProgress } from "../progress.ts";
 import type { JobId, Outcome } from "../queue.ts";
 import type { Job } from "./job.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -7,6 +8,8 @@ export class Answers {
   readonly #scheduler: Scheduler;
   /** The newest ticket of the journal that the client has learned anything of. */
   #ticket = 0;
+  /** The progress that the client was told. */
+  readonly progress = new SeenProgress();
 
   constructor(scheduler: Scheduler) {
     this.#scheduler = scheduler;
@@ -31,6 +34,13 @@ export class Answers {
     return null;
   }
 
+  /** As `outcome`, and notes that the client is told. */
+  result(id: JobId): Outcome | null {
+    const outcome = this.outcome(id);
+    this.progress.see(id, outcome);
+    return outcome;
+  }
+
   /** The outcome of a job so far; `null` if nothing is known of it. */
   outcome(id: JobId): Outcome | null {
     const result = this.#scheduler.results.get(id);
@@ -38,10 +48,6 @@ export class Answers {
       this.#ticket = Math.max(this.#ticket, result.ticket);
       return { state: result.state, body: result.body };
     }
-    const job = this.find(id);
-    if (job === null) return null;
-    const { state, death } = job;
-    if (death !== null) return { state: "dead", body: death.reason };
-    return { state, body: state === "buried" ? job.reason : "" };
+    return this.find(id)?.outcome ?? null;
   }
 }

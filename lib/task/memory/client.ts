@@ -23,6 +23,7 @@ import type { JoinWorkers } from "../workers.ts";
 import { Answers } from "./answers.ts";
 import type { Job, JobTube, JobWorker } from "./job.ts";
 import { jobsOnPage, listed } from "./job_pages.ts";
+import { setProgress } from "./progress.ts";
 import { MemoryReservations } from "./reservations.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { MemorySubscriptions } from "./subscriptions.ts";
@@ -198,11 +199,12 @@ export class MemoryClient implements QueueClient, JobWorker {
     return this.#applyToOwn(id, { kind: "bury", priority, reason }) !== null;
   }
 
-  touch(id: JobId): boolean {
+  touch(id: JobId, progress?: Value): boolean {
     const job = this.#own(id);
     if (job === null) return false;
     this.#scheduler.touch(job);
     this.#reserved.putOff(job);
+    if (progress !== undefined) setProgress(job, progress, this.#scheduler.space);
     return true;
   }
 
@@ -247,16 +249,19 @@ export class MemoryClient implements QueueClient, JobWorker {
   }
 
   result(id: JobId): Outcome | null {
-    return this.#answers.outcome(id);
+    return this.#answers.result(id);
   }
 
   wait(
     id: JobId,
     timeoutMs: number,
+    options: { progress?: boolean } = {},
   ): Outcome | "TIMED_OUT" | null | Promise<Outcome | "TIMED_OUT"> {
-    const known = this.result(id);
-    if (known === null || isOutcome(known.state)) return known;
-    return timeoutMs === 0 ? "TIMED_OUT" : this.#wait.forOutcome(this.#find(id)!, timeoutMs);
+    const progress = options.progress ? this.#answers.progress : undefined;
+    const known = this.#answers.outcome(id);
+    if (known === null || isOutcome(known.state) || progress?.see(id, known)) return known;
+    if (timeoutMs === 0) return "TIMED_OUT";
+    return this.#wait.forOutcome(this.#find(id)!, { timeoutMs, progress });
   }
 
   statsJob(id: JobId): JobStats | null {

@@ -1,7 +1,7 @@
 import type { Value } from "../../storage/value.ts";
 import { bytesOfOptions, canExpire, optionStats, type StoredOptions } from "../job_options.ts";
 import type { JobFacts } from "../life_cycle.ts";
-import type { EndState, JobDeath, JobId, JobState, JobStats } from "../queue.ts";
+import type { EndState, JobDeath, JobId, JobState, JobStats, Outcome } from "../queue.ts";
 import { COUNT, type JobMemory, TIME } from "./job_memory.ts";
 import type { Timed } from "./timers.ts";
 import type { QueuedJob, Tube, Watch, Worker } from "./tube.ts";
@@ -28,11 +28,14 @@ export type TubeWatch = Watch<Job>;
 export interface Watcher {
   /** The job has an outcome. */
   finished(job: Job, state: EndState, body: Value): void;
+  /** Its worker said how far it is. */
+  progressed(job: Job): void;
 }
 
 /** What most jobs never need, since they are just put, reserved and deleted. */
 class JobDetails {
   reason = "";
+  progress = "";
   death: JobDeath | null = null;
   strayed = false;
   revived = false;
@@ -169,6 +172,15 @@ export class Job implements JobFacts, QueuedJob<Job>, Timed {
     return this.#known.reason;
   }
 
+  /** What its last worker said about its progress; its journal does not know. */
+  get progress(): string {
+    return this.#known.progress;
+  }
+
+  set progress(progress: string) {
+    if (progress !== this.progress) this.#noted.progress = progress;
+  }
+
   get death(): JobDeath | null {
     return this.#known.death;
   }
@@ -200,9 +212,9 @@ export class Job implements JobFacts, QueuedJob<Job>, Timed {
 
   /** About how many bytes of memory it takes. */
   get bytes(): number {
-    const { options, reason, death } = this.#known;
+    const { options, reason, progress, death } = this.#known;
     const deathBytes = death === null ? 0 : death.reason.length + DEATH_OVERHEAD_BYTES;
-    return this.bodyLength + reason.length + JOB_OVERHEAD_BYTES +
+    return this.bodyLength + reason.length + progress.length + JOB_OVERHEAD_BYTES +
       bytesOfOptions(options) + deathBytes;
   }
 
@@ -233,6 +245,20 @@ export class Job implements JobFacts, QueuedJob<Job>, Timed {
   /** Removes a client that waits for its outcome. */
   unwatch(watcher: Watcher): void {
     this.#details?.watchers?.delete(watcher);
+  }
+
+  /** The clients that wait for its outcome. */
+  get watchers(): Iterable<Watcher> {
+    return this.#known.watchers ?? [];
+  }
+
+  /** Its outcome so far. */
+  get outcome(): Outcome {
+    const { state, death, progress } = this;
+    if (death !== null) return { state: "dead", body: death.reason };
+    if (state === "buried") return { state, body: this.reason };
+    if (state !== "reserved" || progress === "") return { state, body: "" };
+    return { state, body: progress, run: this.reserves };
   }
 
   /** Takes out the clients that wait for its outcome. */
@@ -267,6 +293,7 @@ export class Job implements JobFacts, QueuedJob<Job>, Timed {
       kicks: this.kicks,
       attempts: this.attempts,
       reason: this.reason,
+      progress: this.progress,
       key: this.options?.unique?.key ?? "",
       death: this.death,
       ...optionStats(this.options, { now, expires: canExpire(this) }),

@@ -21,6 +21,7 @@ import { JobIds } from "./job_ids.ts";
 import { JobMemory, TIME } from "./job_memory.ts";
 import { JobNews } from "./job_news.ts";
 import type { Journal } from "./journal.ts";
+import { setProgress } from "./progress.ts";
 import { ReservedCount } from "./reserved_count.ts";
 import { Result, Results } from "./results.ts";
 import { QueueSpace } from "./space.ts";
@@ -48,6 +49,7 @@ export class Scheduler implements TubeScheduler<Job> {
   readonly ids: JobIds;
   readonly conditions: Conditions;
   readonly journal: Journal;
+  readonly space: QueueSpace;
   /** Whether it hands out no jobs and takes none. */
   draining = false;
   /** Whether it takes no jobs. */
@@ -57,7 +59,6 @@ export class Scheduler implements TubeScheduler<Job> {
 
   readonly #clock: Clock;
   readonly #options: QueueOptions;
-  readonly #space: QueueSpace;
   readonly #news: JobNews;
   readonly #handOut: HandOut;
   readonly #reserved = new ReservedCount();
@@ -74,12 +75,12 @@ export class Scheduler implements TubeScheduler<Job> {
     this.results = new Results(this.timers, {
       maxResults: options.limits.maxResults,
       dropped: (result) => {
-        this.#space.take(-result.body.length - JOB_OVERHEAD_BYTES);
+        this.space.take(-result.body.length - JOB_OVERHEAD_BYTES);
         journal.forget(result);
       },
     });
     this.ids = new JobIds((upTo) => journal.useIds(upTo));
-    this.#space = new QueueSpace(this.results, options.limits.maxBytes);
+    this.space = new QueueSpace(this.results, options.limits.maxBytes);
     this.#news = new JobNews(journal, options.report);
     this.#handOut = new HandOut(this.chores, () => this.handsOut);
     this.conditions = new Conditions({
@@ -87,7 +88,7 @@ export class Scheduler implements TubeScheduler<Job> {
       journal,
       now: () => this.now(),
       jobOf: (id) => this.jobs.get(id),
-      takeSpace: (bytes) => this.#space.take(bytes),
+      takeSpace: (bytes) => this.space.take(bytes),
       expire: (job) => this.#applyTo(job, { kind: "expire" }),
       release: (job) => this.#applyTo(job, { kind: "release-held" }),
     });
@@ -136,10 +137,8 @@ export class Scheduler implements TubeScheduler<Job> {
     for (const { body, options } of specs) {
       bytes += body.length + JOB_OVERHEAD_BYTES + bytesOfOptions(options);
     }
-    const { maxJobs } = this.#options.limits;
-    if (this.jobs.size + specs.length > maxJobs || !this.#space.makeRoom(bytes)) {
-      return "OUT_OF_MEMORY";
-    }
+    const fits = this.jobs.size + specs.length <= this.#options.limits.maxJobs;
+    return fits && this.space.makeRoom(bytes) ? undefined : "OUT_OF_MEMORY";
   }
 
   /** Adds a new job. Ask `refusal` first. */
@@ -193,6 +192,7 @@ export class Scheduler implements TubeScheduler<Job> {
     job.state = "reserved";
     job.holder = worker;
     job.reserves++;
+    if (job.progress !== "") setProgress(job, "", this.space);
     if (job.options !== null) this.conditions.enter(job);
     job.tube.running.add(job);
     job.tube.rate?.take();
@@ -244,7 +244,7 @@ export class Scheduler implements TubeScheduler<Job> {
 
   /** Whether a result of this size fits in place of its job. */
   hasRoomForResult(job: Job, bytes: number): boolean {
-    return this.#space.makeRoom(bytes + JOB_OVERHEAD_BYTES - job.bytes);
+    return this.space.makeRoom(bytes + JOB_OVERHEAD_BYTES - job.bytes);
   }
 
   /** Replaces a job that was taken from its place with its outcome. */
@@ -252,7 +252,7 @@ export class Scheduler implements TubeScheduler<Job> {
     const expiresAt = this.now() + this.#options.limits.resultTtlMs;
     const result = new Result(job.id, { state, body, expiresAt });
     this.#finish(job);
-    this.#space.take(body.length + JOB_OVERHEAD_BYTES);
+    this.space.take(body.length + JOB_OVERHEAD_BYTES);
     job.ticket = result.ticket = this.journal.keep(result);
     this.results.add(result);
     if (state === "done") this.conditions.dependencies.done(job);
@@ -312,7 +312,7 @@ export class Scheduler implements TubeScheduler<Job> {
 
   /** Adds a result from the journal. */
   restoreResult(result: Result): void {
-    this.#space.take(result.body.length + JOB_OVERHEAD_BYTES);
+    this.space.take(result.body.length + JOB_OVERHEAD_BYTES);
     this.results.add(result);
   }
 
@@ -342,7 +342,7 @@ export class Scheduler implements TubeScheduler<Job> {
       tubes: this.tubes.size,
       waiting: this.waiting,
       results: this.results.size,
-      bytes: this.#space.bytes,
+      bytes: this.space.bytes,
     };
   }
 
@@ -361,7 +361,7 @@ export class Scheduler implements TubeScheduler<Job> {
     const died = hasDied(death, job);
     if (died) this.#send(job, deadLetter);
     if (event.kind === "move") this.#send(job, event.tube);
-    this.#space.take(job.bytes - bytes);
+    this.space.take(job.bytes - bytes);
     this.#place(job);
     return died;
   }
@@ -373,7 +373,7 @@ export class Scheduler implements TubeScheduler<Job> {
 
   #add(job: Job): void {
     this.jobs.set(job.id, job);
-    this.#space.take(job.bytes);
+    this.space.take(job.bytes);
   }
 
   /** Puts a job in the place of its state. */
@@ -392,7 +392,7 @@ export class Scheduler implements TubeScheduler<Job> {
   #forget(job: Job): void {
     const { tube } = job;
     this.jobs.delete(job.id);
-    this.#space.take(-job.bytes);
+    this.space.take(-job.bytes);
     this.serve(tube);
     this.tubes.leave(tube);
   }

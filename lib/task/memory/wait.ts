@@ -1,5 +1,6 @@
 import type { Value } from "../../storage/value.ts";
 import type { EndState, NoJob, Outcome } from "../queue.ts";
+import type { SeenProgress } from "../progress.ts";
 import type { Job, TubeWatch, Watcher } from "./job.ts";
 import type { MemoryReservations } from "./reservations.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -14,6 +15,7 @@ export class MemoryWait implements Timed, Watcher {
   #gotJob: ((outcome: Job | NoJob) => void) | null = null;
   #gotOutcome: ((outcome: Outcome | "TIMED_OUT") => void) | null = null;
   #watchedJob: Job | null = null;
+  #progress: SeenProgress | undefined;
   #timeoutAt = Infinity;
   #quiet = false;
   dueAt = 0;
@@ -69,10 +71,19 @@ export class MemoryWait implements Timed, Watcher {
     });
   }
 
-  /** Waits until a job has an outcome. */
-  forOutcome(job: Job, timeoutMs: number): Promise<Outcome | "TIMED_OUT"> {
+  /**
+   * Waits until a job has an outcome.
+   *
+   * @param options The longest wait, and the progress that the client has seen if other progress is
+   * to end the wait.
+   */
+  forOutcome(
+    job: Job,
+    { timeoutMs, progress }: { timeoutMs: number; progress: SeenProgress | undefined },
+  ): Promise<Outcome | "TIMED_OUT"> {
     return new Promise((resolve) => {
       this.#gotOutcome = resolve;
+      this.#progress = progress;
       this.#watchedJob = job;
       job.watch(this);
       this.#setTimer(timeoutMs);
@@ -98,6 +109,13 @@ export class MemoryWait implements Timed, Watcher {
   finished(job: Job, state: EndState, body: Value): void {
     this.#told(job);
     this.#endForOutcome({ state, body });
+  }
+
+  progressed(job: Job): void {
+    const { outcome } = job;
+    if (!this.#progress?.see(job.id, outcome)) return;
+    this.#told(job);
+    this.#endForOutcome(outcome);
   }
 
   /** The wait has timed out, or a reserved job is close to its deadline. */

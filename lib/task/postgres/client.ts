@@ -18,6 +18,7 @@ import type {
   SweptState,
   TubeStats,
 } from "../queue.ts";
+import { SeenProgress } from "../progress.ts";
 import type { JoinWorkers } from "../workers.ts";
 import { countJobs, countTube } from "./count_jobs.ts";
 import { readPage } from "./job_pages.ts";
@@ -52,6 +53,7 @@ export class SharedClient implements QueueClient {
   readonly #subscriptions: SharedSubscriptions;
   readonly #worker: SharedWorker;
   readonly #wait: SharedWait;
+  readonly #progress = new SeenProgress();
   #closed = false;
 
   /**
@@ -209,8 +211,8 @@ export class SharedClient implements QueueClient {
     return await this.#worker.applyToOwn(id, { kind: "bury", priority, reason }) !== null;
   }
 
-  touch(id: JobId): Promise<boolean> {
-    return this.#worker.touch(id);
+  touch(id: JobId, progress?: Value): Promise<boolean> {
+    return this.#worker.touch(id, progress);
   }
 
   // Inspecting and repairing
@@ -246,14 +248,24 @@ export class SharedClient implements QueueClient {
     return this.#scheduler.ask((sql) => readFirst(sql, this.#used.name, state));
   }
 
-  result(id: JobId): MaybePromise<Outcome | null> {
-    return isId(id) ? this.#scheduler.ask((sql) => readOutcome(sql, id)) : null;
+  async result(id: JobId): Promise<Outcome | null> {
+    const outcome = await this.#outcome(id);
+    this.#progress.see(id, outcome);
+    return outcome;
   }
 
-  async wait(id: JobId, timeoutMs: number): Promise<Outcome | "TIMED_OUT" | null> {
+  async wait(
+    id: JobId,
+    timeoutMs: number,
+    options: { progress?: boolean } = {},
+  ): Promise<Outcome | "TIMED_OUT" | null> {
+    const seesProgress = (outcome: Outcome) => this.#progress.see(id, outcome);
     this.#scheduler.watchers.add(id, this.#wait);
     try {
-      return await this.#wait.forOutcome(async () => await this.result(id), timeoutMs);
+      return await this.#wait.forOutcome(() => this.#outcome(id), {
+        timeoutMs,
+        isNews: options.progress ? seesProgress : undefined,
+      });
     } finally {
       this.#scheduler.watchers.remove(id, this.#wait);
     }
@@ -305,6 +317,10 @@ export class SharedClient implements QueueClient {
 
   get #used(): LocalTube {
     return this.#subscriptions.used;
+  }
+
+  async #outcome(id: JobId): Promise<Outcome | null> {
+    return isId(id) ? await this.#scheduler.ask((sql) => readOutcome(sql, id)) : null;
   }
 
   /** Applies an event to a job, whoever has it; `false` if it cannot happen to it. */

@@ -3,6 +3,7 @@ import type { Log } from "../../log.ts";
 import type { PostgresClient } from "../../storage/postgres/postgres_client.ts";
 import { isRejected } from "../../storage/postgres/rejection.ts";
 import { SYSTEM_CLOCK } from "../clock.ts";
+import type { JobId } from "../queue.ts";
 
 const CHANNEL = "quartet_task";
 
@@ -12,12 +13,17 @@ const GATHER_MS = 10;
 /** The longest payload of a NOTIFY. PostgreSQL's limit is 8000 bytes. */
 const MAX_PAYLOAD_BYTES = 7_900;
 
+/** The most jobs whose progress one NOTIFY names. */
+const MAX_PROGRESSED_JOBS = 300;
+
 /** Receives the hints of other daemons. */
 export interface HintListener {
   /** About this many jobs of a tube have become ready. */
   ready(tube: string, count: number): void;
   /** Some jobs are finished. */
   finished(): void;
+  /** The worker of a job has said how far it is. */
+  progressed(id: JobId): void;
 }
 
 /** Options for {@linkcode Hints}. */
@@ -31,8 +37,8 @@ export interface HintsOptions {
 
 /**
  * Exchanges hints with the other daemons, so that their waiting clients look for jobs at once. A
- * hint is "<daemon>" followed by space-separated words: "*" if jobs have finished, and
- * "<tube>=<count>" for each tube with newly ready jobs. A lost hint only costs time: every daemon
+ * hint is "<daemon>" followed by space-separated words: "*" if jobs have finished, "#<id>" for each job
+ * with progress, and "<tube>=<count>" for each tube with newly ready jobs. A lost hint only costs time: every daemon
  * also polls. On a server without LISTEN there are no hints at all.
  */
 export class Hints {
@@ -43,6 +49,7 @@ export class Hints {
   /** Whether the server has LISTEN. */
   #supported = true;
   readonly #ready = new Map<string, number>();
+  readonly #progressed = new Set<JobId>();
   #finished = false;
   #stopTimer: (() => void) | null = null;
   #sending: Promise<void> = Promise.resolve();
@@ -86,6 +93,17 @@ export class Hints {
     this.#sendSoon();
   }
 
+  /** Tells that the worker of a job has said how far it is. */
+  progressed(id: JobId): void {
+    this.#progressed.add(id);
+    if (this.#progressed.size > MAX_PROGRESSED_JOBS) {
+      // All clients look again: that costs more, but this hint is short.
+      this.#progressed.clear();
+      this.#finished = true;
+    }
+    this.#sendSoon();
+  }
+
   /** Stops sending. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -101,8 +119,12 @@ export class Hints {
   }
 
   async #send(): Promise<void> {
-    const words = [...this.#ready].map(([tube, count]) => `${tube}=${count}`);
-    if (this.#finished) words.unshift("*");
+    const words = [
+      ...this.#finished ? ["*"] : [],
+      ...[...this.#progressed].map((id) => `#${id}`),
+      ...[...this.#ready].map(([tube, count]) => `${tube}=${count}`),
+    ];
+    this.#progressed.clear();
     this.#ready.clear();
     this.#finished = false;
     const payload = [this.#daemon, ...words].join(" ").slice(0, MAX_PAYLOAD_BYTES);
@@ -112,7 +134,7 @@ export class Hints {
       // Only a hint is lost, and the other daemons poll anyway.
     }
     this.#stopTimer = null;
-    if (this.#ready.size > 0 || this.#finished) this.#sendSoon();
+    if (this.#ready.size + this.#progressed.size > 0 || this.#finished) this.#sendSoon();
   }
 
   #hear(payload: string): void {
@@ -121,6 +143,10 @@ export class Hints {
     for (const word of words) {
       if (word === "*") {
         this.#listener.finished();
+        continue;
+      }
+      if (word.startsWith("#")) {
+        this.#listener.progressed(Number(word.slice(1)));
         continue;
       }
       const [tube, count] = word.split("=");

@@ -41,7 +41,7 @@ export async function readPage(
 /** Reads ids from an index first, so that the bodies of jobs that are skipped are not read. */
 function pageOf(state: string, order: string): string {
   return `
-    SELECT ${LOCKED_COLUMNS}, created_at, octet_length(body) AS body_bytes,
+    SELECT ${LOCKED_COLUMNS}, created_at, progress, octet_length(body) AS body_bytes,
       substring(body FROM 1 FOR ${EXCERPT_BYTES}) AS excerpt
     FROM quartet.task_jobs
     JOIN (

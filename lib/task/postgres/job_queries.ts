@@ -31,24 +31,37 @@ export async function readFirst(
   return row === undefined ? null : { id: row.id, body: valueFrom(row.body) };
 }
 
+/** The outcome of a job as the database returns it. */
+interface OutcomeRow {
+  /** How it ended; `null` if it has not, or is buried. */
+  ended: EndState | null;
+  state: number;
+  body: Uint8Array;
+  reserves: number;
+}
+
 /** The outcome of a job so far; `null` if there is neither a job nor a result. */
 export async function readOutcome(sql: postgres.Sql, id: JobId): Promise<Outcome | null> {
-  const [row] = await sql<{ ended: EndState | null; state: number; body: Uint8Array }[]>`
-    SELECT CASE WHEN cancelled THEN 'cancelled' ELSE 'done' END AS ended, 0 AS state, body
+  const [row] = await sql<OutcomeRow[]>`
+    SELECT CASE WHEN cancelled THEN 'cancelled' ELSE 'done' END AS ended, 0 AS state, body,
+      0 AS reserves
     FROM quartet.task_results WHERE id = ${id} AND expires_at > ${sql.unsafe(NOW)}
     UNION ALL
     SELECT CASE WHEN dead_tube IS NOT NULL THEN 'dead' END, state,
       CASE WHEN dead_tube IS NOT NULL THEN dead_reason
-        WHEN state = ${STATE.buried} THEN reason ELSE '' END
+        WHEN state = ${STATE.buried} THEN reason WHEN state = ${STATE.reserved} THEN progress
+        ELSE '' END, reserves
     FROM quartet.task_jobs WHERE id = ${id}`;
   if (row === undefined) return null;
-  return { state: row.ended ?? STATES[row.state]!, body: valueFrom(row.body) };
+  const outcome = { state: row.ended ?? STATES[row.state]!, body: valueFrom(row.body) };
+  const hasProgress = outcome.state === "reserved" && outcome.body.length > 0;
+  return hasProgress ? { ...outcome, run: row.reserves } : outcome;
 }
 
 /** What `stats-job` reports about a job. */
 export async function readJobStats(sql: postgres.Sql, id: JobId): Promise<JobStats | null> {
   const [row] = await sql<JobStatsRow[]>`
-    SELECT ${sql.unsafe(LOCKED_COLUMNS)}, created_at
+    SELECT ${sql.unsafe(LOCKED_COLUMNS)}, created_at, progress
     FROM quartet.task_jobs WHERE id = ${id}`;
   return row === undefined ? null : await statsOfRow(sql, row);
 }
@@ -58,6 +71,7 @@ export interface JobStatsRow extends LockedRow {
   reserves: number;
   expires_at: number | null;
   created_at: number;
+  progress: Uint8Array;
 }
 
 /** What `stats-job` reports about a job, from its row. */
@@ -80,6 +94,7 @@ export async function statsOfRow(sql: postgres.Sql, row: JobStatsRow): Promise<J
     kicks: row.kicks,
     attempts: row.attempts,
     reason: state === "held" ? await readHeldReason(sql, row.id) : latin1From(row.reason),
+    progress: latin1From(row.progress),
     key: row.key ?? "",
     death: rowDeath(row as unknown as LockedRow),
     ...optionStats(rowOptions({ key: row.key, options: row.options }), {
@@ -132,7 +147,7 @@ export async function reserveOne(
     const [row] = await sql<ReservedRow[]>`
       UPDATE quartet.task_jobs SET state = ${STATE.reserved}, daemon = ${holder.daemon},
         client = ${holder.client}, due_at = ${sql.unsafe(NOW)} + ttr_ms, reserves = reserves + 1,
-        expires_at = NULL
+        expires_at = NULL, progress = ''
       WHERE id = ${id} RETURNING id, tube, priority, client, ttr_ms, body`;
     await takeTokens(sql, locked, new Map([[tube.name, 1]]));
     return row!;

@@ -4,6 +4,8 @@ import type { JobId, Outcome } from "../queue.ts";
 export interface JobWatcher {
   /** The job is finished. */
   finished(outcome: Outcome): void;
+  /** The worker of the job has said how far it is. */
+  progressed(): void;
   /** Some job is finished, perhaps the one waited for. */
   askAgain(): void;
 }
@@ -30,6 +32,11 @@ export class JobWatchers {
     const watchers = this.#watched.get(id);
     this.#watched.delete(id);
     for (const watcher of watchers ?? []) watcher.finished(outcome);
+  }
+
+  /** Tells the clients that wait for a job about its progress. */
+  progressed(id: JobId): void {
+    for (const watcher of this.#watched.get(id) ?? []) watcher.progressed();
   }
 
   /** Makes all waiting clients look again. */

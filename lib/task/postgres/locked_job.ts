@@ -82,6 +82,8 @@ export class LockedJob {
   #changed = false;
   #ended: "done" | "lost" | undefined;
   #outcome: KeptOutcome | undefined;
+  /** What its worker says now about its progress. */
+  progress: string | undefined;
   /** What has happened to it. */
   readonly reports: JobReport[] = [];
 
@@ -218,6 +220,12 @@ export function packMoves(jobs: readonly LockedJob[]): SqlParameter[] {
     names(jobs.map(({ tube }) => tube)),
     numbers(jobs.map(({ facts }) => facts.death?.attempts ?? null)),
   ];
+}
+
+/** The parameters of {@linkcode PROGRESS} for these jobs, which all have something to note. */
+export function packProgress(jobs: readonly LockedJob[]): SqlParameter[] {
+  const { starts, lengths, bytes } = joinValues(jobs.map(({ progress }) => progress!));
+  return [numbers(jobs.map(({ id }) => id)), starts, lengths, bytes];
 }
 
 /** The parameters of {@linkcode UPDATE} for these jobs. */

@@ -105,6 +105,7 @@ export class SharedScheduler {
       listener: {
         ready: (tube, count) => scheduler.#wake(tube, count),
         finished: () => scheduler.watchers.askAgain(),
+        progressed: (id) => scheduler.watchers.progressed(id),
       },
       log: options.log,
     });
@@ -298,6 +299,7 @@ export class SharedScheduler {
   #written(jobs: readonly LockedJob[]): void {
     for (const job of jobs) {
       const { id, tube, now, facts } = job;
+      if (job.progress !== undefined) this.#progressed(id);
       for (const report of job.reports) this.options.report?.(report, undefined);
       if (job.removed && job.followed) this.#heldJobs.release();
       if (job.outcome !== undefined) this.#tell(id, job.outcome.state, job.outcome.body);
@@ -331,6 +333,11 @@ export class SharedScheduler {
   #tell(id: JobId, state: EndState, body: Value): void {
     this.watchers.finished(id, { state, body });
     this.#hints.finished();
+  }
+
+  #progressed(id: JobId): void {
+    this.watchers.progressed(id);
+    this.#hints.progressed(id);
   }
 
   #wake(name: string, count: number): void {

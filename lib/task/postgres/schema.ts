@@ -97,6 +97,8 @@ export const TASK_MIGRATIONS: readonly string[] = [
      ADD COLUMN dead_tube text,
      ADD COLUMN dead_attempts int,
      ADD COLUMN dead_reason bytea;`,
+  // What the last worker of a job said about its progress.
+  `ALTER TABLE quartet.task_jobs ADD COLUMN progress bytea NOT NULL DEFAULT '';`,
 ];
 
 /** Storage parameters of the table of jobs, whose rows change and go all the time. */

@@ -52,7 +52,7 @@ export const RESERVE = `
   )
   UPDATE quartet.task_jobs AS j
   SET state = 1, daemon = $4::text::int8, client = given.client, due_at = ${NOW} + j.ttr_ms,
-    reserves = j.reserves + 1, expires_at = NULL
+    reserves = j.reserves + 1, expires_at = NULL, progress = ''
   FROM given WHERE j.id = given.id
   RETURNING j.id, j.tube, j.priority, j.client, j.ttr_ms, j.body`;
 
@@ -129,6 +129,12 @@ export const MOVE = `
     dead_reason = CASE WHEN u.attempts IS NOT NULL THEN j.reason END,
     expires_at = CASE WHEN u.attempts IS NULL THEN j.expires_at END
   FROM unnest($1::text::int8[], $2::text::text[], $3::text::int4[]) AS u (id, tube, attempts)
+  WHERE j.id = u.id`;
+
+/** Notes the progress of jobs. $1: ids, $2 and $3: start and length of each in the bytes of $4. */
+export const PROGRESS = `
+  UPDATE quartet.task_jobs AS j SET progress = substring($4::bytea FROM u.start FOR u.length)
+  FROM unnest($1::text::int8[], $2::text::int4[], $3::text::int4[]) AS u (id, start, length)
   WHERE j.id = u.id`;
 
 /** Deletes locked jobs. */

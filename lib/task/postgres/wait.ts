@@ -15,6 +15,9 @@ export class SharedWait implements Waiter, JobWatcher {
   /** Whether it was cancelled. */
   cancelled = false;
   readonly #scheduler: SharedScheduler;
+  /** Whether what it read last may be out of date. */
+  #stale = false;
+  #isNews: ((outcome: Outcome) => boolean) | undefined;
   #end: ((how: "woken" | "late") => void) | null = null;
 
   constructor(scheduler: SharedScheduler) {
@@ -49,21 +52,29 @@ export class SharedWait implements Waiter, JobWatcher {
    * Waits until a job is done, cancelled, deleted or buried. It must be among the watchers of the job.
    *
    * @param look Reads the outcome of the job so far.
+   * @param options The longest wait; `isNews` tells whether an outcome has progress that ends the
+   * wait as well.
    */
   async forOutcome(
     look: () => Promise<Outcome | null>,
-    timeoutMs: number,
+    { timeoutMs, isNews }: {
+      timeoutMs: number;
+      isNews: ((outcome: Outcome) => boolean) | undefined;
+    },
   ): Promise<Outcome | "TIMED_OUT" | null> {
     this.begin();
+    this.#isNews = isNews;
     const endMs = performance.now() + timeoutMs;
     for (let known = false;;) {
+      this.#stale = false;
       const outcome = await look();
       if (this.outcome !== null) return this.outcome;
       if (outcome === null) return known ? { state: "deleted", body: "" } : null;
-      if (isOutcome(outcome.state)) return outcome;
+      if (isOutcome(outcome.state) || isNews?.(outcome)) return outcome;
       known = true;
       const now = performance.now();
       if (this.cancelled || endMs <= now) return "TIMED_OUT";
+      if (this.#stale) continue;
       await this.sleep([], endMs - now);
       if (this.outcome !== null) return this.outcome;
     }
@@ -84,7 +95,13 @@ export class SharedWait implements Waiter, JobWatcher {
     this.wake();
   }
 
+  progressed(): void {
+    if (this.#isNews !== undefined) this.askAgain();
+  }
+
   askAgain(): void {
+    // It may not sleep yet: what it is reading can be older than the news.
+    this.#stale = true;
     this.wake();
   }
 }

@@ -1,7 +1,8 @@
 import { StorageUnavailableError } from "../../storage/store.ts";
-import { valueFrom } from "../../storage/value.ts";
+import { type Value, valueFrom } from "../../storage/value.ts";
 import { SYSTEM_CLOCK } from "../clock.ts";
 import type { JobEvent } from "../life_cycle.ts";
+import { progressText } from "../progress.ts";
 import { type JobBody, type JobId, type JobState, type NoJob, SAFETY_MARGIN_MS } from "../queue.ts";
 import type { HeldJob, JoinWorkers, QueueWorker } from "../workers.ts";
 import { reserveOne } from "./job_queries.ts";
@@ -131,12 +132,13 @@ export class SharedWorker implements QueueWorker {
     return this.#gained(row);
   }
 
-  /** Restarts the time to run of a job that it has reserved. */
-  async touch(id: JobId): Promise<boolean> {
+  /** Restarts the time to run of a job that it has reserved, and notes its progress. */
+  async touch(id: JobId, progress?: Value): Promise<boolean> {
     if (!this.#reserved.has(id)) return false;
     const ttrMs = await this.#scheduler.work(id, (job) => {
       if (!job?.isHeldBy(this.#holder)) return null;
       job.apply({ kind: "touch" });
+      if (progress !== undefined) job.progress = progressText(progress);
       return job.facts.ttrMs;
     });
     if (ttrMs === null) this.#reserved.delete(id);

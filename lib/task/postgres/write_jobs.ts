@@ -1,8 +1,8 @@
 import type postgres from "postgres";
 import { joinValues } from "../../storage/postgres/packed_values.ts";
 import { noteEnds } from "./followers.ts";
-import { type LockedJob, packMoves, packUpdates } from "./locked_job.ts";
-import { KEEP, MOVE, numbers, query, REMOVE, UPDATE } from "./statements.ts";
+import { type LockedJob, packMoves, packProgress, packUpdates } from "./locked_job.ts";
+import { KEEP, MOVE, numbers, PROGRESS, query, REMOVE, UPDATE } from "./statements.ts";
 
 /**
  * Writes the decisions about locked jobs.
@@ -16,11 +16,13 @@ export async function writeJobs(
 ): Promise<void> {
   const removed = jobs.filter((job) => job.removed);
   const changed = jobs.filter((job) => job.changed && !job.removed);
+  const progressed = changed.filter((job) => job.progress !== undefined);
   const moved = changed.filter((job) => job.tube !== job.from);
   const kept = removed.filter((job) => job.outcome !== undefined);
   const bodies = joinValues(kept.map(({ outcome }) => outcome!.body));
   await Promise.all([
     changed.length > 0 && query(sql, UPDATE, packUpdates(changed)),
+    progressed.length > 0 && query(sql, PROGRESS, packProgress(progressed)),
     moved.length > 0 && query(sql, MOVE, packMoves(moved)),
     removed.length > 0 && query(sql, REMOVE, [numbers(removed.map(({ id }) => id))]),
     kept.length > 0 && query(sql, KEEP, [

@@ -42,6 +42,15 @@ export async function useJobs(tab: Tab, daemon: DaemonProcess): Promise<void> {
   await tab.shows("#notice", "Job 4 was kicked.");
   await tab.shows("#jobs-note", "There are no buried jobs.");
 
+  await client.send("reserve-job 4\r\nprogress 4 5\r\n<i>½\r\n");
+  await page.locator("#jobs-states").getByRole("link", { name: "reserved" }).click();
+  await tab.shows("#jobs .job-progress", "<i>½");
+  await job(4).click();
+  await tab.shows("#job-facts", "<i>½");
+  await page.keyboard.press("Escape");
+  await client.send("release 4 7 0\r\n");
+  for (let i = 0; i < 4; i++) await client.line();
+
   await page.fill("#job", "5");
   await page.keyboard.press("Enter");
   await tab.shows("#job-body-note", "2 B, shown as hexadecimal numbers");

@@ -90,7 +90,7 @@ async function answer(client: WireClient, command: string): Promise<string> {
   if (command.startsWith("list-")) return body.split("\n").sort().join("\n");
   // beanstalkd 1.12 has no quotes and lacks our own keys. Times may differ by one second.
   return body.split("\n").map((line) => line.replaceAll('"', "")).filter((line) =>
-    !/^(attempts|key|reason|age|time-left|pause-time-left|cmd-)/.test(line)
+    !/^(attempts|key|reason|progress|age|time-left|pause-time-left|cmd-)/.test(line)
   ).join("\n");
 }
 

@@ -7,7 +7,9 @@ import type { WorkerStats } from "../../../lib/task/workers.ts";
 Deno.test("formatJobs() writes valid YAML, whatever the body and the reason contain", () => {
   const job = { id: 7, priority: 10, ageMs: 61_999, leftMs: 500, attempts: 3, bodyBytes: 900 };
   const texts = ["", "- a: b\n---\n", '"quoted" #', "Z\xc3\xbcrich", "\0\xff"];
-  const listed = texts.map((text) => ({ ...job, reason: text, excerpt: text }) as ListedJob);
+  const listed = texts.map((text) =>
+    ({ ...job, reason: text, progress: text, excerpt: text }) as ListedJob
+  );
   const rows = parse(formatJobs(listed)) as Record<string, unknown>[];
   assert.deepEqual(rows[0], {
     id: 7,
@@ -16,12 +18,14 @@ Deno.test("formatJobs() writes valid YAML, whatever the body and the reason cont
     "time-left": 0,
     attempts: 3,
     reason: "",
+    progress: "",
     bytes: 900,
     body: "",
   });
   const read = ["", "- a: b\n---\n", '"quoted" #', "Zürich", "\0\ufffd"];
   assert.deepEqual(rows.map(({ body }) => body), read);
   assert.deepEqual(rows.map(({ reason }) => reason), read);
+  assert.deepEqual(rows.map(({ progress }) => progress), read);
   assert.deepEqual(parse(formatJobs([])), null);
 });
 

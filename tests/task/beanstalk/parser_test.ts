@@ -127,7 +127,9 @@ const GOOD: [string, BeanstalkCommand][] = [
   ["done 1 2\r\nok\r\n", { kind: "done", id: 1, body: "ok" }],
   ["fail 1 0\r\n\r\n", { kind: "fail", id: 1, body: "" }],
   ["result 9007199254740991\r\n", { kind: "result", id: 9007199254740991 }],
-  ["wait 1 2\r\n", { kind: "wait", id: 1, timeoutMs: 2000 }],
+  ["wait 1 2\r\n", { kind: "wait", id: 1, timeoutMs: 2000, progress: false }],
+  ["wait 1 2 progress\r\n", { kind: "wait", id: 1, timeoutMs: 2000, progress: true }],
+  ["progress 1 4\r\nhalf\r\n", { kind: "progress", id: 1, body: "half" }],
   ["kick 10\r\n", { kind: "kick", bound: 10 }],
   ["kick-job 10\r\n", { kind: "kick-job", id: 10 }],
   ["peek 1\r\n", { kind: "peek", id: 1 }],
@@ -196,6 +198,7 @@ Deno.test("CommandParser: a malformed line is BAD_FORMAT, and only that line is 
     ...["list-jobs x ready 0 101", "list-jobs x ready 0 5 6", "list-jobs x ready -1"],
     ...["list-workers5", "list-workers ", "list-workers 0 101", "list-workers x"],
     ...["quiet-worker x", "quiet-worker 1 2", "resume-worker ", "resume-worker -1"],
+    ...["wait 1 2 ", "wait 1 2progress", "wait 1 2 progres", "wait 1 2 progress ", "progress 1"],
     ...["us\0e a", "\0", "wait 1", "done 1", "done x 1", "result x"],
   ];
   for (const line of lines) {

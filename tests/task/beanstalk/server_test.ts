@@ -186,7 +186,7 @@ serverTest(
       await client.chunk("stats-job 1\r\n"),
       '---\nid: 1\ntube: "tubea"\nstate: ready\npri: 3\nage: 0\ndelay: 0\nttr: 4294\ntime-left: 0\n' +
         "file: 0\nreserves: 0\ntimeouts: 0\nreleases: 0\nburies: 0\nkicks: 0\nattempts: 0\n" +
-        'key: ""\nreason: ""\n',
+        'key: ""\nreason: ""\nprogress: ""\n',
     );
     await client.ask("delete 1\r\n", "DELETED\r\n");
     assert.equal(
@@ -224,6 +224,26 @@ serverTest("done, result and wait", async (server) => {
   await worker.ask("done 1 2\r\n81\r\n", "NOT_FOUND\r\n");
   await client.ask("result 2\r\n", "NOT_FOUND\r\n");
   await client.ask("wait 2 1\r\n", "NOT_FOUND\r\n");
+});
+
+serverTest("progress shows in stats-job, list-jobs, result and wait", async (server) => {
+  const client = await server.client(), worker = await server.client();
+  await client.ask("put 0 0 10 1\r\nx\r\n", "INSERTED 1\r\n");
+  await worker.ask("progress 1 4\r\nhalf\r\n", "NOT_FOUND\r\n");
+  await worker.ask("reserve\r\n", "RESERVED 1 1\r\nx\r\n");
+  await client.send("wait 1 10 progress\r\nlist-tube-used\r\n");
+  await worker.ask(`progress 1 1025\r\n${"y".repeat(1025)}\r\n`, "JOB_TOO_BIG\r\n");
+  await worker.ask('progress 1 3\r\n\xc3\xa4"\r\n', "TOUCHED\r\n");
+  await client.expect('RESULT 1 reserved 3\r\n\xc3\xa4"\r\nUSING default\r\n');
+  await client.ask("wait 1 0 progress\r\n", "TIMED_OUT\r\n");
+  await client.ask("result 1\r\n", 'RESULT 1 reserved 3\r\n\xc3\xa4"\r\n');
+  const shown = /\n *progress: "\\u00e4\\""\n/;
+  assert.match(await client.chunk("stats-job 1\r\n"), shown);
+  assert.match(await client.chunk("list-jobs default reserved\r\n"), shown);
+  const longest = "z".repeat(1024);
+  await worker.ask(`progress 1 1024\r\n${longest}\r\n`, "TOUCHED\r\n");
+  await client.ask("wait 1 0 progress\r\n", `RESULT 1 reserved 1024\r\n${longest}\r\n`);
+  assert.match(await client.chunk("stats\r\n"), /\ncmd-progress: 3\n/);
 });
 
 serverTest(

@@ -40,8 +40,14 @@ Deno.test("postgres queue: two daemons share it and hear of each other's jobs", 
     assert.equal(await producer.delete(id), false);
     assert.equal((await producer.statsJob(id))!.state, "reserved");
     const waiting = producer.wait(id, DEADLINE_MS);
+    const follower = a.queue.connect();
+    const progress = follower.wait(id, DEADLINE_MS, { progress: true });
+    assert.equal(await worker.touch(id, "half"), true);
+    assert.deepEqual(await soon(progress), { state: "reserved", body: "half", run: 1 });
+    assert.equal((await producer.statsJob(id))!.progress, "half");
     assert.equal(await worker.done(id, "y"), true);
     assert.deepEqual(await soon(waiting), { state: "done", body: "y" });
+    follower.close();
     assert.equal(await producer.pauseTube("default", 60_000), true);
     await put(producer, spec("z"));
     assert.equal(await worker.reserve(0), "TIMED_OUT");
