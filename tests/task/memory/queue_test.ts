@@ -21,6 +21,24 @@ function manual(options: SuiteOptions = {}): { clock: ManualClock; queue: Memory
   return { clock, queue: new MemoryQueue(clock, queueOptions(options)) };
 }
 
+Deno.test("MemoryQueue: progress takes space until the job is reserved again, or gone", async () => {
+  const { queue } = manual();
+  const client = queue.connect();
+  const id = await put(client, spec("x"));
+  const bytes = () => queue.metrics().total.bytes;
+  const before = bytes();
+  await reserve(client);
+  await client.touch(id, "half done");
+  await client.touch(id, "done");
+  assert.equal(bytes(), before + 4);
+  await client.release(id, 1, 0);
+  await reserve(client);
+  assert.equal(bytes(), before);
+  await client.touch(id, "half done");
+  await client.delete(id);
+  assert.equal(bytes(), 0);
+});
+
 Deno.test("MemoryQueue: deadlines are met to the millisecond", async () => {
   const { clock, queue } = manual();
   const client = queue.connect(), other = queue.connect();
