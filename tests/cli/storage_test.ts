@@ -167,7 +167,7 @@ Deno.test("quartet check --storage: names the damaged rows of the files that are
   const config = `${directory.path}/q.toml`;
   await Deno.writeTextFile(
     config,
-    `[daemon]\ndata_dir = "${directory.path}"\n[task]\nstorage = "sqlite:task.db"\n`,
+    `[daemon]\ndata_dir = "${directory.path}"\n[task]\nstorage = "sqlite:task.db"\nmax_attempts = 25\n`,
   );
   const check = () => runQuartet(["check", "--storage", "--config", config]);
   const path = `${directory.path}/quartet.db`, other = `${directory.path}/task.db`;
