@@ -128,7 +128,10 @@ Deno.test("serve: keeps running when its log cannot be written, as on a full dis
     stdout: "null",
   }).spawn();
   try {
-    await until("it listens", () => Deno.stat(path).then(() => true, () => false));
+    // The file is there a moment before the socket listens.
+    const connects = () =>
+      Deno.connect({ transport: "unix", path }).then((conn) => (conn.close(), true), () => false);
+    await until("it listens", connects);
     using client = await TestClient.connect({ transport: "unix", path });
     await echo(client, "hello");
     client.close();
