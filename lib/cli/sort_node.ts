@@ -113,7 +113,7 @@ async function runJob(
   let phase: Phase | undefined;
   let totalBytes = 0;
   let progress: Progress | undefined;
-  // A finished phase shows 100 %, whatever the last update showed.
+  // A finished phase shows 100 %, even if no update came after its last step.
   const fill = () => {
     if (progress) progress.value = totalBytes;
   };

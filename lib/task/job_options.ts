@@ -76,8 +76,8 @@ export function ownRules(rules: TubeRules, options: StoredOptions | null): TubeR
 }
 
 /**
- * Whether a job in this state holds its key. With `until`, the key is held whatever becomes of the
- * job, so that is not for the job to say.
+ * Whether a job in this state holds its key. With `until`, the key is held even after
+ * the job is gone, so that is not for the job to say.
  */
 export function holdsKey(
   { unique }: StoredOptions,

@@ -24,7 +24,7 @@ export interface UniqueKey {
   key: string;
   /**
    * What ends the hold of a job on its key: it is reserved (`queued`), it is gone (`unfinished`), or
-   * only `forMs` (`until`), whatever becomes of the job. A buried job holds no key except with `until`.
+   * only `forMs` (`until`), even after the job is gone. A buried job holds none except with `until`.
    *
    * @default {"unfinished"}
    */
@@ -38,7 +38,7 @@ export type KeyHold = "queued" | "unfinished" | "until";
 
 /** What a producer can ask for one job, beyond the protocol of beanstalkd. */
 export interface JobOptions {
-  /** It is buried after this many failed attempts, 0 for never, whatever the rule of its tube. */
+  /** It is buried after this many failed attempts, 0 for never, in place of its tube's rule. */
   attempts?: number | undefined;
   /** Replaces the backoff of its tube. */
   backoff?: Backoff | undefined;

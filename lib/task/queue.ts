@@ -249,8 +249,8 @@ export interface QueueClient {
   /** Deletes a job; `false` if it does not exist or another client has it reserved. */
   delete(id: JobId): MaybePromise<boolean>;
   /**
-   * Removes a job whoever has it reserved, and keeps the outcome `cancelled`; `false` if there is no
-   * such job. Its worker finds at its next command that it no longer has it.
+   * Removes a job, even one that another client has, and keeps the outcome `cancelled`; `false` if
+   * there is no such job. Its worker finds at its next command that it no longer has it.
    */
   cancelJob(id: JobId): MaybePromise<boolean>;
   /** Finishes a job that this client has reserved, and keeps its result. */

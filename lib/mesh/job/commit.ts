@@ -175,7 +175,7 @@ async function follow(peers: PeerGroup, options: CommitOptions): Promise<undefin
       await take("commit");
     } else if (event.type === FRAME.FINISH) return undefined;
     else if ("failure" in event) {
-      // This node's output has its name, whatever happens to node 0 now.
+      // This node's output has its name, even if node 0 fails now.
       if (state === "none") return undefined;
       await take(event.type === FRAME.ABORT ? "abort" : "lost");
       throw event.failure;

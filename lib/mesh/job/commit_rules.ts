@@ -4,9 +4,9 @@
  *
  * A node is prepared when its output is complete and on disk, and a note says so (prepared_note.ts).
  * From then on it may not give up by itself; only node 0 may. When all are prepared, node 0 records
- * its decision on disk, and from then on the job is committed, whatever else happens: every node that
- * comes back renames its output. Node 0 repeats the decision until all have answered, and then forgets
- * it. A job that it has no record of was not committed. So an abort needs no record.
+ * its decision on disk, and from then on the job is committed for good: every node that comes back
+ * renames its output. Node 0 repeats the decision until all have answered, and then forgets it. A job
+ * that it has no record of was not committed. So an abort needs no record.
  *
  * A member that cannot hear node 0 while it is prepared is in doubt: it keeps what it has and asks.
  *

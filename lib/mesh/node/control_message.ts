@@ -27,7 +27,7 @@ export interface JobOutcome {
   records: number;
   /** Why it failed; absent if it did not. */
   failure?: string;
-  /** Of node 0: the records of all nodes, if the job is committed, whatever else fails. */
+  /** Of node 0: the records of all nodes, if the job is committed, even if another step fails. */
   committed?: number;
 }
 

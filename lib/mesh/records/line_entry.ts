@@ -29,7 +29,7 @@ const LONG_PREFIX_BYTES = 6;
 /** In the place of a short length. */
 const LONG_MARK = 0xffff;
 
-/** The longest line that lies in one slot, whatever its key. */
+/** The longest line that lies in one slot, with the longest key. */
 export const MAX_SHORT_LINE_BYTES = MAX_ENTRY_BYTES - KEY_HEADER_BYTES - MAX_STORED_KEY_BYTES -
   LONG_PREFIX_BYTES;
 

@@ -234,7 +234,7 @@ export class CommandArguments {
     return { kind, bodyBytes, finish: (body) => ({ kind, spec: { ...rest, body, options } }) };
   }
 
-  /** A header, unless the body is too long: that is reported first, whatever else is on the line. */
+  /** A header, unless the body is too long: that is reported before any other fault of the line. */
   #withBody(
     kind: Header["kind"],
     bodyBytes: number,

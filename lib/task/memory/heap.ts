@@ -56,7 +56,7 @@ export class Heap<T> {
     this.#settle(item, this.#order.place(item));
   }
 
-  /** The first items in order, at most `count`. Takes O(count log count), whatever the size. */
+  /** The first items in order, at most `count`. Takes O(count log count) for a heap of any size. */
   firstItems(count: number): T[] {
     const items = this.#items;
     // The next item in order is a child of one that came before it, so only those are compared.

@@ -6,7 +6,7 @@ import type { Timed, Timers } from "./timers.ts";
 /** The memory that a key takes which outlives its job, besides its characters, in bytes. */
 export const KEY_OVERHEAD_BYTES = 300;
 
-/** A key that is held for a fixed time, whatever becomes of its job. */
+/** A key that is held for a fixed time, even after its job is gone. */
 export class TimedKey implements Timed {
   readonly id: JobId;
   readonly tube: string;

@@ -323,7 +323,7 @@ export class SharedClient implements QueueClient {
     return isId(id) ? await this.#scheduler.ask((sql) => readOutcome(sql, id)) : null;
   }
 
-  /** Applies an event to a job, whoever has it; `false` if it cannot happen to it. */
+  /** Applies an event to a job, even that of another client; `false` if it cannot happen to it. */
   async #applyTo(id: JobId, event: { kind: "kick" | "release-held" }): Promise<boolean> {
     if (!isId(id)) return false;
     return await this.#scheduler.work(id, (job) => {

@@ -196,7 +196,7 @@ export class LockedJob {
     this.#end({ state: "done", body: result });
   }
 
-  /** Removes it, whoever has it reserved. */
+  /** Removes it, even if another client has it reserved. */
   cancel(): void {
     this.#end({ state: "cancelled", body: "" });
   }

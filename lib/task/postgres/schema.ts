@@ -71,7 +71,7 @@ export const TASK_MIGRATIONS: readonly string[] = [
      WHERE key IS NOT NULL AND state <> 3;
    CREATE INDEX task_jobs_expires_at ON quartet.task_jobs (expires_at)
      WHERE expires_at IS NOT NULL;
-   -- Keys that are held for a fixed time, whatever becomes of the job.
+   -- Keys that are held for a fixed time, even after the job is gone.
    CREATE TABLE quartet.task_keys (
      tube text NOT NULL,
      key text NOT NULL,

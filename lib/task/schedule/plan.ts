@@ -2,7 +2,7 @@ import { MAX_SET_BACK_MS } from "./book.ts";
 import { lastRun, type Timetable } from "./timetable.ts";
 
 /**
- * A run is missed when it is this late. Until then it is made whatever `missed` says, so that a
+ * A run is missed when it is this late. Until then it is made even with `skip`, so that a
  * quick restart loses none.
  */
 export const MISSED_AFTER_MS = 60_000;
