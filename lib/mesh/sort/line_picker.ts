@@ -62,9 +62,11 @@ export class LinePicker {
       const end = this.#csv
         ? endOfRecord(block, start, block.length)
         : block.indexOf(NEWLINE, start);
-      const found = { bytes: block, from: start, position: from + start };
-      if (end >= 0) return { ...found, to: end };
-      if (whole && start < block.length) return { ...found, to: block.length };
+      if (end >= 0 || whole && start < block.length) {
+        const to = end >= 0 ? end : block.length;
+        const tooLong = to - start > this.#maxLineBytes;
+        return tooLong ? undefined : { bytes: block, from: start, to, position: from + start };
+      }
       if (isLast) return undefined;
     }
   }
