@@ -33,10 +33,9 @@ export function endOfKey(
   place: FieldPlace,
   separator: number | undefined,
 ): number {
-  let at = startOfField(line, from, to, place.field, separator);
-  if (place.char === 0) return endOfField(line, at, to, separator);
-  if (place.skipBlanks) at = skipBlanks(line, at, to);
-  return Math.min(to, at + place.char);
+  if (place.char !== 0) return startOfKey(line, from, to, place, separator);
+  const at = startOfField(line, from, to, place.field, separator);
+  return endOfField(line, at, to, separator);
 }
 
 /** The end of the field at a position. Without a separator, it begins with the blanks before it. */

@@ -140,7 +140,7 @@ export class LogJournal implements Journal {
     // The last jobs of some were deleted after they were put.
     for (const tube of scheduler.tubes.all()) scheduler.tubes.leave(tube);
     owners.loaded();
-    if (owners.nextId > 0) scheduler.startIdsAt(owners.nextId);
+    if (owners.nextId > 0) scheduler.ids.startAt(owners.nextId);
   }
 
   useIds(upTo: JobId): void {
@@ -283,7 +283,7 @@ export class LogJournal implements Journal {
       } else this.#unwritten.add(write.job);
       if (write.kind === "put") this.#unwritten.delete(write.job);
     }
-    this.#scheduler!.reclaimIds();
+    this.#scheduler!.ids.reclaim();
     this.last = this.#log.committedVersion;
   }
 }

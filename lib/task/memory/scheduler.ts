@@ -3,7 +3,6 @@ import type { Clock } from "../clock.ts";
 import { bytesOfOptions, canExpire, ownRules, storedOptions } from "../job_options.ts";
 import { allowedTtrMs, applyEvent, hasDied, type JobEvent } from "../life_cycle.ts";
 import {
-  type JobId,
   type JobSpec,
   type JobState,
   type JobStats,
@@ -314,16 +313,6 @@ export class Scheduler implements TubeScheduler<Job> {
   restoreResult(result: Result): void {
     this.space.take(result.body.length + JOB_OVERHEAD_BYTES);
     this.results.add(result);
-  }
-
-  /** Continues with ids from here, after a restart. */
-  startIdsAt(id: JobId): void {
-    this.ids.startAt(id);
-  }
-
-  /** Claims ids again before the next one is used: the last claim may not have been written. */
-  reclaimIds(): void {
-    this.ids.reclaim();
   }
 
   /** What `stats-job` reports about a job. */
