@@ -169,7 +169,7 @@ function tcpWire(conn: Deno.Conn, { data, end }: WireEvents): Wire {
   };
 }
 
-/** What has come so far over a protocol, and the beginning of what has not come in full. */
+/** The messages received so far, and the incomplete one at the end of the input. */
 interface Parsed {
   messages: string[];
   rest: string;

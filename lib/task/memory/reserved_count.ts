@@ -1,4 +1,4 @@
-/** How many jobs are reserved, and who waits until none is. */
+/** Counts the reserved jobs, and resolves promises when none is left. */
 export class ReservedCount {
   #count = 0;
   #waiting: (() => void)[] = [];

@@ -92,7 +92,7 @@ export class Results implements Timed {
     return true;
   }
 
-  /** Drops some of what has expired. */
+  /** Drops expired results, {@linkcode MAX_EXPIRED_AT_ONCE} at most. */
   due(now: number): void {
     for (let left = MAX_EXPIRED_AT_ONCE; left > 0; left--) {
       const oldest = this.#order.first;

@@ -87,7 +87,7 @@ Deno.test("StreamWriter: refusals, a missing stream and a lost connection fail t
   await assert.rejects(publish(), /gone/);
 });
 
-Deno.test("StreamWriter: a batch has its own time, whatever came before it", async () => {
+Deno.test("StreamWriter: the time limit of a batch starts with that batch", async () => {
   const { writer, answer } = fakeStream(100);
   const start = performance.now();
   const first = writer.publish(lines("a", ["1"]), undefined);

@@ -150,7 +150,7 @@ Deno.test("JobQueue.close() starts no more jobs", async () => {
   assert.deepEqual(states(), ["1 done", "2 waiting"]);
 });
 
-Deno.test("JobQueue: whatever happens, one job runs, in the order of submission, and few are kept", async () => {
+Deno.test("JobQueue: after any events, one job runs, in the order of submission, and few are kept", async () => {
   const steps = fc.array(fc.constantFrom("submit", "end", "fail", "cancel", "cancel last"), {
     maxLength: 200,
     size: "max",
