@@ -45,20 +45,13 @@ export class Guard implements LoginGuard {
   }
 
   /**
-   * Checks a token at once, in a time that does not depend on its contents.
+   * Checks a token, in a time that does not depend on its contents. After too many failures from an
+   * address, one of its tokens is checked per second, right or wrong. The others wait for their turn,
+   * up to the time limit of a login, and are "blocked" if it comes later. So the right token gets in
+   * late, and guessing stays slow.
    *
    * @param token The token presented by the client.
-   * @param host The address of the client, without its port. After too many failures, only one token
-   * a second from this address is checked, right or wrong; the others are "blocked".
-   */
-  check(token: Uint8Array | string, host: string): Verdict {
-    if (this.#failures.take(host, 0) === undefined) return "blocked";
-    return this.#counted(this.knows(token), host);
-  }
-
-  /**
-   * Checks a token as {@linkcode check} does, but waits for its turn, up to the time limit of a login.
-   * So the right token gets in late from an address with too many failures, and guessing stays slow.
+   * @param host The address of the client, without its port.
    */
   async checkInTurn(token: Uint8Array | string, host: string): Promise<Verdict> {
     if (!await this.#turn(host)) return "blocked";

@@ -8,9 +8,7 @@ export type Verdict = "right" | "wrong" | "blocked";
 export interface LoginGuard {
   /** How long a client may take to present a token. */
   readonly loginTimeoutMs: number;
-  /** Checks a token presented by a client at this address at once. */
-  check(token: Uint8Array | string, host: string): Verdict;
-  /** Checks a token when it is the turn of this address. */
+  /** Checks a token presented by a client at this address, when it is the turn of that address. */
   checkInTurn(token: Uint8Array | string, host: string): Promise<Verdict>;
   /** Checks proofs of a token; see {@linkcode prove}. */
   checkProof(proofs: readonly string[], message: string, host: string): Promise<Verdict>;
@@ -67,12 +65,7 @@ export class Login implements Disposable {
     }, this.#guard.loginTimeoutMs);
   }
 
-  /** Checks a token at once; the right one completes the login. */
-  show(token: Uint8Array | string): Verdict {
-    return this.#take(this.#guard.check(token, this.#peer.host), token);
-  }
-
-  /** Checks a token as {@linkcode show} does; after too many failures it waits for its turn. */
+  /** Checks a token; the right one completes the login. After too many failures it waits. */
   async showInTurn(token: Uint8Array | string): Promise<Verdict> {
     return this.#take(await this.#guard.checkInTurn(token, this.#peer.host), token);
   }

@@ -16,10 +16,10 @@ function service(listen: string, options: Partial<GuardedService> = {}): Guarded
 }
 
 /** The login of a client that has shown a token to a guard. */
-function loginWith(token: string, guard: Guard): Login {
+async function loginWith(token: string, guard: Guard): Promise<Login> {
   const peer = { id: 1, remote: "192.0.2.1:999", host: "192.0.2.1", close: () => {} };
   const login = new Login(peer, guard, new TestLog().log);
-  login.show(token);
+  await login.showInTurn(token);
   return login;
 }
 
@@ -52,40 +52,40 @@ Deno.test("admits: without a token, a service admits those who can reach one of 
   }
 });
 
-Deno.test("admits: with tokens, a service admits only a login with one of them, from anywhere", () => {
+Deno.test("admits: with tokens, a service admits only a login with one of them, from anywhere", async () => {
   const echo = guardOf("token-of-echo", "token-of-both");
   const kv = service("127.0.0.1:8081", { guard: guardOf("token-of-both", "token-of-kv") });
-  using both = loginWith("token-of-both", echo);
-  using other = loginWith("token-of-echo", echo);
+  using both = await loginWith("token-of-both", echo);
+  using other = await loginWith("token-of-echo", echo);
   assert.equal(admits(kv, { host: "192.0.2.1", login: both }), true);
   assert.equal(admits(kv, { host: "127.0.0.1", login: other }), false);
   assert.equal(admits(kv, { host: "127.0.0.1", login: undefined }), false);
   assert.equal(admits(kv, { host: "console", login: undefined }), false);
 });
 
-Deno.test("admits: a token counts only once its own service has accepted it", () => {
+Deno.test("admits: a token counts only once its own service has accepted it", async () => {
   const echo = guardOf("token-of-echo");
   const kv = service("127.0.0.1:8081", { guard: guardOf("token-of-kv") });
-  using wrong = loginWith("token-of-kv", echo);
+  using wrong = await loginWith("token-of-kv", echo);
   assert.equal(admits(kv, { host: "127.0.0.1", login: wrong }), false);
-  using login = loginWith("token-of-echo", echo);
+  using login = await loginWith("token-of-echo", echo);
   const same = service("127.0.0.1:8081", { guard: guardOf("token-of-echo") });
   assert.equal(admits(same, { host: "127.0.0.1", login }), true);
   login.begin();
   assert.equal(admits(same, { host: "127.0.0.1", login }), false, "logged out");
 });
 
-Deno.test("admits: asking never counts as a failed login", () => {
+Deno.test("admits: asking never counts as a failed login", async () => {
   const target = guardOf("token-of-kv");
   const kv = service("127.0.0.1:8081", { guard: target });
-  using login = loginWith("token-of-echo", guardOf("token-of-echo"));
+  using login = await loginWith("token-of-echo", guardOf("token-of-echo"));
   for (let times = 0; times < 10; times++) admits(kv, { host: "192.0.2.1", login });
-  assert.equal(target.check("token-of-kv", "192.0.2.1"), "right");
+  assert.equal(await target.checkInTurn("token-of-kv", "192.0.2.1"), "right");
 });
 
-Deno.test("admits: a browser and a client without a certificate need a token", () => {
+Deno.test("admits: a browser and a client without a certificate need a token", async () => {
   const guard = guardOf("token-of-kv");
-  using login = loginWith("token-of-kv", guard);
+  using login = await loginWith("token-of-kv", guard);
   const host = "127.0.0.1";
   assert.equal(admits(service("127.0.0.1:1"), { host, login: undefined, web: true }), false);
   assert.equal(admits(service("127.0.0.1:1", { guard }), { host, login, web: true }), true);

@@ -22,9 +22,9 @@ const DEADLINE_MS = 60_000;
 const LOGIN_TIMEOUT_MS = 20_000;
 
 function startGuarded(
-  { maxFailures = 10, loginTimeoutMs = LOGIN_TIMEOUT_MS } = {},
+  { maxFailures = 10, loginTimeoutMs = LOGIN_TIMEOUT_MS, checkIntervalMs = 60_000 } = {},
 ): Promise<TestKv> {
-  const failures = new FailureCounter(maxFailures, 60_000, 60_000);
+  const failures = new FailureCounter(maxFailures, 60_000, checkIntervalMs);
   return TestKv.start({}, "memory:", new Guard([TOKEN], failures, loginTimeoutMs));
 }
 
@@ -125,6 +125,22 @@ Deno.test("login: the right token is refused if its turn is beyond the time limi
   using text = await TestClient.connect(kv.address);
   await text.send(`AUTH ${TOKEN}\n`);
   assert.equal(await text.rest(), "ERR too many failures, come back later\n");
+});
+
+Deno.test("login: after too many failures, AUTH and HELLO wait for their turn", async () => {
+  const mset = ["MSET", ...Array.from({ length: 20 }, (_, i) => [`k${i}`, "x"])].flat();
+  for (const login of [["AUTH", TOKEN], ["HELLO", "3", "AUTH", "default", TOKEN]]) {
+    await using kv = await startGuarded({ maxFailures: 1, checkIntervalMs: 200 });
+    using client = await kv.connect();
+    const startMs = performance.now();
+    assert.equal(await client.ask("AUTH", "wrong"), WRONGPASS);
+    const requests = [login, mset, ["GET", "none"]].map((args) => encodeRequest(args));
+    await client.send(requests.map((request) => new TextDecoder().decode(request)).join(""));
+    assert.match(await client.reply(), /^(\+OK|%7)\r\n/);
+    assert.ok(performance.now() - startMs > 150, "it was not checked at once");
+    assert.equal(await client.reply(), "+OK\r\n", "requests after it are those of a user");
+    assert.equal(await client.reply(), login[0] === "HELLO" ? "_\r\n" : "$-1\r\n");
+  }
 });
 
 Deno.test("login: requests sent in one write with AUTH are served", async () => {

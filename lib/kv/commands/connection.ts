@@ -83,19 +83,26 @@ function reset(_request: Request, client: ClientState): MaybePromise<Reply> {
   return channels.count === 0 ? done : channels.leave().then(() => done);
 }
 
-function auth(request: Request, client: ClientState): Reply {
+async function auth(request: Request, client: ClientState): Promise<Reply> {
   if (request.count > 3) return SYNTAX_ERROR;
   if (request.count === 2 && client.login === undefined) return NO_PASSWORD;
   const user = request.count === 3 ? request.text(1) : USER;
-  return logIn(user, request.text(request.count - 1), client) ?? OK;
+  return await logIn(user, request.text(request.count - 1), client) ?? OK;
 }
 
-/** Authenticates a user; returns the error, if any. Any password will do if none is required. */
-function logIn(user: string, password: string, client: ClientState): ErrorReply | undefined {
+/**
+ * Authenticates a user; returns the error, if any. Any password will do if none is required. After
+ * too many failures it waits for the turn of the client's address.
+ */
+async function logIn(
+  user: string,
+  password: string,
+  client: ClientState,
+): Promise<ErrorReply | undefined> {
   const { login } = client;
   if (login !== undefined) {
     // An unknown user counts as a failure, like a wrong password.
-    const verdict = login.show(user === USER ? password : "");
+    const verdict = await login.showInTurn(user === USER ? password : "");
     if (verdict === "blocked") {
       client.closing = true;
       return TOO_MANY_FAILURES;
@@ -108,7 +115,7 @@ function logIn(user: string, password: string, client: ClientState): ErrorReply 
   return undefined;
 }
 
-function hello(request: Request, client: ClientState): Reply {
+async function hello(request: Request, client: ClientState): Promise<Reply> {
   let protocol: 2 | 3 = client.protocol;
   if (request.count > 1) {
     const version = parseInt64(request.text(1));
@@ -135,7 +142,8 @@ function hello(request: Request, client: ClientState): Reply {
       return new ErrorReply(`ERR Syntax error in HELLO option '${request.text(at, 128)}'`);
     }
   }
-  const problem = user === undefined ? undefined : logIn(user, password, client);
+  // The request is not valid any more after this.
+  const problem = user === undefined ? undefined : await logIn(user, password, client);
   if (problem !== undefined) return problem;
   if (!client.authenticated) return NOT_GREETED;
   if (name !== undefined) client.name = name;

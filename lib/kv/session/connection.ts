@@ -160,8 +160,6 @@ export class RespConnection {
           const { protocol } = session;
           const reply = session.run(entry, request);
           if (session.protocol !== protocol) this.#writer.protocol = session.protocol;
-          // Commands that log in or out run alone, so the next request is parsed after this.
-          if (alone) parser.strict = !session.authenticated;
           this.#emit(reply);
           if (alone && reply instanceof Promise) {
             buffer.consume(parser.consumed);
@@ -246,8 +244,10 @@ export class RespConnection {
     const outcomes = await Promise.allSettled(pending);
     this.#pending = [];
     if (held !== undefined) await held;
-    // An EXEC may have changed the protocol. It ran alone, so no other reply is affected.
+    // HELLO or an EXEC may have changed the protocol. It ran alone, so no other reply is affected.
     this.#writer.protocol = this.#session.protocol;
+    // Commands that log in run alone, so the next request is parsed after this.
+    this.#parser.strict = !this.#session.authenticated;
     for (const outcome of outcomes) {
       const wait = this.#write(
         outcome.status === "fulfilled" ? outcome.value : asReply(outcome.reason),
