@@ -1,4 +1,4 @@
-import { READ_BUFFER_INITIAL_BYTES, ReadBuffer } from "./read_buffer.ts";
+import { READ_BUFFER_GROWN_BYTES, ReadBuffer } from "./read_buffer.ts";
 
 const NEWLINE = 10;
 const CARRIAGE_RETURN = 13;
@@ -6,12 +6,14 @@ const CARRIAGE_RETURN = 13;
 /** The value in {@linkcode LineBatch.ends} for a line that was too long and not kept. */
 const TOO_LONG = 0xffffffff;
 
+const NO_BYTES = new Uint8Array(0);
+
 /**
  * Lines as ranges of one array: line `i` is `bytes[starts[i]..ends[i])`, and with its terminator
  * `bytes[starts[i]..nexts[i])`. Nothing is copied, so a batch is valid only until the next read.
  */
 export class LineBatch {
-  bytes: Uint8Array = new Uint8Array(0);
+  bytes: Uint8Array = NO_BYTES;
   /** The number of lines. */
   count = 0;
   starts = new Uint32Array(8);
@@ -75,7 +77,8 @@ export interface LineFramerOptions {
 export class LineFramer {
   readonly #maxLineBytes: number;
   readonly #buffer: ReadBuffer;
-  readonly #batch = new LineBatch();
+  /** Made when the first lines come: many connections never send any. */
+  #batch: LineBatch | undefined;
   /** How many of the unread bytes are known to hold no newline. */
   #scanned = 0;
   /** Whether the line that has begun is too long, so that its bytes are skipped. */
@@ -87,7 +90,7 @@ export class LineFramer {
     this.#maxLineBytes = options.maxLineBytes;
     // Room for a line at the limit, its terminator, and one byte more that shows a longer one.
     this.#buffer = new ReadBuffer({
-      maxBytes: Math.max(READ_BUFFER_INITIAL_BYTES, 2 * (options.maxLineBytes + 3)),
+      maxBytes: Math.max(READ_BUFFER_GROWN_BYTES, 2 * (options.maxLineBytes + 3)),
     });
   }
 
@@ -110,7 +113,7 @@ export class LineFramer {
    */
   took(count: number): LineBatch {
     const buffer = this.#buffer;
-    const batch = this.#batch;
+    const batch = this.#batch ??= new LineBatch();
     buffer.took(count);
     batch.bytes = buffer.bytes;
     batch.count = 0;
@@ -139,7 +142,7 @@ export class LineFramer {
   /** Ends the input. Returns the last line, if bytes without a newline are left. */
   end(): LineBatch {
     const { bytes, start, end } = this.#buffer;
-    const batch = this.#batch;
+    const batch = this.#batch ??= new LineBatch();
     batch.bytes = bytes;
     batch.count = 0;
     if (this.#skipping || end - start > this.#maxLineBytes) batch.pushTooLong(end);

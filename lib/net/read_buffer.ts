@@ -1,8 +1,11 @@
 import { Turn } from "../turn.ts";
 import type { Connection } from "./connection.ts";
 
-/** The initial size of a buffer. */
-export const READ_BUFFER_INITIAL_BYTES = 4096;
+/** The initial size of a buffer: every idle connection holds one. */
+export const READ_BUFFER_INITIAL_BYTES = 512;
+
+/** The least size that a buffer grows to, so that a burst takes few reads. */
+export const READ_BUFFER_GROWN_BYTES = 4096;
 
 /** The most free space that one read is offered. More does not make reads faster. */
 export const READ_MAX_BYTES = 64 * 1024;
@@ -143,7 +146,7 @@ export class ReadBuffer {
       Math.max(this.#initialBytes, this.#maxBytes),
     );
     let wanted = capacity;
-    if (this.end === capacity) wanted = 2 * capacity;
+    if (this.end === capacity) wanted = Math.max(2 * capacity, READ_BUFFER_GROWN_BYTES);
     else if (this.#smallReads >= SMALL_READS_BEFORE_SHRINK) wanted = capacity >> 1;
     wanted = Math.max(Math.min(wanted, most), this.#initialBytes, unread + 1);
     if (wanted !== capacity) this.#smallReads = 0;

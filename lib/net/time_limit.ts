@@ -48,10 +48,15 @@ export class TimeLimit<T extends object = Connection> implements Disposable {
     const { connections, stateOf, onOver } = this.#options;
     for (const connection of connections()) {
       const state = stateOf(connection);
+      if (state === 0) {
+        // Nothing is kept for the many that are idle.
+        this.#seen.delete(connection);
+        continue;
+      }
       const seen = this.#seen.get(connection);
       if (seen === undefined || seen.state !== state) {
         this.#seen.set(connection, { state, checks: 0 });
-      } else if (state !== 0 && ++seen.checks === this.#maxChecks) onOver(connection);
+      } else if (++seen.checks === this.#maxChecks) onOver(connection);
     }
   }
 }

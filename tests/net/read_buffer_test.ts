@@ -33,3 +33,22 @@ Deno.test("ReadBuffer that grows in turns keeps every byte of a long request", a
     for (;;) await buffer.fill(connection);
   }, RangeError);
 });
+
+Deno.test("ReadBuffer is small while little comes, and large after one full read", async () => {
+  const buffer = new ReadBuffer({ maxBytes: MIB });
+  const offered: number[] = [];
+  async function receive(count: number): Promise<void> {
+    const read = (into: Uint8Array) => {
+      offered.push(into.length);
+      return Promise.resolve(Math.min(count, into.length));
+    };
+    await buffer.fill({ read });
+    buffer.consume(buffer.end - buffer.start);
+  }
+  await receive(MIB);
+  await receive(MIB);
+  await receive(MIB);
+  assert.deepEqual(offered, [512, 4096, 8192]);
+  while (offered.length < 200) await receive(20);
+  assert.equal(offered.at(-1), 512);
+});

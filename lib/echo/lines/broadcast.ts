@@ -99,7 +99,6 @@ async function publishLines(
 ): Promise<void> {
   const { clients, subject, maxLineBytes } = room;
   const { outbox } = subscriber.reader;
-  const tooLong = output.encodeReplies(tooLongReply(maxLineBytes));
   const publisher = new Publisher(clients.bus, {
     metrics: clients.published,
     failed: ({ count }) => {
@@ -113,7 +112,7 @@ async function publishLines(
         clients.countLongLine();
         // The reply must not overtake the messages before it.
         await publisher.settled();
-        await outbox.reply(tooLong);
+        await outbox.reply(output.encodeReplies(tooLongReply(maxLineBytes)));
         from++;
         continue;
       }
