@@ -97,17 +97,6 @@ export class OutputFile {
     });
   }
 
-  /** Writes what the output begins with, before any entries. */
-  async writeHeader(header: Uint8Array): Promise<void> {
-    if (header.length === 0) return;
-    try {
-      using file = await Deno.open(this.temporaryPath, { write: true });
-      for (let at = 0; at < header.length;) at += await file.write(header.subarray(at));
-    } catch (error) {
-      throw cannotWrite(this.path, error);
-    }
-  }
-
   /**
    * Sets the mode, and waits until everything written is on disk.
    *

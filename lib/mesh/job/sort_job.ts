@@ -21,6 +21,7 @@ import { readCsvHeader } from "./csv_header.ts";
 import { assertSpace } from "./free_space.ts";
 import { measureInput } from "./input_file.ts";
 import { divideInput, markQuoted } from "./input_parts.ts";
+import { OutputPlaces } from "./output_places.ts";
 import { OutputFile } from "./output_file.ts";
 import { PeerGroup } from "./peer_group.ts";
 import type { PeerLink } from "../link/peer_link.ts";
@@ -234,8 +235,7 @@ export class SortJob {
     const expected = this.#shuffle.expectedOutput(this.#peers);
     await assertSpace([{ directory: dirname(file.path), bytes: expected.bytes }]);
     this.#clock.enter("sort", expected.bytes);
-    await file.writeHeader(outputHeader);
-    const written = await this.#sort(file, expected, outputHeader.length);
+    const written = await this.#sort(file, expected, outputHeader);
     this.#budget.assertAllFree();
 
     this.#clock.enter("commit", expected.bytes);
@@ -306,12 +306,14 @@ export class SortJob {
     return plan.header ?? NO_HEADER;
   }
 
-  async #sort(file: OutputFile, expected: Tally, firstOffset: number): Promise<Tally> {
-    const written = await sortBuckets(file.temporaryPath, {
+  async #sort(file: OutputFile, expected: Tally, header: Uint8Array): Promise<Tally> {
+    const places = new OutputPlaces([{ path: file.temporaryPath }], expected.bytes);
+    if (header.length > 0) await this.#threads[0]!.write(header, places.header(header.length));
+    const written = await sortBuckets({
       store: this.#store,
       budget: this.#budget,
       threads: this.#threads,
-      firstOffset,
+      places,
       onProgress: (bytes) => this.#progressed(bytes),
     });
     if (sameTally(written, expected)) return written;

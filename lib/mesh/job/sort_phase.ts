@@ -1,6 +1,6 @@
 /**
  * The third phase of a job: the threads sort the buckets, each one at a time, and write them to their
- * places in the output. Buckets that are too large are split first.
+ * places in the output (output_places.ts). Buckets that are too large are split first.
  *
  * @module
  */
@@ -8,6 +8,7 @@
 import { bucketsFor, isTooLarge } from "../sort/bucket_size.ts";
 import type { BucketStore } from "../sort/bucket_store.ts";
 import { keyCount } from "../sort/key_list.ts";
+import type { OutputPlaces } from "./output_places.ts";
 import { addTally, emptyTally, sameTally, type Tally } from "../records/checksum.ts";
 import { maxOpenBuckets, type SlotBudget } from "../sort/slot_budget.ts";
 import type { SortThread } from "../sort/sort_pool.ts";
@@ -20,8 +21,8 @@ export interface SortPhaseOptions {
   store: BucketStore;
   budget: SlotBudget;
   threads: readonly SortThread[];
-  /** Where the first bucket begins in the output, behind a header. @default {0} */
-  firstOffset?: number;
+  /** Where the buckets go. */
+  places: OutputPlaces;
   /** Called with the number of output bytes written since the last call. */
   onProgress: (bytes: number) => void;
 }
@@ -29,17 +30,15 @@ export interface SortPhaseOptions {
 /**
  * Sorts all buckets and writes them.
  *
- * @param outputPath The output file, which exists.
  * @returns The tally of everything written.
  * @throws {Error} If a bucket read back differs from what was stored, or a thread fails.
  */
-export async function sortBuckets(outputPath: string, options: SortPhaseOptions): Promise<Tally> {
-  const { store, firstOffset = 0, onProgress } = options;
+export async function sortBuckets(options: SortPhaseOptions): Promise<Tally> {
+  const { store, places, onProgress } = options;
   const { buckets } = store;
   const written = emptyTally();
   const idle = [...options.threads];
   const busy = new Set<Promise<void>>();
-  let offset = firstOffset;
   for (let i = 0; i < buckets.length; i++) {
     const bucket = buckets[i]!;
     if (bucket.records === 0) continue;
@@ -54,8 +53,8 @@ export async function sortBuckets(outputPath: string, options: SortPhaseOptions)
     const bytes = bucket.fileBytes;
     const sorted = thread.sort({
       kind: "sort",
-      bucket: { stretches, records: bucket.records, offset },
-      outputPath,
+      bucket: { stretches, records: bucket.records },
+      place: places.next(bytes),
       spillPath: store.spillPath,
     }).then((tally) => {
       if (!sameTally(tally, { records: bucket.records, bytes, sum: bucket.sum })) {
@@ -70,7 +69,6 @@ export async function sortBuckets(outputPath: string, options: SortPhaseOptions)
     // The loop may be waiting for something else; the failure is rethrown by a later wait.
     sorted.catch(() => {});
     busy.add(sorted);
-    offset += bytes;
   }
   await Promise.all(busy);
   return written;

@@ -1,5 +1,5 @@
 /**
- * Sorts one bucket and writes it to its place in the output.
+ * Sorts one bucket and writes it to the output.
  *
  * @module
  */
@@ -27,8 +27,12 @@ export interface BucketToSort {
   /** Its entries, in input order. */
   stretches: Stretch[];
   records: number;
-  /** Its offset in the output. */
-  offset: number;
+}
+
+/** Takes the sorted entries; see {@linkcode BucketOutput}. */
+export interface SortedBytes {
+  /** Writes bytes, which the caller overwrites afterwards. */
+  write(bytes: Uint8Array): void;
 }
 
 const NEWLINE = 0x0a;
@@ -63,12 +67,12 @@ export class BucketSorter {
   /**
    * Sorts a bucket and writes it.
    *
-   * @param output The output file; only the range of this bucket is written.
+   * @param output Takes the entries.
    * @param spill The spill file, if a stretch is spilled.
    * @returns The tally of what was written.
    * @throws {Error} If a file cannot be read or written, or the bucket has too many records.
    */
-  sort(bucket: BucketToSort, output: Deno.FsFile, spill: Deno.FsFile | undefined): Tally {
+  sort(bucket: BucketToSort, output: SortedBytes, spill: Deno.FsFile | undefined): Tally {
     for (const { address, bytes, spilledAt } of bucket.stretches) {
       if (spilledAt === undefined) continue;
       if (!spill) throw new Error("Cannot read a spilled bucket: there is no spill file");
@@ -79,7 +83,6 @@ export class BucketSorter {
     kernel.reserve(bucket.records);
     const entries = this.#list(bucket);
     kernel.sort(entries);
-    output.seekSync(bucket.offset, Deno.SeekMode.Start);
     return this.#format.recordBytes
       ? this.#writeRecords(entries, output)
       : this.#writeLines(entries, output);
@@ -111,7 +114,7 @@ export class BucketSorter {
     return count;
   }
 
-  #writeRecords(entries: number, output: Deno.FsFile): Tally {
+  #writeRecords(entries: number, output: SortedBytes): Tally {
     const { recordBytes } = this.#format;
     const { addresses } = this.#kernel;
     const slab = this.#slab;
@@ -124,7 +127,7 @@ export class BucketSorter {
     let fill = 0;
     for (let i = 0; i < entries; i++) {
       if (fill > blockEnd) {
-        writeOutput(output, block.subarray(0, fill));
+        output.write(block.subarray(0, fill));
         fill = 0;
       }
       const address = addresses[i]!;
@@ -136,11 +139,11 @@ export class BucketSorter {
       }
       fill += recordBytes;
     }
-    writeOutput(output, block.subarray(0, fill));
+    output.write(block.subarray(0, fill));
     return { records: entries, bytes: entries * recordBytes, sum: sum.value };
   }
 
-  #writeLines(entries: number, output: Deno.FsFile): Tally {
+  #writeLines(entries: number, output: SortedBytes): Tally {
     const { addresses } = this.#kernel;
     const lines = this.#lines;
     const slab = this.#slab;
@@ -153,7 +156,7 @@ export class BucketSorter {
       const length = lines.length(entry);
       const isLong = lines.isLong(entry);
       if (isLong || fill + length >= OUTPUT_BLOCK_BYTES) {
-        writeOutput(output, block.subarray(0, fill));
+        output.write(block.subarray(0, fill));
         fill = 0;
       }
       bytes += length + 1;
@@ -168,20 +171,20 @@ export class BucketSorter {
       sum.addCrc(crc32Of(block, fill, fill + length + 1));
       fill += length + 1;
     }
-    writeOutput(output, block.subarray(0, fill));
+    output.write(block.subarray(0, fill));
     return { records: entries, bytes, sum: sum.value };
   }
 
   /** Writes a long line; returns its CRC-32, its newline included. */
-  #writeLong(entry: number, output: Deno.FsFile): number {
+  #writeLong(entry: number, output: SortedBytes): number {
     let crc = 0;
     for (const { address, bytes } of this.#lines.parts(entry)) {
       const part = this.#slab.subarray(address, address + bytes);
       crc = crc32(part, crc);
-      writeOutput(output, part);
+      output.write(part);
     }
     const newline = Uint8Array.of(NEWLINE);
-    writeOutput(output, newline);
+    output.write(newline);
     return crc32(newline, crc);
   }
 }
@@ -196,14 +199,4 @@ function continuationsOf(stretches: Stretch[], index: number, bytes: number): Li
     left -= next.bytes;
   }
   return parts;
-}
-
-/** Writes all of `bytes`. The error of the operating system does not say to where, so this adds it. */
-function writeOutput(file: Deno.FsFile, bytes: Uint8Array): void {
-  try {
-    for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(`Cannot write the output: ${reason}`, { cause });
-  }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { OutputPlace } from "./bucket_output.ts";
 import type { BucketToSort } from "./bucket_sorter.ts";
 import type { Tally } from "../records/checksum.ts";
 import type { KeyList } from "./key_list.ts";
@@ -68,7 +69,8 @@ export type SortTask =
   | QuotesTask
   | DealTask
   | { kind: "return-slots" }
-  | { kind: "sort"; bucket: BucketToSort; outputPath: string; spillPath: string };
+  | { kind: "sort"; bucket: BucketToSort; place: OutputPlace; spillPath: string }
+  | { kind: "write"; bytes: Uint8Array; place: OutputPlace };
 
 /** A message to a worker. */
 export type ToSortWorker =
@@ -91,4 +93,6 @@ export type FromSortWorker =
   | { kind: "dealt" }
   | { kind: "returned"; slots: number[] }
   | { kind: "sorted"; tally: Tally }
-  | { kind: "failed"; message: string };
+  | { kind: "written" }
+  /** `isClosed` is set if standard output has no reader any more. */
+  | { kind: "failed"; message: string; isClosed?: boolean };

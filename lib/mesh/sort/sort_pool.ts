@@ -5,11 +5,13 @@
  */
 
 import { startWorker } from "../../worker.ts";
+import type { OutputPlace } from "./bucket_output.ts";
 import type { Tally } from "../records/checksum.ts";
 import type { KeyList } from "./key_list.ts";
 import type { Piece } from "./open_pieces.ts";
 import type { RecordFormat } from "../records/record_format.ts";
 import type { DealingThread } from "./slot_budget.ts";
+import { OutputClosedError } from "./output_closed.ts";
 import { SortEndedError } from "./sort_ended.ts";
 import type {
   DealTask,
@@ -134,6 +136,13 @@ export class SortThread implements DealingThread {
     return end.tally;
   }
 
+  /** Writes bytes to a place in the output. */
+  async write(bytes: Uint8Array, place: OutputPlace): Promise<void> {
+    const task = { kind: "write", bytes, place } as const;
+    const end = await this.#run(task);
+    if (end.kind !== "written") throw unexpected(task, end);
+  }
+
   /** Ends the thread at once. A task that it has rejects with a {@linkcode SortEndedError}. */
   end(): void {
     this.#ended = true;
@@ -158,7 +167,9 @@ export class SortThread implements DealingThread {
         this.#starved = message.received === this.#granted;
         return;
       case "failed":
-        return this.#settle()?.reject(new Error(message.message));
+        return this.#settle()?.reject(
+          message.isClosed ? new OutputClosedError() : new Error(message.message),
+        );
       default:
         return this.#settle()?.resolve(message);
     }

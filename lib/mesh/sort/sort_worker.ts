@@ -7,12 +7,14 @@
  * @module
  */
 
+import { BucketOutput, type OutputPlace } from "./bucket_output.ts";
 import { BucketSorter } from "./bucket_sorter.ts";
 import { readFull } from "./file_reads.ts";
 import { decodeKeyList, encodeKeyList, type KeyList } from "./key_list.ts";
 import { countQuotes } from "../keys/csv_record.ts";
 import { LineChunks } from "./line_chunks.ts";
 import { LineError } from "./line_error.ts";
+import { OutputClosedError } from "./output_closed.ts";
 import { LineOrder } from "../records/line_order.ts";
 import { Partitioner } from "./partitioner.ts";
 import type { RecordFormat } from "../records/record_format.ts";
@@ -99,11 +101,19 @@ class SortWorker {
         this.#received = 0;
         return { kind: "returned", slots: this.#granted.splice(0) };
       case "sort": {
-        const output = this.#open(task.outputPath, { write: true });
+        const output = this.#output(task.place);
         const spilled = task.bucket.stretches.some(({ spilledAt }) => spilledAt !== undefined);
         const spill = spilled ? this.#open(task.spillPath, { read: true }) : undefined;
         this.#sorter ??= new BucketSorter(this.#slab, this.#format);
-        return { kind: "sorted", tally: this.#sorter.sort(task.bucket, output, spill) };
+        const tally = this.#sorter.sort(task.bucket, output, spill);
+        output.end();
+        return { kind: "sorted", tally };
+      }
+      case "write": {
+        const output = this.#output(task.place);
+        output.write(task.bytes);
+        output.end();
+        return { kind: "written" };
       }
     }
   }
@@ -112,6 +122,12 @@ class SortWorker {
     let file = this.#files.get(path);
     if (!file) this.#files.set(path, file = Deno.openSync(path, options));
     return file;
+  }
+
+  #output(place: OutputPlace): BucketOutput {
+    const { path } = place;
+    const file = path === undefined ? Deno.stdout : this.#open(path, { write: true });
+    return new BucketOutput(file, place);
   }
 
   #partitioner(list: KeyList, node: number): Partitioner {
@@ -239,7 +255,8 @@ export function serveSortWorker(scope: WorkerScope): void {
         scope.postMessage(await worker!.run(data));
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error);
-        scope.postMessage({ kind: "failed", message });
+        const isClosed = error instanceof OutputClosedError;
+        scope.postMessage({ kind: "failed", message, ...(isClosed ? { isClosed } : {}) });
       }
     }
   };
