@@ -1,4 +1,5 @@
 import { delay } from "@std/async/delay";
+import { Turn } from "../turn.ts";
 
 /** How long the loop waits after an error: at first, and at most. It doubles with each error. */
 const BACKOFF_MIN_MS = 10;
@@ -22,16 +23,21 @@ export interface AcceptLoopOptions<T> {
  * Accepts connections until it is told to stop. An error does not end the loop. When the process has
  * no descriptors left (EMFILE), accept fails at once, again and again; so the loop backs off after
  * each error instead of spinning, until a connection is accepted.
+ *
+ * A connection that waits already is accepted without a visit to the event loop, so a burst of them
+ * is accepted in turns.
  */
 export async function acceptLoop<T>(
   { accept, onAccepted, onError, isStopped, wait = delay }: AcceptLoopOptions<T>,
 ): Promise<void> {
   let backoffMs = BACKOFF_MIN_MS;
+  const turn = new Turn();
   while (!isStopped()) {
     try {
       const conn = await accept();
       backoffMs = BACKOFF_MIN_MS;
       onAccepted(conn);
+      if (turn.over) await turn.next();
     } catch (error) {
       if (isStopped()) return;
       // The failed connection has left the queue of the operating system, so this cannot spin.

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { acceptLoop } from "../../lib/net/accept_loop.ts";
+import { MAX_TURN_MS } from "../../lib/turn.ts";
 
 /**
  * Runs the loop over a script.
@@ -59,4 +60,22 @@ Deno.test("acceptLoop() tries again at once after a connection was reset", async
 
 Deno.test("acceptLoop() ends quietly on an error that stopping has caused", async () => {
   assert.deepEqual(await run(["a", new Deno.errors.BadResource("closed")]), ["a"]);
+});
+
+Deno.test("acceptLoop() lets others run while many connections wait to be accepted", async () => {
+  let accepted = 0;
+  let acceptedBefore = 0;
+  setTimeout(() => acceptedBefore = accepted, 0);
+  await acceptLoop<string>({
+    accept: () => Promise.resolve("connection"),
+    onAccepted: () => {
+      accepted++;
+      for (const end = performance.now() + MAX_TURN_MS / 2; performance.now() < end;);
+    },
+    onError: (error) => {
+      throw error;
+    },
+    isStopped: () => accepted === 20,
+  });
+  assert(acceptedBefore > 0 && acceptedBefore < 10, `${acceptedBefore} were accepted first`);
 });

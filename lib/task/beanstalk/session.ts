@@ -17,6 +17,9 @@ const FLUSH_BYTES = 64 * 1024;
 /** Several of these in a row start without waiting for each other; their replies stay in order. */
 const OVERLAPPING: ReadonlySet<CommandKind> = new Set<CommandKind>(["put", "delete"]);
 
+/** A command of more bytes than this, such as a batch, may take as long as many short ones. */
+const LONG_COMMAND_BYTES = 4096;
+
 /** While a command waits, no more than this is read ahead. */
 const READ_AHEAD_BYTES = 16 * 1024;
 
@@ -93,10 +96,12 @@ export class BeanstalkSession implements Waits {
   /** Runs all complete commands of the input, in turns if they are many. */
   async #runAll(): Promise<void> {
     for (let count = 0; !this.#runner.quit; count++) {
+      const before = this.#input.start;
       const command = this.#parser.next(this.#input);
       if (command === null) break;
-      // A single command does not ask for the time.
-      if (count > 0 && this.#context.turn.over) await nextTurn();
+      // A single short command does not ask for the time.
+      const asks = count > 0 || this.#input.start - before > LONG_COMMAND_BYTES;
+      if (asks && this.#context.turn.over) await nextTurn();
       if (this.#overlapping.length > 0 && command.kind !== this.#overlappingKind) {
         await this.#catchUp();
       }

@@ -203,7 +203,7 @@ export class MemoryClient implements QueueClient, JobWorker {
     const job = this.#own(id);
     if (job === null) return false;
     this.#scheduler.touch(job);
-    this.#reserved.putOff(job);
+    this.#reserved.update(job);
     if (progress !== undefined) setProgress(job, progress, this.#scheduler.space);
     return true;
   }
@@ -301,11 +301,11 @@ export class MemoryClient implements QueueClient, JobWorker {
     this.#leave();
     this.#scheduler.chores.run(() => {
       const job = this.#reserved.first;
-      if (job === null) return false;
+      if (job === undefined) return false;
       const kind = this.#scheduler.draining ? "worker-dismissed" : "worker-lost";
       this.#scheduler.take(job);
       this.#scheduler.apply(job, { kind });
-      return this.#reserved.first !== null;
+      return this.#reserved.size > 0;
     });
     this.#subscriptions.close();
   }

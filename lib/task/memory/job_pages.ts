@@ -16,7 +16,7 @@ export function jobsOnPage(tube: JobTube, { state, from, count }: JobPage): Job[
     case "held":
       return tube[state].slice(from, end);
     case "reserved":
-      return tube.running.some(MAX_LISTED_JOBS)
+      return tube.running.slice(0, MAX_LISTED_JOBS)
         .sort((a, b) => a.dueAt - b.dueAt || a.id - b.id)
         .slice(from, end);
   }

@@ -1,16 +1,18 @@
 import { SAFETY_MARGIN_MS } from "../queue.ts";
+import { Heap } from "./heap.ts";
 import type { Job } from "./job.ts";
-import { List } from "./list.ts";
 
-/** The jobs that a client has reserved, and the first of their deadlines. */
+/** The jobs that a client has reserved, by their deadlines. */
 export class MemoryReservations {
-  readonly #jobs = new List<Job>();
-  /** The job with the first deadline; `undefined` if it must be searched for. */
-  #soonest: Job | null | undefined = null;
+  readonly #jobs = new Heap<Job>({
+    before: (a, b) => a.dueAt < b.dueAt,
+    place: (job) => job.place,
+    setPlace: (job, place) => job.place = place,
+  });
   #since = 0;
 
-  /** Any of the jobs. */
-  get first(): Job | null {
+  /** The job with the first deadline. */
+  get first(): Job | undefined {
     return this.#jobs.first;
   }
 
@@ -24,29 +26,25 @@ export class MemoryReservations {
     return this.#since;
   }
 
-  /** The first `max` of the jobs. */
+  /** The jobs with the first deadlines, at most `max`. */
   some(max: number): Job[] {
-    return this.#jobs.slice(0, max);
+    return this.#jobs.firstItems(max);
   }
 
   /** Adds a job that was reserved just now. Its deadline must be set. */
   add(job: Job): void {
     if (this.#jobs.size === 0) this.#since = job.dueAt - job.ttrMs;
     this.#jobs.push(job);
-    if (this.#soonest === null || (this.#soonest && job.dueAt < this.#soonest.dueAt)) {
-      this.#soonest = job;
-    }
   }
 
   /** Removes a job. */
   remove(job: Job): void {
     this.#jobs.remove(job);
-    if (job === this.#soonest) this.#soonest = this.#jobs.size === 0 ? null : undefined;
   }
 
-  /** Notes that the deadline of a job was moved to a later time. */
-  putOff(job: Job): void {
-    if (job === this.#soonest) this.#soonest = undefined;
+  /** Notes that the deadline of a job has changed. */
+  update(job: Job): void {
+    this.#jobs.update(job);
   }
 
   /**
@@ -54,12 +52,6 @@ export class MemoryReservations {
    * there are no jobs.
    */
   get marginAt(): number {
-    if (this.#soonest === undefined) {
-      this.#soonest = null;
-      for (let job = this.#jobs.first; job !== null; job = job.next) {
-        if (this.#soonest === null || job.dueAt < this.#soonest.dueAt) this.#soonest = job;
-      }
-    }
-    return this.#soonest === null ? Infinity : this.#soonest.dueAt - SAFETY_MARGIN_MS;
+    return (this.#jobs.first?.dueAt ?? Infinity) - SAFETY_MARGIN_MS;
   }
 }

@@ -193,7 +193,7 @@ export class Scheduler implements TubeScheduler<Job> {
     job.reserves++;
     if (job.progress !== "") setProgress(job, "", this.space);
     if (job.options !== null) this.conditions.enter(job);
-    job.tube.running.add(job);
+    job.tube.running.push(job);
     job.tube.rate?.take();
     this.#reserved.add();
     this.timers.set(job, this.now() + job.ttrMs);

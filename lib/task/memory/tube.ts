@@ -5,7 +5,6 @@ import {
   type TubeStats,
   URGENT_PRIORITY,
 } from "../queue.ts";
-import { Bag } from "./bag.ts";
 import { Heap } from "./heap.ts";
 import { type Linked, List } from "./list.ts";
 import type { Timed, Timers } from "./timers.ts";
@@ -18,7 +17,7 @@ export interface QueuedJob<J> extends Linked<J> {
   readonly priority: number;
   readonly dueAt: number;
   readonly createdAt: number;
-  /** Its index among the ready, the delayed or the reserved jobs. */
+  /** Its index among the ready or the delayed jobs, or among those that its client has reserved. */
   place: number;
 }
 
@@ -90,7 +89,7 @@ export class Tube<J extends QueuedJob<J>> implements Timed {
   /** Jobs that wait for others to be done. */
   readonly held = new List<J>();
   /** The reserved jobs. */
-  readonly running = new Bag<J>();
+  readonly running = new List<J>();
   readonly waiting = new List<Watch<J>>();
   urgent = 0;
   /** Whether its jobs are being handed to waiting clients. */

@@ -35,6 +35,25 @@ Deno.test("BeanstalkSession: a client that sends many commands at once lets othe
   await queue.close();
 });
 
+Deno.test("BeanstalkSession: a client lets others have their turns between its batches", async () => {
+  const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions());
+  const server = new BeanstalkServer(queue, { maxJobBytes: 10, version: "0.0.0", log: SILENT_LOG });
+  Object.defineProperty(server, "turn", { value: { over: true } });
+  const jobs = "0 0 60 1\r\nx\r\n".repeat(500);
+  const body = new TextEncoder().encode(`${jobs}\r\n`);
+  // Each batch comes in reads of its own, as that of a client does which keeps its socket full.
+  const batch = [new TextEncoder().encode(`put-batch 500 ${jobs.length}\r\n`)];
+  for (let at = 0; at < body.length; at += 1024) batch.push(body.subarray(at, at + 1024));
+  const source = sourceOf([...batch, ...batch, ...batch]);
+  const seen: number[] = [];
+  const other = setInterval(() => seen.push(queue.stats().ready), 0);
+  await server.serve({ ...source, write: () => Promise.resolve() } as unknown as Connection);
+  clearInterval(other);
+  assert(seen.includes(500) && seen.includes(1000), `others came after ${seen.join(", ")} jobs`);
+  assert.equal(queue.stats().ready, 1500);
+  await queue.close();
+});
+
 Deno.test("BeanstalkSession: each read names the command that it continues, wherever the input is cut", async () => {
   const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions());
   const server = new BeanstalkServer(queue, { maxJobBytes: 10, version: "0.0.0", log: SILENT_LOG });

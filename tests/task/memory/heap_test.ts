@@ -49,6 +49,24 @@ Deno.test("Heap: stays in order after any pushes, removals and updates", () => {
   }));
 });
 
+Deno.test("Heap: stays in order as it grows to several pieces and shrinks again", () => {
+  const heap = newHeap();
+  const items = Array.from({ length: 10_000 }, (_, i) => ({ key: (i * 7919) % 10_007, place: -1 }));
+  for (let round = 0; round < 2; round++) {
+    for (const item of items) heap.push(item);
+    assert.deepEqual(items.filter((item) => heap.at(item.place) !== item), []);
+    for (const item of items.slice(0, 6000)) heap.remove(item);
+    for (const item of items.slice(6000)) {
+      item.key = -item.key;
+      heap.update(item);
+    }
+    const keys: number[] = [];
+    for (let first; (first = heap.first) !== undefined; heap.remove(first)) keys.push(first.key);
+    assert.deepEqual(keys, items.slice(6000).map(({ key }) => key).sort((a, b) => a - b));
+    assert.equal(heap.at(0), undefined);
+  }
+});
+
 Deno.test("Heap.firstItems() returns the first items in order and leaves the heap as it is", () => {
   const heap = newHeap();
   const keys = Array.from({ length: 500 }, (_, i) => (i * 7919) % 503);
