@@ -39,8 +39,13 @@ export interface Log {
     fields: Record<string, unknown>,
     field: string,
   ): LogFrame | undefined;
-  /** Writes formatted lines. */
+  /** Writes formatted lines, which must not change afterwards. */
   writeLines(lines: Uint8Array): void;
+  /**
+   * Resolves when it may be ready for more lines; `undefined` if it is. Those who write very many
+   * lines ask until it is, or some could be lost.
+   */
+  ready(): Promise<void> | undefined;
   debug(message: string, fields?: Record<string, unknown>): void;
   info(message: string, fields?: Record<string, unknown>): void;
   warn(message: string, fields?: Record<string, unknown>): void;
@@ -60,6 +65,8 @@ export interface LogOptions {
   format: LogFormat;
   /** Writes formatted lines, which include their newlines. */
   sink: (lines: Uint8Array) => void;
+  /** See {@linkcode Log.ready}. @default {always ready} */
+  ready?: () => Promise<void> | undefined;
 }
 
 /** The placeholder for the text of a frame. Its blank makes every format quote it. */
@@ -143,6 +150,7 @@ export function createLog(part: string, options: LogOptions): Log {
     write,
     frame,
     writeLines: (lines) => options.sink(lines),
+    ready: () => options.ready?.(),
     debug: (message, fields) => write("debug", message, fields),
     info: (message, fields) => write("info", message, fields),
     warn: (message, fields) => write("warn", message, fields),

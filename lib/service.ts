@@ -49,6 +49,8 @@ export interface DaemonView {
    * @param after Returns only lines after this position. @default {0}
    */
   recentLog(after?: number): RecentLines;
+  /** What the log reports about itself. */
+  logMetrics(): Metric[];
   /**
    * Switches a service on or off, as a reload does. The next reload follows the file again.
    *

@@ -5,7 +5,7 @@ import { daemonMetrics, type LoopProbe, processMetrics } from "./process_metrics
 /** The metrics of the process, the daemon and all services, under their full names. */
 export function allMetrics(daemon: DaemonView, probe: LoopProbe): Metric[] {
   const serviceMetrics = daemon.services().flatMap(({ running }) => running?.metrics() ?? []);
-  const metrics = [...daemon.bus.metrics(), ...serviceMetrics];
+  const metrics = [...daemon.logMetrics(), ...daemon.bus.metrics(), ...serviceMetrics];
   return [
     ...processMetrics(probe),
     ...daemonMetrics(daemon),

@@ -1,6 +1,8 @@
 import type { LoadedConfig } from "../config/load.ts";
 import { Daemon } from "../daemon/daemon.ts";
 import { createLog, type Log, type LogOptions } from "../log.ts";
+import { LogOutput } from "../log_output.ts";
+import type { Metric } from "../metrics.ts";
 import { RecentLog } from "../recent_log.ts";
 import { isDriverFault } from "../storage/postgres/driver_fault.ts";
 import { SERVICES } from "../services.ts";
@@ -10,7 +12,16 @@ import { CONFIG_OPTIONS, readConfig } from "./config_file.ts";
 import { InspectorGuard } from "./inspector_guard.ts";
 import { Signals } from "./signals.ts";
 import { SystemdNotifier } from "./systemd.ts";
-import { writeAll } from "./terminal.ts";
+
+/** How long the end of the daemon may wait until the last lines of the log are written. */
+const LAST_LINES_MAX_MS = 1000;
+
+/** The log, and what others may see of it. */
+interface LogParts {
+  options: LogOptions;
+  recentLog: RecentLog;
+  logMetrics: () => Metric[];
+}
 
 /** `quartet serve`: runs the daemon until a signal stops it. */
 export const serve: Command = {
@@ -25,30 +36,44 @@ SIGUSR2 makes task refuse new jobs until the next start; workers finish those in
   run: async (args) => {
     // Must come before the first await: the default action of these signals ends the process.
     using signals = new Signals();
-    // This works at any time, also while a slow database keeps the daemon from starting.
-    return await Promise.race([
-      runDaemon(signals, () => readConfig(args.text("config"), args.texts("set"))),
-      signals.interruptedTwice.then(() => EXIT.INTERRUPTED),
-    ]);
+    const read = () => readConfig(args.text("config"), args.texts("set"));
+    const output = new LogOutput({
+      write: (lines) => Deno.stderr.write(lines),
+      onLost: (lines) => createLog("daemon", options).warn("Log lines were lost", { lines }),
+    });
+    const recentLog = new RecentLog();
+    const options: LogOptions = {
+      level: "info",
+      format: "text",
+      sink: (lines) => {
+        recentLog.add(lines);
+        output.write(lines);
+      },
+      ready: () => output.ready(),
+    };
+    try {
+      return await Promise.race([
+        runDaemon(signals, read, { options, recentLog, logMetrics: () => output.metrics() }),
+        // This works at any time, also while a slow database keeps the daemon from starting.
+        signals.interruptedTwice.then(() => EXIT.INTERRUPTED),
+      ]);
+    } finally {
+      await output.flush(LAST_LINES_MAX_MS);
+    }
   },
 };
 
-async function runDaemon(signals: Signals, read: () => LoadedConfig): Promise<number> {
+async function runDaemon(
+  signals: Signals,
+  read: () => LoadedConfig,
+  { options, ...view }: LogParts,
+): Promise<number> {
   const { config } = read();
-  const recentLog = new RecentLog();
-  const sink = (lines: Uint8Array) => {
-    recentLog.add(lines);
-    try {
-      writeAll(Deno.stderr, lines);
-    } catch {
-      // On a full disk the daemon loses the line and keeps working.
-    }
-  };
-  const options: LogOptions = { ...config.log, sink };
+  Object.assign(options, config.log);
   const log = createLog("daemon", options);
   logUnhandledErrors(log);
   using _guard = new InspectorGuard(log);
-  const daemon = await start(config, options, { recentLog, signal: signals.stop });
+  const daemon = await start(config, options, { ...view, signal: signals.stop });
   if (daemon === undefined) {
     log.info("Stopped while starting", { signal: await signals.next() });
     return EXIT.OK;
@@ -82,17 +107,16 @@ async function runDaemon(signals: Signals, read: () => LoadedConfig): Promise<nu
 async function start(
   config: LoadedConfig["config"],
   options: LogOptions,
-  { recentLog, signal }: { recentLog: RecentLog; signal: AbortSignal },
+  view: Omit<LogParts, "options"> & { signal: AbortSignal },
 ): Promise<Daemon | undefined> {
   try {
     return await Daemon.start(config, {
       services: SERVICES,
       createLog: (part) => createLog(part, options),
-      recentLog,
-      signal,
+      ...view,
     });
   } catch (error) {
-    if (signal.aborted) return undefined;
+    if (view.signal.aborted) return undefined;
     if (!(error instanceof Error)) throw error;
     throw new CommandError(error.message);
   }
@@ -107,8 +131,7 @@ async function reload(
   try {
     const { config } = read();
     await daemon.reload(config);
-    options.level = config.log.level;
-    options.format = config.log.format;
+    Object.assign(options, config.log);
     log.info("Reloaded");
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;

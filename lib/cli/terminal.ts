@@ -22,7 +22,8 @@ export function printError(text: string): void {
 }
 
 /**
- * Writes all bytes to a standard stream. A closed pipe (`quartet … | head`) is not an error.
+ * Writes all bytes to a standard stream. A closed pipe (`quartet … | head`) is not an error, nor is
+ * one that still blocks an earlier write, as that of the log.
  *
  * @returns Whether the stream still has a reader.
  */
@@ -36,7 +37,8 @@ export function writeAll(
     }
     return true;
   } catch (error) {
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    const { BrokenPipe, Busy } = Deno.errors;
+    if (!(error instanceof BrokenPipe || error instanceof Busy)) throw error;
     return false;
   }
 }

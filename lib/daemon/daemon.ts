@@ -10,9 +10,10 @@ import { formatKeyPath } from "../config/walk.ts";
 import { createDataDir, dataDirProblem, keepsDataInDir } from "./data_dir.ts";
 import type { Guard } from "../auth.ts";
 import type { Log } from "../log.ts";
+import type { Metric } from "../metrics.ts";
 import { formatAddress } from "../net/address.ts";
 import type { RecentLog } from "../recent_log.ts";
-import { planReload, type StartedService } from "./reload_plan.ts";
+import { keysForNextStart, planReload, type StartedService } from "./reload_plan.ts";
 import type {
   DaemonState,
   DaemonView,
@@ -33,6 +34,8 @@ export interface DaemonOptions {
   createLog: (part: string) => Log;
   /** Keeps the last lines of that log. */
   recentLog: RecentLog;
+  /** What that log reports about itself. @default {nothing} */
+  logMetrics?: () => Metric[];
   /** Aborts the start. Afterwards it has no effect. */
   signal?: AbortSignal;
 }
@@ -187,6 +190,7 @@ export class Daemon {
       services: () => this.#options.services.map(({ name }) => this.#viewOf(name)),
       bus: this.#bus,
       recentLog: (after) => this.#options.recentLog.read(after),
+      logMetrics: () => this.#options.logMetrics?.() ?? [],
       setEnabled: (name, enabled) => this.#enqueue(() => this.#setEnabled(name, enabled)),
     };
   }
@@ -248,7 +252,9 @@ export class Daemon {
   async #apply(config: Config, services: readonly Service[], patient = false): Promise<string[]> {
     const before = this.#config;
     this.#config = config;
-    this.#warnOfRestart(before, config);
+    for (const key of keysForNextStart(before, config)) {
+      this.#log.warn("Change takes effect at the next start", { key });
+    }
     const { unchanged, changed, stopFirst } = planReload(services, this.#started, config);
     const failures: string[] = [];
     for (const { name } of unchanged) {
@@ -380,17 +386,6 @@ export class Daemon {
       const reason = error instanceof Error ? error.message : String(error);
       this.#log.error("Cannot read files again", { service: name, error: reason });
       return `Files not read again, the old ones stay in use: ${reason}`;
-    }
-  }
-
-  #warnOfRestart(before: Config, after: Config): void {
-    const keys = [
-      ["daemon.data_dir", before.daemon.data_dir, after.daemon.data_dir],
-      ["storage.url", before.storage.url, after.storage.url],
-      ["bus", JSON.stringify(before.bus), JSON.stringify(after.bus)],
-    ] as const;
-    for (const [key, old, current] of keys) {
-      if (old !== current) this.#log.warn("Change takes effect at the next start", { key });
     }
   }
 }

@@ -51,6 +51,16 @@ export function planReload(
   return { unchanged: services.filter(isUnchanged), changed, stopFirst };
 }
 
+/** The keys whose change takes effect only at the next start. */
+export function keysForNextStart(before: Config, after: Config): string[] {
+  const keys: [key: string, old: unknown, current: unknown][] = [
+    ["daemon.data_dir", before.daemon.data_dir, after.daemon.data_dir],
+    ["storage.url", before.storage.url, after.storage.url],
+    ["bus", before.bus, after.bus],
+  ];
+  return keys.filter(([, old, current]) => !sameSection(old, current)).map(([key]) => key);
+}
+
 function sameSection(a: unknown, b: unknown): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }

@@ -26,6 +26,10 @@ export class FakeDaemon implements DaemonView {
     return this.log.read(after);
   }
 
+  logMetrics(): [] {
+    return [];
+  }
+
   setEnabled(service: string, enabled: boolean): Promise<void> {
     if (service === "broken") return Promise.reject(new Error("Cannot start broken: it is"));
     this.switched.push([service, enabled]);

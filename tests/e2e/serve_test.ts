@@ -4,7 +4,7 @@ import { makeCertificates } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
 import { spawnDaemon, startDaemon, withOthersOff } from "../support/daemon.ts";
 import { makeTempDirectory, runQuartet, sources } from "../support/quartet.ts";
-import { until } from "../support/within.ts";
+import { until, within } from "../support/within.ts";
 
 const ECHO = '[echo]\nlisten = "127.0.0.1:0"\n';
 
@@ -139,6 +139,54 @@ Deno.test("serve: keeps running when its log cannot be written, as on a full dis
     child.kill("SIGTERM");
   }
   assert.equal((await child.status).code, 0);
+});
+
+Deno.test("serve: nothing waits for a reader of the log that has stopped", async () => {
+  await using directory = await makeTempDirectory();
+  const file = `${directory.path}/quartet.toml`;
+  const [echoPath, adminPath] = ["echo", "admin"].map((name) => `${directory.path}/${name}.sock`);
+  const config = `[echo]\nlisten = "unix:${echoPath}"\nmode = "confirm"\nmax_line = "1MiB"
+    [admin]\nlisten = "unix:${adminPath}"\n`;
+  await Deno.writeTextFile(file, withOthersOff(config));
+  const { path, words } = sources();
+  const child = new Deno.Command(path, {
+    args: [...words, "serve", "--config", file],
+    cwd: directory.path,
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  const reader = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
+  let log = "";
+  const logged = async (pattern: RegExp) => {
+    while (!pattern.test(log)) {
+      const { value } = await within(60_000, `${pattern} in the log`, reader.read());
+      assert.ok(value !== undefined, "the log ended");
+      log = (log + value).slice(-200_000);
+    }
+  };
+  try {
+    await logged(/msg=Ready/);
+    using client = await TestClient.connect({ transport: "unix", path: echoPath! });
+    const line = `${"x".repeat(1024 * 1024 - 2)}\n`;
+    for (let sent = 0; sent < 20; sent++) {
+      await client.send(line);
+      assert.equal(await client.line(), "Message received.\n");
+    }
+    using admin = await TestClient.connect({ transport: "unix", path: adminPath! });
+    await admin.send("GET /metrics HTTP/1.0\r\n\r\n");
+    const lost = /quartet_log_lost_lines_total (\d+)/.exec(await admin.rest())?.[1];
+    assert.ok(Number(lost) > 0, `lost lines: ${lost}`);
+    await logged(new RegExp(`msg="Log lines were lost" lines=${lost}`));
+    for (let sent = 0; sent < 20; sent++) {
+      await client.send(line);
+      assert.equal(await client.line(), "Message received.\n");
+    }
+  } finally {
+    child.kill("SIGTERM");
+  }
+  assert.equal((await within(60_000, "its end", child.status)).code, 0);
+  await reader.cancel();
 });
 
 Deno.test("serve: a Ctrl-C that arrives twice, as through deno task, is one and drains", async () => {

@@ -3,6 +3,8 @@ import type { Histogram } from "../../lib/metrics.ts";
 import type { RunningService } from "../../lib/service.ts";
 import { TestClient } from "../support/client.ts";
 import { until } from "../support/within.ts";
+import { TestLog } from "../support/log.ts";
+import { within } from "../support/within.ts";
 import { startEcho } from "./support.ts";
 
 function durations(running: RunningService): Histogram {
@@ -48,4 +50,24 @@ Deno.test("echo: the latency shows how long a client that does not read holds ot
     await publisher.send(message);
     await publisher.line();
   }
+});
+
+Deno.test("echo: in confirm mode a message waits until the log is ready for it", async () => {
+  const { log, lines } = new TestLog();
+  let held: PromiseWithResolvers<void> | undefined = Promise.withResolvers<void>();
+  const asked = Promise.withResolvers<void>();
+  const ready = () => {
+    asked.resolve();
+    return held?.promise;
+  };
+  await using echo = await startEcho({ mode: "confirm" }, { log: { ...log, ready } });
+  using client = await TestClient.connect(echo.running.addresses[0]!);
+  await client.send("hello\n");
+  await within(60_000, "the question", asked.promise);
+  assert.ok(!lines.join("").includes("hello"));
+  const { resolve } = held;
+  held = undefined;
+  resolve();
+  assert.equal(await client.line(), "Message received.\n");
+  assert.ok(lines.join("").includes("hello"));
 });

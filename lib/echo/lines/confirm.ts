@@ -44,6 +44,7 @@ export class Confirmer {
     try {
       for (let batch = await reader.read(); batch !== null; batch = await reader.read()) {
         const readMs = performance.now();
+        for (let wait; (wait = this.#log.ready()) !== undefined;) await wait;
         logMessages(this.#log, batch, fields);
         const longLines = countLongLines(batch);
         const messages = batch.count - longLines;
