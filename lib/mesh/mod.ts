@@ -29,7 +29,7 @@ import { ConsoleMetrics } from "./node/console_metrics.ts";
 import { CoordinatorNode } from "./node/coordinator_node.ts";
 import { DecisionLog } from "./node/decision_log.ts";
 import { admitPeer } from "./link/admit_peer.ts";
-import { isTlsHandshake, readFirstLine, withUnread } from "./link/first_line.ts";
+import { isTlsHandshake, readFirstLine } from "./link/first_line.ts";
 import { HELLO, MAX_HELLO_BYTES } from "./link/hello.ts";
 import { JobLog } from "./node/job_log.ts";
 import { MemberNode } from "./node/member_node.ts";
@@ -161,7 +161,7 @@ async function serve(
   if (!first || !await demandProof(connection, first, login)) return;
   if (isPeer) return await admitPeer({ connection, ...first }, (hello) => node.findMeeting(hello));
   const text = first.line.slice(HELLO.CONTROL.length);
-  await node.serveControl(connection, text, withUnread(connection, first.buffer));
+  await node.serveControl(connection, text, first.buffer);
 }
 
 function unread({ bytes, start, end }: ReadBuffer): Uint8Array {

@@ -51,6 +51,26 @@ export async function readFirstLine(
   }
 }
 
+/**
+ * Waits until the caller shows, by its first bytes after the answer, that it has read the answer. A
+ * caller that had to wait for long has given up and calls again: its first call must not count.
+ *
+ * @param buffer What was read after the hello; it receives what is read now.
+ * @returns `false` if the caller has closed the connection, or says nothing for `timeoutMs`. Then
+ * this closes it.
+ */
+export async function isConfirmed(
+  connection: Connection,
+  { buffer, timeoutMs }: { buffer: ReadBuffer; timeoutMs: number },
+): Promise<boolean> {
+  const timer = setTimeout(() => connection.close(), timeoutMs);
+  try {
+    return buffer.end > buffer.start || await buffer.fill(connection);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** Makes a connection readable from its start again, given the bytes that were read from it. */
 export function withUnread(
   connection: Pick<Connection, "read">,

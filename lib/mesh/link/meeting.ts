@@ -1,6 +1,7 @@
 /**
  * How the nodes of a job find each other: each node dials those with higher numbers and is called by
- * those with lower ones. They may start in any order.
+ * those with lower ones. They may start in any order. A link counts for the called node once the
+ * caller has confirmed the answer, so calls that were given up do no harm.
  *
  * @module
  */
@@ -11,7 +12,8 @@ import { ConnectTimeoutError } from "../../net/connect.ts";
 import type { Connection } from "../../net/connection.ts";
 import type { ReadBuffer } from "../../net/read_buffer.ts";
 import { callNode, nodeName, type Recognition } from "./call.ts";
-import { decodeAbort, encodeAbort, FRAME } from "./frame.ts";
+import { isConfirmed } from "./first_line.ts";
+import { decodeAbort, encodeAbort, encodeFrame, FRAME } from "./frame.ts";
 import { encodeHello, HELLO, type Hello, helloDifference, parseHello } from "./hello.ts";
 import { PeerLink } from "./peer_link.ts";
 import { PeerTlsError } from "./peer_tls.ts";
@@ -52,6 +54,7 @@ export class Meeting {
   readonly #links = new Map<number, PeerLink>();
   readonly #all = Promise.withResolvers<PeerLink[]>();
   #over = false;
+  #failure: SortFailedError | undefined;
   readonly #whyNot = new Map<number, string>();
   readonly #timer: ReturnType<typeof setTimeout>;
   readonly #startMs = performance.now();
@@ -101,8 +104,16 @@ export class Meeting {
       }
       return;
     }
-    const link = this.#join(hello.node, connection, buffer);
     await connection.write(encodeHello(HELLO.OK, this.#hello(hello.node)));
+    const { stallTimeoutMs: timeoutMs } = this.#options;
+    if (!await isConfirmed(connection, { buffer, timeoutMs })) return;
+    const unwanted = this.#unwanted(hello);
+    if (unwanted !== undefined) {
+      const { node, message } = this.#failure ?? { node: hello.node, message: unwanted };
+      const notice = encodeAbort({ node, reason: message });
+      return await connection.write(encodeFrame(FRAME.ABORT, notice));
+    }
+    const link = this.#join(hello.node, connection, buffer);
     this.#check();
     await link.ended;
   }
@@ -110,6 +121,7 @@ export class Meeting {
   /** Ends the meeting with a failure, and tells it to the connected peers. */
   fail(error: SortFailedError): void {
     if (this.#over) return;
+    this.#failure = error;
     this.#end();
     const notice = encodeAbort({ node: error.node, reason: error.message });
     const telling = [...this.#links.values()].map(async (link) => {
@@ -209,7 +221,8 @@ export class Meeting {
       try {
         this.#readAnswer(node, name, line);
         if (this.#over) throw new Error("too late");
-        this.#join(node, connection, buffer);
+        // It shows that this side is still there, see `isConfirmed`.
+        this.#join(node, connection, buffer).send(FRAME.PING).catch(() => {});
       } catch (error) {
         connection.close();
         throw error;

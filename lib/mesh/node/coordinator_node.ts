@@ -210,6 +210,8 @@ export class CoordinatorNode implements MeshNode {
 
   async #serveLink(link: ControlLink): Promise<void> {
     this.#links.set(link.node, link);
+    // The member waits for a first message, see `isConfirmed`.
+    link.send({ kind: "ping" });
     this.#startOn(link);
     this.#tellStatusSoon();
     try {

@@ -12,6 +12,9 @@ import { NodeMetrics } from "./node_metrics.ts";
 /** How often a node reports its progress, and node 0 its status. */
 export const PROGRESS_INTERVAL_MS = 250;
 
+/** Why a job ends on a node that has been given the next one. */
+const REPLACED = "node 0 has started another job";
+
 /** Options for {@linkcode LocalJobs}. */
 export interface LocalJobsOptions {
   /** Common to all jobs. */
@@ -33,6 +36,8 @@ export class LocalJobs {
   readonly #options: LocalJobsOptions;
   readonly #metrics = new NodeMetrics();
   #job: LocalJob | undefined;
+  /** The job that starts when the running one, which was stopped, has ended. */
+  #next: JobOrder | undefined;
   #running: Promise<void> = Promise.resolve();
   #draining = false;
 
@@ -61,14 +66,22 @@ export class LocalJobs {
     return this.#job?.order.key === key;
   }
 
-  /** Starts a job. Its end is reported in any case, also if it cannot start. */
+  /**
+   * Starts a job. Its end is reported in any case, also if it cannot start.
+   *
+   * Node 0 starts one job at a time. If this node has not ended the one before, node 0 has given it
+   * up, perhaps without an answer from here; so it is stopped, and the new job starts when it has
+   * ended.
+   */
   start(order: JobOrder): void {
-    const { job: options, log, onProgress, onEnd } = this.#options;
-    const { node } = options;
-    const refuse = (failure: string) => onEnd(order.key, { records: 0, failure });
+    const { job: options, log, onProgress } = this.#options;
     // Node 0 may not know about the drain yet, and the other nodes would wait for this one.
-    if (this.#draining) return refuse(`node ${node} is draining`);
-    if (this.#job) return refuse(`node ${node} is still busy with another job`);
+    if (this.#draining) return this.#refuse(order, `node ${options.node} is draining`);
+    if (this.#job) {
+      if (this.#next) this.#refuse(this.#next, REPLACED);
+      this.#next = order;
+      return this.#job.stop(REPLACED);
+    }
     const job = this.#job = new LocalJob(order, options);
     const report = () => onProgress(order.key, job.progress());
     const timer = setInterval(report, PROGRESS_INTERVAL_MS);
@@ -76,12 +89,24 @@ export class LocalJobs {
     this.#running = job.run().then(
       (summary) => this.#succeeded(job, summary),
       (error) => this.#failed(job, error),
-    ).finally(() => clearInterval(timer));
+    ).finally(() => {
+      clearInterval(timer);
+      const next = this.#next;
+      this.#next = undefined;
+      if (next) this.start(next);
+    });
   }
 
-  /** Stops the job with this key, if it is the running one, for a reason that people can read. */
+  #refuse({ key }: JobOrder, failure: string): void {
+    this.#options.onEnd(key, { records: 0, failure });
+  }
+
+  /** Stops the job with this key, if it runs or is the next one, for a reason for people. */
   stop(key: string, reason: string): void {
     if (this.#job?.order.key === key) this.#job.stop(reason);
+    if (this.#next?.key !== key) return;
+    this.#refuse(this.#next, reason);
+    this.#next = undefined;
   }
 
   /** Refuses further jobs; resolves when none runs. Does nothing if none does now. */

@@ -1,6 +1,8 @@
 import type { Metric } from "../../metrics.ts";
 import type { Connection } from "../../net/connection.ts";
+import type { ReadBuffer } from "../../net/read_buffer.ts";
 import { nodeName } from "../link/call.ts";
+import { isConfirmed, withUnread } from "../link/first_line.ts";
 import { encodeHello, HELLO, type Hello } from "../link/hello.ts";
 import type { Meeting } from "../link/meeting.ts";
 import type { MeshStatus } from "./console.ts";
@@ -69,7 +71,7 @@ export class MemberNode implements MeshNode {
   async serveControl(
     connection: Connection,
     text: string,
-    input: Pick<Connection, "read">,
+    buffer: ReadBuffer,
   ): Promise<void> {
     const { stallTimeoutMs, log } = this.#options;
     const mine = controlHello(this.#options, 0);
@@ -79,8 +81,10 @@ export class MemberNode implements MeshNode {
       return await connection.write(new TextEncoder().encode(`${HELLO.ERR}${reason}\n`));
     }
     await connection.write(encodeHello(HELLO.OK, mine));
+    if (!await isConfirmed(connection, { buffer, timeoutMs: stallTimeoutMs })) return;
     // The old link may be broken without this side having noticed yet.
     this.#link?.close();
+    const input = withUnread(connection, buffer);
     await this.#serveLink(new ControlLink({ node: 0, connection, input, stallTimeoutMs }));
   }
 

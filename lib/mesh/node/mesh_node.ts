@@ -1,6 +1,7 @@
 import type { Log } from "../../log.ts";
 import type { Metric } from "../../metrics.ts";
 import type { Connection } from "../../net/connection.ts";
+import type { ReadBuffer } from "../../net/read_buffer.ts";
 import { type Address, formatAddress } from "../../net/address.ts";
 import type { Hello } from "../link/hello.ts";
 import type { Meeting } from "../link/meeting.ts";
@@ -47,12 +48,12 @@ export interface MeshNode {
    * Serves a connection that opened with CONTROL, until it ends.
    *
    * @param text The hello, without the word before it.
-   * @param input The unread rest of the connection.
+   * @param buffer What was read after the hello.
    */
   serveControl(
     connection: Connection,
     text: string,
-    input: Pick<Connection, "read">,
+    buffer: ReadBuffer,
   ): Promise<void>;
   /** Queues a job; returns the reply line. */
   submit(job: JobFiles): string | Promise<string>;

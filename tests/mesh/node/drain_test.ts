@@ -11,6 +11,7 @@ import { parseAddress } from "../../../lib/net/address.ts";
 import { Connection } from "../../../lib/net/connection.ts";
 import { LineReader } from "../../../lib/net/line_reader.ts";
 import { pipe, type Socket } from "../../../lib/net/pipe.ts";
+import { ReadBuffer } from "../../../lib/net/read_buffer.ts";
 import { within } from "../../support/within.ts";
 import { generated } from "../support/nodes.ts";
 
@@ -82,7 +83,8 @@ Deno.test("MemberNode.drain() tells node 0 how the last job ended", async () => 
     ...{ version: MESH_VERSION, job: "control", node: 0, to: 1, nodes: 2 },
     ...{ format: DEFAULT_RECORD_FORMAT, partition: "sample" },
   };
-  const serving = node.serveControl(called, JSON.stringify(hello), called);
+  const buffer = new ReadBuffer({ maxBytes: 4096 });
+  const serving = node.serveControl(called, JSON.stringify(hello), buffer);
   const lines = new LineReader(caller, { maxLineBytes: 10_000 });
   const line = async () => {
     const bytes = await within(60_000, "a line from the node", lines.readLine());
