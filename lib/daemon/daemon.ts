@@ -7,6 +7,7 @@ import { openAddresses } from "../config/addresses.ts";
 import type { Config } from "../config/schema.ts";
 import type { ListenerKeys } from "../config/service_keys.ts";
 import { formatKeyPath } from "../config/walk.ts";
+import { drainWithin } from "./drain_limit.ts";
 import { createDataDir, dataDirProblem, keepsDataInDir } from "./data_dir.ts";
 import type { Guard } from "../auth.ts";
 import type { Log } from "../log.ts";
@@ -366,14 +367,10 @@ export class Daemon {
 
   async #stop(name: string, started: StartedService, timeoutMs: number): Promise<void> {
     this.#started.delete(name);
-    const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(), timeoutMs);
     try {
-      await started.running.drain(deadline.signal);
+      await drainWithin(timeoutMs, (deadline) => started.running.drain(deadline));
     } catch (error) {
       this.#log.error("Cannot stop cleanly", { service: name, error: String(error) });
-    } finally {
-      clearTimeout(timer);
     }
   }
 

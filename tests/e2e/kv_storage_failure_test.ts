@@ -13,6 +13,7 @@ function config(storage: string): string {
   return `
     [daemon]
     data_dir = "."
+    drain_timeout = "1s"
     [storage]
     url = ${JSON.stringify(storage)}
     [kv]
@@ -82,7 +83,10 @@ Deno.test("kv on sqlite: a locked file fails writes and the health check until i
 
 Deno.test("kv on postgres: a database that is down fails requests and the health check until it is back", async () => {
   await using server = await PostgresServer.start();
-  await using daemon = await startDaemon({ config: config(await server.createDatabase()) });
+  const task = '[task]\nlisten = "127.0.0.1:0"\nbeanstalk = "127.0.0.1:0"\n';
+  await using daemon = await startDaemon({
+    config: `${config(await server.createDatabase())}\n${task}`,
+  });
   await within(
     TEST_DEADLINE_MS,
     "the test",
@@ -94,4 +98,30 @@ Deno.test("kv on postgres: a database that is down fails requests and the health
     }),
   );
   assert.ok(!daemon.log.includes("secret"), daemon.log);
+  await within(TEST_DEADLINE_MS, "the frozen database", checkFrozen(daemon, server));
 });
+
+/** Freezes a database whose connections stay open: both services say so, and the daemon can stop. */
+async function checkFrozen(daemon: DaemonProcess, server: PostgresServer): Promise<void> {
+  await server.pause();
+  try {
+    // Nobody sends a request. Without watching, nobody would notice.
+    await until(
+      "both report it",
+      async () =>
+        /kv: the database does not answer.*task: the database does not answer/.test(
+          (await readiness(daemon)).text,
+        ),
+      20_000,
+      100,
+    );
+    using client = await TestClient.connect(daemon.address("kv"));
+    await client.send("PUT a 1\n");
+    const stoppedMs = performance.now();
+    assert.equal((await daemon.stop()).code, 0);
+    const tookMs = performance.now() - stoppedMs;
+    assert.ok(tookMs < 6000, `${tookMs} ms`);
+  } finally {
+    await server.resume();
+  }
+}

@@ -14,6 +14,7 @@ import postgres from "postgres";
 import type { Log } from "../../log.ts";
 import type { DatabaseMetrics } from "../database_metrics.ts";
 import { storageUnavailable, type StorageUnavailableError } from "../store.ts";
+import { AnswerWatch } from "./answer_watch.ts";
 
 /** The pause before the first attempt to reconnect; it doubles with each further attempt. */
 const MIN_BACKOFF_MS = 50;
@@ -23,6 +24,9 @@ const MAX_BACKOFF_MS = 1_000;
 
 /** How long to wait for the server to end the processes of lost connections. */
 const FENCE_TIMEOUT_MS = 5_000;
+
+/** A statement that any database can answer. */
+const QUESTION = "SELECT NULL";
 
 /** SQLSTATEs of errors after which the connections cannot be used any more. */
 const LOST_STATES = /^(08|57P|53300|25P03|XX)/;
@@ -39,6 +43,8 @@ export interface PostgresClientOptions {
   describe(error: unknown): string;
   /** Limit on the time of one piece of work on the database. */
   deadlineMs: number;
+  /** How often to look whether the database answers; see {@linkcode AnswerWatch}. */
+  checkMs?: number | undefined;
   log: Log;
 }
 
@@ -53,6 +59,7 @@ export class PostgresClient {
   /** Resolves when the first connections are open; `undefined` from then on. */
   #opening: Promise<unknown> | undefined;
   #problem: string | undefined;
+  readonly #watch: AnswerWatch;
   readonly #counts = { losses: 0, reconnects: 0, errors: 0 };
   #closed = false;
   #recovery: Promise<void> = Promise.resolve();
@@ -61,6 +68,14 @@ export class PostgresClient {
   constructor(options: PostgresClientOptions) {
     this.#options = options;
     this.#sql = this.#connect();
+    this.#watch = new AnswerWatch({
+      ask: () => this.run((sql) => sql.unsafe(QUESTION)),
+      onChange: (silent) => {
+        if (silent) options.log.error("Database does not answer");
+        else options.log.info("Database answers again");
+      },
+      checkMs: options.checkMs,
+    });
     this.#opening = openAll(this.#sql, options.connections).catch((error) => {
       throw new LostError(options.describe(error));
     });
@@ -93,9 +108,12 @@ export class PostgresClient {
     );
     try {
       const done = this.#opening === undefined ? work(sql) : this.#opening.then(() => work(sql));
-      return await Promise.race([done, late.promise, lost]);
+      const result = await Promise.race([done, late.promise, lost]);
+      this.#watch.answered();
+      return result;
     } catch (error) {
       if (!isLost(error)) {
+        this.#watch.answered();
         if (error instanceof postgres.PostgresError) this.#counts.errors++;
         throw error;
       }
@@ -108,17 +126,18 @@ export class PostgresClient {
 
   /** Why the database cannot be used at the moment; `undefined` if it can. */
   problem(): string | undefined {
-    return this.#problem;
+    return this.#problem ?? (this.#watch.silent ? "the database does not answer" : undefined);
   }
 
   /** Metrics of the connections. */
   metrics(): DatabaseMetrics {
-    return { up: this.#problem === undefined, ...this.#counts };
+    return { up: this.problem() === undefined, ...this.#counts };
   }
 
   /** Waits for work under way, and closes all connections. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#watch[Symbol.dispose]();
     this.#wakeUp();
     await this.#recovery;
     await this.#sql.end({ timeout: 5 });

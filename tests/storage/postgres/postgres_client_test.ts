@@ -58,7 +58,7 @@ class FakeServer {
 /** Runs a test on a client of a fake server. */
 async function withClient(
   run: (client: PostgresClient, server: FakeServer, log: TestLog) => Promise<void>,
-  { server = new FakeServer(), deadlineMs = FAR_DEADLINE_MS } = {},
+  { server = new FakeServer(), deadlineMs = FAR_DEADLINE_MS, checkMs = FAR_DEADLINE_MS } = {},
 ): Promise<void> {
   const log = new TestLog();
   const client = new PostgresClient({
@@ -67,6 +67,7 @@ async function withClient(
     connect: (name, connections, onClose) => server.connect(name, connections, onClose),
     describe: (error) => (error as Error).message,
     deadlineMs,
+    checkMs,
     log: log.log,
   });
   try {
@@ -183,6 +184,27 @@ Deno.test("PostgresClient: an answer that does not come in time is a loss", asyn
     assert.equal(client.metrics().losses, 1);
     await back(client);
   });
+});
+
+Deno.test("PostgresClient: reports that the database is silent, and that it answers again", async () => {
+  await withClient(async (client, server, log) => {
+    const answer = Promise.withResolvers<void>();
+    server.open = () => answer.promise;
+    await until("it is silent", () => client.problem() === "the database does not answer");
+    assert.equal(client.metrics().up, false);
+    assert.equal(log.matching("Database does not answer").length, 1);
+    await client.run(() => Promise.resolve(), 1000);
+    assert.equal(client.problem(), undefined, "an answer to anything counts");
+    await until("it is silent", () => client.problem() !== undefined);
+    let asked = 0;
+    server.open = () => Promise.resolve(asked++);
+    answer.resolve();
+    await until("it answers", () => client.problem() === undefined);
+    await until("it is asked again and again", () => asked > 2);
+    assert.equal(client.problem(), undefined);
+    assert.equal(log.matching("Database answers again").length, 2);
+    assert.equal(client.metrics().losses, 0);
+  }, { checkMs: 5 });
 });
 
 Deno.test("PostgresClient: the deadline of the client holds where the work has none of its own", async () => {

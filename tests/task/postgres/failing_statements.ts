@@ -52,8 +52,11 @@ export class FailingStatement {
         if (name in methods) return methods[name as keyof typeof methods];
         const member = target[name as keyof typeof target] as unknown;
         if (name !== "unsafe") return member;
-        return (...parameters: unknown[]) =>
-          this.#lazily((member as (...parameters: unknown[]) => object)(...parameters));
+        return (...parameters: unknown[]) => {
+          const query = (member as (...parameters: unknown[]) => object)(...parameters);
+          // The client asks this whenever nothing else happens, which is no step.
+          return parameters[0] === "SELECT NULL" ? query : this.#lazily(query);
+        };
       },
     });
   }
