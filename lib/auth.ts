@@ -7,7 +7,7 @@
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import { delay } from "@std/async/delay";
 import { clientNetwork } from "./net/address.ts";
-import type { LoginGuard, Verdict } from "./net/login.ts";
+import type { KnownToken, LoginGuard, Verdict } from "./net/login.ts";
 
 /** How many addresses with failures are remembered; a new one displaces the oldest. */
 const REMEMBERED_ADDRESSES_MAX = 10_000;
@@ -26,21 +26,27 @@ const LOGIN_TIMEOUT_MS = 10_000;
 /** Checks the tokens of the clients of one service. */
 export class Guard implements LoginGuard {
   readonly loginTimeoutMs: number;
-  readonly #digests: Uint8Array[];
+  readonly #tokens: readonly KnownToken[];
+  /** The keys of proofs. A token with limited rights makes no node of a mesh, so it proves nothing. */
+  readonly #proofKeys: Uint8Array[];
   readonly #failures: FailureCounter;
 
   /**
-   * @param tokens The tokens of the service.
+   * @param tokens The tokens of the service. A token given as text may do everything.
    * @param failures The failures at this service.
    * @param loginTimeoutMs How long a client may take to present a token.
    */
   constructor(
-    tokens: readonly string[],
+    tokens: readonly (string | KnownToken)[],
     failures: FailureCounter,
     loginTimeoutMs: number = LOGIN_TIMEOUT_MS,
   ) {
     this.loginTimeoutMs = loginTimeoutMs;
-    this.#digests = tokens.map((token) => digest(encoder.encode(token)));
+    this.#tokens = tokens.map((token) =>
+      typeof token === "string" ? { name: "", digest: tokenDigest(token), rights: null } : token
+    );
+    this.#proofKeys = this.#tokens.filter(({ rights }) => rights === null)
+      .map(({ digest }) => digest).slice(0, PROOFS_MAX);
     this.#failures = failures;
   }
 
@@ -55,7 +61,7 @@ export class Guard implements LoginGuard {
    */
   async checkInTurn(token: Uint8Array | string, host: string): Promise<Verdict> {
     if (!await this.#turn(host)) return "blocked";
-    return this.#counted(this.knows(token), host);
+    return this.#counted(this.find(token) !== undefined, host);
   }
 
   /**
@@ -66,8 +72,7 @@ export class Guard implements LoginGuard {
    * token.
    */
   prove(message: string): string[] {
-    return this.#digests.slice(0, PROOFS_MAX)
-      .map((key) => createHmac("sha256", key).update(message).digest("hex"));
+    return this.#proofKeys.map((key) => createHmac("sha256", key).update(message).digest("hex"));
   }
 
   /** Whether one of the proofs was made with one of the tokens. */
@@ -89,12 +94,12 @@ export class Guard implements LoginGuard {
     return this.#counted(this.isProof(proofs, message), host);
   }
 
-  knows(token: Uint8Array | string): boolean {
-    const shown = digest(typeof token === "string" ? encoder.encode(token) : token);
+  find(token: Uint8Array | string): KnownToken | undefined {
+    const shown = tokenDigest(token);
     // Compare all of them, as digests: the time must not tell which one matches, nor its length.
-    let right = false;
-    for (const known of this.#digests) right = timingSafeEqual(known, shown) || right;
-    return right;
+    let found: KnownToken | undefined;
+    for (const known of this.#tokens) if (timingSafeEqual(known.digest, shown)) found = known;
+    return found;
   }
 
   /** Waits until a token from this address may be checked; `false` if that takes too long. */
@@ -192,6 +197,8 @@ export function isToken(text: string): boolean {
   return /^[\x21-\x7e]{8,1024}$/.test(text);
 }
 
-function digest(bytes: Uint8Array): Uint8Array {
+/** The SHA-256 of a token. */
+export function tokenDigest(token: Uint8Array | string): Uint8Array {
+  const bytes = typeof token === "string" ? encoder.encode(token) : token;
   return createHash("sha256").update(bytes).digest();
 }

@@ -13,6 +13,8 @@ import type { Address } from "./net/address.ts";
 import type { Connection } from "./net/connection.ts";
 import type { Login } from "./net/login.ts";
 import type { RecentLines } from "./recent_log.ts";
+import type { Refusals } from "./refusals.ts";
+import type { Rights } from "./rights.ts";
 import type { Storage } from "./storage/storage.ts";
 
 /** Where the daemon is in its life. */
@@ -30,6 +32,8 @@ export interface ServiceView {
   readonly running: ObservedService | undefined;
   /** When it started, in Unix time. */
   readonly sinceMs: number | undefined;
+  /** What it has refused to clients whose tokens lack the right, since the daemon started. */
+  readonly refusals: number;
   /** Why it cannot do its work, whether it runs or not; empty if all is well. */
   problems(): string[];
 }
@@ -81,12 +85,14 @@ export interface ServiceContext {
   bus: Bus;
   /** The guard in force, which checks clients' tokens; `undefined` if none is required. */
   guard(): Guard | undefined;
+  /** Where it is noted what clients are refused for lack of rights. */
+  refusals: Refusals;
   /**
-   * Whether a connection of this service could use another one, and so may hear its events on the
-   * bus; see `daemon/admission.ts`. A subscriber answers `Subscriber.hears` with it, each time it is
-   * asked: the answer changes when the client logs in and when the daemon reloads.
+   * Whether a connection of this service could use another one, and so may hear its events on a
+   * subject of the bus; see `daemon/admission.ts`. A subscriber answers `Subscriber.hears` with it,
+   * each time it is asked: the answer changes when the client logs in and when the daemon reloads.
    */
-  admits(service: string, visitor: Visitor): boolean;
+  admits(service: string, subject: string, visitor: Visitor): boolean;
   /** The data directory, which exists; relative to the working directory unless absolute. */
   dataDir: string;
   /**
@@ -201,6 +207,10 @@ export interface Service<Config extends ServiceConfig = ServiceConfig> {
   readonly name: string;
   /** The schema of its section. */
   readonly schema: GenericSchema<unknown, Config>;
+  /** The schema of the rights that a token can have at it, as in `config/rights.ts`. */
+  readonly rights: GenericSchema<unknown, Rights>;
+  /** Whether limited rights suffice to hear its events on a subject; without it, they do not. */
+  hears?(rights: Rights, subject: string): boolean;
   /** Whether it reports on the others: then it starts before them and stops after them. */
   readonly observes?: boolean;
   /** The addresses that it listens on with a configuration. */

@@ -9,9 +9,11 @@
 import type { Guard } from "../auth.ts";
 import type { Log } from "../log.ts";
 import { type Address, isLoopback } from "../net/address.ts";
-import type { Verdict } from "../net/login.ts";
+import type { KnownToken, Verdict } from "../net/login.ts";
 import type { HttpRequest } from "../net/http/messages.ts";
 import { refuseForeignHost } from "../net/http/own_host.ts";
+import type { Refusals } from "../refusals.ts";
+import type { AdminRight } from "./rights.ts";
 import { Sessions } from "./sessions.ts";
 
 /**
@@ -29,6 +31,8 @@ export interface AccessOptions {
   /** The current guard; `undefined` while the service has no token. */
   guard: () => Guard | undefined;
   log: Log;
+  /** Where it is noted what is refused for lack of rights. */
+  refusals: Refusals;
 }
 
 /** Decides which requests may read and which may make changes. */
@@ -51,8 +55,8 @@ export class Access {
   async visitor(request: HttpRequest): Promise<Visitor | "blocked"> {
     const guard = this.#options.guard();
     if (guard === undefined) return "anyone";
-    if (this.#sessions.has(request, guard)) return "session";
-    const bearer = /^Bearer +(\S+)$/i.exec(text(request.headers["authorization"]) ?? "")?.[1];
+    if (this.#sessions.token(request, guard) !== undefined) return "session";
+    const bearer = bearerOf(request);
     if (bearer === undefined) return "stranger";
     const verdict = await this.#judge(guard, bearer, request);
     if (verdict === "blocked") return "blocked";
@@ -89,6 +93,36 @@ export class Access {
   }
 
   /**
+   * Why the token of a request does not suffice for an action; `undefined` if it does, or if none is
+   * required.
+   *
+   * @param visitor What {@linkcode visitor} has returned for this request.
+   */
+  lacksRight(request: HttpRequest, visitor: Visitor, action: AdminRight): string | undefined {
+    if (visitor === "anyone" || visitor === "stranger") return undefined;
+    const token = this.#tokenOf(request);
+    // A reload has just withdrawn it.
+    if (token === undefined) return "This token is not valid any more.";
+    if (token.rights === null || token.rights.allows(action)) return undefined;
+    return "This token may look, but not change anything.";
+  }
+
+  /** Notes that a request was refused because its token lacks the right to an action. */
+  noteRefusal(request: HttpRequest, action: AdminRight): void {
+    const { remote: address, path } = request;
+    const token = this.#tokenOf(request)?.name ?? "";
+    this.#options.refusals.add({ token, action, name: path, address });
+  }
+
+  #tokenOf(request: HttpRequest): KnownToken | undefined {
+    const guard = this.#options.guard();
+    if (guard === undefined) return undefined;
+    const bearer = bearerOf(request);
+    return this.#sessions.token(request, guard) ??
+      (bearer === undefined ? undefined : guard.find(bearer));
+  }
+
+  /**
    * Starts a session if the token is right.
    *
    * @returns The Set-Cookie header for the browser, or the verdict on the token.
@@ -100,7 +134,9 @@ export class Access {
     const guard = this.#options.guard();
     if (guard === undefined) return "wrong";
     const verdict = await this.#judge(guard, token, request);
-    return verdict === "right" ? { cookie: this.#sessions.start(guard) } : verdict;
+    return verdict === "right"
+      ? { cookie: this.#sessions.start(guard, guard.find(token)!) }
+      : verdict;
   }
 
   /** Ends the session of a request; returns the Set-Cookie header that clears the cookie. */
@@ -115,6 +151,10 @@ export class Access {
     }
     return verdict;
   }
+}
+
+function bearerOf({ headers }: HttpRequest): string | undefined {
+  return /^Bearer +(\S+)$/i.exec(text(headers["authorization"]) ?? "")?.[1];
 }
 
 function text(header: string | string[] | undefined): string | undefined {

@@ -28,6 +28,7 @@ export function loginRoutes(access: Access): Route[] {
     {
       method: "POST",
       path: /^\/logout$/,
+      right: "look",
       answer: (request: HttpRequest) => redirect("/login", access.logout(request)),
     },
   ];

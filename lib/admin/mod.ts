@@ -19,6 +19,7 @@ import { loginRoutes } from "./login_routes.ts";
 import { allMetrics } from "./metrics.ts";
 import { pageRoutes } from "./page_routes.ts";
 import { LoopProbe } from "./process_metrics.ts";
+import { adminRights } from "./rights.ts";
 import { answer } from "./routes.ts";
 
 /** Time limit for pending replies when the daemon stops. */
@@ -28,17 +29,24 @@ const DRAIN_MS = 2000;
 export const admin: Service<AdminConfig> = {
   name: "admin",
   schema: adminConfigSchema,
+  rights: adminRights,
   observes: true,
   addresses: (config) => [config.listen],
   start,
 };
 
 async function start(config: AdminConfig, context: ServiceContext): Promise<RunningService> {
-  const { daemon, log } = context;
+  const { daemon, log, refusals } = context;
   const probe = new LoopProbe();
   const metrics = () => allMetrics(daemon, probe);
   const secure = config.tls !== undefined;
-  const access = new Access({ address: config.listen, secure, guard: context.guard, log });
+  const access = new Access({
+    address: config.listen,
+    secure,
+    guard: context.guard,
+    log,
+    refusals,
+  });
   const routes = [
     ...healthRoutes(daemon, metrics),
     ...loginRoutes(access),

@@ -108,5 +108,14 @@ export function daemonMetrics(daemon: DaemonView): Metric[] {
         value: service.problems().length,
       })),
     ),
+    {
+      type: "counter",
+      name: "quartet_rights_refusals_total",
+      help: "What a service has refused to clients whose tokens lack the right.",
+      samples: services.map(({ name, refusals }) => ({
+        labels: { service: name },
+        value: refusals,
+      })),
+    },
   ];
 }

@@ -1,4 +1,5 @@
 import type { Access, Visitor } from "./access.ts";
+import type { AdminRight } from "./rights.ts";
 import type { HttpReply, HttpRequest } from "../net/http/messages.ts";
 
 /** The handler of one method and path. */
@@ -10,6 +11,8 @@ export interface Route {
   changes?: boolean;
   /** Whether it is open to clients without the token. @default {false} */
   open?: boolean;
+  /** What a token with limited rights must allow. @default {"act" if it changes anything} */
+  right?: AdminRight;
   answer(
     request: HttpRequest,
     groups: string[],
@@ -67,9 +70,16 @@ export async function answer(
       const headers = { "www-authenticate": "Bearer" };
       return { ...json({ error: "A token is required." }, 401), headers };
     }
-    if (route.changes ?? method === "POST") {
+    const changes = route.changes ?? method === "POST";
+    if (changes) {
       const refusal = access.refuseChange(request, visitor);
       if (refusal !== undefined) throw new RequestError(403, refusal);
+    }
+    const right = route.right ?? (changes ? "act" : "look");
+    const lack = route.open ? undefined : access.lacksRight(request, visitor, right);
+    if (lack !== undefined) {
+      access.noteRefusal(request, right);
+      throw new RequestError(403, lack);
     }
     const groups = route.path.exec(request.path)!.slice(1).map(decode);
     return await route.answer(request, groups, visitor);

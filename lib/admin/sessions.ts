@@ -1,5 +1,6 @@
 import type { Guard } from "../auth.ts";
 import type { Address } from "../net/address.ts";
+import type { KnownToken } from "../net/login.ts";
 import type { HttpRequest } from "../net/http/messages.ts";
 
 /** Lifetime of a session. */
@@ -12,7 +13,7 @@ const ID_BYTES = 32;
 
 /** Sessions of browsers that logged in with a token, identified by a cookie. */
 export class Sessions {
-  readonly #byId = new Map<string, { guard: Guard; endMs: number }>();
+  readonly #byId = new Map<string, { guard: Guard; token: KnownToken; endMs: number }>();
   readonly #cookie: string;
   readonly #attributes: string;
 
@@ -27,19 +28,21 @@ export class Sessions {
    *
    * @param guard The guard that accepted the token. A reload replaces it and so ends the session, as
    * the token may no longer be valid.
+   * @param token The token.
    * @returns The value of the `Set-Cookie` header.
    */
-  start(guard: Guard): string {
+  start(guard: Guard, token: KnownToken): string {
     const id = crypto.getRandomValues(new Uint8Array(ID_BYTES)).toHex();
     if (this.#byId.size >= MAX_SESSIONS) this.#byId.delete(this.#byId.keys().next().value!);
-    this.#byId.set(id, { guard, endMs: Date.now() + SESSION_S * 1000 });
+    this.#byId.set(id, { guard, token, endMs: Date.now() + SESSION_S * 1000 });
     return `${this.#cookie}=${id}; Max-Age=${SESSION_S}${this.#attributes}`;
   }
 
-  /** Whether a request belongs to a live session. */
-  has(request: HttpRequest, guard: Guard): boolean {
+  /** The token of the live session that a request belongs to, if any. */
+  token(request: HttpRequest, guard: Guard): KnownToken | undefined {
     const session = this.#byId.get(this.#idOf(request));
-    return session !== undefined && session.guard === guard && session.endMs > Date.now();
+    if (session === undefined || session.guard !== guard) return undefined;
+    return session.endMs > Date.now() ? session.token : undefined;
   }
 
   /** Ends the session of a request; returns the value of the `Set-Cookie` header. */

@@ -122,7 +122,7 @@ export class HandOut {
   #mayGet({ ended, subscriber }: Subscription): boolean {
     return !ended && !subscriber.reader.outbox.closed &&
       (subscriber.echo !== false || subscriber !== this.batch.origin) &&
-      (this.#service === undefined || subscriber.hears(this.#service));
+      (this.#service === undefined || subscriber.hears(this.#service, this.batch.subject));
   }
 }
 

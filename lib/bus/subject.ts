@@ -34,6 +34,22 @@ export function hasWildcard(pattern: string): boolean {
 }
 
 /**
+ * Whether a pattern selects every subject that another one does. A subject is a pattern, too. Both
+ * must be valid.
+ */
+export function covers(pattern: string, other: string): boolean {
+  const others = other.split(".");
+  const tokens = pattern.split(".");
+  for (const [i, token] of tokens.entries()) {
+    const theirs = others[i];
+    if (theirs === undefined) return false;
+    if (token === ">") return true;
+    if (token === "*" ? theirs === ">" : token !== theirs) return false;
+  }
+  return tokens.length === others.length;
+}
+
+/**
  * Classifies a text. As in nats-server, `*` and `>` are wildcards only as whole tokens; `a*` is an
  * ordinary token.
  */

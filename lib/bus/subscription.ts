@@ -16,8 +16,9 @@ export interface Subscriber {
    * Whether it may hear the events of a service, on the subjects that `reserved.ts` lists.
    *
    * @param service The name of the service, such as "kv".
+   * @param subject The subject of the event.
    */
-  hears(service: string): boolean;
+  hears(service: string, subject: string): boolean;
   /** Called when a subscription has ended because it has got its maximum of messages. */
   ended?(subscription: Subscription): void;
 }

@@ -48,7 +48,7 @@ export function configSchema(
     log: logSchema,
     storage: storageSchema,
     bus: busSchema,
-    auth: authSchema(services.map(({ name }) => name)),
+    auth: authSchema(services),
   };
   for (const service of services) sections[service.name] = service.schema;
   return v.strictObject(

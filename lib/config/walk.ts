@@ -11,6 +11,8 @@ import type { GenericSchema } from "valibot";
 interface SchemaNode {
   /** The schema inside an optional one. */
   wrapped?: unknown;
+  /** The schema for a value, if it depends on the kind of the value. */
+  getter?: (input: unknown) => unknown;
   default?: unknown;
   /** The known keys of a section. */
   entries?: Record<string, unknown>;
@@ -73,12 +75,19 @@ export function passedOver(input: unknown, output: unknown, path: KeyPath = []):
   });
 }
 
+/** Whether a value is a table of the file; what a schema has made of a table need not be one. */
 function isTable(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  if (typeof value !== "object" || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
 }
 
 function unwrap(schema: unknown): SchemaNode | undefined {
   let node = schema as SchemaNode | undefined;
-  while (node?.wrapped !== undefined) node = node.wrapped as SchemaNode;
-  return node;
+  for (;;) {
+    if (node?.wrapped !== undefined) node = node.wrapped as SchemaNode;
+    // Only tables have keys.
+    else if (node?.getter !== undefined) node = node.getter({}) as SchemaNode;
+    else return node;
+  }
 }

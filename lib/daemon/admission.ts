@@ -5,7 +5,8 @@
  * keys, numbers of jobs. A subscription to `>` must not become a way around a token or a listening
  * address. So a connection hears the events of a service only if it could have connected there:
  *
- * - A service with tokens admits a connection whose login used one of them.
+ * - A service with tokens admits a connection whose login used one of them. If the token has limited
+ *   rights there, the service says which events they are enough for.
  * - A service without tokens admits the connections that can reach one of its addresses: any, if it
  *   listens on all interfaces, and otherwise only those from this machine. Whether a client from
  *   elsewhere can reach one particular interface is not known, so it is not admitted.
@@ -16,9 +17,11 @@
  * @module
  */
 
+import type { ListenerKeys } from "../config/service_keys.ts";
 import { type Address, isAnyHost, isLoopback } from "../net/address.ts";
 import type { LoginGuard } from "../net/login.ts";
-import type { Visitor } from "../service.ts";
+import type { Rights } from "../rights.ts";
+import type { RunningService, Service, ServiceConfig, Visitor } from "../service.ts";
 
 /** What decides who can use a service. */
 export interface GuardedService {
@@ -28,15 +31,38 @@ export interface GuardedService {
   readonly addresses: readonly Address[];
   /** Whether it accepts only clients with a certificate. */
   readonly needsCertificate: boolean;
+  /** Whether limited rights suffice to hear the event in question. */
+  hears(rights: Rights): boolean;
+}
+
+/** What decides who can use a running service, and hear its events on a subject. */
+export function guarded(
+  service: Service,
+  { section, running, guard, subject }: {
+    section: ServiceConfig & Partial<ListenerKeys>;
+    running: RunningService;
+    guard: LoginGuard | undefined;
+    subject: string;
+  },
+): GuardedService {
+  return {
+    guard,
+    addresses: running.addresses,
+    needsCertificate: section.tls?.client_ca !== undefined,
+    hears: (rights) => service.hears?.(rights, subject) ?? false,
+  };
 }
 
 /** The host of a console on the admin page, which can open consoles of all services. */
 const CONSOLE_HOST = "console";
 
-/** Whether a connection of another service could use this one. */
+/** Whether a connection of another service could use this one, and learn there of an event. */
 export function admits(service: GuardedService, { host, login, web = false }: Visitor): boolean {
   const { guard, addresses, needsCertificate } = service;
-  if (guard !== undefined) return login?.opens(guard) ?? false;
+  if (guard !== undefined) {
+    const rights = login?.rightsAt(guard);
+    return rights !== undefined && (rights === null || service.hears(rights));
+  }
   if (needsCertificate || web) return false;
   return host === CONSOLE_HOST || addresses.some((address) => canReach(host, address));
 }

@@ -1,11 +1,10 @@
 import { delay } from "@std/async/delay";
-import { admits } from "./admission.ts";
+import { admits, guarded } from "./admission.ts";
 import { Bus } from "../bus/bus.ts";
 import type { NatsLink } from "../bus/link/nats_link.ts";
 import { linkBus } from "./bus_link.ts";
 import { openAddresses } from "../config/addresses.ts";
 import type { Config } from "../config/schema.ts";
-import type { ListenerKeys } from "../config/service_keys.ts";
 import { formatKeyPath } from "../config/walk.ts";
 import { drainWithin } from "./drain_limit.ts";
 import { createDataDir, dataDirProblem, keepsDataInDir } from "./data_dir.ts";
@@ -14,6 +13,7 @@ import type { Log } from "../log.ts";
 import type { Metric } from "../metrics.ts";
 import { formatAddress } from "../net/address.ts";
 import type { RecentLog } from "../recent_log.ts";
+import { Refusals } from "../refusals.ts";
 import { keysForNextStart, planReload, type StartedService } from "./reload_plan.ts";
 import type {
   DaemonState,
@@ -58,6 +58,8 @@ export class Daemon {
    * that could not start with its new section and runs on with its old one.
    */
   readonly #configInForce = new Map<string, Config>();
+  /** What each service has refused for lack of rights, restarts included. */
+  readonly #refusals: ReadonlyMap<string, Refusals>;
   /** Why an enabled service does not run as the configuration says. */
   readonly #failures = new Map<string, string>();
   readonly #view: DaemonView;
@@ -112,6 +114,9 @@ export class Daemon {
     this.#dataDir = config.daemon.data_dir;
     this.#options = options;
     this.#log = options.createLog("daemon");
+    this.#refusals = new Map(
+      options.services.map(({ name }) => [name, new Refusals(options.createLog(name))]),
+    );
     this.#storages = new StoragePool(config.storage.url, {
       dataDir: config.daemon.data_dir,
       log: options.createLog("storage"),
@@ -203,6 +208,7 @@ export class Daemon {
       enabled: this.#config.services[name]?.enabled ?? false,
       running: started?.running,
       sinceMs: started?.sinceMs,
+      refusals: this.#refusals.get(name)!.count,
       problems: () => {
         const problems = started?.running.problems() ?? [];
         const failure = this.#failures.get(name);
@@ -329,7 +335,8 @@ export class Daemon {
       daemon: this.#view,
       bus: this.#bus,
       guard: () => this.#guard(name),
-      admits: (other, visitor) => this.#admits(other, visitor),
+      refusals: this.#refusals.get(name)!,
+      admits: (other, subject, visitor) => this.#admits(other, subject, visitor),
       dataDir: this.#dataDir,
       storage: (url) => this.#storages.open(url),
     };
@@ -356,13 +363,11 @@ export class Daemon {
     return this.#configInForce.get(name)?.guard(name);
   }
 
-  #admits(name: string, visitor: Visitor): boolean {
+  #admits(name: string, subject: string, visitor: Visitor): boolean {
     const started = this.#started.get(name);
     if (started === undefined) return false;
-    const { tls } = started.section as ServiceConfig & Partial<ListenerKeys>;
-    const { addresses } = started.running;
-    const needsCertificate = tls?.client_ca !== undefined;
-    return admits({ guard: this.#guard(name), addresses, needsCertificate }, visitor);
+    const service = this.#options.services.find((candidate) => candidate.name === name)!;
+    return admits(guarded(service, { ...started, guard: this.#guard(name), subject }), visitor);
   }
 
   async #stop(name: string, started: StartedService, timeoutMs: number): Promise<void> {

@@ -21,6 +21,7 @@ import { Confirmer } from "./lines/confirm.ts";
 import { echoMetrics } from "./metrics.ts";
 import { openNats } from "./nats/door.ts";
 import { NatsServer } from "./nats/server.ts";
+import { echoRights } from "./rights.ts";
 import { Rooms } from "./room.ts";
 import { openWebSockets } from "./websocket/door.ts";
 
@@ -28,6 +29,7 @@ import { openWebSockets } from "./websocket/door.ts";
 export const echo: Service<EchoConfig> = {
   name: "echo",
   schema: echoConfigSchema,
+  rights: echoRights,
   addresses: (config) =>
     [
       config.listen,
@@ -63,7 +65,7 @@ async function start(config: EchoConfig, context: ServiceContext): Promise<Runni
   // Not an async function, which would take another half KiB of every idle connection.
   function serveLines(connection: Connection, options: RoomOptions): Promise<void> {
     const { subject, login } = options;
-    if (config.mode === "confirm") return confirmer.serve(connection, login);
+    if (config.mode === "confirm") return confirmer.serve(connection, subject, login);
     return serveBroadcast(connection, rooms.open(subject), options);
   }
   const ports: Port[] = [];

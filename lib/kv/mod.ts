@@ -40,6 +40,7 @@ import { kvMetrics } from "./metrics.ts";
 import { Channels } from "./pubsub/channels.ts";
 import { channelMetrics } from "./pubsub/metrics.ts";
 import { type RedisServer, serveRedisClient } from "./redis_client.ts";
+import { kvRights, mayHearKeys } from "./rights.ts";
 import { scriptCommands } from "./script/commands.ts";
 import { ScriptEngine } from "./script/script_engine.ts";
 import { StoreLoader } from "./store_loader.ts";
@@ -59,6 +60,8 @@ const TIMEOUT_REPLY = encoder.encode("-ERR request timeout\r\n");
 export const kv: Service<KvConfig> = {
   name: "kv",
   schema: kvConfigSchema,
+  rights: kvRights,
+  hears: mayHearKeys,
   needs: (config) => ({ storages: [config.storage] }),
   addresses: (config) => [config.listen],
   start,
@@ -270,7 +273,7 @@ async function serve(
       if (pending) return await connection.write(LOGIN_REPLIES.missing);
       connection.timeoutReply = LINE_REPLIES.timeoutReply;
       const unread = buffer.bytes.subarray(start, end);
-      return await new TextConnection(connection, unread, server).serve();
+      return await new TextConnection(connection, unread, server, login).serve();
     }
     if (!await buffer.fill(connection)) return;
   }

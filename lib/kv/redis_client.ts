@@ -14,6 +14,7 @@ import type { ServiceContext } from "../service.ts";
 import type { ClientPeer } from "./commands/context.ts";
 import type { Channels } from "./pubsub/channels.ts";
 import { SubscribedClient } from "./pubsub/client_channels.ts";
+import { mayHearKeys } from "./rights.ts";
 import { ClientOutput } from "./session/client_output.ts";
 import { RespConnection } from "./session/connection.ts";
 import { Session, type SessionServer } from "./session/session.ts";
@@ -56,7 +57,11 @@ export async function serveRedisClient(
     },
     holdMessages: () => output.holdMessages(),
     protocol: () => session.protocol,
-    hears: (service) => service === "kv" || server.admits(service, { host, login }),
+    hears: (service, subject) => {
+      if (service !== "kv") return server.admits(service, subject, { host, login });
+      const rights = login?.rights ?? null;
+      return rights === null || mayHearKeys(rights, subject);
+    },
     metrics: server.published,
   });
   const peer: ClientPeer = {

@@ -25,6 +25,7 @@ import {
   parseCommand,
   statusLines,
 } from "./node/console.ts";
+import { CONSOLE_RIGHTS, meshRights } from "./rights.ts";
 import { ConsoleMetrics } from "./node/console_metrics.ts";
 import { CoordinatorNode } from "./node/coordinator_node.ts";
 import { DecisionLog } from "./node/decision_log.ts";
@@ -53,6 +54,7 @@ const END_LINE = "END";
 export const mesh: Service<MeshConfig> = {
   name: "mesh",
   schema: meshConfigSchema,
+  rights: meshRights,
   addresses: (config) => [config.listen],
   needs: ({ node, nodes, dir, tls }) => ({
     connects: nodes.filter((_, other) => other !== node),
@@ -155,7 +157,7 @@ async function serve(
       unread: unread(buffer),
     });
     if (login !== undefined && !await loginByLine(connection, reader, login)) return;
-    return await serveConsole(connection, reader, { node, consoleMetrics });
+    return await serveConsole(connection, reader, { node, consoleMetrics, login });
   }
   const first = await readFirstLine(connection, buffer);
   if (!first || !await demandProof(connection, first, login)) return;
@@ -168,10 +170,15 @@ function unread({ bytes, start, end }: ReadBuffer): Uint8Array {
   return bytes.subarray(start, end);
 }
 
+/** What a console is served with. */
+interface SharedWithConsole extends Shared {
+  login: Login | undefined;
+}
+
 async function serveConsole(
   connection: Connection,
   reader: LineReader,
-  shared: Shared,
+  shared: SharedWithConsole,
 ): Promise<void> {
   for (;;) {
     const lines = await reader.read();
@@ -194,7 +201,7 @@ async function serveConsole(
 
 async function answer(
   line: string | undefined,
-  { node, consoleMetrics }: Shared,
+  { node, consoleMetrics, login }: SharedWithConsole,
 ): Promise<string[]> {
   if (line === undefined) {
     consoleMetrics.mistake();
@@ -202,6 +209,11 @@ async function answer(
   }
   try {
     const command = parseCommand(line);
+    const right = CONSOLE_RIGHTS[command.word];
+    if (right !== undefined && login?.rights?.allows(right) === false) {
+      login.refuse(right);
+      return [`ERR no right to ${command.word}: the token needs "${right}"`];
+    }
     consoleMetrics.command(command.word);
     switch (command.word) {
       case "STATUS":

@@ -1,8 +1,20 @@
 import type { Log } from "../log.ts";
+import { Refusals } from "../refusals.ts";
+import type { Rights } from "../rights.ts";
 import type { Connection } from "./connection.ts";
 
 /** The outcome of a login attempt. */
 export type Verdict = "right" | "wrong" | "blocked";
+
+/** A token that a guard accepts. */
+export interface KnownToken {
+  /** Its name in the configuration. */
+  readonly name: string;
+  /** Its SHA-256. */
+  readonly digest: Uint8Array;
+  /** What it allows at the service; `null` for everything. */
+  readonly rights: Rights | null;
+}
 
 /** Checks the tokens of clients. */
 export interface LoginGuard {
@@ -15,10 +27,10 @@ export interface LoginGuard {
   /** Makes a proof for each token: it shows knowledge of the token, for this message alone. */
   prove(message: string): string[];
   /**
-   * Whether it accepts a token. This counts no failures, so ask only about a token that some guard
-   * has accepted, or clients could guess without limit.
+   * The token that was presented, if it is one of the service. This counts no failures, so ask only
+   * about a token that some guard has accepted, or clients could guess without limit.
    */
-  knows(token: Uint8Array | string): boolean;
+  find(token: Uint8Array | string): KnownToken | undefined;
 }
 
 /** The part of a connection that a login needs. */
@@ -32,20 +44,25 @@ export class Login implements Disposable {
   readonly #peer: LoginPeer;
   readonly #guard: LoginGuard;
   readonly #log: Log;
+  readonly #refusals: Refusals;
   #pending = true;
   /** The token that completed the login. */
   #token: Uint8Array | string | undefined;
+  #name = "";
+  #rights: Rights | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /**
    * @param peer The connection.
    * @param guard Checks its tokens, for the whole life of the connection.
    * @param log Where failures are logged.
+   * @param refusals Where it is noted what the client is refused after the login.
    */
-  constructor(peer: LoginPeer, guard: LoginGuard, log: Log) {
+  constructor(peer: LoginPeer, guard: LoginGuard, log: Log, refusals = new Refusals(log)) {
     this.#peer = peer;
     this.#guard = guard;
     this.#log = log;
+    this.#refusals = refusals;
     this.begin();
   }
 
@@ -54,11 +71,37 @@ export class Login implements Disposable {
     return this.#pending;
   }
 
+  /**
+   * What the client may do after its login; `null` for everything. It has no meaning while the login
+   * is {@linkcode pending}: then the client may do nothing.
+   */
+  get rights(): Rights | null {
+    return this.#rights;
+  }
+
+  /** The name of the token that completed the login; empty if a proof did. */
+  get tokenName(): string {
+    return this.#name;
+  }
+
+  /**
+   * Notes that the client was refused something for lack of the right.
+   *
+   * @param action What it wanted to do, in the words of the configuration.
+   * @param name The key, tube or subject, if there is one.
+   */
+  refuse(action: string, name = ""): void {
+    const { id: client, remote: address } = this.#peer;
+    this.#refusals.add({ token: this.#name, action, name, client, address });
+  }
+
   /** Requires a login from now on, and restarts its time limit. */
   begin(): void {
     this.#stop();
     this.#pending = true;
     this.#token = undefined;
+    this.#name = "";
+    this.#rights = null;
     this.#timer = setTimeout(() => {
       this.#log.debug("Client presented no token in time", { address: this.#peer.remote });
       this.#peer.close();
@@ -75,9 +118,12 @@ export class Login implements Disposable {
     return this.#take(await this.#guard.checkProof(proofs, message, this.#peer.host));
   }
 
-  /** Whether the token that completed this login would also complete one at another guard. */
-  opens(guard: LoginGuard): boolean {
-    return this.#token !== undefined && guard.knows(this.#token);
+  /**
+   * What the token that completed this login allows at another guard; `undefined` if that guard does
+   * not accept it.
+   */
+  rightsAt(guard: LoginGuard): Rights | null | undefined {
+    return this.#token === undefined ? undefined : guard.find(this.#token)?.rights;
   }
 
   /** Proves to the other side that this side knows the tokens. */
@@ -91,6 +137,9 @@ export class Login implements Disposable {
       this.#pending = false;
       // A copy: the bytes may belong to a read buffer.
       this.#token = token?.slice();
+      const known = token === undefined ? undefined : this.#guard.find(token);
+      this.#name = known?.name ?? "";
+      this.#rights = known?.rights ?? null;
       this.#stop();
     } else if (verdict === "wrong") this.#log.warn("Client presented a wrong token", about);
     // Debug, as their number is unlimited; that of wrong tokens is not.
@@ -107,17 +156,26 @@ export class Login implements Disposable {
   }
 }
 
+/** What a login needs of its service. */
+export interface LoginContext {
+  /** The guard in force, which checks clients' tokens; `undefined` if none is required. */
+  guard: () => LoginGuard | undefined;
+  log: Log;
+  /** Counts and logs refusals. @default {a new one} */
+  refusals?: Refusals | undefined;
+}
+
 /**
  * Begins the login of a connection.
  *
  * @param peer The connection.
- * @param context The present guard of the service, and its log.
+ * @param context The present guard of the service, its log, and where it notes refusals.
  * @returns `undefined` if the service needs no token.
  */
 export function beginLogin(
   peer: LoginPeer,
-  { guard, log }: { guard: () => LoginGuard | undefined; log: Log },
+  { guard, log, refusals }: LoginContext,
 ): Login | undefined {
   const current = guard();
-  return current === undefined ? undefined : new Login(peer, current, log);
+  return current === undefined ? undefined : new Login(peer, current, log, refusals);
 }

@@ -20,6 +20,11 @@ export function subjectOf({ tube, kind }: Pick<JobReport, "tube" | "kind">): str
   return `task.${tube.replaceAll(".", "%2E")}.${kind}`;
 }
 
+/** The tube in the subject of a report. */
+export function tubeOf(subject: string): string {
+  return (subject.split(".")[1] ?? "").replaceAll("%2E", ".");
+}
+
 /** Returns what announces reports on a bus. It never waits, and does next to nothing if nobody listens. */
 export function announceOn(bus: Bus): ReportJob {
   function announce(report: JobReport): void {

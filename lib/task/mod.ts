@@ -27,6 +27,7 @@ import { scheduleOf } from "./schedule/schedule.ts";
 import { startGenerator } from "./push/generator.ts";
 import { taskQueries } from "./queries.ts";
 import type { QueueOptions } from "./queue.ts";
+import { mayHearJobs, taskRights } from "./rights.ts";
 import { tubeRules } from "./tube_rules.ts";
 
 const encoder = new TextEncoder();
@@ -38,6 +39,8 @@ const DRAIN_MODE = "drain mode: new jobs are refused until the daemon is restart
 export const task: Service<TaskConfig> = {
   name: "task",
   schema: taskSchema,
+  rights: taskRights,
+  hears: mayHearJobs,
   addresses: (config) => [config.listen, config.beanstalk],
   needs: (config) => ({ storages: [config.storage] }),
   advice: unlimitedAttempts,
@@ -61,12 +64,14 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
       maxLineBytes: config.max_line,
       log,
       guard: context.guard,
+      refusals: context.refusals,
     });
     const beanstalk = new BeanstalkServer(queue, {
       maxJobBytes: config.max_job_size,
       version: VERSION,
       log,
       guard: context.guard,
+      refusals: context.refusals,
     });
     const limits = {
       ...listenerOptions(config),

@@ -10,6 +10,7 @@ import { LineReader } from "../../net/line_reader.ts";
 import type { Login } from "../../net/login.ts";
 import type { Messages } from "../../net/outbox.ts";
 import type { Room } from "../room.ts";
+import { mayPublish, maySubscribe, NO_RIGHT, NO_RIGHT_TO_PUBLISH } from "./line_rights.ts";
 
 const NEWLINE = 10;
 const encoder = new TextEncoder();
@@ -33,7 +34,7 @@ export interface LineOutput {
 
 /** Options for {@linkcode serveBroadcast}. */
 export interface LineOptions {
-  /** The login that the client must complete first, if any. */
+  /** The login of the client, if any, which it must complete first unless it has. */
   login?: Login | undefined;
   /** How the client is written to. @default {lines as they are} */
   output?: LineOutput;
@@ -74,13 +75,18 @@ export async function serveBroadcast(
 ): Promise<void> {
   const { bus, readers } = room.clients;
   const lines = new LineReader(connection, { maxLineBytes: room.maxLineBytes });
-  if (login !== undefined && !await loginByLine(connection, lines, login)) return;
+  if (login?.pending && !await loginByLine(connection, lines, login)) return;
+  const { subject } = room;
+  const listens = maySubscribe(login, subject);
+  if (!listens && !mayPublish(login, subject)) {
+    return await connection.write(NO_RIGHT);
+  }
   const reader = readers.join(output.connection);
   const subscriber = new LineSubscriber(reader, output);
   let subscription: Subscription | undefined;
   try {
-    subscription = room.enter(subscriber);
-    await publishLines(lines, { room, subscriber, output });
+    if (listens) subscription = room.enter(subscriber);
+    await publishLines(lines, { room, subscriber, output, login });
     // When the daemon drains, other clients may still be publishing what this one must receive.
     await bus.settled(room.subject);
   } catch (error) {
@@ -95,7 +101,12 @@ export async function serveBroadcast(
 /** Publishes all lines of a client. */
 async function publishLines(
   lines: LineReader,
-  { room, subscriber, output }: { room: Room; subscriber: LineSubscriber; output: LineOutput },
+  { room, subscriber, output, login }: {
+    room: Room;
+    subscriber: LineSubscriber;
+    output: LineOutput;
+    login: Login | undefined;
+  },
 ): Promise<void> {
   const { clients, subject, maxLineBytes } = room;
   const { outbox } = subscriber.reader;
@@ -107,6 +118,11 @@ async function publishLines(
     },
   });
   for (let batch = await lines.read(); batch !== null; batch = await lines.read()) {
+    if (!mayPublish(login, subject)) {
+      const replies = encoder.encode(NO_RIGHT_TO_PUBLISH.repeat(batch.count));
+      await outbox.reply(output.encodeReplies(replies));
+      continue;
+    }
     for (let from = 0; from < batch.count;) {
       if (batch.isTooLong(from)) {
         clients.countLongLine();

@@ -6,6 +6,7 @@ import { loginByLine } from "../../net/line_login.ts";
 import { LineReader } from "../../net/line_reader.ts";
 import type { Login } from "../../net/login.ts";
 import { tooLongReply } from "./broadcast.ts";
+import { mayPublish, NO_RIGHT } from "./line_rights.ts";
 import type { EchoConfig } from "../config.ts";
 import { logMessages } from "./message_log.ts";
 import type { EchoMetrics } from "../metrics.ts";
@@ -35,10 +36,14 @@ export class Confirmer {
     this.#tooLong = tooLongReply(config.max_line);
   }
 
-  /** Serves a client until it leaves. It must complete the login first, if there is one. */
-  async serve(connection: Connection, login?: Login): Promise<void> {
+  /**
+   * Serves a client until it leaves. It must complete the login first, if there is one, and needs the
+   * right to publish on the subject of the port.
+   */
+  async serve(connection: Connection, subject: string, login?: Login): Promise<void> {
     const reader = new LineReader(connection, { maxLineBytes: this.#config.max_line });
-    if (login !== undefined && !await loginByLine(connection, reader, login)) return;
+    if (login?.pending && !await loginByLine(connection, reader, login)) return;
+    if (!mayPublish(login, subject)) return await connection.write(NO_RIGHT);
     const fields = { client: connection.id, address: connection.remote };
     this.#clients++;
     try {

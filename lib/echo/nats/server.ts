@@ -12,7 +12,7 @@ import { errorReply, FATAL_ERRORS } from "./words.ts";
 /** Options for {@linkcode NatsServer}. */
 export interface NatsServerOptions {
   /** The guard and the log of the service, and what its clients may hear of other services. */
-  context: Pick<ServiceContext, "guard" | "log" | "admits">;
+  context: Pick<ServiceContext, "guard" | "log" | "refusals" | "admits">;
   /** The largest message, headers included. */
   maxPayloadBytes: number;
   /** How long a client may be silent until it is sent a PING; 0 for ever. */
@@ -68,9 +68,9 @@ export class NatsServer {
     const session = new NatsSession(connection, {
       ...{ bus, readers, published, maxPayloadBytes, pingIntervalMs, turn: this.#turn },
       beginLogin: (peer) => carrier.login ?? beginLogin(peer, context),
-      admits: (service, login) => {
+      admits: (service, subject, login) => {
         const { host } = connection;
-        return context.admits(service, { host, login, web: carrier.web ?? false });
+        return context.admits(service, subject, { host, login, web: carrier.web ?? false });
       },
     });
     const info = () => this.infoFor(connection, carrier);

@@ -11,6 +11,7 @@ import type { Login, LoginPeer } from "../../net/login.ts";
 import type { Messages } from "../../net/outbox.ts";
 import { ReadBuffer } from "../../net/read_buffer.ts";
 import { nextTurn, type SharedTurn } from "../../turn.ts";
+import { ClientRights, publishViolation } from "./client_rights.ts";
 import {
   ConnectError,
   type ConnectOptions,
@@ -29,6 +30,9 @@ const OPERATIONS_PER_LOOK = 16;
 const C = 0x63;
 const LOWER = 0x20;
 
+/** Whether messages on a subject are taken: not if it is reserved, or the rights do not allow it. */
+type SubjectKind = "open" | "reserved" | "refused" | "invalid";
+
 /** What a session needs of its server. */
 export interface NatsContext {
   readonly bus: Bus;
@@ -41,8 +45,8 @@ export interface NatsContext {
   readonly pingIntervalMs: number;
   /** Begins the login of a client; `undefined` if the service has no token. */
   beginLogin(peer: LoginPeer): Login | undefined;
-  /** Whether the client may hear the events of a service. */
-  admits(service: string, login: Login | undefined): boolean;
+  /** Whether the client may hear the events of a service on a subject. */
+  admits(service: string, subject: string, login: Login | undefined): boolean;
 }
 
 /**
@@ -64,9 +68,11 @@ export class NatsSession implements Subscriber {
   readonly #bySid = new Map<string, Subscription>();
   #options: Readonly<ConnectOptions> = DEFAULT_CONNECT_OPTIONS;
   #login: Login | undefined;
-  /** The subject last published to, and whether it is valid and not reserved. */
+  /** What the client may do; `null` if its rights are not limited. */
+  #rights: ClientRights | null = null;
+  /** The subject last published to, and whether it is valid and the client may publish there. */
   #subject: string | undefined;
-  #subjectKind: "open" | "reserved" | "invalid" = "invalid";
+  #subjectKind: SubjectKind = "invalid";
   /** The operations that are not messages, since the clock was last looked at. */
   #operations = 0;
   /** Set once the connection is to be closed. */
@@ -102,12 +108,13 @@ export class NatsSession implements Subscriber {
   }
 
   /** See {@linkcode Subscriber.hears}. */
-  hears(service: string): boolean {
-    return this.#context.admits(service, this.#login);
+  hears(service: string, subject: string): boolean {
+    return this.#context.admits(service, subject, this.#login);
   }
 
   /** See {@linkcode Subscriber.encode}. */
   encode(batch: Batch, { name }: Subscription): Messages {
+    if (this.#rights !== null && batch.reply !== undefined) this.#rights.received(batch.reply);
     return messagesIn(batch, name, this.#options.headers);
   }
 
@@ -131,6 +138,7 @@ export class NatsSession implements Subscriber {
       close: () => this.#fail(FATAL_ERRORS.authenticationTimeout),
     });
     this.#login = login;
+    this.#takeRights();
     const pings = pingIntervalMs > 0
       ? setInterval(() => this.#checkAlive(), pingIntervalMs)
       : undefined;
@@ -196,21 +204,38 @@ export class NatsSession implements Subscriber {
       this.#subjectKind = this.#kindOf(subject);
     }
     const kind = reply === "" ? "invalid" : this.#subjectKind;
-    if (kind === "reserved") {
-      const text = `Permissions Violation for Publish to "${subject}"`;
-      return this.#publisher.after(() => this.#send(errorReply(text)));
+    const violation = this.#rights === null && kind !== "reserved"
+      ? undefined
+      : this.#violation(kind, publication);
+    if (violation !== undefined) {
+      return this.#publisher.after(() => this.#send(errorReply(violation)));
     }
     if (kind === "invalid" && pedantic) {
       this.#publisher.after(() => this.#send(errorReply(ERRORS.publishSubject)));
     }
     if (verbose) this.#publisher.after(() => this.#ok());
     // As with nats-server, a client that is not pedantic does not learn that nobody can hear it.
-    if (kind === "open") return this.#publisher.publish(this.#batchOf(publication, subject!));
+    if (kind === "open" || kind === "refused") {
+      return this.#publisher.publish(this.#batchOf(publication, subject!));
+    }
   }
 
-  #kindOf(subject: string | undefined): "open" | "reserved" | "invalid" {
+  #kindOf(subject: string | undefined): SubjectKind {
     if (subject === undefined || !isSubject(subject)) return "invalid";
-    return this.#context.bus.isReserved(subject) ? "reserved" : "open";
+    if (this.#context.bus.isReserved(subject)) return "reserved";
+    return this.#rights?.mayPublish(subject) === false ? "refused" : "open";
+  }
+
+  /** Why the client must not publish a message, if so. */
+  #violation(kind: SubjectKind, { subject, reply }: Publication): string | undefined {
+    if (kind === "reserved") return publishViolation(subject!);
+    const rights = this.#rights;
+    if (rights === null || kind === "invalid") return undefined;
+    if (kind === "refused" && !rights.mayAnswer(subject!)) {
+      return rights.refuse("publish", subject!);
+    }
+    if (reply === undefined || rights.mayName(reply)) return undefined;
+    return rights.refuseReply(reply);
   }
 
   /** Copies messages out of the input. */
@@ -256,6 +281,10 @@ export class NatsSession implements Subscriber {
 
   #subscribe({ pattern, group, sid }: Operation & { kind: "subscribe" }): void {
     if (pattern === undefined || !isPattern(pattern)) return this.#send(errorReply(ERRORS.subject));
+    if (this.#rights?.maySubscribe(pattern) === false) {
+      const violation = this.#rights.refuse("subscribe", pattern, group);
+      return this.#send(errorReply(violation));
+    }
     // The same name twice is one subscription.
     if (!this.#bySid.has(sid)) {
       try {
@@ -293,8 +322,16 @@ export class NatsSession implements Subscriber {
     if (this.#login !== undefined && (this.#login.pending || token !== "")) {
       const verdict = await this.#login.showInTurn(token);
       if (verdict !== "right") return this.#fail(FATAL_ERRORS.authorization);
+      this.#takeRights();
     }
     this.#ok();
+  }
+
+  /** Takes over the rights of a login that is complete. */
+  #takeRights(): void {
+    const login = this.#login;
+    this.#rights = login === undefined || login.rights === null ? null : new ClientRights(login);
+    this.#subject = undefined;
   }
 
   #ok(): void {

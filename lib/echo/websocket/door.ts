@@ -13,7 +13,7 @@ import { type WebSocketRoute, WebSocketServer } from "./server.ts";
 /** What the WebSocket port needs of the rest of echo. */
 export interface WebSocketDoorOptions {
   clients: Clients;
-  context: Pick<ServiceContext, "guard" | "log">;
+  context: Pick<ServiceContext, "guard" | "log" | "refusals">;
   limits: Omit<ListenerOptions, "fullReply" | "handle">;
   /** Serves a client that speaks lines. */
   serveLines: (
@@ -40,7 +40,7 @@ export async function openWebSockets(
     limits,
     pingMs: config.ping_interval,
     origins: config.origins,
-    guard: context.guard,
+    login: context,
     routes: {
       "/": lineRoute(config, options),
       "/nats": {
@@ -68,7 +68,7 @@ function lineRoute(
       using login = client.login === undefined ? beginLogin(connection, context) : undefined;
       await serveLines(connection, {
         subject: config.subject,
-        login,
+        login: client.login ?? login,
         output: frameOutput(socket),
       });
       if (socket.ending?.code === CLOSE_CODE.TOO_BIG) clients.countLongLine();

@@ -6,7 +6,7 @@ import { SECURITY_HEADERS } from "../../net/http/security_headers.ts";
 import { HttpServer } from "../../net/http/server.ts";
 import type { ListenerOptions } from "../../net/listener.ts";
 import type { ListenerMetrics } from "../../net/listener_metrics.ts";
-import { beginLogin, type Login, type LoginGuard } from "../../net/login.ts";
+import { beginLogin, type Login, type LoginContext } from "../../net/login.ts";
 import { acceptHandshake } from "../../net/websocket/handshake.ts";
 import { KeepAlive } from "../../net/websocket/keep_alive.ts";
 import { WebSocketSocket } from "../../net/websocket/socket.ts";
@@ -47,8 +47,8 @@ export interface WebSocketServerOptions {
   origins: readonly string[];
   /** What is served, by path. */
   routes: Readonly<Record<string, WebSocketRoute>>;
-  /** The guard in force, which checks clients' tokens; `undefined` if none is required. */
-  guard: () => LoginGuard | undefined;
+  /** What logins need. */
+  login: LoginContext;
 }
 
 /** A port for WebSockets. To a browser that asks for a page it sends a small chat page. */
@@ -172,16 +172,16 @@ export class WebSocketServer {
 
   /** With tokens, a page that reaches this machine by a foreign name gains nothing. */
   #refuseHost(headers: HttpRequest["headers"]): string | undefined {
-    if (this.#options.guard() !== undefined) return undefined;
+    if (this.#options.login.guard() !== undefined) return undefined;
     return refuseForeignHost(this.address, text(headers["host"]));
   }
 
   /** Logs a client in, if one is required and the handshake carries a token. */
   async #logIn({ headers, remote }: HttpRequest): Promise<Login | HttpRefusal | undefined> {
-    const { guard, limits: { log } } = this.#options;
     const authorization = text(headers["authorization"]);
     if (authorization === undefined) return undefined;
-    const login = beginLogin({ id: 0, remote, host: remote, close: () => {} }, { guard, log });
+    const peer = { id: 0, remote, host: remote, close: () => {} };
+    const login = beginLogin(peer, this.#options.login);
     const token = /^Bearer +(\S+)$/i.exec(authorization)?.[1] ?? "";
     const verdict = await login?.showInTurn(token);
     if (verdict === undefined || verdict === "right") return login;

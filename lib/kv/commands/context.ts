@@ -14,6 +14,7 @@ import type { CommandWatch } from "../command_watch.ts";
 import type { KvLimits } from "../limits.ts";
 import type { ErrorReply, Reply } from "../resp/reply.ts";
 import type { Catalogue } from "./catalogue.ts";
+import type { RightsHolder } from "./denial.ts";
 import type { CursorTable } from "./cursors.ts";
 import type { ServerSettings } from "./settings.ts";
 
@@ -29,6 +30,8 @@ export interface CommandContext {
   readonly scriptTime?: ScriptTime;
   /** The client's way to publish. */
   readonly publisher: ChannelPublisher;
+  /** Knows the client's rights; `undefined` if the service requires no token. */
+  readonly login?: RightsHolder | undefined;
 }
 
 /** A client's way to publish. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Glob } from "./glob.ts";
+import { Glob } from "../../glob.ts";
 import { ErrorReply, type Reply, ReplyMap, ReplySet, SimpleString } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import type { CatalogueEntry, CommandInfo } from "./catalogue.ts";

@@ -6,7 +6,7 @@
 
 import type { Entry, Key } from "../../storage/store.ts";
 import { Turn } from "../../turn.ts";
-import { Glob } from "./glob.ts";
+import { Glob } from "../../glob.ts";
 import { ItemEncoder } from "../resp/item_encoder.ts";
 import type { Reply } from "../resp/reply.ts";
 import { ErrorReply } from "../resp/reply.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Glob } from "./glob.ts";
+import { Glob } from "../../glob.ts";
 import { ErrorReply, OK, type Reply, ReplyMap } from "../resp/reply.ts";
 import type { Request } from "../resp/request.ts";
 import { type Command, type KeyWork, subcommandsOf } from "./command.ts";

@@ -18,7 +18,7 @@ import type { Subscriber, Subscription } from "../../bus/subscription.ts";
 import { valueBytes } from "../../storage/value.ts";
 import { Turn } from "../../turn.ts";
 import type { ChannelKind, ServerChannels } from "../commands/context.ts";
-import { Glob } from "../commands/glob.ts";
+import { Glob } from "../../glob.ts";
 import { channelOf, ownSubjectOf, subjectOf } from "./channel_name.ts";
 
 /** The longest name of a channel that can be subscribed to, in bytes. */

@@ -31,7 +31,7 @@ export interface ChannelsPeer {
   /** The version of the Redis protocol. */
   protocol(): 2 | 3;
   /** See {@linkcode Subscriber.hears}. */
-  hears(service: string): boolean;
+  hears(service: string, subject: string): boolean;
   /** Counts what is published. */
   readonly metrics: PublisherMetrics;
 }
@@ -151,8 +151,8 @@ export class SubscribedClient implements ClientChannels, Subscriber {
     return encodeFrames(batch, { word, protocol });
   }
 
-  hears(service: string): boolean {
-    return this.#peer.hears(service);
+  hears(service: string, subject: string): boolean {
+    return this.#peer.hears(service, subject);
   }
 
   #publisher(bus: Bus): Publisher {

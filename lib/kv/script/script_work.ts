@@ -8,6 +8,7 @@ import type { Place, Transaction } from "../../storage/store.ts";
 import type { Value } from "../../storage/value.ts";
 import type { KeyWork, ScriptEffects } from "../commands/command.ts";
 import type { CommandContext, ScriptTime } from "../commands/context.ts";
+import { refuseWithoutRight } from "../commands/denial.ts";
 import { UndeclaredKeyError, WholeDatabaseError } from "../commands/discovered_needs.ts";
 import type { CommandTable, TableEntry } from "../commands/table.ts";
 import { EncodedItems } from "../resp/item_encoder.ts";
@@ -111,8 +112,8 @@ export class ScriptWork implements KeyWork, ScriptHost, ScriptEffects {
 
   /** What its commands know besides their arguments. */
   get context(): CommandContext {
-    const { maxValueBytes, cursors, publisher } = this.#context;
-    return { db: this.#db, maxValueBytes, cursors, publisher };
+    const { maxValueBytes, cursors, publisher, login } = this.#context;
+    return { db: this.#db, maxValueBytes, cursors, publisher, login };
   }
 
   /** Runs a command of the script. */
@@ -159,7 +160,10 @@ export class ScriptWork implements KeyWork, ScriptHost, ScriptEffects {
     }
     const { arity, flags } = entry.command;
     if (arity > 0 ? request.count !== arity : request.count < -arity) return WRONG_ARITY;
-    return flags.includes("noscript") ? NOT_ALLOWED : entry;
+    if (flags.includes("noscript")) return NOT_ALLOWED;
+    const { login: holder } = this.#context;
+    if (holder === undefined || holder.rights === null) return entry;
+    return refuseWithoutRight(entry, request, { holder, script: true }) ?? entry;
   }
 
   /**

@@ -101,9 +101,8 @@ function planner(
   { inTurns = false } = {},
 ): (queued: QueuedCommand) => Step {
   // SELECT applies to the commands after it, but must not take effect if EXEC is aborted.
-  const { maxValueBytes, cursors, server: { store } } = client;
-  const { publisher } = client;
-  const shared = { maxValueBytes, cursors, publisher, scriptTime: { usedMs: 0 } };
+  const { maxValueBytes, cursors, publisher, login, server: { store } } = client;
+  const shared = { maxValueBytes, cursors, publisher, login, scriptTime: { usedMs: 0 } };
   let context: CommandContext = { db: client.db, ...shared };
   return ({ command, request }) => {
     const { action } = command;

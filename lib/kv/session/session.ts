@@ -15,6 +15,7 @@ import type {
   ServerState,
 } from "../commands/context.ts";
 import type { Command } from "../commands/command.ts";
+import { refuseWithoutRight } from "../commands/denial.ts";
 import type { CursorTable } from "../commands/cursors.ts";
 import {
   asReply,
@@ -93,7 +94,7 @@ export class Session implements ClientState {
   /** The command that a request names, or the error to reply with. */
   resolve(request: Request): TableEntry | ErrorReply {
     let entry = this.#lookUp(request);
-    if (!(entry instanceof ErrorReply)) entry = this.#refusal(entry) ?? entry;
+    if (!(entry instanceof ErrorReply)) entry = this.#refusal(entry, request) ?? entry;
     if (entry instanceof ErrorReply) {
       this.transaction.spoil();
       this.server.metrics.rejected++;
@@ -104,8 +105,13 @@ export class Session implements ClientState {
   }
 
   /** Why a command must not run at this time, if so. */
-  #refusal(entry: TableEntry): ErrorReply | undefined {
+  #refusal(entry: TableEntry, request: Request): ErrorReply | undefined {
     if (!this.authenticated && !needsNoLogin(entry)) return NOT_AUTHENTICATED;
+    const { login } = this;
+    if (login !== undefined && login.rights !== null) {
+      const refusal = refuseWithoutRight(entry, request, { holder: login });
+      if (refusal !== undefined) return refusal;
+    }
     if (this.server.loading && !runsWhileLoading(entry)) return LOADING;
     if (this.protocol === 2 && this.peer.channels.count > 0 && !isForSubscribers(entry)) {
       return notForSubscribers(entry.fullName);

@@ -10,6 +10,7 @@ import type { LineBatch } from "../../net/line_framer.ts";
 import { LineReader } from "../../net/line_reader.ts";
 import type { Entry, Key, MaybePromise } from "../../storage/store.ts";
 import type { ServerState } from "../commands/context.ts";
+import type { RightsHolder } from "../commands/denial.ts";
 import { HeldReplies } from "../held_replies.ts";
 import { shownFirstWord } from "../language.ts";
 import { nextTurn, Turn } from "../../turn.ts";
@@ -23,6 +24,7 @@ import {
   TEXT_SPACE,
   type TextReply,
 } from "./commands.ts";
+import { checkRights } from "./denial.ts";
 import { parseTextLine, type TextCommand, TextError, UnknownTextCommandError } from "./parser.ts";
 import { MAX_TEXT_OUTPUT_BYTES, PIECE_BYTES, TextWriter } from "./writer.ts";
 
@@ -54,6 +56,7 @@ export type TextServer =
 export class TextConnection {
   readonly #socket: Connection;
   readonly #server: TextServer;
+  readonly #login: RightsHolder | undefined;
   readonly #reader: LineReader;
   readonly #writer = new TextWriter();
   /** Replies in order, starting with the first that is still pending. */
@@ -68,10 +71,12 @@ export class TextConnection {
    * @param socket The connection.
    * @param unread Bytes that were read while detecting the language, from the first line on.
    * @param server What all connections share.
+   * @param login The client's login, which is complete; `undefined` if the service requires none.
    */
-  constructor(socket: Connection, unread: Uint8Array, server: TextServer) {
+  constructor(socket: Connection, unread: Uint8Array, server: TextServer, login?: RightsHolder) {
     this.#socket = socket;
     this.#server = server;
+    this.#login = login;
     this.#firstWord = shownFirstWord(unread);
     this.#reader = new LineReader(socket, { maxLineBytes: server.limits.maxLineBytes, unread });
   }
@@ -105,7 +110,8 @@ export class TextConnection {
       }
       // A write among the pending commands may not have begun, but a read would run at once.
       if (this.#pending.length > 0 && store.bytes?.ready === false) await this.#settle();
-      if (this.#runBytes(batch, line)) continue;
+      const rights = this.#login?.rights ?? null;
+      if (rights === null && this.#runBytes(batch, line)) continue;
       const command = this.#parse(batch, line);
       if (command === undefined) continue;
       if (command.name === "list" || command.name === "count") await this.#settle();
@@ -159,6 +165,7 @@ export class TextConnection {
     }
     try {
       const command = parseTextLine(batch.bytes, batch.starts[line]!, batch.ends[line]!);
+      if (this.#login !== undefined) checkRights(command, this.#login);
       metrics.countTextCall(command.name);
       return command;
     } catch (error) {

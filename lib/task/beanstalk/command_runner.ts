@@ -1,6 +1,6 @@
 import type { MaybePromise } from "../../storage/store.ts";
 import { Turn } from "../../turn.ts";
-import type { JobBody, NoJob, Outcome, QueueClient } from "../queue.ts";
+import type { JobBody, JobId, NoJob, Outcome, QueueClient } from "../queue.ts";
 import type { BeanstalkCommand } from "./command.ts";
 import type { BeanstalkContext } from "./context.ts";
 import { formatJobs, formatWorkers } from "./lists.ts";
@@ -20,6 +20,8 @@ export interface Waits {
 export class CommandRunner {
   /** How many commands have run. */
   commands = 0;
+  /** Called with the id of each job that the client puts, if set. */
+  inserted: ((id: JobId) => void) | undefined;
   /** Whether the client has asked to be disconnected. */
   quit = false;
   readonly #client: QueueClient;
@@ -62,8 +64,9 @@ export class CommandRunner {
       case "put":
         this.#isProducer();
         return then(client.put(command.spec), (answer) => {
-          if (typeof answer === "number") replies.line(`INSERTED ${answer}`);
-          else replies.word(answer);
+          if (typeof answer !== "number") return replies.word(answer);
+          this.inserted?.(answer);
+          replies.line(`INSERTED ${answer}`);
         });
       case "put-job":
       case "put-unique": {
@@ -72,15 +75,17 @@ export class CommandRunner {
           ? { ...command.spec, options: { unique: { key: command.key } } }
           : command.spec;
         return then(client.putJob(spec), (answer) => {
-          if (typeof answer === "string") replies.word(answer);
-          else replies.line(`${answer.existed ? "EXISTS" : "INSERTED"} ${answer.id}`);
+          if (typeof answer === "string") return replies.word(answer);
+          this.inserted?.(answer.id);
+          replies.line(`${answer.existed ? "EXISTS" : "INSERTED"} ${answer.id}`);
         });
       }
       case "put-batch":
         this.#isProducer();
         return then(client.putBatch(command.specs), (answer) => {
-          if (typeof answer === "string") replies.word(answer);
-          else replies.line(`INSERTED ${answer.join(" ")}`);
+          if (typeof answer === "string") return replies.word(answer);
+          for (const id of answer) this.inserted?.(id);
+          replies.line(`INSERTED ${answer.join(" ")}`);
         });
       case "reserve":
       case "reserve-with-timeout": {

@@ -3,6 +3,7 @@ import { Histogram } from "../../metrics.ts";
 import type { Log } from "../../log.ts";
 import type { Connection } from "../../net/connection.ts";
 import { beginLogin, type Login, type LoginGuard } from "../../net/login.ts";
+import type { Refusals } from "../../refusals.ts";
 import { SharedTurn } from "../../turn.ts";
 import type { Queue } from "../queue.ts";
 import type { CommandKind } from "./command.ts";
@@ -19,6 +20,8 @@ export interface BeanstalkServerOptions {
   log: Log;
   /** The guard of the service's token, if it has one. Called for each connection. */
   guard?: () => LoginGuard | undefined;
+  /** Where it is noted what clients are refused for lack of rights. */
+  refusals?: Refusals;
 }
 
 /** Serves a queue over the beanstalk protocol. */
@@ -37,6 +40,7 @@ export class BeanstalkServer implements BeanstalkContext {
   };
   readonly turn = new SharedTurn();
   readonly #guard: () => LoginGuard | undefined;
+  readonly #refusals: Refusals | undefined;
   readonly #version: string;
   readonly #startedMs = performance.now();
   readonly #id = crypto.randomUUID().replaceAll("-", "").slice(0, 16);
@@ -47,10 +51,12 @@ export class BeanstalkServer implements BeanstalkContext {
     this.maxJobBytes = options.maxJobBytes;
     this.#version = options.version;
     this.#guard = options.guard ?? (() => undefined);
+    this.#refusals = options.refusals;
   }
 
   beginLogin(connection: Connection): Login | undefined {
-    return beginLogin(connection, { guard: this.#guard, log: this.log });
+    const context = { guard: this.#guard, log: this.log, refusals: this.#refusals };
+    return beginLogin(connection, context);
   }
 
   /** Serves a client until it disconnects. */

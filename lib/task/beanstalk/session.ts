@@ -6,6 +6,7 @@ import type { QueueClient } from "../queue.ts";
 import type { CommandKind } from "./command.ts";
 import { CommandRunner, type Waits } from "./command_runner.ts";
 import type { BeanstalkContext } from "./context.ts";
+import { LimitedRunner } from "./limited_runner.ts";
 import { loginByCommand } from "./login.ts";
 import { CommandParser } from "./parser.ts";
 import { ReplyBuffer } from "./reply_buffer.ts";
@@ -35,6 +36,8 @@ export class BeanstalkSession implements Waits {
   readonly #input: ReadBuffer;
   readonly #replies = new ReplyBuffer();
   readonly #runner: CommandRunner;
+  /** Runs the commands of a client with limited rights. */
+  #limited: LimitedRunner | null = null;
   /** The pending read. It continues while a command waits, to notice that the client has left. */
   #reading: Promise<boolean> | null = null;
   #overlapping: Promise<void>[] = [];
@@ -67,6 +70,10 @@ export class BeanstalkSession implements Waits {
       using login = this.#context.beginLogin(this.#connection);
       if (login !== undefined && !await loginByCommand(this.#connection, this.#input, login)) {
         return;
+      }
+      if (login !== undefined && login.rights !== null) {
+        const options = { client: this.#client, replies: this.#replies, login };
+        this.#limited = new LimitedRunner(this.#runner, options);
       }
       do {
         const startMs = performance.now();
@@ -105,9 +112,10 @@ export class BeanstalkSession implements Waits {
       if (this.#overlapping.length > 0 && command.kind !== this.#overlappingKind) {
         await this.#catchUp();
       }
-      const pending = this.#runner.run(command);
+      const limited = this.#limited;
+      const pending = limited === null ? this.#runner.run(command) : limited.run(command);
       if (pending !== undefined) {
-        if (OVERLAPPING.has(command.kind)) {
+        if (limited === null && OVERLAPPING.has(command.kind)) {
           this.#overlappingKind = command.kind;
           this.#overlapping.push(pending);
         } else {

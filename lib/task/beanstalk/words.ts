@@ -19,6 +19,7 @@ export const REPLIES = [
   "INTERNAL_ERROR",
   "JOB_TOO_BIG",
   "KICKED",
+  "NOT_ALLOWED",
   "NOT_FOUND",
   "NOT_IGNORED",
   "OUT_OF_MEMORY",

@@ -4,6 +4,7 @@ import type { Connection } from "../../net/connection.ts";
 import { loginByLine } from "../../net/line_login.ts";
 import { LineReader } from "../../net/line_reader.ts";
 import { beginLogin, type LoginGuard } from "../../net/login.ts";
+import type { Refusals } from "../../refusals.ts";
 import type { Queue } from "../queue.ts";
 import { type PushContext, PushSession, type Square } from "./session.ts";
 
@@ -16,10 +17,15 @@ export interface PushServerOptions {
   log: Log;
   /** The guard of the service's token, if it has one. Called for each connection. */
   guard?: () => LoginGuard | undefined;
+  /** Where it is noted what clients are refused for lack of rights. */
+  refusals?: Refusals;
 }
 
 /** Upper bounds of the histograms of working time, in seconds: 1 ms to an hour. */
 const WORK_BOUNDS_S = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 600, 1800, 3600];
+
+/** The reply to a worker that must not work on the tube. */
+const NO_RIGHT = new TextEncoder().encode("ERR no right to work on this tube\n");
 
 /** Serves the push protocol: each worker is sent one line per task and answers with one line. */
 export class PushServer implements PushContext {
@@ -34,6 +40,7 @@ export class PushServer implements PushContext {
     number: new Histogram(WORK_BOUNDS_S),
   };
   readonly #guard: () => LoginGuard | undefined;
+  readonly #refusals: Refusals | undefined;
   readonly #sessions = new Set<PushSession>();
 
   constructor(queue: Queue, options: PushServerOptions) {
@@ -42,6 +49,7 @@ export class PushServer implements PushContext {
     this.maxLineBytes = options.maxLineBytes;
     this.log = options.log;
     this.#guard = options.guard ?? (() => undefined);
+    this.#refusals = options.refusals;
   }
 
   /** How many workers are connected. */
@@ -52,8 +60,13 @@ export class PushServer implements PushContext {
   /** Serves a worker until it disconnects. */
   async serve(connection: Connection): Promise<void> {
     const reader = new LineReader(connection, { maxLineBytes: this.maxLineBytes });
-    using login = beginLogin(connection, { guard: this.#guard, log: this.log });
+    const context = { guard: this.#guard, log: this.log, refusals: this.#refusals };
+    using login = beginLogin(connection, context);
     if (login !== undefined && !await loginByLine(connection, reader, login)) return;
+    if (login !== undefined && login.rights?.allows("work", this.tube) === false) {
+      login.refuse("work", this.tube);
+      return await connection.write(NO_RIGHT);
+    }
     const session = new PushSession(connection, reader, this);
     this.#sessions.add(session);
     this.log.info("Worker connected", { worker: session.worker, tube: this.tube });

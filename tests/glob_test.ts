@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { Glob } from "../../../lib/kv/commands/glob.ts";
+import { Glob } from "../lib/glob.ts";
 import { assertQuick } from "../../support/within.ts";
 
 const CASES: [pattern: string, matches: string[], others: string[]][] = [

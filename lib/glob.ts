@@ -1,5 +1,5 @@
 /**
- * Glob patterns for keys, as in KEYS and SCAN: `*`, `?`, `[a-z]`, `[^a]`, and a backslash before a
+ * Glob patterns for keys, as in KEYS and SCAN of Redis: `*`, `?`, `[a-z]`, `[^a]`, and a backslash before a
  * literal character.
  *
  * A star matches as little as possible. If the rest of the pattern fails, only the last star is
@@ -31,6 +31,10 @@ type Token = number | Uint8Array;
 export class Glob {
   /** The literal prefix that every match starts with. */
   readonly prefix: string;
+  /** Whether it ends with a star, so that whatever begins with a match is a match. */
+  readonly open: boolean;
+  /** Whether it has no wildcards, so that its prefix is all that it matches. */
+  readonly literal: boolean;
   readonly #tokens: Token[];
   readonly #hopeless: boolean;
 
@@ -43,6 +47,8 @@ export class Glob {
       prefix += String.fromCharCode(token);
     }
     this.prefix = prefix;
+    this.open = this.#tokens.at(-1) === STAR;
+    this.literal = prefix.length === this.#tokens.length;
     this.#hopeless = this.#tokens.filter((token) => token === STAR).length > MAX_STARS;
   }
 
@@ -78,6 +84,11 @@ export class Glob {
     while (tokens[token] === STAR) token++;
     return token === tokens.length;
   }
+}
+
+/** Spells a text as a pattern that matches nothing else. */
+export function escapeGlob(text: string): string {
+  return text.replace(/[\\*?[]/g, "\\$&");
 }
 
 function matchesOne(token: Token, code: number): boolean {
