@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Glob } from "../lib/glob.ts";
-import { assertQuick } from "../../support/within.ts";
+import { assertQuick } from "./support/within.ts";
 
 const CASES: [pattern: string, matches: string[], others: string[]][] = [
   ["", [""], ["a"]],

@@ -13,6 +13,7 @@ import { settle } from "./settle.ts";
 import { sort } from "./sort.ts";
 import { storage } from "./storage.ts";
 import { sub } from "./sub.ts";
+import { token } from "./token.ts";
 import { work } from "./work.ts";
 
 /** All commands, in the order of the help. */
@@ -30,6 +31,7 @@ export const COMMANDS: readonly Command[] = [
   settle,
   records,
   storage,
+  token,
   permissions,
   createCompletions(() => COMMANDS),
 ];

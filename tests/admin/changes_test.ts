@@ -7,6 +7,7 @@ import { FailureCounter, Guard } from "../../lib/auth.ts";
 import type { Address } from "../../lib/net/address.ts";
 import * as v from "valibot";
 import { TestClient } from "../support/client.ts";
+import { Refusals } from "../../lib/refusals.ts";
 import { TestLog } from "../support/log.ts";
 import { until } from "../support/within.ts";
 import { FakeDaemon, startAdmin } from "./support.ts";
@@ -50,6 +51,7 @@ Deno.test("Access.refuseChange() accepts changes only from this server's own pag
       secure: false,
       guard: () => guard,
       log: new TestLog().log,
+      refusals: new Refusals(new TestLog().log),
     });
     const request = {
       method: "POST",
@@ -190,6 +192,7 @@ async function startEcho(daemon: FakeDaemon) {
   const running = await echo.start(config, {
     bus: new Bus(),
     admits: () => false,
+    refusals: new Refusals(new TestLog().log),
     log: new TestLog().log,
     daemon,
     guard: () => undefined,

@@ -3,6 +3,7 @@ import type { DaemonState, DaemonView, ServiceView } from "../../lib/service.ts"
 import type { Guard } from "../../lib/auth.ts";
 import { admin } from "../../lib/admin/mod.ts";
 import { adminConfigSchema } from "../../lib/admin/config.ts";
+import { Refusals } from "../../lib/refusals.ts";
 import { RecentLog } from "../../lib/recent_log.ts";
 import { formatAddress } from "../../lib/net/address.ts";
 import { TestLog } from "../support/log.ts";
@@ -44,6 +45,7 @@ export class FakeDaemon implements DaemonView {
       enabled: true,
       running: complete,
       sinceMs: 1_700_000_000_000,
+      refusals: 0,
       problems: complete.problems,
     });
   }
@@ -63,6 +65,7 @@ export async function startAdmin(
       daemon,
       bus: new Bus(),
       admits: () => false,
+      refusals: new Refusals(testLog.log),
       guard,
       dataDir: "/nonexistent",
       storage: () => Promise.reject(new Error("admin needs no storage")),

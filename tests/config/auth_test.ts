@@ -7,7 +7,7 @@ Deno.test("createGuards(): wrong tokens at one service do not affect another", (
       max_failures: 1,
       failure_window: 60_000,
       login_timeout: 100,
-      tokens: { all: { env: "TOKEN", services: ["kv", "admin"] } },
+      tokens: { all: { env: "TOKEN", services: new Map([["kv", null], ["admin", null]]) } },
     },
     { env: () => "a-good-token", readFile: () => "" },
     ({ message }) => assert.fail(message),

@@ -345,7 +345,7 @@ Deno.test("loadConfig() takes token values only from the environment or from fil
   assert.match(faults(token('value = "0123456789"'))[0]!, /unknown key/);
   assert.match(
     faults(token("")).at(-1)!,
-    /^q\.toml:1: auth\.tokens\.a: needs either file or env, and not both/,
+    /^q\.toml:1: auth\.tokens\.a: needs exactly one of file, env and hash/,
   );
   assert.match(faults(token('env = "NOWHERE"'))[0]!, /the environment variable NOWHERE is not set/);
   assert.match(faults(token('file = "/nowhere"'))[0]!, /cannot read "\/nowhere": no such file/);

@@ -12,7 +12,8 @@ function guardOf(...tokens: string[]): Guard {
 /** A service that listens on some addresses. */
 function service(listen: string, options: Partial<GuardedService> = {}): GuardedService {
   const addresses = listen.split(" ").map(parseAddress);
-  return { guard: undefined, addresses, needsCertificate: false, ...options };
+  const hears = () => false;
+  return { guard: undefined, addresses, needsCertificate: false, hears, ...options };
 }
 
 /** The login of a client that has shown a token to a guard. */

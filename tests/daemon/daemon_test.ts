@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { delay } from "@std/async/delay";
 import * as v from "valibot";
 import type { Config } from "../../lib/config/schema.ts";
+import { rightsList } from "../../lib/config/rights.ts";
 import { Daemon } from "../../lib/daemon/daemon.ts";
 import { RecentLog } from "../../lib/recent_log.ts";
 import type { DaemonView, Service, ServiceConfig } from "../../lib/service.ts";
@@ -32,6 +33,7 @@ class LoadingService {
   readonly service: Service<Section> = {
     name: this.name,
     schema: v.any(),
+    rights: rightsList(["use"]),
     addresses: () => [],
     start: ({ version }, { daemon }) => {
       this.daemon = daemon;

@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { Bus } from "../../lib/bus/bus.ts";
 import { echo } from "../../lib/echo/mod.ts";
 import type { RunningService, ServiceContext } from "../../lib/service.ts";
+import { Refusals } from "../../lib/refusals.ts";
 import { TestLog } from "../support/log.ts";
 
 /** Echo inside the test's process, on a free port. */
@@ -29,6 +30,7 @@ export async function startEcho(
   const running = await echo.start(v.parse(echo.schema, { listen: "127.0.0.1:0", ...config }), {
     guard: () => undefined,
     admits: () => false,
+    refusals: new Refusals(log.log),
     log: log.log,
     bus,
     dataDir: "/nonexistent",

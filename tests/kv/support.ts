@@ -11,6 +11,7 @@ import type { Guard } from "../../lib/auth.ts";
 import { kv } from "../../lib/kv/mod.ts";
 import type { Address } from "../../lib/net/address.ts";
 import type { RunningService } from "../../lib/service.ts";
+import { Refusals } from "../../lib/refusals.ts";
 import { openStorage } from "../../lib/storage/open.ts";
 import { TestLog } from "../support/log.ts";
 import { within } from "../support/within.ts";
@@ -70,6 +71,7 @@ export class TestKv implements AsyncDisposable {
     const running = await kv.start(section, {
       guard: () => guard,
       admits: (service) => admitted.includes(service),
+      refusals: new Refusals(log.log),
       bus,
       log: log.log,
       dataDir,
