@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createGuards } from "../../lib/config/auth.ts";
 
-Deno.test("createGuards(): wrong tokens at one service do not affect another", () => {
+Deno.test("createGuards(): wrong tokens at one service do not affect another", async () => {
   const guards = createGuards(
     {
       max_failures: 1,
@@ -12,7 +12,7 @@ Deno.test("createGuards(): wrong tokens at one service do not affect another", (
     { env: () => "a-good-token", readFile: () => "" },
     ({ message }) => assert.fail(message),
   );
-  assert.equal(guards("kv")!.check("wrong", "h"), "wrong");
-  assert.equal(guards("kv")!.check("a-good-token", "h"), "blocked");
-  assert.equal(guards("admin")!.check("a-good-token", "h"), "right");
+  assert.equal(await guards("kv")!.checkInTurn("wrong", "h"), "wrong");
+  assert.equal(await guards("kv")!.checkInTurn("a-good-token", "h"), "blocked");
+  assert.equal(await guards("admin")!.checkInTurn("a-good-token", "h"), "right");
 });

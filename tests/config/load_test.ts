@@ -332,8 +332,8 @@ Deno.test("loadConfig() takes token values only from the environment or from fil
   try {
     await Deno.writeTextFile(file, "from-a-file\n");
     const guard = load(token(`file = "${file}"`)).config.guard("echo")!;
-    assert.equal(guard.check("from-a-file", "h"), "right");
-    assert.equal(guard.check("from-a-fil", "h"), "wrong");
+    assert.equal(await guard.checkInTurn("from-a-file", "h"), "right");
+    assert.equal(await guard.checkInTurn("from-a-fil", "h"), "wrong");
     await Deno.writeTextFile(file, "short\n");
     assert.match(
       faults(token(`file = "${file}"`))[0]!,
