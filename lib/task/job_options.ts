@@ -102,16 +102,20 @@ export function canExpire(
     !job.revived;
 }
 
+/** What can become of a job so that those which follow it do not run. */
+const OBSTACLES = {
+  buried: "is buried",
+  dead: "is a dead letter",
+  lost: "is gone without being done",
+} as const;
+
 /** Why a held job will not run as things are; empty if it only has to wait. */
 export function heldReason(
-  dependencies: readonly { id: JobId; became: "buried" | "lost" | "waiting" }[],
+  dependencies: readonly { id: JobId; became: keyof typeof OBSTACLES | "waiting" }[],
 ): string {
-  return dependencies
-    .filter(({ became }) => became !== "waiting")
-    .map(({ id, became }) =>
-      `job ${id} ${became === "buried" ? "is buried" : "is gone without being done"}`
-    )
-    .join(", ");
+  return dependencies.flatMap(({ id, became }) =>
+    became === "waiting" ? [] : [`job ${id} ${OBSTACLES[became]}`]
+  ).join(", ");
 }
 
 /** The options for `stats-job`; the key is apart. */

@@ -122,14 +122,19 @@ export function commandScenarios(): QueueScenario[] {
       buries: 0,
     });
     assert.deepEqual(death, { tube: "mail", attempts: 2, reason: "no route\xff" });
+    const follower = await put(client, spec("z", { options: { after: [id] } }));
+    const heldFor = async () => (await client.statsJob(follower))!.reason;
+    assert.equal(await heldFor(), `job ${id} is a dead letter`);
     // The dead letter's tube has no dead_letter of its own, so there it is buried.
     worker.watch("mail.dead");
     assert.equal((await reserve(worker)).id, id);
     assert.equal(await worker.fail(id, "again"), "BURIED");
     assert.equal((await client.result(id))!.state, "dead");
+    assert.equal(await heldFor(), `job ${id} is buried`);
     // By hand it goes back and starts anew.
     assert.equal(await client.moveJob(id, "mail"), true);
     await client.kickJob(id);
+    assert.equal(await heldFor(), "");
     const back = (await client.statsJob(id))!;
     assert.deepEqual([back.tube, back.state, back.attempts, back.death], [
       "mail",
@@ -149,6 +154,10 @@ export function commandScenarios(): QueueScenario[] {
       "mail",
       0,
     ]);
+    // In its own tube as well.
+    assert.equal(await client.moveJob(late, "mail.dead"), true);
+    const anew = (await client.statsJob(late))!;
+    assert.deepEqual([anew.tube, anew.state, anew.death], ["mail.dead", "ready", null]);
     client.close();
     worker.close();
   }, {

@@ -19,6 +19,8 @@ export interface ConditionOptions {
   expire(job: Job): void;
   /** Releases a held job. */
   release(job: Job): void;
+  /** As `Chores.run`. */
+  runInTurns(step: () => boolean): void;
 }
 
 /**
@@ -50,6 +52,7 @@ export class Conditions {
       forgetLost: (id) => journal.forgetLost(id),
       settled: (job) => journal.settled(job.ticket),
       release: (job) => options.release(job),
+      runInTurns: (step) => options.runInTurns(step),
     });
     this.#expiries = new Expiries(timers, (job) => options.expire(job));
   }

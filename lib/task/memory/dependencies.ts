@@ -1,10 +1,6 @@
 import { heldReason } from "../job_options.ts";
 import type { JobId } from "../queue.ts";
-import { Turn } from "../../turn.ts";
 import type { Job } from "./job.ts";
-
-/** How many jobs are released between two looks at the time. */
-const JOBS_PER_LOOK = 64;
 
 /** What the dependencies need of the queue. */
 export interface DependencyOptions {
@@ -18,6 +14,8 @@ export interface DependencyOptions {
   settled(job: Job): Promise<void> | undefined;
   /** Releases a held job. */
   release(job: Job): void;
+  /** As `Chores.run`. */
+  runInTurns(step: () => boolean): void;
 }
 
 /**
@@ -60,8 +58,10 @@ export class Dependencies {
   /** Why a held job will not run as things are; empty if it only has to wait. */
   reasonOf(job: Job): string {
     return heldReason(job.options!.after.map((id) => {
-      const lost = this.#lost.has(id) ? "lost" : "waiting";
-      return { id, became: this.#options.jobOf(id)?.state === "buried" ? "buried" : lost };
+      const followed = this.#options.jobOf(id);
+      if (followed === undefined) return { id, became: this.#lost.has(id) ? "lost" : "waiting" };
+      if (followed.state === "buried") return { id, became: "buried" };
+      return { id, became: followed.death === null ? "waiting" : "dead" };
     }));
   }
 
@@ -140,17 +140,17 @@ export class Dependencies {
   #release(id: JobId): void {
     const followers = this.#followers.get(id);
     this.#followers.delete(id);
-    if (followers !== undefined) this.#releaseAll(followers);
+    if (followers !== undefined) this.#releaseAll(followers.values());
   }
 
-  /** Releases those that need not wait for others, and gives clients their turns in between. */
-  async #releaseAll(jobs: Iterable<Job>): Promise<void> {
-    const turn = new Turn();
-    let count = 0;
-    for (const job of jobs) {
-      if (this.#options.jobOf(job.id) !== job || job.state !== "held") continue;
-      if (!this.mustWait(job)) this.#options.release(job);
-      if (++count % JOBS_PER_LOOK === 0 && turn.over) await turn.next();
-    }
+  /** Releases those that need not wait for others. */
+  #releaseAll(jobs: Iterator<Job>): void {
+    this.#options.runInTurns(() => {
+      const { done, value: job } = jobs.next();
+      if (done) return false;
+      const isHeld = this.#options.jobOf(job.id) === job && job.state === "held";
+      if (isHeld && !this.mustWait(job)) this.#options.release(job);
+      return true;
+    });
   }
 }

@@ -90,6 +90,7 @@ export class Scheduler implements TubeScheduler<Job> {
       takeSpace: (bytes) => this.space.take(bytes),
       expire: (job) => this.#applyTo(job, { kind: "expire" }),
       release: (job) => this.#applyTo(job, { kind: "release-held" }),
+      runInTurns: (step) => void this.chores.run(step),
     });
     this.tubes = new Tubes(this, { timers: this.clientTimers, options });
   }

@@ -1,4 +1,3 @@
-import { Turn } from "../../turn.ts";
 import { isPossible } from "../life_cycle.ts";
 import { type JobId, SWEPT_STATES, type SweptState } from "../queue.ts";
 import type { Heap } from "./heap.ts";
@@ -6,74 +5,69 @@ import type { Job, JobTube } from "./job.ts";
 import type { List } from "./list.ts";
 import type { Scheduler } from "./scheduler.ts";
 
-/** How many jobs are visited between two looks at the time. */
-const JOBS_PER_LOOK = 64;
+/** What is done with the jobs of a tube. */
+interface Sweep {
+  /** The state of the jobs; `undefined` for all but reserved ones. */
+  state?: SweptState | undefined;
+  /** Takes a job out of its place. */
+  visit: (job: Job) => void;
+}
 
 /**
- * A visit to the jobs that a tube has at one moment, in turns. The visitor takes each job out of its
- * place. Jobs that are put meanwhile have higher ids and are left alone; a job that goes from one
- * state to another meanwhile may be visited or not, as if that had happened before or after.
+ * Visits the jobs that a tube has at this moment, in turns. Jobs that are put meanwhile have higher
+ * ids and are left alone; a job that goes from one state to another meanwhile may be visited or not,
+ * as if that had happened before or after.
+ *
+ * @returns How many there were.
  */
-export class TubeSweep {
-  readonly #tube: JobTube;
-  readonly #upTo: JobId;
-  readonly #visit: (job: Job) => void;
-  readonly #turn = new Turn();
-  #steps = 0;
-  #count = 0;
-
-  /** @param options `upTo`: the last id at this moment; `visit` takes a job out of its place. */
-  constructor(tube: JobTube, options: { upTo: JobId; visit: (job: Job) => void }) {
-    this.#tube = tube;
-    this.#upTo = options.upTo;
-    this.#visit = options.visit;
-  }
-
-  /**
-   * Visits the jobs in one state, or in all but `reserved`. The first turn is over when this returns.
-   *
-   * @returns How many there were.
-   */
-  async run(state?: SweptState): Promise<number> {
-    for (const each of state === undefined ? SWEPT_STATES : [state]) {
-      if (each === "held" || each === "buried") await this.#sweepList(this.#tube[each]);
-      else await this.#sweepHeap(this.#tube[each]);
+async function sweep(scheduler: Scheduler, tube: JobTube, options: Sweep): Promise<number> {
+  const jobs = jobsOf(tube, { state: options.state, upTo: scheduler.ids.last });
+  let count = 0;
+  await scheduler.chores.run(() => {
+    const { done, value: job } = jobs.next();
+    if (done) return false;
+    if (job !== null) {
+      options.visit(job);
+      count++;
     }
-    return this.#count;
-  }
+    return true;
+  });
+  return count;
+}
 
-  /** Newer jobs are behind older ones in a list, but for jobs that came into it meanwhile. */
-  async #sweepList(list: List<Job>): Promise<void> {
-    for (let left = list.size; left > 0; left--) {
-      const job = list.first;
-      if (job === null || job.id > this.#upTo) return;
-      this.#visitJob(job);
-      if (this.#turnIsOver) await this.#turn.next();
+/** The jobs to visit; `null` for each one that is passed over. */
+function* jobsOf(
+  tube: JobTube,
+  { state, upTo }: { state: SweptState | undefined; upTo: JobId },
+): Generator<Job | null, void> {
+  for (const each of state === undefined ? SWEPT_STATES : [state]) {
+    if (each === "held" || each === "buried") yield* jobsInList(tube[each], upTo);
+    else yield* jobsInHeap(tube[each], upTo);
+  }
+}
+
+/** Newer jobs are behind older ones in a list, but for jobs that came into it meanwhile. */
+function* jobsInList(list: List<Job>, upTo: JobId): Generator<Job, void> {
+  for (let left = list.size; left > 0; left--) {
+    const job = list.first;
+    if (job === null || job.id > upTo) return;
+    yield job;
+  }
+}
+
+/**
+ * From the end of the heap, where removing costs nothing. Other clients move items meanwhile, so it
+ * looks again until it finds none.
+ */
+function* jobsInHeap(heap: Heap<Job>, upTo: JobId): Generator<Job | null, void> {
+  for (let found = true; found;) {
+    found = false;
+    for (let at = heap.size - 1; at >= 0; at = Math.min(at, heap.size) - 1) {
+      const job = heap.at(at)!;
+      const isOld = job.id <= upTo;
+      if (isOld) found = true;
+      yield isOld ? job : null;
     }
-  }
-
-  /**
-   * From the end of the heap, where removing costs nothing. Other clients move items meanwhile, so it
-   * looks again until it finds none.
-   */
-  async #sweepHeap(heap: Heap<Job>): Promise<void> {
-    for (let before = -1; before !== this.#count;) {
-      before = this.#count;
-      for (let at = heap.size - 1; at >= 0; at = Math.min(at, heap.size) - 1) {
-        const job = heap.at(at)!;
-        if (job.id <= this.#upTo) this.#visitJob(job);
-        if (this.#turnIsOver) await this.#turn.next();
-      }
-    }
-  }
-
-  #visitJob(job: Job): void {
-    this.#visit(job);
-    this.#count++;
-  }
-
-  get #turnIsOver(): boolean {
-    return ++this.#steps % JOBS_PER_LOOK === 0 && this.#turn.over;
   }
 }
 
@@ -90,14 +84,14 @@ export async function flushTube(
 ): Promise<number | null> {
   const tube = scheduler.tubes.get(name);
   if (tube === undefined) return null;
-  return await new TubeSweep(tube, {
-    upTo: scheduler.ids.last,
+  return await sweep(scheduler, tube, {
+    state,
     visit: (job) => {
       scheduler.take(job);
       scheduler.drop(job);
       told(job);
     },
-  }).run(state);
+  });
 }
 
 /** As {@linkcode flushTube}, but moves the jobs to another tube. */
@@ -112,14 +106,13 @@ export async function moveTube(
   if (name === to) return 0;
   const target = tubes.open(to);
   if (target === undefined) return "OUT_OF_MEMORY";
-  const count = await new TubeSweep(tube, {
-    upTo: scheduler.ids.last,
+  const count = await sweep(scheduler, tube, {
     visit: (job) => {
       scheduler.take(job);
       scheduler.apply(job, { kind: "move", tube: to });
       told(job);
     },
-  }).run();
+  });
   tubes.leave(target);
   return count;
 }
@@ -127,7 +120,6 @@ export async function moveTube(
 /** Moves one job to another tube; `false` if a worker has it. */
 export function moveJob(scheduler: Scheduler, job: Job, to: string): boolean | "OUT_OF_MEMORY" {
   if (!isPossible("move", job.state)) return false;
-  if (job.tube.name === to) return true;
   if (scheduler.tubes.open(to) === undefined) return "OUT_OF_MEMORY";
   scheduler.take(job);
   scheduler.apply(job, { kind: "move", tube: to });

@@ -128,7 +128,7 @@ export class SharedClient implements QueueClient {
     if (!isId(id)) return false;
     return await this.#scheduler.work(id, (job) => {
       if (job === null || !isPossible("move", job.facts.state)) return false;
-      if (job.tube !== to) job.apply({ kind: "move", tube: to });
+      job.apply({ kind: "move", tube: to });
       return true;
     });
   }

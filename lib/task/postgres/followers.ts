@@ -88,15 +88,25 @@ export async function takeReleasable(
   return { count: over.length, jobs };
 }
 
+/** A job that another one is held for, and what has become of it. */
+interface HeldFor {
+  id: JobId;
+  /** `null` if it is gone. */
+  state: number | null;
+  dead_tube: string | null;
+  lost: boolean | null;
+}
+
 /** Why a held job will not run as things are; empty if it only has to wait. */
 export async function readHeldReason(sql: postgres.Sql, job: JobId): Promise<string> {
-  const rows = await sql<{ id: JobId; state: number | null; lost: boolean | null }[]>`
-    SELECT a.id, j.state, e.lost FROM quartet.task_after AS a
+  const rows = await sql<HeldFor[]>`
+    SELECT a.id, j.state, j.dead_tube, e.lost FROM quartet.task_after AS a
     LEFT JOIN quartet.task_jobs AS j ON j.id = a.id
     LEFT JOIN quartet.task_ended AS e ON e.id = a.id
     WHERE a.job = ${job} ORDER BY a.id`;
-  return heldReason(rows.map(({ id, state, lost }) => {
+  return heldReason(rows.map(({ id, state, dead_tube, lost }) => {
     if (state === STATE.buried) return { id, became: "buried" };
+    if (dead_tube !== null) return { id, became: "dead" };
     return { id, became: lost === true ? "lost" : "waiting" };
   }));
 }

@@ -78,6 +78,7 @@ export class LockedJob {
   #facts: JobFacts;
   #tube: string;
   #died = false;
+  #moved = false;
   #holder: Holder | null;
   #changed = false;
   #ended: "done" | "lost" | undefined;
@@ -116,6 +117,11 @@ export class LockedJob {
   /** The tube it is in. */
   get tube(): string {
     return this.#tube;
+  }
+
+  /** Whether it has become a dead letter, or was moved, which may have been to its own tube. */
+  get moved(): boolean {
+    return this.#moved;
   }
 
   /** Whether it has become a dead letter. */
@@ -180,6 +186,7 @@ export class LockedJob {
     if (died) this.#tube = this.#rules.deadLetter;
     if (event.kind === "move") this.#tube = event.tube;
     this.#died ||= died;
+    this.#moved ||= died || event.kind === "move";
     if (this.#facts.state !== "reserved") this.#holder = null;
     return died ? "dead" : this.#facts.state;
   }

@@ -306,7 +306,7 @@ export class SharedScheduler {
       else if (job.removed) this.#tell(id, "deleted", "");
       else if (!job.changed) continue;
       else if (job.died) this.#tell(id, "dead", facts.reason);
-      else if (job.tube !== job.from && facts.state === "buried") continue;
+      else if (job.moved && facts.state === "buried") continue;
       else if (facts.state === "ready") this.tellReady(tube, 1);
       else if (facts.state === "buried") this.#tell(id, "buried", facts.reason);
       else this.lookIn(facts.dueAt - now);

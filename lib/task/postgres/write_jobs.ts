@@ -17,7 +17,7 @@ export async function writeJobs(
   const removed = jobs.filter((job) => job.removed);
   const changed = jobs.filter((job) => job.changed && !job.removed);
   const progressed = changed.filter((job) => job.progress !== undefined);
-  const moved = changed.filter((job) => job.tube !== job.from);
+  const moved = changed.filter((job) => job.moved);
   const kept = removed.filter((job) => job.outcome !== undefined);
   const bodies = joinValues(kept.map(({ outcome }) => outcome!.body));
   await Promise.all([

@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
 import type { QueueClient } from "../../../lib/task/queue.ts";
+import { nextTurn } from "../../../lib/turn.ts";
 import { until } from "../../support/within.ts";
 import { put, reserve, spec } from "../queue_suite.ts";
 import { ManualClock, queueOptions } from "../support.ts";
@@ -155,6 +156,33 @@ Deno.test("MemoryQueue: jobs that are due at once become ready in turns, and no 
   }
   assertSteps(ready, 0, JOBS);
 });
+
+for (
+  const { name, begin } of [
+    { name: "a flush", begin: (client: QueueClient) => client.flushTube("default") },
+    { name: "a move", begin: (client: QueueClient) => client.moveTube("default", "other") },
+    {
+      name: "the release of held jobs",
+      begin: (client: QueueClient) => client.done(1, ""),
+    },
+  ]
+) {
+  Deno.test(`MemoryQueue.close() ends ${name} where it is`, async () => {
+    const closed = Promise.withResolvers<void>();
+    const { queue } = manual(() => 0, () => closed.resolve(queue.close()));
+    const client = queue.connect();
+    const first = await put(client, spec("first"));
+    await putMany(client, { options: { after: [first] } });
+    await reserve(client);
+    void begin(client);
+    await closed.promise;
+    const left = queue.metrics().tubes;
+    const { held } = left.find(({ name }) => name === "default")!;
+    assert(held > 0 && held < JOBS, `${held} jobs are left`);
+    for (let turns = 0; turns < 3; turns++) await nextTurn();
+    assert.deepEqual(queue.metrics().tubes, left);
+  });
+}
 
 Deno.test("MemoryQueue: results that expire at once are dropped in turns", async () => {
   const { clock, queue } = manual();

@@ -1,9 +1,12 @@
 import { StorageUnavailableError } from "../../../lib/storage/store.ts";
-import type { Queue, QueueClient } from "../../../lib/task/queue.ts";
+import { type Queue, type QueueClient, SWEPT_STATES } from "../../../lib/task/queue.ts";
 import type { AcknowledgedJobs } from "../repeating_queue.ts";
 
 /** Answers that acknowledge that a job was put or has ended. */
 const ENDS: ReadonlySet<string> = new Set(["delete", "done", "cancelJob"]);
+
+/** Calls that take several transactions. One that is repeated counts only what was left to do. */
+const SWEEPS: ReadonlySet<string> = new Set(["flushTube", "moveTube"]);
 
 /**
  * A queue whose clients repeat each call that is refused. In a shared database a refused statement
@@ -28,6 +31,7 @@ function repeatingClient(client: QueueClient, jobs: AcknowledgedJobs): QueueClie
       if (typeof member !== "function") return member;
       return (...parameters: unknown[]) => {
         const call = () => member.apply(target, parameters) as unknown;
+        if (SWEEPS.has(name as string)) return sweep(target, call, { tube: parameters[0], jobs });
         const answer = call();
         if (!(answer instanceof Promise)) return answer;
         return repeat(call, answer, jobs).then((answer) => {
@@ -37,6 +41,28 @@ function repeatingClient(client: QueueClient, jobs: AcknowledgedJobs): QueueClie
       };
     },
   });
+}
+
+/** Repeats a sweep, and answers how many jobs have left the tube since it was first called. */
+async function sweep(
+  client: QueueClient,
+  call: () => unknown,
+  { tube, jobs }: { tube: unknown; jobs: AcknowledgedJobs },
+): Promise<unknown> {
+  const ask = <T>(call: () => T) =>
+    repeat(call, call() as Promise<unknown>, jobs) as Promise<Awaited<T>>;
+  const countJobs = async () => {
+    const stats = await ask(() => client.statsTube(tube as string));
+    return SWEPT_STATES.reduce((sum, state) => sum + (stats?.[state] ?? 0), 0);
+  };
+  const before = await countJobs();
+  const { refusals } = jobs;
+  let answer = await ask(call);
+  if (jobs.refusals > refusals && before > 0) answer = before - await countJobs();
+  for (const id of jobs.present()) {
+    if (await ask(() => client.statsJob(id)) === null) jobs.ended(id);
+  }
+  return answer;
 }
 
 async function repeat(
