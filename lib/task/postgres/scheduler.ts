@@ -39,7 +39,15 @@ import { putJob } from "./put_job.ts";
 import type { ReservedRow } from "./requests.ts";
 import { RowLimits } from "./row_limits.ts";
 import { TASK_MIGRATIONS, TASK_TUNING } from "./schema.ts";
-import { EXPIRED, FORGET, FORGET_KEYS, NEXT_DUE, OVERDUE, query } from "./statements.ts";
+import {
+  EXPIRED,
+  FORGET,
+  FORGET_KEYS,
+  FORGET_TUBES,
+  NEXT_DUE,
+  OVERDUE,
+  query,
+} from "./statements.ts";
 
 /** How many waiting clients of each tube a poll wakes. */
 const POLLING_WAITERS = 20;
@@ -359,8 +367,9 @@ export class SharedScheduler {
     const pauseEndMs = SYSTEM_CLOCK.now() + nextMs;
     for (const tube of ended) this.#wake(tube, MAX_WOKEN);
     for (const tube of this.tubes.values()) tube.wake(POLLING_WAITERS);
-    await this.ask((sql) => query(sql, FORGET, []));
-    await this.ask((sql) => query(sql, FORGET_KEYS, []));
+    for (const statement of [FORGET, FORGET_KEYS, FORGET_TUBES]) {
+      await this.ask((sql) => query(sql, statement, []));
+    }
     this.watchers.askAgain();
     await this.#rowLimits.dropResults();
     // The last question, so that the answer is not old when the next poll is planned.

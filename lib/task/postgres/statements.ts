@@ -158,6 +158,20 @@ export const FORGET_KEYS = `
     ORDER BY expires_at LIMIT 1000
   )`;
 
+/**
+ * Removes tubes that are not paused, have a full token bucket and no jobs. One that has a limit comes
+ * back with its next job.
+ */
+export const FORGET_TUBES = `
+  DELETE FROM quartet.task_tubes WHERE name IN (
+    SELECT name FROM quartet.task_tubes AS t
+    WHERE paused_until <= ${NOW} AND full_at <= ${NOW}
+      -- Each of these has an index.
+      AND NOT EXISTS (SELECT FROM quartet.task_jobs AS j WHERE j.tube = t.name AND j.state = 0)
+      AND NOT EXISTS (SELECT FROM quartet.task_jobs AS j WHERE j.tube = t.name AND j.state > 0)
+    LIMIT 1000 FOR UPDATE SKIP LOCKED
+  )`;
+
 /** Removes expired results. */
 export const FORGET = `
   DELETE FROM quartet.task_results WHERE id IN (

@@ -6,6 +6,7 @@
  */
 
 import type postgres from "postgres";
+import { storageUnavailable } from "../../storage/store.ts";
 import type { TubeRules } from "../queue.ts";
 import { fullAfter, nextTokenAt, tokensIn } from "../token_bucket.ts";
 import { names, NOW, query, STATE } from "./statements.ts";
@@ -64,6 +65,9 @@ const FILL_UNTIL = `
   UPDATE quartet.task_tubes AS t SET full_at = u.full_at
   FROM unnest($1::text::text[], $2::text::float8[]) AS u (name, full_at) WHERE t.name = u.name`;
 
+/** How often rows are added that another daemon removes before they are locked. */
+const MAX_LOCK_TRIES = 10;
+
 /**
  * Locks tubes and finds how many more of their jobs may be reserved. No other transaction can reserve
  * one of their jobs until this one ends.
@@ -76,8 +80,10 @@ export async function lockTubes(
   tubes: readonly RuledTube[],
 ): Promise<Map<string, LockedTube>> {
   const list = names(tubes.map(({ name }) => name).sort());
-  await query(sql, ADD_ROWS, [list]);
-  await query(sql, LOCK_ROWS, [list]);
+  for (let tries = 1; (await query(sql, LOCK_ROWS, [list])).length < tubes.length; tries++) {
+    if (tries > MAX_LOCK_TRIES) throw storageUnavailable("the rows of tubes come and go");
+    await query(sql, ADD_ROWS, [list]);
+  }
   const rows = await query<{ name: string; full_at: number; now: number; reserved: number }>(
     sql,
     READ_ROWS,

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
+import postgres from "postgres";
 import { openStorage } from "../../../lib/storage/open.ts";
 import { PostgresDatabase } from "../../../lib/storage/postgres/postgres_database.ts";
 import { openQueue } from "../../../lib/task/open.ts";
 import { HeldJobs } from "../../../lib/task/postgres/held_jobs.ts";
 import { TASK_MIGRATIONS } from "../../../lib/task/postgres/schema.ts";
-import type { JobOptions } from "../../../lib/task/queue.ts";
+import type { JobOptions, TubeRules } from "../../../lib/task/queue.ts";
 import { usePostgres } from "../../support/postgres.ts";
 import { until } from "../../support/within.ts";
 import { keyed, put, reserve, soon, spec } from "../queue_suite.ts";
@@ -12,9 +13,9 @@ import { queueOptions, SILENT_LOG } from "../support.ts";
 
 const server = usePostgres();
 
-async function openIn(url: string) {
+async function openIn(url: string, rules: Record<string, Partial<TubeRules>> = {}) {
   const storage = await openStorage(url, { dataDir: ".", log: SILENT_LOG });
-  const queue = await openQueue(storage, { ...queueOptions(), log: SILENT_LOG });
+  const queue = await openQueue(storage, { ...queueOptions({ rules }), log: SILENT_LOG });
   const close = async () => {
     await queue.close();
     await storage.close();
@@ -51,6 +52,33 @@ Deno.test("postgres queue: two daemons obey the options of each other's jobs", a
   await until("it is buried", async () => {
     return (await b.client.statsJob(expiring))!.state === "buried";
   });
+});
+
+Deno.test("postgres queue: the row of a tube is removed when nothing needs it, and comes back", async () => {
+  const url = await server.createDatabase();
+  const rules = { slow: { maxReserved: 3, rate: { intervalMs: 10, burst: 1 } } };
+  await using a = await openIn(url, rules);
+  await using b = await openIn(url, rules);
+  const sql = postgres(url, { max: 1 });
+  const tubes = async () => {
+    const rows = await sql<{ name: string }[]>`SELECT name FROM quartet.task_tubes ORDER BY name`;
+    return rows.map(({ name }) => name).join(" ");
+  };
+  try {
+    a.client.use("paused");
+    assert.equal(await a.client.pauseTube("paused", 600_000), true);
+    a.client.use("slow");
+    for (const { client } of [a, b]) {
+      client.watch("slow");
+      const id = await put(a.client, spec("x"));
+      assert.equal((await reserve(client)).id, id);
+      assert.equal(await tubes(), "paused slow");
+      assert.equal(await client.delete(id), true);
+      await until("nothing needs it", async () => await tubes() === "paused");
+    }
+  } finally {
+    await sql.end();
+  }
 });
 
 Deno.test("postgres queue: a job that others follow can be put after and ended at the same time", async () => {
