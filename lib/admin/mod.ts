@@ -7,6 +7,7 @@
 
 import { listenerOptions } from "../config/service_keys.ts";
 import type { Metric } from "../metrics.ts";
+import { ClientList } from "../net/client_list.ts";
 import { connectionMetrics } from "../net/listener_metrics.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
 import { Access } from "./access.ts";
@@ -19,6 +20,7 @@ import { loginRoutes } from "./login_routes.ts";
 import { allMetrics } from "./metrics.ts";
 import { pageRoutes } from "./page_routes.ts";
 import { LoopProbe } from "./process_metrics.ts";
+import { Recorder } from "./recorder.ts";
 import { adminRights } from "./rights.ts";
 import { answer } from "./routes.ts";
 
@@ -39,6 +41,7 @@ async function start(config: AdminConfig, context: ServiceContext): Promise<Runn
   const { daemon, log, refusals } = context;
   const probe = new LoopProbe();
   const metrics = () => allMetrics(daemon, probe);
+  const recorder = new Recorder({ metrics, log });
   const secure = config.tls !== undefined;
   const access = new Access({
     address: config.listen,
@@ -56,19 +59,24 @@ async function start(config: AdminConfig, context: ServiceContext): Promise<Runn
       access,
       metrics,
       consoles: new Consoles(),
+      recorder,
     }),
   ];
+  const connected = new ClientList(log);
   try {
     const server = await HttpServer.listen(config.listen, {
       maxClients: config.max_clients,
       ...listenerOptions(config),
       maxBodyBytes: config.max_body,
       headers: SECURITY_HEADERS,
+      clients: connected,
       log,
       handle: (request) => answer(routes, request, access),
     });
     return {
       addresses: [server.address],
+      queries: connected.queries,
+      actions: connected.actions,
       problems: () => [],
       reread: () => server.reloadTls(),
       metrics:
@@ -76,10 +84,12 @@ async function start(config: AdminConfig, context: ServiceContext): Promise<Runn
       drain: async (deadline) => {
         await server.drain(AbortSignal.any([deadline, AbortSignal.timeout(DRAIN_MS)]));
         probe[Symbol.dispose]();
+        recorder[Symbol.dispose]();
       },
     };
   } catch (error) {
     probe[Symbol.dispose]();
+    recorder[Symbol.dispose]();
     throw error;
   }
 }

@@ -4,6 +4,7 @@ import type { Access } from "./access.ts";
 import type { Consoles } from "./consoles.ts";
 import { redirect } from "./login_routes.ts";
 import { PAGE_FILES } from "./page_files.ts";
+import type { Recorder } from "./recorder.ts";
 import { json, jsonBody, RequestError, type Route } from "./routes.ts";
 import { daemonJson } from "./state.ts";
 
@@ -15,11 +16,15 @@ export interface PageRoutesOptions {
   access: Access;
   metrics: () => Metric[];
   consoles: Consoles;
+  recorder: Recorder;
 }
+
+/** The longest range of the history, in seconds: a day. */
+const MAX_RANGE_S = 24 * 60 * 60;
 
 /** The page and its API: GET reads, POST changes something. */
 export function pageRoutes(options: PageRoutesOptions): Route[] {
-  const { daemon, self, access, metrics, consoles } = options;
+  const { daemon, self, access, metrics, consoles, recorder } = options;
 
   function running(name: string): ObservedService {
     const service = daemon.services().find((candidate) => candidate.name === name)?.running;
@@ -47,6 +52,17 @@ export function pageRoutes(options: PageRoutesOptions): Route[] {
         return json(
           daemonJson(daemon, { self, metrics: metrics(), readOnly, hasSession, logAfter }),
         );
+      },
+    },
+    {
+      method: "GET",
+      path: /^\/history$/,
+      answer: ({ query }) => {
+        const rangeS = Number(query.get("range") ?? MAX_RANGE_S);
+        if (!(rangeS > 0 && rangeS <= MAX_RANGE_S)) {
+          throw new RequestError(400, `"range" must be 1 to ${MAX_RANGE_S} seconds.`);
+        }
+        return json(recorder.read(rangeS));
       },
     },
     {

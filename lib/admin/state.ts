@@ -2,7 +2,8 @@ import type { Metric } from "../metrics.ts";
 import { formatAddress } from "../net/address.ts";
 import type { DaemonView, ServiceView } from "../service.ts";
 import { VERSION } from "../version.ts";
-import type { DaemonJson, MetricsJson, ServiceJson } from "./page/daemon_json.ts";
+import { metricsJson } from "./metrics_json.ts";
+import type { DaemonJson, ServiceJson } from "./page/daemon_json.ts";
 import { unreadiness } from "./readiness.ts";
 
 /** Options for {@linkcode daemonJson}. */
@@ -49,20 +50,4 @@ function serviceJson(service: ServiceView, self: string): ServiceJson {
     console: running?.console !== undefined,
     status: running?.status?.() ?? null,
   };
-}
-
-function metricsJson(metrics: readonly Metric[]): MetricsJson {
-  const byName: MetricsJson = {};
-  for (const metric of metrics) {
-    const samples = byName[metric.name] ??= [];
-    if (metric.type === "histogram") {
-      for (const { labels = {}, histogram } of metric.samples) {
-        const { bounds, counts, sum, count } = histogram;
-        samples.push({ labels, value: count, sum, bounds: [...bounds], counts: [...counts] });
-      }
-    } else {
-      for (const { labels = {}, value } of metric.samples) samples.push({ labels, value });
-    }
-  }
-  return byName;
 }

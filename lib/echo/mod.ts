@@ -8,6 +8,7 @@
 
 import { listenerOptions } from "../config/service_keys.ts";
 import type { Address } from "../net/address.ts";
+import { ClientList } from "../net/client_list.ts";
 import type { Connection } from "../net/connection.ts";
 import { LINE_REPLIES } from "../net/line_replies.ts";
 import { Listener } from "../net/listener.ts";
@@ -56,8 +57,10 @@ async function start(config: EchoConfig, context: ServiceContext): Promise<Runni
     maxPayloadBytes: config.max_payload,
     pingIntervalMs: config.ping_interval,
   });
+  const connected = new ClientList(log);
   const limits = {
     ...listenerOptions(config),
+    clients: connected,
     maxClients: config.max_clients,
     idleTimeoutMs: config.idle_timeout,
     log,
@@ -104,6 +107,8 @@ async function start(config: EchoConfig, context: ServiceContext): Promise<Runni
       },
       connect: () => first.connect("console"),
     },
+    queries: connected.queries,
+    actions: connected.actions,
     problems: () => [],
     reread: () => {
       for (const port of ports) port.reloadTls();

@@ -9,6 +9,7 @@ import { Bus } from "../bus/bus.ts";
 import { PublisherMetrics } from "../bus/publisher.ts";
 import { Readers } from "../bus/readers.ts";
 import { listenerOptions } from "../config/service_keys.ts";
+import { ClientList } from "../net/client_list.ts";
 import type { Connection } from "../net/connection.ts";
 import { formatAddress } from "../net/address.ts";
 import { Listener } from "../net/listener.ts";
@@ -127,7 +128,9 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
     accepted: () => listener.metrics().accepted,
     save: () => loader.save(),
   };
+  const connected = new ClientList(log);
   const listener = await Listener.listen(config.listen, {
+    clients: connected,
     maxClients: config.max_clients,
     idleTimeoutMs: config.idle_timeout,
     fullReply: FULL_REPLY,
@@ -143,6 +146,8 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
   return {
     addresses: [listener.address],
     loaded,
+    queries: connected.queries,
+    actions: connected.actions,
     reread: () => listener.reloadTls(),
     problems: () => {
       const problem = loader.store.problem();

@@ -79,6 +79,7 @@ export async function serveRedisClient(
   };
   const session = new Session(server, peer, login);
   server.clients.set(id, session);
+  connection.client = session;
   try {
     await new RespConnection(output, buffer, session).serve();
     await channels.published();

@@ -7,6 +7,7 @@
 
 import { isAbsolute, join, resolve } from "node:path";
 import { listenerOptions, tlsFiles } from "../config/service_keys.ts";
+import { ClientList } from "../net/client_list.ts";
 import type { Connection } from "../net/connection.ts";
 import { loginByLine } from "../net/line_login.ts";
 import { LineReader } from "../net/line_reader.ts";
@@ -47,6 +48,10 @@ const NEWLINE = 0x0a;
 const SNIFFED_BYTES = Math.max(HELLO.PEER.length, HELLO.CONTROL.length);
 /** Replies are batched up to about this size: a few bytes of commands can ask for megabytes. */
 const JOINED_REPLY_CHARACTERS = 64 * 1024;
+/** How the lists of connections describe those of each kind. */
+const CONSOLE = { describe: () => ({ protocol: "console" }) };
+const PEER = { describe: () => ({ protocol: "peer", state: "takes part in a sort" }) };
+const CONTROL = { describe: () => ({ protocol: "control", state: "is a node" }) };
 /** Ends a reply of several lines. */
 const END_LINE = "END";
 
@@ -79,7 +84,9 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
   const { tls } = config;
   const readTlsTrust = () => tls && readTrust({ ...tlsFiles(tls), ca: tls.ca });
   let trust = readTlsTrust();
+  const connected = new ClientList(log);
   const listener = await Listener.listen(config.listen, {
+    clients: connected,
     maxClients: config.max_clients,
     idleTimeoutMs: config.idle_timeout,
     ...listenerOptions(config),
@@ -113,6 +120,8 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
   const node = kept ? new CoordinatorNode({ ...options, ...kept }) : new MemberNode(options);
   return {
     addresses: [listener.address],
+    queries: connected.queries,
+    actions: connected.actions,
     problems: () => node.problems(),
     reread: () => {
       const next = readTlsTrust();
@@ -157,8 +166,10 @@ async function serve(
       unread: unread(buffer),
     });
     if (login !== undefined && !await loginByLine(connection, reader, login)) return;
+    connection.client = CONSOLE;
     return await serveConsole(connection, reader, { node, consoleMetrics, login });
   }
+  connection.client = isPeer ? PEER : CONTROL;
   const first = await readFirstLine(connection, buffer);
   if (!first || !await demandProof(connection, first, login)) return;
   if (isPeer) return await admitPeer({ connection, ...first }, (hello) => node.findMeeting(hello));

@@ -6,6 +6,16 @@ export class ConnectionClosedError extends Error {
   override name = "ConnectionClosedError";
 }
 
+/** What the code that serves a client knows about it. */
+export interface ClientDescription {
+  /** The protocol it speaks, such as "Redis". */
+  readonly protocol: string;
+  /** The name it has given itself; empty if none. */
+  readonly name?: string;
+  /** What it does or waits for, if its connection does not tell that already. */
+  readonly state?: string | undefined;
+}
+
 /** How long a client may take to read the remaining bytes once its connection is being closed. */
 const LINGER_MS = 1000;
 
@@ -37,6 +47,10 @@ export class Connection {
   request = 0;
   /** Whether the client was sent the greeting of its listener, before the handshake. */
   greeted = false;
+  /** When it was opened, from `performance.now()`; whole, which takes no memory of its own. */
+  readonly openedMs = Math.round(performance.now());
+  /** Describes the client, for lists of connections. Set by the code that serves it. */
+  client: { describe(): ClientDescription } | undefined;
   /** Sent before the connection is closed because a request took too long. */
   timeoutReply: Uint8Array | undefined;
 
@@ -51,6 +65,8 @@ export class Connection {
   /** Whether this side has ended its output, so that no more can be written. */
   #outputEnded = false;
   #closed = false;
+  /** Writes that the operating system has not accepted whole. */
+  #writes = 0;
 
   /**
    * @param conn The socket; the connection owns it from now on.
@@ -107,6 +123,11 @@ export class Connection {
   /** Whether a read is waiting for bytes, so the service has nothing to do for this client. */
   get reading(): boolean {
     return this.#endRead !== undefined;
+  }
+
+  /** Whether a write is pending, so the client has to read before there is more for it. */
+  get writing(): boolean {
+    return this.#writes > 0;
   }
 
   /** The request whose remainder the server is waiting for; 0 if it is not waiting for one. */
@@ -170,10 +191,13 @@ export class Connection {
     // The socket would refuse it as well, which looks like a broken connection and resets it.
     if (this.#outputEnded) return Promise.reject(new ConnectionClosedError(this.#goneMessage()));
     // Not an async function: nearly every write is accepted whole, and then costs one `then`.
+    this.#writes++;
     return this.#conn.write(bytes).then((count) => {
+      this.#writes--;
       this.bytesSent += count;
       if (count < bytes.length) return this.write(bytes.subarray(count));
     }, (cause) => {
+      this.#writes--;
       this.close();
       throw new ConnectionClosedError(this.#goneMessage(), { cause });
     });

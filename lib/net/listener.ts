@@ -3,6 +3,7 @@ import type { Log } from "../log.ts";
 import { acceptLoop } from "./accept_loop.ts";
 import { type Address, addressOf, clientNetwork, formatAddress } from "./address.ts";
 import { bind, removeSocketFile } from "./bind.ts";
+import type { ClientList } from "./client_list.ts";
 import { ClientCertificateError } from "./client_certificates.ts";
 import { Connection, ConnectionClosedError } from "./connection.ts";
 import { ExpiryWatch } from "./expiry_watch.ts";
@@ -64,6 +65,8 @@ export interface ListenerOptions {
   handshakeTimeoutMs?: number;
   /** What a client is sent in plain text before the TLS handshake; nothing if left out. */
   greeting?: (connection: Connection) => Greeting;
+  /** The list of clients that the connections belong to, which also numbers them. */
+  clients?: ClientList;
   log: Log;
   /**
    * Serves a connection. When it returns, the connection is closed gracefully. When it throws, the
@@ -114,6 +117,7 @@ export class Listener {
     this.#socket = socket;
     this.#options = options;
     this.address = addressOf(socket.addr);
+    options.clients?.add(this);
     this.#timeLimits = this.#limitTimes();
     this.#expiryWatch = new ExpiryWatch({
       address: formatAddress(this.address),
@@ -242,7 +246,11 @@ export class Listener {
   }
 
   #serve(socket: Socket, remote: string): void {
-    const connection = new Connection(socket, ++this.#lastId, remote);
+    const connection = new Connection(
+      socket,
+      this.#options.clients?.nextId() ?? ++this.#lastId,
+      remote,
+    );
     connection.timeoutReply = this.#options.timeoutReply;
     const refusal = this.#refusal(connection);
     if (refusal !== undefined) {

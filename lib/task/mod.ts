@@ -7,6 +7,7 @@
  */
 
 import { listenerOptions } from "../config/service_keys.ts";
+import { ClientList } from "../net/client_list.ts";
 import { LINE_REPLIES } from "../net/line_replies.ts";
 import { Listener } from "../net/listener.ts";
 import { connectionMetrics, sumMetrics } from "../net/listener_metrics.ts";
@@ -73,8 +74,10 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
       guard: context.guard,
       refusals: context.refusals,
     });
+    const connected = new ClientList(log);
     const limits = {
       ...listenerOptions(config),
+      clients: connected,
       maxClients: config.max_clients,
       idleTimeoutMs: config.idle_timeout,
       log,
@@ -117,8 +120,8 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
         ...scheduleMetrics(schedules.states),
       ],
       status: () => ({ schedules: scheduleStatus(schedules.states) }),
-      actions: taskActions(queue),
-      queries: taskQueries(queue),
+      actions: { ...taskActions(queue), ...connected.actions },
+      queries: { ...taskQueries(queue), ...connected.queries },
       refuseNewWork: () => {
         inDrainMode = true;
         queue.refusePuts();

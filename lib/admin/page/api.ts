@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-import type { DaemonJson } from "./daemon_json.ts";
+import type { DaemonJson, HistoryJson } from "./daemon_json.ts";
 
 /** Time limit for reading the daemon's state. */
 const READ_TIMEOUT_MS = 5000;
@@ -19,6 +19,18 @@ export async function fetchDaemon(logAfter: number): Promise<DaemonJson> {
   if (response.status === 401) location.assign("/login");
   if (!response.ok) throw new Error(`HTTP ${response.status}`);
   return await response.json() as DaemonJson;
+}
+
+/**
+ * Reads what the daemon has kept of the last seconds.
+ *
+ * @throws {Error} If the daemon does not answer in time, or answers with an error.
+ */
+export async function fetchHistory(rangeS: number): Promise<HistoryJson> {
+  const signal = AbortSignal.timeout(READ_TIMEOUT_MS);
+  const response = await fetch(`/history?range=${rangeS}`, { signal });
+  if (!response.ok) throw new Error(`HTTP ${response.status}`);
+  return await response.json() as HistoryJson;
 }
 
 /**

@@ -1,27 +1,9 @@
 /// <reference lib="dom" />
 import uPlot from "uplot";
+import type { ChartOptions, LineStyle, SeriesOptions } from "./chart_series.ts";
 import { make, setText } from "./dom.ts";
 import { formatTime } from "./format.ts";
-import { History, WINDOW_S } from "./history.ts";
-
-/** One line of a chart. */
-export interface SeriesOptions {
-  label: string;
-  /** Name of the CSS custom property that holds its colour. */
-  color: string;
-}
-
-/** Options for {@linkcode Chart}. */
-export interface ChartOptions {
-  title: string;
-  series: SeriesOptions[];
-  format: (value: number) => string;
-  /**
-   * Steps of the value axis: "whole" for integers, "binary" for bytes, "log" for times from
-   * microseconds to seconds. @default {"decimal"}
-   */
-  scale?: "decimal" | "whole" | "binary" | "log";
-}
+import { History, type Rows, WINDOW_S } from "./history.ts";
 
 const HEIGHT_PX = 150;
 /** Shortest time span that a chart shows. */
@@ -38,11 +20,28 @@ const LOG_MIN_S = 0.000_01;
 
 const SYNC_KEY = "quartet";
 
-/** A chart of the last minutes, with the current values as text below. */
+/** From this time span on, times are shown without seconds. */
+const LONG_SPAN_S = 7200;
+
+/** The strokes and gaps of a line, in pixels. */
+const DASHES: Record<LineStyle, number[]> = {
+  "solid": [],
+  "dashed": [7, 4],
+  "dotted": [2, 3],
+  "dash-dot": [9, 3, 2, 3],
+};
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** A chart of the last minutes, or of a longer time, with the current values as text below. */
 export class Chart {
   readonly root: HTMLElement;
   readonly #options: ChartOptions;
-  readonly #history: History;
+  /** What was read while the page was open. */
+  readonly #live: History;
+  /** What is shown: the same, or what the daemon has kept. */
+  #rows: Rows;
+  #spanS = WINDOW_S;
   readonly #plotBox = make("div", { class: "plot", "aria-hidden": "true" });
   readonly #values: HTMLElement[] = [];
   readonly #time = make("span", { class: "hint chart-time" });
@@ -53,13 +52,12 @@ export class Chart {
 
   constructor(options: ChartOptions) {
     this.#options = options;
-    this.#history = new History(options.series.length);
+    this.#rows = this.#live = new History(options.series.length);
     const legend = make("ul", { class: "legend" });
-    for (const { label, color } of options.series) {
+    for (const one of options.series) {
       const value = make("span", { class: "value" }, "–");
       this.#values.push(value);
-      const swatch = make("span", { class: `swatch ${color}`, "aria-hidden": "true" });
-      legend.append(make("li", {}, swatch, `${label} `, value));
+      legend.append(make("li", {}, swatchOf(one), `${one.label} `, value));
     }
     legend.append(this.#nothing);
     const title = make("h3", {}, options.title);
@@ -75,7 +73,31 @@ export class Chart {
 
   /** Adds the values of one moment; `null` where there is none. */
   add(timeS: number, values: readonly (number | null)[]): void {
-    this.#history.add(timeS, values);
+    this.#live.add(timeS, values);
+    if (this.#rows === this.#live) this.#refresh();
+  }
+
+  /** Puts values from before the page was opened in front of those of the last minutes. */
+  precede(rows: Rows): void {
+    this.#live.precede(rows);
+    if (this.#rows === this.#live) this.#refresh();
+  }
+
+  /** Shows the last minutes. */
+  showLive(): void {
+    this.#spanS = WINDOW_S;
+    this.#rows = this.#live;
+    this.#refresh();
+  }
+
+  /** Shows a longer time. */
+  showPast(rows: Rows, spanS: number): void {
+    this.#spanS = spanS;
+    this.#rows = rows;
+    this.#refresh();
+  }
+
+  #refresh(): void {
     if (this.#plot === undefined) return;
     this.#plot.setData(this.#data(), false);
     this.#plot.setScale("x", this.#range());
@@ -119,7 +141,12 @@ export class Chart {
             : { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] },
         },
         axes: [
-          { ...axis, space: 70, size: 24, values: (_, times) => times.map(timeOfDay) },
+          {
+            ...axis,
+            space: 70,
+            size: 24,
+            values: (_, times) => times.map((time) => this.#timeOfDay(time)),
+          },
           {
             ...axis,
             space: 32,
@@ -137,6 +164,7 @@ export class Chart {
             label: one.label,
             stroke: color(one.color),
             width: 1.75,
+            dash: DASHES[one.style],
             points: { show: false },
           })),
         ],
@@ -152,20 +180,20 @@ export class Chart {
     );
   }
 
-  /** The time span shown: it grows with the data up to the whole window. */
+  /** The time span shown: it grows with the data up to the whole range. */
   #range(): { min: number; max: number } {
-    const { times } = this.#history;
+    const { times } = this.#rows;
     const max = times.at(-1) ?? Date.now() / 1000;
-    const span = Math.min(WINDOW_S, Math.max(MIN_SPAN_S, max - (times[0] ?? max)));
+    const span = Math.min(this.#spanS, Math.max(MIN_SPAN_S, max - (times[0] ?? max)));
     return { min: max - span, max };
   }
 
   #data(): uPlot.AlignedData {
-    return [this.#history.times, ...this.#history.columns] as uPlot.AlignedData;
+    return [this.#rows.times, ...this.#rows.columns] as uPlot.AlignedData;
   }
 
   #showValues(): void {
-    const { times, columns } = this.#history;
+    const { times, columns } = this.#rows;
     const at = this.#pointed ?? times.length - 1;
     for (const [i, element] of this.#values.entries()) {
       const value = columns[i]![at] ?? null;
@@ -175,7 +203,12 @@ export class Chart {
     }
     this.#nothing.hidden = columns.some((column) => column.some((one) => one !== null));
     const time = times[at];
-    setText(this.#time, this.#pointed === null || time === undefined ? "" : timeOfDay(time));
+    setText(this.#time, this.#pointed === null || time === undefined ? "" : this.#timeOfDay(time));
+  }
+
+  #timeOfDay(seconds: number): string {
+    const time = formatTime(seconds * 1000);
+    return this.#spanS < LONG_SPAN_S ? time : time.slice(0, 5);
   }
 }
 
@@ -191,8 +224,18 @@ function decadesOnly(_: uPlot, splits: number[]): (number | null)[] {
   );
 }
 
-function timeOfDay(seconds: number): string {
-  return formatTime(seconds * 1000);
+/** A short piece of a line, as the chart draws it. */
+function swatchOf({ color, style }: SeriesOptions): SVGElement {
+  const svg = document.createElementNS(SVG, "svg");
+  const line = document.createElementNS(SVG, "line");
+  const attributes = { x1: "0", y1: "3", x2: "26", y2: "3", "stroke-width": "2.5" };
+  for (const [name, value] of Object.entries(attributes)) line.setAttribute(name, value);
+  if (style !== "solid") line.setAttribute("stroke-dasharray", DASHES[style].join(" "));
+  svg.setAttribute("class", `swatch ${color}`);
+  svg.setAttribute("viewBox", "0 0 26 6");
+  svg.setAttribute("aria-hidden", "true");
+  svg.append(line);
+  return svg;
 }
 
 /** The computed value of a colour property: a canvas cannot resolve custom properties. */

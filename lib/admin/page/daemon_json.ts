@@ -1,5 +1,5 @@
 /**
- * The JSON that the page reads once a second: the answer to `GET /state`.
+ * The JSON that the page reads: once a second the answer to `GET /state`, and that to `GET /history`.
  *
  * @module
  */
@@ -57,4 +57,14 @@ export interface DaemonJson {
   metrics: MetricsJson;
   /** New log lines, and the position after them. */
   log: { lines: string[]; position: number };
+}
+
+/** What the charts show of the past. */
+export interface HistoryJson {
+  /** How many seconds one row stands for. */
+  everyS: number;
+  /** Unix times of the rows in seconds, ascending. */
+  times: number[];
+  /** One column for each line of all charts, in their order; `null` where there is no value. */
+  columns: (number | null)[][];
 }

@@ -4,18 +4,25 @@
  * @module
  */
 
-import type { DaemonJson, SampleJson } from "./daemon_json.ts";
+import type { MetricsJson, SampleJson } from "./daemon_json.ts";
 
 /** Labels that a sample must have to be selected. */
 export type Labels = Record<string, string>;
 
+/** The metrics at one moment. */
+export interface Measured {
+  /** In milliseconds, on any clock. */
+  readonly nowMs: number;
+  readonly metrics: MetricsJson;
+}
+
 /** The time between two states of the same process. */
 export class Interval {
-  readonly #before: DaemonJson;
-  readonly #after: DaemonJson;
+  readonly #before: Measured;
+  readonly #after: Measured;
   readonly #seconds: number;
 
-  constructor(before: DaemonJson, after: DaemonJson) {
+  constructor(before: Measured, after: Measured) {
     this.#before = before;
     this.#after = after;
     this.#seconds = (after.nowMs - before.nowMs) / 1000;
@@ -61,14 +68,22 @@ export class Interval {
 }
 
 /** The samples of a metric with these labels. */
-export function find(daemon: DaemonJson, name: string, labels: Labels = {}): SampleJson[] {
+export function find(
+  daemon: Pick<Measured, "metrics">,
+  name: string,
+  labels: Labels = {},
+): SampleJson[] {
   return (daemon.metrics[name] ?? []).filter((sample) =>
     Object.entries(labels).every(([key, value]) => sample.labels[key] === value)
   );
 }
 
 /** The sum of the samples of a metric with these labels; `null` if there are none. */
-export function total(daemon: DaemonJson, name: string, labels: Labels = {}): number | null {
+export function total(
+  daemon: Pick<Measured, "metrics">,
+  name: string,
+  labels: Labels = {},
+): number | null {
   const samples = find(daemon, name, labels);
   return samples.length === 0 ? null : samples.reduce((sum, { value }) => sum + value, 0);
 }

@@ -21,7 +21,7 @@ export class Page {
   readonly #notices = new Notices(byId("notice"));
   readonly #header = new HeaderView();
   readonly #services = new ServicesView(this.#notices);
-  readonly #charts = new ChartsView(byId("charts"));
+  readonly #charts = new ChartsView();
   readonly #jobDialog = new JobDialog(this.#notices, () => this.#jobs.refresh());
   readonly #jobs: JobsView = new JobsView(this.#notices, this.#jobDialog);
   readonly #tubes = new TubesView(this.#notices, this.#jobDialog);
@@ -32,6 +32,8 @@ export class Page {
   readonly #log = new LogView();
   #last: DaemonJson | undefined;
   #logPosition = 0;
+  /** How far the daemon's clock is ahead of the browser's. */
+  #clockAheadMs = 0;
   #lostSinceMs: number | undefined;
 
   /** The position in the daemon's log after the last line shown. */
@@ -50,6 +52,7 @@ export class Page {
       this.#notices.say("The daemon is back.");
     }
     this.#lostSinceMs = undefined;
+    this.#clockAheadMs = daemon.nowMs - Date.now();
     this.#last = daemon;
     this.#header.update(daemon);
     this.#services.update(daemon, interval);
@@ -60,7 +63,7 @@ export class Page {
     this.#schedules.update(daemon);
     this.#mesh.update(daemon);
     this.#console.update(daemon);
-    if (interval !== undefined) this.#charts.add(Date.now(), interval);
+    if (interval !== undefined) this.#charts.add(daemon.nowMs, interval);
     // Log positions belong to one process: after a restart, the log is read from the beginning.
     if (!restarted) this.#log.add(daemon.log.lines);
     this.#logPosition = restarted ? 0 : daemon.log.position;
@@ -70,6 +73,7 @@ export class Page {
   showLost(): void {
     this.#lostSinceMs ??= Date.now();
     this.#header.lost(this.#lostSinceMs);
-    this.#charts.addGap(Date.now());
+    // On the daemon's clock, as all times of the charts are.
+    if (this.#last !== undefined) this.#charts.addGap(Date.now() + this.#clockAheadMs);
   }
 }

@@ -3,7 +3,7 @@ import { SubscriptionLimitError } from "../../bus/errors.ts";
 import { Publisher } from "../../bus/publisher.ts";
 import type { Reader, ReaderConnection } from "../../bus/reader.ts";
 import type { Subscriber, Subscription } from "../../bus/subscription.ts";
-import type { Connection } from "../../net/connection.ts";
+import type { ClientDescription, Connection } from "../../net/connection.ts";
 import type { LineBatch } from "../../net/line_framer.ts";
 import { loginByLine } from "../../net/line_login.ts";
 import { LineReader } from "../../net/line_reader.ts";
@@ -59,6 +59,10 @@ class LineSubscriber implements Subscriber {
   hears(): boolean {
     return false;
   }
+
+  describe(): ClientDescription {
+    return { protocol: "lines" };
+  }
 }
 
 /**
@@ -82,7 +86,7 @@ export async function serveBroadcast(
     return await connection.write(NO_RIGHT);
   }
   const reader = readers.join(output.connection);
-  const subscriber = new LineSubscriber(reader, output);
+  const subscriber = connection.client = new LineSubscriber(reader, output);
   let subscription: Subscription | undefined;
   try {
     if (listens) subscription = room.enter(subscriber);

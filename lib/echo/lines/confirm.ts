@@ -13,6 +13,8 @@ import type { EchoMetrics } from "../metrics.ts";
 
 const encoder = new TextEncoder();
 
+const CLIENT = { describe: () => ({ protocol: "lines" }) };
+
 /** Confirm mode: writes each message to the log and replies to its sender alone. */
 export class Confirmer {
   /** Seconds from reading a message until its reply was written. */
@@ -45,6 +47,7 @@ export class Confirmer {
     if (login?.pending && !await loginByLine(connection, reader, login)) return;
     if (!mayPublish(login, subject)) return await connection.write(NO_RIGHT);
     const fields = { client: connection.id, address: connection.remote };
+    connection.client = CLIENT;
     this.#clients++;
     try {
       for (let batch = await reader.read(); batch !== null; batch = await reader.read()) {

@@ -6,7 +6,7 @@ import type { Reader } from "../../bus/reader.ts";
 import type { Readers } from "../../bus/readers.ts";
 import { isPattern, isSubject } from "../../bus/subject.ts";
 import type { Subscriber, Subscription } from "../../bus/subscription.ts";
-import type { Connection } from "../../net/connection.ts";
+import type { ClientDescription, Connection } from "../../net/connection.ts";
 import type { Login, LoginPeer } from "../../net/login.ts";
 import type { Messages } from "../../net/outbox.ts";
 import { ReadBuffer } from "../../net/read_buffer.ts";
@@ -95,6 +95,16 @@ export class NatsSession implements Subscriber {
       failed: () => this.#send(errorReply(ERRORS.unavailable)),
     });
     this.reader = context.readers.join(connection);
+    connection.client = this;
+  }
+
+  /** Describes the client, for lists of connections. */
+  describe(): ClientDescription {
+    const { name } = this.#options;
+    const state = this.subscriptions > 0 && this.#connection.reading
+      ? "waits for messages"
+      : undefined;
+    return { protocol: "NATS", name, state };
   }
 
   /** See {@linkcode Subscriber.echo}. */

@@ -65,7 +65,7 @@ export class WebSocketServer {
    */
   static async listen(address: Address, options: WebSocketServerOptions): Promise<WebSocketServer> {
     const { limits, pingMs } = options;
-    const { maxClients, maxClientsPerAddress, tls, requestTimeoutMs = 0, log } = limits;
+    const { maxClients, maxClientsPerAddress, tls, requestTimeoutMs = 0, clients, log } = limits;
     const keepAlive = new KeepAlive({ pingMs, idleMs: limits.idleTimeoutMs, log });
     try {
       const http: HttpServer = await HttpServer.listen(address, {
@@ -76,6 +76,7 @@ export class WebSocketServer {
         maxBodyBytes: HTTP_BODY_MAX_BYTES,
         headers: SECURITY_HEADERS,
         log,
+        ...(clients === undefined ? {} : { clients }),
         handle: (request) => server.#answer(request),
         upgrade: {
           protocol: "websocket",

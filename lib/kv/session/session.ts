@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { ClientDescription } from "../../net/connection.ts";
 import type { Login } from "../../net/login.ts";
 import type { ByteStore } from "../../storage/byte_store.ts";
 import type { MaybePromise } from "../../storage/store.ts";
@@ -73,6 +74,14 @@ export class Session implements ClientState {
     this.server = server;
     this.peer = peer;
     this.transaction = new ClientTransaction(server.limits);
+  }
+
+  /** Describes the client, for lists of connections. */
+  describe(): ClientDescription {
+    const { name, libName, peer: { channels, monitoring } } = this;
+    const subscribed = monitoring ? "watches commands" : "waits for messages";
+    const state = monitoring || channels.count > 0 ? subscribed : undefined;
+    return { protocol: "Redis", name: name || libName, state };
   }
 
   get lastCommand(): string {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Connection } from "../../net/connection.ts";
+import type { ClientDescription, Connection } from "../../net/connection.ts";
 import type { LineBatch } from "../../net/line_framer.ts";
 import { LineReader } from "../../net/line_reader.ts";
 import type { Entry, Key, MaybePromise } from "../../storage/store.ts";
@@ -66,6 +66,7 @@ export class TextConnection {
   /** The word by which the language was detected. */
   readonly #firstWord: string;
   #linesSinceClock = 0;
+  #following = false;
 
   /**
    * @param socket The connection.
@@ -75,10 +76,16 @@ export class TextConnection {
    */
   constructor(socket: Connection, unread: Uint8Array, server: TextServer, login?: RightsHolder) {
     this.#socket = socket;
+    socket.client = this;
     this.#server = server;
     this.#login = login;
     this.#firstWord = shownFirstWord(unread);
     this.#reader = new LineReader(socket, { maxLineBytes: server.limits.maxLineBytes, unread });
+  }
+
+  /** Describes the client, for lists of connections. */
+  describe(): ClientDescription {
+    return { protocol: "text", state: this.#following ? "waits for changes" : undefined };
   }
 
   /** Serves the client until one side closes the connection. */
@@ -283,6 +290,7 @@ export class TextConnection {
   async #follow(prefix: Key, rest: { batch: LineBatch; line: number }): Promise<void> {
     const { followers, readers } = this.#server.following;
     const reader = readers.join(this.#socket);
+    this.#following = true;
     await reader.outbox.reply(OK_LINE);
     const stop = followers.follow(reader, prefix);
     try {

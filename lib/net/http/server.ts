@@ -15,6 +15,7 @@ import {
 } from "node:http";
 import type { Log } from "../../log.ts";
 import type { Address } from "../address.ts";
+import type { ClientList } from "../client_list.ts";
 import type { Connection } from "../connection.ts";
 import { Listener } from "../listener.ts";
 import type { ListenerMetrics } from "../listener_metrics.ts";
@@ -43,6 +44,7 @@ const FAULT_STATUS: Readonly<Record<string, number>> = {
 };
 
 const BAD_PATH = { status: 400, body: "Bad request path.\n" } as const;
+const CLIENT = { describe: () => ({ protocol: "HTTP" }) };
 const INTERNAL_ERROR = "Internal error; see the server's log.\n";
 
 /** Options for {@linkcode HttpServer.listen}. */
@@ -58,6 +60,8 @@ export interface HttpServerOptions {
   /** Headers that every reply carries. */
   headers: Readonly<Record<string, string>>;
   log: Log;
+  /** The list of clients that the connections belong to. */
+  clients?: ClientList;
   /** Answers a request. If it throws, the error is logged and the client gets status 500. */
   handle: (request: HttpRequest) => HttpReply | Promise<HttpReply>;
   /** Upgrades connections to other protocols; without it, such requests are ordinary ones. */
@@ -132,6 +136,7 @@ export class HttpServer {
       tls: options.tls,
       handshakeTimeoutMs: options.requestTimeoutMs,
       log: options.log,
+      ...(options.clients === undefined ? {} : { clients: options.clients }),
       handle: (connection) => serveStream(parser, connection),
     });
     return new HttpServer(parser, listener, options);
@@ -318,6 +323,7 @@ export class HttpServer {
 /** Lets the parser serve a connection; resolves when the connection can be closed. */
 async function serveStream(parser: Parser, connection: Connection): Promise<void> {
   const stream = new HttpStream(connection);
+  connection.client = CLIENT;
   // An error of one connection ends that connection only.
   stream.on("error", () => {});
   parser.emit("connection", stream);

@@ -1,4 +1,4 @@
-import { Connection, ConnectionClosedError } from "../connection.ts";
+import { type ClientDescription, Connection, ConnectionClosedError } from "../connection.ts";
 import type { Socket } from "../pipe.ts";
 import { READ_MAX_BYTES, ReadBuffer } from "../read_buffer.ts";
 import { Decoder, type DecoderOptions } from "./decoder.ts";
@@ -47,6 +47,13 @@ export class WebSocketSocket implements Socket {
     this.#decoder = new Decoder(options);
     this.#decoder.push(head);
     this.connection = new Connection(this, outer.id, outer.remote);
+    outer.client = this;
+  }
+
+  /** Describes the client, for lists of connections. */
+  describe(): ClientDescription {
+    const { protocol, ...rest } = this.connection.client?.describe() ?? {};
+    return { ...rest, protocol: protocol === undefined ? "WebSocket" : `${protocol}, WebSocket` };
   }
 
   /** Whether the socket is closed. */

@@ -1,5 +1,5 @@
 import { ReadBuffer } from "../../net/read_buffer.ts";
-import type { Connection } from "../../net/connection.ts";
+import type { ClientDescription, Connection } from "../../net/connection.ts";
 import { StorageUnavailableError } from "../../storage/store.ts";
 import { nextTurn } from "../../turn.ts";
 import type { QueueClient } from "../queue.ts";
@@ -44,10 +44,13 @@ export class BeanstalkSession implements Waits {
   #overlappingKind: CommandKind | null = null;
   /** Whether a command of this batch waited for another client. */
   #waited = false;
+  /** Whether a command waits for a job or an outcome. */
+  #waiting = false;
   #ended = false;
 
   constructor(connection: Connection, context: BeanstalkContext) {
     this.#connection = connection;
+    connection.client = this;
     this.#context = context;
     this.#client = context.queue.connect({ address: connection.remote, port: "beanstalk" });
     this.#parser = new CommandParser(context.maxJobBytes);
@@ -59,6 +62,11 @@ export class BeanstalkSession implements Waits {
     this.#input = new ReadBuffer({
       maxBytes: 2 * (Math.max(context.maxJobBytes, MAX_BATCH_BYTES) + MAX_LINE_BYTES),
     });
+  }
+
+  /** Describes the client, for lists of connections. */
+  describe(): ClientDescription {
+    return { protocol: "beanstalk", state: this.#waiting ? "waits for a job" : undefined };
   }
 
   /** Serves the client until it disconnects. */
@@ -157,13 +165,14 @@ export class BeanstalkSession implements Waits {
   }
 
   async patiently<T>(pending: Promise<T>): Promise<T> {
-    this.#waited = true;
+    this.#waited = this.#waiting = true;
     await this.#flush();
     let over = false;
     this.#readAhead(() => over);
     try {
       return await pending;
     } finally {
+      this.#waiting = false;
       over = true;
     }
   }

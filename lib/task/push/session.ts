@@ -1,6 +1,6 @@
 import type { Log } from "../../log.ts";
 import type { Histogram } from "../../metrics.ts";
-import type { Connection } from "../../net/connection.ts";
+import type { ClientDescription, Connection } from "../../net/connection.ts";
 import type { LineReader } from "../../net/line_reader.ts";
 import { copyValue, latin1From } from "../../storage/value.ts";
 import type { JobBody, Queue, QueueClient } from "../queue.ts";
@@ -57,11 +57,17 @@ export class PushSession {
 
   constructor(connection: Connection, reader: LineReader, context: PushContext) {
     this.#connection = connection;
+    connection.client = this;
     this.#reader = reader;
     this.#context = context;
     this.#client = context.queue.connect({ address: connection.remote, port: "push" });
     this.#client.watch(context.tube);
     if (context.tube !== "default") this.#client.ignore("default");
+  }
+
+  /** Describes the worker, for lists of connections. */
+  describe(): ClientDescription {
+    return { protocol: "push", state: this.#answered === null ? "waits for a job" : "has a job" };
   }
 
   /** The worker's address. */

@@ -9,3 +9,22 @@ Deno.test("History keeps the window, with gaps where there are no values", () =>
   assert.equal(history.columns[0]![0], 10);
   assert.ok(history.columns[1]!.every((value) => value === null));
 });
+
+Deno.test("History.precede() puts older values in front, within the window and without overlap", () => {
+  const history = new History(1);
+  history.add(1000, [1]);
+  history.add(1001, [2]);
+  history.precede({ times: [690, 990, 1000.5], columns: [[7, 8, 9]] });
+  assert.deepEqual(history.times, [990, 1000, 1001]);
+  assert.deepEqual(history.columns, [[8, 1, 2]]);
+  const empty = new History(1);
+  empty.precede({ times: [1, 400], columns: [[5, 6]] });
+  assert.deepEqual([empty.times, empty.columns], [[400], [[6]]]);
+});
+
+Deno.test("History begins anew if the clock was set back", () => {
+  const history = new History(1);
+  history.add(1000, [1]);
+  history.add(500, [2]);
+  assert.deepEqual([history.times, history.columns], [[500], [[2]]]);
+});

@@ -86,8 +86,12 @@ Deno.test({
       const median = page.locator("figure", { hasText: "Response time (median)" });
       await median.locator("li", { hasText: "kv" }).locator(".value")
         .filter({ hasText: /[1-9].* (µs|ms)/ }).waitFor();
-      assert.equal(await median.locator("li", { hasText: "task" }).isVisible(), false);
+      assert.equal(await median.locator("li", { hasText: "push workers" }).isVisible(), false);
       await tab.shows("figure:has-text('Echo: messages') li", "dropped 0/s");
+      await page.getByLabel("24 h").check();
+      await tab.shows("#charts-hint", "Each point is the highest value of");
+      await page.getByLabel("5 min").check();
+      await tab.shows("#charts-hint", "Measured once a second.");
       assert.deepEqual(complaints, []);
     });
 
