@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { partPathOf } from "../../lib/mesh/job/part_file.ts";
 import { writePrepared } from "../../lib/mesh/job/prepared_note.ts";
+import { DEFAULT_RECORD_FORMAT } from "../../lib/mesh/records/record_format.ts";
 import { type DaemonProcess, startDaemon } from "../support/daemon.ts";
 import { makeTempDirectory, runQuartet } from "../support/quartet.ts";
 import { until } from "../support/within.ts";
@@ -137,3 +138,27 @@ for (const victim of [0, 1]) {
     assert.deepEqual(output, sortedRecords(inputs));
   });
 }
+
+Deno.test("mesh: a single daemon that was killed after its commit does not sort again", async () => {
+  await using stack = new AsyncDisposableStack();
+  const at = await setUp(stack);
+  for (const path of ["sort", "spill", "mesh"]) {
+    await Deno.mkdir(`${at.root}/0/${path}`, { recursive: true });
+  }
+  const id = crypto.randomUUID();
+  await Deno.writeTextFile(`${at.root}/0/mesh/mesh-id`, id);
+  const key = `${id}-00000000-1`;
+  await leavePrepared(at, { node: 0, job: key, text: "new" });
+  const record = JSON.stringify({ members: [0], records: 7 });
+  await Deno.writeTextFile(`${at.root}/0/mesh/decision-${key}.note`, record);
+  // This job has its output; it was killed before it removed the record.
+  await Deno.writeTextFile(`${at.root}/0/mesh/decision-${id}-00000000-0.note`, record);
+  const entry = { id: 1, input: "gone", output: "out", format: DEFAULT_RECORD_FORMAT, result: "" };
+  const running = { ...entry, state: "running", submittedMs: 1, startedMs: 2, key, starts: 1 };
+  await Deno.writeTextFile(`${at.root}/0/mesh/jobs.log`, `${JSON.stringify(running)}\n`);
+  const config = `[daemon]\ndata_dir = "${at.root}/0"\n${nodeConfig(freeAddresses(1), 0)}`;
+  const daemon = stack.use(await startDaemon({ config }));
+  assert.equal(await jobEnd(daemon, 1), "job 1 done gone out records=7");
+  await until("nothing is left", () => at.leftovers(0).length === 0, WAIT_MS, 20);
+  assert.equal(await Deno.readTextFile(`${at.directory(0)}/out`), "new");
+});

@@ -26,12 +26,13 @@ export interface Decisions {
   /**
    * Records that a job is committed; resolves when that is on disk.
    *
+   * @param members The nodes that the record is kept for: the members, or a mesh of one itself.
    * @param records The records of all nodes.
    * @throws {UndecidedError} If it is not certain whether there is a record now.
    * @throws {Error} If it cannot be recorded. Then there is no record.
    */
   record(job: string, members: readonly number[], records: number): Promise<void>;
-  /** Notes that a member has renamed its output. */
+  /** Notes that one of these nodes has renamed its output. */
   finished(job: string, from: number): Promise<void>;
 }
 
@@ -78,11 +79,28 @@ export interface CommitOptions {
  * @throws {SortFailedError | SortEndedError} If a peer fails or the job ends. `file` may be in doubt.
  */
 export async function commit(peers: PeerGroup, options: CommitOptions): Promise<Tally | undefined> {
-  const { node, nodes, file, input, onDecided } = options;
+  const { node, nodes, input } = options;
   if (nodes > 1) return node === 0 ? await lead(peers, options) : await follow(peers, options);
-  onDecided();
-  await file.commit();
+  await commitAlone(options);
   return { ...input };
+}
+
+/**
+ * The part of the only node. It follows the same steps, so that a restart finds out whether the
+ * output has its name; without decisions that survive one, the rename is enough.
+ */
+async function commitAlone(options: CommitOptions): Promise<void> {
+  const { job, node, file, input, decisions, onDecided } = options;
+  if (decisions) await file.prepare(noteOf(options));
+  onDecided();
+  try {
+    await decisions?.record(job, [node], input.records);
+  } catch (error) {
+    if (!(error instanceof UndecidedError)) await file.abandon();
+    throw error;
+  }
+  await file.commit();
+  await decisions?.finished(job, node);
 }
 
 /** The part of node 0. */

@@ -8,7 +8,7 @@ import type { Meeting } from "../link/meeting.ts";
 import type { MeshStatus } from "./console.ts";
 import { checkControlAnswer, controlHello, controlRefusal } from "./control_hello.ts";
 import { ControlLink, flushLinks, statusToTell } from "./control_link.ts";
-import type { ControlMessage, JobOrder } from "./control_message.ts";
+import type { ControlMessage, JobOrder, JobOutcome } from "./control_message.ts";
 import type { DecisionLog } from "./decision_log.ts";
 import { Doubts } from "./doubts.ts";
 import type { JobEntry, JobStore } from "./job_log.ts";
@@ -81,15 +81,16 @@ export class CoordinatorNode implements MeshNode {
       log: options.log,
       onProgress: (key, progress) => this.#queue.progress(key, progress),
       // Deferred: the queue may be in the middle of starting this very job.
-      onEnd: (key, end) => queueMicrotask(() => this.#queue.ended(key, 0, end)),
+      onEnd: (key, end) => queueMicrotask(() => this.#ended(key, end)),
       onDoubt: (doubt) => this.#doubts.add(doubt),
     });
-    const ask = (key: string) => this.#settleOwn(key);
+    const ask = (key: string) => void this.#settleOwn(key);
     this.#doubts = new Doubts({ ask, log: options.log });
     for (const doubt of options.doubts) this.#doubts.add(doubt);
     // The queue reports the others, when it has written down how they ended.
     const running = options.entries.filter(({ state }) => state === "running");
     for (const job of options.decisions.committed()) {
+      if (!this.#doubts.has(job)) void options.decisions.finished(job, 0);
       if (!running.some(({ key }) => key === job)) void options.decisions.release(job);
     }
     this.#repeating = setInterval(() => this.#repeatDecisions(), REPEAT_INTERVAL_MS);
@@ -263,11 +264,17 @@ export class CoordinatorNode implements MeshNode {
   }
 
   /** Settles this node's own part as the record says. */
-  #settleOwn(key: string): void {
-    const committed = this.#options.decisions.isCommitted(key);
-    if (committed !== undefined && !this.#jobs.isRunning(key)) {
-      void this.#doubts.settle(key, committed);
-    }
+  async #settleOwn(key: string): Promise<void> {
+    const { decisions } = this.#options;
+    const committed = decisions.isCommitted(key);
+    if (committed === undefined || this.#jobs.isRunning(key)) return;
+    if (await this.#doubts.settle(key, committed)) await decisions.finished(key, 0);
+  }
+
+  /** Takes the end of this node's own part. A job with a record is committed, even if that failed. */
+  #ended(key: string, end: JobOutcome): void {
+    const committed = this.#options.decisions.recordsOf(key);
+    this.#queue.ended(key, 0, committed === undefined ? end : { committed, ...end });
   }
 
   /** Repeats decisions until all members have answered. */

@@ -140,7 +140,9 @@ export async function unusedSpills(directory: string): Promise<{ path: string; b
       if (!isFile || !SPILL_NAME.test(name)) continue;
       const path = join(directory, name);
       using file = await Deno.open(path, { read: true, write: true });
-      if (await file.tryLock(true)) unused.push({ path, bytes: (await file.stat()).size });
+      const bytes = (await file.stat()).size;
+      // An empty one may be about to be locked by the sort that has just created it.
+      if (bytes > 0 && await file.tryLock(true)) unused.push({ path, bytes });
     }
   } catch {
     // The sort says what is wrong with the directory, and other users' files are not ours to name.

@@ -246,3 +246,66 @@ Deno.test("commit(): node 0 keeps its decision and its part if its own rename fa
   assert.deepEqual(made.log, ["record test 1 6"]);
   assert.deepEqual(names(made.directory).sort(), KEPT);
 });
+
+/** The only node of a mesh, which commits "new" in place of "old". */
+async function commitAlone(decisions?: Partial<Decisions>) {
+  const directory = await makeTempDirectory();
+  const output = `${directory.path}/out`;
+  await Deno.writeTextFile(output, "old");
+  const owner = { job: "test", node: 0 };
+  const file = await OutputFile.create(output, { input: output, owner });
+  await file.begin();
+  await Deno.writeTextFile(file.temporaryPath, "new");
+  const log: string[] = [];
+  const note = (text: string) => {
+    log.push(`${text}: ${Deno.readTextFileSync(output)}, ${names(directory.path).length} files`);
+    return Promise.resolve();
+  };
+  const peers = new PeerGroup({
+    node: 0,
+    links: [],
+    phase: () => "commit",
+    onFailure: () => {},
+    onData: () => Promise.resolve(),
+    onEnd: () => {},
+  });
+  const outcome = await commit(peers, {
+    ...{ job: "test", node: 0, nodes: 1, file, input: TALLY, output: { ...TALLY, bytes: 3 } },
+    onDecided: () => log.push("decided"),
+    ...(decisions === undefined ? {} : {
+      decisions: {
+        record: (job, members, records) => note(`record ${job} ${members} ${records}`),
+        finished: (job, from) => note(`finished ${job} ${from}`),
+        ...decisions,
+      },
+    }),
+  }).catch((error) => error);
+  file.discard();
+  const [text, left] = [await Deno.readTextFile(output), names(directory.path).sort()];
+  await directory[Symbol.asyncDispose]();
+  return { outcome, log, text, left, inDoubt: file.inDoubt };
+}
+
+Deno.test("commit(): a single node records its decision before the rename", async () => {
+  const made = await commitAlone({});
+  assert.deepEqual(made.outcome, TALLY);
+  const log = ["decided", "record test 0 3: old, 3 files", "finished test 0: new, 1 files"];
+  assert.deepEqual(made.log, log);
+  assert.deepEqual([made.text, made.left, made.inDoubt], ["new", ["out"], false]);
+});
+
+Deno.test("commit(): a single node without a place for decisions only renames", async () => {
+  const made = await commitAlone();
+  assert.deepEqual(made.outcome, TALLY);
+  assert.deepEqual([made.log, made.text, made.left], [["decided"], "new", ["out"]]);
+});
+
+Deno.test("commit(): a single node gives up if it cannot record its decision, unless that is open", async () => {
+  const failed = await commitAlone({ record: () => Promise.reject(new Error("the disk is full")) });
+  assert.match(String(failed.outcome), /the disk is full/);
+  assert.deepEqual([failed.text, failed.left, failed.inDoubt], ["old", ["out"], false]);
+  const error = new UndecidedError(new Error("the disk is broken"));
+  const open = await commitAlone({ record: () => Promise.reject(error) });
+  assert.equal(open.outcome, error);
+  assert.deepEqual([open.text, open.left, open.inDoubt], ["old", KEPT, true]);
+});

@@ -128,6 +128,7 @@ Deno.test("unusedSpills() names spill files that nobody has locked, and no other
   }
   using taken = await Deno.open(used, { write: true });
   await taken.lock(true);
+  await Deno.writeTextFile(spill(), "");
   assert.deepEqual(await unusedSpills(at.notes), [{ path: unused, bytes: 3 }]);
   assert.deepEqual(await unusedSpills(`${at.root}/missing`), []);
 });

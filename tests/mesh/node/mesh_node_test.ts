@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { delay } from "@std/async/delay";
 import { createLog } from "../../../lib/log.ts";
 import { DecisionLog } from "../../../lib/mesh/node/decision_log.ts";
+import { controlHello } from "../../../lib/mesh/node/control_hello.ts";
 import { HELLO, MESH_VERSION } from "../../../lib/mesh/link/hello.ts";
 import { CoordinatorNode } from "../../../lib/mesh/node/coordinator_node.ts";
 import { JobLog } from "../../../lib/mesh/node/job_log.ts";
@@ -12,8 +13,10 @@ import { Connection } from "../../../lib/net/connection.ts";
 import { LineReader } from "../../../lib/net/line_reader.ts";
 import { pipe, type Socket } from "../../../lib/net/pipe.ts";
 import { ReadBuffer } from "../../../lib/net/read_buffer.ts";
-import { within } from "../../support/within.ts";
+import { until, within } from "../../support/within.ts";
 import { generated } from "../support/nodes.ts";
+
+const WAIT_MS = 60_000;
 
 /** A socket whose writes take a while, as they do over TLS. */
 function slow(socket: Socket): Socket {
@@ -87,7 +90,7 @@ Deno.test("MemberNode.drain() tells node 0 how the last job ended", async () => 
   const serving = node.serveControl(called, JSON.stringify(hello), buffer);
   const lines = new LineReader(caller, { maxLineBytes: 10_000 });
   const line = async () => {
-    const bytes = await within(60_000, "a line from the node", lines.readLine());
+    const bytes = await within(WAIT_MS, "a line from the node", lines.readLine());
     return bytes && new TextDecoder().decode(bytes);
   };
   assert.ok((await line())?.startsWith(HELLO.OK));
@@ -104,4 +107,59 @@ Deno.test("MemberNode.drain() tells node 0 how the last job ended", async () => 
   );
   caller.close();
   await serving;
+});
+
+Deno.test("MemberNode: a call that node 0 has given up does not replace the control link", async () => {
+  await using made = await makeOptions(1, ["127.0.0.1:1", "127.0.0.1:2"]);
+  const node = new MemberNode(made.options);
+  const hello = JSON.stringify(controlHello({ ...made.options, node: 0 }, 1));
+  const call = () => {
+    const [ours, theirs] = pipe();
+    const called = new Connection(theirs, 1, "node 0");
+    const served = node.serveControl(called, hello, new ReadBuffer({ maxBytes: 4096 }));
+    return { ours, called, served };
+  };
+  const given = call();
+  const link = call();
+  await link.ours.write(new TextEncoder().encode('{"kind":"ping"}\n'));
+  await until("the link is there", () => node.problems().length === 0);
+  given.ours.close();
+  await within(WAIT_MS, "the end of the call", given.served);
+  const last = call();
+  last.ours.close();
+  await within(WAIT_MS, "the end of another call", last.served.catch(() => {}));
+  assert.deepEqual(node.problems(), []);
+  assert.equal(link.called.closed, false);
+  link.ours.close();
+  await within(WAIT_MS, "the end of the link", link.served);
+  assert.match(node.problems().join(), /^node 0 .* is not connected$/);
+});
+
+Deno.test("CoordinatorNode: a committed job is done, even if its output gets its name only later", async () => {
+  await using made = await makeOptions(0, []);
+  const { options, directory } = made;
+  const output = `${await Deno.realPath(directory)}/out`;
+  const decisions = await DecisionLog.open(directory);
+  const record = decisions.record.bind(decisions);
+  decisions.record = async (...decision) => {
+    await record(...decision);
+    await Deno.mkdir(output);
+  };
+  const kept = await JobLog.open(`${directory}/jobs.log`, options.log);
+  const node = new CoordinatorNode({ ...options, decisions, ...kept });
+  try {
+    await node.submit({ input: "in", output: "out", format: DEFAULT_RECORD_FORMAT });
+    await until("it has ended", () => node.status.jobs[0]!.state === "done", WAIT_MS);
+    assert.match(node.status.jobs[0]!.result, /^records=1000, not finished yet: .*directory/);
+    await until("it was tried", () => /directory/.test(node.notices().join()), WAIT_MS);
+    assert.equal(decisions.committed().length, 1);
+    await Deno.remove(output);
+    await until("it is finished", () => decisions.committed().length === 0, WAIT_MS);
+    assert.equal((await Deno.stat(output)).size, 100_000);
+    assert.deepEqual(node.notices(), []);
+  } finally {
+    await node.drain(new AbortController().signal);
+  }
+  const names = [...Deno.readDirSync(directory)].map(({ name }) => name).sort();
+  assert.deepEqual(names, ["in", "jobs.log", "mesh-id", "out"]);
 });
