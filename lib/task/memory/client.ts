@@ -101,14 +101,13 @@ export class MemoryClient implements QueueClient, JobWorker {
       const answer = this.putJob(spec);
       return typeof answer === "string" ? answer : answer.id;
     }
-    const refusal = this.#scheduler.refusal([spec]);
-    return refusal ?? this.#told(this.#scheduler.insert(this.#used, spec)).id;
+    const jobs = this.#scheduler.put(this.#used, [spec]);
+    return typeof jobs === "string" ? jobs : this.#told(jobs[0]!).id;
   }
 
   putBatch(specs: readonly JobSpec[]): JobId[] | Refusal {
-    const refusal = this.#scheduler.refusal(specs);
-    return refusal ??
-      specs.map((spec) => this.#told(this.#scheduler.insert(this.#used, spec)).id);
+    const jobs = this.#scheduler.put(this.#used, specs);
+    return typeof jobs === "string" ? jobs : jobs.map((job) => this.#told(job).id);
   }
 
   putJob(spec: JobSpec): PutJob | Refusal {
@@ -122,9 +121,8 @@ export class MemoryClient implements QueueClient, JobWorker {
       }
     }
     if (after?.some((id) => !this.#scheduler.ids.has(id))) return "NOT_FOUND";
-    const refusal = this.#scheduler.refusal([spec]);
-    return refusal ??
-      { id: this.#told(this.#scheduler.insert(this.#used, spec)).id, existed: false };
+    const jobs = this.#scheduler.put(this.#used, [spec]);
+    return typeof jobs === "string" ? jobs : { id: this.#told(jobs[0]!).id, existed: false };
   }
 
   // Consuming

@@ -11,7 +11,11 @@
  * @module
  */
 
-import { RecordMemory } from "../../storage/table/record_memory.ts";
+import {
+  RecordMemory,
+  type RecordMemoryOptions,
+  TableFullError,
+} from "../../storage/table/record_memory.ts";
 import { copyValue, type Value, valueFrom } from "../../storage/value.ts";
 
 /** The times of a job, in the order in which its record begins with them. */
@@ -45,8 +49,12 @@ const MAX_LOOP_BYTES = 48;
 
 /** The memory of the jobs of a queue. */
 export class JobMemory {
-  readonly #memory = new RecordMemory();
+  readonly #memory: RecordMemory;
   #jobs = 0;
+
+  constructor(options: RecordMemoryOptions = {}) {
+    this.#memory = new RecordMemory(options);
+  }
 
   /** The number of jobs that have space. */
   get jobs(): number {
@@ -64,6 +72,23 @@ export class JobMemory {
     const slab = this.#memory.slabOf(address);
     copyValue(body, slab.bytes, 4 * this.#memory.wordOf(slab, address) + HEAD_BYTES);
     return address;
+  }
+
+  /**
+   * As `add`, for all of these jobs or none.
+   *
+   * @returns The addresses of the records; `null` if there is not enough memory.
+   */
+  addAll(jobs: readonly { readonly body: Value }[]): number[] | null {
+    const added: number[] = [];
+    try {
+      for (const { body } of jobs) added.push(this.add(body));
+      return added;
+    } catch (error) {
+      for (const address of added) this.free(address);
+      if (error instanceof TableFullError) return null;
+      throw error;
+    }
   }
 
   /** As `add`; the body is `bytes[start]` to `bytes[end - 1]`. */

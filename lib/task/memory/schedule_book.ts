@@ -74,10 +74,13 @@ export class MemoryScheduleBook implements ScheduleBook {
   }
 
   #put({ tube: name, spec }: NonNullable<DueRun["job"]>): JobId | Refusal {
-    const refusal = this.#scheduler.refusal([spec]);
-    if (refusal !== undefined) return refusal;
-    const tube = this.#scheduler.tubes.open(name);
-    return tube === undefined ? "OUT_OF_MEMORY" : this.#scheduler.insert(tube, spec).id;
+    const { tubes } = this.#scheduler;
+    const tube = tubes.open(name);
+    if (tube === undefined) return "OUT_OF_MEMORY";
+    const jobs = this.#scheduler.put(tube, [spec]);
+    if (typeof jobs !== "string") return jobs[0]!.id;
+    tubes.leave(tube);
+    return jobs;
   }
 
   #set(name: string, record: ScheduleRecord | undefined): void {

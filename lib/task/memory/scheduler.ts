@@ -129,8 +129,16 @@ export class Scheduler implements TubeScheduler<Job> {
 
   // Jobs
 
-  /** Why the queue refuses these jobs; `undefined` if it takes them. */
-  refusal(specs: readonly JobSpec[]): Refusal | undefined {
+  /** Adds new jobs: all of them, or none if the queue refuses them. */
+  put(tube: JobTube, specs: readonly JobSpec[]): Job[] | Refusal {
+    const refusal = this.#refusal(specs);
+    if (refusal !== undefined) return refusal;
+    const records = this.memory.addAll(specs);
+    if (records === null) return "OUT_OF_MEMORY";
+    return specs.map((spec, index) => this.#insert(tube, spec, records[index]!));
+  }
+
+  #refusal(specs: readonly JobSpec[]): Refusal | undefined {
     if (this.draining || this.refusesPuts) return "DRAINING";
     if (this.journal.full) return "OUT_OF_MEMORY";
     let bytes = 0;
@@ -141,15 +149,13 @@ export class Scheduler implements TubeScheduler<Job> {
     return fits && this.space.makeRoom(bytes) ? undefined : "OUT_OF_MEMORY";
   }
 
-  /** Adds a new job. Ask `refusal` first. */
-  insert(tube: JobTube, spec: JobSpec): Job {
+  #insert(tube: JobTube, spec: JobSpec, record: number): Job {
     const now = this.now();
     const options = storedOptions(spec.options, {
       now,
       unfinished: (ids) => this.conditions.dependencies.unfinished(ids),
     });
     const { memory } = this;
-    const record = memory.add(spec.body);
     memory.setTime(record, TIME.created, now);
     memory.setTime(record, TIME.delay, spec.delayMs);
     memory.setTime(record, TIME.ttr, allowedTtrMs(spec.ttrMs));

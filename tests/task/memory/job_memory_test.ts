@@ -52,6 +52,19 @@ Deno.test("JobMemory: keeps bodies and numbers apart, whatever jobs come and go"
   );
 });
 
+Deno.test("JobMemory.addAll() adds all jobs or none", () => {
+  const memory = new JobMemory({ maxSlabs: 1 });
+  const jobs = (count: number) => Array.from({ length: count }, () => ({ body: "x".repeat(200) }));
+  let taken = 0;
+  while (memory.addAll(jobs(1)) !== null) taken++;
+  assert(taken > 2);
+  assert.equal(memory.jobs, taken);
+  const again = new JobMemory({ maxSlabs: 1 });
+  assert.equal(again.addAll(jobs(taken + 1)), null);
+  assert.equal(again.jobs, 0);
+  assert.equal(again.addAll(jobs(taken))!.length, taken);
+});
+
 Deno.test("JobMemory: all numbers of a new job are 0, in whatever memory it is", () => {
   const memory = new JobMemory();
   const first = memory.add("x");

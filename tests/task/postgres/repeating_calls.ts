@@ -25,12 +25,25 @@ export function repeatingCalls(queue: Queue, jobs: AcknowledgedJobs): Queue {
 }
 
 function repeatingClient(client: QueueClient, jobs: AcknowledgedJobs): QueueClient {
+  let cancels = 0;
   return new Proxy(client, {
     get: (target, name) => {
       const member = target[name as keyof QueueClient] as unknown;
       if (typeof member !== "function") return member;
+      if (name === "cancel") {
+        return () => {
+          cancels++;
+          target.cancel();
+        };
+      }
       return (...parameters: unknown[]) => {
-        const call = () => member.apply(target, parameters) as unknown;
+        const before = cancels;
+        const call = () => {
+          const answer = member.apply(target, parameters) as unknown;
+          // A wait that was cancelled and then refused is over as well.
+          if (cancels > before) target.cancel();
+          return answer;
+        };
         if (SWEEPS.has(name as string)) return sweep(target, call, { tube: parameters[0], jobs });
         const answer = call();
         if (!(answer instanceof Promise)) return answer;
