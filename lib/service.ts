@@ -138,6 +138,12 @@ export interface RunningService {
    */
   reread?(): void;
   /**
+   * Follows a new section that differs only in {@linkcode Service.live} keys. Connections stay open.
+   *
+   * @throws {Error} If it cannot; it then goes on with the old one.
+   */
+  adjust?(config: ServiceConfig): void;
+  /**
    * Starts no more work that may take hours, such as a sort. A new section waits until what runs is
    * over; switching the service off and a stop of the daemon do not.
    *
@@ -213,6 +219,8 @@ export interface Service<Config extends ServiceConfig = ServiceConfig> {
   hears?(rights: Rights, subject: string): boolean;
   /** Whether it reports on the others: then it starts before them and stops after them. */
   readonly observes?: boolean;
+  /** The keys of its section that can change while it runs; see {@linkcode RunningService.adjust}. */
+  readonly live?: readonly string[];
   /** The addresses that it listens on with a configuration. */
   addresses(config: Config): Address[];
   /** The other resources that it uses. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { listenerOptions } from "../config/service_keys.ts";
+import { listenerOptions, LIVE_LIMITS } from "../config/service_keys.ts";
 import type { Metric } from "../metrics.ts";
 import { ClientList } from "../net/client_list.ts";
 import { connectionMetrics } from "../net/listener_metrics.ts";
@@ -15,7 +15,7 @@ import { type AdminConfig, adminConfigSchema } from "./config.ts";
 import { Consoles } from "./consoles.ts";
 import { healthRoutes } from "./health_routes.ts";
 import { SECURITY_HEADERS } from "../net/http/security_headers.ts";
-import { HttpServer } from "../net/http/server.ts";
+import { type HttpLimits, HttpServer } from "../net/http/server.ts";
 import { loginRoutes } from "./login_routes.ts";
 import { allMetrics } from "./metrics.ts";
 import { pageRoutes } from "./page_routes.ts";
@@ -33,6 +33,7 @@ export const admin: Service<AdminConfig> = {
   schema: adminConfigSchema,
   rights: adminRights,
   observes: true,
+  live: [...LIVE_LIMITS, "max_body"],
   addresses: (config) => [config.listen],
   start,
 };
@@ -65,9 +66,8 @@ async function start(config: AdminConfig, context: ServiceContext): Promise<Runn
   const connected = new ClientList(log);
   try {
     const server = await HttpServer.listen(config.listen, {
-      maxClients: config.max_clients,
-      ...listenerOptions(config),
-      maxBodyBytes: config.max_body,
+      ...httpLimits(config),
+      tls: listenerOptions(config).tls,
       headers: SECURITY_HEADERS,
       clients: connected,
       log,
@@ -79,6 +79,7 @@ async function start(config: AdminConfig, context: ServiceContext): Promise<Runn
       actions: connected.actions,
       problems: () => [],
       reread: () => server.reloadTls(),
+      adjust: (next: AdminConfig) => server.setLimits(httpLimits(next)),
       metrics:
         () => [...connectionMetrics("admin", server.metrics()), answersMetric(server.answers)],
       drain: async (deadline) => {
@@ -92,6 +93,15 @@ async function start(config: AdminConfig, context: ServiceContext): Promise<Runn
     recorder[Symbol.dispose]();
     throw error;
   }
+}
+
+function httpLimits(config: AdminConfig): HttpLimits {
+  return {
+    maxClients: config.max_clients,
+    maxClientsPerAddress: config.max_clients_per_address || undefined,
+    requestTimeoutMs: config.request_timeout,
+    maxBodyBytes: config.max_body,
+  };
 }
 
 function answersMetric(answers: ReadonlyMap<number, number>): Metric {

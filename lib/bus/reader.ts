@@ -16,6 +16,9 @@ export interface ReaderOptions {
   on_full: typeof ON_FULL[number];
 }
 
+/** The keys of {@linkcode ReaderOptions}. */
+export const READER_KEYS = ["queue", "queue_bytes", "slow_after", "on_full"] as const;
+
 /** What a reader needs of the connection of its client. */
 export interface ReaderConnection extends OutboxConnection {
   /** Identifies it in the log. */

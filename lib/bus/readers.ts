@@ -28,6 +28,11 @@ export class Readers {
     this.#options = { queue, queue_bytes, slow_after, on_full, log };
   }
 
+  /** Changes the limits: `on_full` for all clients, the others for those that come later. */
+  setLimits({ queue, queue_bytes, slow_after, on_full }: ReaderOptions): void {
+    Object.assign(this.#options, { queue, queue_bytes, slow_after, on_full });
+  }
+
   /** Adds a client. */
   join(connection: ReaderConnection): Reader {
     const reader = new Reader(connection, this.#options);

@@ -31,7 +31,7 @@ export const serve: Command = {
   positionals: [0, 0],
   options: CONFIG_OPTIONS,
   details: `SIGINT or SIGTERM finishes accepted work and exits; a second SIGINT exits at once.
-SIGHUP reads the configuration again and restarts only the services whose section changed.
+SIGHUP reads the configuration again. Limits change at once; a service restarts only if it must.
 SIGUSR2 makes task refuse new jobs until the next start; workers finish those in the queue.`,
   run: async (args) => {
     // Must come before the first await: the default action of these signals ends the process.

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import type { ListenerLimits } from "../net/listener.ts";
 import type { TlsFiles } from "../net/tls.ts";
 import { count, duration, flag, text } from "./values.ts";
 
@@ -32,11 +33,32 @@ export function tlsFiles({ cert, key, client_ca: clientCa }: TlsKeys): TlsFiles 
   return { cert, key, clientCa };
 }
 
+/** Keys that take effect on a running service, whose listeners have the limits they set. */
+export const LIVE_LIMITS = [
+  "max_clients",
+  "max_clients_per_address",
+  "idle_timeout",
+  "request_timeout",
+  "insecure",
+] as const;
+
 /** Those {@linkcode SERVICE_KEYS} that matter to a listener; times are in milliseconds. */
 export interface ListenerKeys {
   tls?: TlsKeys | undefined;
   max_clients_per_address: number;
   request_timeout: number;
+}
+
+/** The limits of a listener by the section of its service. */
+export function listenerLimits(
+  keys: ListenerKeys & { max_clients: number; idle_timeout: number },
+): ListenerLimits {
+  return {
+    maxClients: keys.max_clients,
+    maxClientsPerAddress: keys.max_clients_per_address || undefined,
+    idleTimeoutMs: keys.idle_timeout,
+    requestTimeoutMs: keys.request_timeout,
+  };
 }
 
 /** Translates {@linkcode ListenerKeys} into the options of a listener. */

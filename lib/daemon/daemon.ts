@@ -11,6 +11,7 @@ import { createDataDir, dataDirProblem, keepsDataInDir } from "./data_dir.ts";
 import type { Guard } from "../auth.ts";
 import type { Log } from "../log.ts";
 import type { Metric } from "../metrics.ts";
+import { keepRunning } from "./keep_running.ts";
 import { formatAddress } from "../net/address.ts";
 import type { RecentLog } from "../recent_log.ts";
 import { Refusals } from "../refusals.ts";
@@ -262,11 +263,13 @@ export class Daemon {
     for (const key of keysForNextStart(before, config)) {
       this.#log.warn("Change takes effect at the next start", { key });
     }
-    const { unchanged, changed, stopFirst } = planReload(services, this.#started, config);
+    const { kept, changed, stopFirst } = planReload(services, this.#started, config);
     const failures: string[] = [];
-    for (const { name } of unchanged) {
+    for (const change of kept) {
+      const { name } = change.service;
       this.#configInForce.set(name, config);
-      const failure = this.#reread(name);
+      const started = this.#started.get(name)!;
+      const failure = keepRunning(started, change, { config, log: this.#log });
       if (failure === undefined) this.#failures.delete(name);
       else {
         failures.push(failure);
@@ -282,8 +285,9 @@ export class Daemon {
     };
     await Promise.all(stopFirst.map(stop));
     // The other changed services keep running until it is their turn.
-    for (const service of changed) {
+    for (const { service, action, keys } of changed) {
       const { name } = service;
+      if (action === "restart") this.#log.info("Restarting", { service: name, keys: keys.join() });
       if (patient && !stopFirst.includes(service) && this.#postpone(service)) continue;
       const oldConfig = this.#configInForce.get(name) ?? before;
       await stop(service);
@@ -376,18 +380,6 @@ export class Daemon {
       await drainWithin(timeoutMs, (deadline) => started.running.drain(deadline));
     } catch (error) {
       this.#log.error("Cannot stop cleanly", { service: name, error: String(error) });
-    }
-  }
-
-  /** Lets a service reread its files; returns why it could not. It then goes on with the old ones. */
-  #reread(name: string): string | undefined {
-    try {
-      this.#started.get(name)?.running.reread?.();
-      return undefined;
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      this.#log.error("Cannot read files again", { service: name, error: reason });
-      return `Files not read again, the old ones stay in use: ${reason}`;
     }
   }
 }

@@ -12,18 +12,48 @@ export interface StartedService {
   outdated?: boolean;
 }
 
-/** What a new configuration does to each service. */
+/** What a new configuration does to a service. */
+export interface ServiceChange {
+  service: Service;
+  /** `adjust`: it keeps running, with its connections. */
+  action: "keep" | "adjust" | "restart" | "start" | "stop";
+  /** The keys of its section whose values change. */
+  keys: string[];
+}
+
+/** What a new configuration does to all services. */
 export interface ReloadPlan {
-  /** Services that keep running and only re-read their files. */
-  unchanged: Service[];
+  /** Services that keep running, adjust to their new sections and re-read their files. */
+  kept: ServiceChange[];
   /** Services to start, stop or restart, in this order. */
-  changed: Service[];
+  changed: ServiceChange[];
   /** The changed services that hold an address another changed service needs; they stop first. */
   stopFirst: Service[];
 }
 
 /**
- * Decides which services a new configuration leaves alone, and which must stop before the others.
+ * Decides what a new configuration does to a service.
+ *
+ * @param section Its present section; `undefined` if it does not run.
+ * @param next Its new section; `undefined` if it has none.
+ */
+export function planService(
+  service: Service,
+  section: ServiceConfig | undefined,
+  next: ServiceConfig | undefined,
+): ServiceChange {
+  if (section === undefined) {
+    return { service, action: next?.enabled ? "start" : "stop", keys: [] };
+  }
+  if (!next?.enabled) return { service, action: "stop", keys: ["enabled"] };
+  const keys = changedKeys(section, next);
+  if (keys.length === 0) return { service, action: "keep", keys };
+  const live = keys.every((key) => service.live?.includes(key));
+  return { service, action: live ? "adjust" : "restart", keys };
+}
+
+/**
+ * Decides which services a new configuration leaves running, and which must stop before the others.
  *
  * @param services The services to consider, in start order.
  * @param started The services that run now, by name.
@@ -34,21 +64,23 @@ export function planReload(
   started: ReadonlyMap<string, StartedService>,
   config: Config,
 ): ReloadPlan {
-  const isUnchanged = ({ name }: Service) => {
-    const current = started.get(name);
-    return current !== undefined && !current.outdated &&
-      sameSection(config.services[name], current.section);
-  };
-  const changed = services.filter((service) => !isUnchanged(service));
-  const stopFirst = changed.filter((service) => {
+  const plans = services.map((service) => {
+    const current = started.get(service.name);
+    const plan = planService(service, current?.section, config.services[service.name]);
+    const restarts = current?.outdated && plan.action !== "stop";
+    return restarts ? { ...plan, action: "restart" as const } : plan;
+  });
+  const isKept = ({ action }: ServiceChange) => action === "keep" || action === "adjust";
+  const changed = plans.filter((plan) => !isKept(plan));
+  const stopFirst = changed.map(({ service }) => service).filter((service) => {
     const held = started.get(service.name)?.running.addresses ?? [];
-    return changed.some((other) => {
+    return changed.some(({ service: other }) => {
       const section = config.services[other.name];
       if (other === service || !section?.enabled) return false;
       return other.addresses(section).some((needed) => held.some((has) => collide(has, needed)));
     });
   });
-  return { unchanged: services.filter(isUnchanged), changed, stopFirst };
+  return { kept: plans.filter(isKept), changed, stopFirst };
 }
 
 /** The keys whose change takes effect only at the next start. */
@@ -58,9 +90,16 @@ export function keysForNextStart(before: Config, after: Config): string[] {
     ["storage.url", before.storage.url, after.storage.url],
     ["bus", before.bus, after.bus],
   ];
-  return keys.filter(([, old, current]) => !sameSection(old, current)).map(([key]) => key);
+  return keys.filter(([, old, current]) => !same(old, current)).map(([key]) => key);
 }
 
-function sameSection(a: unknown, b: unknown): boolean {
+/** The keys that have different values in two sections. */
+function changedKeys(before: object, after: object): string[] {
+  const [old, next] = [before, after].map((section) => new Map(Object.entries(section)));
+  const keys = new Set([...old!.keys(), ...next!.keys()]);
+  return [...keys].filter((key) => !same(old!.get(key), next!.get(key)));
+}
+
+function same(a: unknown, b: unknown): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }

@@ -6,7 +6,8 @@
  * @module
  */
 
-import { listenerOptions } from "../config/service_keys.ts";
+import { listenerLimits, listenerOptions, LIVE_LIMITS } from "../config/service_keys.ts";
+import { READER_KEYS } from "../bus/reader.ts";
 import type { Address } from "../net/address.ts";
 import { ClientList } from "../net/client_list.ts";
 import type { Connection } from "../net/connection.ts";
@@ -31,6 +32,7 @@ export const echo: Service<EchoConfig> = {
   name: "echo",
   schema: echoConfigSchema,
   rights: echoRights,
+  live: [...LIVE_LIMITS, ...READER_KEYS, "origins"],
   addresses: (config) =>
     [
       config.listen,
@@ -42,7 +44,7 @@ export const echo: Service<EchoConfig> = {
 };
 
 /** A port that is open. */
-type Port = Pick<Listener, "address" | "metrics" | "reloadTls" | "drain">;
+type Port = Pick<Listener, "address" | "metrics" | "reloadTls" | "setLimits" | "drain">;
 
 /** How a client that speaks lines is served. */
 type RoomOptions = LineOptions & { subject: string };
@@ -72,6 +74,7 @@ async function start(config: EchoConfig, context: ServiceContext): Promise<Runni
     return serveBroadcast(connection, rooms.open(subject), options);
   }
   const ports: Port[] = [];
+  let origins = config.origins;
   const broadcasts = config.mode === "broadcast";
   async function listen(address: Address, subject: string): Promise<Listener> {
     // Before the first client comes, because others may publish on its subject already.
@@ -89,7 +92,7 @@ async function start(config: EchoConfig, context: ServiceContext): Promise<Runni
     first = await listen(config.listen, config.subject);
     for (const room of config.room) await listen(room.listen, room.subject);
     ports.push(...opened(await openNats(config, { server: nats, limits })));
-    const options = { clients, context, limits, nats, serveLines };
+    const options = { clients, context, limits, nats, serveLines, origins: () => origins };
     ports.push(...opened(await openWebSockets(config, options)));
   } catch (error) {
     await Promise.all(ports.map((port) => port.drain(AbortSignal.abort())));
@@ -110,6 +113,11 @@ async function start(config: EchoConfig, context: ServiceContext): Promise<Runni
     queries: connected.queries,
     actions: connected.actions,
     problems: () => [],
+    adjust: (next: EchoConfig) => {
+      for (const port of ports) port.setLimits(listenerLimits(next));
+      clients.readers.setLimits(next);
+      origins = next.origins;
+    },
     reread: () => {
       for (const port of ports) port.reloadTls();
     },

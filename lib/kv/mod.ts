@@ -7,8 +7,9 @@
 
 import { Bus } from "../bus/bus.ts";
 import { PublisherMetrics } from "../bus/publisher.ts";
+import { READER_KEYS } from "../bus/reader.ts";
 import { Readers } from "../bus/readers.ts";
-import { listenerOptions } from "../config/service_keys.ts";
+import { listenerLimits, listenerOptions, LIVE_LIMITS } from "../config/service_keys.ts";
 import { ClientList } from "../net/client_list.ts";
 import type { Connection } from "../net/connection.ts";
 import { formatAddress } from "../net/address.ts";
@@ -38,7 +39,7 @@ import { detectLanguage, type LanguageWords, readLogin } from "./language.ts";
 import type { KvLimits } from "./limits.ts";
 import { labelled } from "./labelled_commands.ts";
 import { kvMetrics } from "./metrics.ts";
-import { Channels } from "./pubsub/channels.ts";
+import { type ChannelLimits, Channels } from "./pubsub/channels.ts";
 import { channelMetrics } from "./pubsub/metrics.ts";
 import { type RedisServer, serveRedisClient } from "./redis_client.ts";
 import { kvRights, mayHearKeys } from "./rights.ts";
@@ -57,12 +58,29 @@ const FULL_REPLY = encoder.encode("-ERR max number of clients reached\r\n");
 /** The reply to a client that takes too long to send a request, in the Redis protocol. */
 const TIMEOUT_REPLY = encoder.encode("-ERR request timeout\r\n");
 
+/** The keys that can change while it runs. */
+const LIVE_KEYS = [
+  ...LIVE_LIMITS,
+  ...READER_KEYS,
+  "max_line",
+  "max_value",
+  "max_request",
+  "max_arguments",
+  "max_queued",
+  "max_channels",
+  "max_patterns",
+  "max_memory",
+  "max_memory_policy",
+  "notify_keyspace_events",
+] as const;
+
 /** The kv service, as listed in the table of services. */
 export const kv: Service<KvConfig> = {
   name: "kv",
   schema: kvConfigSchema,
   rights: kvRights,
   hears: mayHearKeys,
+  live: LIVE_KEYS,
   needs: (config) => ({ storages: [config.storage] }),
   addresses: (config) => [config.listen],
   start,
@@ -70,6 +88,7 @@ export const kv: Service<KvConfig> = {
 
 async function start(config: KvConfig, context: ServiceContext): Promise<RunningService> {
   const { log } = context;
+  let current = config;
   const scripts = new ScriptEngine({
     timeoutMs: config.script_timeout,
     memoryBytes: config.script_memory,
@@ -88,10 +107,7 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
   const feed = new ChangeFeed((active) => follow(feed, active, { loader, watch }));
   const readers = new Readers(config, log);
   const published = new PublisherMetrics();
-  const channels = new Channels(context.bus, new Bus(), {
-    maxClientChannels: config.max_channels,
-    maxPatterns: config.max_patterns,
-  });
+  const channels = new Channels(context.bus, new Bus(), channelLimits(config));
   const events = new KeyspaceEvents(
     feed,
     (channel, payload) => channels.announce(channel, payload),
@@ -149,6 +165,18 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
     queries: connected.queries,
     actions: connected.actions,
     reread: () => listener.reloadTls(),
+    adjust: (next: KvConfig) => {
+      listener.setLimits(listenerLimits(next));
+      readers.setLimits(next);
+      Object.assign(server.limits, limitsOf(next));
+      Object.assign(channels.limits, channelLimits(next));
+      // What CONFIG SET has changed stays, unless the file changes it too.
+      const before = configuredSettings(current);
+      for (const [name, value] of Object.entries(configuredSettings(next))) {
+        if (value !== before[name]) server.settings.set(name, value);
+      }
+      current = next;
+    },
     problems: () => {
       const problem = loader.store.problem();
       return problem === undefined ? [] : [problem];
@@ -192,6 +220,24 @@ function limitsOf(config: KvConfig): KvLimits {
   };
 }
 
+function channelLimits(config: KvConfig): ChannelLimits {
+  return { maxClientChannels: config.max_channels, maxPatterns: config.max_patterns };
+}
+
+/** The settings that follow from the configuration. */
+function configuredSettings(config: KvConfig): Record<string, string> {
+  return {
+    "maxclients": String(config.max_clients),
+    "maxmemory": String(config.max_memory),
+    "maxmemory-policy": config.max_memory_policy,
+    "notify-keyspace-events": formatEventClasses(
+      parseEventClasses(config.notify_keyspace_events)!,
+    ),
+    "proto-max-bulk-len": String(config.max_value),
+    "timeout": String(Math.ceil(config.idle_timeout / 1000)),
+  };
+}
+
 /** Lets a feed see all changes from now on, or no longer. */
 function follow(feed: ChangeFeed, active: boolean, { loader, watch }: FollowTargets): void {
   watch.followed = active;
@@ -217,14 +263,7 @@ function settingsOf(config: KvConfig, { watch, loader, events }: SettingsTargets
     "bind": config.listen.transport === "tcp" ? config.listen.hostname : "",
     "port": config.listen.transport === "tcp" ? String(config.listen.port) : "0",
     "databases": String(DATABASES),
-    "maxclients": String(config.max_clients),
-    "maxmemory": String(config.max_memory),
-    "maxmemory-policy": config.max_memory_policy,
-    "notify-keyspace-events": formatEventClasses(
-      parseEventClasses(config.notify_keyspace_events)!,
-    ),
-    "proto-max-bulk-len": String(config.max_value),
-    "timeout": String(Math.ceil(config.idle_timeout / 1000)),
+    ...configuredSettings(config),
     "slowlog-log-slower-than": String(watch.slowLog.slowerThanUs),
     "slowlog-max-len": String(watch.slowLog.maxEntries),
   });

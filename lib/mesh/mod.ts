@@ -6,7 +6,7 @@
  */
 
 import { isAbsolute, join, resolve } from "node:path";
-import { listenerOptions, tlsFiles } from "../config/service_keys.ts";
+import { listenerLimits, listenerOptions, LIVE_LIMITS, tlsFiles } from "../config/service_keys.ts";
 import { ClientList } from "../net/client_list.ts";
 import type { Connection } from "../net/connection.ts";
 import { loginByLine } from "../net/line_login.ts";
@@ -60,6 +60,7 @@ export const mesh: Service<MeshConfig> = {
   name: "mesh",
   schema: meshConfigSchema,
   rights: meshRights,
+  live: LIVE_LIMITS,
   addresses: (config) => [config.listen],
   needs: ({ node, nodes, dir, tls }) => ({
     connects: nodes.filter((_, other) => other !== node),
@@ -109,9 +110,9 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
     maxLineBytes: config.max_line,
     workers: workersBesideOthers(),
     startWorker: (name: string, module: string) => starter.start(name, module),
+    doubts,
     dialTimeoutMs: config.dial_timeout,
     stallTimeoutMs: config.stall_timeout,
-    doubts,
     maxQueue: config.max_queue,
     secret: context.guard,
     trust: () => trust,
@@ -128,6 +129,7 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
       listener.reloadTls();
       trust = next;
     },
+    adjust: (next: MeshConfig) => listener.setLimits(listenerLimits(next)),
     metrics: () => [
       ...connectionMetrics("mesh", listener.metrics()),
       ...consoleMetrics.metrics(),

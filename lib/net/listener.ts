@@ -36,8 +36,8 @@ const DRAIN_CUT_MS = 1000;
 /** The address shown for clients of a unix socket, which have none of their own. */
 const UNIX_PEER = "unix";
 
-/** Options for {@linkcode Listener.listen}. */
-export interface ListenerOptions {
+/** The limits of a listener that can change while it runs. */
+export interface ListenerLimits {
   /** The maximum number of open connections. */
   maxClients: number;
   /** The maximum number of open connections from one address; no limit if left out. */
@@ -51,6 +51,10 @@ export interface ListenerOptions {
    * @default {0}
    */
   requestTimeoutMs?: number;
+}
+
+/** Options for {@linkcode Listener.listen}. */
+export interface ListenerOptions extends ListenerLimits {
   /** The reply to a client that takes longer; none if left out. */
   timeoutReply?: Uint8Array;
   /** The reply to a client that is refused because a limit is reached. */
@@ -82,11 +86,13 @@ export class Listener {
 
   readonly #socket: Deno.Listener | TlsListener;
   readonly #options: ListenerOptions;
+  #limits: ListenerLimits;
   readonly #connections = new Map<Connection, Promise<void>>();
-  /** Open connections by {@linkcode clientNetwork}; kept only if `maxClientsPerAddress` is set. */
+  /** Open connections by {@linkcode clientNetwork}. */
   readonly #byHost = new Map<string, number>();
   readonly #accepting: Promise<void>;
-  readonly #timeLimits: readonly TimeLimit[];
+  readonly #idleLimit: TimeLimit;
+  readonly #requestLimit: TimeLimit;
   readonly #expiryWatch: ExpiryWatch;
   #stopped = false;
   #refusals = 0;
@@ -116,9 +122,11 @@ export class Listener {
   private constructor(socket: Deno.Listener | TlsListener, options: ListenerOptions) {
     this.#socket = socket;
     this.#options = options;
+    this.#limits = options;
     this.address = addressOf(socket.addr);
     options.clients?.add(this);
-    this.#timeLimits = this.#limitTimes();
+    this.#idleLimit = this.#limitIdleTime();
+    this.#requestLimit = this.#limitRequestTime();
     this.#expiryWatch = new ExpiryWatch({
       address: formatAddress(this.address),
       expiryMs: () => this.#expiryMs,
@@ -141,6 +149,13 @@ export class Listener {
     if (!(this.#socket instanceof TlsListener)) return;
     this.#socket.reload();
     this.#expiryWatch.check();
+  }
+
+  /** Changes the limits. Open connections stay, even if there are more of them than allowed now. */
+  setLimits(limits: ListenerLimits): void {
+    this.#limits = limits;
+    this.#idleLimit.setLimit(limits.idleTimeoutMs);
+    this.#requestLimit.setLimit(limits.requestTimeoutMs ?? 0);
   }
 
   /**
@@ -224,7 +239,8 @@ export class Listener {
   async #stopAccepting(): Promise<void> {
     if (!this.#stopped) {
       this.#stopped = true;
-      for (const limit of this.#timeLimits) limit[Symbol.dispose]();
+      this.#idleLimit[Symbol.dispose]();
+      this.#requestLimit[Symbol.dispose]();
       this.#expiryWatch[Symbol.dispose]();
       this.#socket.close();
       if (this.address.transport === "unix") removeSocketFile(this.address.path);
@@ -265,7 +281,7 @@ export class Listener {
 
   /** The limit that a new connection would exceed, if any. */
   #refusal({ host }: Connection): "serverFull" | "addressFull" | undefined {
-    const { maxClients, maxClientsPerAddress } = this.#options;
+    const { maxClients, maxClientsPerAddress } = this.#limits;
     if (this.#connections.size >= maxClients) return "serverFull";
     if (maxClientsPerAddress === undefined || host === UNIX_PEER) return undefined;
     return (this.#byHost.get(clientNetwork(host)) ?? 0) >= maxClientsPerAddress
@@ -275,7 +291,6 @@ export class Listener {
 
   /** Counts a connection that opens (1) or closes (-1). */
   #countHost({ host }: Connection, change: 1 | -1): void {
-    if (this.#options.maxClientsPerAddress === undefined) return;
     const network = clientNetwork(host);
     const count = (this.#byHost.get(network) ?? 0) + change;
     if (count === 0) this.#byHost.delete(network);
@@ -331,29 +346,30 @@ export class Listener {
     connection.close();
   }
 
-  #limitTimes(): TimeLimit[] {
-    const { idleTimeoutMs, requestTimeoutMs = 0, log } = this.#options;
-    const connections = () => this.#connections.keys();
-    return [
-      new TimeLimit({
-        limitMs: idleTimeoutMs,
-        connections,
-        stateOf: ({ bytesReceived, bytesSent }) => 1 + bytesReceived + bytesSent,
-        onOver: (connection) => {
-          log.debug("Client idle for too long", { client: connection.id });
-          connection.close();
-        },
-      }),
-      new TimeLimit({
-        limitMs: requestTimeoutMs,
-        connections,
-        stateOf: (connection) => connection.awaitedRequest,
-        onOver: (connection) => {
-          log.debug("Client took too long to finish a request", { client: connection.id });
-          connection.timeOut();
-        },
-      }),
-    ];
+  #limitIdleTime(): TimeLimit {
+    const { log } = this.#options;
+    return new TimeLimit({
+      limitMs: this.#limits.idleTimeoutMs,
+      connections: () => this.#connections.keys(),
+      stateOf: ({ bytesReceived, bytesSent }) => 1 + bytesReceived + bytesSent,
+      onOver: (connection) => {
+        log.debug("Client idle for too long", { client: connection.id });
+        connection.close();
+      },
+    });
+  }
+
+  #limitRequestTime(): TimeLimit {
+    const { log } = this.#options;
+    return new TimeLimit({
+      limitMs: this.#limits.requestTimeoutMs ?? 0,
+      connections: () => this.#connections.keys(),
+      stateOf: (connection) => connection.awaitedRequest,
+      onOver: (connection) => {
+        log.debug("Client took too long to finish a request", { client: connection.id });
+        connection.timeOut();
+      },
+    });
   }
 }
 

@@ -26,14 +26,20 @@ export interface TimeLimitOptions<T extends object = Connection> {
  */
 export class TimeLimit<T extends object = Connection> implements Disposable {
   readonly #options: TimeLimitOptions<T>;
-  readonly #maxChecks: number;
-  readonly #seen = new WeakMap<T, { state: number; checks: number }>();
-  readonly #timer: ReturnType<typeof setInterval> | undefined;
+  #maxChecks = 0;
+  #seen = new WeakMap<T, { state: number; checks: number }>();
+  #timer: ReturnType<typeof setInterval> | undefined;
 
   /** @param options See {@linkcode TimeLimitOptions}. */
   constructor(options: TimeLimitOptions<T>) {
-    const { limitMs } = options;
     this.#options = options;
+    this.setLimit(options.limitMs);
+  }
+
+  /** Changes the limit. The time of every connection starts again. */
+  setLimit(limitMs: number): void {
+    clearInterval(this.#timer);
+    this.#seen = new WeakMap();
     const everyMs = Math.min(Math.max(CHECK_MIN_MS, limitMs / CHECKS), CHECK_MAX_MS);
     this.#maxChecks = Math.ceil(limitMs / everyMs) + 1;
     if (limitMs > 0) this.#timer = setInterval(() => this.#check(), everyMs);

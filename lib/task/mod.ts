@@ -6,7 +6,7 @@
  * @module
  */
 
-import { listenerOptions } from "../config/service_keys.ts";
+import { listenerLimits, listenerOptions, LIVE_LIMITS } from "../config/service_keys.ts";
 import { ClientList } from "../net/client_list.ts";
 import { LINE_REPLIES } from "../net/line_replies.ts";
 import { Listener } from "../net/listener.ts";
@@ -42,6 +42,7 @@ export const task: Service<TaskConfig> = {
   schema: taskSchema,
   rights: taskRights,
   hears: mayHearJobs,
+  live: LIVE_LIMITS,
   addresses: (config) => [config.listen, config.beanstalk],
   needs: (config) => ({ storages: [config.storage] }),
   advice: unlimitedAttempts,
@@ -109,6 +110,9 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
       addresses: listeners.map((listener) => listener.address),
       reread: () => {
         for (const listener of listeners) listener.reloadTls();
+      },
+      adjust: (next: TaskConfig) => {
+        for (const listener of listeners) listener.setLimits(listenerLimits(next));
       },
       problems: () => [queue.problem() ?? [], inDrainMode ? DRAIN_MODE : []].flat(),
       metrics: () => [

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { loadConfig } from "../../lib/config/load.ts";
-import { planReload, type StartedService } from "../../lib/daemon/reload_plan.ts";
+import { planReload, planService, type StartedService } from "../../lib/daemon/reload_plan.ts";
 import { SERVICES } from "../../lib/services.ts";
 
 const TABLE = SERVICES.filter(({ name }) => ["echo", "kv", "mesh"].includes(name));
@@ -34,9 +34,13 @@ function startedFrom(config: ReturnType<typeof configOf>): Map<string, StartedSe
 
 /** The names in a plan from one configuration to another. */
 function plan(before: ReturnType<typeof configOf>, after: ReturnType<typeof configOf>) {
-  const { unchanged, changed, stopFirst } = planReload(TABLE, startedFrom(before), after);
+  const { kept, changed, stopFirst } = planReload(TABLE, startedFrom(before), after);
   const names = (services: typeof TABLE) => services.map(({ name }) => name).join(" ");
-  return [names(unchanged), names(changed), names(stopFirst)];
+  return [
+    names(kept.map(({ service }) => service)),
+    names(changed.map(({ service }) => service)),
+    names(stopFirst),
+  ];
 }
 
 Deno.test("planReload(): a service with the same section is unchanged", () => {
@@ -64,9 +68,41 @@ Deno.test("planReload(): only the service that holds a needed address stops firs
 
 Deno.test("planReload(): a service that restarts on its own address need not stop first", () => {
   const config = configOf();
-  const echo = { ...config.services.echo!, insecure: true };
+  const echo = { ...config.services.echo!, history: 5 };
   const after = { ...config, services: { ...config.services, echo } };
   assert.deepEqual(plan(config, after), ["kv mesh", "echo", ""]);
+});
+
+Deno.test("planService(): says what happens to a service, and which keys are the reason", () => {
+  const [echo] = TABLE;
+  const section = configOf().services.echo!;
+  const plan = (before: object | undefined, after: object | undefined) => {
+    const [old, next] = [before, after].map((change) => change && { ...section, ...change });
+    const { action, keys } = planService(echo!, old, next);
+    return [action, ...keys];
+  };
+  assert.deepEqual(plan({}, {}), ["keep"]);
+  assert.deepEqual(plan({}, { max_clients: 5, origins: ["*"] }), [
+    "adjust",
+    "origins",
+    "max_clients",
+  ]);
+  assert.deepEqual(plan({}, { max_clients: 5, mode: "confirm" }), [
+    "restart",
+    "mode",
+    "max_clients",
+  ]);
+  assert.deepEqual(plan({ tls: { cert: "a", key: "b" } }, {}), ["restart", "tls"]);
+  assert.deepEqual(plan({}, { enabled: false }), ["stop", "enabled"]);
+  assert.deepEqual(plan({}, undefined), ["stop", "enabled"]);
+  assert.deepEqual(plan(undefined, {}), ["start"]);
+});
+
+Deno.test("planReload(): an outdated service restarts, even with the same section", () => {
+  const started = startedFrom(configOf());
+  started.get("mesh")!.outdated = true;
+  const [change] = planReload(TABLE, started, configOf()).changed;
+  assert.deepEqual([change?.service.name, change?.action], ["mesh", "restart"]);
 });
 
 Deno.test("planReload(): a disabled service needs no address", () => {

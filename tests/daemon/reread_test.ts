@@ -5,6 +5,8 @@ import { echo } from "../../lib/echo/mod.ts";
 import { RecentLog } from "../../lib/recent_log.ts";
 import type { DaemonView, Service } from "../../lib/service.ts";
 import { makeCertificates } from "../support/certificates.ts";
+import { SERVICES } from "../../lib/services.ts";
+import { TestClient } from "../support/client.ts";
 import { TestLog } from "../support/log.ts";
 import { makeTempDirectory } from "../support/quartet.ts";
 
@@ -47,6 +49,99 @@ Deno.test("Daemon.reload() fails while a certificate cannot be read again, and t
     assert.equal(view!.lastReload.successful, true);
     assert.deepEqual(problems(), []);
   } finally {
+    await daemon.drain(0);
+  }
+});
+
+Deno.test("Daemon.reload() changes limits without closing connections", async () => {
+  await using directory = await makeTempDirectory();
+  const configOf = (keys: string, extra: Record<string, string> = {}) => {
+    const sections = SERVICES.map(({ name }) =>
+      `[${name}]\nlisten = "127.0.0.1:0"\n${keys}\n${extra[name] ?? ""}\n`
+    );
+    const text = `[daemon]\ndata_dir = "${directory.path}/data"
+      [storage]\nurl = "memory:"\n${sections.join("")}`;
+    return loadConfig({ file: "q.toml", text, env: () => undefined, readFile: () => "" }, SERVICES)
+      .config;
+  };
+  const fixed = {
+    echo: 'websocket = "127.0.0.1:0"\nnats = "127.0.0.1:0"\n',
+    task: 'beanstalk = "127.0.0.1:0"\ngenerator = { enabled = false }\n',
+  };
+  const log = new TestLog();
+  const daemon = await Daemon.start(configOf("", fixed), {
+    services: SERVICES,
+    createLog: () => log.log,
+    recentLog: new RecentLog(),
+  });
+  const clients: TestClient[] = [];
+  const connect = async (service: string, port = 0) => {
+    const client = await TestClient.connect(daemon.running.get(service)!.addresses[port]!);
+    clients.push(client);
+    return client;
+  };
+  const ask = async (client: TestClient, line: string) => {
+    await client.send(`${line}\r\n`);
+    return (await client.line()).trimEnd();
+  };
+  const upgrade = async (origin: string) => {
+    const client = await connect("echo", 2);
+    await client.send(
+      "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: upgrade\r\n" +
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n" +
+        `Origin: ${origin}\r\n\r\n`,
+    );
+    return (await client.line()).slice(9, 12);
+  };
+  try {
+    const echo = await connect("echo");
+    const kv = await connect("kv");
+    const beanstalk = await connect("task", 1);
+    const mesh = await connect("mesh");
+    const admin = await connect("admin");
+    assert.equal(await ask(kv, "CONFIG SET maxmemory 7mb"), "+OK");
+    assert.equal(await ask(kv, "SET a 12345"), "+OK");
+    assert.equal(await ask(echo, "before"), "before");
+    assert.equal(await ask(beanstalk, "use mails"), "USING mails");
+    assert.match(await ask(mesh, "RETRY 1"), /^ERR/);
+    await daemon.reload(configOf("max_clients = 1", {
+      echo: `${fixed.echo} origins = ["http://chat.example"]`,
+      kv: 'max_value = "4B"\nmax_memory_policy = "allkeys-lru"',
+      task: fixed.task,
+    }));
+    assert.equal(await ask(echo, "after"), "after");
+    assert.equal(await ask(beanstalk, "use calls"), "USING calls");
+    assert.match(await ask(mesh, "RETRY 1"), /^ERR/);
+    assert.equal(await upgrade("http://chat.example"), "101");
+    await kv.send("CONFIG GET maxmemory\r\nCONFIG GET maxmemory-policy\r\n");
+    for (const line of ["*2", "$9", "maxmemory", "$7", String(7 * 1024 ** 2)]) {
+      assert.equal((await kv.line()).trimEnd(), line, "the file has not changed it");
+    }
+    for (const line of ["*2", "$16", "maxmemory-policy", "$11", "allkeys-lru"]) {
+      assert.equal((await kv.line()).trimEnd(), line);
+    }
+    for (
+      const [service, port, reply] of [
+        ["echo", 0, "ERR server full"],
+        ["kv", 0, "-ERR max number of clients reached"],
+        ["task", 1, "OUT_OF_MEMORY"],
+        ["mesh", 0, "ERR server full"],
+      ] as const
+    ) {
+      assert.equal((await (await connect(service, port)).rest()).trimEnd(), reply);
+    }
+    assert.equal(await (await connect("admin")).rest(), "");
+    await admin.send("GET /healthz HTTP/1.0\r\n\r\n");
+    assert.match(await admin.rest(), /^HTTP\/1.1 200/);
+    await kv.send("*3\r\n$3\r\nSET\r\n$1\r\na\r\n$5\r\n");
+    assert.match(await kv.rest(), /^-ERR Protocol error: invalid bulk length/);
+    assert.equal(log.matching("msg=Adjusted").length, SERVICES.length);
+    assert.match(
+      log.matching("service=kv keys=").join(),
+      /keys=\S*max_value,max_memory_policy/,
+    );
+  } finally {
+    for (const client of clients) client.close();
     await daemon.drain(0);
   }
 });

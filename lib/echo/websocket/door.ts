@@ -15,6 +15,8 @@ export interface WebSocketDoorOptions {
   clients: Clients;
   context: Pick<ServiceContext, "guard" | "log" | "refusals">;
   limits: Omit<ListenerOptions, "fullReply" | "handle">;
+  /** See `OriginOptions`; they may change. */
+  origins: () => readonly string[];
   /** Serves a client that speaks lines. */
   serveLines: (
     connection: Connection,
@@ -35,11 +37,11 @@ export async function openWebSockets(
   options: WebSocketDoorOptions,
 ): Promise<WebSocketServer | undefined> {
   if (config.websocket === undefined) return undefined;
-  const { context, limits, nats } = options;
+  const { context, limits, nats, origins } = options;
   const server: WebSocketServer = await WebSocketServer.listen(config.websocket, {
     limits,
     pingMs: config.ping_interval,
-    origins: config.origins,
+    origins,
     login: context,
     routes: {
       "/": lineRoute(config, options),

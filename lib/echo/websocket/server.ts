@@ -4,7 +4,7 @@ import type { HttpRefusal, HttpReply, HttpRequest, HttpUpgrade } from "../../net
 import { refuseForeignHost } from "../../net/http/own_host.ts";
 import { SECURITY_HEADERS } from "../../net/http/security_headers.ts";
 import { HttpServer } from "../../net/http/server.ts";
-import type { ListenerOptions } from "../../net/listener.ts";
+import type { ListenerLimits, ListenerOptions } from "../../net/listener.ts";
 import type { ListenerMetrics } from "../../net/listener_metrics.ts";
 import { beginLogin, type Login, type LoginContext } from "../../net/login.ts";
 import { acceptHandshake } from "../../net/websocket/handshake.ts";
@@ -13,11 +13,8 @@ import { WebSocketSocket } from "../../net/websocket/socket.ts";
 import { CHAT_FILES } from "./chat_files.ts";
 import { refuseOrigin } from "./origin.ts";
 
-/** How long a client may take for an HTTP request; afterwards `requestTimeoutMs` counts. */
-const HTTP_TIMEOUT_MS = 10_000;
-
-/** Requests for the page have no body. */
-const HTTP_BODY_MAX_BYTES = 1024;
+/** The limits of HTTP requests, which have no body; afterwards `requestTimeoutMs` counts. */
+const HTTP_LIMITS = { requestTimeoutMs: 10_000, maxBodyBytes: 1024 } as const;
 
 /** What is served at a path. */
 export interface WebSocketRoute {
@@ -43,8 +40,8 @@ export interface WebSocketServerOptions {
   limits: Omit<ListenerOptions, "fullReply" | "handle">;
   /** See `KeepAliveOptions`. */
   pingMs: number;
-  /** Pages of other hosts that may connect; see `OriginOptions`. */
-  origins: readonly string[];
+  /** Pages of other hosts that may connect now; see `OriginOptions`. */
+  origins: () => readonly string[];
   /** What is served, by path. */
   routes: Readonly<Record<string, WebSocketRoute>>;
   /** What logins need. */
@@ -72,8 +69,7 @@ export class WebSocketServer {
         maxClients,
         maxClientsPerAddress,
         tls,
-        requestTimeoutMs: HTTP_TIMEOUT_MS,
-        maxBodyBytes: HTTP_BODY_MAX_BYTES,
+        ...HTTP_LIMITS,
         headers: SECURITY_HEADERS,
         log,
         ...(clients === undefined ? {} : { clients }),
@@ -112,6 +108,12 @@ export class WebSocketServer {
     this.#http.reloadTls();
   }
 
+  /** Changes the limits. Open connections stay. */
+  setLimits({ idleTimeoutMs, requestTimeoutMs, ...limits }: ListenerLimits): void {
+    this.#http.setLimits({ ...limits, ...HTTP_LIMITS }, requestTimeoutMs);
+    this.#keepAlive.setIdleLimit(idleTimeoutMs);
+  }
+
   /** Connection metrics so far. */
   metrics(): ListenerMetrics {
     return this.#http.metrics();
@@ -143,7 +145,7 @@ export class WebSocketServer {
     if (foreignHost !== undefined) return { status: 421, body: `${foreignHost}\n` };
     const secure = tls !== undefined;
     const origin = text(headers["origin"]);
-    const foreignPage = refuseOrigin(origin, text(headers["host"]), { origins, secure });
+    const foreignPage = refuseOrigin(origin, text(headers["host"]), { origins: origins(), secure });
     if (foreignPage !== undefined) {
       log.debug("Page refused", { address: request.remote, origin });
       return { status: 403, body: `${foreignPage}\n` };

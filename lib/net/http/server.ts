@@ -47,16 +47,20 @@ const BAD_PATH = { status: 400, body: "Bad request path.\n" } as const;
 const CLIENT = { describe: () => ({ protocol: "HTTP" }) };
 const INTERNAL_ERROR = "Internal error; see the server's log.\n";
 
-/** Options for {@linkcode HttpServer.listen}. */
-export interface HttpServerOptions {
+/** The limits of a server that can change while it runs. */
+export interface HttpLimits {
   maxClients: number;
   /** Limit on connections per client address; unlimited if absent. */
   maxClientsPerAddress?: number | undefined;
-  /** Certificate and key files; without them the server speaks plain HTTP. */
-  tls?: TlsFiles | undefined;
   /** Time limit for receiving a request, headers and body. */
   requestTimeoutMs: number;
   maxBodyBytes: number;
+}
+
+/** Options for {@linkcode HttpServer.listen}. */
+export interface HttpServerOptions extends HttpLimits {
+  /** Certificate and key files; without them the server speaks plain HTTP. */
+  tls?: TlsFiles | undefined;
   /** Headers that every reply carries. */
   headers: Readonly<Record<string, string>>;
   log: Log;
@@ -100,6 +104,7 @@ class Parser extends Server {
 /** An HTTP server on one address. */
 export class HttpServer {
   readonly #options: HttpServerOptions;
+  #maxBodyBytes: number;
   readonly #parser: Parser;
   readonly #listener: Listener;
   readonly #streams = new Set<EventStream>();
@@ -146,6 +151,7 @@ export class HttpServer {
     this.#parser = parser;
     this.#listener = listener;
     this.#options = options;
+    this.#maxBodyBytes = options.maxBodyBytes;
     parser.on("clientError", (error: Error & { code?: string }, stream: HttpStream) => {
       this.#refuseFaulty(stream, FAULT_STATUS[error.code ?? ""] ?? 400);
     });
@@ -169,6 +175,21 @@ export class HttpServer {
    */
   reloadTls(): void {
     this.#listener.reloadTls();
+  }
+
+  /**
+   * Changes the limits. Open connections stay.
+   *
+   * @param upgradedTimeoutMs See `HttpUpgradeOptions.requestTimeoutMs`.
+   */
+  setLimits(limits: HttpLimits, upgradedTimeoutMs = 0): void {
+    const { maxClients, maxClientsPerAddress, requestTimeoutMs, maxBodyBytes } = limits;
+    this.#maxBodyBytes = maxBodyBytes;
+    this.#parser.headersTimeout = this.#parser.requestTimeout = requestTimeoutMs;
+    this.#listener.setLimits({
+      ...{ maxClients, maxClientsPerAddress, idleTimeoutMs: 0 },
+      requestTimeoutMs: upgradedTimeoutMs,
+    });
   }
 
   /** Connection metrics so far. */
@@ -279,7 +300,7 @@ export class HttpServer {
   }
 
   async #readBody(incoming: IncomingMessage): Promise<string> {
-    const { maxBodyBytes } = this.#options;
+    const maxBodyBytes = this.#maxBodyBytes;
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     const decoder = new TextDecoder();
     let text = "";

@@ -56,6 +56,11 @@ export class KeepAlive implements Disposable {
     });
   }
 
+  /** Changes {@linkcode KeepAliveOptions.idleMs}. */
+  setIdleLimit(idleMs: number): void {
+    this.#idleLimit.setLimit(idleMs);
+  }
+
   /** Watches a client while a function serves it. */
   async whileServing(socket: WebSocketSocket, serve: () => Promise<void>): Promise<void> {
     this.#seen.set(socket, { ...socket.progress, silent: 0 });
