@@ -21,7 +21,8 @@ export const token: Command = {
     `The first line of the output is the token, for the clients; it is stored nowhere. The rest is for
 the configuration, which needs to know only the hash. No file is changed. A token given by its hash
 cannot open mesh: its nodes need the token itself.`,
-  run: (args) => {
+  // deno-lint-ignore require-await
+  run: async (args) => {
     const [action] = args.positionals;
     if (action !== "new") throw new UsageError(`"${action}" is not an action: new`);
     const name = args.text("name");
@@ -32,7 +33,7 @@ cannot open mesh: its nodes need the token itself.`,
     print(value);
     if (name !== undefined) print(`[auth.tokens.${name}]`);
     print(`hash = "sha256:${tokenDigest(value).toHex()}"`);
-    return Promise.resolve(EXIT.OK);
+    return EXIT.OK;
   },
 };
 

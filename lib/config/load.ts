@@ -190,7 +190,9 @@ function describe(issue: v.BaseIssue<unknown>, path: KeyPath, schema: v.GenericS
     return `unknown key, known here: ${known.join(", ")}`;
   }
   if (issue.input === undefined) return "missing";
-  const isSection = issue.type === "strict_object" || issue.type === "record";
+  // A schema that has no words of its own has those of valibot.
+  const isSection = (issue.type === "strict_object" || issue.type === "record") &&
+    issue.message.startsWith("Invalid ");
   return `found ${show(issue.input)}, allowed is ${
     isSection ? "a section with keys" : issue.message
   }`;

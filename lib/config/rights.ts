@@ -74,7 +74,7 @@ export function rightsTable(actions: readonly string[], form: PatternForm): Righ
   const entries = Object.fromEntries(actions.map((action) => [action, v.optional(patterns)]));
   const names = actions.map((action) => `"${action}"`).join(", ");
   return v.pipe(
-    v.strictObject(entries),
+    v.strictObject(entries, `a table with ${names}, or "all"`),
     v.check((table) => Object.keys(table).length > 0, `a table with at least one of ${names}`),
     v.transform((table) =>
       new Rights(Object.fromEntries(
@@ -99,7 +99,10 @@ export function rightsWord(
   actions: Readonly<Record<string, readonly string[]>>,
 ): RightsSchema {
   return v.pipe(
-    choice(Object.keys(actions)),
+    v.picklist(
+      Object.keys(actions),
+      `${Object.keys(actions).map((word) => `"${word}"`).join(", ")} or "all"`,
+    ),
     v.transform((word) => rightsTo(actions[word]!)),
   );
 }

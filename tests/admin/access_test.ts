@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { request as httpsRequest } from "node:https";
+import { adminRights } from "../../lib/admin/rights.ts";
 import { Sessions } from "../../lib/admin/sessions.ts";
 import { FailureCounter, Guard } from "../../lib/auth.ts";
 import type { Address } from "../../lib/net/address.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
+import { FULL_TOKEN, guardWithRights, LIMITED_TOKEN } from "../support/rights.ts";
 import { rejectedIn } from "../support/rejected.ts";
 import { within } from "../support/within.ts";
 import { FakeDaemon, startAdmin } from "./support.ts";
@@ -219,4 +221,63 @@ Deno.test("admin cuts a client that sends requests and reads no replies, with TL
       return ends.includes(error.name);
     });
   }
+});
+
+Deno.test("admin refuses every change to a token that may only look, however it is shown", async () => {
+  const daemon = new FakeDaemon();
+  let acted = 0;
+  const act = () => {
+    acted++;
+    return Promise.resolve("done");
+  };
+  daemon.add("task", { actions: { kick: act }, queries: { jobs: act } });
+  const guards = {
+    look: guardWithRights(adminRights, "look"),
+    act: guardWithRights(adminRights, "act"),
+  };
+  let guard = guards.look;
+  await using server = await startAdmin(daemon, {}, () => guard);
+  const { origin } = server;
+  const changes: [method: string, path: string][] = [
+    ["POST", "/services/task"],
+    ["POST", "/services/task/actions/kick"],
+    ["POST", "/services/task/queries/jobs"],
+    ["GET", "/consoles/echo"],
+    ["POST", "/consoles/x"],
+  ];
+  const shownBy = async (token: string) => [
+    { authorization: `Bearer ${token}` },
+    { cookie: (await login(origin, token)).cookie, origin },
+  ];
+  for (const headers of await shownBy(LIMITED_TOKEN)) {
+    for (const [method, path] of changes) {
+      const body = method === "POST" ? '{"enabled":false,"line":"x"}' : null;
+      const { status, text } = await send(origin + path, { method, body, headers });
+      assert.deepEqual(
+        [status, JSON.parse(text).error],
+        [403, "This token may look, but not change anything."],
+        `${method} ${path}`,
+      );
+    }
+    for (const path of ["/metrics", "/state", "/"]) {
+      assert.equal((await send(origin + path, { headers })).status, 200, path);
+    }
+    const state = JSON.parse((await send(`${origin}/state`, { headers })).text);
+    assert.equal(state.readOnly, "This token may look, but not change anything.");
+  }
+  assert.deepEqual([acted, daemon.switched], [0, []]);
+  assert.equal(server.log.matching("Token lacks the right").length, 1);
+  for (const headers of await shownBy(FULL_TOKEN)) {
+    const kick = { method: "POST", body: "{}", headers };
+    assert.equal((await send(`${origin}/services/task/actions/kick`, kick)).status, 200);
+    assert.equal(JSON.parse((await send(`${origin}/state`, { headers })).text).readOnly, null);
+  }
+  guard = guards.act;
+  for (const headers of await shownBy(LIMITED_TOKEN)) {
+    const kick = { method: "POST", body: "{}", headers };
+    assert.equal((await send(`${origin}/services/task/actions/kick`, kick)).status, 200);
+  }
+  assert.equal(acted, 4);
+  const logout = { method: "POST", headers: (await shownBy(LIMITED_TOKEN))[1]! };
+  assert.equal((await send(`${origin}/logout`, logout)).status, 303);
 });

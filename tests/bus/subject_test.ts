@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  covers,
   hasWildcard,
   isPattern,
   isSubject,
@@ -61,5 +62,20 @@ Deno.test("reservedFor() names the service whose events a subject carries", () =
   assert.equal(reservedFor("task.default.done"), "task");
   for (const subject of ["tasks.a", "task", "__key", "echo", "_INBOX.a", "a.task.b"]) {
     assert.equal(reservedFor(subject), undefined, subject);
+  }
+});
+
+Deno.test("covers(): a pattern covers another if it selects all that the other one does", () => {
+  const covered = "a=a *=a *=* >=a >=> >=a.b.> >=*.> a.*=a.b a.*=a.* a.>=a.b.c a.>=a.* a.>=a.> " +
+    "*.b.>=a.b.> *.*=a.b a*=a*";
+  for (const pair of covered.split(" ")) {
+    const [pattern, other] = pair.split("=");
+    assert.ok(covers(pattern!, other!), pair);
+  }
+  const notCovered = "a=b a=a.b a.b=a a=* *=> *=a.b a.*=a a.*=a.b.c a.*=a.> a.>=a a.>=> a.>=*.b " +
+    "*.*=a.> a.b=a.* a*=ab";
+  for (const pair of notCovered.split(" ")) {
+    const [pattern, other] = pair.split("=");
+    assert.ok(!covers(pattern!, other!), pair);
   }
 });

@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { tokenDigest } from "../../lib/auth.ts";
+import { parseCommandLine } from "../../lib/cli/command.ts";
+import { token } from "../../lib/cli/token.ts";
 import { makeTempDirectory, runQuartet } from "../support/quartet.ts";
 
 const OPEN = '[task]\nmax_attempts = 25\n[kv]\nlisten = "0.0.0.0:8081"\ninsecure = true\n';
@@ -41,5 +44,32 @@ Deno.test("quartet check: a file that cannot be read is one line that says why",
   for (const [file, reason] of cases) {
     const { code, stderr } = await runQuartet(["check", "--config", file]);
     assert.deepEqual([code, stderr], [78, `Cannot read "${file}": ${reason}\n`]);
+  }
+});
+
+Deno.test("quartet token new: prints a token, and its hash for a configuration that check accepts", async () => {
+  await using directory = await makeTempDirectory();
+  const { code, stdout, stderr } = await runQuartet(["token", "new", "--name", "app"]);
+  assert.deepEqual([code, stderr], [0, ""]);
+  const [secret, ...lines] = stdout.trimEnd().split("\n");
+  assert.match(secret!, /^[0-9a-f]{64}$/);
+  const hash = tokenDigest(secret!).toHex();
+  assert.deepEqual(lines, ["[auth.tokens.app]", `hash = "sha256:${hash}"`]);
+  const file = `${directory.path}/q.toml`;
+  const services = 'services = { kv = { read = ["app:*"] }, task = "all" }';
+  await Deno.writeTextFile(file, [...lines, services, "[task]", "max_attempts = 25"].join("\n"));
+  const checked = await runQuartet(["check", "--config", file]);
+  assert.deepEqual([checked.code, checked.stderr], [0, ""]);
+  assert.match(checked.stdout, /^\[auth\.tokens\.app\.services\.kv\]\nread = \[ "app:\*" \]$/m);
+});
+
+Deno.test("quartet token: says what is wrong with its command line", async () => {
+  const cases = [[["old"], '"old" is not an action'], [
+    ["new", "--name", "a b"],
+    "--name needs",
+  ]] as const;
+  for (const [words, problem] of cases) {
+    const wrong = token.run(parseCommandLine(token, words));
+    await assert.rejects(wrong, (error: Error) => error.message.startsWith(problem));
   }
 });

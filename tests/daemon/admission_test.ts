@@ -1,8 +1,14 @@
 import assert from "node:assert/strict";
-import { FailureCounter, Guard } from "../../lib/auth.ts";
-import { admits, type GuardedService } from "../../lib/daemon/admission.ts";
+import { FailureCounter, Guard, tokenDigest } from "../../lib/auth.ts";
+import { admits, guarded, type GuardedService } from "../../lib/daemon/admission.ts";
+import { kv } from "../../lib/kv/mod.ts";
+import { mesh } from "../../lib/mesh/mod.ts";
 import { parseAddress } from "../../lib/net/address.ts";
 import { Login } from "../../lib/net/login.ts";
+import type { Rights } from "../../lib/rights.ts";
+import type { RunningService, Service } from "../../lib/service.ts";
+import { task } from "../../lib/task/mod.ts";
+import * as v from "valibot";
 import { TestLog } from "../support/log.ts";
 
 function guardOf(...tokens: string[]): Guard {
@@ -94,4 +100,33 @@ Deno.test("admits: a browser and a client without a certificate need a token", a
   assert.equal(admits(certified, { host, login: undefined }), false);
   const both = service("0.0.0.0:1", { needsCertificate: true, guard });
   assert.equal(admits(both, { host, login }), true);
+});
+
+Deno.test("admits: a token with limited rights hears only what they are enough for", async () => {
+  const digest = tokenDigest("token-of-both");
+  const limited = (rights: Rights) =>
+    new Guard([{ name: "app", digest, rights }], new FailureCounter(3, 60_000));
+  using login = await loginWith("token-of-both", guardOf("token-of-both"));
+  const cases: [service: Service, rights: unknown, subject: string, admitted: boolean][] = [
+    [kv, { read: ["app:*"] }, "__keyspace@0__:app:1", true],
+    [kv, { read: ["app:*"] }, "__keyspace@0__:secret", false],
+    [kv, { read: ["app:*"] }, "__keyevent@0__:set", false],
+    [kv, { read: ["*"] }, "__keyevent@0__:set", true],
+    [kv, { write: ["*"] }, "__keyspace@0__:app:1", false],
+    [task, { put: ["a.b"] }, "task.a%2Eb.done", true],
+    [task, { work: ["mail"] }, "task.mail.done", true],
+    [task, { work: ["mail"], put: ["mail"] }, "task.other.done", false],
+    [mesh, ["status"], "any", false],
+  ];
+  for (const [target, table, subject, admitted] of cases) {
+    const guard = limited(v.parse(target.rights, table));
+    const running = { addresses: [] } as unknown as RunningService;
+    const section = { enabled: true, insecure: false };
+    const place = guarded(target, { section, running, guard, subject });
+    assert.equal(
+      admits(place, { host: "127.0.0.1", login }),
+      admitted,
+      `${target.name} ${subject}`,
+    );
+  }
 });
