@@ -43,6 +43,8 @@ Deno.test("GLOBS: a pattern covers another only if it surely selects all that th
     ["a:*", ""],
     ["a:b", "a:*"],
     ["a:b", "a:?"],
+    ["a:b", "a:b*"],
+    ["a?", "ab*"],
     ["*.news", "*"],
     ["*.news", "x.*"],
     ["?", "*"],
