@@ -15,6 +15,9 @@ import type { Login } from "./net/login.ts";
 import type { RecentLines } from "./recent_log.ts";
 import type { Refusals } from "./refusals.ts";
 import type { Rights } from "./rights.ts";
+import type { RecordWriter } from "./storage/backup/record_writer.ts";
+import type { CommitLog } from "./storage/commit_log.ts";
+import type { Database, DatabaseTransaction } from "./storage/database.ts";
 import type { Storage } from "./storage/storage.ts";
 
 /** Where the daemon is in its life. */
@@ -117,6 +120,8 @@ export interface RunningService {
   problems(): string[];
   /** Its current metrics. */
   metrics(): Metric[];
+  /** What it keeps in a storage; `undefined` while that is loading. */
+  data?(): ServiceData | undefined;
   /** Details for the admin page that metrics cannot express, as JSON. */
   status?(): unknown;
   /**
@@ -161,6 +166,32 @@ export interface RunningService {
    * @param deadline Aborts when the time for that is over; work left then is cut off.
    */
   drain(deadline: AbortSignal): Promise<void>;
+}
+
+/** What a running service keeps in a storage, for a backup. */
+export interface ServiceData {
+  readonly storage: Storage;
+  /**
+   * Writes all of it as records of a commit log. For storages whose log cannot be copied.
+   *
+   * @param transaction Reads what the database held at one moment; `undefined` if the storage is no
+   * database. Then each record is of its own moment.
+   */
+  save(records: RecordWriter, transaction: DatabaseTransaction | undefined): Promise<void>;
+}
+
+/** How the data of a service get from a backup into a database. */
+export interface ServiceRestore {
+  /** How the names of its tables in a commit log begin. */
+  readonly tables: string;
+  /** Creates its tables, unless they are there. */
+  prepare(database: Database): Promise<void>;
+  /**
+   * Fills its tables with what is in a commit log.
+   *
+   * @throws {Error} If they are not empty.
+   */
+  fill(log: CommitLog, transaction: DatabaseTransaction): Promise<void>;
 }
 
 /** See {@linkcode RunningService.actions}. */
@@ -221,6 +252,8 @@ export interface Service<Config extends ServiceConfig = ServiceConfig> {
   readonly observes?: boolean;
   /** The keys of its section that can change while it runs; see {@linkcode RunningService.adjust}. */
   readonly live?: readonly string[];
+  /** Only if it keeps data in a storage. */
+  readonly restore?: ServiceRestore;
   /** The addresses that it listens on with a configuration. */
   addresses(config: Config): Address[];
   /** The other resources that it uses. */

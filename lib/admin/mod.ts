@@ -11,6 +11,7 @@ import { ClientList } from "../net/client_list.ts";
 import { connectionMetrics } from "../net/listener_metrics.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
 import { Access } from "./access.ts";
+import { backupRoutes } from "./backup.ts";
 import { type AdminConfig, adminConfigSchema } from "./config.ts";
 import { Consoles } from "./consoles.ts";
 import { healthRoutes } from "./health_routes.ts";
@@ -54,6 +55,7 @@ async function start(config: AdminConfig, context: ServiceContext): Promise<Runn
   const routes = [
     ...healthRoutes(daemon, metrics),
     ...loginRoutes(access),
+    ...backupRoutes(daemon),
     ...pageRoutes({
       daemon,
       self: admin.name,

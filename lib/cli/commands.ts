@@ -1,4 +1,5 @@
 import type { Command } from "./command.ts";
+import { backup } from "./backup.ts";
 import { check } from "./check.ts";
 import { client } from "./client.ts";
 import { createCompletions } from "./completions.ts";
@@ -8,6 +9,7 @@ import { permissions } from "./permissions.ts";
 import { pub } from "./pub.ts";
 import { put } from "./put.ts";
 import { records } from "./records.ts";
+import { restore } from "./restore.ts";
 import { serve } from "./serve.ts";
 import { settle } from "./settle.ts";
 import { sort } from "./sort.ts";
@@ -30,6 +32,8 @@ export const COMMANDS: readonly Command[] = [
   sort,
   settle,
   records,
+  backup,
+  restore,
   storage,
   token,
   permissions,

@@ -5,15 +5,12 @@
  * @module
  */
 
+import { allPages, type Scan } from "../storage/all_pages.ts";
 import type { Store } from "../storage/store.ts";
 import { copyValue, type Value, valueBytes } from "../storage/value.ts";
 import { DATABASES } from "./commands/arguments.ts";
 
-/** The number of keys in the first page that is read, and the maximum. */
-const FIRST_PAGE = 16;
-const MAX_PAGE = 1000;
-
-/** The size of a page that a dump aims for, and of a write. */
+/** The size of a write. */
 const PAGE_BYTES = 256 * 1024;
 
 /**
@@ -31,23 +28,15 @@ export async function dumpStore(
 ): Promise<number> {
   const output = new RequestBuffer(write);
   let keys = 0;
-  for (let db = 0; db < DATABASES; db++) {
-    let after: string | undefined;
-    for (let pageSize = FIRST_PAGE;;) {
-      const range = after === undefined ? { limit: pageSize } : { limit: pageSize, after };
-      const page = await store.scan(db, range);
-      if (page.length > 0 && after === undefined) await output.request("SELECT", String(db));
-      let bytes = 1;
-      for (const [key, { value, expiresAtMs }] of page) {
-        if (expiresAtMs === 0) await output.request("SET", key, value);
-        else await output.request("SET", key, value, "PXAT", String(expiresAtMs));
-        if (output.closed) return keys;
-        keys++;
-        bytes += key.length + value.length;
-      }
-      if (page.length < pageSize) break;
-      after = page.at(-1)![0];
-      pageSize = Math.max(1, Math.min(MAX_PAGE, Math.floor(PAGE_BYTES * page.length / bytes)));
+  let selected: number | undefined;
+  const scan: Scan = (db, range) => store.scan(db, range);
+  for await (const { space: db, page } of allPages(scan, DATABASES)) {
+    if (db !== selected) await output.request("SELECT", String(selected = db));
+    for (const [key, { value, expiresAtMs }] of page) {
+      if (expiresAtMs === 0) await output.request("SET", key, value);
+      else await output.request("SET", key, value, "PXAT", String(expiresAtMs));
+      if (output.closed) return keys;
+      keys++;
     }
   }
   await output.flush();

@@ -20,6 +20,7 @@ import { LINE_REPLIES } from "../net/line_replies.ts";
 import { beginLogin, type Login } from "../net/login.ts";
 import { READ_MAX_BYTES, ReadBuffer } from "../net/read_buffer.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
+import { prepareKeys, restoreKeys } from "../storage/backup/key_records.ts";
 import type { EvictionPolicy } from "../storage/eviction_policy.ts";
 import type { Storage } from "../storage/storage.ts";
 import { SharedTurn } from "../turn.ts";
@@ -83,6 +84,11 @@ export const kv: Service<KvConfig> = {
   live: LIVE_KEYS,
   needs: (config) => ({ storages: [config.storage] }),
   addresses: (config) => [config.listen],
+  restore: {
+    tables: "kv_",
+    prepare: prepareKeys,
+    fill: (log, transaction) => restoreKeys(log, DATABASES, transaction),
+  },
   start,
 };
 
@@ -164,6 +170,7 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
     loaded,
     queries: connected.queries,
     actions: connected.actions,
+    data: () => loader.data(),
     reread: () => listener.reloadTls(),
     adjust: (next: KvConfig) => {
       listener.setLimits(listenerLimits(next));

@@ -1,6 +1,10 @@
+import type { ServiceData } from "../service.ts";
+import type { Scan } from "../storage/all_pages.ts";
+import { saveKeys } from "../storage/backup/key_records.ts";
 import type { MemoryLimits } from "../storage/eviction_policy.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Store } from "../storage/store.ts";
+import { DATABASES } from "./commands/arguments.ts";
 import { LoadingStore } from "./loading_store.ts";
 
 /** Opens the store while clients can connect already, and closes it at the end. */
@@ -88,6 +92,22 @@ export class StoreLoader {
       log: (log) => log.snapshot(),
       database: () => undefined,
     });
+  }
+
+  /** The data, for a backup; `undefined` while they are loading. */
+  data(): ServiceData | undefined {
+    const storage = this.#storage;
+    if (storage === undefined) return undefined;
+    const store = this.#own;
+    return {
+      storage,
+      save: (records, transaction) => {
+        const scan: Scan = transaction === undefined
+          ? (db, range) => store.scan(db, range)
+          : (db, range) => transaction.scanKeys(db, range);
+        return saveKeys(scan, DATABASES, records);
+      },
+    };
   }
 
   /**

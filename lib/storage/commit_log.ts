@@ -78,6 +78,38 @@ export interface LogListener {
   failed(): void;
 }
 
+/** Takes a copy of the tables; see {@linkcode CommitLog.copyTo}. */
+export interface LogSink {
+  /**
+   * Takes a piece. Its bytes may change after the promise resolves.
+   *
+   * @param head The id of its table, its number, and the version up to which it is complete.
+   */
+  piece(
+    head: { table: number; piece: number; version: number },
+    parts: readonly Uint8Array[],
+  ): Promise<void>;
+  /** Takes changes: their first and last version, and their bytes, which stay as they are. */
+  row(first: number, last: number, changes: Uint8Array): Promise<void>;
+}
+
+/** A copy of all open tables, as a log makes it. */
+export interface LogCopy {
+  /** How many pieces there are at its beginning. */
+  readonly pieces: number;
+  /**
+   * Copies. Other clients take turns with it. What the sink has then taken is what the tables were
+   * at the end of one commit group: load all pieces, then all rows.
+   *
+   * @returns The ids of the tables by name, and the version of that moment.
+   * @throws {StorageUnavailableError} If a group fails meanwhile, or changes come in faster than the
+   * sink takes them.
+   */
+  write(sink: LogSink): Promise<{ tables: Record<string, number>; version: number }>;
+  /** Ends it early; does nothing afterwards. */
+  stop(): void;
+}
+
 /**
  * A log of commits. Changes with no `await` between them are in the same group, and a group becomes
  * durable as a whole or not at all.
@@ -144,6 +176,8 @@ export interface CommitLog {
 
   /** Writes a snapshot now, whether or not the log is long. Resolves when it is complete. */
   snapshot(): Promise<void>;
+  /** Begins a copy of all open tables. A log that keeps nothing has none. */
+  copyTables?(): LogCopy;
   /** Why the log cannot be written at the moment; `undefined` if it can. */
   problem(): string | undefined;
   /**

@@ -6,3 +6,4 @@
  */
 
 export type { PostgresDatabase as Database } from "./postgres/postgres_database.ts";
+export type { DatabaseTransaction } from "./postgres/database_transaction.ts";

@@ -16,6 +16,7 @@ import { VERSION } from "../version.ts";
 import { taskActions } from "./actions.ts";
 import { unlimitedAttempts } from "./advice.ts";
 import { BeanstalkServer } from "./beanstalk/server.ts";
+import { prepareQueueTables, restoreQueue, saveQueue } from "./backup.ts";
 import { SYSTEM_CLOCK, WALL_CLOCK } from "./clock.ts";
 import { type TaskConfig, taskSchema } from "./config.ts";
 import { announceOn } from "./events.ts";
@@ -47,6 +48,7 @@ export const task: Service<TaskConfig> = {
   needs: (config) => ({ storages: [config.storage] }),
   advice: unlimitedAttempts,
   forecast: (config) => upcomingRuns(config.schedule, Date.now()),
+  restore: { tables: "task_", prepare: prepareQueueTables, fill: restoreQueue },
   start,
 };
 
@@ -108,6 +110,10 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
       : () => {};
     return {
       addresses: listeners.map((listener) => listener.address),
+      data: () => ({
+        storage,
+        save: (records, transaction) => saveQueue(queue, records, transaction),
+      }),
       reread: () => {
         for (const listener of listeners) listener.reloadTls();
       },

@@ -49,6 +49,7 @@ export const PROJECT: Project = {
       ["lib/storage/*"],
       ["lib/storage/memory/", "lib/storage/sqlite/", "lib/storage/postgres/"],
       ["lib/storage/database.ts"],
+      ["lib/storage/backup/"],
       ["lib/storage/storage.ts"],
       ["lib/storage/open.ts"],
       ["lib/storage/pool.ts"],

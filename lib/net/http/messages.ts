@@ -1,4 +1,5 @@
 import type { Connection } from "../connection.ts";
+import type { ByteStream } from "./byte_stream.ts";
 import type { EventStream } from "./event_stream.ts";
 
 /** A complete request. */
@@ -20,8 +21,14 @@ export interface HttpReply {
   /** The media type of the body. */
   type: string;
   headers?: Record<string, string>;
-  /** The text, or a function that sends events until it resolves. */
-  body: string | ((events: EventStream) => Promise<void>);
+  /**
+   * The text, or a function that sends events or bytes until it resolves. If it rejects, the reply is
+   * cut off.
+   */
+  body:
+    | string
+    | ((events: EventStream) => Promise<void>)
+    | { send: (output: ByteStream) => Promise<void> };
 }
 
 /** The acceptance of a request to go on with another protocol on the same connection. */

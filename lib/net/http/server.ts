@@ -20,6 +20,7 @@ import type { Connection } from "../connection.ts";
 import { Listener } from "../listener.ts";
 import type { ListenerMetrics } from "../listener_metrics.ts";
 import type { TlsFiles } from "../tls.ts";
+import { ByteStream } from "./byte_stream.ts";
 import { EventStream } from "./event_stream.ts";
 import type { HttpRefusal, HttpReply, HttpRequest, HttpUpgrade } from "./messages.ts";
 import { HttpStream } from "./stream.ts";
@@ -108,6 +109,7 @@ export class HttpServer {
   readonly #parser: Parser;
   readonly #listener: Listener;
   readonly #streams = new Set<EventStream>();
+  readonly #byteStreams = new Set<ByteStream>();
   readonly #answers = new Map<number, number>();
   /** Unanswered requests by connection. */
   readonly #pending = new WeakMap<Connection, Set<IncomingMessage>>();
@@ -213,6 +215,7 @@ export class HttpServer {
     // The listener ends the input of all connections; requests that are complete are still answered.
     parser.httpAllowHalfOpen = true;
     for (const stream of this.#streams) stream.end();
+    for (const stream of this.#byteStreams) stream.fail("the server stops");
     await this.#listener.drain(deadline);
     // Stops the checks. There is no socket to close, which it reports as an error.
     parser.close(() => {});
@@ -317,6 +320,23 @@ export class HttpServer {
     return await promise;
   }
 
+  async #sendBytes(
+    response: ServerResponse,
+    send: (output: ByteStream) => Promise<void>,
+  ): Promise<void> {
+    const stream = new ByteStream(response);
+    this.#byteStreams.add(stream);
+    try {
+      await send(stream);
+      response.end();
+    } catch (error) {
+      this.#options.log.warn("Reply cut off", { error: (error as Error).message });
+      response.destroy();
+    } finally {
+      this.#byteStreams.delete(stream);
+    }
+  }
+
   async #reply(response: ServerResponse, reply: HttpReply): Promise<void> {
     const { status, type, headers = {}, body } = reply;
     this.#countAnswer(status);
@@ -329,6 +349,7 @@ export class HttpServer {
       return;
     }
     response.writeHead(status, all);
+    if ("send" in body) return await this.#sendBytes(response, body.send);
     const stream = new EventStream(response);
     this.#streams.add(stream);
     try {

@@ -9,9 +9,9 @@ import type { CommitMetrics } from "../commit_metrics.ts";
 
 /** The log of `memory:`, which drops every change and calls it flushed. */
 export class MemoryLog implements CommitLog {
-  readonly durable = false;
-  readonly nextVersion = 0;
-  readonly committedVersion = 0;
+  readonly durable: boolean = false;
+  readonly nextVersion: number = 0;
+  readonly committedVersion: number = 0;
   readonly gatheringBytes = 0;
 
   openTables(owners: Readonly<Record<string, TableOwner>>): Promise<LogTable[]> {

@@ -20,6 +20,18 @@ const MAX_COPY_AT_ONCE_BYTES = 256 * 1024;
 /** A record in the log begins with the time at which it expires (float64), 0 for never. */
 const HEAD_BYTES = 8;
 
+/** The name of the table of a space in the commit log. */
+export function spaceTable(space: number): string {
+  return `kv_${space}`;
+}
+
+/** What precedes the value in a record in the log. */
+export function recordHead(expiresAtMs: number): Uint8Array {
+  const head = new Uint8Array(HEAD_BYTES);
+  new DataView(head.buffer).setFloat64(0, expiresAtMs, true);
+  return head;
+}
+
 /** What a space knows of its store. */
 export interface MemorySpaceOptions {
   log: CommitLog;

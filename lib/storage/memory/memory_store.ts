@@ -19,6 +19,7 @@ import { KeySpace } from "./key_space.ts";
 import { completePage, readPage, seenIn } from "./pages.ts";
 import { PreparedMemory, UnpreparedMemoryError } from "./prepared_memory.ts";
 import { MemoryBytes } from "./memory_bytes.ts";
+import { spaceTable } from "./memory_space.ts";
 import { Evictor } from "./evictor.ts";
 import { MemoryRoom } from "./memory_room.ts";
 import { KeyTransaction, type WholeOutcome, WholeTransaction } from "./transactions.ts";
@@ -131,9 +132,8 @@ export class MemoryStore implements Store {
   async #load(): Promise<void> {
     if (!this.#log.durable) return;
     const { spaces } = this.#keys;
-    const tables = await this.#log.openTables(
-      Object.fromEntries(spaces.map((space, number) => [`kv_${number}`, space])),
-    );
+    const owners = spaces.map((space, number) => [spaceTable(number), space] as const);
+    const tables = await this.#log.openTables(Object.fromEntries(owners));
     for (const [number, space] of spaces.entries()) space.logTable = tables[number];
     if (this.#keys.expiring) this.#expirer.start();
     this.#room.shrink();

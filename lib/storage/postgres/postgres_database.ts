@@ -6,8 +6,10 @@
 
 import postgres from "postgres";
 import type { Log } from "../../log.ts";
+import { DatabaseTransaction } from "./database_transaction.ts";
 import { PostgresClient } from "./postgres_client.ts";
 import { isRejected } from "./rejection.ts";
+import { storageUnavailable } from "../store.ts";
 import { redactUrl } from "../url.ts";
 
 /** The advisory lock for creating and migrating the schema: "quar" in ASCII. */
@@ -15,6 +17,9 @@ const MIGRATION_LOCK = 0x71756172;
 
 /** How long a migration may take. */
 const MIGRATION_TIMEOUT_MS = 10 * 60_000;
+
+/** How long a transaction may wait for its client between two statements. */
+const MAX_IDLE_MS = 60_000;
 
 /** Limits on the time of the database. */
 export interface PostgresTimeouts {
@@ -130,6 +135,36 @@ export class PostgresDatabase {
     } catch (error) {
       if (!isRejected(error)) throw error;
       this.#log.info("Database does without a setting", { statement, error: String(error) });
+    }
+  }
+
+  /**
+   * Runs a transaction that may take long on a connection of its own.
+   *
+   * @param options `readOnly`: it sees what there was at one moment; others may write meanwhile.
+   * @throws {StorageUnavailableError} If the database cannot be used.
+   */
+  async transact<T>(
+    work: (transaction: DatabaseTransaction) => Promise<T>,
+    { readOnly }: { readOnly: boolean },
+  ): Promise<T> {
+    const sql = this.#connect({
+      name: "backup",
+      connections: 1,
+      settings: {
+        statement_timeout: `${MIGRATION_TIMEOUT_MS}`,
+        idle_in_transaction_session_timeout: `${MAX_IDLE_MS}`,
+      },
+    });
+    const level = readOnly ? "ISOLATION LEVEL REPEATABLE READ READ ONLY" : "";
+    try {
+      const run = (sql: postgres.TransactionSql) => work(new DatabaseTransaction(sql));
+      return await sql.begin(level, run) as T;
+    } catch (error) {
+      if ((error as { code?: unknown }).code === undefined) throw error;
+      throw storageUnavailable(this.#describe(error), { cause: error });
+    } finally {
+      await sql.end({ timeout: 1 });
     }
   }
 

@@ -27,6 +27,7 @@ import {
   REMOVE_EXPIRED,
   type Row,
   type StoredRow,
+  VERSION_BLOCK,
   WRITE_ROWS,
 } from "./rows.ts";
 import { PostgresSpaceTransaction, readPage } from "./space_transaction.ts";
@@ -51,9 +52,6 @@ const SPACES_STATEMENT_TIMEOUT_MS = 60_000;
 
 /** Limit on the time of a transaction over spaces. */
 const SPACES_DEADLINE_MS = 65_000;
-
-/** Versions that a daemon takes from the sequence at once. */
-const VERSION_BLOCK = 2 ** 30;
 
 /** The result of a read. */
 export interface ReadRows {

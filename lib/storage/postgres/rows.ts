@@ -36,6 +36,9 @@ export const KV_TUNING: readonly string[] = ["ALTER TABLE quartet.kv SET (fillfa
 /** The longest key. Three rows of an index must fit into a page of 8 KiB. */
 export const MAX_KEY_BYTES = 2048;
 
+/** Versions that a daemon takes from the sequence at once. */
+export const VERSION_BLOCK = 2 ** 30;
+
 /** The clock of the database, in milliseconds since the Unix epoch. */
 export const CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 

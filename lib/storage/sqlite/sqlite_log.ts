@@ -13,7 +13,7 @@
 import { setImmediate } from "node:timers";
 import type { Log } from "../../log.ts";
 import { CommitCounter, type CommitMetrics } from "../commit_metrics.ts";
-import type { CommitLog, LogListener, LogTable, TableOwner } from "../commit_log.ts";
+import type { CommitLog, LogCopy, LogListener, LogTable, TableOwner } from "../commit_log.ts";
 import { type Key, storageUnavailable, StorageUnavailableError } from "../store.ts";
 import type { Value } from "../value.ts";
 import type { Cleaning } from "./clean_file.ts";
@@ -28,6 +28,7 @@ import { CHUNK_BYTES } from "./group_buffer.ts";
 import { TableLoader } from "./table_loader.ts";
 import { freeBytes } from "./modules.ts";
 import { lockFile } from "./lock_file.ts";
+import { LogCopies } from "./log_copy.ts";
 import type { FileState } from "./log_file.ts";
 import { ROW_OVERHEAD_BYTES, type SnapshotLog, Snapshots, SnapshotTable } from "./snapshots.ts";
 import { SqliteError, SqliteThread } from "./sqlite_thread.ts";
@@ -63,6 +64,7 @@ export class SqliteLog implements CommitLog, SnapshotLog {
   readonly #names: TableNames;
   readonly #loader: TableLoader;
   readonly #snapshots: Snapshots;
+  readonly #copies = new LogCopies();
   readonly #listeners = new Set<LogListener>();
   /** The collecting group, and the one that will be next. */
   #gathering: Gathering;
@@ -135,10 +137,8 @@ export class SqliteLog implements CommitLog, SnapshotLog {
       const logBytes = await this.#loader.load(tables);
       this.#snapshots.logBytes += logBytes;
     } catch (error) {
-      const { message } = error as Error;
-      throw new StorageUnavailableError(`Cannot open "${this.#path}" as storage: ${message}`, {
-        cause: error,
-      });
+      const reason = `Cannot open "${this.#path}" as storage: ${(error as Error).message}`;
+      throw new StorageUnavailableError(reason, { cause: error });
     }
     return await Promise.all(
       Object.entries(owners).map(([name, owner]) =>
@@ -147,7 +147,6 @@ export class SqliteLog implements CommitLog, SnapshotLog {
     );
   }
 
-  /** Creates a table. */
   async #create(name: string, owner: TableOwner): Promise<SnapshotTable> {
     const table = new SnapshotTable(this.nextVersion, owner);
     this.#names.add(name, table.id);
@@ -238,12 +237,14 @@ export class SqliteLog implements CommitLog, SnapshotLog {
     return this.#gathering.buffer.bytes;
   }
 
-  async snapshot(): Promise<void> {
-    try {
-      await this.#snapshots.run();
-    } catch (error) {
-      throw storageUnavailable((error as Error).message, { cause: error });
-    }
+  snapshot(): Promise<void> {
+    return this.#snapshots.run().catch((error: Error) => {
+      throw storageUnavailable(error.message, { cause: error });
+    });
+  }
+
+  copyTables(): LogCopy {
+    return this.#copies.begin(this, this.#names);
   }
 
   problem(): string | undefined {
@@ -272,10 +273,8 @@ export class SqliteLog implements CommitLog, SnapshotLog {
     try {
       await this.#thread.ask({ kind: "close" });
     } catch (error) {
-      this.#log.warn("Cannot close the storage", {
-        path: this.#path,
-        error: (error as Error).message,
-      });
+      const { message } = error as Error;
+      this.#log.warn("Cannot close the storage", { path: this.#path, error: message });
     } finally {
       this.#thread.end();
       this.#lock.close();
@@ -337,6 +336,7 @@ export class SqliteLog implements CommitLog, SnapshotLog {
       table.wrote(piece, version, bytes.length);
     }
     if (group.directory !== undefined) this.#names.committed(group.directory);
+    this.#copies.committed(group);
     if (this.#short) {
       if (!this.full || group.probes) this.#commits.fail();
       this.#health.failed(SqliteError.diskFull());

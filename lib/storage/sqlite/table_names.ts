@@ -28,6 +28,16 @@ export class TableNames {
     return this.#opened;
   }
 
+  /** The names of the open tables. */
+  get openNames(): string[] {
+    return Object.keys(this.#present).filter((name) => this.#tables.has(this.#present[name]!));
+  }
+
+  /** All tables by name, as of the last durable group. */
+  get committedDirectory(): Directory {
+    return this.#committed;
+  }
+
   /** The tables of owners, given by name, for those names that exist. They are not open yet. */
   tablesOf(owners: Readonly<Record<string, TableOwner>>): SnapshotTable[] {
     return Object.entries(owners).flatMap(([name, owner]) =>

@@ -136,7 +136,7 @@ function checkPages(file: Connection): string[] {
 }
 
 /** A row with one change that is nothing. */
-function emptyRow(version: number): LogRow {
+export function emptyRow(version: number): LogRow {
   const buffer = new GroupBuffer(new SharedArrayBuffer(CHUNK_BYTES));
   buffer.other();
   const { bytes, length } = buffer.chunks[0]!;

@@ -25,7 +25,9 @@ export const LOST_RECORD: Uint8Array = Uint8Array.of(VERSION);
 export type KeyFields = Pick<TimedKey, "id" | "tube" | "key"> & { until: number };
 
 /** Encodes a key that is held for a fixed time. */
-export function encodeKey({ tube, key, dueAt }: TimedKey): Uint8Array {
+export function encodeKey(
+  { tube, key, dueAt }: Pick<TimedKey, "tube" | "key" | "dueAt">,
+): Uint8Array {
   const record = new Uint8Array(KEY_HEAD_BYTES + tube.length + key.length);
   const view = new DataView(record.buffer);
   view.setUint8(0, VERSION);

@@ -44,6 +44,11 @@ export class Dependencies {
     return this.#lost.has(id);
   }
 
+  /** All jobs of which that is so. */
+  allLost(): Iterable<JobId> {
+    return this.#lost;
+  }
+
   /** Those of some jobs that are not done. */
   unfinished(ids: readonly JobId[]): JobId[] {
     return ids.filter((id) => this.#options.jobOf(id) !== undefined || this.#ending.has(id));

@@ -151,6 +151,19 @@ export class JournalTables {
     };
   }
 
+  /** The owners of all tables by name, in the order of the list in log_journal.ts. */
+  byName(schedules: TableOwner): Record<string, TableOwner> {
+    return {
+      task_jobs: this.jobs,
+      task_moves: this.moves,
+      task_results: this.results,
+      task_schedules: schedules,
+      task_keys: this.keys,
+      task_lost: this.lost,
+      task_meta: this.meta,
+    };
+  }
+
   /** Everything loaded is in the queue. */
   loaded(): void {
     this.loadedResults.clear();

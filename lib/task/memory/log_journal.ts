@@ -30,7 +30,8 @@ import { encodeSchedule, ScheduleTable } from "./schedule_table.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { TimedKey } from "./unique_keys.ts";
 
-const NEXT_ID = "next_id";
+/** The key of the record with the end of the claimed ids. */
+export const NEXT_ID = "next_id";
 
 /** How often a long loop over jobs looks at the time. */
 const JOBS_PER_LOOK = 64;
@@ -95,15 +96,9 @@ export class LogJournal implements Journal {
     this.#scheduler = scheduler;
     this.#schedules = new ScheduleTable(records);
     const owners = this.#owners;
-    const [jobs, moves, results, schedules, keys, lost, meta] = await this.#log.openTables({
-      task_jobs: owners.jobs,
-      task_moves: owners.moves,
-      task_results: owners.results,
-      task_schedules: this.#schedules,
-      task_keys: owners.keys,
-      task_lost: owners.lost,
-      task_meta: owners.meta,
-    });
+    const [jobs, moves, results, schedules, keys, lost, meta] = await this.#log.openTables(
+      owners.byName(this.#schedules),
+    );
     this.#tables = {
       jobs: jobs!,
       moves: moves!,

@@ -70,6 +70,11 @@ export class Results implements Timed {
     return this.#results.get(id);
   }
 
+  /** All results, in no particular order. */
+  all(): Iterable<Result> {
+    return this.#results.values();
+  }
+
   /** Adds a result; drops the oldest ones beyond the limit. */
   add(result: Result): void {
     this.#results.set(result.id, result);

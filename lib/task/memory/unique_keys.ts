@@ -82,6 +82,11 @@ export class UniqueKeys {
     return this.#timed.get(id);
   }
 
+  /** All timed keys. */
+  allTimed(): Iterable<TimedKey> {
+    return this.#timed.values();
+  }
+
   /** Notes the state that a job is in now. */
   enter(job: Job): void {
     const { unique } = job.options!;

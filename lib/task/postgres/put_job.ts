@@ -17,7 +17,11 @@ import { NOW, numbers, query, STATE } from "./statements.ts";
 const KEY_LOCK_CLASS = 0x716b6579;
 
 /** What ends the hold of a job on its key, as in the table. */
-const HOLDS: Readonly<Record<KeyHold, number | null>> = { unfinished: null, queued: 1, until: 2 };
+export const HOLDS: Readonly<Record<KeyHold, number | null>> = {
+  unfinished: null,
+  queued: 1,
+  until: 2,
+};
 
 /** The job that holds a key. Jobs hold no key with `until`, which has a table of its own. */
 const HOLDER = `

@@ -1,0 +1,151 @@
+/**
+ * Reading a backup from its file.
+ *
+ * @module
+ */
+
+import type { PieceRow } from "../sqlite/scan_file.ts";
+import type { LogRow } from "../sqlite/scan_file.ts";
+import {
+  type BackupEnd,
+  type BackupFailure,
+  type BackupHeader,
+  checkHeader,
+  decodeJson,
+  decodeNumbers,
+  ITEM,
+  PIECE_HEAD_BYTES,
+  ROW_HEAD_BYTES,
+  type SectionEnd,
+  type SectionStart,
+} from "./backup_items.ts";
+import { BackupError, FrameParser } from "./frames.ts";
+
+const READ_BYTES = 512 * 1024;
+
+/** A section of a backup. */
+export interface BackupSection extends SectionEnd {
+  /** Its number. */
+  index: number;
+  services: string[];
+}
+
+/** An item of a backup. */
+export interface Item {
+  kind: number;
+  bytes: Uint8Array;
+}
+
+/** A backup that is complete and undamaged. */
+export class BackupFile {
+  readonly path: string;
+  readonly header: BackupHeader;
+  readonly sections: readonly BackupSection[];
+
+  private constructor(path: string, header: BackupHeader, sections: BackupSection[]) {
+    this.path = path;
+    this.header = header;
+    this.sections = sections;
+  }
+
+  /**
+   * Opens a backup and checks all of it.
+   *
+   * @param onRead Told of bytes that were read.
+   * @throws {BackupError} If it is damaged, incomplete, too new, or no backup.
+   */
+  static async open(path: string, onRead?: (bytes: number) => void): Promise<BackupFile> {
+    const sections: BackupSection[] = [];
+    let header: BackupHeader | undefined;
+    let start: SectionStart | undefined;
+    let complete = false;
+    for await (const { kind, bytes } of readItems(path, onRead)) {
+      if (complete) throw new BackupError("something follows its end");
+      if (header === undefined) {
+        if (kind !== ITEM.header) throw new BackupError("it was not written by quartet");
+        header = decodeJson<BackupHeader>(bytes);
+        checkHeader(header);
+      } else if (kind === ITEM.section) {
+        start = decodeJson<SectionStart>(bytes);
+      } else if (kind === ITEM.tables) {
+        const { services } = start!;
+        sections.push({ ...decodeJson<SectionEnd>(bytes), services, index: sections.length });
+      } else if (kind === ITEM.failure) {
+        const { message } = decodeJson<BackupFailure>(bytes);
+        throw new BackupError(`it is incomplete: the backup failed: ${message}`);
+      } else if (kind === ITEM.end) {
+        complete = decodeJson<BackupEnd>(bytes).sections === sections.length;
+      }
+    }
+    if (!complete) throw new BackupError("it is incomplete: its end is missing");
+    return new BackupFile(path, header!, sections);
+  }
+
+  /** The section with the data of a service, if there is one. */
+  sectionOf(service: string): BackupSection | undefined {
+    return this.sections.find(({ services }) => services.includes(service));
+  }
+
+  /** Reads the pieces of a section. */
+  async *pieces(section: BackupSection): AsyncGenerator<PieceRow> {
+    for await (const bytes of this.#items(section, ITEM.piece)) {
+      const [table, piece, version] = decodeNumbers(bytes, PIECE_HEAD_BYTES);
+      const records = bytes.subarray(PIECE_HEAD_BYTES);
+      yield { table: table!, piece: piece!, version: version!, bytes: records };
+    }
+  }
+
+  /** Reads the rows of a section. */
+  async *rows(section: BackupSection): AsyncGenerator<LogRow> {
+    for await (const bytes of this.#items(section, ITEM.row)) {
+      const [first, last] = decodeNumbers(bytes, ROW_HEAD_BYTES);
+      yield { first: first!, last: last!, bytes: bytes.subarray(ROW_HEAD_BYTES) };
+    }
+  }
+
+  async *#items({ index }: BackupSection, wanted: number): AsyncGenerator<Uint8Array> {
+    let at = -1;
+    for await (const { kind, bytes } of readItems(this.path)) {
+      if (kind === ITEM.section) at++;
+      if (at > index) return;
+      if (at === index && kind === wanted) yield bytes;
+    }
+  }
+}
+
+/**
+ * Reads the items of a file.
+ *
+ * @throws {BackupError} If it is damaged, ends too early, or is no backup.
+ */
+async function* readItems(path: string, onRead?: (bytes: number) => void): AsyncGenerator<Item> {
+  using file = await Deno.open(path);
+  const parser = new FrameParser();
+  const chunk = new Uint8Array(READ_BYTES);
+  let parts: Uint8Array[] = [];
+  for (;;) {
+    const count = await file.read(chunk);
+    if (count === null) break;
+    for (const { kind, more, bytes } of parser.feed(chunk.subarray(0, count))) {
+      parts.push(bytes.slice());
+      if (more) continue;
+      yield { kind, bytes: joined(parts) };
+      parts = [];
+    }
+    onRead?.(count);
+  }
+  if (parser.incomplete || parts.length > 0) {
+    throw new BackupError("it is incomplete: it ends in the middle");
+  }
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  if (parts.length === 1) return parts[0]!;
+  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
