@@ -13,7 +13,7 @@ import { VERSION } from "../version.ts";
 import { RequestError, type Route } from "./routes.ts";
 
 /** The data that services keep in one storage. */
-interface Section {
+export interface BackupSources {
   services: string[];
   data: ServiceData[];
 }
@@ -51,8 +51,8 @@ export function backupRoutes(daemon: DaemonView): Route[] {
  * The storages of the running services. Services that share one are in one section, so that their
  * data are of the same moment.
  */
-function sectionsOf(daemon: DaemonView): Section[] {
-  const sections = new Map<CommitLog | Database, Section>();
+function sectionsOf(daemon: DaemonView): BackupSources[] {
+  const sections = new Map<CommitLog | Database, BackupSources>();
   for (const { name, running } of daemon.services()) {
     if (running?.data === undefined) continue;
     const data = running.data();
@@ -70,8 +70,15 @@ function sectionsOf(daemon: DaemonView): Section[] {
   return [...sections.values()];
 }
 
-async function writeBackup(
-  sections: readonly Section[],
+/**
+ * Writes a backup.
+ *
+ * @param write Takes the next bytes, which are valid until its promise resolves.
+ * @throws {Error} If it cannot be made, or `write` rejects. If possible, the backup then says why it
+ * is incomplete.
+ */
+export async function writeBackup(
+  sections: readonly BackupSources[],
   write: (bytes: Uint8Array) => Promise<void>,
 ): Promise<void> {
   const writer = new BackupWriter(write);
@@ -85,7 +92,7 @@ async function writeBackup(
   }
 }
 
-async function writeSection({ services, data }: Section, writer: BackupWriter): Promise<void> {
+async function writeSection({ services, data }: BackupSources, writer: BackupWriter): Promise<void> {
   const save = async (transaction?: DatabaseTransaction) => {
     const records = new RecordWriter(writer);
     for (const part of data) await part.save(records, transaction);
