@@ -92,7 +92,10 @@ export async function writeBackup(
   }
 }
 
-async function writeSection({ services, data }: BackupSources, writer: BackupWriter): Promise<void> {
+async function writeSection(
+  { services, data }: BackupSources,
+  writer: BackupWriter,
+): Promise<void> {
   const save = async (transaction?: DatabaseTransaction) => {
     const records = new RecordWriter(writer);
     for (const part of data) await part.save(records, transaction);

@@ -3,6 +3,9 @@ import { fileErrorReason } from "../file_error.ts";
 import { CommandError } from "./command.ts";
 import { writeAll } from "./terminal.ts";
 
+/** Only its owner may read a backup. */
+const MODE = 0o600;
+
 /** Where a backup goes. */
 export interface BackupOutput extends AsyncDisposable {
   /** @throws {CommandError} If it cannot be written. */
@@ -48,13 +51,14 @@ class FileOutput implements BackupOutput {
   static async create(path: string): Promise<FileOutput> {
     const unfinished = `${path}.part`;
     return await attempt(unfinished, async () => {
-      const file = await Deno.open(unfinished, { write: true, create: true, mode: 0o600 });
+      const file = await Deno.open(unfinished, { write: true, create: true, mode: MODE });
       // A file without a lock is what a process that was killed has left.
       if (!await file.tryLock(true)) {
         file.close();
         throw new Error("another backup is writing it");
       }
       await file.truncate();
+      await Deno.chmod(unfinished, MODE);
       return new FileOutput(path, unfinished, file);
     });
   }

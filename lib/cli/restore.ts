@@ -4,6 +4,7 @@ import type { ServiceRestore } from "../service.ts";
 import { SERVICES } from "../services.ts";
 import { BackupFile } from "../storage/backup/backup_file.ts";
 import { BackupError } from "../storage/backup/frames.ts";
+import { expectNoFile } from "../storage/open.ts";
 import { parseStorageUrl, redactUrl } from "../storage/url.ts";
 import type { Config } from "../config/schema.ts";
 import { type Command, CommandError, EXIT, UsageError } from "./command.ts";
@@ -44,9 +45,14 @@ If it is interrupted, nothing is restored, and it can be run again.`,
     }
     const { config } = readConfig(args.text("config"), args.texts("set"));
     const targets = targetsOf(file, config);
-    await attempt(() => createDataDir(config.daemon.data_dir));
+    const { data_dir: dataDir } = config.daemon;
+    // All of them before the first one is written.
+    for (const url of targets.keys()) {
+      const target = parseStorageUrl(url, dataDir);
+      if (target.kind === "sqlite") await attempt(() => expectNoFile(target.path));
+    }
+    await attempt(() => createDataDir(dataDir));
     for (const [url, services] of targets) {
-      const { data_dir: dataDir } = config.daemon;
       await attempt(() => restoreInto(url, services, { file, dataDir }));
       print(`Restored ${services.map(({ name }) => name).join(" and ")} into "${redactUrl(url)}"`);
     }

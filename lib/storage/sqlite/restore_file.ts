@@ -33,7 +33,7 @@ export interface TablesCopy {
  */
 export async function restoreFile(path: string, copy: TablesCopy): Promise<void> {
   using _lock = await lockFile(path);
-  await expectNone(path);
+  await expectNoFile(path);
   const unfinished = `${path}.restoring`;
   await removeFile(unfinished);
   try {
@@ -91,7 +91,8 @@ async function removeFile(path: string): Promise<void> {
   }
 }
 
-async function expectNone(path: string): Promise<void> {
+/** @throws {Error} If there is a file at a path. */
+export async function expectNoFile(path: string): Promise<void> {
   try {
     await Deno.lstat(path);
   } catch (error) {

@@ -1,0 +1,224 @@
+import assert from "node:assert/strict";
+import { backup } from "../../lib/cli/backup.ts";
+import { CommandError, parseCommandLine } from "../../lib/cli/command.ts";
+import { restore } from "../../lib/cli/restore.ts";
+import { formatAddress } from "../../lib/net/address.ts";
+import type { ServiceData } from "../../lib/service.ts";
+import { BACKUP_FORMAT, encodeJson, ITEM } from "../../lib/storage/backup/backup_items.ts";
+import { BackupWriter } from "../../lib/storage/backup/backup_writer.ts";
+import { FrameWriter } from "../../lib/storage/backup/frames.ts";
+import { RecordWriter } from "../../lib/storage/backup/record_writer.ts";
+import { MemoryLog } from "../../lib/storage/memory/memory_log.ts";
+import { openStorage } from "../../lib/storage/open.ts";
+import type { Storage } from "../../lib/storage/storage.ts";
+import { valueText } from "../../lib/storage/value.ts";
+import { FakeDaemon, startAdmin } from "../admin/support.ts";
+import { TestLog } from "../support/log.ts";
+import { makeTempDirectory } from "../support/quartet.ts";
+import { within } from "../support/within.ts";
+
+/** A record of kv: it never expires. */
+const FOREVER = new Uint8Array(8);
+
+/** Runs a command in this process; returns its exit code. */
+function run(command: typeof backup, ...words: string[]): Promise<number> {
+  return within(60_000, `quartet ${command.name}`, command.run(parseCommandLine(command, words)));
+}
+
+async function assertFails(pending: Promise<unknown>, message: string | RegExp): Promise<void> {
+  await assert.rejects(pending, (error) => {
+    assert(error instanceof CommandError, String(error));
+    if (typeof message === "string") assert.equal(error.message, message);
+    else assert.match(error.message, message);
+    assert.doesNotMatch(error.message, /\n/);
+    return true;
+  });
+}
+
+/** Data in memory. */
+function dataOf(save: ServiceData["save"]): ServiceData {
+  const log = new MemoryLog();
+  return { storage: { match: (cases) => cases.log(log) } as Storage, save };
+}
+
+/** A daemon whose kv has this to save, and its admin service. */
+async function startDaemon(save: ServiceData["save"]) {
+  const daemon = new FakeDaemon();
+  daemon.add("kv", { data: () => dataOf(save) });
+  const admin = await startAdmin(daemon);
+  return { ...admin, options: ["--address", formatAddress(admin.address)] };
+}
+
+/** The names of the files in a directory. */
+async function namesIn(path: string): Promise<string[]> {
+  return (await Array.fromAsync(Deno.readDir(path))).map(({ name }) => name).sort();
+}
+
+/** Writes a backup with sections of single keys, by the services in them. */
+async function writeFile(path: string, ...sections: string[][]): Promise<void> {
+  using file = await Deno.open(path, { write: true, create: true, truncate: true });
+  const writer = new BackupWriter(async (bytes) => void await file.write(bytes));
+  await writer.begin("1.2.3");
+  for (const services of sections) {
+    await writer.section({ services, pieces: 0 }, async () => {
+      const records = new RecordWriter(writer);
+      await records.put("kv_0", services.join(), "x", FOREVER);
+      return await records.end();
+    });
+  }
+  await writer.end();
+}
+
+Deno.test("quartet backup saves into a file that did not exist, and only its owner can read it", async () => {
+  await using directory = await makeTempDirectory();
+  const path = `${directory.path}/b`;
+  await using daemon = await startDaemon((records) => records.put("kv_0", "key", "value", FOREVER));
+  // What a backup that was killed has left.
+  await Deno.writeTextFile(`${path}.part`, "x".repeat(10_000));
+  assert.equal(await run(backup, path, ...daemon.options), 0);
+  assert.equal((await Deno.stat(path)).mode! & 0o77, 0);
+  assert.deepEqual(await namesIn(directory.path), ["b"]);
+  assert.equal(await run(restore, path, "--check"), 0);
+  await assertFails(
+    run(backup, path, ...daemon.options),
+    `Cannot write "${path}": a file of that name is in the way`,
+  );
+
+  const set = (words: string) => ["--set", `daemon.data_dir=${directory.path}/new`, "--set", words];
+  assert.equal(await run(restore, path, ...set("kv.storage=sqlite:kv.db")), 0);
+  const { log } = new TestLog();
+  const storage = await openStorage("sqlite:kv.db", { dataDir: `${directory.path}/new`, log });
+  const store = await storage.openStore({ maxBytes: Infinity });
+  assert.equal(valueText((await store.get(0, "key"))!.value), "value");
+  await store.close();
+  await storage.close();
+});
+
+Deno.test("quartet backup leaves no file if the daemon cannot finish it, and says why", async () => {
+  await using directory = await makeTempDirectory();
+  const path = `${directory.path}/b`;
+  {
+    await using daemon = await startDaemon(() => Promise.reject(new Error("no luck")));
+    await assertFails(run(backup, path, ...daemon.options), "The backup failed: no luck");
+  }
+  assert.deepEqual(await namesIn(directory.path), []);
+
+  const begun = Promise.withResolvers<void>();
+  const stopped = Promise.withResolvers<void>();
+  const daemon = await startDaemon(async (records) => {
+    for (let n = 0; n < 20_000; n++) await records.put("kv_0", `${n}`, "x".repeat(100), FOREVER);
+    begun.resolve();
+    await stopped.promise;
+    for (let n = 0; n < 20_000; n++) await records.put("kv_1", `${n}`, "x".repeat(100), FOREVER);
+  });
+  const running = assertFails(
+    run(backup, path, ...daemon.options),
+    `${formatAddress(daemon.address)} ended the backup before it was complete`,
+  );
+  await within(60_000, "the begin", begun.promise);
+  await assertFails(
+    run(backup, `${path}2`, ...daemon.options),
+    `${formatAddress(daemon.address)} refused: Another backup is being made.`,
+  );
+  await assertFails(
+    run(backup, path, ...daemon.options),
+    `Cannot write "${path}.part": another backup is writing it`,
+  );
+  const drained = daemon.running.drain(AbortSignal.timeout(10_000));
+  stopped.resolve();
+  await running;
+  await drained;
+  assert.deepEqual(await namesIn(directory.path), []);
+});
+
+Deno.test("quartet backup says what is wrong with the token, and that nothing listens", async () => {
+  await using directory = await makeTempDirectory();
+  const path = `${directory.path}/b`;
+  const token = `${directory.path}/token`;
+  await Deno.writeTextFile(token, "wrong\n");
+  const daemon = new FakeDaemon();
+  const verdict = () => Promise.resolve("wrong" as const);
+  const guard = { checkInTurn: verdict } as never;
+  const admin = await startAdmin(daemon, {}, () => guard);
+  const where = formatAddress(admin.address);
+  const options = ["--address", where];
+  await assertFails(
+    run(backup, path, ...options),
+    `${where} requires a token: name a file with --token-file, or set QUARTET_TOKEN`,
+  );
+  await assertFails(
+    run(backup, path, ...options, "--token-file", token),
+    `${where} does not accept the token`,
+  );
+  await admin[Symbol.asyncDispose]();
+  await assertFails(run(backup, path, ...options), `Cannot ask ${where}: nothing listens there`);
+  await using other = await startAdmin(daemon);
+  await assertFails(
+    run(backup, path, "--address", formatAddress(other.address)),
+    `${formatAddress(other.address)} refused: No running service keeps data.`,
+  );
+});
+
+Deno.test("quartet restore refuses what is no good backup, and writes nothing", async () => {
+  await using directory = await makeTempDirectory();
+  const path = `${directory.path}/b`;
+  const options = ["--set", `daemon.data_dir=${directory.path}/new`];
+  await writeFile(path, ["kv", "task"]);
+  const good = await Deno.readFile(path);
+  const refused = async (bytes: Uint8Array, why: RegExp) => {
+    await Deno.writeFile(path, bytes);
+    await assertFails(run(restore, path, ...options), why);
+  };
+  await assertFails(run(restore, `${path}0`, ...options), /b0": no such file or directory$/);
+  await refused(new TextEncoder().encode("SQLite format 3\0"), /b": it is not a backup$/);
+  await refused(new Uint8Array(0), /it is incomplete: it ends in the middle$/);
+  await refused(good.subarray(0, -1), /it is incomplete: it ends in the middle$/);
+  // Without its last item.
+  await refused(good.subarray(0, -24), /it is incomplete: its end is missing$/);
+  await refused(good.with(good.length - 30, 0xff), /it is damaged at byte \d+$/);
+
+  const writeItem = async (item: Parameters<typeof encodeJson>[0], kind: number) => {
+    const chunks: Uint8Array[] = [];
+    const frames = new FrameWriter((bytes) => Promise.resolve(void chunks.push(bytes.slice())));
+    const header = { format: BACKUP_FORMAT, program: "9.9.9", createdAt: "" };
+    if (kind !== ITEM.header) await frames.add(ITEM.header, [encodeJson(header)]);
+    await frames.add(kind, [encodeJson(item)]);
+    await frames.flush();
+    return chunks[0]!;
+  };
+  const newer = { format: BACKUP_FORMAT + 1, program: "9.9.9", createdAt: "" };
+  await refused(await writeItem(newer, ITEM.header), /it has format 2, and .* use a newer one$/);
+  const failure = await writeItem({ message: "no luck" }, ITEM.failure);
+  await refused(failure, /it is incomplete: the backup failed: no luck$/);
+  assert.deepEqual(await namesIn(directory.path), ["b"]);
+});
+
+Deno.test("quartet restore overwrites nothing, and does not restore into memory", async () => {
+  await using directory = await makeTempDirectory();
+  const path = `${directory.path}/b`;
+  const options = ["--set", `daemon.data_dir=${directory.path}/new`];
+  await writeFile(path, ["kv"], ["task"]);
+  await assertFails(
+    run(restore, path, ...options, "--set", "kv.storage=memory:"),
+    'Cannot restore kv into "memory:", which keeps nothing: set its storage, or storage.url',
+  );
+  await assertFails(
+    run(restore, path, ...options),
+    /different storages\. Give each a file of its own/,
+  );
+  // What a restore that was killed has left.
+  await Deno.writeTextFile(`${directory.path}/new/kv.db.restoring`, "x");
+  const apart = [...options, "--set", "kv.storage=sqlite:kv.db"];
+  assert.equal(await run(restore, path, ...apart), 0);
+  assert.deepEqual(
+    await namesIn(`${directory.path}/new`),
+    ["kv.db", "kv.db.lock", "quartet.db", "quartet.db.lock"],
+  );
+  await Deno.remove(`${directory.path}/new/quartet.db`);
+  await assertFails(
+    run(restore, path, ...apart),
+    `Cannot restore: "${directory.path}/new/kv.db" exists, and nothing is overwritten`,
+  );
+  // Nor is anything written beside it.
+  assert(!(await namesIn(`${directory.path}/new`)).includes("quartet.db"));
+});
