@@ -38,11 +38,13 @@ export interface AdminTarget {
   identity?: TlsTrust["identity"];
 }
 
-/** A request without a body. */
+/** A request. */
 export interface AdminRequest {
   method: "GET" | "POST";
   path: string;
   headers?: Record<string, string>;
+  /** @default {no body} */
+  body?: string;
   signal: AbortSignal;
 }
 
@@ -165,7 +167,7 @@ async function* closing(
 /** Asks over plain HTTP, or over TLS without checking the certificate. */
 function requestPlain(
   { address, secure, identity }: AdminTarget,
-  { path, method, headers = {}, signal }: AdminRequest,
+  { path, method, headers = {}, body, signal }: AdminRequest,
 ): Promise<AdminReply> {
   const { promise, resolve, reject } = Promise.withResolvers<AdminReply>();
   const place = address.transport === "unix"
@@ -183,6 +185,6 @@ function requestPlain(
     resolve({ status: response.statusCode ?? 0, body: response });
   });
   sent.on("error", reject);
-  sent.end();
+  sent.end(body);
   return promise;
 }

@@ -15,6 +15,7 @@ import { settle } from "./settle.ts";
 import { sort } from "./sort.ts";
 import { storage } from "./storage.ts";
 import { sub } from "./sub.ts";
+import { top } from "./top.ts";
 import { token } from "./token.ts";
 import { work } from "./work.ts";
 
@@ -24,6 +25,7 @@ export const COMMANDS: readonly Command[] = [
   check,
   init,
   health,
+  top,
   client,
   pub,
   sub,
