@@ -77,7 +77,7 @@ export const SORT_OPTIONS: readonly CommandOption[] = [
 
 /** What the command line of `quartet sort` says. */
 export interface SortSettings {
-  input: string;
+  inputs: string[];
   output: string;
   node: number;
   addresses: Address[];
@@ -120,7 +120,7 @@ export function readSortSettings(args: CommandArguments): SortSettings {
     throw new UsageError(`--job has more than ${MAX_JOB_CHARACTERS} characters`);
   }
   return {
-    input,
+    inputs: [input],
     output,
     node,
     addresses,

@@ -1,4 +1,5 @@
 import { endOfRecord } from "../keys/csv_record.ts";
+import type { InputFile } from "../sort/sort_messages.ts";
 
 const FIRST_WINDOW_BYTES = 64 * 1024;
 const NEWLINE = 0x0a;
@@ -14,8 +15,9 @@ const SHOWN_CHARACTERS = 100;
  * the file.
  */
 export async function readCsvHeader(
-  path: string,
-  { size, maxLineBytes }: { size: number; maxLineBytes: number },
+  { name, path }: Pick<InputFile, "name" | "path">,
+  size: number,
+  maxLineBytes: number,
 ): Promise<Uint8Array> {
   using file = await Deno.open(path);
   for (let window = FIRST_WINDOW_BYTES;; window *= 2) {
@@ -23,7 +25,7 @@ export async function readCsvHeader(
     await file.seek(0, Deno.SeekMode.Start);
     for (let filled = 0; filled < bytes.length;) {
       const count = await file.read(bytes.subarray(filled));
-      if (count === null) throw new Error(`Cannot sort "${path}": it has become shorter`);
+      if (count === null) throw new Error(`Cannot sort "${name}": it has become shorter`);
       filled += count;
     }
     const end = endOfRecord(bytes, 0, bytes.length);
@@ -31,11 +33,28 @@ export async function readCsvHeader(
     if (bytes.length === size) return bytes;
     if (bytes.length > maxLineBytes) {
       throw new Error(
-        `Cannot sort "${path}": its header has more than ${maxLineBytes} bytes; ` +
+        `Cannot sort "${name}": its header has more than ${maxLineBytes} bytes; ` +
           "is a quote not closed?",
       );
     }
   }
+}
+
+/**
+ * Compares the headers of two files of one input.
+ *
+ * @throws {Error} If they differ; the message names the files.
+ */
+export function assertSameHeader(
+  [first, header]: readonly [name: string, header: Uint8Array],
+  [name, other]: readonly [name: string, header: Uint8Array],
+): void {
+  const [text, found] = [textOf(header), textOf(other)];
+  if (found === text) return;
+  throw new Error(
+    `Cannot sort "${name}" with "${first}": the headers differ, ` +
+      `they are "${shown(found)}" and "${shown(text)}"`,
+  );
 }
 
 /**

@@ -11,13 +11,11 @@ const NAMELESS = /(^|\/)\.{0,2}$/;
 
 /** The bits of a mode that say who may do what. */
 const PERMISSION_BITS = 0o7777;
-/** Those that a new output takes from its input: no set-user-ID and the like. */
-const ACCESS_BITS = 0o777;
 
 /** Options for {@linkcode OutputFile.create}. */
 export interface OutputOptions {
-  /** The input, whose mode a new output takes. */
-  input: string;
+  /** The mode of a new output. A replaced one keeps its own. */
+  mode: number | undefined;
   owner: PartOwner;
 }
 
@@ -60,7 +58,7 @@ export class OutputFile {
    * @throws {Error} If it cannot be created, the final name belongs to something but a file or to a
    * user who would lose it, or another sort has the same output. The message names the output.
    */
-  static async create(path: string, { input, owner }: OutputOptions): Promise<OutputFile> {
+  static async create(path: string, { mode, owner }: OutputOptions): Promise<OutputFile> {
     try {
       const target = await followLinks(path);
       const replaced = await replacedBy(target);
@@ -73,9 +71,8 @@ export class OutputFile {
       const part = await PartFile.claim(partPathOf(target), owner);
       try {
         if (replaced) await keepOwner(part, replaced);
-        const { mode } = replaced ?? await Deno.stat(input);
-        const bits = replaced ? PERMISSION_BITS : ACCESS_BITS;
-        return new OutputFile(target, part, mode === null ? undefined : mode & bits);
+        const kept = replaced?.mode ?? undefined;
+        return new OutputFile(target, part, kept === undefined ? mode : kept & PERMISSION_BITS);
       } catch (error) {
         part.remove();
         part.close();

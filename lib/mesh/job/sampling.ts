@@ -18,9 +18,9 @@ import {
   type InputSample,
   type Plan,
 } from "../link/frame.ts";
-import { inputFailure } from "./input_file.ts";
 import type { PeerGroup } from "./peer_group.ts";
 import type { RecordFormat } from "../records/record_format.ts";
+import type { InputFile } from "../sort/sort_messages.ts";
 import type { SortThread } from "../sort/sort_pool.ts";
 import type { Partition } from "../sort/splitters.ts";
 
@@ -40,13 +40,14 @@ export interface PlanOptions {
 /**
  * Samples the input of this node.
  *
- * @param bytes The size of the input.
+ * @param files Its files.
+ * @param bytes The size of all of them.
  * @param maxBuckets How many buckets this node has the memory to deal out to.
  */
 export async function sampleInput(
   thread: SortThread,
-  { path, bytes, node, maxBuckets, header }: {
-    path: string;
+  { files, bytes, node, maxBuckets, header }: {
+    files: readonly InputFile[];
     bytes: number;
     node: number;
     maxBuckets: number;
@@ -55,9 +56,7 @@ export async function sampleInput(
 ): Promise<InputSample> {
   const keys = bytes === 0
     ? encodeKeyList([])
-    : await thread.sample({ kind: "sample-file", path, size: bytes, node }).catch((error) => {
-      throw inputFailure(path, error);
-    });
+    : await thread.sample({ kind: "sample-files", files, node });
   return { bytes, maxBuckets, keys, header };
 }
 

@@ -20,7 +20,6 @@ import {
 } from "../link/frame.ts";
 import { encodeKeyList, keyCount } from "../sort/key_list.ts";
 import { type Piece, SLOT_BYTES } from "../sort/open_pieces.ts";
-import { inputFailure } from "./input_file.ts";
 import type { Peer, PeerGroup } from "./peer_group.ts";
 import type { RecordFormat } from "../records/record_format.ts";
 import type { DealingThread, SlotBudget } from "../sort/slot_budget.ts";
@@ -87,13 +86,13 @@ export class Shuffle {
   /**
    * Deals out an input, and waits until all peers have sent their data.
    *
-   * @param parts The input, in one part for each thread.
+   * @param divided The input, divided among the threads.
    * @throws {Error} If a thread cannot read the input, a peer is at fault, or the sort ends.
    */
   async run(
     peers: PeerGroup,
     threads: readonly DealingThread[],
-    parts: readonly FilePart[],
+    divided: readonly (readonly FilePart[])[],
   ): Promise<void> {
     const { node, budget } = this.#options;
     const { splitters } = this.#plan;
@@ -102,14 +101,10 @@ export class Shuffle {
       this.#outbound.set(peer.link.node, { peer, queue: [], wake: () => {} });
     }
     const dealing = Promise.all(threads.map(async (thread, i) => {
-      const part = parts[i]!;
-      if (part.start === part.end) return;
-      const task = { kind: "deal-file", part, splitters, node } as const;
-      await budget.deal(thread, task, (pieces, bytes) => this.#dealt(pieces, bytes)).catch(
-        (error) => {
-          throw inputFailure(part.path, error);
-        },
-      );
+      const parts = divided[i]!;
+      if (parts.length === 0) return;
+      const task = { kind: "deal-files", parts, splitters, node } as const;
+      await budget.deal(thread, task, (pieces, bytes) => this.#dealt(pieces, bytes));
     }));
     const sending = this.#outbound.values().map((outbound) => this.#send(peers, outbound, dealing));
     const ends = peers.collect(FRAME.END, peers.all.length);

@@ -17,9 +17,8 @@ import { dirname } from "node:path";
 import { BucketStore } from "../sort/bucket_store.ts";
 import { sameTally, type Tally } from "../records/checksum.ts";
 import { commit, type Decisions, UndecidedError } from "./commit.ts";
-import { readCsvHeader } from "./csv_header.ts";
 import { assertSpace } from "./free_space.ts";
-import { measureInput } from "./input_file.ts";
+import { JobInput } from "./job_input.ts";
 import { divideInput, markQuoted } from "./input_parts.ts";
 import { OutputPlaces } from "./output_places.ts";
 import { OutputFile } from "./output_file.ts";
@@ -34,6 +33,7 @@ import { encodeAbort, FRAME } from "../link/frame.ts";
 import { cancellation, SortFailedError } from "../link/sort_failure.ts";
 import { sortBuckets } from "./sort_phase.ts";
 import { StallWatch } from "./stall_watch.ts";
+import type { InputFile } from "../sort/sort_messages.ts";
 import { SortThread, type StartWorker } from "../sort/sort_pool.ts";
 import { type Phase, PhaseClock, type SortProgress } from "./sort_progress.ts";
 import type { Partition } from "../sort/splitters.ts";
@@ -68,7 +68,8 @@ export interface SortJobOptions {
   nodes: number;
   /** The links to all other nodes. */
   links: PeerLink[];
-  input: string;
+  /** The paths of the inputs, in order; "-" is standard input. */
+  inputs: readonly string[];
   output: string;
   /** The name of the job, which all nodes know. */
   job: string;
@@ -101,6 +102,7 @@ export class SortJob {
   readonly #shuffle: Shuffle;
   readonly #peers: PeerGroup;
   readonly #threads: SortThread[] = [];
+  #input: JobInput | undefined;
   #output: Promise<OutputFile> | undefined;
   /** Whether outputs may have their names already, so that the job cannot be cancelled. */
   #decided = false;
@@ -198,6 +200,7 @@ export class SortJob {
       this.#peers.close();
       // Everything that it may wait for has ended, and the output may be about to get its name.
       await running.catch(() => {});
+      await this.#input?.removeCopies();
       await listening;
       await this.#output?.then((file) => {
         this.#inDoubt = file.inDoubt;
@@ -207,30 +210,31 @@ export class SortJob {
   }
 
   async #run(): Promise<SortSummary> {
-    const { node, nodes, job, input, output, format, memoryBytes } = this.#options;
+    const { node, nodes, job, inputs, output, format, memoryBytes, spillDir } = this.#options;
     assertLinesFit(format, memoryBytes);
-    const { csv } = new LineOrder(format);
-    const bytes = await measureInput(input, format);
-    const header = csv && bytes > 0
-      ? await readCsvHeader(input, { size: bytes, maxLineBytes: maxLineOf(format) })
-      : NO_HEADER;
-    await this.#assertSpace(bytes);
+    const input = this.#input = await JobInput.find(inputs, { format, spillDir });
+    await this.#assertSpace(input.plainBytes + input.copiedBytes, input.copiedBytes);
     if (this.#finished) throw this.#failed!;
-    this.#output = OutputFile.create(output, { input, owner: { job, node } });
+    this.#output = OutputFile.create(output, { mode: input.mode, owner: { job, node } });
     const file = await this.#output;
     if (this.#finished) throw this.#failed!;
     this.#startThreads();
-    const outputHeader = await this.#agreeOnPlan(bytes, header);
+    await input.copy(this.#threads);
+    const { files, header } = await input.files(format);
+    const bytes = files.reduce((sum, { size }) => sum + size, 0);
+    if (input.copiedBytes > 0) await this.#assertSpace(bytes, 0);
+    const outputHeader = await this.#agreeOnPlan(files, { bytes, header });
     // Now every node has claimed its output.
     await file.begin();
 
     this.#clock.enter("shuffle", bytes);
-    const parts = divideInput(
-      { path: input, bytes, start: header.length },
+    const divided = divideInput(
+      files,
       { parts: this.#threads.length, unit: format.recordBytes || 1 },
     );
-    if (csv) await markQuoted(parts, this.#threads);
-    await this.#shuffle.run(this.#peers, this.#threads, parts);
+    if (new LineOrder(format).csv) await markQuoted(divided, this.#threads);
+    await this.#shuffle.run(this.#peers, this.#threads, divided);
+    await input.removeCopies();
 
     const expected = this.#shuffle.expectedOutput(this.#peers);
     await assertSpace([{ directory: dirname(file.path), bytes: expected.bytes }]);
@@ -277,13 +281,15 @@ export class SortJob {
   /**
    * Checks the disks before anything is written. With several nodes, the share of this one is not
    * known yet; it is about an equal part of all inputs, so at least that part of its own.
+   *
+   * @param copyBytes What the copies of inputs take.
    */
-  async #assertSpace(inputBytes: number): Promise<void> {
+  async #assertSpace(inputBytes: number, copyBytes: number): Promise<void> {
     const { nodes, output, spillDir, memoryBytes } = this.#options;
     const share = nodes === 1 ? inputBytes : LEAST_SHARE * inputBytes / nodes;
     await assertSpace([
       { directory: dirname(output), bytes: Math.floor(share) },
-      { directory: spillDir, bytes: Math.max(0, Math.floor(share) - memoryBytes) },
+      { directory: spillDir, bytes: copyBytes + Math.max(0, Math.floor(share) - memoryBytes) },
     ]);
   }
 
@@ -295,10 +301,13 @@ export class SortJob {
   }
 
   /** Agrees on the cuts between buckets; returns the header that the output of this node has. */
-  async #agreeOnPlan(bytes: number, header: Uint8Array): Promise<Uint8Array> {
-    const { node, input } = this.#options;
+  async #agreeOnPlan(
+    files: InputFile[],
+    { bytes, header }: { bytes: number; header: Uint8Array },
+  ): Promise<Uint8Array> {
+    const { node } = this.#options;
     const maxBuckets = Math.floor(maxOpenBuckets(this.#store.slots) / this.#threads.length);
-    const options = { path: input, bytes, node, maxBuckets, header };
+    const options = { files, bytes, node, maxBuckets, header };
     const sample = await sampleInput(this.#threads[0]!, options);
     const planning = { ...this.#options, thread: this.#threads[0]! };
     const plan = await agreeOnPlan(this.#peers, sample, planning);

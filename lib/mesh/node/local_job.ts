@@ -90,7 +90,7 @@ export class LocalJob {
       await this.#options.settled?.(output);
       const owner = { job: key, node };
       using note = await OutputNote.write(this.#options.spillDir, output, owner);
-      const names = { job: key, input, output, format };
+      const names = { job: key, inputs: [input], output, format };
       const job = this.#job = new SortJob({ ...this.#options, ...names, nodes, links, signal });
       try {
         return await job.run();

@@ -11,7 +11,7 @@
  * @module
  */
 
-import { basename, join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import type { Log } from "../../log.ts";
 import { confinedPath, ConfinedPathError } from "./confined_path.ts";
 import {
@@ -25,7 +25,8 @@ import { syncDirectory, writeText } from "../job/durable_file.ts";
 import { removePrepared, waitingNote } from "../job/prepared_note.ts";
 import type { Doubt } from "./doubts.ts";
 
-const SPILL_NAME = /^sort-[0-9a-f-]{36}\.spill$/;
+/** A spill file, or a copy of an input, which is in use if the file without a number is locked. */
+const SPILL_NAME = /^(sort-[0-9a-f-]{36})(\.\d+)?\.spill$/;
 const NOTE_NAME = /^output-[0-9a-f]{8}\.note$/;
 
 /** The note on the part of a running job. Disposing it removes it, unless the job is in doubt. */
@@ -96,8 +97,8 @@ export async function removeStaleFiles(
     if (!isFile || (!isSpill && !isNote)) continue;
     const path = join(notesDir, name);
     try {
-      using file = await Deno.open(path, { read: true, write: true });
-      if (!await file.tryLock(true)) continue;
+      using lock = await openLock(path);
+      if (lock && !await lock.tryLock(true)) continue;
       if (isNote) {
         const [named = "", job, node] = (await Deno.readTextFile(path)).split("\n");
         const part = await partNamedIn(named, directory);
@@ -139,15 +140,27 @@ export async function unusedSpills(directory: string): Promise<{ path: string; b
     for await (const { name, isFile } of Deno.readDir(directory)) {
       if (!isFile || !SPILL_NAME.test(name)) continue;
       const path = join(directory, name);
-      using file = await Deno.open(path, { read: true, write: true });
-      const bytes = (await file.stat()).size;
+      using lock = await openLock(path);
+      const bytes = (await Deno.stat(path)).size;
       // An empty one may be about to be locked by the sort that has just created it.
-      if (bytes > 0 && await file.tryLock(true)) unused.push({ path, bytes });
+      if (bytes === 0 || lock && !await lock.tryLock(true)) continue;
+      unused.push({ path, bytes });
     }
   } catch {
     // The sort says what is wrong with the directory, and other users' files are not ours to name.
   }
   return unused;
+}
+
+/** Opens the file that is locked while another one is in use; `undefined` if it does not exist. */
+async function openLock(path: string): Promise<Deno.FsFile | undefined> {
+  const lock = join(dirname(path), basename(path).replace(SPILL_NAME, "$1.spill"));
+  try {
+    return await Deno.open(lock, { read: true, write: true });
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
 }
 
 /** The part that a note names; `undefined` if this daemon cannot have made it. */

@@ -14,13 +14,13 @@ const QUOTE = 0x22;
  */
 export class LineChunks {
   /** The chunk. The last line of the file has a newline, even if it has none in the file. */
-  bytes = new Uint8Array(CHUNK_BYTES + 1);
+  bytes: Uint8Array;
   /** Where the first line begins in it. */
   from = 0;
   /** Lines that begin before this place belong to the part. */
   to = 0;
-  /** The position of the chunk in the file. */
-  position: number;
+  /** The place of the chunk in the file. */
+  #place: number;
   /** How much was read for it. */
   readBytes = 0;
   readonly #file: Deno.FsFile;
@@ -49,8 +49,15 @@ export class LineChunks {
     this.#skipping = part.start > 0;
     this.#quoted = part.quoted ?? false;
     // A line belongs to the part in which it begins, so start at the newline before it.
-    this.position = Math.max(0, part.start - 1);
-    file.seekSync(this.position, Deno.SeekMode.Start);
+    this.#place = Math.max(0, part.start - 1);
+    // There may be many small files.
+    this.bytes = new Uint8Array(Math.min(CHUNK_BYTES, part.size - this.#place) + 1);
+    file.seekSync(this.#place, Deno.SeekMode.Start);
+  }
+
+  /** The position of the chunk in the input. */
+  get position(): number {
+    return this.#part.base + this.#place;
   }
 
   /** The chunk as far as it is filled. */
@@ -62,15 +69,15 @@ export class LineChunks {
    * Reads the next chunk.
    *
    * @returns Whether there is one with a line of the part.
-   * @throws {Error} If the file has become shorter.
+   * @throws {ShorterError} If the file has become shorter.
    */
   read(): boolean {
     const { start, end, size } = this.#part;
     this.readBytes = 0;
-    while (!this.#ended && this.position < end) {
-      const isFirst = this.#filled === 0 && this.position === Math.max(0, start - 1);
+    while (!this.#ended && this.#place < end) {
+      const isFirst = this.#filled === 0 && this.#place === Math.max(0, start - 1);
       const room = this.bytes.length - 1 - this.#filled;
-      const bytes = Math.min(room, size - this.position - this.#filled);
+      const bytes = Math.min(room, size - this.#place - this.#filled);
       readFull(this.#file, this.bytes.subarray(this.#filled, this.#filled + bytes));
       this.#filled += bytes;
       this.readBytes += bytes;
@@ -80,7 +87,7 @@ export class LineChunks {
       // What is known is the state behind the byte before the part, which is read as well.
       if (isFirst && this.#skipping && this.bytes[0] === QUOTE) this.#quoted = !this.#quoted;
       this.from = this.#skipping ? this.#skip() : 0;
-      this.to = Math.min(this.#filled, end - this.position);
+      this.to = Math.min(this.#filled, end - this.#place);
       if (this.from < this.to) return true;
       if (this.to < this.#filled || this.#isWhole()) this.#ended = true;
       else this.#drop(this.#filled);
@@ -109,7 +116,7 @@ export class LineChunks {
 
   /** Whether the chunk goes to the end of the file. */
   #isWhole(): boolean {
-    return this.position + this.#filled >= this.#part.size;
+    return this.#place + this.#filled >= this.#part.size;
   }
 
   /** The start of the first line of the part in the chunk; the end of the chunk if it is not there. */
@@ -127,7 +134,7 @@ export class LineChunks {
 
   #drop(bytes: number): void {
     this.bytes.copyWithin(0, bytes, this.#filled);
-    this.position += bytes;
+    this.#place += bytes;
     this.#filled -= bytes;
   }
 

@@ -8,11 +8,11 @@
  */
 
 import type { KeyEncoder } from "../keys/key_encoder.ts";
-import { keyOf, maxLineOf, type RecordFormat } from "../records/record_format.ts";
+import { keyOf, type RecordFormat } from "../records/record_format.ts";
 import { lengthPlace, lineLength, linePlace } from "../records/line_entry.ts";
 import { LineOrder } from "../records/line_order.ts";
-import { LinePicker } from "./line_picker.ts";
-import { readAt } from "./file_reads.ts";
+import { SampledFiles } from "./sampled_files.ts";
+import type { InputFile } from "./sort_messages.ts";
 import { type Extent, spilledBlocks } from "./spilled_blocks.ts";
 import { orderOf, type SampledKey } from "./splitters.ts";
 
@@ -36,37 +36,36 @@ const MAX_READ_BYTES = 256 * 1024 * 1024;
 const MIN_READ_BYTES = 4 * 1024 * 1024;
 
 /**
- * Samples a file.
+ * Samples an input.
  *
- * @param size Its size in bytes; a multiple of the record size unless it has lines.
+ * @param files Its files; their sizes are multiples of the record size unless they have lines.
  * @param node The node that has the input.
- * @throws {Error} If it cannot be read, or has become shorter.
+ * @throws {Error} If one cannot be read, or has become shorter.
  */
-export function sampleFile(
-  file: Deno.FsFile,
-  size: number,
+export function sampleFiles(
+  files: readonly InputFile[],
   { format, node }: { format: RecordFormat; node: number },
 ): SampledKey[] {
   const sample = new KeySample(format, SAMPLED_KEY_BYTES);
+  using sampled = new SampledFiles(files, format);
+  const { size } = sampled;
   if (format.recordBytes) {
     const records = size / format.recordBytes;
     const sections = Math.min(records, SAMPLE_KEYS);
     const entry = new Uint8Array(format.recordBytes);
     for (let i = 0; i < sections; i++) {
-      const position = pickFrom(i, sections, records) * format.recordBytes;
-      readAt(file, position, entry);
+      const at = pickFrom(i, sections, records) * format.recordBytes;
+      const position = sampled.record(at, entry);
       sample.add(entry, [0, entry.length], orderOf(node, position));
     }
     return sample.keys(size);
   }
-  const { csv } = new LineOrder(format);
-  const lines = new LinePicker(file, { size, maxLineBytes: maxLineOf(format), csv });
   const mostBytes = Math.min(MAX_READ_BYTES, Math.max(MIN_READ_BYTES, size * MAX_READ_PART));
   const sections = Math.min(size, SAMPLE_KEYS);
   const step = coprimeStep(sections);
-  for (let i = 0; i < sections && lines.readBytes < mostBytes; i++) {
+  for (let i = 0; i < sections && sampled.readBytes < mostBytes; i++) {
     // The sections are visited in an order that covers the input evenly even if it ends early.
-    const found = lines.after(pickFrom(i * step % sections, sections, size));
+    const found = sampled.lineAfter(pickFrom(i * step % sections, sections, size));
     if (!found) continue;
     sample.add(found.bytes, [found.from, found.to], orderOf(node, found.position));
   }

@@ -9,16 +9,28 @@ import type { BucketToSort } from "./bucket_sorter.ts";
 import type { Tally } from "../records/checksum.ts";
 import type { KeyList } from "./key_list.ts";
 import type { Piece } from "./open_pieces.ts";
+import type { CopyNames } from "./plain_copy.ts";
 import type { RecordFormat } from "../records/record_format.ts";
 import type { Extent } from "./spilled_blocks.ts";
 import type { SplitterOptions } from "./splitters.ts";
 import type { ConnectMessage } from "./worker_starter.ts";
 
-/** Part of an input file. */
-export interface FilePart {
+/** A file of an input, in which several follow one another. */
+export interface InputFile {
+  /** What people call it. */
+  name: string;
+  /** Where it can be read: elsewhere if it was copied because it is a stream or compressed. */
   path: string;
-  /** Size of the whole file, in bytes. */
+  /** Its size in bytes. */
   size: number;
+  /** Where its entries begin, behind a header. */
+  start: number;
+  /** The position of its first byte in the input. */
+  base: number;
+}
+
+/** Part of an input file. */
+export interface FilePart extends InputFile {
   /** The part has the entries that begin at or after this byte, */
   start: number;
   /** and before this one. */
@@ -33,9 +45,9 @@ export interface SpilledEntries {
   extents: Extent[];
 }
 
-/** Samples the keys of a file or of spilled entries. */
+/** Samples the keys of an input or of spilled entries. */
 export type SampleTask =
-  | { kind: "sample-file"; path: string; size: number; node: number }
+  | { kind: "sample-files"; files: readonly InputFile[]; node: number }
   | { kind: "sample-spilled"; entries: SpilledEntries; records: number; keys: number };
 
 /** The keys that represent so many bytes. */
@@ -59,11 +71,18 @@ export interface QuotesTask {
 
 /** Deals entries out to buckets. */
 export type DealTask =
-  | { kind: "deal-file"; part: FilePart; splitters: KeyList; node: number }
+  | { kind: "deal-files"; parts: readonly FilePart[]; splitters: KeyList; node: number }
   | { kind: "deal-spilled"; entries: SpilledEntries; splitters: KeyList };
+
+/** Copies an input that is a stream or compressed to a file that can be read at any place. */
+export interface CopyTask {
+  kind: "copy";
+  names: CopyNames;
+}
 
 /** A task for a worker, which runs one at a time. */
 export type SortTask =
+  | CopyTask
   | SampleTask
   | CutTask
   | QuotesTask
@@ -87,6 +106,7 @@ export type FromSortWorker =
   | { kind: "pieces"; pieces: Piece[]; bytes: number }
   /** `received` counts the slots that arrived since the last `returned`. */
   | { kind: "starved"; received: number }
+  | { kind: "copied"; bytes: number }
   | { kind: "sampled"; keys: KeyList }
   | { kind: "cut"; splitters: KeyList }
   | { kind: "counted"; quotes: number }

@@ -9,6 +9,7 @@ import type { OutputPlace } from "./bucket_output.ts";
 import type { Tally } from "../records/checksum.ts";
 import type { KeyList } from "./key_list.ts";
 import type { Piece } from "./open_pieces.ts";
+import type { CopyNames } from "./plain_copy.ts";
 import type { RecordFormat } from "../records/record_format.ts";
 import type { DealingThread } from "./slot_budget.ts";
 import { OutputClosedError } from "./output_closed.ts";
@@ -85,6 +86,14 @@ export class SortThread implements DealingThread {
     this.#granted += slots.length;
     this.#starved = false;
     this.#post({ kind: "slots", slots });
+  }
+
+  /** Copies an input; returns the size of the copy. */
+  async copy(names: CopyNames): Promise<number> {
+    const task = { kind: "copy", names } as const;
+    const end = await this.#run(task);
+    if (end.kind !== "copied") throw unexpected(task, end);
+    return end.bytes;
   }
 
   /** Samples keys. */

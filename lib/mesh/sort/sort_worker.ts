@@ -12,14 +12,15 @@ import { BucketSorter } from "./bucket_sorter.ts";
 import { readFull } from "./file_reads.ts";
 import { decodeKeyList, encodeKeyList, type KeyList } from "./key_list.ts";
 import { countQuotes } from "../keys/csv_record.ts";
+import { inputError } from "./input_error.ts";
 import { LineChunks } from "./line_chunks.ts";
-import { LineError } from "./line_error.ts";
 import { OutputClosedError } from "./output_closed.ts";
 import { LineOrder } from "../records/line_order.ts";
 import { Partitioner } from "./partitioner.ts";
 import type { RecordFormat } from "../records/record_format.ts";
 import { spilledBlocks } from "./spilled_blocks.ts";
-import { sampleExtents, sampleFile } from "./sampler.ts";
+import { copyPlain } from "./plain_copy.ts";
+import { sampleExtents, sampleFiles } from "./sampler.ts";
 import { chooseSplitters, type Splitter } from "./splitters.ts";
 import type {
   CutTask,
@@ -70,10 +71,11 @@ class SortWorker {
 
   async run(task: SortTask): Promise<FromSortWorker> {
     switch (task.kind) {
-      case "sample-file": {
-        using file = Deno.openSync(task.path);
+      case "copy":
+        return { kind: "copied", bytes: await copyPlain(task.names) };
+      case "sample-files": {
         const options = { format: this.#format, node: task.node };
-        return { kind: "sampled", keys: encodeKeyList(sampleFile(file, task.size, options)) };
+        return { kind: "sampled", keys: encodeKeyList(sampleFiles(task.files, options)) };
       }
       case "sample-spilled": {
         using file = Deno.openSync(task.entries.path);
@@ -85,11 +87,10 @@ class SortWorker {
         return { kind: "cut", splitters: encodeKeyList(cut(task)) };
       case "count-quotes":
         return { kind: "counted", quotes: this.#countQuotes(task.part) };
-      case "deal-file": {
-        const { splitters, node, part } = task;
+      case "deal-files": {
+        const { splitters, node } = task;
         const partitioner = this.#partitioner(splitters, node);
-        if (this.#format.recordBytes) await this.#dealRecords(partitioner, part);
-        else await this.#dealLines(partitioner, part);
+        for (const part of task.parts) await this.#dealFile(partitioner, part);
         return this.#dealt(partitioner);
       }
       case "deal-spilled": {
@@ -175,15 +176,27 @@ class SortWorker {
     }
   }
 
+  async #dealFile(partitioner: Partitioner, part: FilePart): Promise<void> {
+    try {
+      if (this.#format.recordBytes) await this.#dealRecords(partitioner, part);
+      else await this.#dealLines(partitioner, part);
+    } catch (error) {
+      throw inputError(part, error);
+    }
+  }
+
   async #dealRecords(partitioner: Partitioner, part: FilePart): Promise<void> {
     const { recordBytes } = this.#format;
     using file = Deno.openSync(part.path);
     file.seekSync(part.start, Deno.SeekMode.Start);
-    const chunk = new Uint8Array(Math.ceil(CHUNK_BYTES / recordBytes) * recordBytes);
+    // There may be many small files.
+    const most = Math.min(CHUNK_BYTES, part.end - part.start);
+    const chunk = new Uint8Array(Math.ceil(most / recordBytes) * recordBytes);
     for (let position = part.start; position < part.end;) {
       const bytes = Math.min(chunk.length, part.end - position);
       readFull(file, chunk.subarray(0, bytes));
-      const deal = (from: number) => partitioner.dealRecords(chunk, from, bytes, position);
+      const deal = (from: number) =>
+        partitioner.dealRecords(chunk, from, bytes, part.base + position);
       await this.#deal(partitioner, 0, bytes, deal);
       this.#count(partitioner, bytes);
       position += bytes;
@@ -194,17 +207,12 @@ class SortWorker {
     using file = Deno.openSync(part.path);
     const options = { format: this.#format, csv: new LineOrder(this.#format).csv };
     const chunks = new LineChunks(file, part, options);
-    try {
-      while (chunks.read()) {
-        const { lines, from, to, position } = chunks;
-        const deal = (from: number) => partitioner.dealLines(lines, from, to, position);
-        const at = await this.#deal(partitioner, from, to, deal);
-        this.#count(partitioner, chunks.readBytes);
-        chunks.done(at);
-      }
-    } catch (error) {
-      if (!(error instanceof LineError)) throw error;
-      throw new Error(`Cannot sort "${part.path}": ${error.message}`, { cause: error });
+    while (chunks.read()) {
+      const { lines, from, to, position } = chunks;
+      const deal = (from: number) => partitioner.dealLines(lines, from, to, position);
+      const at = await this.#deal(partitioner, from, to, deal);
+      this.#count(partitioner, chunks.readBytes);
+      chunks.done(at);
     }
   }
 
@@ -219,14 +227,19 @@ class SortWorker {
     }
   }
 
-  #countQuotes({ path, start, end }: FilePart): number {
+  #countQuotes(part: FilePart): number {
+    const { path, start, end } = part;
     using file = Deno.openSync(path);
     file.seekSync(start, Deno.SeekMode.Start);
     const chunk = new Uint8Array(CHUNK_BYTES);
     let quotes = 0;
     for (let position = start; position < end; position += chunk.length) {
       const bytes = chunk.subarray(0, Math.min(chunk.length, end - position));
-      readFull(file, bytes);
+      try {
+        readFull(file, bytes);
+      } catch (error) {
+        throw inputError(part, error);
+      }
       quotes += countQuotes(bytes);
     }
     return quotes;

@@ -16,7 +16,7 @@ const TALLY: Tally = { records: 3, bytes: 300, sum: 12_345n };
 async function setUp(decisions: Partial<Decisions> = {}) {
   const directory = await makeTempDirectory();
   const owner = { job: "test", node: 0 };
-  const file = await OutputFile.create(`${directory.path}/out`, { input: directory.path, owner });
+  const file = await OutputFile.create(`${directory.path}/out`, { mode: undefined, owner });
   const { here, there } = linkPair(0, 1);
   const peers = new PeerGroup({
     node: 0,
@@ -99,7 +99,7 @@ async function setUpMember() {
   const output = `${directory.path}/out`;
   await Deno.writeTextFile(output, "old");
   const owner = { job: "test", node: 1 };
-  const file = await OutputFile.create(output, { input: output, owner });
+  const file = await OutputFile.create(output, { mode: undefined, owner });
   await file.begin();
   await Deno.writeTextFile(file.temporaryPath, "new");
   const { here, there } = linkPair(1, 0);
@@ -253,7 +253,7 @@ async function commitAlone(decisions?: Partial<Decisions>) {
   const output = `${directory.path}/out`;
   await Deno.writeTextFile(output, "old");
   const owner = { job: "test", node: 0 };
-  const file = await OutputFile.create(output, { input: output, owner });
+  const file = await OutputFile.create(output, { mode: undefined, owner });
   await file.begin();
   await Deno.writeTextFile(file.temporaryPath, "new");
   const log: string[] = [];

@@ -17,7 +17,7 @@ async function makeInput() {
 
 /** Writes and commits an output. */
 async function write(path: string, input: string): Promise<void> {
-  const file = await OutputFile.create(path, { input, owner });
+  const file = await OutputFile.create(path, { mode: modeOf(input), owner });
   try {
     await file.begin();
     await Deno.writeTextFile(file.temporaryPath, "sorted", { create: false });
@@ -75,7 +75,7 @@ Deno.test({
     await Deno.chmod(at.path, 0o777);
     await Deno.writeTextFile(at.output, "root's");
     const url = JSON.stringify(import.meta.resolve("../../../lib/mesh/job/output_file.ts"));
-    const options = JSON.stringify({ input: at.input, owner });
+    const options = JSON.stringify({ mode: modeOf(at.input), owner });
     const code = `const { OutputFile } = await import(${url});
       await OutputFile.create(${JSON.stringify(at.output)}, ${options})
         .catch((error) => console.log(error.message));`;
@@ -101,12 +101,12 @@ Deno.test("OutputFile: an output onto its own input, by any path, replaces it on
   for (const spelling of spellings) {
     await Deno.writeTextFile(at.input, "input");
     const path = `${at.path}/${spelling}`;
-    const file = await OutputFile.create(path, { input: at.input, owner });
+    const file = await OutputFile.create(path, { mode: modeOf(at.input), owner });
     await file.begin();
     await Deno.writeTextFile(file.temporaryPath, "sorted");
     assert.equal(await Deno.readTextFile(at.input), "input");
     assert.deepEqual(names(at.path), [".in.quartet-part", "folder", "in", "inner"]);
-    const other = { input: at.input, owner: { job: "other", node: 0 } };
+    const other = { mode: modeOf(at.input), owner: { job: "other", node: 0 } };
     await assert.rejects(OutputFile.create(at.input, other), /another sort is writing to it$/);
     await file.commit();
     file.discard();
@@ -146,11 +146,11 @@ Deno.test("OutputFile.create() refuses links in a circle, folders, and folders t
     ["in/out", /^Error: Cannot write ".*\/in\/out": Not a directory/],
   ];
   for (const [name, message] of cases) {
-    const made = OutputFile.create(`${at.path}/${name}`, { input: at.input, owner });
+    const made = OutputFile.create(`${at.path}/${name}`, { mode: modeOf(at.input), owner });
     await assert.rejects(made, message);
   }
   await assert.rejects(
-    OutputFile.create("", { input: at.input, owner }),
+    OutputFile.create("", { mode: modeOf(at.input), owner }),
     /^Error: Cannot write "": it has no name of a file at its end$/,
   );
   assert.deepEqual(names(at.path), ["a", "b", "folder", "in"]);
@@ -160,7 +160,7 @@ const NOTE = { job: "test", node: 0, nodes: 2, records: 1, bytes: 6, checksum: "
 
 Deno.test("OutputFile.prepare() promises nothing if the output has become a directory", async () => {
   await using at = await makeInput();
-  const file = await OutputFile.create(at.output, { input: at.input, owner });
+  const file = await OutputFile.create(at.output, { mode: modeOf(at.input), owner });
   await Deno.mkdir(at.output);
   await assert.rejects(file.prepare(NOTE), /Cannot write ".*": it is a directory/);
   assert.equal(file.inDoubt, false);
@@ -170,7 +170,7 @@ Deno.test("OutputFile.prepare() promises nothing if the output has become a dire
 
 Deno.test("OutputFile.prepare() promises nothing if another sort has replaced the part", async () => {
   await using at = await makeInput();
-  const file = await OutputFile.create(at.output, { input: at.input, owner });
+  const file = await OutputFile.create(at.output, { mode: modeOf(at.input), owner });
   await Deno.remove(file.temporaryPath);
   await Deno.writeTextFile(file.temporaryPath, "of another sort");
   await assert.rejects(file.prepare(NOTE), /another sort has begun to write to it/);

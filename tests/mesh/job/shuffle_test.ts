@@ -16,6 +16,7 @@ import { type Piece, SLOT_BYTES } from "../../../lib/mesh/sort/open_pieces.ts";
 import { type DealingThread, SlotBudget } from "../../../lib/mesh/sort/slot_budget.ts";
 import { SortEndedError } from "../../../lib/mesh/sort/sort_ended.ts";
 import { within } from "../../support/within.ts";
+import { wholeFile } from "../support/nodes.ts";
 import { linkPair } from "../support/pipe_links.ts";
 
 const WAIT_MS = 60_000;
@@ -89,8 +90,8 @@ function makeNode(node: number, link: PeerLink) {
   const run = (buckets: number[]) => {
     const thread = new OneRecordPieces(store.bytes, buckets);
     const size = 4 * buckets.length;
-    const part = { path: "unused", size, start: 0, end: size };
-    return within(WAIT_MS, "the shuffle", shuffle.run(peers, [thread], [part]));
+    const part = { ...wholeFile("unused", size), end: size };
+    return within(WAIT_MS, "the shuffle", shuffle.run(peers, [thread], [[part]]));
   };
   return {
     shuffle,

@@ -47,7 +47,7 @@ Deno.test("removeStaleFiles() keeps the files of a running job", async () => {
     await spilled.lock(true);
     const owner = { job: "test", node: 0 };
     using _note = await OutputNote.write(at.notes, `${at.outputs}/out`, owner);
-    const options = { input: spill, owner };
+    const options = { mode: 0o600, owner };
     const output = await OutputFile.create(`${at.outputs}/out`, options);
     await removeStaleFiles(at.notes, at.outputs, new TestLog().log);
     assert.equal(at.names(at.notes).length, 2);

@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import assert from "node:assert/strict";
 import { endOfRecord } from "../../../lib/mesh/keys/csv_record.ts";
 import { divideInput, markQuoted } from "../../../lib/mesh/job/input_parts.ts";
@@ -6,6 +7,7 @@ import type { RecordFormat } from "../../../lib/mesh/records/record_format.ts";
 import { LineChunks } from "../../../lib/mesh/sort/line_chunks.ts";
 import type { FilePart } from "../../../lib/mesh/sort/sort_messages.ts";
 import { makeTempDirectory } from "../../support/quartet.ts";
+import { wholeFile } from "../support/nodes.ts";
 
 const MIB = 2 ** 20;
 const LINES: RecordFormat = { recordBytes: 0, keyStart: 0, keyEnd: 1, maxLineBytes: 4 * MIB };
@@ -28,22 +30,30 @@ function linesOf(file: Deno.FsFile, part: FilePart, csv: boolean): [number, numb
   return found;
 }
 
-/** The lines of a file, divided into parts. */
-async function divided(content: Uint8Array, parts: number, csv = false) {
+/** The lines of files, divided into parts. */
+async function divided(content: Uint8Array | Uint8Array[], parts: number, csv = false) {
   await using directory = await makeTempDirectory();
-  const path = `${directory.path}/input`;
-  await Deno.writeFile(path, content);
-  using file = Deno.openSync(path);
-  const input = { path, bytes: content.length, start: 0 };
-  const all = divideInput(input, { parts, unit: 1 });
+  const contents = [content].flat();
+  let base = 0;
+  const inputs = contents.map((content, i) => {
+    const path = `${directory.path}/${i}`;
+    Deno.writeFileSync(path, content);
+    const input = { ...wholeFile(path, content.length), base };
+    base += content.length;
+    return input;
+  });
+  const all = divideInput(inputs, { parts, unit: 1 });
   if (csv) {
     const thread = {
-      countQuotes: ({ start, end }: FilePart) =>
-        Promise.resolve(countQuotes(content.subarray(start, end))),
+      countQuotes: ({ start, end, path }: FilePart) =>
+        Promise.resolve(countQuotes(contents[Number(basename(path))]!.subarray(start, end))),
     };
     await markQuoted(all, all.map(() => thread));
   }
-  return all.flatMap((part) => linesOf(file, part, csv));
+  return all.flat().flatMap((part) => {
+    using file = Deno.openSync(part.path);
+    return linesOf(file, part, csv);
+  });
 }
 
 /** All lines, one after another. */
@@ -85,6 +95,23 @@ Deno.test("LineChunks: records of CSV are found from parts that begin within quo
   // A part begins before the quote, and has no end of a record in its first chunk.
   const late = encode(`${"x".repeat(1_900_000)},"${"line\n".repeat(360_000)}"\ny\nz,"\n"\n`);
   assert.deepEqual(await divided(late, 2, true), plainLines(late, true));
+});
+
+Deno.test("LineChunks: lines do not go on in the next file, and quotes do not either", async () => {
+  const texts = ['a,"b\n', '"\nc', "", "\n", 'd\n"e\nf"', '"""\n"""', "g\n\nh"];
+  for (const csv of [false, true]) {
+    // With quotes that are not closed, only the lines of plain text are.
+    const contents = texts.slice(csv ? 2 : 0).map(encode);
+    let base = 0;
+    const expected = contents.flatMap((content) => {
+      const found = plainLines(content, csv).map(([at, length]) => [base + at, length]);
+      base += content.length;
+      return found;
+    });
+    for (let parts = 1; parts <= base + 1; parts++) {
+      assert.deepEqual(await divided(contents, parts, csv), expected, `${parts} parts`);
+    }
+  }
 });
 
 Deno.test("LineChunks: a line that is too long, and a quote that is not closed, are refused", async () => {

@@ -4,17 +4,18 @@ import {
   SAMPLE_BYTES,
   SAMPLE_KEYS,
   sampleExtents,
-  sampleFile,
+  sampleFiles,
 } from "../../../lib/mesh/sort/sampler.ts";
 import { MAX_INPUT_BYTES, type SampledKey } from "../../../lib/mesh/sort/splitters.ts";
+import { makeTempDirectory } from "../../support/quartet.ts";
+import { wholeFile } from "../support/nodes.ts";
 
 /** Samples a file with this content. */
 async function sample(content: Uint8Array, format: RecordFormat, node = 0): Promise<SampledKey[]> {
   const path = await Deno.makeTempFile();
   try {
     await Deno.writeFile(path, content);
-    using file = Deno.openSync(path);
-    return sampleFile(file, content.length, { format, node });
+    return sampleFiles([wholeFile(path, content.length)], { format, node });
   } finally {
     await Deno.remove(path);
   }
@@ -23,7 +24,7 @@ async function sample(content: Uint8Array, format: RecordFormat, node = 0): Prom
 const LINES = parseRecordFormat({ lines: true });
 const encode = (text: string) => new TextEncoder().encode(text);
 
-Deno.test("sampleFile() takes all records of a small input, with their positions", async () => {
+Deno.test("sampleFiles() takes all records of a small input, with their positions", async () => {
   const format = { recordBytes: 4, keyStart: 1, keyEnd: 3 };
   const content = Uint8Array.from({ length: 400 }, (_, i) => i);
   const keys = await sample(content, format, 2);
@@ -35,7 +36,7 @@ Deno.test("sampleFile() takes all records of a small input, with their positions
   });
 });
 
-Deno.test("sampleFile() picks one record of each section of a large input", async () => {
+Deno.test("sampleFiles() picks one record of each section of a large input", async () => {
   const records = 100_000;
   const content = new Uint8Array(4 * records);
   for (let i = 0; i < records; i++) new DataView(content.buffer).setUint32(4 * i, i);
@@ -47,7 +48,7 @@ Deno.test("sampleFile() picks one record of each section of a large input", asyn
   });
 });
 
-Deno.test("sampleFile() picks whole lines, at their places, from the whole input", async () => {
+Deno.test("sampleFiles() picks whole lines, at their places, from the whole input", async () => {
   const lines = Array.from({ length: 30_000 }, (_, i) => `${i}`.padStart(1 + i % 300, "0"));
   const content = encode(lines.join("\n"));
   const keys = await sample(content, LINES);
@@ -62,7 +63,7 @@ Deno.test("sampleFile() picks whole lines, at their places, from the whole input
   for (const third of thirds) assert.ok(Math.abs(third / keys.length - 1 / 3) < 0.05);
 });
 
-Deno.test("sampleFile() reads little of lines that are long, and bounds what it keeps", async () => {
+Deno.test("sampleFiles() reads little of lines that are long, and bounds what it keeps", async () => {
   const content = new Uint8Array(40_000_000).fill(0x61);
   for (let at = 50_000; at < content.length; at += 50_001) content[at] = 0x0a;
   const startMs = performance.now();
@@ -72,9 +73,36 @@ Deno.test("sampleFile() reads little of lines that are long, and bounds what it 
   assert.ok(keys.length >= 5 && bytes <= SAMPLE_BYTES, `${keys.length} keys, ${bytes} bytes`);
 });
 
-Deno.test("sampleFile() finds nothing in one line that is too long, and nothing in no lines", async () => {
+Deno.test("sampleFiles() finds nothing in one line that is too long, and nothing in no lines", async () => {
   assert.deepEqual(await sample(new Uint8Array(1_100_000).fill(0x61), LINES), []);
   assert.deepEqual((await sample(encode("\n"), LINES)).map(({ key }) => key.length), [0]);
+});
+
+Deno.test("sampleFiles() picks from many files as from one, first and last lines included", async () => {
+  await using directory = await makeTempDirectory();
+  // More files than are kept open, most of one line without a newline, and one with a header.
+  const texts = Array.from({ length: 150 }, (_, i) => i === 70 ? "x,y\n1\n2\n" : `line ${i}`);
+  let base = 0;
+  const files = texts.map((text, i) => {
+    const file = {
+      ...wholeFile(`${directory.path}/${i}`, text.length),
+      base,
+      start: i === 70 ? 4 : 0,
+    };
+    Deno.writeTextFileSync(file.path, text);
+    base += text.length;
+    return file;
+  });
+  const keys = sampleFiles(files, { format: LINES, node: 0 });
+  const found = new Set(keys.map(({ key, order }) => `${order} ${new TextDecoder().decode(key)}`));
+  const all = texts.flatMap((text, i) => (
+    i === 70
+      ? [`${files[i]!.base + 4} 1`, `${files[i]!.base + 6} 2`]
+      : [`${files[i]!.base} ${text}`]
+  ));
+  assert.ok(found.isSubsetOf(new Set(all)));
+  // The first line of all is found only if the first byte of all is picked.
+  assert.ok(found.size >= all.length - 1, `${found.size} of ${all.length} lines`);
 });
 
 Deno.test("sampleExtents() numbers entries as if the extents were one file", async () => {

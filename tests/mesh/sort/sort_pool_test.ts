@@ -15,7 +15,7 @@ import { SortEndedError } from "../../../lib/mesh/sort/sort_ended.ts";
 import { SortThread } from "../../../lib/mesh/sort/sort_pool.ts";
 import { makeTempDirectory } from "../../support/quartet.ts";
 import { until, within } from "../../support/within.ts";
-import { generated } from "../support/nodes.ts";
+import { generated, wholeFile } from "../support/nodes.ts";
 
 const WAIT_MS = 60_000;
 const SLOTS = 300;
@@ -35,8 +35,8 @@ async function setUp(records: number) {
     },
   });
   const size = content.length;
-  const part = { path, size, start: 0, end: size };
-  const task: DealTask = { kind: "deal-file", part, splitters: encodeKeyList([]), node: 0 };
+  const parts = [{ ...wholeFile(path, size), end: size }];
+  const task: DealTask = { kind: "deal-files", parts, splitters: encodeKeyList([]), node: 0 };
   const thread = new SortThread(store.slab, DEFAULT_RECORD_FORMAT);
   return {
     store,

@@ -6,7 +6,7 @@ import { SortThread } from "../../../lib/mesh/sort/sort_pool.ts";
 import { WorkerStarter } from "../../../lib/mesh/sort/worker_starter.ts";
 import { makeTempDirectory } from "../../support/quartet.ts";
 import { within } from "../../support/within.ts";
-import { generated } from "../support/nodes.ts";
+import { generated, wholeFile } from "../support/nodes.ts";
 
 const WAIT_MS = 60_000;
 const RECORDS = 10;
@@ -32,7 +32,7 @@ Deno.test("WorkerStarter: threads of a sort run, end, and are not started on thi
   const threads = [0, 1].map(() => (
     new SortThread(new SharedArrayBuffer(0), DEFAULT_RECORD_FORMAT, start)
   ));
-  const task = { kind: "sample-file", path, size: RECORDS * 100, node: 0 } as const;
+  const task = { kind: "sample-files", files: [wholeFile(path, RECORDS * 100)], node: 0 } as const;
   for (const thread of threads) {
     const keys = await within(WAIT_MS, "a sample", thread.sample(task));
     assert.equal(decodeKeyList(keys).length, RECORDS);
@@ -47,7 +47,7 @@ Deno.test("WorkerStarter: an error that ends a worker fails what waits for it", 
   using starter = new WorkerStarter();
   const start = (name: string) => starter.start(name, "mesh/sort/no_such_module.ts");
   const thread = new SortThread(new SharedArrayBuffer(0), DEFAULT_RECORD_FORMAT, start);
-  const task = { kind: "sample-file", path: "in", size: 100, node: 0 } as const;
+  const task = { kind: "sample-files", files: [wholeFile("in", 100)], node: 0 } as const;
   await assert.rejects(
     within(WAIT_MS, "the failure", thread.sample(task)),
     /^Error: Cannot go on sorting: .*no_such_module/,

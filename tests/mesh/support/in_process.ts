@@ -35,7 +35,7 @@ export function linkedJobs(
       nodes,
       job: "test",
       links,
-      input: files.input(node),
+      inputs: [files.input(node)],
       output: files.output(node),
       format: DEFAULT_RECORD_FORMAT,
       partition: "sample",

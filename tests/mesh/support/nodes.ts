@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { RecordGenerator } from "../../../lib/mesh/records/generator.ts";
+import type { InputFile } from "../../../lib/mesh/sort/sort_messages.ts";
 import type { Address } from "../../../lib/net/address.ts";
 import { TestClient } from "../../support/client.ts";
 import { freePorts } from "../../support/ports.ts";
@@ -157,6 +158,11 @@ export class MeshFiles implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Deno.remove(this.directory, { recursive: true });
   }
+}
+
+/** An input that is one file without a header. */
+export function wholeFile(path: string, size: number): InputFile {
+  return { name: path, path, size, start: 0, base: 0 };
 }
 
 /** Concatenates arrays. */

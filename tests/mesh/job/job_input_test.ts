@@ -9,7 +9,7 @@ import { SLOT_BYTES } from "../../../lib/mesh/sort/open_pieces.ts";
 import { SlotBudget } from "../../../lib/mesh/sort/slot_budget.ts";
 import { SortThread } from "../../../lib/mesh/sort/sort_pool.ts";
 import { makeTempDirectory } from "../../support/quartet.ts";
-import { generated } from "../support/nodes.ts";
+import { generated, wholeFile } from "../support/nodes.ts";
 
 Deno.test("an input that becomes shorter is named, whichever phase notices it", async () => {
   await using directory = await makeTempDirectory();
@@ -37,11 +37,13 @@ Deno.test("an input that becomes shorter is named, whichever phase notices it", 
   });
   try {
     const header = new Uint8Array(0);
-    const part = { path, size: bytes, start: 0, end: bytes };
-    const sampling = sampleInput(thread, { path, bytes, node: 0, maxBuckets: 1, header });
+    const file = wholeFile(path, bytes);
+    const sampling = sampleInput(thread, { files: [file], bytes, node: 0, maxBuckets: 1, header });
     await assert.rejects(sampling, { message: reason });
     shuffle.begin({ bucketsPerNode: 1, splitters: encodeKeyList([]) });
-    await assert.rejects(shuffle.run(peers, [thread], [part]), { message: reason });
+    await assert.rejects(shuffle.run(peers, [thread], [[{ ...file, end: bytes }]]), {
+      message: reason,
+    });
   } finally {
     thread.end();
     await store.close();
