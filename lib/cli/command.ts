@@ -63,6 +63,8 @@ export const EXIT = {
   CONFIG: 78,
   /** Stopped at once by a second SIGINT (128 plus the number of the signal). */
   INTERRUPTED: 130,
+  /** Nobody reads its output any more (128 plus the number of SIGPIPE, which ends other programs). */
+  CLOSED: 141,
 } as const;
 
 /** The command line is wrong; the message says what would be right. */

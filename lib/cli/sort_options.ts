@@ -1,4 +1,3 @@
-import { dirname } from "node:path";
 import { FailureCounter, Guard, isToken, TOKEN_FORM } from "../auth.ts";
 import { parseDuration, parseSize } from "../config/values.ts";
 import {
@@ -8,6 +7,7 @@ import {
   MAX_TIMEOUT_MS,
   MIN_TIMEOUT_MS,
 } from "../mesh/defaults.ts";
+import { STANDARD_OUTPUT } from "../mesh/job/standard_output.ts";
 import { parseNodes, parseNodesFile } from "../mesh/link/node_list.ts";
 import type { PeerTlsFiles } from "../mesh/link/peer_tls.ts";
 import type { RecordFormat } from "../mesh/records/record_format.ts";
@@ -17,6 +17,7 @@ import type { Partition } from "../mesh/sort/splitters.ts";
 import { type Address, parseAddress } from "../net/address.ts";
 import { type CommandArguments, CommandError, type CommandOption, UsageError } from "./command.ts";
 import { FORMAT_OPTIONS, readFormat } from "./records_format.ts";
+import { SORT_FILE_OPTIONS, type SortFiles } from "./sort_files.ts";
 import { readText } from "./server_options.ts";
 import { wholeNumberOption } from "./whole_number.ts";
 
@@ -29,6 +30,7 @@ const MIB = 1024 * 1024;
 
 /** The options of `quartet sort`. */
 export const SORT_OPTIONS: readonly CommandOption[] = [
+  ...SORT_FILE_OPTIONS,
   {
     name: "nodes",
     value: "LIST",
@@ -43,11 +45,6 @@ export const SORT_OPTIONS: readonly CommandOption[] = [
     name: "threads",
     value: "N",
     help: `how many threads sort, up to ${MAX_WORKERS} (one for each processor)`,
-  },
-  {
-    name: "spill-dir",
-    value: "DIR",
-    help: "where to put data that does not fit in memory (beside OUTPUT)",
   },
   {
     name: "dial-timeout",
@@ -76,9 +73,7 @@ export const SORT_OPTIONS: readonly CommandOption[] = [
 ];
 
 /** What the command line of `quartet sort` says. */
-export interface SortSettings {
-  inputs: string[];
-  output: string;
+export interface SortSettings extends SortFiles {
   node: number;
   addresses: Address[];
   listen: Address | undefined;
@@ -87,7 +82,6 @@ export interface SortSettings {
   memoryBytes: number;
   /** The number of worker threads. */
   workers: number;
-  spillDir: string;
   dialTimeoutMs: number;
   stallTimeoutMs: number;
   job: string;
@@ -99,14 +93,17 @@ export interface SortSettings {
 /**
  * Reads the command line of `quartet sort`.
  *
+ * @param files Its inputs and its output.
  * @throws {UsageError} If it is wrong.
  * @throws {CommandError} If a file that it names cannot be used.
  */
-export function readSortSettings(args: CommandArguments): SortSettings {
-  const [input, output] = args.positionals as [string, string];
+export function readSortSettings(args: CommandArguments, files: SortFiles): SortSettings {
   const addresses = readNodes(args.text("nodes"));
   const nodes = Math.max(1, addresses.length);
   const node = readNode(args.text("node"), nodes);
+  if (nodes > 1 && (files.parts !== undefined || files.output === STANDARD_OUTPUT)) {
+    throw new UsageError("with --nodes, OUTPUT has to be a file");
+  }
   const listen = args.text("listen");
   const partition = args.text("partition") ?? "sample";
   if (partition !== "sample" && partition !== "bits") {
@@ -120,8 +117,7 @@ export function readSortSettings(args: CommandArguments): SortSettings {
     throw new UsageError(`--job has more than ${MAX_JOB_CHARACTERS} characters`);
   }
   return {
-    inputs: [input],
-    output,
+    ...files,
     node,
     addresses,
     listen: listen === undefined ? addresses[node] : readAddress(listen),
@@ -129,7 +125,6 @@ export function readSortSettings(args: CommandArguments): SortSettings {
     partition,
     memoryBytes: readMemory(args.text("memory") ?? DEFAULT_MEMORY),
     workers: readThreads(args),
-    spillDir: args.text("spill-dir") ?? dirname(output),
     dialTimeoutMs: readTime(args, "dial-timeout", DEFAULT_DIAL_TIMEOUT),
     stallTimeoutMs: Math.max(
       MIN_TIMEOUT_MS,

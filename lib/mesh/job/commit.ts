@@ -18,7 +18,7 @@ import {
   stepLeader,
   stepMember,
 } from "./commit_rules.ts";
-import type { OutputFile } from "./output_file.ts";
+import type { Output } from "./output.ts";
 import type { CommitEvent, PeerGroup } from "./peer_group.ts";
 
 /** Where node 0 keeps its decisions to commit. */
@@ -56,7 +56,7 @@ export interface CommitOptions {
   job: string;
   node: number;
   nodes: number;
-  file: OutputFile;
+  file: Output;
   /** The records that this node has read and written. */
   input: Tally;
   output: Tally;

@@ -14,8 +14,6 @@ export const MAX_INPUT_FILES = 100_000;
 
 /** The bits of a mode that a new output takes from its inputs: no set-user-ID and the like. */
 const ACCESS_BITS = 0o777;
-/** The mode of a file that is made from a stream, before the mask of the process. */
-const STREAM_MODE = 0o666;
 
 const NO_HEADER = new Uint8Array(0);
 
@@ -68,7 +66,7 @@ export class JobInput {
     const sources: Source[] = [];
     let mode: number | undefined;
     for (const name of names) {
-      const found = await find(name, format);
+      const found = await find(name, { format, spillDir });
       sources.push(found.source);
       if (found.mode !== undefined) mode = (mode ?? ACCESS_BITS) & found.mode;
     }
@@ -124,14 +122,13 @@ export class JobInput {
 
 async function find(
   name: string,
-  format: RecordFormat,
+  { format, spillDir }: { format: RecordFormat; spillDir: string },
 ): Promise<{ source: Source; mode: number | undefined }> {
   const stream = { name, source: name, path: name, bytes: 0, isCopied: true };
-  const streamMode = Deno.build.os === "windows" ? undefined : STREAM_MODE & ~Deno.umask();
   if (name === STANDARD_INPUT) {
     return {
       source: { ...stream, name: "standard input", source: undefined },
-      mode: streamMode,
+      mode: await defaultMode(spillDir),
     };
   }
   let info: Deno.FileInfo;
@@ -139,7 +136,7 @@ async function find(
   try {
     info = await Deno.stat(name);
     if (info.isDirectory) throw new Error("it is a directory");
-    if (!info.isFile) return { source: stream, mode: streamMode };
+    if (!info.isFile) return { source: stream, mode: await defaultMode(spillDir) };
     start = await readStart(name);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
@@ -151,6 +148,17 @@ async function find(
     source: { ...stream, bytes: info.size, isCopied },
     mode: info.mode === null ? undefined : info.mode & ACCESS_BITS,
   };
+}
+
+/**
+ * The mode of a new file for which nothing else is known, such as one that is made from a stream. To
+ * ask for the mask of the process takes a permission that nothing else needs.
+ */
+async function defaultMode(directory: string): Promise<number | undefined> {
+  const path = `${directory}/sort-${crypto.randomUUID()}.spill`;
+  using file = await Deno.open(path, { write: true, createNew: true });
+  await Deno.remove(path);
+  return (await file.stat()).mode ?? undefined;
 }
 
 async function readStart(path: string): Promise<Uint8Array> {

@@ -1,5 +1,8 @@
 import { dirname, isAbsolute, join } from "node:path";
+import type { OutputTarget } from "../sort/bucket_output.ts";
+import { compressionOfName } from "../sort/compression.ts";
 import { syncDirectory } from "./durable_file.ts";
+import { cannotWrite, completeEmpty, type Output } from "./output.ts";
 import { PartFile, type PartOwner, partPathOf, PartTakenError } from "./part_file.ts";
 import { type PreparedNote, removePrepared, waitingNote, writePrepared } from "./prepared_note.ts";
 
@@ -17,6 +20,8 @@ export interface OutputOptions {
   /** The mode of a new output. A replaced one keeps its own. */
   mode: number | undefined;
   owner: PartOwner;
+  /** Into how many files of a folder the output is divided. @default {one file without a folder} */
+  parts?: number | undefined;
 }
 
 /**
@@ -26,7 +31,7 @@ export interface OutputOptions {
  * A file that is replaced passes on its mode, its owner and its group. A symbolic link stays, and the
  * file that it names is replaced, as with `sort -o`.
  */
-export class OutputFile {
+export class OutputFile implements Output {
   /** The final name, after symbolic links. */
   readonly path: string;
   readonly #part: PartFile;
@@ -44,6 +49,10 @@ export class OutputFile {
   /** Whether the part is complete, and it is not known whether it becomes the output. */
   get inDoubt(): boolean {
     return this.#prepared && !this.#committed;
+  }
+
+  get targets(): OutputTarget[] {
+    return [{ path: this.temporaryPath, compression: compressionOfName(this.path) }];
   }
 
   /** The name until `commit`. */
@@ -101,6 +110,7 @@ export class OutputFile {
    */
   async sync(): Promise<void> {
     try {
+      await completeEmpty(this.targets);
       if (this.#mode !== undefined) await Deno.chmod(this.temporaryPath, this.#mode);
       await this.#part.sync();
     } catch (error) {
@@ -201,9 +211,4 @@ async function keepOwner(part: PartFile, { uid, gid }: Deno.FileInfo): Promise<v
     const reason = `it belongs to user ${uid} and group ${gid}, and this user cannot keep that`;
     throw new Error(reason, { cause });
   }
-}
-
-function cannotWrite(path: string, error: unknown): Error {
-  const reason = error instanceof Error ? error.message : String(error);
-  return new Error(`Cannot write "${path}": ${reason}`, { cause: error });
 }

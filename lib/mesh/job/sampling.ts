@@ -33,6 +33,8 @@ export interface PlanOptions {
   nodes: number;
   format: RecordFormat;
   partition: Partition;
+  /** The least number of buckets for each node, if there is the memory for them. */
+  minBuckets: number;
   /** Does the planning on node 0, so that the main thread can talk to the peers meanwhile. */
   thread: SortThread;
 }
@@ -95,12 +97,12 @@ export async function agreeOnPlan(
 
 async function makePlan(
   samples: InputSample[],
-  { nodes, partition, format, thread }: PlanOptions,
+  { nodes, partition, format, thread, minBuckets }: PlanOptions,
 ): Promise<Plan> {
   const bytes = samples.reduce((sum, { bytes }) => sum + bytes, 0) / nodes;
   const records = bytes / (format.recordBytes || PLANNED_LINE_BYTES);
   const most = Math.floor(Math.min(...samples.map(({ maxBuckets }) => maxBuckets)) / nodes);
-  const wanted = Math.ceil(bucketsFor({ bytes, records }));
+  const wanted = Math.max(minBuckets, Math.ceil(bucketsFor({ bytes, records })));
   const bucketsPerNode = Math.max(1, Math.min(wanted, most));
   const sized = samples.map(({ bytes, keys }) => ({ bytes, keys }));
   const splitters = await thread.cut(sized, { nodes, bucketsPerNode, partition });

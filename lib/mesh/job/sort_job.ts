@@ -13,15 +13,15 @@
  * @module
  */
 
-import { dirname } from "node:path";
 import { BucketStore } from "../sort/bucket_store.ts";
 import { sameTally, type Tally } from "../records/checksum.ts";
 import { commit, type Decisions, UndecidedError } from "./commit.ts";
+import { createOutput, plainFolderOf } from "./create_output.ts";
 import { assertSpace } from "./free_space.ts";
 import { JobInput } from "./job_input.ts";
 import { divideInput, markQuoted } from "./input_parts.ts";
 import { OutputPlaces } from "./output_places.ts";
-import { OutputFile } from "./output_file.ts";
+import type { Output } from "./output.ts";
 import { PeerGroup } from "./peer_group.ts";
 import type { PeerLink } from "../link/peer_link.ts";
 import { MAX_LINE_PART, maxLineOf, type RecordFormat } from "../records/record_format.ts";
@@ -32,6 +32,7 @@ import { maxOpenBuckets, slabBytes, SlotBudget } from "../sort/slot_budget.ts";
 import { encodeAbort, FRAME } from "../link/frame.ts";
 import { cancellation, SortFailedError } from "../link/sort_failure.ts";
 import { sortBuckets } from "./sort_phase.ts";
+import { STANDARD_OUTPUT } from "./standard_output.ts";
 import { StallWatch } from "./stall_watch.ts";
 import type { InputFile } from "../sort/sort_messages.ts";
 import { SortThread, type StartWorker } from "../sort/sort_pool.ts";
@@ -45,6 +46,9 @@ const NO_HEADER = new Uint8Array(0);
 
 /** The least part of an equal share that a node is sure to get; cuts come from samples. */
 const LEAST_SHARE = 0.9;
+
+/** Buckets for each file of an output, which are equal to within the size of one. */
+const BUCKETS_PER_PART = 16;
 
 /** The result of a job. */
 export interface SortSummary {
@@ -70,7 +74,10 @@ export interface SortJobOptions {
   links: PeerLink[];
   /** The paths of the inputs, in order; "-" is standard input. */
   inputs: readonly string[];
+  /** The path of the output; "-" is standard output. */
   output: string;
+  /** Into how many files of a folder the output is divided. @default {one file without a folder} */
+  parts?: number | undefined;
   /** The name of the job, which all nodes know. */
   job: string;
   format: RecordFormat;
@@ -103,7 +110,7 @@ export class SortJob {
   readonly #peers: PeerGroup;
   readonly #threads: SortThread[] = [];
   #input: JobInput | undefined;
-  #output: Promise<OutputFile> | undefined;
+  #output: Promise<Output> | undefined;
   /** Whether outputs may have their names already, so that the job cannot be cancelled. */
   #decided = false;
   /** Whether only node 0 may give up any more. */
@@ -210,12 +217,12 @@ export class SortJob {
   }
 
   async #run(): Promise<SortSummary> {
-    const { node, nodes, job, inputs, output, format, memoryBytes, spillDir } = this.#options;
-    assertLinesFit(format, memoryBytes);
+    const { node, nodes, job, inputs, output, parts, format, spillDir } = this.#options;
+    assertPossible(this.#options);
     const input = this.#input = await JobInput.find(inputs, { format, spillDir });
     await this.#assertSpace(input.plainBytes + input.copiedBytes, input.copiedBytes);
     if (this.#finished) throw this.#failed!;
-    this.#output = OutputFile.create(output, { mode: input.mode, owner: { job, node } });
+    this.#output = createOutput(output, { mode: input.mode, owner: { job, node }, parts });
     const file = await this.#output;
     if (this.#finished) throw this.#failed!;
     this.#startThreads();
@@ -237,7 +244,7 @@ export class SortJob {
     await input.removeCopies();
 
     const expected = this.#shuffle.expectedOutput(this.#peers);
-    await assertSpace([{ directory: dirname(file.path), bytes: expected.bytes }]);
+    await this.#assertSpaceFor(expected.bytes);
     this.#clock.enter("sort", expected.bytes);
     const written = await this.#sort(file, expected, outputHeader);
     this.#budget.assertAllFree();
@@ -287,10 +294,17 @@ export class SortJob {
   async #assertSpace(inputBytes: number, copyBytes: number): Promise<void> {
     const { nodes, output, spillDir, memoryBytes } = this.#options;
     const share = nodes === 1 ? inputBytes : LEAST_SHARE * inputBytes / nodes;
+    const folder = plainFolderOf(output);
     await assertSpace([
-      { directory: dirname(output), bytes: Math.floor(share) },
+      ...(folder === undefined ? [] : [{ directory: folder, bytes: Math.floor(share) }]),
       { directory: spillDir, bytes: copyBytes + Math.max(0, Math.floor(share) - memoryBytes) },
     ]);
+  }
+
+  /** Checks the disk before the output is written. How small it is when compressed is not known. */
+  async #assertSpaceFor(bytes: number): Promise<void> {
+    const directory = plainFolderOf(this.#options.output);
+    if (directory !== undefined) await assertSpace([{ directory, bytes }]);
   }
 
   #startThreads(): void {
@@ -309,14 +323,15 @@ export class SortJob {
     const maxBuckets = Math.floor(maxOpenBuckets(this.#store.slots) / this.#threads.length);
     const options = { files, bytes, node, maxBuckets, header };
     const sample = await sampleInput(this.#threads[0]!, options);
-    const planning = { ...this.#options, thread: this.#threads[0]! };
+    const minBuckets = BUCKETS_PER_PART * (this.#options.parts ?? 0);
+    const planning = { ...this.#options, thread: this.#threads[0]!, minBuckets };
     const plan = await agreeOnPlan(this.#peers, sample, planning);
     this.#shuffle.begin(plan);
     return plan.header ?? NO_HEADER;
   }
 
-  async #sort(file: OutputFile, expected: Tally, header: Uint8Array): Promise<Tally> {
-    const places = new OutputPlaces([{ path: file.temporaryPath }], expected.bytes);
+  async #sort(file: Output, expected: Tally, header: Uint8Array): Promise<Tally> {
+    const places = new OutputPlaces(file.targets, expected.bytes);
     if (header.length > 0) await this.#threads[0]!.write(header, places.header(header.length));
     const written = await sortBuckets({
       store: this.#store,
@@ -369,8 +384,13 @@ export class SortJob {
   }
 }
 
-/** @throws {Error} If a line could take more than its part of the memory. */
-function assertLinesFit(format: RecordFormat, memoryBytes: number): void {
+/** @throws {Error} If a line could take too much memory, or the output needs a sort without peers. */
+function assertPossible(
+  { format, memoryBytes, nodes, output, parts }: SortJobOptions,
+): void {
+  if (nodes > 1 && (output === STANDARD_OUTPUT || parts !== undefined)) {
+    throw new Error("Cannot sort on several nodes: each needs an output that is one file");
+  }
   const maxLineBytes = maxLineOf(format);
   if (format.recordBytes > 0 || maxLineBytes <= memoryBytes * MAX_LINE_PART) return;
   throw new Error(

@@ -6,6 +6,7 @@ import type { JobOrder } from "./control_message.ts";
 import { type Hello, MESH_VERSION } from "../link/hello.ts";
 import { Meeting } from "../link/meeting.ts";
 import { SortFailedError } from "../link/sort_failure.ts";
+import { inputPaths } from "../job/input_paths.ts";
 import { SortJob, type SortSummary } from "../job/sort_job.ts";
 import type { Partition } from "../sort/splitters.ts";
 import type { Decisions } from "../job/commit.ts";
@@ -85,12 +86,13 @@ export class LocalJob {
     try {
       const input = await confinedPath(directory, this.order.input);
       const output = await confinedPath(directory, this.order.output);
+      const inputs = await inputPaths([input], { output, anything: false });
       const links = await this.meeting.links;
       this.connectSeconds = (performance.now() - startMs) / 1000;
       await this.#options.settled?.(output);
       const owner = { job: key, node };
       using note = await OutputNote.write(this.#options.spillDir, output, owner);
-      const names = { job: key, inputs: [input], output, format };
+      const names = { job: key, inputs, output, format };
       const job = this.#job = new SortJob({ ...this.#options, ...names, nodes, links, signal });
       try {
         return await job.run();

@@ -49,6 +49,7 @@ class SortWorker {
   readonly #slab: SharedArrayBuffer;
   readonly #format: RecordFormat;
   readonly #files = new Map<string, Deno.FsFile>();
+  #outputPath = "";
   #sorter: BucketSorter | undefined;
   #unreportedBytes = 0;
   /** Slots that the partitioner has not taken yet, and those that it left over. */
@@ -125,10 +126,18 @@ class SortWorker {
     return file;
   }
 
+  #close(path: string): void {
+    this.#files.get(path)?.close();
+    this.#files.delete(path);
+  }
+
   #output(place: OutputPlace): BucketOutput {
     const { path } = place;
-    const file = path === undefined ? Deno.stdout : this.#open(path, { write: true });
-    return new BucketOutput(file, place);
+    if (path === undefined) return new BucketOutput(Deno.stdout, place);
+    // An output may be more files than a process may have open.
+    if (path !== this.#outputPath) this.#close(this.#outputPath);
+    this.#outputPath = path;
+    return new BucketOutput(this.#open(path, { write: true }), place);
   }
 
   #partitioner(list: KeyList, node: number): Partitioner {
