@@ -9,8 +9,13 @@ import { Buffer } from "node:buffer";
 import assert from "node:assert/strict";
 import { basename } from "node:path";
 import { MAX_ENTRY_BYTES, parseRecordFormat } from "../../lib/mesh/records/record_format.ts";
+import { makeTempDirectory } from "../support/quartet.ts";
+import { within } from "../support/within.ts";
 import { sortInProcess } from "./support/in_process.ts";
 import { generated, joined, MeshFiles, QuartetProcess, sortedRecords } from "./support/nodes.ts";
+
+const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+const END_MS = 180_000;
 
 /** Sorts with one process for each input; returns their exit codes and outputs. */
 async function sortTogether(files: MeshFiles, ...words: string[]) {
@@ -236,4 +241,59 @@ Deno.test("quartet sort: nodes may start one after the other in any order, and b
   }
   for (const node of nodes) assert.equal((await node.ended()).code, 0);
   equalBytes(joined(await files.outputs()), sortedRecords(inputs));
+});
+
+/** Starts `quartet sort` between two pipes. */
+function sortPipe(...words: string[]): Deno.ChildProcess {
+  return new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--frozen",
+      "--allow-all",
+      MAIN,
+      "sort",
+      "--lines",
+      "--memory",
+      "64MiB",
+      ...words,
+    ],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+Deno.test("quartet sort: sorts standard input to standard output, and ends quietly without a reader", async () => {
+  await using directory = await makeTempDirectory();
+  const words = ["-r", "--spill-dir", directory.path, "--threads", "2", "-", "-"];
+  const lines = Array.from({ length: 200_000 }, (_, i) => `${i}`.padStart(15, "0"));
+  const input = new TextEncoder().encode(lines.join("\n"));
+  const feed = async (child: Deno.ChildProcess) => {
+    const writer = child.stdin.getWriter();
+    await writer.write(input);
+    await writer.close();
+  };
+  const whole = sortPipe(...words);
+  const [{ code, stdout, stderr }] = await within(
+    END_MS,
+    "the end of the pipe",
+    Promise.all([whole.output(), feed(whole)]),
+  );
+  assert.equal(new TextDecoder().decode(stderr), "");
+  assert.equal(code, 0);
+  assert.ok(new TextDecoder().decode(stdout) === `${lines.reverse().join("\n")}\n`);
+
+  const headed = sortPipe(...words);
+  const reader = headed.stdout.getReader();
+  const [{ value }] = await within(
+    END_MS,
+    "the first lines",
+    Promise.all([reader.read(), feed(headed)]),
+  );
+  assert.equal(new TextDecoder().decode(value!.subarray(0, 16)), `${lines[0]}\n`);
+  await reader.cancel();
+  const errors = new Response(headed.stderr).text();
+  const status = await within(END_MS, "the end without a reader", headed.status);
+  assert.deepEqual([status.code, await errors], [141, ""]);
+  assert.deepEqual([...Deno.readDirSync(directory.path)], []);
 });

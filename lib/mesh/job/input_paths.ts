@@ -61,7 +61,7 @@ async function pathsOf(word: string, anything: boolean): Promise<string[]> {
     throw new Error(`Cannot sort "${word}": it is not a file`);
   }
   // The message that it does not exist comes from those who open it.
-  if (!/[*?[]/.test(word)) return [word];
+  if (!/[*?[]/.test(word) || word.endsWith("/")) return [word];
   const found: string[] = [];
   for (const path of await matches(word, stat)) {
     const info = await stat(path).catch(() => undefined);
