@@ -38,3 +38,14 @@ Deno.test("SortJob: an input that is larger than the disk is refused before anyt
   );
   assert.deepEqual(await files.leftovers(), []);
 });
+
+Deno.test("SortJob: copies of compressed inputs count as well, if only by their compressed size", async () => {
+  await using files = await MeshFiles.create([Uint8Array.of(0x1f, 0x8b, 8, 0)]);
+  await Deno.truncate(files.input(0), 10_000_000_000_000);
+  const [job] = linkedJobs(files, 1, { output: `${files.directory}/out.gz` });
+  await assert.rejects(
+    job!.run(),
+    /^SortFailedError: Cannot write below .* and the sort needs 19999932891136$/,
+  );
+  assert.deepEqual(await files.leftovers(), []);
+});

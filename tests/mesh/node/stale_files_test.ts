@@ -62,6 +62,22 @@ Deno.test("removeStaleFiles() keeps the files of a running job", async () => {
   assert.deepEqual(at.names(at.outputs), ["inner", "out"]);
 });
 
+Deno.test("removeStaleFiles() removes copies of inputs once the lock that stands for all is released", async () => {
+  await using at = await makeDirectories();
+  const names = [0, 1].map(() => `sort-${crypto.randomUUID()}`);
+  for (const name of names) await Deno.writeTextFile(`${at.notes}/${name}.12.spill`, "copy");
+  {
+    using lock = await Deno.open(`${at.notes}/${names[0]}.spill`, { write: true, createNew: true });
+    await lock.lock(true);
+    await removeStaleFiles(at.notes, at.outputs, new TestLog().log);
+    assert.deepEqual(at.names(at.notes), [`${names[0]}.12.spill`, `${names[0]}.spill`]);
+    assert.deepEqual(await unusedSpills(at.notes), []);
+  }
+  assert.equal((await unusedSpills(at.notes)).length, 2);
+  await removeStaleFiles(at.notes, at.outputs, new TestLog().log);
+  assert.deepEqual(at.names(at.notes), []);
+});
+
 Deno.test("removeStaleFiles() leaves the part of another running process, to which a note points", async () => {
   await using at = await makeDirectories();
   const part = await leave(at.notes, `${at.outputs}/out`, "00000001");
