@@ -73,7 +73,7 @@ Deno.test("removeStaleFiles() removes copies of inputs once the lock that stands
     assert.deepEqual(at.names(at.notes), [`${names[0]}.12.spill`, `${names[0]}.spill`]);
     assert.deepEqual(await unusedSpills(at.notes), []);
   }
-  assert.equal((await unusedSpills(at.notes)).length, 2);
+  assert.equal((await unusedSpills(at.notes)).length, 1);
   await removeStaleFiles(at.notes, at.outputs, new TestLog().log);
   assert.deepEqual(at.names(at.notes), []);
 });
