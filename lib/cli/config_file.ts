@@ -38,14 +38,16 @@ export function readConfig(
   const name = file ?? DEFAULT_CONFIG_FILE;
   const text = readFile(name, file === undefined);
   try {
-    return loadConfig(
-      { file: name, text, overrides, env, readFile: Deno.readTextFileSync },
-      SERVICES,
-    );
+    const files = { readFile: Deno.readTextFileSync, listFiles: namesIn };
+    return loadConfig({ file: name, text, overrides, env, ...files }, SERVICES);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new CommandError(error.message, EXIT.CONFIG);
   }
+}
+
+function namesIn(directory: string): string[] {
+  return Array.from(Deno.readDirSync(directory), ({ name }) => name);
 }
 
 function readFile(name: string, optional: boolean): string {

@@ -32,8 +32,11 @@ An executable's permissions are fixed when it is compiled: there the flags are f
       variables.add(name);
       return Deno.env.get(name);
     };
-    const { config } = readConfig(file, args.texts("set"), env);
-    const flags = permissionFlags(config, { file: file ?? DEFAULT_CONFIG_FILE, variables });
+    const { config, included } = readConfig(file, args.texts("set"), env);
+    const flags = permissionFlags(config, {
+      files: [file ?? DEFAULT_CONFIG_FILE, ...included],
+      variables,
+    });
     print(flags.join(" "));
     if (Deno.build.standalone) printError(EXECUTABLE_ADVICE);
     return Promise.resolve(EXIT.OK);
@@ -44,17 +47,17 @@ An executable's permissions are fixed when it is compiled: there the flags are f
  * The Deno flags that grant what a configuration needs and nothing else.
  *
  * @param config The configuration.
- * @param source The file it was read from and the environment variables that were read with it; the
- * daemon reads both again on SIGHUP.
+ * @param source The files it was read from and the environment variables that were read with it; the
+ * daemon reads all of them again on SIGHUP.
  * @throws {CommandError} If a path contains a comma, which Deno's flags cannot express.
  */
 export function permissionFlags(
   config: Config,
-  source: { file: string; variables: ReadonlySet<string> },
+  source: { files: readonly string[]; variables: ReadonlySet<string> },
 ): string[] {
   const dataDir = resolve(config.daemon.data_dir);
   const net = new Set<string>();
-  const reads = new Set([resolve(source.file), dataDir]);
+  const reads = new Set([...source.files, dataDir].map((path) => resolve(path)));
   const writes = new Set([dataDir]);
   const env = new Set(["NOTIFY_SOCKET", "WATCHDOG_USEC", ...source.variables]);
 

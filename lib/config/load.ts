@@ -8,6 +8,7 @@
 import { parse, TomlError } from "smol-toml";
 import * as v from "valibot";
 import type { Service } from "../service.ts";
+import { fileErrorReason } from "../file_error.ts";
 import { nearestWord } from "../nearest_word.ts";
 import { openAddresses, sharedAddresses } from "./addresses.ts";
 import { type AuthConfig, createGuards } from "./auth.ts";
@@ -15,8 +16,9 @@ import { redacted } from "../storage/url.ts";
 import { busConfig, busSecretFiles, type BusSection } from "./bus.ts";
 import { substitute } from "./environment.ts";
 import type { Fault } from "./fault.ts";
-import { keyLines } from "./key_lines.ts";
+import { includedFiles, JoinedFiles, type ListFiles, parsedFile } from "./included.ts";
 import { type Config, configSchema } from "./schema.ts";
+import type { SecretSources } from "./secrets.ts";
 import { formatKeyPath, type KeyPath, keysAt, passedOver, withDefaults } from "./walk.ts";
 
 /** A configuration that failed its checks; carries all faults, not just the first. */
@@ -32,17 +34,17 @@ export class ConfigError extends Error {
 }
 
 /** Where a configuration comes from. */
-export interface ConfigSource {
+export interface ConfigSource extends SecretSources {
   /** The name of the file, for messages. */
   file: string;
   /** The content of the file, in TOML. */
   text: string;
+  /** The names of the files in a directory, for `include`; throws if it cannot be read. */
+  listFiles?: ListFiles;
   /** Values that override the file, each as "key.path=value". */
   overrides?: readonly string[];
   /** Looks up an environment variable. */
   env: (name: string) => string | undefined;
-  /** Reads a file that the configuration names; throws if it cannot. */
-  readFile: (file: string) => string;
 }
 
 /** A configuration, parsed and as text. */
@@ -50,6 +52,8 @@ export interface LoadedConfig {
   config: Config;
   /** The values in force as the file would spell them: its own, and the defaults. */
   effective: Record<string, unknown>;
+  /** The names of the files that `include` names and of the directories that it looks into. */
+  included: string[];
 }
 
 /**
@@ -61,20 +65,20 @@ export interface LoadedConfig {
  */
 export function loadConfig(source: ConfigSource, services: readonly Service[]): LoadedConfig {
   const faults: string[] = [];
-  const lines = keyLines(source.text);
+  const { files, included } = readFiles(source, faults);
+  const input = files.tables;
   const overridden = new Set<string>();
   const placeOf = (path: KeyPath) => {
     const name = formatKeyPath(path);
     if (overridden.has(name)) return `--set ${name}`;
-    const line = lineOf(path, lines);
-    return line === undefined ? undefined : `${source.file}:${line}: ${name}`;
+    const place = files.placeOf(path);
+    return place === undefined ? undefined : `${place.file}:${place.line}: ${name}`;
   };
   const report = ({ path, otherPath = path, message }: Fault) => {
     const place = placeOf(path) ?? placeOf(otherPath) ?? `${source.file}: ${formatKeyPath(path)}`;
     faults.push(`${place}: ${message}`);
   };
 
-  const input = parseFile(source);
   for (const override of source.overrides ?? []) {
     const path = applyOverride(input, override);
     if (path === undefined) {
@@ -101,16 +105,59 @@ export function loadConfig(source: ConfigSource, services: readonly Service[]): 
   sharedAddresses(config, services).forEach(report);
   openAddresses(config, services).forEach(report);
   if (faults.length > 0) throw new ConfigError(faults);
-  return { config, effective: withDefaults(schema, input) as Record<string, unknown> };
+  return { config, effective: withDefaults(schema, input) as Record<string, unknown>, included };
 }
 
-/** The line of a key, or else of the nearest table around it. */
-function lineOf(path: KeyPath, lines: ReadonlyMap<string, number>): number | undefined {
-  for (let length = path.length; length > 0; length--) {
-    const line = lines.get(formatKeyPath(path.slice(0, length)));
-    if (line !== undefined) return line;
+/**
+ * Reads the main file and those that it includes.
+ *
+ * @param faults Receives what is defined twice.
+ * @throws {ConfigError} If one of them cannot be read or parsed.
+ */
+function readFiles(
+  source: ConfigSource,
+  faults: string[],
+): { files: JoinedFiles; included: string[] } {
+  const main = parsedFile(source.file, source.text, parseFile);
+  const { include, ...tables } = main.tables;
+  const files = new JoinedFiles();
+  files.add({ ...main, tables });
+  const included = new Set<string>();
+  if (include !== undefined) {
+    const { listFiles = () => [] } = source;
+    const list = (directory: string) => (included.add(directory), listFiles(directory));
+    const place = () => `${source.file}:${main.lines.get("include")}: include`;
+    const names = attempt(place, () => includedFiles(include, source.file, list));
+    for (const name of names) {
+      const text = attempt(place, () => readIncluded(name, source));
+      const file = parsedFile(name, text, parseFile);
+      included.add(name);
+      if (Object.hasOwn(file.tables, "include")) {
+        const line = file.lines.get("include");
+        throw new ConfigError([
+          `${name}:${line}: include: a file that is included cannot include others`,
+        ]);
+      }
+      faults.push(...files.add(file));
+    }
   }
-  return undefined;
+  return { files, included: [...included] };
+}
+
+function readIncluded(name: string, { readFile }: ConfigSource): string {
+  try {
+    return readFile(name);
+  } catch (error) {
+    throw new Error(`cannot read "${name}": ${fileErrorReason(error)}`);
+  }
+}
+
+function attempt<T>(place: () => string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw new ConfigError([`${place()}: ${(error as Error).message}`]);
+  }
 }
 
 /** The sections that refer to secrets. */
@@ -147,7 +194,7 @@ const TOML_FAULTS: Record<string, string> = {
   "invalid value": 'not a value; text needs quotes, as in mode = "confirm"',
 };
 
-function parseFile({ file, text }: ConfigSource): Record<string, unknown> {
+function parseFile(file: string, text: string): Record<string, unknown> {
   try {
     return parse(text);
   } catch (error) {
@@ -185,6 +232,7 @@ function parseValue(text: string): unknown {
 function describe(issue: v.BaseIssue<unknown>, path: KeyPath, schema: v.GenericSchema): string {
   if (issue.type === "strict_object" && issue.expected === "never") {
     const known = keysAt(schema, path.slice(0, -1));
+    if (path.length === 1) known.push("include");
     const nearest = nearestWord(String(path.at(-1)), known);
     if (nearest !== undefined) return `unknown key, did you mean "${nearest}"?`;
     return `unknown key, known here: ${known.join(", ")}`;

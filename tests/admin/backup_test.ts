@@ -310,7 +310,7 @@ function* changesOf(
   yield [0, `key ${round % CHURNED}`, String(round).repeat(round * 37 % 500)];
   yield [0, `key ${round * 7 % CHURNED}x`, undefined];
   yield [0, `key ${round * 11 % CHURNED}x`, "x".repeat(round * 13 % 90)];
-  yield [3, `cleared ${round % 10}`, "y"];
+  yield [3, `cleared ${round % 10}`, String(round)];
 }
 
 /** The keys after so many rounds; in `swapped` the spaces were swapped for the last time. */
