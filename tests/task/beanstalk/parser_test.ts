@@ -308,6 +308,9 @@ Deno.test("CommandParser: a batch with one malformed job is refused as a whole",
     kind: "mistake",
     reply: "EXPECTED_CRLF",
   });
+  // The end of the batch is not the end of its last job.
+  assert.deepEqual(one(batch(1, job.slice(0, -2))), { kind: "mistake", reply: "EXPECTED_CRLF" });
+  assert.deepEqual(one(batch(1, "1 2 3 0\r\n")), { kind: "mistake", reply: "EXPECTED_CRLF" });
   const big = `1 2 3 101\r\n${"x".repeat(101)}\r\n`;
   assert.deepEqual(one(batch(2, job + big)), { kind: "mistake", reply: "JOB_TOO_BIG" });
 });
