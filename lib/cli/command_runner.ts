@@ -1,3 +1,4 @@
+import { ProgressFile } from "./progress_file.ts";
 import { WorkerError, type WorkRunner } from "./work_runner.ts";
 
 /** The largest result of a command; the rest is cut off. */
@@ -40,6 +41,8 @@ export async function commandRunner(
   await checkCommand(command!);
   return async ({ id, tube, attempt, body, cancelled, stop, ...job }) => {
     const limitMs = job.timeoutMs ?? timeoutMs;
+    const progress = job.reports && await ProgressFile.create();
+    if (progress !== undefined) job.reports!(() => progress.read());
     let child: Deno.ChildProcess;
     try {
       child = new Deno.Command(command!, {
@@ -48,6 +51,7 @@ export async function commandRunner(
           QUARTET_JOB_ID: id,
           QUARTET_TUBE: tube,
           QUARTET_ATTEMPT: String(attempt),
+          ...progress && { QUARTET_PROGRESS: progress.path },
         },
         stdin: "piped",
         stdout: "piped",
@@ -55,6 +59,7 @@ export async function commandRunner(
         detached: true,
       }).spawn();
     } catch (error) {
+      await progress?.remove();
       throw new WorkerError(`Cannot run "${command}": ${(error as Error).message}`);
     }
     let timedOut = false;
@@ -99,6 +104,7 @@ export async function commandRunner(
       cancelled.removeEventListener("abort", kill);
       stop?.removeEventListener("abort", terminate);
       for (const timer of timers) clearTimeout(timer);
+      await progress?.remove();
     }
   };
 }

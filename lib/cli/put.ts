@@ -40,7 +40,10 @@ export const put: Command = {
     { name: "delay", value: "TIME", help: "the job becomes ready after this time (default 0s)" },
     { name: "ttr", value: "TIME", help: `how long a worker may take (default ${DEFAULT_TTR})` },
     ...JOB_FLAGS,
-    { name: "wait", help: "waits for the result and prints it instead of the id" },
+    {
+      name: "wait",
+      help: "prints progress, waits for the result, and prints it instead of the id",
+    },
     { name: "lines", help: "puts one job for each line of standard input" },
     { name: "retry", help: "keeps trying for half a minute if there is no server yet" },
     ...SERVER_OPTIONS,
@@ -130,7 +133,9 @@ async function putOne(
     print(id);
     return EXIT.OK;
   }
-  const result = await resultOf(waiter, id);
+  const result = await resultOf(waiter, id, {
+    onProgress: (text) => printError(`Job ${id}: ${new TextDecoder().decode(text)}`),
+  });
   if (typeof result === "string") throw new CommandError(`Job ${id}: ${result}`);
   writeAll(Deno.stdout, result);
   if (Deno.stdout.isTerminal()) print("");
@@ -149,7 +154,7 @@ async function putLines(
   async function putLine(body: Uint8Array): Promise<string | Uint8Array> {
     const id = idOf(await producer.ask(command(body), body));
     if (waiter === undefined) return new TextEncoder().encode(id);
-    return await resultOf(waiter, id, `job ${id}: `);
+    return await resultOf(waiter, id, { about: `job ${id}: ` });
   }
   function printNext(answer: string | Uint8Array, line: number): void {
     progress.done();
@@ -193,17 +198,18 @@ function idOf({ words }: BeanstalkReply): string {
 /**
  * Waits for the result of a job.
  *
- * @param about Precedes the reason if the result cannot be had although the job may be done.
+ * @param options `about` precedes the reason if the result cannot be had although the job may be
+ * done; `onProgress` is called with what the worker says meanwhile about its progress.
  * @returns The result; a string if there is none, saying why.
  */
 async function resultOf(
   waiter: ResultWaiter,
   id: string,
-  about = "",
+  { about = "", onProgress }: { about?: string; onProgress?: (text: Uint8Array) => void },
 ): Promise<string | Uint8Array> {
   let reply: BeanstalkReply;
   try {
-    reply = await waiter.wait(id);
+    reply = await waiter.wait(id, onProgress);
   } catch (error) {
     if (!(error instanceof ConnectionLostError || error instanceof CommandError)) throw error;
     return `${about}no result: ${error.message}`;

@@ -38,17 +38,23 @@ export class ResultWaiter {
   /**
    * Waits for the result of a job, however often the connection is lost.
    *
+   * @param onProgress Called with what its worker says meanwhile about its progress.
    * @throws {ConnectionLostError} If the server can no longer be reached, or has closed too many
    * connections in a row without a reply.
    * @throws {Error} What connecting throws.
    */
-  async wait(id: string): Promise<BeanstalkReply> {
+  async wait(
+    id: string,
+    onProgress?: (progress: Uint8Array) => void,
+  ): Promise<BeanstalkReply> {
+    const command = `wait ${id} ${MAX_WAIT_S}${onProgress === undefined ? "" : " progress"}`;
     while (true) {
       const current = this.#client;
       try {
-        const reply = await (await current).ask(`wait ${id} ${MAX_WAIT_S}`);
+        const reply = await (await current).ask(command);
         this.#losses = 0;
-        return reply;
+        if (reply.words[2] !== "reserved") return reply;
+        onProgress?.(reply.body);
       } catch (error) {
         if (!(error instanceof ConnectionLostError) || this.#closed) throw error;
         // All waits lose the connection at once; the first one connects again for all.

@@ -60,6 +60,7 @@ With COMMAND, the command runs once for each job. The body of the job is its sta
 environment has QUARTET_JOB_ID, QUARTET_TUBE and QUARTET_ATTEMPT. If it exits with 0, its standard
 output is the result. Otherwise the job is given back to be tried again later, and the end of its
 standard error is the reason. A job is touched while it runs, so it may take longer than its ttr.
+What it writes to the file named by QUARTET_PROGRESS becomes the progress of the job within seconds.
 If the job is cancelled meanwhile, the command gets SIGTERM within seconds, and SIGKILL after
 --kill-after.
 The command runs in a process group of its own, which is ended as a whole. What it leaves running in

@@ -17,8 +17,8 @@ const RESERVE_S = 2;
 const STOP_TIMEOUT_MS = 5000;
 
 /**
- * The longest time between two touches of a running job. A touch also finds out that a job was
- * cancelled, so its command is ended at most this long afterwards.
+ * The longest time between two touches of a running job. A touch also reports progress, and finds
+ * out that a job was cancelled, so its command is ended at most this long afterwards.
  */
 const MAX_TOUCH_INTERVAL_MS = 5000;
 
@@ -99,8 +99,15 @@ async function doJob(
   const stop = new AbortController();
   const ttrMs = Number(field("ttr")) * 1000;
   const touchMs = Math.min(MAX_TOUCH_INTERVAL_MS, Math.max(300, ttrMs / 3));
+  let readProgress: () => Promise<Uint8Array> = () => Promise.resolve(new Uint8Array(0));
+  let reported = "";
   const touch = async () => {
-    if ((await client.ask(`touch ${id}`)).words[0] !== "NOT_FOUND") return;
+    const progress = await readProgress();
+    const text = String(progress);
+    const command = text === reported ? `touch ${id}` : `progress ${id} ${progress.length}`;
+    const answer = client.ask(command, text === reported ? undefined : progress);
+    reported = text;
+    if ((await answer).words[0] !== "NOT_FOUND") return;
     clearInterval(touching);
     if (await wasCancelled(client, id)) stop.abort();
     else lost.abort();
@@ -114,6 +121,7 @@ async function doJob(
     timeoutMs: Number(field("timeout")) * 1000 || undefined,
     cancelled: AbortSignal.any([lost.signal, ending]),
     stop: stop.signal,
+    reports: (progress) => readProgress = progress,
   }).finally(() => clearInterval(touching));
   if (stop.signal.aborted) return printError(`Job ${id}: it was cancelled`);
   if (lost.signal.aborted) return printError(`Job ${id}: it was taken away`);

@@ -19,6 +19,8 @@ export interface RunnableJob {
    * end.
    */
   stop?: AbortSignal;
+  /** Called at the start of a run that can report progress, with what reads the latest one. */
+  reports?: (progress: () => Promise<Uint8Array>) => void;
 }
 
 /** The outcome of a job. */

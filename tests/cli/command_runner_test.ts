@@ -188,3 +188,32 @@ Deno.test("commandRunner(): the limit of a job comes before that of the worker",
     "x\n",
   );
 });
+
+Deno.test("commandRunner(): a command says in a file how far it is, and the file goes with it", async () => {
+  await using directory = await makeTempDirectory();
+  const path = `${directory.path}/path`, stop = `${directory.path}/stop`;
+  const script = `echo "half done" > $QUARTET_PROGRESS; echo $QUARTET_PROGRESS > ${path}.new
+    mv ${path}.new ${path}; while [ ! -e ${stop} ]; do sleep 0.05; done`;
+  const run = await commandRunner(["sh", "-c", script], {
+    timeoutMs: undefined,
+    killAfterMs: 60_000,
+  });
+  let read = () => Promise.resolve(new Uint8Array(0));
+  const running = run({
+    id: "1",
+    tube: "t",
+    attempt: 1,
+    body: new Uint8Array(0),
+    cancelled: new AbortController().signal,
+    reports: (progress) => read = progress as typeof read,
+  });
+  await until("it has written", () => exists(path));
+  const file = (await Deno.readTextFile(path)).trim();
+  assert.equal(new TextDecoder().decode(await read()), "half done");
+  await Deno.writeFile(file, new Uint8Array(2000).fill(0x61));
+  assert.equal((await read()).length, 1024);
+  await Deno.writeTextFile(stop, "");
+  assert.ok((await within(60_000, "the outcome", running)).done);
+  assert.ok(!exists(file));
+  assert.equal((await read()).length, 0);
+});

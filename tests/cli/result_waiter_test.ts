@@ -36,6 +36,25 @@ Deno.test("ResultWaiter: all waits resume on one new connection after a loss", a
   await waiter.close();
 });
 
+Deno.test("ResultWaiter: passes on what a worker says about its progress, and goes on waiting", async () => {
+  await using server = await startServer();
+  const waiter = new ResultWaiter(await connect(server.port), () => connect(server.port));
+  const client = server.queue.connect();
+  const id = await put(client, spec("x"));
+  const texts: string[] = [];
+  const waiting = waiter.wait(String(id), (bytes) => texts.push(new TextDecoder().decode(bytes)));
+  await reserve(client);
+  for (const text of ["1 of 2", "2 of 2"]) {
+    await client.touch(id, text);
+    await until("it is passed on", () => texts.includes(text));
+  }
+  await client.done(id, "result");
+  const { words, body } = await within(60_000, "the result", waiting);
+  assert.deepEqual([words[2], new TextDecoder().decode(body)], ["done", "result"]);
+  assert.deepEqual(texts, ["1 of 2", "2 of 2"]);
+  await waiter.close();
+});
+
 Deno.test("ResultWaiter: gives up on a server that closes every connection", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;

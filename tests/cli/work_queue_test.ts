@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { serveJobs, truncated } from "../../lib/cli/work_queue.ts";
-import { square, type WorkRunner } from "../../lib/cli/work_runner.ts";
+import { type JobOutcome, square, type WorkRunner } from "../../lib/cli/work_runner.ts";
 import { TestClient } from "../support/client.ts";
 import { until, within } from "../support/within.ts";
 import { put, spec } from "../task/queue_suite.ts";
@@ -29,7 +29,7 @@ async function startWorker(
 }
 
 /** A server whose replies the test writes; it has accepted a session that now waits for a job. */
-async function startScripted(options: { stopTimeoutMs?: number } = {}) {
+async function startScripted(options: { stopTimeoutMs?: number; runner?: WorkRunner } = {}) {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const [conn, worker] = await Promise.all([
     listener.accept(),
@@ -116,6 +116,41 @@ Deno.test("serveJobs(): truncates a result that the server does not accept, and 
     worker.stopping.abort();
     await worker.over();
   }
+});
+
+Deno.test("serveJobs(): a touch reports the progress of a job when it is new", async () => {
+  let text = "";
+  const over = Promise.withResolvers<JobOutcome>();
+  using scripted = await startScripted({
+    runner: ({ reports }) => {
+      reports!(() => Promise.resolve(new TextEncoder().encode(text)));
+      return over.promise;
+    },
+  });
+  const { server, worker } = scripted;
+  await server.send("RESERVED 7 1\r\n3\r\n");
+  assert.equal(await server.line(), "stats-job 7\r\n");
+  const stats = "---\nid: 7\nttr: 1\n";
+  await server.send(`OK ${stats.length}\r\n${stats}\r\n`);
+  const progressed = (text: string) => [`progress 7 ${text.length}\r\n`, `${text}\r\n`];
+  for (
+    const [next, lines] of [
+      ["", ["touch 7\r\n"]],
+      ["10 %", progressed("10 %")],
+      ["10 %", ["touch 7\r\n"]],
+      ["half", progressed("half")],
+    ] as const
+  ) {
+    text = next;
+    for (const line of lines) assert.equal(await server.line(), line);
+    await server.send("TOUCHED\r\n");
+  }
+  worker.stopping.abort();
+  over.resolve({ done: true, result: new Uint8Array(0), resultBytes: 0 });
+  while (await server.line() !== "done 7 0\r\n") await server.send("TOUCHED\r\n");
+  assert.equal(await server.line(), "\r\n");
+  await server.send("DONE\r\n");
+  await worker.over();
 });
 
 Deno.test("serveJobs(): stops the run of a job that is cancelled, and takes the next one", async () => {
