@@ -248,6 +248,11 @@ export interface Service<Config extends ServiceConfig = ServiceConfig> {
   readonly rights: GenericSchema<unknown, Rights>;
   /** Whether limited rights suffice to hear its events on a subject; without it, they do not. */
   hears?(rights: Rights, subject: string): boolean;
+  /**
+   * Whether its nodes prove to each other that they know a token, one without limited rights. So such
+   * a token must be known itself, not only its hash.
+   */
+  proves?(config: Config): boolean;
   /** Whether it reports on the others: then it starts before them and stops after them. */
   readonly observes?: boolean;
   /** The keys of its section that can change while it runs; see {@linkcode RunningService.adjust}. */

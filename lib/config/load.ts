@@ -17,6 +17,7 @@ import { busConfig, busSecretFiles, type BusSection } from "./bus.ts";
 import { substitute } from "./environment.ts";
 import type { Fault } from "./fault.ts";
 import { includedFiles, JoinedFiles, type ListFiles, parsedFile } from "./included.ts";
+import { unprovable } from "./proofs.ts";
 import { type Config, configSchema } from "./schema.ts";
 import type { SecretSources } from "./secrets.ts";
 import { formatKeyPath, type KeyPath, keysAt, passedOver, withDefaults } from "./walk.ts";
@@ -104,6 +105,7 @@ export function loadConfig(source: ConfigSource, services: readonly Service[]): 
   const config = toConfig(sections, { auth, bus } as SecretSections, { source, report });
   sharedAddresses(config, services).forEach(report);
   openAddresses(config, services).forEach(report);
+  unprovable(config, services).forEach(report);
   if (faults.length > 0) throw new ConfigError(faults);
   return { config, effective: withDefaults(schema, input) as Record<string, unknown>, included };
 }

@@ -60,6 +60,7 @@ export const mesh: Service<MeshConfig> = {
   name: "mesh",
   schema: meshConfigSchema,
   rights: meshRights,
+  proves: ({ nodes }) => nodes.length > 1,
   live: LIVE_LIMITS,
   addresses: (config) => [config.listen],
   needs: ({ node, nodes, dir, tls }) => ({

@@ -48,6 +48,7 @@ export class Login implements Disposable {
   #pending = true;
   /** The token that completed the login. */
   #token: Uint8Array | string | undefined;
+  /** The name of that token. */
   #name = "";
   #rights: Rights | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -77,11 +78,6 @@ export class Login implements Disposable {
    */
   get rights(): Rights | null {
     return this.#rights;
-  }
-
-  /** The name of the token that completed the login; empty if a proof did. */
-  get tokenName(): string {
-    return this.#name;
   }
 
   /**

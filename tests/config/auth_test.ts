@@ -128,6 +128,12 @@ Deno.test("[auth]: a token can be given by its hash, which opens everything but 
 Deno.test("[auth]: a token with limited rights makes no proof for a mesh", () => {
   const services = '{ mesh = ["submit", "status"] }';
   const text = `[auth.tokens.app]\nenv = "TOKEN"\nservices = ${services}\n`;
+  const nodes = '[mesh]\nlisten = "127.0.0.1:1"\nnodes = ["127.0.0.1:1", "127.0.0.1:2"]\n';
+  assert.deepEqual(faults(text + nodes), [
+    "q.toml:4: mesh: the nodes of mesh need one token without limited rights, to recognise " +
+    'each other: add one with services = ["mesh"]',
+  ]);
+  assert.deepEqual(faults(text.replace(services, '["mesh"]') + nodes), []);
   const guard = load(text).config.guard("mesh")!;
   assert.deepEqual(guard.prove("a"), []);
   assert.ok(
