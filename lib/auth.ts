@@ -7,6 +7,7 @@
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import { delay } from "@std/async/delay";
 import { clientNetwork } from "./net/address.ts";
+import { Logins } from "./net/logins.ts";
 import type { KnownToken, LoginGuard, Verdict } from "./net/login.ts";
 
 /** How many addresses with failures are remembered; a new one displaces the oldest. */
@@ -26,6 +27,7 @@ const LOGIN_TIMEOUT_MS = 10_000;
 /** Checks the tokens of the clients of one service. */
 export class Guard implements LoginGuard {
   readonly loginTimeoutMs: number;
+  readonly logins = new Logins<LoginGuard>();
   readonly #tokens: readonly KnownToken[];
   /** The keys of proofs. A token with limited rights makes no node of a mesh, so it proves nothing. */
   readonly #proofKeys: Uint8Array[];
@@ -75,7 +77,6 @@ export class Guard implements LoginGuard {
     return this.#proofKeys.map((key) => createHmac("sha256", key).update(message).digest("hex"));
   }
 
-  /** Whether one of the proofs was made with one of the tokens. */
   isProof(proofs: readonly string[], message: string): boolean {
     const known = this.prove(message).map((proof) => encoder.encode(proof));
     let right = false;

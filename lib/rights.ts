@@ -25,10 +25,16 @@ export const ANY_NAME: NamePattern = { matches: () => true, covers: () => true }
  * that may do everything has no rights but `null`, so that its clients cost one comparison a command.
  */
 export class Rights {
+  /** What the configuration says. Rights with the same source are the same rights. */
+  readonly source: string;
   readonly #grants: ReadonlyMap<string, readonly NamePattern[]>;
 
-  /** @param grants The patterns of each action. What is not listed is refused. */
-  constructor(grants: Readonly<Record<string, readonly NamePattern[]>>) {
+  /**
+   * @param grants The patterns of each action. What is not listed is refused.
+   * @param source See {@linkcode Rights.source}.
+   */
+  constructor(grants: Readonly<Record<string, readonly NamePattern[]>>, source = "") {
+    this.source = source;
     this.#grants = new Map(Object.entries(grants));
   }
 

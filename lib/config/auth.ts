@@ -20,6 +20,9 @@ const PROVING_SERVICE = "mesh";
 /** What gives a token all rights at a service, as an entry of `services`. */
 const EVERYTHING = "all";
 
+/** What happens to the connections of a token that is removed or changed. */
+const ON_REVOKE = ["close", "keep"] as const;
+
 /** The hash of a token, as the file spells it. */
 const HASH = /^sha256:[0-9a-f]{64}$/;
 
@@ -52,6 +55,7 @@ export function authSchema(services: readonly OpenableService[]) {
     max_failures: v.optional(count({ min: 1, max: 1000 }), 10),
     failure_window: v.optional(duration({ min: 1000, max: 86_400_000 }), "1m"),
     login_timeout: v.optional(duration({ min: 100, max: 600_000 }), "10s"),
+    on_revoke: v.optional(choice(ON_REVOKE), "close"),
     tokens: v.optional(v.record(name, token), {}),
   });
 }

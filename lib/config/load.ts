@@ -184,6 +184,7 @@ function toConfig(
     bus: busConfig(bus, source, report),
     services,
     guard: createGuards(auth, source, report),
+    closesRevoked: auth.on_revoke === "close",
     tokenFiles: [...tokenFiles, ...busSecretFiles(bus)],
   } as Config;
 }

@@ -77,9 +77,12 @@ export function rightsTable(actions: readonly string[], form: PatternForm): Righ
     v.strictObject(entries, `a table with ${names}, or "all"`),
     v.check((table) => Object.keys(table).length > 0, `a table with at least one of ${names}`),
     v.transform((table) =>
-      new Rights(Object.fromEntries(
-        Object.entries(table).map(([action, list]) => [action, (list ?? []).map(form.parse)]),
-      ))
+      new Rights(
+        Object.fromEntries(
+          Object.entries(table).map(([action, list]) => [action, (list ?? []).map(form.parse)]),
+        ),
+        JSON.stringify(table),
+      )
     ),
   );
 }
@@ -109,5 +112,6 @@ export function rightsWord(
 
 /** The rights to actions that have no names. */
 function rightsTo(actions: readonly string[]): Rights {
-  return new Rights(Object.fromEntries(actions.map((action) => [action, [ANY_NAME]])));
+  const grants = Object.fromEntries(actions.map((action) => [action, [ANY_NAME]]));
+  return new Rights(grants, JSON.stringify(actions));
 }

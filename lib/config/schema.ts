@@ -31,6 +31,8 @@ export interface Config {
   services: Record<string, ServiceConfig>;
   /** The guard that checks the tokens of a service's clients; `undefined` if it requires none. */
   guard: (service: string) => Guard | undefined;
+  /** Whether connections are closed whose token a reload has removed or changed. */
+  closesRevoked: boolean;
   /** The files that hold tokens and passwords. */
   tokenFiles: string[];
 }

@@ -267,6 +267,7 @@ export class Daemon {
     const failures: string[] = [];
     for (const change of kept) {
       const { name } = change.service;
+      this.#reviseLogins(name, config);
       this.#configInForce.set(name, config);
       const started = this.#started.get(name)!;
       const failure = keepRunning(started, change, { config, log: this.#log });
@@ -304,6 +305,15 @@ export class Daemon {
       }
     }
     return failures;
+  }
+
+  /** Closes the connections whose tokens a new configuration has removed or changed. */
+  #reviseLogins(name: string, config: Config): void {
+    const before = this.#guard(name);
+    const after = config.guard(name);
+    if (before === undefined || before === after) return;
+    const closed = before.logins.revise(after, !config.closesRevoked);
+    if (closed > 0) this.#log.info("Closed connections of old tokens", { service: name, closed });
   }
 
   /** Restarts a service when its long work is over; returns whether it has any. */

@@ -2,6 +2,7 @@ import type { Log } from "../log.ts";
 import { Refusals } from "../refusals.ts";
 import type { Rights } from "../rights.ts";
 import type { Connection } from "./connection.ts";
+import type { Logins } from "./logins.ts";
 
 /** The outcome of a login attempt. */
 export type Verdict = "right" | "wrong" | "blocked";
@@ -20,10 +21,14 @@ export interface KnownToken {
 export interface LoginGuard {
   /** How long a client may take to present a token. */
   readonly loginTimeoutMs: number;
+  /** The logins that this guard has begun or taken over, of connections that are open. */
+  readonly logins: Logins<LoginGuard>;
   /** Checks a token presented by a client at this address, when it is the turn of that address. */
   checkInTurn(token: Uint8Array | string, host: string): Promise<Verdict>;
   /** Checks proofs of a token; see {@linkcode prove}. */
   checkProof(proofs: readonly string[], message: string, host: string): Promise<Verdict>;
+  /** Whether one of the proofs shows knowledge of a token. This counts no failures either. */
+  isProof(proofs: readonly string[], message: string): boolean;
   /** Makes a proof for each token: it shows knowledge of the token, for this message alone. */
   prove(message: string): string[];
   /**
@@ -41,13 +46,15 @@ export type LoginPeer = Pick<Connection, "id" | "remote" | "host" | "close">;
  * Failures are logged, tokens never.
  */
 export class Login implements Disposable {
-  readonly #peer: LoginPeer;
-  readonly #guard: LoginGuard;
+  #peer: LoginPeer;
+  #guard: LoginGuard;
   readonly #log: Log;
   readonly #refusals: Refusals;
   #pending = true;
   /** The token that completed the login. */
   #token: Uint8Array | string | undefined;
+  /** Whether what was proved, if a proof completed the login, holds at a guard. */
+  #isProvedTo: ((guard: LoginGuard) => boolean) | undefined;
   /** The name of that token. */
   #name = "";
   #rights: Rights | null = null;
@@ -55,7 +62,7 @@ export class Login implements Disposable {
 
   /**
    * @param peer The connection.
-   * @param guard Checks its tokens, for the whole life of the connection.
+   * @param guard Checks its tokens, until a reload replaces it.
    * @param log Where failures are logged.
    * @param refusals Where it is noted what the client is refused after the login.
    */
@@ -65,6 +72,46 @@ export class Login implements Disposable {
     this.#log = log;
     this.#refusals = refusals;
     this.begin();
+    guard.logins.add(this);
+  }
+
+  /**
+   * Hands the login of a request over to the connection that goes on after it.
+   *
+   * @param guard The guard in force, which a reload may have replaced since the request.
+   */
+  moveTo(peer: LoginPeer, guard: LoginGuard | undefined): void {
+    this.#peer = peer;
+    this.revise(guard);
+  }
+
+  /**
+   * Follows a new guard, after a reload. The connection is closed if the token that completed the
+   * login is gone or has other rights now.
+   *
+   * @param guard The new guard; `undefined` if the service needs no token any more.
+   * @param keep Whether to keep such a connection as it is, for the time being.
+   * @returns Whether the connection was closed.
+   */
+  revise(guard: LoginGuard | undefined, keep = false): boolean {
+    if (this.#pending || keep || this.#isValidAt(guard)) {
+      this.#guard.logins.delete(this);
+      this.#guard = guard ?? this.#guard;
+      this.#guard.logins.add(this);
+      return false;
+    }
+    const { id: client, remote: address } = this.#peer;
+    const about = { client, address, token: this.#name };
+    this.#log.info("Client disconnected, as its token was revoked or changed", about);
+    this.#peer.close();
+    return true;
+  }
+
+  #isValidAt(guard: LoginGuard | undefined): boolean {
+    if (guard === undefined) return false;
+    if (this.#token === undefined) return this.#isProvedTo?.(guard) ?? false;
+    const known = guard.find(this.#token);
+    return known !== undefined && known.rights?.source === this.#rights?.source;
   }
 
   /** Whether the client has not logged in yet. */
@@ -96,6 +143,7 @@ export class Login implements Disposable {
     this.#stop();
     this.#pending = true;
     this.#token = undefined;
+    this.#isProvedTo = undefined;
     this.#name = "";
     this.#rights = null;
     this.#timer = setTimeout(() => {
@@ -111,7 +159,9 @@ export class Login implements Disposable {
 
   /** Checks proofs of a token; see {@linkcode LoginGuard.prove}. */
   async showProof(proofs: readonly string[], message: string): Promise<Verdict> {
-    return this.#take(await this.#guard.checkProof(proofs, message, this.#peer.host));
+    const verdict = this.#take(await this.#guard.checkProof(proofs, message, this.#peer.host));
+    if (verdict === "right") this.#isProvedTo = (guard) => guard.isProof(proofs, message);
+    return verdict;
   }
 
   /**
@@ -145,6 +195,7 @@ export class Login implements Disposable {
 
   [Symbol.dispose](): void {
     this.#stop();
+    this.#guard.logins.delete(this);
   }
 
   #stop(): void {

@@ -81,6 +81,7 @@ class LoadingService {
       bus: { servers: [], timeoutMs: 2000, events: false },
       services: { slow: section },
       guard: () => undefined,
+      closesRevoked: true,
       tokenFiles: [],
     };
   }

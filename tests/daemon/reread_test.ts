@@ -9,6 +9,7 @@ import { SERVICES } from "../../lib/services.ts";
 import { TestClient } from "../support/client.ts";
 import { TestLog } from "../support/log.ts";
 import { makeTempDirectory } from "../support/quartet.ts";
+import { within } from "../support/within.ts";
 
 Deno.test("Daemon.reload() fails while a certificate cannot be read again, and the service says why", async () => {
   await using files = await makeCertificates();
@@ -104,11 +105,12 @@ Deno.test("Daemon.reload() changes limits without closing connections", async ()
     assert.equal(await ask(echo, "before"), "before");
     assert.equal(await ask(beanstalk, "use mails"), "USING mails");
     assert.match(await ask(mesh, "RETRY 1"), /^ERR/);
-    await daemon.reload(configOf("max_clients = 1", {
+    const next = configOf("max_clients = 1", {
       echo: `${fixed.echo} origins = ["http://chat.example"]`,
       kv: 'max_value = "4B"\nmax_memory_policy = "allkeys-lru"',
       task: fixed.task,
-    }));
+    });
+    await daemon.reload(next);
     assert.equal(await ask(echo, "after"), "after");
     assert.equal(await ask(beanstalk, "use calls"), "USING calls");
     assert.match(await ask(mesh, "RETRY 1"), /^ERR/);
@@ -135,11 +137,87 @@ Deno.test("Daemon.reload() changes limits without closing connections", async ()
     assert.match(await admin.rest(), /^HTTP\/1.1 200/);
     await kv.send("*3\r\n$3\r\nSET\r\n$1\r\na\r\n$5\r\n");
     assert.match(await kv.rest(), /^-ERR Protocol error: invalid bulk length/);
+    await daemon.reload(next);
     assert.equal(log.matching("msg=Adjusted").length, SERVICES.length);
     assert.match(
       log.matching("service=kv keys=").join(),
       /keys=\S*max_value,max_memory_policy/,
     );
+  } finally {
+    for (const client of clients) client.close();
+    await daemon.drain(0);
+  }
+});
+
+Deno.test("Daemon.reload() closes the connections of tokens that are gone or changed", async () => {
+  await using directory = await makeTempDirectory();
+  const services = SERVICES.filter(({ name }) => ["echo", "kv"].includes(name));
+  const configOf = (tokens: Record<string, string>, onRevoke = "close") => {
+    const text = `[daemon]\ndata_dir = "${directory.path}/data"\n[storage]\nurl = "memory:"
+      [echo]\nlisten = "127.0.0.1:0"\nwebsocket = "127.0.0.1:0"\n[kv]\nlisten = "127.0.0.1:0"
+      [auth]\non_revoke = "${onRevoke}"\n` +
+      Object.entries(tokens).map(([name, opened]) =>
+        `[auth.tokens.${name}]\nenv = "${name}"\nservices = ${opened}\n`
+      ).join("");
+    const env = (name: string) => `the-token-${name}`;
+    return loadConfig({ file: "q.toml", text, env, readFile: () => "" }, services).config;
+  };
+  const log = new TestLog();
+  const daemon = await Daemon.start(configOf({ a: '["echo", "kv"]', b: '["kv"]' }), {
+    services,
+    createLog: () => log.log,
+    recentLog: new RecentLog(),
+  });
+  const clients: TestClient[] = [];
+  const connect = async (service: string, first: string, port = 0) => {
+    const client = await TestClient.connect(daemon.running.get(service)!.addresses[port]!);
+    clients.push(client);
+    await client.send(`${first}\r\n`);
+    return [client, (await client.line()).trimEnd()] as const;
+  };
+  const ask = async (client: TestClient, line: string) => {
+    await client.send(`${line}\r\n`);
+    return (await client.line()).trimEnd();
+  };
+  try {
+    const [kvA, ok] = await connect("kv", "AUTH default the-token-a");
+    const [kvB] = await connect("kv", "AUTH the-token-b");
+    const [echoA] = await connect("echo", "AUTH the-token-a");
+    const [webA, status] = await connect(
+      "echo",
+      "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: upgrade\r\n" +
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n" +
+        "Authorization: Bearer the-token-a\r\n",
+      1,
+    );
+    assert.deepEqual([ok, status], ["+OK", "HTTP/1.1 101 Switching Protocols"]);
+    const pending = await TestClient.connect(daemon.running.get("kv")!.addresses[0]!);
+    clients.push(pending);
+    assert.equal(await ask(pending, "PING"), "-NOAUTH Authentication required.");
+
+    await daemon.reload(configOf({ a: '["echo"]', c: '["kv"]' }, "keep"));
+    assert.equal(await ask(kvA, "PING"), "+PONG");
+    await daemon.reload(configOf({ a: '["echo"]', b: '["kv"]' }));
+    await kvA.rest();
+    assert.equal(await ask(kvB, "PING"), "+PONG");
+    assert.equal(await ask(echoA, "hello"), "hello");
+    assert.equal(
+      await ask(pending, "AUTH the-token-c"),
+      "-WRONGPASS invalid username-password pair or user is disabled.",
+    );
+    assert.equal(await ask(pending, "AUTH the-token-b"), "+OK");
+    await daemon.reload(
+      configOf({ a: '{ echo = { publish = [">"], subscribe = [">"] } }', c: '["kv"]' }),
+    );
+    await kvB.rest();
+    await pending.rest();
+    await echoA.rest();
+    // Sooner than a client that answers no ping is dropped.
+    await within(20_000, "the end of the WebSocket", webA.rest());
+    const [again] = await connect("echo", "AUTH the-token-a");
+    await daemon.reload(configOf({ a: '{ echo = { publish = [">"], subscribe = [">"] } }' }));
+    assert.equal(await ask(again, "still here"), "still here");
+    assert.match(log.matching("token was revoked or changed").join(), /token=b/);
   } finally {
     for (const client of clients) client.close();
     await daemon.drain(0);

@@ -58,3 +58,34 @@ Deno.test("Login: a wrong token is logged with the address and without the token
   assert.match(line!, /level=warn.* address=127\.0\.0\.1:\d+/);
   assert.deepEqual(server.log.matching("my-secret"), []);
 });
+
+Deno.test("Login.revise(): a proof counts as long as one of its tokens is known", async () => {
+  const guardOf = (...tokens: string[]) => new Guard(tokens, new FailureCounter(10, 60_000));
+  const theirs = guardOf("the-first-token", "the-second-token");
+  const before = guardOf("the-first-token");
+  const { log } = new TestLog();
+  let closed = 0;
+  const peer = { id: 1, remote: "127.0.0.1:9", host: "127.0.0.1", close: () => void closed++ };
+  using login = beginLogin(peer, { guard: () => before, log })!;
+  assert.equal(await login.showProof(theirs.prove("hello"), "hello"), "right");
+  const next = guardOf("the-second-token");
+  assert.equal(before.logins.revise(next), 0);
+  assert.equal(before.logins.revise(guardOf("the-third-token")), 0, "it is not here any more");
+  assert.equal(next.logins.revise(guardOf("the-third-token")), 1);
+  assert.equal(closed, 1);
+});
+
+Deno.test("Login.revise(): a client without a token yet must show one of the new guard", async () => {
+  const guardOf = (token: string) => new Guard([token], new FailureCounter(10, 60_000));
+  const { log } = new TestLog();
+  const peer = { id: 1, remote: "127.0.0.1:9", host: "127.0.0.1", close: () => {} };
+  const before = guardOf("the-old-token");
+  const after = guardOf("the-new-token");
+  const login = beginLogin(peer, { guard: () => before, log })!;
+  assert.equal(before.logins.revise(after), 0);
+  assert.equal(await login.showInTurn("the-old-token"), "wrong");
+  assert.equal(await login.showInTurn("the-new-token"), "right");
+  assert.equal(after.logins.revise(undefined), 1, "no token opens the service any more");
+  login[Symbol.dispose]();
+  assert.equal(after.logins.revise(before), 0, "the connection has ended");
+});

@@ -168,6 +168,8 @@ export class WebSocketServer {
     connection: Connection,
     { head, route, client }: { head: Uint8Array; route: WebSocketRoute; client: WebSocketClient },
   ): Promise<void> {
+    client.login?.moveTo(connection, this.#options.login.guard());
+    using _login = client.login;
     const socket = new WebSocketSocket(connection, head, route);
     await this.#keepAlive.whileServing(socket, () => route.serve(socket, client));
     await socket.finish();
@@ -187,8 +189,9 @@ export class WebSocketServer {
     const login = beginLogin(peer, this.#options.login);
     const token = /^Bearer +(\S+)$/i.exec(authorization)?.[1] ?? "";
     const verdict = await login?.showInTurn(token);
-    if (verdict === undefined || verdict === "right") return login;
+    // The connection may be lost before it is served, and so before anybody would dispose of it.
     login?.[Symbol.dispose]();
+    if (verdict === undefined || verdict === "right") return login;
     return REFUSED_TOKEN[verdict];
   }
 }
