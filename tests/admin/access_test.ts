@@ -231,6 +231,7 @@ Deno.test("admin refuses every change to a token that may only look, however it 
     return Promise.resolve("done");
   };
   daemon.add("task", { actions: { kick: act }, queries: { jobs: act } });
+  daemon.views[0] = { ...daemon.views[0]!, refusals: 7 };
   const guards = {
     look: guardWithRights(adminRights, "look"),
     act: guardWithRights(adminRights, "act"),
@@ -259,6 +260,8 @@ Deno.test("admin refuses every change to a token that may only look, however it 
         `${method} ${path}`,
       );
     }
+    const metrics = (await send(`${origin}/metrics`, { headers })).text;
+    assert.match(metrics, /^quartet_rights_refusals_total\{service="task"\} 7$/m);
     for (const path of ["/metrics", "/state", "/"]) {
       assert.equal((await send(origin + path, { headers })).status, 200, path);
     }

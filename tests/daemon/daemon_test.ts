@@ -11,6 +11,7 @@ import type { Config } from "../../lib/config/schema.ts";
 import { rightsList } from "../../lib/config/rights.ts";
 import { Daemon } from "../../lib/daemon/daemon.ts";
 import { RecentLog } from "../../lib/recent_log.ts";
+import type { Refusals } from "../../lib/refusals.ts";
 import type { DaemonView, Service, ServiceConfig } from "../../lib/service.ts";
 import { TestLog } from "../support/log.ts";
 import { within } from "../support/within.ts";
@@ -26,6 +27,7 @@ class LoadingService {
   /** One for each start. */
   readonly gates: PromiseWithResolvers<void>[] = [];
   daemon: DaemonView | undefined;
+  refusals: Refusals | undefined;
   /** Set while it has long work. */
   work: Promise<void> | undefined;
   #started = Promise.withResolvers<void>();
@@ -35,8 +37,9 @@ class LoadingService {
     schema: v.any(),
     rights: rightsList(["use"]),
     addresses: () => [],
-    start: ({ version }, { daemon }) => {
+    start: ({ version }, { daemon, refusals }) => {
       this.daemon = daemon;
+      this.refusals = refusals;
       this.events.push(`start ${version}`);
       const gate = Promise.withResolvers<void>();
       this.gates.push(gate);
@@ -223,5 +226,25 @@ Deno.test("Daemon.drain() does not wait for long work, and nothing starts after 
     // It waits for all changes before it.
     await within(60_000, "the last change", daemon.drain());
     assert.deepEqual(slow.events, ["start 1", "drain 1"]);
+  });
+});
+
+Deno.test("Daemon: what a service has refused is counted across its restarts", async () => {
+  await withDirectory(async (directory) => {
+    const slow = new LoadingService();
+    const starting = slow.launch(directory);
+    await slow.started();
+    slow.gates[0]!.resolve();
+    const daemon = await starting;
+    const refusal = { token: "app", action: "use", name: "", address: "a" };
+    slow.refusals!.add(refusal);
+    const restarted = slow.started();
+    const reloading = daemon.reload(slow.config(directory, 2));
+    await restarted;
+    slow.gates[1]!.resolve();
+    await reloading;
+    slow.refusals!.add(refusal);
+    assert.equal(slow.daemon!.services()[0]!.refusals, 2);
+    await daemon.drain();
   });
 });
