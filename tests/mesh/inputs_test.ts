@@ -22,7 +22,13 @@ const encode = (text: string) => new TextEncoder().encode(text);
 /** Sorts inputs with these names; returns the output and how people call the directory. */
 async function sortFiles(
   contents: Record<string, Uint8Array>,
-  options: { order?: string[]; lines?: boolean; workers?: number; names?: string[] },
+  options: {
+    order?: string[];
+    lines?: boolean;
+    key?: string;
+    workers?: number;
+    names?: string[];
+  },
 ): Promise<{ output: Uint8Array; mode: number }> {
   await using files = await MeshFiles.create([new Uint8Array(0)]);
   await using inputs = await makeTempDirectory();
@@ -31,10 +37,10 @@ async function sortFiles(
     await Deno.chmod(`${inputs.path}/${name}`, name.startsWith("private") ? 0o640 : 0o664);
   }
   const names = options.names ?? Object.keys(contents);
-  const { order, lines, workers = 2 } = options;
+  const { order, lines, key, workers = 2 } = options;
   const [job] = linkedJobs(files, 1, {
     inputs: names.map((name) => `${inputs.path}/${name}`),
-    format: parseRecordFormat({ order, lines }),
+    format: parseRecordFormat({ order, lines, key }),
     workers,
   });
   try {
@@ -113,8 +119,10 @@ Deno.test("SortJob: records of several files are sorted, and one that is cut off
     b: records[1]!,
     "c.gz": new Uint8Array(gzipSync(records[2]!)),
   };
-  const { output } = await sortFiles(contents, {});
-  assert.ok(Buffer.compare(output, sortedRecords([joined(records)])) === 0, "the bytes differ");
+  // Many keys are equal, so the order of the files counts as well.
+  const { output } = await sortFiles(contents, { key: "0:1" });
+  const expected = sortedRecords([joined(records)], { keyStart: 0, keyEnd: 1 });
+  assert.ok(Buffer.compare(output, expected) === 0, "the bytes differ");
   await assert.rejects(
     sortFiles({ ...contents, d: generated(2).subarray(0, 150) }, {}),
     { message: 'Cannot sort "d": the record at byte 100 is cut off, it has 50 of 100 bytes' },
@@ -158,7 +166,7 @@ Deno.test("SortJob: places in errors are those in the file that they name", asyn
 });
 
 Deno.test("SortJob: nobody may read a new output who may not read all inputs", async () => {
-  const contents = { a: encode("a\n"), "private-b": encode("b\n") };
+  const contents = { a: encode("a\n"), "private-b": encode("b\n"), c: encode("c\n") };
   assert.equal((await sortFiles({ a: contents.a }, { lines: true })).mode, 0o664);
   assert.equal((await sortFiles(contents, { lines: true })).mode, 0o640);
 });

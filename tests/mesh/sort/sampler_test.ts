@@ -81,7 +81,10 @@ Deno.test("sampleFiles() finds nothing in one line that is too long, and nothing
 Deno.test("sampleFiles() picks from many files as from one, first and last lines included", async () => {
   await using directory = await makeTempDirectory();
   // More files than are kept open, most of one line without a newline, and one with a header.
-  const texts = Array.from({ length: 150 }, (_, i) => i === 70 ? "x,y\n1\n2\n" : `line ${i}`);
+  const texts = Array.from(
+    { length: 150 },
+    (_, i) => i === 70 ? "x,y\n1\n2\n" : `${i}`.padEnd(300, "x"),
+  );
   let base = 0;
   const files = texts.map((text, i) => {
     const file = {
@@ -101,8 +104,8 @@ Deno.test("sampleFiles() picks from many files as from one, first and last lines
       : [`${files[i]!.base} ${text}`]
   ));
   assert.ok(found.isSubsetOf(new Set(all)));
-  // The first line of all is found only if the first byte of all is picked.
-  assert.ok(found.size >= all.length - 1, `${found.size} of ${all.length} lines`);
+  // It looks at a part of all bytes, so it may miss the first line and short ones, but hardly others.
+  assert.ok(found.size >= 0.9 * all.length, `${found.size} of ${all.length} lines`);
 });
 
 Deno.test("sampleExtents() numbers entries as if the extents were one file", async () => {
