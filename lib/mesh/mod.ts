@@ -18,6 +18,7 @@ import { beginLogin, type Login } from "../net/login.ts";
 import { ReadBuffer } from "../net/read_buffer.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
 import { workerSources } from "../worker.ts";
+import { meshActions } from "./actions.ts";
 import { type MeshConfig, meshConfigSchema } from "./config.ts";
 import {
   HELP_LINES,
@@ -123,7 +124,7 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
   return {
     addresses: [listener.address],
     queries: connected.queries,
-    actions: connected.actions,
+    actions: { ...connected.actions, ...meshActions(node) },
     problems: () => node.problems(),
     reread: () => {
       const next = readTlsTrust();

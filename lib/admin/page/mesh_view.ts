@@ -1,7 +1,10 @@
 /// <reference lib="dom" />
+import { post } from "./api.ts";
+import { confirmed, type Question } from "./confirm.ts";
 import type { DaemonJson } from "./daemon_json.ts";
 import { byId, KeyedChildren, make, setAttribute, setText } from "./dom.ts";
 import { formatAge, formatBytes, formatCount } from "./format.ts";
+import type { Notices } from "./notices.ts";
 
 /** Number of jobs listed, the most recent ones. */
 const MAX_JOBS = 20;
@@ -46,20 +49,67 @@ const STATE_KINDS: Readonly<Record<string, string>> = {
   failed: "bad",
 };
 
+/** What a person may do with a job; which of them depends on its state. */
+type JobAction = "cancel" | "retry";
+
+const ACTIONS: Readonly<Record<JobJson["state"], JobAction | undefined>> = {
+  waiting: "cancel",
+  running: "cancel",
+  done: undefined,
+  failed: "retry",
+  cancelled: "retry",
+};
+
+const LABELS: Readonly<Record<JobAction, string>> = { cancel: "Cancel", retry: "Retry" };
+
+/** Asks whether to do it, with what it does to the files. */
+function questionOf(action: JobAction, { id, input, output }: JobJson): Question {
+  const title = `${LABELS[action]} job ${id}?`;
+  return action === "cancel"
+    ? {
+      title,
+      text: `${input} is not sorted. An older ${output} stays as it is.`,
+      yes: "Cancel the job",
+      no: "Keep it",
+    }
+    : {
+      title,
+      text: `${input} is sorted again, and ${output} is replaced on all nodes.`,
+      yes: "Retry",
+      no: "Leave it",
+    };
+}
+
 class JobItem {
   readonly root = make("li", { class: "job" });
   readonly #state = make("span", { class: "state" });
   readonly #files = make("code");
   readonly #times = make("span", { class: "hint" });
   readonly #result = make("span", { class: "hint" });
+  readonly #button = make("button", { type: "button" });
+  #job: JobJson | undefined;
 
-  constructor(id: string) {
+  constructor(id: string, notices: Notices) {
     const name = make("strong", {}, `Job ${id}`);
-    this.root.append(name, this.#state, this.#files, this.#times, this.#result);
+    this.root.append(name, this.#state, this.#files, this.#times, this.#result, this.#button);
+    this.#button.addEventListener("click", async () => {
+      const job = this.#job;
+      const action = job && ACTIONS[job.state];
+      if (!action || !await confirmed(questionOf(action, job))) return;
+      await notices.follow(post(`/services/mesh/actions/${action}`, { job: job.id }));
+    });
   }
 
-  update(job: JobJson, nowMs: number): void {
-    const { state, input, output, result } = job;
+  update(job: JobJson, { nowMs, readOnly }: { nowMs: number; readOnly: boolean }): void {
+    this.#job = job;
+    const { id, state, input, output, result } = job;
+    const action = ACTIONS[state];
+    this.#button.hidden = action === undefined;
+    this.#button.disabled = readOnly;
+    if (action !== undefined) {
+      setText(this.#button, LABELS[action]);
+      this.#button.setAttribute("aria-label", `${LABELS[action]} mesh job ${id}`);
+    }
     setText(this.#state, state);
     this.#state.className = `state ${STATE_KINDS[state] ?? ""}`;
     setText(this.#files, `${input} → ${output}`);
@@ -105,11 +155,15 @@ class NodeItem {
   }
 }
 
-/** The mesh section of the page: recent jobs, and each node's progress with the running one. */
+/** The mesh section of the page: recent jobs, which can be cancelled or retried, and each node's progress with the running one. */
 export class MeshView {
   readonly #section = byId("mesh-section");
-  readonly #jobs = new KeyedChildren(byId("mesh-jobs"), (id) => new JobItem(id));
+  readonly #jobs: KeyedChildren<JobItem>;
   readonly #nodes = new KeyedChildren(byId("mesh-nodes"), (node) => new NodeItem(node));
+
+  constructor(notices: Notices) {
+    this.#jobs = new KeyedChildren(byId("mesh-jobs"), (id) => new JobItem(id, notices));
+  }
 
   /** Shows the daemon's current state. */
   update(daemon: DaemonJson): void {
@@ -119,7 +173,9 @@ export class MeshView {
     if (!status) return;
     const jobs = status.jobs.slice(-MAX_JOBS).reverse();
     const items = this.#jobs.update(jobs.map(({ id }) => String(id)));
-    for (const [i, item] of items.entries()) item.update(jobs[i]!, daemon.nowMs);
+    const { nowMs } = daemon;
+    const readOnly = daemon.readOnly !== null;
+    for (const [i, item] of items.entries()) item.update(jobs[i]!, { nowMs, readOnly });
     const running = status.jobs.find(({ state }) => state === "running");
     const progress = running?.progress ?? [];
     const nodes = [...new Set([...status.up, ...progress.map(({ node }) => node)])];

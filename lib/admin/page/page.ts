@@ -27,7 +27,7 @@ export class Page {
   readonly #tubes = new TubesView(this.#notices, this.#jobDialog);
   readonly #workers = new WorkersView(this.#notices, this.#jobDialog);
   readonly #schedules = new SchedulesView();
-  readonly #mesh = new MeshView();
+  readonly #mesh = new MeshView(this.#notices);
   readonly #console = new ConsoleView(this.#notices);
   readonly #log = new LogView();
   #last: DaemonJson | undefined;

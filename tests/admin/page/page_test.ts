@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { FailureCounter, Guard } from "../../../lib/auth.ts";
 import { formatAddress } from "../../../lib/net/address.ts";
+import { meshActions } from "../../../lib/mesh/actions.ts";
 import { TestClient } from "../../support/client.ts";
 import { type DaemonProcess, startDaemon } from "../../support/daemon.ts";
 import { FakeDaemon, startAdmin } from "../support.ts";
@@ -259,7 +260,18 @@ Deno.test({
         },
       ];
       const notes = ["node 2 is not connected"];
-      fake.add("mesh", { status: () => ({ jobs, up: [0, 1], notes }) });
+      const commands: string[] = [];
+      const actions = meshActions({
+        cancel: (job) => {
+          commands.push(`cancel ${job}`);
+          return "OK job 3";
+        },
+        retry: (job) => {
+          commands.push(`retry ${job}`);
+          return "ERR 64 jobs are waiting already";
+        },
+      });
+      fake.add("mesh", { status: () => ({ jobs, up: [0, 1], notes }), actions });
       await using server = await startAdmin(fake);
       await tab.visit(server.origin);
       await tab.shows("#mesh-hint", "2 nodes are up; job 3 is running");
@@ -273,6 +285,26 @@ Deno.test({
       await tab.shows("#mesh-jobs li:last-child", "2 h 5 min ago after 3 h 0 min");
       await tab.shows("#mesh-hint", "node 2 is not connected");
       assert.deepEqual(await tab.violations(), []);
+      const cancel = page.getByRole("button", { name: "Cancel mesh job 3" });
+      await cancel.click();
+      await tab.shows("#confirm", "in is not sorted. An older out stays as it is.");
+      await page.keyboard.press("Enter");
+      await page.locator("#confirm[open]").waitFor({ state: "detached" });
+      assert.deepEqual(commands, [], "the default answer is no");
+      await cancel.click();
+      await page.getByRole("button", { name: "Cancel the job" }).click();
+      await tab.shows("#notice", "Job 3 is being cancelled.");
+      await page.getByRole("button", { name: "Retry mesh job 2" }).click();
+      await tab.shows("#confirm", "in is sorted again, and out is replaced on all nodes.");
+      await page.locator("#confirm").getByRole("button", { name: "Retry" }).click();
+      await tab.shows("#notice", "64 jobs are waiting already.");
+      assert.deepEqual(commands, ["cancel 3", "retry 2"]);
+      assert.equal(await page.locator("#mesh-jobs button:visible").count(), 2);
+      const [, running] = jobs;
+      Object.assign(running!, { state: "done", endedMs: Date.now(), result: "records=7" });
+      await tab.shows("#mesh-jobs li:first-child", "records=7");
+      assert.equal(await page.locator("#mesh-jobs button:visible").count(), 1);
+      complaints.splice(0, complaints.length, ...complaints.filter((each) => !/409/.test(each)));
       assert.deepEqual(complaints, []);
     });
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { delay } from "@std/async/delay";
+import { meshActions } from "../../../lib/mesh/actions.ts";
 import { createLog } from "../../../lib/log.ts";
 import { DecisionLog } from "../../../lib/mesh/node/decision_log.ts";
 import { controlHello } from "../../../lib/mesh/node/control_hello.ts";
@@ -162,4 +163,19 @@ Deno.test("CoordinatorNode: a committed job is done, even if its output gets its
   }
   const names = [...Deno.readDirSync(directory)].map(({ name }) => name).sort();
   assert.deepEqual(names, ["in", "jobs.log", "mesh-id", "out"]);
+});
+
+Deno.test("meshActions() passes commands on, and the refusals of the mesh as errors", async () => {
+  const actions = meshActions({
+    cancel: (job) => Promise.resolve(job === 3 ? "OK job 3" : "ERR node 0 is not connected"),
+    retry: (job) => job === 3 ? "OK job 7" : `ERR there is no job ${job}`,
+  });
+  assert.equal(await actions["cancel"]!({ job: 3 }), "Job 3 is being cancelled.");
+  assert.equal(await actions["retry"]!({ job: 3 }), "Job 3 is queued again as job 7.");
+  await assert.rejects(actions["cancel"]!({ job: 4 }), /^Error: Node 0 is not connected\.$/);
+  await assert.rejects(actions["retry"]!({ job: 4 }), /^Error: There is no job 4\.$/);
+  for (const job of [undefined, 0, 1.5, "3"]) {
+    await assert.rejects(actions["cancel"]!({ job }), /^RangeError: "job" must be a whole number/);
+    await assert.rejects(actions["retry"]!({ job }), RangeError);
+  }
 });
