@@ -5,6 +5,7 @@
  */
 
 import assert from "node:assert/strict";
+import { SAMPLED_KEY_BYTES } from "../../lib/mesh/sort/sampler.ts";
 import { until } from "../support/within.ts";
 import { MeshFiles, QuartetProcess } from "./support/nodes.ts";
 
@@ -18,15 +19,15 @@ const LONG_BYTES = 60_000;
 const WAIT_MS = 180_000;
 
 /**
- * Long lines, each followed by a short one with a greater key. A position that is picked at random is
- * in a long line, so the sample has the lines after these, which are all short: the first bucket gets
- * nearly everything and has to be split.
+ * Long lines that differ only behind the part that is sampled: one bucket gets all of them and has to
+ * be split.
  */
 function misleading(): Uint8Array {
   const lines = new Uint8Array(INPUT_BYTES).fill(0x61);
   for (let at = 0; at + LONG_BYTES < lines.length; at += LONG_BYTES) {
-    new TextEncoder().encodeInto(`${at * 7919 % 1_000_003}`, lines.subarray(at));
-    lines.set([0x0a, 0x7a, at >> 8, at >> 16, 0x0a], at + LONG_BYTES - 5);
+    const number = `${at * 7919 % 1_000_003}`;
+    new TextEncoder().encodeInto(number, lines.subarray(at + SAMPLED_KEY_BYTES));
+    lines[at + LONG_BYTES - 1] = 0x0a;
   }
   return lines;
 }

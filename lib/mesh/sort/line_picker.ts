@@ -2,8 +2,8 @@ import { endOfRecord } from "../keys/csv_record.ts";
 import { readAt } from "./file_reads.ts";
 
 const NEWLINE = 0x0a;
-/** The first window in which a line is searched; it doubles, up to two lines of maximal length. */
-const LINE_WINDOW_BYTES = 1024;
+/** A line is first searched this far to both sides; then twice as far, up to a line of any length. */
+const WINDOW_BYTES = 512;
 
 /** A line that was found. */
 export interface PickedLine {
@@ -24,9 +24,9 @@ export class LinePicker {
   readonly #maxLineBytes: number;
   readonly #csv: boolean;
   /** The window that sufficed last time: the lines of a file often have similar lengths. */
-  #windowBytes = LINE_WINDOW_BYTES;
+  #windowBytes = WINDOW_BYTES;
   /** Space for the largest window so far. */
-  #buffer = new Uint8Array(LINE_WINDOW_BYTES);
+  #buffer = new Uint8Array(2 * WINDOW_BYTES);
 
   /**
    * @param size The size of the file in bytes.
@@ -43,31 +43,33 @@ export class LinePicker {
     this.#csv = csv;
   }
 
-  /** The first line at or after `position`; `undefined` if there is none, or it is too long. */
-  after(position: number): PickedLine | undefined {
-    const from = Math.max(0, position - 1);
+  /**
+   * The line that contains the byte at `position`, so long lines are found as often as they have
+   * bytes; `undefined` if it is too long.
+   */
+  at(position: number): PickedLine | undefined {
     for (let window = this.#windowBytes;; window *= 2) {
-      if (this.#buffer.length < window) this.#buffer = new Uint8Array(window);
-      const block = this.#buffer.subarray(0, Math.min(window, this.#size - from));
+      const from = Math.max(0, position - window);
+      const until = Math.min(this.#size, position + window);
+      if (this.#buffer.length < until - from) this.#buffer = new Uint8Array(2 * window);
+      const block = this.#buffer.subarray(0, until - from);
       readAt(this.#file, from, block);
       this.readBytes += block.length;
-      this.#windowBytes = Math.max(LINE_WINDOW_BYTES, window / 2);
-      const whole = from + block.length === this.#size;
-      const isLast = whole || window > 2 * this.#maxLineBytes;
-      const start = position === 0 ? 0 : block.indexOf(NEWLINE) + 1;
-      if (position > 0 && start === 0) {
-        if (isLast) return undefined;
-        continue;
+      this.#windowBytes = Math.max(WINDOW_BYTES, window / 2);
+      // The newline at the position itself ends the line.
+      const before = position === from ? -1 : block.lastIndexOf(NEWLINE, position - from - 1);
+      if (before >= 0 || from === 0) {
+        const start = before + 1;
+        const end = this.#csv
+          ? endOfRecord(block, start, block.length)
+          : block.indexOf(NEWLINE, position - from);
+        if (end >= 0 || until === this.#size) {
+          const to = end >= 0 ? end : block.length;
+          const isTooLong = to - start > this.#maxLineBytes;
+          return isTooLong ? undefined : { bytes: block, from: start, to, position: from + start };
+        }
       }
-      const end = this.#csv
-        ? endOfRecord(block, start, block.length)
-        : block.indexOf(NEWLINE, start);
-      if (end >= 0 || whole && start < block.length) {
-        const to = end >= 0 ? end : block.length;
-        const tooLong = to - start > this.#maxLineBytes;
-        return tooLong ? undefined : { bytes: block, from: start, to, position: from + start };
-      }
-      if (isLast) return undefined;
+      if (window > this.#maxLineBytes) return undefined;
     }
   }
 }

@@ -61,29 +61,21 @@ export class SampledFiles implements Disposable {
   }
 
   /**
-   * The first line that begins at or after a place, with its position in the input; `undefined` if
-   * there is none nearby, or it is too long.
+   * The line that contains a byte, with its position in the input; `undefined` if it is too long.
    *
-   * @param at The place among all entries.
+   * @param at The place of the byte among all entries.
    */
-  lineAfter(at: number): PickedLine | undefined {
-    const { index, position } = this.#place(at);
-    // In the last line of a file, the next one is the first of the next file.
-    return this.#lineIn(index, position) ?? this.#lineIn(index + 1, this.#inputs[index + 1]?.start);
-  }
-
-  #lineIn(index: number, position = 0): PickedLine | undefined {
-    const input = this.#inputs[index];
-    if (input === undefined) return undefined;
+  lineAt(at: number): PickedLine | undefined {
+    const { input, position } = this.#place(at);
     try {
-      const found = this.#opened(input).lines.after(position);
+      const found = this.#opened(input).lines.at(position);
       return found && { ...found, position: input.base + found.position };
     } catch (error) {
       throw inputError(input, error);
     }
   }
 
-  #place(at: number): { index: number; input: InputFile; position: number } {
+  #place(at: number): { input: InputFile; position: number } {
     let [low, high] = [0, this.#starts.length - 1];
     while (low < high) {
       const middle = (low + high + 1) >>> 1;
@@ -91,7 +83,7 @@ export class SampledFiles implements Disposable {
       else high = middle - 1;
     }
     const input = this.#inputs[low]!;
-    return { index: low, input, position: input.start + at - this.#starts[low]! };
+    return { input, position: input.start + at - this.#starts[low]! };
   }
 
   #opened(input: InputFile): OpenFile {

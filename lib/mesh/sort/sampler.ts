@@ -1,8 +1,9 @@
 /**
  * Picks keys from an input without reading all of it.
  *
- * The input is divided into sections of equal length, and one entry is picked at random from each.
- * So a presorted input yields its exact quantiles, and a periodic one cannot mislead the sample.
+ * The input is divided into sections of equal length, and a byte is picked at random from each: the
+ * entry that it belongs to is sampled. So entries are picked as often as they have bytes, a presorted
+ * input yields its exact quantiles, and a periodic one cannot mislead the sample.
  *
  * @module
  */
@@ -25,7 +26,7 @@ export const SAMPLE_BYTES = 1024 * 1024;
  * The most bytes of a key of a file that are sampled. A longer key stands for all that begin with
  * them, which no cut can divide; sort_phase.ts splits them later on, if they are too many.
  */
-const SAMPLED_KEY_BYTES = 4096;
+export const SAMPLED_KEY_BYTES = 4096;
 /** As many keys are kept in any case, however long they are: a cut needs one on each side. */
 const MIN_KEYS = 2;
 /** Sampling long lines reads much of the input: at most this part, */
@@ -65,7 +66,7 @@ export function sampleFiles(
   const step = coprimeStep(sections);
   for (let i = 0; i < sections && sampled.readBytes < mostBytes; i++) {
     // The sections are visited in an order that covers the input evenly even if it ends early.
-    const found = sampled.lineAfter(pickFrom(i * step % sections, sections, size));
+    const found = sampled.lineAt(pickFrom(i * step % sections, sections, size));
     if (!found) continue;
     sample.add(found.bytes, [found.from, found.to], orderOf(node, found.position));
   }

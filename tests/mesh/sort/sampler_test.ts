@@ -63,6 +63,17 @@ Deno.test("sampleFiles() picks whole lines, at their places, from the whole inpu
   for (const third of thirds) assert.ok(Math.abs(third / keys.length - 1 / 3) < 0.05);
 });
 
+Deno.test("sampleFiles() picks lines as often as they have bytes, whatever is in front of them", async () => {
+  // The line behind a picked byte is mostly the one behind the longer of the two.
+  const pairs = [[2000, 10], [10, 2000], [700, 700]] as const;
+  for (const [a, z] of pairs) {
+    const pair = `${"a".repeat(a - 1)}\n${"z".repeat(z - 1)}\n`;
+    const keys = await sample(encode(pair.repeat(2000)), LINES);
+    const part = keys.filter(({ key }) => key[0] === 0x61).length / keys.length;
+    assert.ok(Math.abs(part - a / (a + z)) < 0.05, `${part} of ${a} in ${a + z}`);
+  }
+});
+
 Deno.test("sampleFiles() reads little of lines that are long, and bounds what it keeps", async () => {
   const content = new Uint8Array(40_000_000).fill(0x61);
   for (let at = 50_000; at < content.length; at += 50_001) content[at] = 0x0a;
