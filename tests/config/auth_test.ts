@@ -147,6 +147,7 @@ Deno.test("createGuards(): wrong tokens at one service do not affect another", a
       max_failures: 1,
       failure_window: 60_000,
       login_timeout: 100,
+      on_revoke: "close",
       tokens: { all: { env: "TOKEN", services: new Map([["kv", null], ["admin", null]]) } },
     },
     { env: () => "a-good-token", readFile: () => "" },
