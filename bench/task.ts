@@ -13,7 +13,7 @@ import { type ServerCommand, startServer } from "./support/servers.ts";
 import { formatCount, formatTable } from "./support/table.ts";
 import { loading } from "./task/load.ts";
 import { stall } from "./task/stall.ts";
-import { fill, measureCycles, measurePuts, memoryOf } from "./task/loads.ts";
+import { fill, measureCycles, measurePuts, memoryOf, readyJobs } from "./task/loads.ts";
 import {
   beanstalkd,
   durableBeanstalkd,
@@ -84,21 +84,21 @@ async function sizeTable(options: Options): Promise<string> {
   let size = 0;
   for (const wanted of QUEUE_SIZES) {
     fill(server, wanted - size, { bodyBytes: BODY_BYTES });
-    size = wanted;
+    size = await readyJobs(server);
+    const filled = size;
     const bytes = await memoryOf(server);
     const runs: Measurement[] = [];
     for (let round = 0; round < options.rounds; round++) {
-      const run = await measurePuts(server, load);
-      size += Math.round(run.perSecond * load.seconds * 1.5);
-      runs.push(run);
+      runs.push(await measurePuts(server, load));
     }
+    size = await readyJobs(server);
     const puts = medians(runs);
     rows.push([
-      formatCount(wanted),
+      formatCount(filled),
       formatCount(puts.perSecond),
       puts.serverCpuPerMillion.toFixed(1),
       `${((bytes - emptyBytes) / 1024 ** 2).toFixed(0)} MiB`,
-      `${((bytes - emptyBytes) / wanted - BODY_BYTES).toFixed(0)} B`,
+      `${((bytes - emptyBytes) / filled - BODY_BYTES).toFixed(0)} B`,
       "≤ 350 B",
     ]);
   }

@@ -91,6 +91,16 @@ export function memoryOf(server: ServerProcess): Promise<number> {
   return residentBytes(server.pid);
 }
 
+/** How many jobs of a server are ready. */
+export async function readyJobs({ port }: { port: number }): Promise<number> {
+  using conn = await Deno.connect({ hostname: "127.0.0.1", port });
+  await conn.write(encoder.encode("stats\r\n"));
+  const reply = new Uint8Array(64 * 1024);
+  const length = await conn.read(reply) ?? 0;
+  const text = new TextDecoder().decode(reply.subarray(0, length));
+  return Number(/^current-jobs-ready: (\d+)$/m.exec(text)![1]);
+}
+
 function putCommand(bodyBytes: number): Uint8Array<ArrayBuffer> {
   return encoder.encode(`put 0 0 120 ${bodyBytes}\r\n${"x".repeat(bodyBytes)}\r\n`);
 }
