@@ -7,6 +7,7 @@ import { SubscriptionLimitError } from "./errors.ts";
 import { HandOut } from "./hand_out.ts";
 import { Interests } from "./interests.ts";
 import { busMetrics } from "./metrics.ts";
+import { type BusReportJson, reportOn } from "./report.ts";
 import { reservedFor } from "./reserved.ts";
 import {
   type Interest,
@@ -110,6 +111,11 @@ export class Bus {
       ...busMetrics({ subscriptions, interests, droppedEvents, busiest: this.#busiest }),
       ...this.#link?.metrics() ?? [],
     ];
+  }
+
+  /** The busiest subjects, and the patterns with most subscribers. */
+  report(): Promise<BusReportJson> {
+    return reportOn(this.#interests, this.#busiest);
   }
 
   /** Why it cannot do its work; empty if it can. */

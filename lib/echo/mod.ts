@@ -110,7 +110,7 @@ async function start(config: EchoConfig, context: ServiceContext): Promise<Runni
       },
       connect: () => first.connect("console"),
     },
-    queries: connected.queries,
+    queries: { ...connected.queries, subjects: () => bus.report() },
     actions: connected.actions,
     problems: () => [],
     adjust: (next: EchoConfig) => {

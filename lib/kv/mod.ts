@@ -24,6 +24,7 @@ import { prepareKeys, restoreKeys } from "../storage/backup/key_records.ts";
 import type { EvictionPolicy } from "../storage/eviction_policy.ts";
 import type { Storage } from "../storage/storage.ts";
 import { SharedTurn } from "../turn.ts";
+import { kvActions, kvQueries } from "./browse.ts";
 import { ALL_COMMANDS } from "./commands/all.ts";
 import { DATABASES } from "./commands/arguments.ts";
 import { CursorTable } from "./commands/cursors.ts";
@@ -168,8 +169,8 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
   return {
     addresses: [listener.address],
     loaded,
-    queries: connected.queries,
-    actions: connected.actions,
+    queries: { ...connected.queries, ...kvQueries(() => loader.store) },
+    actions: { ...connected.actions, ...kvActions(() => loader.store) },
     data: () => loader.data(),
     reread: () => listener.reloadTls(),
     adjust: (next: KvConfig) => {

@@ -350,3 +350,25 @@ Deno.test("Bus: a queue group with several patterns gets a message that matches 
   );
   assert.deepEqual(other.lines, numbers(50));
 });
+
+Deno.test("Bus.report() has the busiest subjects and the patterns with most subscribers", async () => {
+  const bus = new Bus();
+  for (let i = 0; i < 300; i++) bus.subscribe(`own.${i}`, new TestSubscriber());
+  for (let i = 0; i < 3; i++) bus.subscribe("a.*", new TestSubscriber());
+  bus.subscribe("a.b", new TestSubscriber(), { group: "workers" });
+  bus.subscribe("a.b", new TestSubscriber(), { group: "workers" });
+  bus.publish(lines("a.b", numbers(5)));
+  bus.publish(lines("x".repeat(300), numbers(9)));
+  const { subjects, patterns, totalPatterns } = await bus.report();
+  assert.deepEqual(subjects, [
+    { subject: `${"x".repeat(200)}…`, messages: 9, subscribers: 0 },
+    { subject: "a.b", messages: 5, subscribers: 5 },
+  ]);
+  assert.equal(totalPatterns, 302);
+  assert.equal(patterns.length, 100);
+  assert.deepEqual(patterns.slice(0, 3), [
+    { pattern: "a.*", group: "", subscribers: 3 },
+    { pattern: "a.b", group: "workers", subscribers: 2 },
+    { pattern: "own.0", group: "", subscribers: 1 },
+  ]);
+});

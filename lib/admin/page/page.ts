@@ -1,5 +1,6 @@
 /// <reference lib="dom" />
 import { ChartsView } from "./charts_view.ts";
+import { ClientsView } from "./clients_view.ts";
 import { ConsoleView } from "./console_view.ts";
 import type { DaemonJson } from "./daemon_json.ts";
 import { byId } from "./dom.ts";
@@ -8,11 +9,13 @@ import { formatTime } from "./format.ts";
 import { HeaderView } from "./header_view.ts";
 import { JobDialog } from "./job_dialog.ts";
 import { JobsView } from "./jobs_view.ts";
+import { KeysView } from "./keys_view.ts";
 import { LogView } from "./log_view.ts";
 import { MeshView } from "./mesh_view.ts";
 import { Notices } from "./notices.ts";
 import { SchedulesView } from "./schedules_view.ts";
 import { ServicesView } from "./services_view.ts";
+import { SubjectsView } from "./subjects_view.ts";
 import { TubesView } from "./tubes_view.ts";
 import { WorkersView } from "./workers_view.ts";
 
@@ -22,6 +25,9 @@ export class Page {
   readonly #header = new HeaderView();
   readonly #services = new ServicesView(this.#notices);
   readonly #charts = new ChartsView();
+  readonly #clients = new ClientsView(this.#notices);
+  readonly #keys = new KeysView(this.#notices);
+  readonly #subjects = new SubjectsView();
   readonly #jobDialog = new JobDialog(this.#notices, () => this.#jobs.refresh());
   readonly #jobs: JobsView = new JobsView(this.#notices, this.#jobDialog);
   readonly #tubes = new TubesView(this.#notices, this.#jobDialog);
@@ -56,6 +62,9 @@ export class Page {
     this.#last = daemon;
     this.#header.update(daemon);
     this.#services.update(daemon, interval);
+    this.#clients.update(daemon);
+    this.#keys.update(daemon);
+    this.#subjects.update(daemon, interval);
     this.#tubes.update(daemon);
     this.#jobs.update(daemon);
     this.#jobDialog.update(daemon.readOnly !== null);

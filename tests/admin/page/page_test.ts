@@ -5,6 +5,7 @@ import { meshActions } from "../../../lib/mesh/actions.ts";
 import { TestClient } from "../../support/client.ts";
 import { type DaemonProcess, startDaemon } from "../../support/daemon.ts";
 import { FakeDaemon, startAdmin } from "../support.ts";
+import { useClients, useKeysAndSubjects } from "./contents_steps.ts";
 import { originOf, useJobs, useWorkers } from "./queue_steps.ts";
 import { hasChromium, launchBrowser, Tab } from "../../support/browser.ts";
 
@@ -161,6 +162,13 @@ Deno.test({
     await step(
       "lists workers, and makes one quiet, and cancels a job",
       () => useWorkers(tab, daemon),
+    );
+
+    await step("lists clients, and disconnects one", () => useClients(tab, daemon));
+
+    await step(
+      "browses keys, deletes one, and shows subjects",
+      () => useKeysAndSubjects(tab, daemon),
     );
 
     await step("joins the echo room with the keyboard alone", async () => {
