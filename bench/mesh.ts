@@ -9,6 +9,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { defaultWorkers } from "../lib/mesh/sort/sort_pool.ts";
 import { generate, generateShares, RECORD_BYTES, settle } from "./mesh/files.ts";
+import { countTable } from "./mesh/count.ts";
 import { keysTable } from "./mesh/keys.ts";
 import { kvLatencies } from "./mesh/kv_latency.ts";
 import { allowedBytes, memoryTable } from "./mesh/memory.ts";
@@ -20,15 +21,16 @@ const MB = 1_000_000;
 const MIB = 1024 * 1024;
 /** The least memory that a node accepts. */
 const MIN_MEMORY_BYTES = 64 * MIB;
-const PARTS = ["rate", "keys", "spill", "memory", "kv"];
+const PARTS = ["rate", "keys", "count", "spill", "memory", "kv"];
 
-const USAGE = `deno task bench mesh [--mb 1000] [--rounds 3] [--only rate,keys,spill,memory,kv]
+const USAGE =
+  `deno task bench mesh [--mb 1000] [--rounds 3] [--only rate,keys,count,spill,memory,kv]
                      [--dir DIR]
 
   --mb N       megabytes to sort
   --rounds N   number of measurements of each sort
   --only PARTS parts to run, separated by commas: the rates; the rates of lines with
-               keys; 2 GiB with 128 MiB of memory; the peak memory with 64, 128 and 512 MiB, 2 and 8
+               keys; counting the lines of a log; 2 GiB with 128 MiB of memory; the peak memory with 64, 128 and 512 MiB, 2 and 8
                threads, and 1, 2 and 4 nodes; the latency of kv while the same daemon sorts
   --dir DIR    folder for the files (default: a temporary one); it needs four times the size
 `;
@@ -151,6 +153,7 @@ export async function main(args: string[]): Promise<void> {
     const options = { bytes, rounds, directory };
     if (only.includes("rate")) await rates(options);
     if (only.includes("keys") && await hasGnuSort()) print(await keysTable(options));
+    if (only.includes("count") && await hasGnuSort()) print(await countTable(options));
     if (only.includes("spill")) await spill(options);
     if (only.includes("memory")) print(await memoryTable(options));
     if (only.includes("kv")) await kv(options);

@@ -37,6 +37,27 @@ export async function gnuSort(
   return { seconds, phases: {}, spilledBytes: 0, peakBytes };
 }
 
+/** Counts the lines of a file with `sort | uniq -c`. */
+export async function gnuCount(input: string, directory: string): Promise<Run> {
+  const output = `${directory}/gnu-output`;
+  const startMs = performance.now();
+  const { success } = await new Deno.Command("sh", {
+    args: [
+      "-c",
+      'sort --parallel=2 -S 50% -T "$1" "$2" | uniq -c > "$3"',
+      "sh",
+      directory,
+      input,
+      output,
+    ],
+    env: { LC_ALL: "C" },
+  }).output();
+  const seconds = (performance.now() - startMs) / 1000;
+  await Deno.remove(output);
+  if (!success) throw new Error("sort | uniq -c failed");
+  return { seconds, phases: {}, spilledBytes: 0, peakBytes: 0 };
+}
+
 /** Sorts files with one process each, and the given memory and threads for each process. */
 export async function quartetSort(
   inputs: string[],

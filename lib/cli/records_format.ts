@@ -1,6 +1,7 @@
 import { parseSize } from "../config/values.ts";
 import {
   MAX_LINE_BYTES,
+  MAX_TOP,
   parseRecordFormat,
   type RecordFormat,
 } from "../mesh/records/record_format.ts";
@@ -54,12 +55,45 @@ export const FORMAT_OPTIONS: readonly CommandOption[] = [
   },
 ];
 
+/** The options for what becomes of sorted records. */
+export const OPERATION_OPTIONS: readonly CommandOption[] = [
+  { name: "unique", short: "u", help: "keep only the first of the records with equal keys" },
+  { name: "count", help: "the same, each with their number in front, as uniq -c" },
+  {
+    name: "top",
+    value: "N",
+    help: `keep only the first N (up to ${MAX_TOP}); with --count, the N most frequent`,
+  },
+];
+
 /**
- * Reads the options for the format and the order of records.
+ * Reads {@linkcode FORMAT_OPTIONS} and {@linkcode OPERATION_OPTIONS}.
  *
  * @throws {UsageError} If one is malformed, or they contradict each other.
  */
-export function readFormat(args: CommandArguments): RecordFormat {
+export function readFormatAndOperation(args: CommandArguments): RecordFormat {
+  const top = args.text("top");
+  return readFormat(args, {
+    words: args.flag("unique") ? ["-u"] : [],
+    count: args.flag("count"),
+    ...(top === undefined ? {} : { top }),
+  });
+}
+
+/**
+ * Reads the options for the format and the order of records.
+ *
+ * @param operation What becomes of the records: words of an order, and parts of a format.
+ * @throws {UsageError} If one is malformed, or they contradict each other.
+ */
+export function readFormat(
+  args: CommandArguments,
+  { words: operationWords, ...operation }: {
+    words: string[];
+    count?: boolean;
+    top?: string;
+  } = { words: [] },
+): RecordFormat {
   const keys = args.texts("key");
   const byteKeys = keys.filter((key) => key.includes(":"));
   if (byteKeys.length > 1) {
@@ -73,6 +107,7 @@ export function readFormat(args: CommandArguments): RecordFormat {
     ...letters.map(([_, { short }]) => `-${short}`),
     ...keys.filter((key) => !key.includes(":")).map((key) => `-k${key}`),
     ...args.texts("json-key").map((name) => `--json-key=${name}`),
+    ...operationWords,
   ];
   const maxLine = args.text("max-line");
   try {
@@ -82,6 +117,7 @@ export function readFormat(args: CommandArguments): RecordFormat {
       lines: args.flag("lines"),
       maxLineBytes: maxLine === undefined ? undefined : readMaxLine(maxLine),
       order: words,
+      ...operation,
     });
     if (maxLine !== undefined && format.recordBytes > 0) {
       throw new UsageError("--max-line is for lines, not for records of a fixed size");

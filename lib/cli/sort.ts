@@ -31,6 +31,10 @@ The options of one letter are those of sort with LC_ALL=C, for lines, and all no
 of their bytes unless --stable is given. With --csv, all INPUTs have the same header, and the first OUTPUT
 begins with it.
 
+--unique keeps the first of the records with equal keys, which are as in "sort -u": those of -k, or
+whole lines. --count writes their number in front, as "uniq -c" does; for CSV as a first field, and for
+records of fixed size as a big-endian number of eight bytes. With --top, the OUTPUT of node 0 has all.
+
 If a node fails before all have sorted, no OUTPUT is touched. When all have, node 0 tells the others to
 give their outputs their names. A node that is killed at that moment, or does not hear node 0, keeps its
 sorted records beside OUTPUT and says so if it can; "quartet settle" completes or discards them. So all

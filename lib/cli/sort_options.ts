@@ -16,7 +16,7 @@ import { defaultWorkers, MAX_WORKERS } from "../mesh/sort/sort_pool.ts";
 import type { Partition } from "../mesh/sort/splitters.ts";
 import { type Address, parseAddress } from "../net/address.ts";
 import { type CommandArguments, CommandError, type CommandOption, UsageError } from "./command.ts";
-import { FORMAT_OPTIONS, readFormat } from "./records_format.ts";
+import { FORMAT_OPTIONS, OPERATION_OPTIONS, readFormatAndOperation } from "./records_format.ts";
 import { SORT_FILE_OPTIONS, type SortFiles } from "./sort_files.ts";
 import { readText } from "./server_options.ts";
 import { wholeNumberOption } from "./whole_number.ts";
@@ -39,6 +39,7 @@ export const SORT_OPTIONS: readonly CommandOption[] = [
   { name: "node", value: "I", help: "the number of this node, from 0" },
   { name: "listen", value: "ADDRESS", help: "where to listen (this node's address in --nodes)" },
   ...FORMAT_OPTIONS,
+  ...OPERATION_OPTIONS,
   { name: "partition", value: "HOW", help: '"sample" (default) or "bits" of the key' },
   { name: "memory", value: "SIZE", help: `how much memory to use (${DEFAULT_MEMORY})` },
   {
@@ -121,7 +122,7 @@ export function readSortSettings(args: CommandArguments, files: SortFiles): Sort
     node,
     addresses,
     listen: listen === undefined ? addresses[node] : readAddress(listen),
-    format: readFormat(args),
+    format: readFormatAndOperation(args),
     partition,
     memoryBytes: readMemory(args.text("memory") ?? DEFAULT_MEMORY),
     workers: readThreads(args),

@@ -244,6 +244,7 @@ async function answer(
       case "NODES":
         return [...node.nodeLines(), END_LINE];
       case "SORT":
+      case "COUNT":
         return [await node.submit(command)];
       case "CANCEL":
         return [await node.cancel(command.job)];

@@ -10,6 +10,7 @@ export const meshRights = rightsList(["submit", "status"]);
 /** The right that each command needs; `undefined` for none. */
 export const CONSOLE_RIGHTS: Readonly<Record<MeshCommand["word"], MeshRight | undefined>> = {
   SORT: "submit",
+  COUNT: "submit",
   CANCEL: "submit",
   RETRY: "submit",
   STATUS: "status",

@@ -22,6 +22,7 @@ interface JobJson {
   id: number;
   input: string;
   output: string;
+  format: { reduce?: "unique" | "count"; top?: number };
   state: "waiting" | "running" | "done" | "failed" | "cancelled";
   result: string;
   /** When it was submitted, last started, and ended, in Unix time. */
@@ -102,7 +103,7 @@ class JobItem {
 
   update(job: JobJson, { nowMs, readOnly }: { nowMs: number; readOnly: boolean }): void {
     this.#job = job;
-    const { id, state, input, output, result } = job;
+    const { id, state, input, output, result, format: { reduce, top } } = job;
     const action = ACTIONS[state];
     this.#button.hidden = action === undefined;
     this.#button.disabled = readOnly;
@@ -112,7 +113,10 @@ class JobItem {
     }
     setText(this.#state, state);
     this.#state.className = `state ${STATE_KINDS[state] ?? ""}`;
-    setText(this.#files, `${input} → ${output}`);
+    const operation = [reduce ?? "", top === undefined ? "" : `top ${top}`].filter(Boolean).join(
+      " ",
+    );
+    setText(this.#files, `${input} → ${output}${operation && ` (${operation})`}`);
     setText(this.#times, describeTimes(job, nowMs));
     setText(this.#result, result);
   }

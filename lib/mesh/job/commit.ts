@@ -6,7 +6,9 @@
  * @module
  */
 
-import { addTally, formatSum, sameTally, type Tally } from "../records/checksum.ts";
+import { balances } from "../records/balance.ts";
+import { addTally, formatSum, type Tally } from "../records/checksum.ts";
+import type { RecordFormat } from "../records/record_format.ts";
 import { decodeTallies, encodeTallies, FRAME } from "../link/frame.ts";
 import type { SortFailedError } from "../link/sort_failure.ts";
 import {
@@ -57,9 +59,12 @@ export interface CommitOptions {
   node: number;
   nodes: number;
   file: Output;
-  /** The records that this node has read and written. */
+  /** The records that this node has read and written, */
   input: Tally;
   output: Tally;
+  /** and those of the inputs that the output stands for. */
+  represented: Tally;
+  format: RecordFormat;
   /** Keeps the decisions of node 0 across a restart; without it, only this process knows them. */
   decisions?: Decisions | undefined;
   /** Called before this node promises to commit: from here on it may not give up by itself. */
@@ -90,7 +95,8 @@ export async function commit(peers: PeerGroup, options: CommitOptions): Promise<
  * output has its name; without decisions that survive one, the rename is enough.
  */
 async function commitAlone(options: CommitOptions): Promise<void> {
-  const { job, node, file, input, decisions, onDecided } = options;
+  const { job, node, file, format, input, represented, decisions, onDecided } = options;
+  assertBalance(format, input, represented);
   if (decisions) await file.prepare(noteOf(options));
   onDecided();
   try {
@@ -105,9 +111,9 @@ async function commitAlone(options: CommitOptions): Promise<void> {
 
 /** The part of node 0. */
 async function lead(peers: PeerGroup, options: CommitOptions): Promise<Tally> {
-  const { job, nodes, file, input, output, decisions, onDecided, onUnfinished } = options;
+  const { job, nodes, file, format, decisions, onDecided, onUnfinished } = options;
   const members = Array.from({ length: nodes - 1 }, (_, i) => i + 1);
-  const [inputs, outputs] = [{ ...input }, { ...output }];
+  const [inputs, outputs] = [{ ...options.input }, { ...options.represented }];
   const unfinished = new Set<number>();
   let state: LeaderState = beginLeading(members);
   peers.beginCommit();
@@ -125,7 +131,7 @@ async function lead(peers: PeerGroup, options: CommitOptions): Promise<Tally> {
       const step = stepLeader(state, meaning, members);
       for (const effect of step.effects) {
         if (effect.kind === "decide") {
-          assertSame(inputs, outputs);
+          assertBalance(format, inputs, outputs);
           onDecided();
           await decisions?.record(job, members, inputs.records);
           state = step.state;
@@ -167,14 +173,14 @@ function leaderEvent({ from, type }: CommitEvent): LeaderEvent | undefined {
 
 /** The part of a member. */
 async function follow(peers: PeerGroup, options: CommitOptions): Promise<undefined> {
-  const { file, input, output, onPrepared, onDecided } = options;
+  const { file, input, represented, onPrepared, onDecided } = options;
   let state = "working" as MemberState;
   const take = async (event: MemberEvent) => {
     const step = stepMember(state, event);
     for (const effect of step.effects) {
       if (effect === "prepare") await file.prepare(noteOf(options));
       else if (effect === "tell complete") {
-        await peers.tell(0, FRAME.COMPLETE, encodeTallies(input, output));
+        await peers.tell(0, FRAME.COMPLETE, encodeTallies(input, represented));
       } else if (effect === "rename") await file.commit();
       else if (effect === "discard") await file.abandon();
       else if (effect === "tell done") await peers.tell(0, FRAME.DONE);
@@ -202,8 +208,8 @@ async function follow(peers: PeerGroup, options: CommitOptions): Promise<undefin
 }
 
 /** @throws {Error} If the nodes together have not written exactly what they have read. */
-function assertSame(inputs: Tally, outputs: Tally): void {
-  if (sameTally(inputs, outputs)) return;
+function assertBalance(format: RecordFormat, inputs: Tally, outputs: Tally): void {
+  if (balances(format, inputs, outputs)) return;
   throw new Error(
     `Cannot commit: all nodes read ${inputs.records} records and wrote ${outputs.records}, ` +
       "or their checksums differ",

@@ -19,7 +19,7 @@ const ABORT_GRACE_MS = 1000;
 /** Frames that only node 0 sends, */
 const FROM_NODE_0: readonly FrameType[] = [FRAME.PLAN, FRAME.COMMIT, FRAME.FINISH];
 /** and frames that only node 0 receives. */
-const TO_NODE_0: readonly FrameType[] = [FRAME.SAMPLE, FRAME.COMPLETE, FRAME.DONE];
+const TO_NODE_0: readonly FrameType[] = [FRAME.SAMPLE, FRAME.TOP, FRAME.COMPLETE, FRAME.DONE];
 
 /** One of the other nodes, and what was exchanged with it. */
 export interface Peer {

@@ -105,6 +105,7 @@ async function makePlan(
   const wanted = Math.max(minBuckets, Math.ceil(bucketsFor({ bytes, records })));
   const bucketsPerNode = Math.max(1, Math.min(wanted, most));
   const sized = samples.map(({ bytes, keys }) => ({ bytes, keys }));
-  const splitters = await thread.cut(sized, { nodes, bucketsPerNode, partition });
+  const betweenKeys = format.reduce !== undefined;
+  const splitters = await thread.cut(sized, { nodes, bucketsPerNode, partition, betweenKeys });
   return { bucketsPerNode, splitters };
 }

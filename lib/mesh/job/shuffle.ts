@@ -21,9 +21,9 @@ import {
 import { encodeKeyList, keyCount } from "../sort/key_list.ts";
 import { type Piece, SLOT_BYTES } from "../sort/open_pieces.ts";
 import type { Peer, PeerGroup } from "./peer_group.ts";
-import type { RecordFormat } from "../records/record_format.ts";
+import { countBytesOf, type RecordFormat } from "../records/record_format.ts";
 import type { DealingThread, SlotBudget } from "../sort/slot_budget.ts";
-import type { FilePart } from "../sort/sort_messages.ts";
+import type { DealtReport, FilePart } from "../sort/sort_messages.ts";
 import { SortEndedError } from "../sort/sort_ended.ts";
 
 /** Data frames per write. */
@@ -53,6 +53,8 @@ export class Shuffle {
   readonly #outbound = new Map<number, Outbound>();
   /** The entries that stay on this node. */
   readonly #own = emptyTally();
+  /** Of a sort that reduces: the entries that only raised the count of another one. */
+  readonly #absorbed = emptyTally();
   #plan: Plan = { bucketsPerNode: 1, splitters: encodeKeyList([]) };
   /** Resolves when there are buckets for data; rejects if the sort ends before. */
   readonly #planned = Promise.withResolvers<void>();
@@ -65,6 +67,7 @@ export class Shuffle {
   /** The entries read here so far; at the end, the whole input. */
   input(peers: PeerGroup): Tally {
     const input = { ...this.#own };
+    addTally(input, this.#absorbed);
     for (const { sent } of peers.all) addTally(input, sent);
     return input;
   }
@@ -104,7 +107,7 @@ export class Shuffle {
       const parts = divided[i]!;
       if (parts.length === 0) return;
       const task = { kind: "deal-files", parts, splitters, node } as const;
-      await budget.deal(thread, task, (pieces, bytes) => this.#dealt(pieces, bytes));
+      await budget.deal(thread, task, (report) => this.#dealt(report));
     }));
     const sending = this.#outbound.values().map((outbound) => this.#send(peers, outbound, dealing));
     const ends = peers.collect(FRAME.END, peers.all.length);
@@ -129,7 +132,8 @@ export class Shuffle {
     const { piece, entries } = readDataFrame(payload);
     const index = piece.bucket - node * this.#plan.bucketsPerNode;
     const { recordBytes } = format;
-    const records = recordBytes ? entries.length / recordBytes : piece.records;
+    const stride = recordBytes + countBytesOf(format);
+    const records = recordBytes ? entries.length / stride : piece.records;
     if (!store.buckets[index] || records !== piece.records || !isPlausible(piece, format)) {
       throw new FrameError("a malformed data frame");
     }
@@ -154,10 +158,11 @@ export class Shuffle {
     }
   }
 
-  #dealt(pieces: Piece[], bytes: number): void {
+  #dealt({ pieces, bytes, absorbed }: DealtReport): void {
     const { node, store, budget, onProgress } = this.#options;
     const { bucketsPerNode } = this.#plan;
     onProgress(bytes);
+    if (absorbed) addTally(this.#absorbed, absorbed);
     for (const piece of pieces) {
       const owner = Math.floor(piece.bucket / bucketsPerNode);
       const tally = tallyOf(piece);
@@ -219,6 +224,6 @@ function isPlausible(
   { recordBytes }: RecordFormat,
 ): boolean {
   if (bytes === 0) return false;
-  if (recordBytes) return records > 0 && fileBytes === bytes;
+  if (recordBytes) return records > 0 && fileBytes === records * recordBytes;
   return records > 0 ? fileBytes >= records : fileBytes === 0 && sum === 0;
 }

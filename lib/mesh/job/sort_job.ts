@@ -14,24 +14,28 @@
  */
 
 import { BucketStore } from "../sort/bucket_store.ts";
-import { sameTally, type Tally } from "../records/checksum.ts";
+import type { Tally } from "../records/checksum.ts";
 import { commit, type Decisions, UndecidedError } from "./commit.ts";
 import { createOutput, plainFolderOf } from "./create_output.ts";
 import { assertSpace } from "./free_space.ts";
 import { JobInput } from "./job_input.ts";
 import { divideInput, markQuoted } from "./input_parts.ts";
-import { OutputPlaces } from "./output_places.ts";
 import type { Output } from "./output.ts";
 import { PeerGroup } from "./peer_group.ts";
 import type { PeerLink } from "../link/peer_link.ts";
-import { MAX_LINE_PART, maxLineOf, type RecordFormat } from "../records/record_format.ts";
+import {
+  isReducing,
+  MAX_LINE_PART,
+  maxLineOf,
+  type RecordFormat,
+} from "../records/record_format.ts";
 import { LineOrder } from "../records/line_order.ts";
 import { agreeOnPlan, sampleInput } from "./sampling.ts";
 import { Shuffle } from "./shuffle.ts";
 import { maxOpenBuckets, slabBytes, SlotBudget } from "../sort/slot_budget.ts";
 import { encodeAbort, FRAME } from "../link/frame.ts";
 import { cancellation, SortFailedError } from "../link/sort_failure.ts";
-import { sortBuckets } from "./sort_phase.ts";
+import { writeSorted } from "./sorted_output.ts";
 import { STANDARD_OUTPUT } from "./standard_output.ts";
 import { StallWatch } from "./stall_watch.ts";
 import type { InputFile } from "../sort/sort_messages.ts";
@@ -244,9 +248,18 @@ export class SortJob {
     await input.removeCopies();
 
     const expected = this.#shuffle.expectedOutput(this.#peers);
-    await this.#assertSpaceFor(expected.bytes);
+    if (!isReducing(format)) await this.#assertSpaceFor(expected.bytes);
     this.#clock.enter("sort", expected.bytes);
-    const written = await this.#sort(file, expected, outputHeader);
+    const { written, represented } = await writeSorted(this.#peers, {
+      ...this.#options,
+      file,
+      header: outputHeader,
+      expected,
+      store: this.#store,
+      budget: this.#budget,
+      threads: this.#threads,
+      onProgress: (bytes) => this.#progressed(bytes),
+    });
     this.#budget.assertAllFree();
 
     this.#clock.enter("commit", expected.bytes);
@@ -258,8 +271,10 @@ export class SortJob {
       node,
       nodes,
       file,
+      format,
       input: read,
       output: written,
+      represented,
       decisions: this.#options.decisions,
       onPrepared: () => {
         this.#prepared = true;
@@ -287,13 +302,15 @@ export class SortJob {
 
   /**
    * Checks the disks before anything is written. With several nodes, the share of this one is not
-   * known yet; it is about an equal part of all inputs, so at least that part of its own.
+   * known yet; it is about an equal part of all inputs, so at least that part of its own. If the job
+   * reduces, it may need next to nothing.
    *
    * @param copyBytes What the copies of inputs take.
    */
   async #assertSpace(inputBytes: number, copyBytes: number): Promise<void> {
-    const { nodes, output, spillDir, memoryBytes } = this.#options;
-    const share = nodes === 1 ? inputBytes : LEAST_SHARE * inputBytes / nodes;
+    const { nodes, output, spillDir, memoryBytes, format } = this.#options;
+    const least = isReducing(format) ? 0 : nodes === 1 ? 1 : LEAST_SHARE / nodes;
+    const share = least * inputBytes;
     const folder = plainFolderOf(output);
     await assertSpace([
       ...(folder === undefined ? [] : [{ directory: folder, bytes: Math.floor(share) }]),
@@ -328,23 +345,6 @@ export class SortJob {
     const plan = await agreeOnPlan(this.#peers, sample, planning);
     this.#shuffle.begin(plan);
     return plan.header ?? NO_HEADER;
-  }
-
-  async #sort(file: Output, expected: Tally, header: Uint8Array): Promise<Tally> {
-    const places = new OutputPlaces(file.targets, expected.bytes);
-    if (header.length > 0) await this.#threads[0]!.write(header, places.header(header.length));
-    const written = await sortBuckets({
-      store: this.#store,
-      budget: this.#budget,
-      threads: this.#threads,
-      places,
-      onProgress: (bytes) => this.#progressed(bytes),
-    });
-    if (sameTally(written, expected)) return written;
-    throw new Error(
-      `Cannot complete "${file.path}": ${written.records} records were written and ` +
-        `${expected.records} were sent, or their checksums differ`,
-    );
   }
 
   /** Fails the job if it waits for a slot that nothing can release. */

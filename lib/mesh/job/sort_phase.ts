@@ -6,6 +6,7 @@
  */
 
 import { bucketsFor, isTooLarge } from "../sort/bucket_size.ts";
+import type { BucketEntries } from "../sort/bucket_order.ts";
 import type { BucketStore } from "../sort/bucket_store.ts";
 import { keyCount } from "../sort/key_list.ts";
 import type { OutputPlaces } from "./output_places.ts";
@@ -23,7 +24,9 @@ export interface SortPhaseOptions {
   threads: readonly SortThread[];
   /** Where the buckets go. */
   places: OutputPlaces;
-  /** Called with the number of output bytes written since the last call. */
+  /** Whether all entries of a key belong to one bucket. @default {false} */
+  betweenKeys?: boolean;
+  /** Called with the size in a file of the entries that were processed since the last call. */
   onProgress: (bytes: number) => void;
 }
 
@@ -34,9 +37,37 @@ export interface SortPhaseOptions {
  * @throws {Error} If a bucket read back differs from what was stored, or a thread fails.
  */
 export async function sortBuckets(options: SortPhaseOptions): Promise<Tally> {
-  const { store, places, onProgress } = options;
+  const { places, store: { spillPath } } = options;
+  return await eachBucket(options, (thread, { entries, fileBytes }) => {
+    const place = places.next(fileBytes);
+    return thread.sort({ kind: "sort", bucket: entries, place, spillPath });
+  });
+}
+
+/** A bucket whose entries are in memory, or about to be. */
+export interface ReadyBucket {
+  entries: BucketEntries;
+  /** The size of its entries in a file. */
+  fileBytes: number;
+  /** The number of buckets before it. */
+  index: number;
+}
+
+/**
+ * Hands all buckets to the threads, in order, one at a time to each. Those that are too large are split
+ * first, and empty ones are left out.
+ *
+ * @param work Has a thread process a bucket; returns the tally of the entries that it found.
+ * @returns The tally of all entries, those included that were absorbed in a split.
+ * @throws {Error} If a bucket read back differs from what was stored, or a thread fails.
+ */
+export async function eachBucket(
+  options: SortPhaseOptions,
+  work: (thread: SortThread, bucket: ReadyBucket) => Promise<Tally>,
+): Promise<Tally> {
+  const { store, onProgress } = options;
   const { buckets } = store;
-  const written = emptyTally();
+  const total = emptyTally();
   const idle = [...options.threads];
   const busy = new Set<Promise<void>>();
   for (let i = 0; i < buckets.length; i++) {
@@ -44,42 +75,42 @@ export async function sortBuckets(options: SortPhaseOptions): Promise<Tally> {
     if (bucket.records === 0) continue;
     while (idle.length === 0) await Promise.race(busy);
     if (isTooLarge(bucket, store.slots)) {
-      await splitBucket(i--, idle[0]!, options);
+      addTally(total, await splitBucket(i--, idle[0]!, options));
       continue;
     }
     const { stretches, slots } = await store.stretches(bucket);
     while (idle.length === 0) await Promise.race(busy);
     const thread = idle.pop()!;
-    const bytes = bucket.fileBytes;
-    const sorted = thread.sort({
-      kind: "sort",
-      bucket: { stretches, records: bucket.records },
-      place: places.next(bytes),
-      spillPath: store.spillPath,
-    }).then((tally) => {
-      if (!sameTally(tally, { records: bucket.records, bytes, sum: bucket.sum })) {
+    const { records, fileBytes, sum } = bucket;
+    const entries = { stretches, records };
+    const done = work(thread, { entries, fileBytes, index: i }).then((tally) => {
+      if (!sameTally(tally, { records, bytes: fileBytes, sum })) {
         throw new Error("Cannot sort a bucket: what was read back is not what was stored");
       }
-      addTally(written, tally);
+      addTally(total, tally);
       onProgress(tally.bytes);
       store.drop(bucket, slots);
-      busy.delete(sorted);
+      busy.delete(done);
       idle.push(thread);
     });
     // The loop may be waiting for something else; the failure is rethrown by a later wait.
-    sorted.catch(() => {});
-    busy.add(sorted);
+    done.catch(() => {});
+    busy.add(done);
   }
   await Promise.all(busy);
-  return written;
+  return total;
 }
 
-/** Replaces a bucket by smaller ones: spills it and deals its entries out again. */
+/**
+ * Replaces a bucket by smaller ones: spills it and deals its entries out again.
+ *
+ * @returns The tally of the entries that were absorbed.
+ */
 async function splitBucket(
   index: number,
   thread: SortThread,
-  { store, budget }: SortPhaseOptions,
-): Promise<void> {
+  { store, budget, betweenKeys = false }: SortPhaseOptions,
+): Promise<Tally> {
   const bucket = store.buckets[index]!;
   const extents = await store.spillAll(bucket);
   const entries = { path: store.spillPath, extents };
@@ -93,12 +124,15 @@ async function splitBucket(
     keys: parts * KEYS_PER_PART,
   } as const;
   const keys = await thread.sample(sampling);
-  const options = { nodes: 1, bucketsPerNode: parts, partition: "sample" } as const;
+  const options = { nodes: 1, bucketsPerNode: parts, partition: "sample", betweenKeys } as const;
   const splitters = await thread.cut([{ bytes: bucket.bytes, keys }], options);
   const buckets = keyCount(splitters) + 1;
   store.split(index, buckets);
   budget.plan(buckets);
-  await budget.deal(thread, { kind: "deal-spilled", entries, splitters }, (pieces) => {
-    for (const piece of pieces) store.add(index + piece.bucket, piece);
+  const absorbed = emptyTally();
+  await budget.deal(thread, { kind: "deal-spilled", entries, splitters }, (report) => {
+    for (const piece of report.pieces) store.add(index + piece.bucket, piece);
+    if (report.absorbed) addTally(absorbed, report.absorbed);
   });
+  return absorbed;
 }

@@ -41,13 +41,15 @@ export interface SortOrder {
   reverse: boolean;
   /** or stay as they are. */
   stable: boolean;
+  /** Whether only the first line of each key is wanted. Not part of the words of the order. */
+  unique: boolean;
 }
 
 /** The words of an order, as on a command line; empty for lines compared as a whole. */
 export type OrderWords = readonly string[];
 
 /** The letters that an order knows besides -t and -k. */
-export const ORDER_LETTERS = "bfghnrsMV";
+export const ORDER_LETTERS = "bfghnrsuMV";
 
 /** The most keys of an order, */
 const MAX_KEYS = 32;
@@ -83,7 +85,8 @@ const READINGS: Readonly<Record<string, Reading>> = {
  */
 export function parseSortOrder(words: OrderWords): SortOrder {
   const global = noLetters();
-  let [separator, csv, stable]: [number | undefined, boolean, boolean] = [undefined, false, false];
+  let separator: number | undefined;
+  let [csv, stable, unique] = [false, false, false];
   const keyTexts: string[] = [];
   const names: string[] = [];
   const rest = [...words];
@@ -98,6 +101,7 @@ export function parseSortOrder(words: OrderWords): SortOrder {
       const [, letters, valued, attached] = /^-([^tk]*)([tk]?)(.*)$/s.exec(word)!;
       for (const letter of letters!) {
         if (letter === "s") stable = true;
+        else if (letter === "u") unique = true;
         else setLetter(global, letter, word);
       }
       if (valued === "") continue;
@@ -127,6 +131,7 @@ export function parseSortOrder(words: OrderWords): SortOrder {
     keys,
     reverse: global.reverse,
     stable,
+    unique,
   };
 }
 

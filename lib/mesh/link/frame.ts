@@ -31,6 +31,8 @@ export const FRAME = {
   FINISH: 8,
   /** The job has failed: the node at fault and the reason. */
   ABORT: 9,
+  /** To node 0: the top entries of a node, see top_frame.ts. */
+  TOP: 10,
 } as const;
 
 /** The type of a frame. */

@@ -6,6 +6,7 @@
 
 import { nearestWord } from "../../nearest_word.ts";
 import {
+  formatOperation,
   parseRecordFormat,
   type RecordFormat,
   type RecordFormatText,
@@ -15,11 +16,21 @@ import type { Phase } from "../job/sort_progress.ts";
 /** The longest command, without its terminator. */
 export const MAX_COMMAND_BYTES = 4096;
 
-const WORDS = ["SORT", "STATUS", "HISTORY", "CANCEL", "RETRY", "NODES", "HELP", "QUIT"] as const;
+const WORDS = [
+  "SORT",
+  "COUNT",
+  "STATUS",
+  "HISTORY",
+  "CANCEL",
+  "RETRY",
+  "NODES",
+  "HELP",
+  "QUIT",
+] as const;
 
 /** A command of a client. */
 export type MeshCommand =
-  | { word: "SORT"; input: string; output: string; format: RecordFormat }
+  | { word: "SORT" | "COUNT"; input: string; output: string; format: RecordFormat }
   | { word: "CANCEL"; job: number | undefined }
   | { word: "RETRY"; job: number }
   | { word: "STATUS" | "HISTORY" | "NODES" | "HELP" | "QUIT" };
@@ -30,6 +41,9 @@ export const HELP_LINES: readonly string[] = [
   "                 lines can have keys as in sort: -t, -k2,2n -r -n -g -h -V -M -b -f -s,",
   "                 or be --csv below a header, or objects of JSON: --json-key=FIELD",
   '                 a name with blanks is put in double quotes, as in SORT "my file" sorted',
+  "                 -u keeps the first of the entries with equal keys, top=N the first N of all",
+  "COUNT input output [options of SORT]   the same as -u, each entry with its count as in uniq -c;",
+  "                 top=N keeps the N most frequent",
   "STATUS           lists the jobs, and the progress of each node in the running one",
   "HISTORY          lists the finished jobs with their times",
   "CANCEL [job]     cancels a job, or the running one",
@@ -48,7 +62,8 @@ export function parseCommand(line: string): MeshCommand {
   const word = first.toUpperCase();
   switch (word) {
     case "SORT":
-      return parseSort(rest);
+    case "COUNT":
+      return parseSort(word, rest);
     case "CANCEL": {
       const [job, more] = rest;
       if (more !== undefined || (job !== undefined && !/^\d{1,15}$/.test(job))) {
@@ -92,28 +107,29 @@ function spelled(name: string): string {
   return /\s/.test(name) ? `"${name}"` : name;
 }
 
-function parseSort(words: string[]): MeshCommand {
+function parseSort(word: "SORT" | "COUNT", words: string[]): MeshCommand {
   const [input, output, ...options] = words;
   if (input === undefined || output === undefined) {
-    throw new SyntaxError("expected SORT input output");
+    throw new SyntaxError(`expected ${word} input output`);
   }
-  const text: RecordFormatText & { order: string[] } = { order: [] };
+  const text: RecordFormatText & { order: string[] } = { order: [], count: word === "COUNT" };
   const rest = [...options];
   for (let option = rest.shift(); option !== undefined; option = rest.shift()) {
     if (option === "lines") text.lines = true;
     else if (option.startsWith("record=")) text.record = option.slice("record=".length);
     else if (option.startsWith("key=")) text.key = option.slice("key=".length);
+    else if (option.startsWith("top=")) text.top = option.slice("top=".length);
     else if (option.startsWith("-")) {
       text.order.push(option);
       // The value of -t and -k may be a word of its own.
       if (/^-[a-zA-Z]*[tk]$/.test(option) && rest.length > 0) text.order.push(rest.shift()!);
     } else {
       throw new SyntaxError(
-        `unknown option "${option.slice(0, 40)}": lines, record=, key=, or options of sort`,
+        `unknown option "${option.slice(0, 40)}": lines, record=, key=, top=, or options of sort`,
       );
     }
   }
-  return { word: "SORT", input, output, format: parseRecordFormat(text) };
+  return { word, input, output, format: parseRecordFormat(text) };
 }
 
 /** The progress of one node in the running job. */
@@ -152,8 +168,8 @@ export interface MeshStatus {
 
 /** The reply to `STATUS`, without its END. */
 export function statusLines({ jobs }: MeshStatus): string[] {
-  return jobs.flatMap(({ id, state, input, output, result, progress }) => [
-    `job ${id} ${state} ${spelled(input)} ${spelled(output)}${result && ` ${result}`}`,
+  return jobs.flatMap(({ id, state, result, progress, ...job }) => [
+    `job ${id} ${state} ${files(job)}${result && ` ${result}`}`,
     ...progress.map(progressLine),
   ]);
 }
@@ -161,12 +177,17 @@ export function statusLines({ jobs }: MeshStatus): string[] {
 /** The reply to `HISTORY`, without its END: the finished jobs, the oldest first. */
 export function historyLines({ jobs }: MeshStatus): string[] {
   return jobs.flatMap((job) => {
-    const { id, state, input, output, result, submittedMs, startedMs, endedMs } = job;
+    const { id, state, result, submittedMs, startedMs, endedMs } = job;
     if (endedMs === undefined) return [];
     const started = startedMs === undefined ? "" : ` started=${timestamp(startedMs)}`;
     return `job ${id} ${state} submitted=${timestamp(submittedMs)}${started} ` +
-      `ended=${timestamp(endedMs)} ${spelled(input)} ${spelled(output)}${result && ` ${result}`}`;
+      `ended=${timestamp(endedMs)} ${files(job)}${result && ` ${result}`}`;
   });
+}
+
+/** The files of a job, and what it does besides sorting. */
+function files({ input, output, format }: Pick<JobStatus, "input" | "output" | "format">): string {
+  return [spelled(input), spelled(output), formatOperation(format)].filter(Boolean).join(" ");
 }
 
 /** A time in UTC, in seconds (RFC 3339). */

@@ -1,5 +1,6 @@
 import type { JobStatus } from "./console.ts";
 import type { JobOrder, JobOutcome } from "./control_message.ts";
+import { formatOperation } from "../records/record_format.ts";
 import type { JobEntry, JobStore } from "./job_log.ts";
 import type { JobFiles } from "./mesh_node.ts";
 
@@ -178,8 +179,10 @@ export class JobQueue {
     if (failure !== undefined && committed !== undefined) {
       void this.#end(job, "done", `records=${committed}, not finished yet: ${failure}`);
     } else if (failure === undefined) {
-      const records = [...job.ended.values()].reduce((sum, { records }) => sum + records, 0);
-      void this.#end(job, "done", `records=${records}`);
+      const written = [...job.ended.values()].reduce((sum, { records }) => sum + records, 0);
+      const records = `records=${committed ?? written}`;
+      const isReducing = formatOperation(job.status.format) !== "";
+      void this.#end(job, "done", isReducing ? `${records} written=${written}` : records);
     } else if (job.cancelled) void this.#end(job, "cancelled", "");
     // On disk it is still running, so the next process starts it again.
     else if (this.#closed) job.status.state = "waiting";

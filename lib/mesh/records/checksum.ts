@@ -132,6 +132,11 @@ export function crc32Of(bytes: Uint8Array, from: number, to: number): number {
   return ~crc >>> 0;
 }
 
+/** The CRC-32 of some bytes and one more, from that of the bytes. */
+export function crc32With(crc: number, byte: number): number {
+  return ~(TABLES[(~crc ^ byte) & 0xff]! ^ (~crc >>> 8)) >>> 0;
+}
+
 /** Adds up CRCs without creating a bigint for each. */
 export class CrcSum {
   #total = 0n;

@@ -8,26 +8,7 @@ import { copyWithCrc32, crc32Of, CrcSum, type Tally } from "../records/checksum.
 import { crc32 } from "node:zlib";
 import type { RecordFormat } from "../records/record_format.ts";
 import { LineOrder } from "../records/line_order.ts";
-import { readFull } from "./file_reads.ts";
-import { LineTies } from "./line_ties.ts";
-import { type LinePart, SlabLines } from "./slab_lines.ts";
-import { SortKernel } from "./sort_kernel.ts";
-
-/** Consecutive entries in the slab. */
-export interface Stretch {
-  /** Their address in the slab; spilled ones are read to it first. */
-  address: number;
-  bytes: number;
-  /** Their offset in the spill file; `undefined` if they are in the slab already. */
-  spilledAt?: number;
-}
-
-/** A bucket to be sorted and written. */
-export interface BucketToSort {
-  /** Its entries, in input order. */
-  stretches: Stretch[];
-  records: number;
-}
+import { type BucketEntries, BucketOrder } from "./bucket_order.ts";
 
 /** Takes the sorted entries; see {@linkcode BucketOutput}. */
 export interface SortedBytes {
@@ -46,9 +27,7 @@ export class BucketSorter {
   readonly #format: RecordFormat;
   readonly #slab: Uint8Array;
   readonly #slabWords: Uint32Array;
-  readonly #kernel: SortKernel;
-  readonly #lines: SlabLines;
-  readonly #ties: LineTies;
+  readonly #order: BucketOrder;
   readonly #block = new Uint8Array(OUTPUT_BLOCK_BYTES);
   readonly #blockWords = new Uint32Array(this.#block.buffer);
 
@@ -57,11 +36,7 @@ export class BucketSorter {
     this.#format = format;
     this.#slab = new Uint8Array(slab);
     this.#slabWords = new Uint32Array(slab);
-    const order = new LineOrder(format);
-    this.#lines = new SlabLines(this.#slab, order.keyed);
-    this.#ties = new LineTies(this.#slab, { format, order, lines: this.#lines });
-    const form = { keyed: order.keyed, ties: this.#ties };
-    this.#kernel = new SortKernel(this.#slab, format, form);
+    this.#order = new BucketOrder(this.#slab, format, new LineOrder(format));
   }
 
   /**
@@ -72,51 +47,16 @@ export class BucketSorter {
    * @returns The tally of what was written.
    * @throws {Error} If a file cannot be read or written, or the bucket has too many records.
    */
-  sort(bucket: BucketToSort, output: SortedBytes, spill: Deno.FsFile | undefined): Tally {
-    for (const { address, bytes, spilledAt } of bucket.stretches) {
-      if (spilledAt === undefined) continue;
-      if (!spill) throw new Error("Cannot read a spilled bucket: there is no spill file");
-      spill.seekSync(spilledAt, Deno.SeekMode.Start);
-      readFull(spill, this.#slab.subarray(address, address + bytes));
-    }
-    const kernel = this.#kernel;
-    kernel.reserve(bucket.records);
-    const entries = this.#list(bucket);
-    kernel.sort(entries);
+  sort(bucket: BucketEntries, output: SortedBytes, spill: Deno.FsFile | undefined): Tally {
+    const entries = this.#order.sort(bucket, spill);
     return this.#format.recordBytes
       ? this.#writeRecords(entries, output)
       : this.#writeLines(entries, output);
   }
 
-  /** Collects the addresses of all entries; returns their number. */
-  #list({ stretches, records }: BucketToSort): number {
-    const { addresses } = this.#kernel;
-    const { recordBytes } = this.#format;
-    const lines = this.#lines;
-    lines.clear();
-    this.#ties.clear();
-    let count = 0;
-    for (let i = 0; i < stretches.length; i++) {
-      const { address, bytes } = stretches[i]!;
-      const end = address + bytes;
-      for (let at = address; at < end; count++) {
-        if (count === records) throw new Error("Cannot sort a bucket: it has too many records");
-        addresses[count] = at;
-        const next = recordBytes ? at + recordBytes : lines.place(at) + lines.length(at);
-        if (next > end) {
-          const continuations = continuationsOf(stretches, i, next - end);
-          lines.addLong(at, continuations);
-          i += continuations.length;
-        }
-        at = next;
-      }
-    }
-    return count;
-  }
-
   #writeRecords(entries: number, output: SortedBytes): Tally {
     const { recordBytes } = this.#format;
-    const { addresses } = this.#kernel;
+    const { addresses } = this.#order;
     const slab = this.#slab;
     const slabWords = this.#slabWords;
     const block = this.#block;
@@ -144,8 +84,8 @@ export class BucketSorter {
   }
 
   #writeLines(entries: number, output: SortedBytes): Tally {
-    const { addresses } = this.#kernel;
-    const lines = this.#lines;
+    const { addresses } = this.#order;
+    const { lines } = this.#order;
     const slab = this.#slab;
     const block = this.#block;
     const sum = new CrcSum();
@@ -178,7 +118,7 @@ export class BucketSorter {
   /** Writes a long line; returns its CRC-32, its newline included. */
   #writeLong(entry: number, output: SortedBytes): number {
     let crc = 0;
-    for (const { address, bytes } of this.#lines.parts(entry)) {
+    for (const { address, bytes } of this.#order.lines.parts(entry)) {
       const part = this.#slab.subarray(address, address + bytes);
       crc = crc32(part, crc);
       output.write(part);
@@ -187,16 +127,4 @@ export class BucketSorter {
     output.write(newline);
     return crc32(newline, crc);
   }
-}
-
-/** The stretches that follow one and hold the remaining `bytes` bytes of its last line. */
-function continuationsOf(stretches: Stretch[], index: number, bytes: number): LinePart[] {
-  const parts: LinePart[] = [];
-  for (let left = bytes; left > 0;) {
-    const next = stretches[index + parts.length + 1];
-    if (!next || next.bytes > left) throw new Error("Cannot sort a bucket: a line is cut off");
-    parts.push({ address: next.address, bytes: next.bytes });
-    left -= next.bytes;
-  }
-  return parts;
 }

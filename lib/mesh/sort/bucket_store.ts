@@ -1,4 +1,4 @@
-import type { Stretch } from "./bucket_sorter.ts";
+import type { Stretch } from "./bucket_order.ts";
 import { type Piece, SLOT_BYTES } from "./open_pieces.ts";
 import type { Extent } from "./spilled_blocks.ts";
 import { SortEndedError } from "./sort_ended.ts";

@@ -32,6 +32,12 @@ export class OpenPieces {
   readonly spare: number[] = [];
   /** Finished pieces; the caller takes them out. */
   finished: Piece[] = [];
+  /**
+   * By slot, a number for each time that it was opened here; 0 while it is not open. An entry whose slot
+   * has the same number as when it was placed is still there.
+   */
+  readonly generations: Uint32Array;
+  #generation = 0;
   readonly #slots: Int32Array;
   readonly #fills: Uint32Array;
   readonly #records: Uint32Array;
@@ -39,7 +45,9 @@ export class OpenPieces {
   readonly #sums: Float64Array;
   readonly #orders: Float64Array;
 
-  constructor(buckets: number) {
+  /** @param slots The number of slots that there are. */
+  constructor(buckets: number, slots: number) {
+    this.generations = new Uint32Array(slots);
     this.#slots = new Int32Array(buckets).fill(NOT_OPEN);
     this.#fills = new Uint32Array(buckets);
     this.#records = new Uint32Array(buckets);
@@ -83,6 +91,22 @@ export class OpenPieces {
     if (this.#slots[bucket] !== NOT_OPEN) this.#close(bucket);
   }
 
+  /**
+   * Closes the slot of a bucket, but keeps it here, so that its entries can still be counted on. The
+   * caller passes the piece to `release` in the end.
+   */
+  hold(bucket: number): Piece {
+    const piece = this.#piece(bucket);
+    this.#slots[bucket] = NOT_OPEN;
+    return piece;
+  }
+
+  /** Finishes a piece that was held. */
+  release(piece: Piece): void {
+    this.generations[piece.slot] = 0;
+    this.finished.push(piece);
+  }
+
   /** Closes all slots. */
   finish(): void {
     for (let bucket = 0; bucket < this.#slots.length; bucket++) this.close(bucket);
@@ -90,13 +114,19 @@ export class OpenPieces {
 
   #open(bucket: number, order: number): number {
     const slot = this.#slots[bucket] = this.spare.pop()!;
+    this.generations[slot] = ++this.#generation;
     this.#records[bucket] = this.#fileBytes[bucket] = this.#sums[bucket] = 0;
     this.#orders[bucket] = order;
     return slot;
   }
 
   #close(bucket: number): void {
-    this.finished.push({
+    this.release(this.#piece(bucket));
+    this.#slots[bucket] = NOT_OPEN;
+  }
+
+  #piece(bucket: number): Piece {
+    return {
       bucket,
       slot: this.#slots[bucket]!,
       bytes: this.#fills[bucket]!,
@@ -104,7 +134,6 @@ export class OpenPieces {
       fileBytes: this.#fileBytes[bucket]!,
       sum: this.#sums[bucket]!,
       order: this.#orders[bucket]!,
-    });
-    this.#slots[bucket] = NOT_OPEN;
+    };
   }
 }

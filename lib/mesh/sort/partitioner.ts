@@ -8,9 +8,12 @@
 import { crc32 } from "node:zlib";
 import { copyWithCrc32 } from "../records/checksum.ts";
 import type { RecordFormat } from "../records/record_format.ts";
+import { Absorbed } from "./absorbed.ts";
+import { CountedRecordDealer } from "./counted_record_dealer.ts";
+import { Duplicates } from "./duplicates.ts";
 import { LineDealer } from "./line_dealer.ts";
 import { LineOrder } from "../records/line_order.ts";
-import { OpenPieces, type Piece } from "./open_pieces.ts";
+import { OpenPieces, type Piece, SLOT_BYTES } from "./open_pieces.ts";
 import { orderOf, type Splitter, SplitterTable } from "./splitters.ts";
 
 /** Up to this length a loop copies faster than `set`. */
@@ -24,31 +27,51 @@ export class Partitioner {
   readonly #slab: Uint8Array;
   readonly #slabWords: Uint32Array;
   readonly #pieces: OpenPieces;
-  readonly #lines: LineDealer;
+  readonly #duplicates: Duplicates | undefined;
+  readonly #lines: LineDealer | undefined;
+  readonly #counted: CountedRecordDealer | undefined;
+  /** Of a sort that reduces: the entries that only raised the count of another one. */
+  readonly absorbed = new Absorbed();
 
   /**
    * @param slab The memory with the slots.
    * @param splitters The cuts between the buckets.
    * @param node The node that has the input.
+   * @param adaptive See {@linkcode Duplicates}.
    */
   constructor(
     slab: SharedArrayBuffer,
-    { format, splitters, node }: { format: RecordFormat; splitters: Splitter[]; node: number },
+    { format, splitters, node, adaptive = false }: {
+      format: RecordFormat;
+      splitters: Splitter[];
+      node: number;
+      adaptive?: boolean;
+    },
   ) {
     this.#format = format;
     this.#table = new SplitterTable(splitters);
     this.#node = node;
     this.#slab = new Uint8Array(slab);
     this.#slabWords = new Uint32Array(slab);
-    this.#pieces = new OpenPieces(splitters.length + 1);
-    this.#lines = new LineDealer({
+    const pieces = this.#pieces = new OpenPieces(
+      splitters.length + 1,
+      slab.byteLength / SLOT_BYTES,
+    );
+    if (format.reduce) this.#duplicates = new Duplicates(this.#slab, { format, pieces, adaptive });
+    const common = {
       format,
-      lineOrder: new LineOrder(format),
       table: this.#table,
-      pieces: this.#pieces,
+      pieces,
       slab: this.#slab,
       node,
-    });
+      duplicates: this.#duplicates,
+      absorbed: this.absorbed,
+    };
+    if (format.recordBytes === 0) {
+      this.#lines = new LineDealer({ ...common, lineOrder: new LineOrder(format) });
+    } else if (this.#duplicates) {
+      this.#counted = new CountedRecordDealer({ ...common, duplicates: this.#duplicates });
+    }
   }
 
   /** Empty slots to open. Dealing stops when there are none left. */
@@ -78,6 +101,7 @@ export class Partitioner {
    * @returns Where it stopped: at `to`, or at a record for which there was no spare slot.
    */
   dealRecords(chunk: Uint8Array, from: number, to: number, position: number): number {
+    if (this.#counted) return this.#counted.dealRecords(chunk, from, to, position);
     const { recordBytes, keyStart, keyEnd } = this.#format;
     const base = orderOf(this.#node, position);
     const pieces = this.#pieces;
@@ -111,16 +135,22 @@ export class Partitioner {
    * @throws {Error} If a line is too long; the message does not say in which file.
    */
   dealLines(chunk: Uint8Array, from: number, to: number, position: number): number {
-    return this.#lines.dealLines(chunk, from, to, position);
+    return this.#lines!.dealLines(chunk, from, to, position);
   }
 
-  /** Deals out lines in the form that they have in slots, see line_entry.ts. All must be whole. */
+  /**
+   * Deals out entries in the form that they have in slots, see line_entry.ts and counted_entry.ts. All
+   * must be whole.
+   */
   dealEntries(chunk: Uint8Array, from: number, to: number, position: number): number {
-    return this.#lines.dealEntries(chunk, from, to, position);
+    if (this.#counted) return this.#counted.dealEntries(chunk, from, to, position);
+    if (this.#format.recordBytes > 0) return this.dealRecords(chunk, from, to, position);
+    return this.#lines!.dealEntries(chunk, from, to, position);
   }
 
   /** Closes all open slots. */
   finish(): void {
+    this.#duplicates?.finish();
     this.#pieces.finish();
   }
 }

@@ -9,7 +9,7 @@
  */
 
 import type { KeyEncoder } from "../keys/key_encoder.ts";
-import { keyOf, type RecordFormat } from "../records/record_format.ts";
+import { countBytesOf, keyOf, type RecordFormat } from "../records/record_format.ts";
 import { lengthPlace, lineLength, linePlace } from "../records/line_entry.ts";
 import { LineOrder } from "../records/line_order.ts";
 import { SampledFiles } from "./sampled_files.ts";
@@ -111,14 +111,16 @@ export function sampleExtents(
   // Keys are sampled at any length: only a cut between two of them makes the parts smaller.
   const sample = new KeySample(format, Infinity);
   const { keyed } = new LineOrder(format);
+  const countBytes = countBytesOf(format);
   const stride = Math.max(1, records / keys);
   let size = 0;
   let next = 0;
   let seen = 0;
   for (const { bytes, length, position } of spilledBlocks(file, extents)) {
     for (let at = 0; at < length; seen++) {
-      const place = format.recordBytes ? at : lengthPlace(bytes, at, keyed);
-      const start = format.recordBytes ? at : linePlace(bytes, place);
+      const entry = at + countBytes;
+      const place = format.recordBytes ? entry : lengthPlace(bytes, entry, keyed);
+      const start = format.recordBytes ? entry : linePlace(bytes, place);
       const end = start + (format.recordBytes || lineLength(bytes, place));
       if (seen >= next) {
         next += stride;

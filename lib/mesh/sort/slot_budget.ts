@@ -5,8 +5,8 @@
  */
 
 import type { BucketStore } from "./bucket_store.ts";
-import { type Piece, SLOT_BYTES } from "./open_pieces.ts";
-import type { DealTask } from "./sort_messages.ts";
+import { SLOT_BYTES } from "./open_pieces.ts";
+import type { DealTask, DealtReport } from "./sort_messages.ts";
 
 /** The least memory that a sort can work with. */
 export const MIN_MEMORY_BYTES = 64 * 1024 * 1024;
@@ -39,7 +39,7 @@ export interface DealingThread {
   /** Hands slots over to the thread. */
   grant(slots: number[]): void;
   /** Deals out entries; full slots come back as pieces. */
-  deal(task: DealTask, onPieces: (pieces: Piece[], bytes: number) => void): Promise<void>;
+  deal(task: DealTask, onDealt: (report: DealtReport) => void): Promise<void>;
   /** Asks for the slots that the thread still has, including grants that it has yet to receive. */
   takeBack(): Promise<number[]>;
 }
@@ -99,21 +99,21 @@ export class SlotBudget {
   /**
    * Has a thread deal out entries, grants it slots meanwhile, and takes back those left over.
    *
-   * @param onPieces Takes over the slots of the pieces, and learns how many bytes of input were
-   * dealt out since the last call.
+   * @param onDealt Takes over the slots of the pieces in each report.
    * @throws {Error} If the task fails, or the thread does not return all slots.
    */
   async deal(
     thread: DealingThread,
     task: DealTask,
-    onPieces: (pieces: Piece[], bytes: number) => void,
+    onDealt: (report: DealtReport) => void,
   ): Promise<void> {
     this.#held.set(thread, 0);
     this.grant();
-    await thread.deal(task, (pieces, bytes) => {
-      this.#held.set(thread, this.#held.get(thread)! - pieces.length);
-      this.#granted -= pieces.length;
-      onPieces(pieces, bytes);
+    await thread.deal(task, (report) => {
+      const pieces = report.pieces.length;
+      this.#held.set(thread, this.#held.get(thread)! - pieces);
+      this.#granted -= pieces;
+      onDealt(report);
       this.grant();
     });
     const owed = this.#held.get(thread)!;

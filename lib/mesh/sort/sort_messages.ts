@@ -5,7 +5,8 @@
  */
 
 import type { OutputPlace } from "./bucket_output.ts";
-import type { BucketToSort } from "./bucket_sorter.ts";
+import type { BucketToReduce, ReducedBucket } from "./bucket_reducer.ts";
+import type { BucketEntries } from "./bucket_order.ts";
 import type { Tally } from "../records/checksum.ts";
 import type { KeyList } from "./key_list.ts";
 import type { Piece } from "./open_pieces.ts";
@@ -13,6 +14,7 @@ import type { CopyNames } from "./plain_copy.ts";
 import type { RecordFormat } from "../records/record_format.ts";
 import type { Extent } from "./spilled_blocks.ts";
 import type { SplitterOptions } from "./splitters.ts";
+import type { TopEntry } from "./top_list.ts";
 import type { ConnectMessage } from "./worker_starter.ts";
 
 /** A file of an input, in which several follow one another. */
@@ -74,6 +76,15 @@ export type DealTask =
   | { kind: "deal-files"; parts: readonly FilePart[]; splitters: KeyList; node: number }
   | { kind: "deal-spilled"; entries: SpilledEntries; splitters: KeyList };
 
+/** What was dealt out since the last report. */
+export interface DealtReport {
+  pieces: Piece[];
+  /** Bytes of input. */
+  bytes: number;
+  /** Of a sort that reduces: the entries that only raised the count of another one. */
+  absorbed?: Tally | undefined;
+}
+
 /** Copies an input that is a stream or compressed to a file that can be read at any place. */
 export interface CopyTask {
   kind: "copy";
@@ -88,8 +99,19 @@ export type SortTask =
   | QuotesTask
   | DealTask
   | { kind: "return-slots" }
-  | { kind: "sort"; bucket: BucketToSort; place: OutputPlace; spillPath: string }
-  | { kind: "write"; bytes: Uint8Array; place: OutputPlace };
+  | { kind: "sort"; bucket: BucketEntries; place: OutputPlace; spillPath: string }
+  | { kind: "write"; bytes: Uint8Array; place: OutputPlace }
+  | ReduceTask
+  | { kind: "take-top" };
+
+/** Sorts and reduces a bucket. */
+export interface ReduceTask {
+  kind: "reduce";
+  bucket: BucketToReduce;
+  /** Where it goes; `undefined` if only the top entries are wanted. */
+  place: OutputPlace | undefined;
+  spillPath: string;
+}
 
 /** A message to a worker. */
 export type ToSortWorker =
@@ -103,7 +125,7 @@ export type ToSortWorker =
  * slots. Each task ends with one of the others.
  */
 export type FromSortWorker =
-  | { kind: "pieces"; pieces: Piece[]; bytes: number }
+  | ({ kind: "pieces" } & DealtReport)
   /** `received` counts the slots that arrived since the last `returned`. */
   | { kind: "starved"; received: number }
   | { kind: "copied"; bytes: number }
@@ -113,6 +135,8 @@ export type FromSortWorker =
   | { kind: "dealt" }
   | { kind: "returned"; slots: number[] }
   | { kind: "sorted"; tally: Tally }
+  | { kind: "reduced"; reduced: ReducedBucket }
+  | { kind: "top"; entries: TopEntry[] }
   | { kind: "written" }
   /** `isClosed` is set if standard output has no reader any more. */
   | { kind: "failed"; message: string; isClosed?: boolean };

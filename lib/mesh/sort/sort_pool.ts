@@ -7,8 +7,8 @@
 import { startWorker } from "../../worker.ts";
 import type { OutputPlace } from "./bucket_output.ts";
 import type { Tally } from "../records/checksum.ts";
+import type { ReducedBucket } from "./bucket_reducer.ts";
 import type { KeyList } from "./key_list.ts";
-import type { Piece } from "./open_pieces.ts";
 import type { CopyNames } from "./plain_copy.ts";
 import type { RecordFormat } from "../records/record_format.ts";
 import type { DealingThread } from "./slot_budget.ts";
@@ -16,8 +16,10 @@ import { OutputClosedError } from "./output_closed.ts";
 import { SortEndedError } from "./sort_ended.ts";
 import type {
   DealTask,
+  DealtReport,
   FilePart,
   FromSortWorker,
+  ReduceTask,
   SampleTask,
   SizedSample,
   SortTask,
@@ -25,6 +27,7 @@ import type {
 } from "./sort_messages.ts";
 import { SORT_WORKER_NAME } from "./sort_worker.ts";
 import type { SplitterOptions } from "./splitters.ts";
+import type { TopEntry } from "./top_list.ts";
 import type { WorkerHandle } from "./worker_starter.ts";
 
 /** The most threads that a sort uses; with more, it would wait for the disk and the network. */
@@ -50,7 +53,7 @@ type TaskEnd = Exclude<FromSortWorker, { kind: "pieces" | "starved" | "failed" }
 export class SortThread implements DealingThread {
   readonly #worker: WorkerHandle;
   #task: { resolve: (end: TaskEnd) => void; reject: (error: Error) => void } | undefined;
-  #onPieces: (pieces: Piece[], bytes: number) => void = () => {};
+  #onDealt: (report: DealtReport) => void = () => {};
   /** Slots that were granted since the last `takeBack`. */
   #granted = 0;
   #starved = false;
@@ -122,9 +125,9 @@ export class SortThread implements DealingThread {
   /** Deals out entries, into slots that have to be granted meanwhile. */
   async deal(
     task: DealTask,
-    onPieces: (pieces: Piece[], bytes: number) => void,
+    onDealt: (report: DealtReport) => void,
   ): Promise<void> {
-    this.#onPieces = onPieces;
+    this.#onDealt = onDealt;
     const end = await this.#run(task);
     if (end.kind !== "dealt") throw unexpected(task, end);
   }
@@ -152,6 +155,21 @@ export class SortThread implements DealingThread {
     if (end.kind !== "written") throw unexpected(task, end);
   }
 
+  /** Sorts, reduces and writes a bucket. */
+  async reduce(task: ReduceTask): Promise<ReducedBucket> {
+    const end = await this.#run(task);
+    if (end.kind !== "reduced") throw unexpected(task, end);
+    return end.reduced;
+  }
+
+  /** The top entries of all buckets that this thread has reduced. */
+  async takeTop(): Promise<TopEntry[]> {
+    const task = { kind: "take-top" } as const;
+    const end = await this.#run(task);
+    if (end.kind !== "top") throw unexpected(task, end);
+    return end.entries;
+  }
+
   /** Ends the thread at once. A task that it has rejects with a {@linkcode SortEndedError}. */
   end(): void {
     this.#ended = true;
@@ -170,7 +188,7 @@ export class SortThread implements DealingThread {
   #take(message: FromSortWorker): void {
     switch (message.kind) {
       case "pieces":
-        return this.#onPieces(message.pieces, message.bytes);
+        return this.#onDealt(message);
       case "starved":
         // A grant may have been sent before this message arrived; then it is outdated.
         this.#starved = message.received === this.#granted;

@@ -7,6 +7,8 @@
  * @module
  */
 
+import type { BucketEntries } from "./bucket_order.ts";
+import { BucketReducer } from "./bucket_reducer.ts";
 import { BucketOutput, type OutputPlace } from "./bucket_output.ts";
 import { BucketSorter } from "./bucket_sorter.ts";
 import { readFull } from "./file_reads.ts";
@@ -51,6 +53,7 @@ class SortWorker {
   readonly #files = new Map<string, Deno.FsFile>();
   #outputPath = "";
   #sorter: BucketSorter | undefined;
+  #reducer: BucketReducer | undefined;
   #unreportedBytes = 0;
   /** Slots that the partitioner has not taken yet, and those that it left over. */
   #granted: number[] = [];
@@ -90,12 +93,13 @@ class SortWorker {
         return { kind: "counted", quotes: this.#countQuotes(task.part) };
       case "deal-files": {
         const { splitters, node } = task;
-        const partitioner = this.#partitioner(splitters, node);
+        const partitioner = this.#partitioner(splitters, { node, adaptive: true });
         for (const part of task.parts) await this.#dealFile(partitioner, part);
         return this.#dealt(partitioner);
       }
       case "deal-spilled": {
-        const partitioner = this.#partitioner(task.splitters, 0);
+        // What is dealt out again has to become smaller, so all duplicates are looked for.
+        const partitioner = this.#partitioner(task.splitters, { node: 0, adaptive: false });
         await this.#dealSpilled(partitioner, task.entries);
         return this.#dealt(partitioner);
       }
@@ -104,8 +108,7 @@ class SortWorker {
         return { kind: "returned", slots: this.#granted.splice(0) };
       case "sort": {
         const output = this.#output(task.place);
-        const spilled = task.bucket.stretches.some(({ spilledAt }) => spilledAt !== undefined);
-        const spill = spilled ? this.#open(task.spillPath, { read: true }) : undefined;
+        const spill = this.#openSpill(task);
         this.#sorter ??= new BucketSorter(this.#slab, this.#format);
         const tally = this.#sorter.sort(task.bucket, output, spill);
         output.end();
@@ -117,7 +120,25 @@ class SortWorker {
         output.end();
         return { kind: "written" };
       }
+      case "reduce": {
+        const output = task.place && this.#output(task.place);
+        const spill = this.#openSpill(task);
+        this.#reducer ??= new BucketReducer(this.#slab, this.#format);
+        const reduced = this.#reducer.reduce(task.bucket, output, spill);
+        output?.end();
+        return { kind: "reduced", reduced };
+      }
+      case "take-top":
+        return { kind: "top", entries: this.#reducer?.top() ?? [] };
     }
+  }
+
+  /** The spill file, if a bucket is in it. */
+  #openSpill(
+    { bucket, spillPath }: { bucket: BucketEntries; spillPath: string },
+  ): Deno.FsFile | undefined {
+    const spilled = bucket.stretches.some(({ spilledAt }) => spilledAt !== undefined);
+    return spilled ? this.#open(spillPath, { read: true }) : undefined;
   }
 
   #open(path: string, options: Deno.OpenOptions): Deno.FsFile {
@@ -140,9 +161,9 @@ class SortWorker {
     return new BucketOutput(this.#open(path, { write: true }), place);
   }
 
-  #partitioner(list: KeyList, node: number): Partitioner {
+  #partitioner(list: KeyList, options: { node: number; adaptive: boolean }): Partitioner {
     const splitters = decodeKeyList(list);
-    return new Partitioner(this.#slab, { format: this.#format, splitters, node });
+    return new Partitioner(this.#slab, { format: this.#format, splitters, ...options });
   }
 
   #dealt(partitioner: Partitioner): FromSortWorker {
@@ -162,7 +183,8 @@ class SortWorker {
     const pieces = partitioner.takePieces();
     const bytes = this.#unreportedBytes;
     this.#unreportedBytes = 0;
-    this.#scope.postMessage({ kind: "pieces", pieces, bytes });
+    const absorbed = partitioner.absorbed.take();
+    this.#scope.postMessage({ kind: "pieces", pieces, bytes, absorbed });
   }
 
   /**
@@ -228,9 +250,7 @@ class SortWorker {
   async #dealSpilled(partitioner: Partitioner, { path, extents }: SpilledEntries): Promise<void> {
     using file = Deno.openSync(path);
     for (const { bytes, length, position } of spilledBlocks(file, extents)) {
-      const deal = this.#format.recordBytes
-        ? (from: number) => partitioner.dealRecords(bytes, from, length, position)
-        : (from: number) => partitioner.dealEntries(bytes, from, length, position);
+      const deal = (from: number) => partitioner.dealEntries(bytes, from, length, position);
       await this.#deal(partitioner, 0, length, deal);
       this.#count(partitioner, 0);
     }

@@ -4,7 +4,7 @@
  * Entries are ordered by key, then by the node that has them in its input, then by their position
  * there. No two entries are equal in this order, so a cut may separate entries with the same key:
  * a key that half of all records have is spread over buckets like any other, and the sort is
- * stable.
+ * stable. A sort that reduces has cuts between keys instead.
  *
  * @module
  */
@@ -42,6 +42,8 @@ export interface SplitterOptions {
   nodes: number;
   bucketsPerNode: number;
   partition: Partition;
+  /** Whether cuts fall between keys, so that the entries of each key meet in one bucket. */
+  betweenKeys?: boolean;
 }
 
 /**
@@ -57,9 +59,11 @@ export type Partition = "sample" | "bits";
  * @returns The cuts in ascending order, one fewer than there are buckets.
  */
 export function chooseSplitters(sample: SampledKey[], options: SplitterOptions): Splitter[] {
-  const { nodes, bucketsPerNode } = options;
+  const { nodes, bucketsPerNode, betweenKeys = false } = options;
   sample.sort((a, b) => compareKeys(a.key, b.key) || a.order - b.order);
   const lowest: Splitter = { key: new Uint8Array(0), order: -1 };
+  // Order -1 puts a cut before all entries with its key.
+  if (betweenKeys) { for (const entry of sample) entry.order = -1; }
   if (options.partition === "sample") return cutEvenly(sample, nodes * bucketsPerNode, lowest);
   const splitters: Splitter[] = [];
   let start = 0;
@@ -70,7 +74,6 @@ export function chooseSplitters(sample: SampledKey[], options: SplitterOptions):
     splitters.push(
       ...cutEvenly(sample.slice(start, stop), bucketsPerNode, splitters.at(-1) ?? lowest),
     );
-    // Order -1 puts the cut before all entries with this key.
     if (end) splitters.push({ key: end, order: -1 });
     start = stop;
   }

@@ -7,6 +7,7 @@ import { encodeAbort, encodeTallies, FRAME } from "../../../lib/mesh/link/frame.
 import { emptyTally, type Tally } from "../../../lib/mesh/records/checksum.ts";
 import { makeTempDirectory } from "../../support/quartet.ts";
 import { until, within } from "../../support/within.ts";
+import { DEFAULT_RECORD_FORMAT } from "../../../lib/mesh/records/record_format.ts";
 import { linkPair } from "../support/pipe_links.ts";
 
 const WAIT_MS = 60_000;
@@ -36,6 +37,7 @@ async function setUp(decisions: Partial<Decisions> = {}) {
   };
   const committing = commit(peers, {
     ...{ job: "test", node: 0, nodes: 2, file, input: TALLY, output: TALLY, onDecided },
+    ...{ represented: TALLY, format: DEFAULT_RECORD_FORMAT },
     onUnfinished: ({ message }) => unfinished.push(message),
     decisions: {
       record: (job, members, records) => note(`record ${job} ${members} ${records}`),
@@ -114,7 +116,8 @@ async function setUpMember() {
   const listening = peers.listen();
   const tally = { records: 1, bytes: 3, sum: 5n };
   const options = { job: "test", node: 1, nodes: 2, file, input: tally, output: tally };
-  const committing = commit(peers, { ...options, onDecided: () => {} });
+  const balance = { represented: tally, format: DEFAULT_RECORD_FORMAT };
+  const committing = commit(peers, { ...options, ...balance, onDecided: () => {} });
   committing.catch(() => {});
   assert.equal((await within(WAIT_MS, "a frame", there.receive()))!.type, FRAME.COMPLETE);
   return {
@@ -271,6 +274,7 @@ async function commitAlone(decisions?: Partial<Decisions>) {
   });
   const outcome = await commit(peers, {
     ...{ job: "test", node: 0, nodes: 1, file, input: TALLY, output: { ...TALLY, bytes: 3 } },
+    ...{ represented: TALLY, format: DEFAULT_RECORD_FORMAT },
     onDecided: () => log.push("decided"),
     ...(decisions === undefined ? {} : {
       decisions: {

@@ -12,8 +12,9 @@ import {
 import type { PeerLink } from "../../../lib/mesh/link/peer_link.ts";
 import { emptyTally } from "../../../lib/mesh/records/checksum.ts";
 import { BucketStore } from "../../../lib/mesh/sort/bucket_store.ts";
-import { type Piece, SLOT_BYTES } from "../../../lib/mesh/sort/open_pieces.ts";
+import { SLOT_BYTES } from "../../../lib/mesh/sort/open_pieces.ts";
 import { type DealingThread, SlotBudget } from "../../../lib/mesh/sort/slot_budget.ts";
+import type { DealtReport } from "../../../lib/mesh/sort/sort_messages.ts";
 import { SortEndedError } from "../../../lib/mesh/sort/sort_ended.ts";
 import { within } from "../../support/within.ts";
 import { wholeFile } from "../support/nodes.ts";
@@ -45,7 +46,7 @@ class OneRecordPieces implements DealingThread {
     this.#wake();
   }
 
-  async deal(_: unknown, onPieces: (pieces: Piece[], bytes: number) => void): Promise<void> {
+  async deal(_: unknown, onDealt: (report: DealtReport) => void): Promise<void> {
     for (const [order, bucket] of this.#buckets.entries()) {
       while (this.#slots.length === 0) {
         await new Promise<void>((resolve) => this.#wake = resolve);
@@ -53,7 +54,7 @@ class OneRecordPieces implements DealingThread {
       const slot = this.#slots.pop()!;
       this.#bytes.fill(bucket, slot * SLOT_BYTES, slot * SLOT_BYTES + 4);
       const piece = { bucket, slot, bytes: 4, records: 1, fileBytes: 4, order, sum: bucket + 1 };
-      onPieces([piece], 4);
+      onDealt({ pieces: [piece], bytes: 4 });
     }
   }
 

@@ -19,6 +19,7 @@ import {
   readDataFrame,
   writeDataFrame,
 } from "../../../lib/mesh/link/frame.ts";
+import { decodeTop, encodeTop } from "../../../lib/mesh/link/top_frame.ts";
 
 const types = fc.constantFrom(...Object.values(FRAME));
 const payloads = fc.uint8Array({ maxLength: 200 });
@@ -65,7 +66,7 @@ Deno.test("decodeFrame() refuses lengths and types beyond the limits, and any ot
   assert.throws(() => decodeFrame(bytes), FrameError);
   header.setUint32(0, MAX_DATA_BYTES);
   assert.ok("needed" in decodeFrame(bytes));
-  header.setUint32(4, 10);
+  header.setUint32(4, 11);
   assert.throws(() => decodeFrame(bytes), FrameError);
   fc.assert(fc.property(fc.uint8Array({ minLength: 12, maxLength: 80 }), (bytes) => {
     try {
@@ -128,4 +129,21 @@ Deno.test("payloads that are cut off or nonsense are refused at every cut", () =
   assert.throws(() => decodeAbort(new Uint8Array(5)), FrameError);
   assert.throws(() => readDataFrame(new Uint8Array(31)), FrameError);
   assert.throws(() => readDataFrame(new Uint8Array(40).fill(255)), FrameError);
+});
+
+Deno.test("decodeTop() reads what encodeTop() writes, and refuses everything else", () => {
+  const entries = [[7, "seven"], [3, ""], [0, "x".repeat(300)]].map(([count, text], i) => (
+    { count: count as number, rank: 40 + i, bytes: new TextEncoder().encode(text as string) }
+  ));
+  const payload = encodeTop(entries);
+  assert.deepEqual(decodeTop(payload, { rank: 40, limit: 3 }), entries);
+  const refused = (bytes: Uint8Array, limit = 3) => {
+    assert.throws(() => decodeTop(bytes, { rank: 0, limit }), FrameError);
+  };
+  refused(payload, 2);
+  for (let end = 0; end < payload.length; end++) refused(payload.subarray(0, end));
+  refused(Uint8Array.of(...payload, 0));
+  const negative = payload.slice();
+  new DataView(negative.buffer).setFloat64(4, -1);
+  refused(negative);
 });

@@ -35,11 +35,38 @@ Deno.test("parseCommand() takes the options of sort, and says what is wrong with
     ["-k", /"" as a key/],
     ["-k2 record=5", /"lines" and "record" together/],
     ["-k2 key=0:3", /the bytes "0:3" as a key together with fields/],
-    ["-n numbers", /unknown option "numbers": lines, record=, key=, or options of sort/],
+    ["-n numbers", /unknown option "numbers": lines, record=, key=, top=, or options of sort/],
   ];
   for (const [options, message] of cases) {
     assert.throws(() => parseCommand(`SORT in out ${options}`), { name: "SyntaxError", message });
   }
+});
+
+Deno.test("parseCommand() takes COUNT, and the operations of SORT", () => {
+  const operation = (line: string) => {
+    const command = parseCommand(line);
+    assert.ok(command.word === "SORT" || command.word === "COUNT");
+    const { recordBytes, order, reduce, top } = command.format;
+    return { recordBytes, order, reduce, top };
+  };
+  assert.deepEqual(operation("COUNT in out -t, -k2,2 top=10"), {
+    ...{ recordBytes: 0, order: ["-t,", "-k2,2"], reduce: "count", top: 10 },
+  });
+  assert.deepEqual(operation("SORT in out -ru"), {
+    ...{ recordBytes: 0, order: ["-r"], reduce: "unique", top: undefined },
+  });
+  assert.deepEqual(operation("count in out record=8 key=0:2"), {
+    ...{ recordBytes: 8, order: undefined, reduce: "count", top: undefined },
+  });
+  for (
+    const [line, message] of [
+      ["COUNT in out -u", /unique \(-u\) and count cannot be used together/],
+      ["SORT in out top=0", /Cannot use "0" as top: expected a number from 1 to 10000$/],
+      ["SORT in out top=10001", /Cannot use "10001" as top/],
+      ["COUNT in out record=65533", /Cannot read "65533" as the size .* 1 to 65532 bytes/],
+      ["COUNT in", /expected COUNT input output/],
+    ] as const
+  ) assert.throws(() => parseCommand(line), { name: "SyntaxError", message });
 });
 
 Deno.test("parseCommand() refuses a quote that is not closed, wherever it is", () => {
@@ -85,4 +112,21 @@ Deno.test("parseCommand() reads the number of the job to retry", () => {
   for (const line of ["RETRY", "RETRY x", "RETRY -1", "RETRY 1 2"]) {
     assert.throws(() => parseCommand(line), /^SyntaxError: expected RETRY job$/, line);
   }
+});
+
+Deno.test("statusLines() shows what a job does besides sorting", () => {
+  const job: JobStatus = {
+    id: 7,
+    input: "in",
+    output: "out",
+    format: { ...DEFAULT_RECORD_FORMAT, reduce: "count", top: 3 },
+    state: "done",
+    result: "records=9 written=3",
+    submittedMs: 0,
+    endedMs: 1000,
+    progress: [],
+  };
+  const status = { jobs: [job], up: [0] };
+  assert.deepEqual(statusLines(status), ["job 7 done in out count top=3 records=9 written=3"]);
+  assert.match(historyLines(status)[0]!, / in out count top=3 records=9 written=3$/);
 });

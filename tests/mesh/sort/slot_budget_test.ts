@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { encodeKeyList } from "../../../lib/mesh/sort/key_list.ts";
 import { BucketStore } from "../../../lib/mesh/sort/bucket_store.ts";
-import { type Piece, SLOT_BYTES } from "../../../lib/mesh/sort/open_pieces.ts";
+import { SLOT_BYTES } from "../../../lib/mesh/sort/open_pieces.ts";
 import { type DealingThread, SlotBudget } from "../../../lib/mesh/sort/slot_budget.ts";
-import type { DealTask } from "../../../lib/mesh/sort/sort_messages.ts";
+import type { DealTask, DealtReport } from "../../../lib/mesh/sort/sort_messages.ts";
 
 const TASK: DealTask = {
   kind: "deal-spilled",
@@ -20,14 +20,14 @@ class ScriptedThread implements DealingThread {
   lost = 0;
   readonly #end = Promise.withResolvers<void>();
   #ended = false;
-  #onPieces: (pieces: Piece[], bytes: number) => void = () => {};
+  #onDealt: (report: DealtReport) => void = () => {};
 
   grant(slots: number[]): void {
     this.slots.push(...slots);
   }
 
-  async deal(_: DealTask, onPieces: (pieces: Piece[], bytes: number) => void): Promise<void> {
-    this.#onPieces = onPieces;
+  async deal(_: DealTask, onDealt: (report: DealtReport) => void): Promise<void> {
+    this.#onDealt = onDealt;
     await this.#end.promise;
   }
 
@@ -41,7 +41,7 @@ class ScriptedThread implements DealingThread {
     const pieces = this.slots.splice(0, count).map((slot) => (
       { bucket: 0, slot, bytes: 0, records: 0, fileBytes: 0, order: 0, sum: 0 }
     ));
-    this.#onPieces(pieces, 0);
+    this.#onDealt({ pieces, bytes: 0 });
   }
 
   end(): void {
@@ -68,7 +68,7 @@ Deno.test("SlotBudget: grants a slot for each bucket and a few more, and takes b
   budget.plan(10);
   const thread = new ScriptedThread();
   const queued: number[] = [];
-  const dealing = budget.deal(thread, TASK, (pieces) => {
+  const dealing = budget.deal(thread, TASK, ({ pieces }) => {
     for (const { slot } of pieces) queued.push(slot);
   });
   assert.equal(thread.slots.length, 74);
@@ -90,7 +90,7 @@ Deno.test("SlotBudget: open and queued slots together take at most half of all",
   const threads = [new ScriptedThread(), new ScriptedThread()];
   const queued: number[] = [];
   const dealing = threads.map((thread) => (
-    budget.deal(thread, TASK, (pieces) => {
+    budget.deal(thread, TASK, ({ pieces }) => {
       for (const { slot } of pieces) {
         queued.push(slot);
         budget.queue();
@@ -165,7 +165,7 @@ Deno.test("SlotBudget: whatever the threads and the peers do, the limits hold an
       const threads = [0, 1, 2].map(() => new ScriptedThread());
       const queued: number[] = [];
       const dealing = threads.map((thread) => (
-        budget.deal(thread, TASK, (pieces) => {
+        budget.deal(thread, TASK, ({ pieces }) => {
           for (const { slot } of pieces) {
             queued.push(slot);
             budget.queue();

@@ -60,7 +60,7 @@ Deno.test("SortThread: slots that a task leaves over come back, grants on their 
     await within(
       WAIT_MS,
       "the deal",
-      budget.deal(thread, task, (more) => void pieces.push(...more)),
+      budget.deal(thread, task, (more) => void pieces.push(...more.pieces)),
     );
     assert.equal(pieces.reduce((sum, { bytes }) => sum + bytes, 0), size);
     assert.equal(store.freeSlots, SLOTS - pieces.length, "all others are free");
@@ -73,7 +73,7 @@ Deno.test("SortThread: a thread without slots is starved until it gets one", asy
   await using at = await setUp(20_000);
   const { store, thread, task, size } = at;
   const pieces: Piece[] = [];
-  const dealing = thread.deal(task, (more) => void pieces.push(...more));
+  const dealing = thread.deal(task, (more) => void pieces.push(...more.pieces));
   await until("it is starved", () => thread.starved, WAIT_MS);
   assert.ok(!thread.working);
   thread.grant(store.takeSlots(2));

@@ -83,6 +83,22 @@ Deno.test("chooseSplitters cuts in ascending order, in parts of equal weight", (
   }));
 });
 
+Deno.test("chooseSplitters cuts between keys, on demand, so that all entries of one meet", () => {
+  for (const partition of ["sample", "bits"] as const) {
+    const options = { nodes: 4, bucketsPerNode: 5, partition, betweenKeys: true };
+    fc.assert(fc.property(fc.array(entries, { minLength: 1, maxLength: 40 }), (some) => {
+      const sample = some.map(({ key }, order) => ({ key, order, weight: 1 }));
+      const table = new SplitterTable(chooseSplitters([...sample], options));
+      for (const { key } of some) {
+        const [first, last] = [0, Number.MAX_SAFE_INTEGER].map((order) => (
+          table.find(key, 0, key.length, order)
+        ));
+        assert.equal(first, last);
+      }
+    }));
+  }
+});
+
 Deno.test("chooseSplitters cuts with no more bytes of the keys than it takes to tell them apart", () => {
   const sample = Array.from({ length: 256 }, (_, i) => {
     const long = new Uint8Array(10_000).fill(7);

@@ -1,0 +1,266 @@
+/**
+ * Dealing out and reducing in one thread: each line or record goes through a Partitioner and, bucket by
+ * bucket, through a BucketReducer.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import assert from "node:assert/strict";
+import { balances } from "../../../lib/mesh/records/balance.ts";
+import { CountForm } from "../../../lib/mesh/records/count_form.ts";
+import { addCount, readCount, writeCount } from "../../../lib/mesh/records/counted_entry.ts";
+import { LineOrder } from "../../../lib/mesh/records/line_order.ts";
+import { addTally, emptyTally } from "../../../lib/mesh/records/checksum.ts";
+import {
+  parseRecordFormat,
+  type RecordFormat,
+  type RecordFormatText,
+} from "../../../lib/mesh/records/record_format.ts";
+import { BucketReducer } from "../../../lib/mesh/sort/bucket_reducer.ts";
+import { type Piece, SLOT_BYTES } from "../../../lib/mesh/sort/open_pieces.ts";
+import { Partitioner } from "../../../lib/mesh/sort/partitioner.ts";
+import { TopList } from "../../../lib/mesh/sort/top_list.ts";
+import type { Splitter } from "../../../lib/mesh/sort/splitters.ts";
+import { shellOutput } from "../support/shell_output.ts";
+
+const SLOTS = 512;
+const hasCoreutils = await new Deno.Command("uniq", { args: ["--version"], stdout: "null" })
+  .output().then(({ success }) => success, () => false);
+
+const encode = (text: string) => new TextEncoder().encode(text);
+const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+
+/** The same numbers for the same seed. */
+function randomNumbers(seed: number): (n: number) => number {
+  return (n) => (seed = Math.imul(seed, 48271) >>> 1) % n;
+}
+
+interface Options {
+  splitters?: Splitter[];
+  adaptive?: boolean;
+}
+
+/** Reduces an input as one node with one thread does; returns the output and the entries in slots. */
+function reduce(
+  input: Uint8Array,
+  format: RecordFormat,
+  { splitters = [], adaptive = false }: Options = {},
+) {
+  const slab = new SharedArrayBuffer(SLOTS * SLOT_BYTES);
+  const partitioner = new Partitioner(slab, { format, splitters, node: 0, adaptive });
+  for (let slot = 0; slot < SLOTS; slot++) partitioner.spare.push(slot);
+  const end = format.recordBytes
+    ? partitioner.dealRecords(input, 0, input.length, 0)
+    : partitioner.dealLines(input, 0, input.length, 0);
+  assert.equal(end, input.length);
+  partitioner.finish();
+  const buckets: Piece[][] = Array.from({ length: splitters.length + 1 }, () => []);
+  for (const piece of partitioner.takePieces()) buckets[piece.bucket]!.push(piece);
+
+  const reducer = new BucketReducer(slab, format);
+  const output: Uint8Array[] = [];
+  const [read, represented, written] = [emptyTally(), emptyTally(), emptyTally()];
+  addTally(read, partitioner.absorbed.take() ?? emptyTally());
+  let stored = 0;
+  for (const [index, pieces] of buckets.entries()) {
+    pieces.sort((a, b) => a.order - b.order);
+    const stretches = pieces.map(({ slot, bytes }) => ({ address: slot * SLOT_BYTES, bytes }));
+    const records = pieces.reduce((sum, piece) => sum + piece.records, 0);
+    const sink = { write: (bytes: Uint8Array) => void output.push(bytes.slice()) };
+    const bucket = { index, stretches, records };
+    const reduced = reducer.reduce(bucket, format.top === undefined ? sink : undefined, undefined);
+    assert.equal(reduced.stored.records, records);
+    addTally(read, reduced.stored);
+    addTally(represented, reduced.represented);
+    addTally(written, reduced.written);
+    stored += records;
+  }
+  assert.ok(balances(format, read, represented), "the balance is wrong");
+  output.push(...reducer.top().map(({ bytes }) => bytes));
+  const bytes = Buffer.concat(output);
+  if (format.top === undefined) assert.equal(written.bytes, bytes.length);
+  return { output: bytes, stored, read, written };
+}
+
+/** A cut before all keys that begin with a text. */
+function cutAt(text: string): Splitter {
+  return { key: encode(text), order: -1 };
+}
+
+/** Lines of which many are equal or have equal keys, short and long ones. */
+function linesOf(count: number): Uint8Array {
+  const random = randomNumbers(11);
+  const shared = "a beginning that is longer than what is stored of a key ";
+  const lines = Array.from({ length: count }, () => {
+    const number = random(2) * random(40) - 20;
+    const text = shared.repeat([0, 0, 1, 2, 3][random(5)]!);
+    return `${random(3)},${number},${text}${number % 7},${["", "x", "X"][random(3)]}\n`;
+  });
+  return encode(lines.join(""));
+}
+
+for (
+  const order of ["", "-r", "-t, -k2,2n", "-f", "-t, -k3,3 -r", "-t, -k3,3f -k1,1nr", "-b -k1"]
+) {
+  Deno.test({
+    name: `BucketReducer: keeps the lines of "sort -u ${order}", and counts as uniq -c`,
+    ignore: !hasCoreutils,
+    fn: async () => {
+      const input = linesOf(6000);
+      const words = order.split(" ").filter(Boolean);
+      const text: RecordFormatText = { lines: true, order: words };
+      const format = parseRecordFormat({ ...text, order: [...words, "-u"] });
+      const unique = decode(reduce(input, format).output);
+      const expected = await shellOutput(
+        `sort -u ${order}`,
+        input,
+      );
+      assert.equal(unique, expected);
+
+      // Only lines without an order are split by the beginnings of lines.
+      const splitters = order ? [] : ["0,1", "1", "1,1", "2", "2,1"].map(cutAt);
+      const { output, stored, read } = reduce(input, parseRecordFormat({ ...text, count: true }), {
+        splitters,
+      });
+      const counted = decode(output);
+      assert.equal(counted.replaceAll(/^ *\d+ /gm, ""), unique);
+      const counts = [...counted.matchAll(/^ *(\d+) /gm)].map(([_, count]) => Number(count));
+      assert.equal(counts.reduce((sum, count) => sum + count, 0), 6000);
+      assert.equal(read.records, 6000);
+      assert.equal(read.bytes, input.length);
+      // Nearly all duplicates were found before anything was sorted, as slots are large enough.
+      const most = order ? 3 : 1.01;
+      assert.ok(stored < most * counts.length, `${stored} entries for ${counts.length} keys`);
+      if (!order) assert.equal(counted, await shellOutput("sort | uniq -c", input));
+    },
+  });
+}
+
+Deno.test({
+  name: "BucketReducer: top is the head of the sorted lines, and of counted ones by their counts",
+  ignore: !hasCoreutils,
+  fn: async () => {
+    const input = linesOf(6000);
+    const splitters = ["1", "1,2"].map(cutAt);
+    const top = (text: RecordFormatText) => {
+      const format = parseRecordFormat({ lines: true, top: "25", ...text });
+      return decode(reduce(input, format, { splitters }).output);
+    };
+    assert.equal(top({}), await shellOutput("sort | head -25", input));
+    assert.equal(top({ order: ["-u"] }), await shellOutput("sort -u | head -25", input));
+    assert.equal(
+      top({ count: true }),
+      await shellOutput("sort | uniq -c | sort -s -k1,1nr | head -25", input),
+    );
+  },
+});
+
+Deno.test("BucketReducer: what is found late is counted as what is found early", () => {
+  const input = linesOf(40_000);
+  const format = parseRecordFormat({ lines: true, count: true, order: ["-t,", "-k2n"] });
+  const unhurried = reduce(input, format, { adaptive: true });
+  assert.deepEqual(unhurried.output, reduce(input, format).output);
+  // Without duplicates, it soon stops looking for them.
+  const distinct = encode(Array.from({ length: 40_000 }, (_, i) => `line ${i}\n`).join(""));
+  const twice = Buffer.concat([distinct, distinct]);
+  const { output, stored } = reduce(twice, parseRecordFormat({ lines: true, count: true }), {
+    adaptive: true,
+  });
+  assert.ok(stored > 60_000, `${stored} entries`);
+  assert.equal(decode(output).match(/^ {6}2 line \d+$/gm)?.length, 40_000);
+});
+
+Deno.test("BucketReducer: long lines and long keys meet in one entry each", () => {
+  const long = ["a", "b", "c"].map((letter) => letter.repeat(100_000 + letter.charCodeAt(0)));
+  const keys = long.map((line) => line.slice(0, 3000));
+  const order = [0, 1, 2, 1, 0, 0];
+  const lines = [...order.map((i) => long[i]!), ...order.map((i, n) => `${keys[i]} ${n}`)];
+  const input = encode(lines.map((line) => `${line}\n`).join(""));
+  const counted = parseRecordFormat({ lines: true, count: true });
+  const whole = reduce(input, counted);
+  assert.equal(whole.stored, 3 + 6);
+  const counts = decode(whole.output).split("\n").map((line) => line.slice(0, 9));
+  assert.deepEqual(counts, [
+    ...["      1 a", "      1 a", "      1 a", "      3 a", "      1 b", "      1 b", "      2 b"],
+    ...["      1 c", "      1 c", ""],
+  ]);
+  const byKey = reduce(input, parseRecordFormat({ order: ["-k1,1"], count: true }));
+  assert.equal(byKey.stored, 6);
+  const keyed = decode(byKey.output).split("\n").map((line) =>
+    `${line.slice(0, 9)}${line.slice(-2)}`
+  );
+  assert.deepEqual(keyed, [
+    ...["      3 a 0", "      3 aaa", "      2 b 1", "      2 bbb", "      1 c 2", "      1 ccc"],
+    "",
+  ]);
+});
+
+Deno.test("BucketReducer: records are counted by their keys, with the count in eight bytes", () => {
+  const random = randomNumbers(7);
+  const input = new Uint8Array(12 * 5000);
+  const counts = new Map<number, number>();
+  for (let at = 0; at < input.length; at += 12) {
+    const key = random(9);
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+    input.set([key, 0, random(256), random(256)], at);
+  }
+  const format = parseRecordFormat({ record: "12", key: "0:2", count: true });
+  const { output, stored } = reduce(input, format);
+  assert.equal(stored, 9);
+  const view = new DataView(output.buffer, output.byteOffset, output.length);
+  for (let key = 0; key < 9; key++) {
+    assert.equal(Number(view.getBigUint64(20 * key)), counts.get(key));
+    assert.equal(output[20 * key + 8], key);
+  }
+  const most = [...counts].sort(([a, n], [b, m]) => m - n || a - b).slice(0, 3).map(([key]) => key);
+  const top = reduce(input, { ...format, top: 3 }).output;
+  assert.deepEqual([0, 1, 2].map((i) => top[20 * i + 8]), most);
+});
+
+Deno.test("CountForm: writes counts as uniq -c does, for CSV as a field, for records in eight bytes", () => {
+  const written = (text: RecordFormatText, count: number) => {
+    const format = parseRecordFormat({ count: true, ...text });
+    const form = new CountForm(format, new LineOrder(format));
+    const bytes = new Uint8Array(form.bytesOf(count));
+    form.write(bytes, 0, count);
+    return bytes;
+  };
+  const lines = { lines: true };
+  const cases: [RecordFormatText, number, string][] = [
+    [lines, 1, "      1 "],
+    [lines, 9_999_999, "9999999 "],
+    [lines, 10_000_000, "10000000 "],
+    [lines, 2 ** 44, "17592186044416 "],
+    [{ order: ["--csv"] }, 10, "10,"],
+    [{ order: ["--csv", "-t;"] }, 3, "3;"],
+  ];
+  for (const [text, count, expected] of cases) assert.equal(decode(written(text, count)), expected);
+  assert.equal(new DataView(written({}, 2 ** 44 + 5).buffer).getBigUint64(0), 2n ** 44n + 5n);
+});
+
+Deno.test("addCount() adds as long as the sum fits in 32 bits", () => {
+  const bytes = new Uint8Array(8);
+  writeCount(bytes, 5, 2 ** 32 - 3);
+  assert.equal(addCount(bytes, 5, 2), true);
+  assert.equal(addCount(bytes, 5, 1), false);
+  assert.equal(readCount(bytes, 5), 2 ** 32 - 1);
+});
+
+Deno.test("TopList: keeps the highest counts, the first of equal ones, and no more bytes than allowed", () => {
+  const random = randomNumbers(23);
+  const entries = Array.from({ length: 5000 }, (_, rank) => (
+    { count: random(40), rank, bytes: new Uint8Array(10) }
+  ));
+  const list = new TopList(100, 1000);
+  for (const entry of entries) if (list.accepts(entry.count, entry.rank)) list.add(entry);
+  const sorted = entries.toSorted((a, b) => b.count - a.count || a.rank - b.rank);
+  assert.deepEqual(list.entries(), sorted.slice(0, 100));
+  assert.ok(!list.accepts(0, 0), "the list is full of higher counts");
+  const tooLong = () => {
+    const list = new TopList(100, 999);
+    for (const entry of entries) list.add(entry);
+    return list.entries();
+  };
+  assert.throws(tooLong, /Cannot find the top 100: they have more than 999 bytes; ask for fewer$/);
+});
