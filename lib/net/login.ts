@@ -154,13 +154,18 @@ export class Login implements Disposable {
 
   /** Checks a token; the right one completes the login. After too many failures it waits. */
   async showInTurn(token: Uint8Array | string): Promise<Verdict> {
-    return this.#take(await this.#guard.checkInTurn(token, this.#peer.host), token);
+    const checked = await this.#guard.checkInTurn(token, this.#peer.host);
+    // A reload may have replaced the guard while this token waited for its turn.
+    const known = this.#guard.find(token);
+    return this.#take(checked === "right" && known === undefined ? "wrong" : checked, token);
   }
 
   /** Checks proofs of a token; see {@linkcode LoginGuard.prove}. */
   async showProof(proofs: readonly string[], message: string): Promise<Verdict> {
-    const verdict = this.#take(await this.#guard.checkProof(proofs, message, this.#peer.host));
-    if (verdict === "right") this.#isProvedTo = (guard) => guard.isProof(proofs, message);
+    const checked = await this.#guard.checkProof(proofs, message, this.#peer.host);
+    const holds = (guard: LoginGuard) => guard.isProof(proofs, message);
+    const verdict = this.#take(checked === "right" && !holds(this.#guard) ? "wrong" : checked);
+    if (verdict === "right") this.#isProvedTo = holds;
     return verdict;
   }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { FailureCounter, Guard } from "../../lib/auth.ts";
+import { FailureCounter, Guard, tokenDigest } from "../../lib/auth.ts";
+import { Rights } from "../../lib/rights.ts";
 import { loginByLine } from "../../lib/net/line_login.ts";
 import { LineReader } from "../../lib/net/line_reader.ts";
 import { beginLogin } from "../../lib/net/login.ts";
@@ -88,4 +89,20 @@ Deno.test("Login.revise(): a client without a token yet must show one of the new
   assert.equal(after.logins.revise(undefined), 1, "no token opens the service any more");
   login[Symbol.dispose]();
   assert.equal(after.logins.revise(before), 0, "the connection has ended");
+});
+
+Deno.test("Login: a token that a reload withdraws while it waits for its turn is wrong", async () => {
+  const guardOf = (...tokens: ConstructorParameters<typeof Guard>[0]) =>
+    new Guard(tokens, new FailureCounter(1, 60_000, 50));
+  const { log } = new TestLog();
+  const peer = { id: 1, remote: "127.0.0.1:9", host: "127.0.0.1", close: () => {} };
+  const limited = { name: "app", digest: tokenDigest(TOKEN), rights: new Rights({}) };
+  const before = guardOf(limited, "another-token");
+  using first = beginLogin(peer, { guard: () => before, log })!;
+  using second = beginLogin(peer, { guard: () => before, log })!;
+  assert.equal(await first.showInTurn("a-wrong-token"), "wrong");
+  const verdicts = [first.showInTurn(TOKEN), second.showProof(before.prove("hello"), "hello")];
+  before.logins.revise(guardOf("a-new-token"));
+  assert.deepEqual(await Promise.all(verdicts), ["wrong", "wrong"]);
+  assert.ok(first.pending && second.pending);
 });
