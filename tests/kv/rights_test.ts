@@ -86,7 +86,7 @@ Deno.test("rights: reading and writing are told apart, on each key of a command"
   const reads = "GET app:1|MGET app:1 app:2|EXISTS app:1|TTL app:1|LCS app:1 app:2|WATCH app:1";
   const writes = "SET app:1 5|APPEND app:1 5|MSET app:1 5 app:2 5|EXPIRE app:1 100|DEL app:2";
   const both =
-    "SET app:1 5 GET|INCR app:1|GETSET app:1 5|GETDEL app:1|GETEX app:1|SETBIT app:1 1 1|" +
+    "SET app:1 5 GET|SET app:1 5 IFEQ 5|INCR app:1|GETSET app:1 5|GETDEL app:1|GETEX app:1|SETBIT app:1 1 1|" +
     "BITFIELD app:1 GET u4 0|RENAME app:1 app:2|COPY app:2 app:1 REPLACE|BITOP NOT app:1 app:2|" +
     "DELIFEQ app:1 5|MOVE app:1 1";
   const cases: [rights: unknown, allowed: string[], refused: string[]][] = [

@@ -104,7 +104,7 @@ function denialOf(
         for (const action of at === first ? onFirst : onRest) {
           if (!rights.allows(action, name)) return { action, name, what: "key" };
         }
-        if (need !== "set" || !returnsValue(request) || rights.allows("read", name)) continue;
+        if (need !== "set" || !tellsValue(request) || rights.allows("read", name)) continue;
         return { action: "read", name, what: "key" };
       }
       return undefined;
@@ -128,8 +128,11 @@ function deniedChannel(
   return undefined;
 }
 
-/** Whether a SET also returns the old value. */
-function returnsValue(request: Request): boolean {
-  for (let at = 3; at < request.count; at++) if (request.option(at) === "GET") return true;
+/** Whether a SET also returns the old value, or tells by its success what it was. */
+function tellsValue(request: Request): boolean {
+  for (let at = 3; at < request.count; at++) {
+    const option = request.option(at);
+    if (option === "GET" || option === "IFEQ") return true;
+  }
   return false;
 }
