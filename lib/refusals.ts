@@ -46,7 +46,8 @@ export class Refusals {
     }
     this.#lastMs.set(token, nowMs);
     if (last !== undefined && nowMs - last < EPISODE_MS) return;
-    const about = { client, address, token, action, name: name.slice(0, LOGGED_NAME_CHARS) };
+    const who = client === undefined ? { address } : { client, address };
+    const about = { ...who, token, action, name: name.slice(0, LOGGED_NAME_CHARS) };
     this.#log.warn("Token lacks the right", about);
   }
 }

@@ -94,4 +94,6 @@ Deno.test("Refusals: each is counted, and the first of each episode of a token i
   add("app", 178_001);
   assert.equal(logged(), 1004);
   assert.equal(refusals.count, 1006);
+  refusals.add({ token: "page", action: "act", name: "/backup", address: "b" });
+  assert.deepEqual(log.matching("undefined"), [], "a request has no number");
 });
