@@ -9,7 +9,8 @@
 import type { Guard } from "../auth.ts";
 import type { Log } from "../log.ts";
 import { type Address, isLoopback } from "../net/address.ts";
-import type { KnownToken, Verdict } from "../net/login.ts";
+import type { KnownToken, LoginGuard, Verdict } from "../net/login.ts";
+import type { RevisableLogin } from "../net/logins.ts";
 import type { HttpRequest } from "../net/http/messages.ts";
 import { refuseForeignHost } from "../net/http/own_host.ts";
 import type { Refusals } from "../refusals.ts";
@@ -112,6 +113,38 @@ export class Access {
     const { remote: address, path } = request;
     const token = this.#tokenOf(request)?.name ?? "";
     this.#options.refusals.add({ token, action, name: path, address });
+  }
+
+  /**
+   * Watches whether a request that has been let in would still be: after a reload, its token may be
+   * gone or have other rights, and its session has ended.
+   *
+   * @param end Ends what the request has begun. It is called once.
+   * @returns Ends the watch.
+   */
+  watch(request: HttpRequest, end: () => void): Disposable {
+    const first = this.#options.guard();
+    if (first === undefined) return { [Symbol.dispose]: () => {} };
+    const bearer = this.#sessions.token(request, first) === undefined
+      ? bearerOf(request)
+      : undefined;
+    const rights = this.#tokenOf(request)?.rights?.source;
+    let guard: LoginGuard = first;
+    const login: RevisableLogin<LoginGuard> = {
+      revise: (next, keep) => {
+        guard.logins.delete(login);
+        const known = bearer === undefined ? undefined : next?.find(bearer);
+        if (keep || (known !== undefined && known.rights?.source === rights)) {
+          guard = next ?? guard;
+          guard.logins.add(login);
+          return false;
+        }
+        end();
+        return true;
+      },
+    };
+    guard.logins.add(login);
+    return { [Symbol.dispose]: () => guard.logins.delete(login) };
   }
 
   #tokenOf(request: HttpRequest): KnownToken | undefined {

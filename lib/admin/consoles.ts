@@ -28,10 +28,11 @@ export class Consoles {
   /**
    * Connects to a service and forwards its lines.
    *
+   * @param watch Calls its argument when the visitor is to lose the console; ends with the console.
    * @returns An event stream: `joined` with the id for {@linkcode say}, then `lines`, finally `left`.
    * @throws {RequestError} If too many consoles are open, or the service refuses the connection.
    */
-  join(console: ServiceConsole): HttpReply {
+  join(console: ServiceConsole, watch: (end: () => void) => Disposable): HttpReply {
     if (this.#open.size >= MAX_CONSOLES) {
       throw new RequestError(503, `Only ${MAX_CONSOLES} consoles can be open at a time.`);
     }
@@ -43,6 +44,7 @@ export class Consoles {
       status: 200,
       type: "text/event-stream",
       body: async (events) => {
+        using _watch = watch(() => connection.close());
         if (events.ended.aborted) connection.close();
         events.ended.addEventListener("abort", () => connection.close(), { once: true });
         try {

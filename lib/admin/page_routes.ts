@@ -107,10 +107,10 @@ export function pageRoutes(options: PageRoutesOptions): Route[] {
       method: "GET",
       changes: true,
       path: /^\/consoles\/([^/]+)$/,
-      answer: (_, [name]) => {
+      answer: (request, [name]) => {
         const { console } = running(name!);
         if (console === undefined) throw new RequestError(404, `${name} has no console.`);
-        return consoles.join(console);
+        return consoles.join(console, (end) => access.watch(request, end));
       },
     },
     {

@@ -3,13 +3,15 @@ import assert from "node:assert/strict";
 import { echo } from "../../lib/echo/mod.ts";
 import { echoConfigSchema } from "../../lib/echo/config.ts";
 import { Access } from "../../lib/admin/access.ts";
-import { FailureCounter, Guard } from "../../lib/auth.ts";
+import { FailureCounter, Guard, tokenDigest } from "../../lib/auth.ts";
 import type { Address } from "../../lib/net/address.ts";
+import type { KnownToken } from "../../lib/net/login.ts";
+import { ANY_NAME, Rights } from "../../lib/rights.ts";
 import * as v from "valibot";
 import { TestClient } from "../support/client.ts";
 import { Refusals } from "../../lib/refusals.ts";
 import { TestLog } from "../support/log.ts";
-import { until } from "../support/within.ts";
+import { until, within } from "../support/within.ts";
 import { FakeDaemon, startAdmin } from "./support.ts";
 
 async function post(url: string, body: unknown, headers: Record<string, string> = {}) {
@@ -211,9 +213,9 @@ async function startEcho(daemon: FakeDaemon) {
 }
 
 /** Opens a console as the page does: returns its id and a reader of its events. */
-async function openConsole(origin: string) {
+async function openConsole(origin: string, more: Record<string, string> = {}) {
   const gone = new AbortController();
-  const headers = { "sec-fetch-site": "same-origin" };
+  const headers = { "sec-fetch-site": "same-origin", ...more };
   const response = await fetch(`${origin}/consoles/echo`, { headers, signal: gone.signal });
   if (response.status !== 200) {
     await response.body?.cancel();
@@ -291,6 +293,48 @@ Deno.test("consoles are limited in number, and refused to foreign pages", async 
   assert.equal((await again.event!())[0], "left");
   await again.close!();
   assert.equal((await openConsole(server.origin)).status, 502);
+});
+
+Deno.test("a reload ends the consoles of tokens that it removes and of sessions, unless it keeps them", async () => {
+  const guardOf = (...tokens: (string | KnownToken)[]) =>
+    new Guard(tokens, new FailureCounter(10, 60_000));
+  const daemon = new FakeDaemon();
+  const echoService = await startEcho(daemon);
+  let guard = guardOf("the-first-token", "the-second-token");
+  await using server = await startAdmin(daemon, {}, () => guard);
+  const reload = (next: Guard, keep = false) => {
+    const before = guard;
+    guard = next;
+    return before.logins.revise(next, keep);
+  };
+  const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+  const login = await fetch(`${server.origin}/login`, {
+    method: "POST",
+    redirect: "manual",
+    headers: { "content-type": "application/x-www-form-urlencoded", origin: server.origin },
+    body: "token=the-second-token",
+  });
+  await login.body?.cancel();
+  const cookie = login.headers.get("set-cookie")!.split(";")[0]!;
+  const removed = await openConsole(server.origin, bearer("the-first-token"));
+  const session = await openConsole(server.origin, { cookie });
+  const narrowed = await openConsole(server.origin, bearer("the-second-token"));
+  const closed = await openConsole(server.origin, bearer("the-second-token"));
+  await closed.close!();
+  await until("one has left", () => echoService.connections() === 3);
+  assert.equal(reload(guardOf("the-third-token"), true), 0);
+  assert.equal(reload(guardOf("the-second-token")), 2);
+  const rights = new Rights({ look: [ANY_NAME] }, "look");
+  assert.equal(
+    reload(guardOf({ name: "2", digest: tokenDigest("the-second-token"), rights })),
+    1,
+  );
+  for (const { event, close } of [removed, session, narrowed]) {
+    const [name] = await within(10_000, "the end of a console", event!());
+    assert.equal(name, "left");
+    await close!();
+  }
+  await echoService.stop();
 });
 
 Deno.test("an open console does not delay a drain", async () => {
