@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
-import { commit, type Decisions, UndecidedError } from "../../../lib/mesh/job/commit.ts";
+import {
+  commit,
+  type CommitOptions,
+  type Decisions,
+  UndecidedError,
+} from "../../../lib/mesh/job/commit.ts";
 import { OutputFile } from "../../../lib/mesh/job/output_file.ts";
 import { settlePrepared } from "../../../lib/mesh/job/prepared_note.ts";
 import { PeerGroup } from "../../../lib/mesh/job/peer_group.ts";
@@ -251,7 +256,7 @@ Deno.test("commit(): node 0 keeps its decision and its part if its own rename fa
 });
 
 /** The only node of a mesh, which commits "new" in place of "old". */
-async function commitAlone(decisions?: Partial<Decisions>) {
+async function commitAlone(decisions?: Partial<Decisions>, more: Partial<CommitOptions> = {}) {
   const directory = await makeTempDirectory();
   const output = `${directory.path}/out`;
   await Deno.writeTextFile(output, "old");
@@ -274,7 +279,7 @@ async function commitAlone(decisions?: Partial<Decisions>) {
   });
   const outcome = await commit(peers, {
     ...{ job: "test", node: 0, nodes: 1, file, input: TALLY, output: { ...TALLY, bytes: 3 } },
-    ...{ represented: TALLY, format: DEFAULT_RECORD_FORMAT },
+    ...{ represented: TALLY, format: DEFAULT_RECORD_FORMAT, ...more },
     onDecided: () => log.push("decided"),
     ...(decisions === undefined ? {} : {
       decisions: {
@@ -302,6 +307,19 @@ Deno.test("commit(): a single node without a place for decisions only renames", 
   const made = await commitAlone();
   assert.deepEqual(made.outcome, TALLY);
   assert.deepEqual([made.log, made.text, made.left], [["decided"], "new", ["out"]]);
+});
+
+Deno.test("commit(): a single node gives up if its output stands for less than it has read", async () => {
+  const fewer = { represented: { ...TALLY, records: 2 } };
+  const counted = { ...DEFAULT_RECORD_FORMAT, reduce: "count" as const };
+  for (const more of [fewer, { ...fewer, format: counted }]) {
+    const made = await commitAlone(undefined, more);
+    assert.match(String(made.outcome), /Cannot commit: all nodes read 3 records and wrote 2/);
+    assert.deepEqual([made.log, made.text, made.left], [[], "old", ["out"]]);
+  }
+  // Of records with equal keys, only the number counts.
+  const others = { represented: { ...TALLY, bytes: 0, sum: 0n }, format: counted };
+  assert.deepEqual((await commitAlone(undefined, others)).outcome, TALLY);
 });
 
 Deno.test("commit(): a single node gives up if it cannot record its decision, unless that is open", async () => {
