@@ -81,7 +81,11 @@ class FileOutput implements BackupOutput {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#finished) await attempt(this.#unfinished, () => Deno.remove(this.#unfinished));
+    if (!this.#finished) {
+      await Deno.remove(this.#unfinished).catch(() => {
+        // It is gone already, or does no harm: the next backup begins it anew.
+      });
+    }
     this.#file.close();
   }
 }

@@ -102,6 +102,13 @@ Deno.test("quartet backup leaves no file if the daemon cannot finish it, and say
     await assertFails(run(backup, path, ...daemon.options), "The backup failed: no luck");
   }
   assert.deepEqual(await namesIn(directory.path), []);
+  {
+    await using daemon = await startDaemon(async () => {
+      await Deno.remove(`${path}.part`);
+      throw new Error("no luck");
+    });
+    await assertFails(run(backup, path, ...daemon.options), "The backup failed: no luck");
+  }
 
   const begun = Promise.withResolvers<void>();
   const stopped = Promise.withResolvers<void>();
