@@ -145,7 +145,10 @@ export class NatsSession implements Subscriber {
       id: this.#connection.id,
       remote: this.#connection.remote,
       host: this.#connection.host,
-      close: () => this.#fail(FATAL_ERRORS.authenticationTimeout),
+      close: () => {
+        const { authenticationRevoked, authenticationTimeout } = FATAL_ERRORS;
+        this.#fail(this.#login?.pending ? authenticationTimeout : authenticationRevoked);
+      },
     });
     this.#login = login;
     this.#takeRights();

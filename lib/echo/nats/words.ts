@@ -26,6 +26,7 @@ export const FATAL_ERRORS = {
   clientProtocol: "invalid client protocol",
   authorization: "Authorization Violation",
   authenticationTimeout: "Authentication Timeout",
+  authenticationRevoked: "User Authentication Revoked",
   staleConnection: "Stale Connection",
   connections: "maximum connections exceeded",
 } as const;

@@ -63,6 +63,15 @@ Deno.test("NATS: a client that shows no token in time is told so", async () => {
   assert.equal(await client.rest(), "-ERR 'Authentication Timeout'\r\n");
 });
 
+Deno.test("NATS: a client whose token is withdrawn is told so", async () => {
+  const guard = new Guard([TOKEN], new FailureCounter(10, 60_000));
+  await using echo = await startNats({}, { guard: () => guard });
+  using client = await WireClient.connect(echo.port);
+  assert.equal(await client.ask(`CONNECT {"auth_token":"${TOKEN}"}\r\n`), "+OK\r\n");
+  guard.logins.revise(new Guard(["another-token"], new FailureCounter(10, 60_000)));
+  assert.equal(await client.rest(), "-ERR 'User Authentication Revoked'\r\n");
+});
+
 Deno.test("NATS: a silent client is sent pings, and closed if it does not answer", async () => {
   await using echo = await startNats({ ping_interval: "20ms" });
   using silent = await WireClient.connect(echo.port);
