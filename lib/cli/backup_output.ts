@@ -18,10 +18,15 @@ export interface BackupOutput extends AsyncDisposable {
  * Opens the output of a backup.
  *
  * @param path The file, which must not exist; "-" for standard output.
- * @throws {CommandError} If it exists or cannot be created.
+ * @throws {CommandError} If it exists or cannot be created, or standard output is a terminal.
  */
 export async function backupOutput(path: string): Promise<BackupOutput> {
-  if (path === "-") return STANDARD_OUTPUT;
+  if (path === "-") {
+    if (!Deno.stdout.isTerminal()) return STANDARD_OUTPUT;
+    throw new CommandError(
+      "Cannot write the backup to a terminal: name a file, or use a pipe",
+    );
+  }
   await expectNone(path);
   return await FileOutput.create(path);
 }

@@ -15,6 +15,7 @@ import { valueText } from "../../lib/storage/value.ts";
 import { FakeDaemon, startAdmin } from "../admin/support.ts";
 import { TestLog } from "../support/log.ts";
 import { makeTempDirectory } from "../support/quartet.ts";
+import { HAS_SCRIPT, TestTerminal } from "../support/terminal.ts";
 import { within } from "../support/within.ts";
 
 /** A record of kv: it never expires. */
@@ -92,6 +93,18 @@ Deno.test("quartet backup saves into a file that did not exist, and only its own
   assert.equal(valueText((await store.get(0, "key"))!.value), "value");
   await store.close();
   await storage.close();
+});
+
+Deno.test({
+  name: "quartet backup does not write to a terminal",
+  ignore: !HAS_SCRIPT,
+  fn: async () => {
+    await using directory = await makeTempDirectory();
+    using terminal = new TestTerminal(["backup", "-", "--address", "127.0.0.1:1"], directory.path);
+    const text = await terminal.ends();
+    assert.equal(text, "Cannot write the backup to a terminal: name a file, or use a pipe\r\n");
+    assert.equal(await terminal.code, 1);
+  },
 });
 
 Deno.test("quartet backup leaves no file if the daemon cannot finish it, and says why", async () => {
