@@ -13,14 +13,11 @@
 import assert from "node:assert/strict";
 import { ClosedError, TestClient } from "../support/client.ts";
 import { type DaemonProcess, startDaemon } from "../support/daemon.ts";
-import { ROOT } from "../support/quartet.ts";
+import { canUseOwnNetwork, IN_OWN_NETWORK, testInOwnNetwork } from "../support/own_network.ts";
 import { until, within } from "../support/within.ts";
 
 const BURST = 100;
 const PAUSE_MS = 10;
-
-/** Set in the run inside a network namespace. */
-const INSIDE = Deno.env.get("QUARTET_TEST_INSIDE") !== undefined;
 
 function startEcho(): Promise<DaemonProcess> {
   return startDaemon({
@@ -190,21 +187,25 @@ async function untilWithinSecond(
 }
 
 for (const [name, rounds] of COUNT) {
-  Deno.test(`p0: the count is exact within a second: ${name}`, { ignore: INSIDE }, async () => {
-    await using daemon = await startEcho();
-    const pid = daemon.child.pid;
-    const before = await sockets(pid);
-    const clients: TestClient[] = [];
-    for (const [start, kill] of rounds) {
-      clients.splice(0, kill).forEach((client) => client.close());
-      for (let i = 0; i < start; i++) {
-        clients.push(await TestClient.connect(daemon.address("echo")));
+  Deno.test(
+    `p0: the count is exact within a second: ${name}`,
+    { ignore: IN_OWN_NETWORK },
+    async () => {
+      await using daemon = await startEcho();
+      const pid = daemon.child.pid;
+      const before = await sockets(pid);
+      const clients: TestClient[] = [];
+      for (const [start, kill] of rounds) {
+        clients.splice(0, kill).forEach((client) => client.close());
+        for (let i = 0; i < start; i++) {
+          clients.push(await TestClient.connect(daemon.address("echo")));
+        }
+        const isRight = async () => await sockets(pid) === before + clients.length;
+        await untilWithinSecond(daemon, isRight);
       }
-      const isRight = async () => await sockets(pid) === before + clients.length;
-      await untilWithinSecond(daemon, isRight);
-    }
-    assert.equal(clients.length, 0);
-  });
+      assert.equal(clients.length, 0);
+    },
+  );
 }
 
 /** What the kernel takes for a client that does not read: the largest buffers of both ends. */
@@ -241,42 +242,13 @@ for (const [stoppedCount, readingCount] of [[1, 1], [2, 2]] as const) {
   });
 }
 
-/** Makes a network of its own in which the kernel takes little for a client that does not read. */
-const SMALL_BUFFERS = `ip link set lo up &&
-  echo "4096 16384 16384" > /proc/sys/net/ipv4/tcp_wmem &&
+/** Makes the kernel take little for a client that does not read. */
+const SMALL_BUFFERS = `echo "4096 16384 16384" > /proc/sys/net/ipv4/tcp_wmem &&
   echo "4096 32768 32768" > /proc/sys/net/ipv4/tcp_rmem`;
-
-async function inNamespace(command: string[]): Promise<Deno.CommandOutput> {
-  const script = `${SMALL_BUFFERS} && exec "$@"`;
-  return await new Deno.Command("unshare", {
-    args: ["-rn", "sh", "-c", script, "sh", ...command],
-    env: { NO_COLOR: "1" },
-  }).output();
-}
-
-async function canUnshare(): Promise<boolean> {
-  try {
-    return (await inNamespace(["true"])).success;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
 
 Deno.test({
   name: "p0: the same in a network whose buffers are small",
   // The run inside is this very file; and not every machine has namespaces and iproute2.
-  ignore: INSIDE || !await canUnshare(),
-  fn: async () => {
-    const file = new URL(import.meta.url).pathname;
-    const test = ["test", "-A", "--no-check", "--frozen", `--config=${ROOT}deno.json`, file];
-    const { success, stdout, stderr } = await inNamespace([
-      "env",
-      "QUARTET_TEST_INSIDE=1",
-      Deno.execPath(),
-      ...test,
-    ]);
-    const decoder = new TextDecoder();
-    assert.ok(success, decoder.decode(stdout) + decoder.decode(stderr));
-  },
+  ignore: IN_OWN_NETWORK || !await canUseOwnNetwork({ setup: SMALL_BUFFERS }),
+  fn: () => testInOwnNetwork(import.meta.url, { setup: SMALL_BUFFERS }),
 });
