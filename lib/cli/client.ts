@@ -2,7 +2,8 @@ import { abortable } from "@std/async/abortable";
 import { deadline } from "@std/async/deadline";
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { lossReason } from "../net/connect.ts";
-import { type Command, type CommandArguments, CommandError, EXIT } from "./command.ts";
+import { type Command, type CommandArguments, CommandError, EXIT, UsageError } from "./command.ts";
+import { CLIENT_SERVICES, type ClientService, completions, usualService } from "./client_words.ts";
 import { addressArgument, dial } from "./dial.ts";
 import { LineEditor } from "./line_editor.ts";
 import { RAW_OPTION, ReceivedOutput } from "./received_output.ts";
@@ -33,10 +34,15 @@ const encoder = new TextEncoder();
 export const client: Command = {
   name: "client",
   summary: "Sends lines to a server and prints its answers",
-  usage: "HOST:PORT [--retry] [--wait TIME] [--raw] [--tls] [--token-file FILE]",
+  usage: "HOST:PORT [--retry] [--service NAME] [--wait TIME] [--raw] [--tls] [--token-file FILE]",
   positionals: [1, 1],
   options: [
     { name: "retry", help: "keeps trying to connect for half a minute" },
+    {
+      name: "service",
+      value: "NAME",
+      help: "completes the commands of kv, task or mesh (default: by the usual port)",
+    },
     {
       name: "wait",
       value: "TIME",
@@ -47,24 +53,41 @@ export const client: Command = {
   ],
   details: `The address may also be unix:/path.
 
-At a terminal, "exit" or Ctrl-D leaves. Otherwise standard input is sent unchanged, with a newline
+At a terminal, the keys of a shell edit the line, the cursor keys bring back earlier lines, and Tab
+completes commands; "exit" or Ctrl-D leaves. Otherwise standard input is sent unchanged, with a newline
 after the last line if it has none, and answers are printed until the server closes the connection
 or --wait has passed. If standard output is a terminal, control characters in answers are shown as
 \\x1b, so that they cannot change colours or move the cursor.`,
   run: async (args) => {
     const address = addressArgument(args.positionals[0]!);
     const waitMs = timeOption(args, "wait", DEFAULT_WAIT);
+    const service = serviceOption(args) ?? usualService(address);
     const token = tokenOption(args);
     using conn = await dial(address, {
       retry: args.flag("retry"),
       ...tlsOptions(address, args),
     });
     if (token !== undefined) await logIn(conn, token);
-    if (Deno.stdin.isTerminal() && Deno.stdout.isTerminal()) await converse(conn, args);
-    else await sendAll(conn, args, waitMs);
+    if (Deno.stdin.isTerminal() && Deno.stdout.isTerminal()) {
+      await converse(conn, args, service);
+    } else await sendAll(conn, args, waitMs);
     return EXIT.OK;
   },
 };
+
+/**
+ * Reads the option `--service`.
+ *
+ * @throws {UsageError} If there is no such service.
+ */
+function serviceOption(args: CommandArguments): ClientService | undefined {
+  const name = args.text("service");
+  const service = CLIENT_SERVICES.find((candidate) => candidate === name);
+  if (name !== undefined && service === undefined) {
+    throw new UsageError(`--service must be one of ${CLIENT_SERVICES.join(", ")}`);
+  }
+  return service;
+}
 
 /**
  * Sends a token as the first line, and reads the answer but nothing beyond it.
@@ -107,7 +130,11 @@ async function sendAll(
 }
 
 /** Sends lines as they are typed and prints answers above the prompt. */
-async function converse(conn: Deno.Conn, args: CommandArguments): Promise<void> {
+async function converse(
+  conn: Deno.Conn,
+  args: CommandArguments,
+  service: ClientService | undefined,
+): Promise<void> {
   const ended = new AbortController();
   const stopped = new AbortController();
   const stop = () => stopped.abort();
@@ -115,10 +142,14 @@ async function converse(conn: Deno.Conn, args: CommandArguments): Promise<void> 
   for (const signal of STOP_SIGNALS) Deno.addSignalListener(signal, stop);
   // Before the first prompt, or the terminal itself echoes whatever is typed at once.
   Deno.stdin.setRaw(true);
-  const editor = new LineEditor({
-    write: (bytes) => writeAll(Deno.stdout, bytes),
-    columns: () => Deno.consoleSize().columns || DEFAULT_COLUMNS,
-  }, PROMPT);
+  const editor = new LineEditor(
+    {
+      write: (bytes) => writeAll(Deno.stdout, bytes),
+      columns: () => Deno.consoleSize().columns || DEFAULT_COLUMNS,
+    },
+    PROMPT,
+    (typed) => service === undefined ? [] : completions(service, typed),
+  );
   try {
     const lines = Deno.stdin.readable
       .pipeThrough(new TextDecoderStream())

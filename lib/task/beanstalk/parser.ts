@@ -26,6 +26,11 @@ const ALL_WORDS = [
   "stats-job |stats-tube |stats|list-tubes-watched|list-tube-used|list-tubes|quit|cancel |flush-tube |move ",
   "list-jobs |list-workers|quiet-worker |resume-worker ",
 ];
+
+/** The words of all commands. */
+export const COMMAND_WORDS: readonly string[] = ALL_WORDS.join("|").split("|")
+  .map((word) => word.trimEnd());
+
 for (const text of ALL_WORDS.join("|").split("|")) {
   WORDS[text.charCodeAt(0)]!.push({
     word: new TextEncoder().encode(text),
