@@ -41,7 +41,7 @@ export const client: Command = {
     {
       name: "service",
       value: "NAME",
-      help: "completes the commands of kv, task or mesh (default: by the usual port)",
+      help: "what to complete at a terminal: kv, task or mesh (default: by the usual port)",
     },
     {
       name: "wait",
@@ -54,10 +54,13 @@ export const client: Command = {
   details: `The address may also be unix:/path.
 
 At a terminal, the keys of a shell edit the line, the cursor keys bring back earlier lines, and Tab
-completes commands; "exit" or Ctrl-D leaves. Otherwise standard input is sent unchanged, with a newline
-after the last line if it has none, and answers are printed until the server closes the connection
-or --wait has passed. If standard output is a terminal, control characters in answers are shown as
-\\x1b, so that they cannot change colours or move the cursor.`,
+completes commands. Lines for task end with CR LF, which its beanstalk port requires. "exit" or
+Ctrl-D leaves.
+
+Otherwise standard input is sent unchanged, with a newline after the last line if it has none, and
+answers are printed until the server closes the connection or --wait has passed. If standard output
+is a terminal, control characters in answers are shown as \\x1b, so that they cannot change colours
+or move the cursor.`,
   run: async (args) => {
     const address = addressArgument(args.positionals[0]!);
     const waitMs = timeOption(args, "wait", DEFAULT_WAIT);
@@ -155,7 +158,7 @@ async function converse(
       .pipeThrough(new TextDecoderStream())
       .pipeThrough(editor.keys)
       .pipeThrough(new TextLineStream())
-      .pipeThrough(untilExit());
+      .pipeThrough(untilExit(service === "task" ? "\r\n" : "\n"));
     const output = new ReceivedOutput(args, (bytes) => editor.show(bytes));
     const printed = printAnswers(conn, output, ended);
     const end = AbortSignal.any([ended.signal, stopped.signal]);
@@ -168,12 +171,12 @@ async function converse(
   if (ended.signal.aborted) printError("The server has closed the connection.");
 }
 
-/** Passes lines on as bytes, each with its newline, and ends at the line "exit". */
-function untilExit(): TransformStream<string, Uint8Array> {
+/** Passes lines on as bytes, each with its terminator, and ends at the line "exit". */
+function untilExit(terminator: string): TransformStream<string, Uint8Array> {
   return new TransformStream({
     transform(line, controller) {
       if (line.trim() === "exit") controller.terminate();
-      else controller.enqueue(encoder.encode(`${line}\n`));
+      else controller.enqueue(encoder.encode(line + terminator));
     },
   });
 }

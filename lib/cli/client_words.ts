@@ -23,7 +23,7 @@ export const CLIENT_WORDS: Readonly<Record<ClientService, readonly string[]>> = 
     peek-ready progress put put-batch put-job put-unique quiet-worker quit release release-held
     reserve reserve-batch reserve-job reserve-with-timeout result resume-worker stats stats-job
     stats-tube touch use wait watch`.split(/\s+/),
-  mesh: ["CANCEL", "HELP", "HISTORY", "NODES", "QUIT", "RETRY", "SORT", "STATUS"],
+  mesh: ["CANCEL", "COUNT", "HELP", "HISTORY", "NODES", "QUIT", "RETRY", "SORT", "STATUS"],
 };
 
 /** The ports of the services in config.toml, and those of the servers they can replace. */

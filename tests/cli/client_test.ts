@@ -237,6 +237,24 @@ Deno.test({
 });
 
 Deno.test({
+  name: "client: at a terminal, completes commands of task and sends them as it expects",
+  ignore: !HAS_SCRIPT,
+  fn: async () => {
+    const sent = Promise.withResolvers<string>();
+    using server = serve(async (conn) => sent.resolve(await readAll(conn)));
+    await using directory = await makeTempDirectory();
+    const words = ["client", "--service", "task", server.address];
+    using terminal = new TestTerminal(words, directory.path);
+    await terminal.seen("> ");
+    await terminal.type("list-tubes-\t");
+    await terminal.seen("> list-tubes-watched ");
+    await terminal.type("\x7f\r\x1b[A\rexit\r");
+    await terminal.ends();
+    assert.equal(await sent.promise, "list-tubes-watched\r\n".repeat(2));
+  },
+});
+
+Deno.test({
   name: "client: control characters reach a terminal only with --raw",
   ignore: !HAS_SCRIPT,
   fn: async () => {

@@ -179,7 +179,7 @@ Deno.test("LineEditor: the cursor moves, and keys type and erase at its place", 
 });
 
 Deno.test("LineEditor: the cursor steps over a letter and the marks on it", async () => {
-  const { terminal, typed, type } = start();
+  const { typed, type } = start();
   await type(`ae\u0301b${LEFT}${LEFT}`);
   await type("x");
   await type(`${DELETE}\r`);
