@@ -92,7 +92,7 @@ export class KeyDecoder {
       this.#sequence = character;
       return undefined;
     }
-    const isLast = sequence === "" || sequence === "O" || (character >= "@" && character <= "~");
+    const isLast = sequence === "" || (character >= "@" && character <= "~");
     if (!isLast) {
       if (sequence.length < MAX_SEQUENCE_CHARS) this.#sequence = sequence + character;
       return undefined;

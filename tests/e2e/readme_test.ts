@@ -32,6 +32,10 @@ const NOT_RUN: Readonly<Record<string, string>> = {
 /** The command that starts the daemon for all blocks. */
 const START = "npx -y deno@2.9.6 task start";
 
+/** Variables that say where Node and Deno keep what they have downloaded. */
+const CACHE_VARIABLE =
+  /^(npm_config_(cache|userconfig|globalconfig)|DENO_DIR|XDG_CACHE_HOME|HOME)$/i;
+
 /** Lines for the section `[echo]` of the configuration. */
 const ECHO_KEYS = ['nats = "127.0.0.1:4222"', 'websocket = "127.0.0.1:8084"'];
 
@@ -192,7 +196,6 @@ Deno.test({
     const joined = config.replace(/^\[echo\]$/m, `[echo]\n${ECHO_KEYS.join("\n")}`);
     await Deno.writeTextFile(`${sources}/config.toml`, joined);
 
-    const home = Deno.env.get("HOME")!;
     const nodeOnly = `${directory.path}/node`;
     await linkPrograms(nodeOnly, [...NODE, "sh"]);
     const quartet = `${directory.path}/bin`;
@@ -204,7 +207,14 @@ Deno.test({
       { mode: 0o755 },
     );
     // redis-cli shows types at a terminal only, or if told so.
-    const env = { HOME: home, NO_COLOR: "1", FAKETTY: "1", npm_config_offline: "true" };
+    const env = {
+      ...Object.fromEntries(
+        Object.entries(Deno.env.toObject()).filter(([name]) => CACHE_VARIABLE.test(name)),
+      ),
+      NO_COLOR: "1",
+      FAKETTY: "1",
+      npm_config_offline: "true",
+    };
 
     await using daemon = new Shell(START, { cwd: sources, env: { ...env, PATH: nodeOnly } });
     await daemon.lineLike(/msg=Ready/);
