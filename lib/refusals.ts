@@ -1,10 +1,5 @@
+import { Episodes } from "./episodes.ts";
 import type { Log } from "./log.ts";
-
-/** A token's refusals are logged again after this long without one. */
-const EPISODE_MS = 60_000;
-
-/** How many tokens are remembered; the number of tokens that one service has is about as small. */
-const REMEMBERED_TOKENS_MAX = 1000;
 
 /** How much of a name is logged. */
 const LOGGED_NAME_CHARS = 100;
@@ -28,8 +23,8 @@ export class Refusals {
   /** All refusals so far. */
   count = 0;
   readonly #log: Log;
-  /** When each token was last refused anything, on the monotonic clock. */
-  readonly #lastMs = new Map<string, number>();
+  /** The episodes of each token. */
+  readonly #episodes = new Episodes();
 
   constructor(log: Log) {
     this.#log = log;
@@ -38,14 +33,7 @@ export class Refusals {
   /** Notes a refusal. An episode of a token ends after a minute without any. */
   add({ token, action, name, client, address }: Refusal, nowMs: number = performance.now()): void {
     this.count++;
-    const last = this.#lastMs.get(token);
-    // Set anew, so that the map is in the order of the last refusals.
-    this.#lastMs.delete(token);
-    if (this.#lastMs.size >= REMEMBERED_TOKENS_MAX) {
-      this.#lastMs.delete(this.#lastMs.keys().next().value!);
-    }
-    this.#lastMs.set(token, nowMs);
-    if (last !== undefined && nowMs - last < EPISODE_MS) return;
+    if (!this.#episodes.begins(token, nowMs)) return;
     const who = client === undefined ? { address } : { client, address };
     const about = { ...who, token, action, name: name.slice(0, LOGGED_NAME_CHARS) };
     this.#log.warn("Token lacks the right", about);

@@ -1,6 +1,7 @@
 /**
  * Access control of the admin service. If the service has no token, everyone who can reach its
- * address may read, and clients on this machine may also make changes. If it has one, clients need
+ * address may read, and clients on this machine may also make changes. Behind a proxy that sends PROXY
+ * headers, clients are where it says they are. If it has one, clients need
  * the token for both.
  *
  * @module
@@ -8,7 +9,7 @@
 
 import type { Guard } from "../auth.ts";
 import type { Log } from "../log.ts";
-import { type Address, isLoopback } from "../net/address.ts";
+import { type Address, isLoopback, isThisMachine } from "../net/address.ts";
 import type { KnownToken, LoginGuard, Verdict } from "../net/login.ts";
 import type { RevisableLogin } from "../net/logins.ts";
 import type { HttpRequest } from "../net/http/messages.ts";
@@ -29,6 +30,8 @@ export interface AccessOptions {
   address: Address;
   /** Whether the server speaks TLS. */
   secure: boolean;
+  /** Whether proxies connect for clients that may be on other machines. */
+  proxied: () => boolean;
   /** The current guard; `undefined` while the service has no token. */
   guard: () => Guard | undefined;
   log: Log;
@@ -46,9 +49,11 @@ export class Access {
     this.#sessions = new Sessions(options);
   }
 
-  /** Why this server accepts no changes; `undefined` if it accepts them. */
-  get readOnly(): string | undefined {
-    if (isLoopback(this.#options.address) || this.#options.guard() !== undefined) return undefined;
+  /** Why a client can change nothing; `undefined` if it can. */
+  readOnly({ remote }: HttpRequest): string | undefined {
+    const { address, guard, proxied } = this.#options;
+    if (guard() !== undefined) return undefined;
+    if (isLoopback(address) && (!proxied() || isThisMachine(remote))) return undefined;
     return "Nothing can be changed here: other machines can reach this address without a token.";
   }
 
@@ -72,7 +77,7 @@ export class Access {
   refuseHost(request: HttpRequest): string | undefined {
     const { address, guard } = this.#options;
     if (guard() !== undefined) return undefined;
-    return refuseForeignHost(address, text(request.headers["host"]));
+    return refuseForeignHost(address, request);
   }
 
   /**
@@ -81,7 +86,8 @@ export class Access {
    * never add an `Authorization` header by themselves.
    */
   refuseChange(request: HttpRequest, visitor: Visitor): string | undefined {
-    if (this.readOnly !== undefined) return this.readOnly;
+    const readOnly = this.readOnly(request);
+    if (readOnly !== undefined) return readOnly;
     if (visitor === "token") return undefined;
     const scheme = this.#options.secure ? "https" : "http";
     const site = text(request.headers["sec-fetch-site"]);

@@ -45,9 +45,11 @@ async function start(config: AdminConfig, context: ServiceContext): Promise<Runn
   const metrics = () => allMetrics(daemon, probe);
   const recorder = new Recorder({ metrics, log });
   const secure = config.tls !== undefined;
+  let proxied = config.proxy_protocol.length > 0;
   const access = new Access({
     address: config.listen,
     secure,
+    proxied: () => proxied,
     guard: context.guard,
     log,
     refusals,
@@ -81,7 +83,10 @@ async function start(config: AdminConfig, context: ServiceContext): Promise<Runn
       actions: connected.actions,
       problems: () => [],
       reread: () => server.reloadTls(),
-      adjust: (next: AdminConfig) => server.setLimits(httpLimits(next)),
+      adjust: (next: AdminConfig) => {
+        server.setLimits(httpLimits(next));
+        proxied = next.proxy_protocol.length > 0;
+      },
       metrics:
         () => [...connectionMetrics("admin", server.metrics()), answersMetric(server.answers)],
       drain: async (deadline) => {
@@ -103,6 +108,7 @@ function httpLimits(config: AdminConfig): HttpLimits {
     maxClientsPerAddress: config.max_clients_per_address || undefined,
     requestTimeoutMs: config.request_timeout,
     maxBodyBytes: config.max_body,
+    proxyProtocol: config.proxy_protocol,
   };
 }
 

@@ -47,7 +47,7 @@ export function pageRoutes(options: PageRoutesOptions): Route[] {
       path: /^\/state$/,
       answer: (request, _groups, visitor) => {
         const logAfter = Number(request.query.get("log")) || 0;
-        const readOnly = access.readOnly ?? access.lacksRight(request, visitor, "act");
+        const readOnly = access.readOnly(request) ?? access.lacksRight(request, visitor, "act");
         const hasSession = visitor === "session";
         return json(
           daemonJson(daemon, { self, metrics: metrics(), readOnly, hasSession, logAfter }),

@@ -20,16 +20,22 @@ interface Listen {
   path: KeyPath;
 }
 
+/** Whether other machines can reach an address: by themselves, or through a proxy. */
+function isReachable({ section, address }: Listen): boolean {
+  return !isLoopback(address) || (section.proxy_protocol?.length ?? 0) > 0;
+}
+
 /** Finds the addresses that other machines could use without a token or a certificate. */
 export function openAddresses(config: Config, services: readonly Service[]): Fault[] {
   return listens(config, services)
-    .filter(({ name, section, address }) =>
-      !isLoopback(address) && !section.insecure && config.guard(name) === undefined &&
-      section.tls?.client_ca === undefined
+    .filter((listen) =>
+      isReachable(listen) && !listen.section.insecure && config.guard(listen.name) === undefined &&
+      listen.section.tls?.client_ca === undefined
     )
     .map(({ name, address, path }) => ({
       path,
-      message: `other machines could connect to ${formatAddress(address)} without a token: ` +
+      message: `other machines could connect to ${formatAddress(address)}` +
+        `${isLoopback(address) ? " through a proxy" : ""} without a token: ` +
         `add a token for ${name} in [auth.tokens], or set ${name}.insecure = true`,
     }));
 }
@@ -59,7 +65,7 @@ export function sharedAddresses(config: Config, services: readonly Service[]): F
 /** Finds the services beyond loopback where one address may take every connection. */
 export function unlimitedAddresses(config: Config, services: readonly Service[]): Fault[] {
   return listens(config, services)
-    .filter(({ section, address }) => !isLoopback(address) && !section.max_clients_per_address)
+    .filter((listen) => isReachable(listen) && !listen.section.max_clients_per_address)
     .map(({ name, address }) => ({
       path: [name, "max_clients_per_address"],
       message: `no limit, and other machines can connect to ${formatAddress(address)}: one host ` +

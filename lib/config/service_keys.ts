@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import type { ListenerLimits } from "../net/listener.ts";
 import type { TlsFiles } from "../net/tls.ts";
+import { trustedSenders } from "./trusted_senders.ts";
 import { count, duration, flag, text } from "./values.ts";
 
 const DAY_MS = 86_400_000;
@@ -17,6 +18,8 @@ export const SERVICE_KEYS = {
   max_clients_per_address: v.optional(count({ max: 1_000_000 }), 0),
   /** How long a client may take to finish a request that it has begun; "off" for no limit. */
   request_timeout: v.optional(duration({ min: 10, max: DAY_MS, off: true }), "2m"),
+  /** The proxies whose connections begin with a PROXY header; see `TrustedSenders`. */
+  proxy_protocol: v.optional(trustedSenders(), []),
   /** Whether other machines may connect without a token. */
   insecure: v.optional(flag(), false),
 } as const;
@@ -39,6 +42,7 @@ export const LIVE_LIMITS = [
   "max_clients_per_address",
   "idle_timeout",
   "request_timeout",
+  "proxy_protocol",
   "insecure",
 ] as const;
 
@@ -47,6 +51,7 @@ export interface ListenerKeys {
   tls?: TlsKeys | undefined;
   max_clients_per_address: number;
   request_timeout: number;
+  proxy_protocol: string[];
 }
 
 /** The limits of a listener by the section of its service. */
@@ -58,6 +63,7 @@ export function listenerLimits(
     maxClientsPerAddress: keys.max_clients_per_address || undefined,
     idleTimeoutMs: keys.idle_timeout,
     requestTimeoutMs: keys.request_timeout,
+    proxyProtocol: keys.proxy_protocol,
   };
 }
 
@@ -65,6 +71,7 @@ export function listenerLimits(
 export function listenerOptions(keys: ListenerKeys) {
   return {
     tls: keys.tls && tlsFiles(keys.tls),
+    proxyProtocol: keys.proxy_protocol,
     maxClientsPerAddress: keys.max_clients_per_address || undefined,
     requestTimeoutMs: keys.request_timeout,
   };

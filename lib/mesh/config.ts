@@ -20,6 +20,11 @@ const meshSchema = v.strictObject({
   ...SERVICE_KEYS,
   /** Applies to the links between nodes too; `ca` has the issuers of their certificates. */
   tls: v.optional(v.strictObject({ ...TLS_KEYS, ca: v.optional(text()) })),
+  /** The nodes must reach each other directly. */
+  proxy_protocol: v.optional(
+    v.pipe(v.array(v.string()), v.maxLength(0, "an empty list: mesh takes no PROXY headers")),
+    [],
+  ),
   listen: v.optional(address(), "127.0.0.1:8083"),
   node: v.optional(count({ max: MAX_NODES - 1 }), 0),
   nodes: v.optional(

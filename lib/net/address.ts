@@ -4,6 +4,8 @@
  * @module
  */
 
+import { formatIp, isMappedIpv4, parseIp } from "./ip.ts";
+
 /** Where a service listens or a client connects. */
 export type Address =
   | { transport: "tcp"; hostname: string; port: number }
@@ -55,6 +57,16 @@ export function isLoopback(address: Address): boolean {
   return /^(localhost|127(\.\d{1,3}){3}|::1)$/i.test(address.hostname);
 }
 
+/**
+ * Whether a client is on this machine.
+ *
+ * @param host See `Connection.host`.
+ */
+export function isThisMachine(host: string): boolean {
+  const hostname = host.replace(/^\[(.*)\]$/, "$1").replace(/^::ffff:/i, "");
+  return hostname === "unix" || isLoopback({ transport: "tcp", hostname, port: 0 });
+}
+
 /** Whether a host stands for all interfaces of this machine. */
 export function isAnyHost(hostname: string): boolean {
   return hostname === "0.0.0.0" || hostname === "::";
@@ -69,8 +81,8 @@ export function collide(a: Address, b: Address): boolean {
   return a.hostname === b.hostname || isAnyHost(a.hostname) || isAnyHost(b.hostname);
 }
 
-/** The eight groups of an IPv6 address in full. */
-const GROUPS = 8;
+/** The length of a /64. */
+const NETWORK_BYTES = 8;
 
 /**
  * The network that limits per address count as one client: an IPv4 address, also one that is mapped
@@ -82,13 +94,8 @@ const GROUPS = 8;
 export function clientNetwork(host: string): string {
   const address = host.replace(/^\[(.*)\]$/, "$1").replace(/%.*$/, "");
   if (!address.includes(":")) return host;
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
-  if (mapped !== null) return mapped[1]!;
-  const [head = "", tail] = address.split("::");
-  const before = head === "" ? [] : head.split(":");
-  const after = tail === undefined || tail === "" ? [] : tail.split(":");
-  const zeros = tail === undefined ? 0 : GROUPS - before.length - after.length;
-  const groups = [...before, ...Array<string>(Math.max(0, zeros)).fill("0"), ...after];
-  const prefix = groups.slice(0, GROUPS / 2).map((group) => parseInt(group, 16).toString(16));
-  return `${prefix.join(":")}::/64`;
+  const ip = parseIp(address);
+  if (ip === undefined) return host;
+  if (isMappedIpv4(ip)) return formatIp(ip);
+  return `${formatIp(ip.fill(0, NETWORK_BYTES))}/64`;
 }

@@ -9,12 +9,13 @@ import { Connection, ConnectionClosedError } from "./connection.ts";
 import { ExpiryWatch } from "./expiry_watch.ts";
 import type { ListenerMetrics } from "./listener_metrics.ts";
 import { pipe, type Socket } from "./pipe.ts";
+import { ProxyEntry, UNIX_PEER } from "./proxy_entry.ts";
 import { TimeLimit } from "./time_limit.ts";
 import type { TlsFiles } from "./tls.ts";
-import type { Greeting, TlsConn } from "./tls_conn.ts";
+import type { Greeting } from "./tls_conn.ts";
 import { TlsListener } from "./tls_listener.ts";
 
-/** How long a client may take for the TLS handshake. */
+/** How long a client may take for the PROXY header, and again for the TLS handshake. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 /** How many refused clients are sent a reply at a time; any others are closed without one. */
@@ -33,9 +34,6 @@ const DRAIN_MAX_CHECKS = 200;
 /** How long handlers may take to return once their connections are closed. */
 const DRAIN_CUT_MS = 1000;
 
-/** The address shown for clients of a unix socket, which have none of their own. */
-const UNIX_PEER = "unix";
-
 /** The limits of a listener that can change while it runs. */
 export interface ListenerLimits {
   /** The maximum number of open connections. */
@@ -51,6 +49,12 @@ export interface ListenerLimits {
    * @default {0}
    */
   requestTimeoutMs?: number;
+  /**
+   * The senders whose connections begin with a PROXY header: see {@linkcode TrustedSenders}.
+   *
+   * @default {[]}
+   */
+  proxyProtocol?: readonly string[];
 }
 
 /** Options for {@linkcode Listener.listen}. */
@@ -62,7 +66,7 @@ export interface ListenerOptions extends ListenerLimits {
   /** The files for TLS; without them connections are plain. Ignored for unix sockets. */
   tls?: TlsFiles | undefined;
   /**
-   * How long a client may take for the TLS handshake.
+   * How long a client may take for the PROXY header, and again for the TLS handshake.
    *
    * @default {HANDSHAKE_TIMEOUT_MS}
    */
@@ -87,6 +91,7 @@ export class Listener {
   readonly #socket: Deno.Listener | TlsListener;
   readonly #options: ListenerOptions;
   #limits: ListenerLimits;
+  readonly #entry: ProxyEntry;
   readonly #connections = new Map<Connection, Promise<void>>();
   /** Open connections by {@linkcode clientNetwork}. */
   readonly #byHost = new Map<string, number>();
@@ -124,6 +129,15 @@ export class Listener {
     this.#options = options;
     this.#limits = options;
     this.address = addressOf(socket.addr);
+    this.#entry = new ProxyEntry({
+      limitMs: options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,
+      log: options.log,
+      isFull: () => this.#isFull,
+      onEntered: (conn, remote) => {
+        this.#serve(socket instanceof TlsListener ? socket.secure(conn) : conn, remote);
+      },
+    });
+    this.#entry.trust(options.proxyProtocol ?? []);
     options.clients?.add(this);
     this.#idleLimit = this.#limitIdleTime();
     this.#requestLimit = this.#limitRequestTime();
@@ -156,6 +170,7 @@ export class Listener {
     this.#limits = limits;
     this.#idleLimit.setLimit(limits.idleTimeoutMs);
     this.#requestLimit.setLimit(limits.requestTimeoutMs ?? 0);
+    this.#entry.trust(limits.proxyProtocol ?? []);
   }
 
   /**
@@ -182,7 +197,8 @@ export class Listener {
   metrics(): ListenerMetrics {
     const stats = {
       ...this.#stats,
-      connections: this.#connections.size,
+      connections: this.#openCount,
+      proxyHeader: this.#entry.faults,
       certificateExpiryMs: this.#expiryMs,
     };
     for (const connection of this.#connections.keys()) {
@@ -246,19 +262,29 @@ export class Listener {
       if (this.address.transport === "unix") removeSocketFile(this.address.path);
     }
     await this.#accepting;
+    await this.#entry.close();
   }
 
   #accept(): Promise<void> {
     const address = formatAddress(this.address);
-    return acceptLoop<Deno.Conn | TlsConn>({
+    return acceptLoop<Deno.Conn>({
       accept: () => this.#socket.accept(),
-      onAccepted: (conn) => this.#serve(conn, remoteName(conn)),
+      onAccepted: (conn) => this.#entry.enter(conn),
       onError: (error, backoffMs) => {
         const fields = { address, error: String(error), backoffMs };
         this.#options.log.warn("Cannot accept a connection", fields);
       },
       isStopped: () => this.#stopped,
     });
+  }
+
+  /** Open connections, with those whose PROXY header is not yet complete. */
+  get #openCount(): number {
+    return this.#connections.size + this.#entry.waiting;
+  }
+
+  get #isFull(): boolean {
+    return this.#openCount >= this.#limits.maxClients;
   }
 
   #serve(socket: Socket, remote: string): void {
@@ -281,8 +307,8 @@ export class Listener {
 
   /** The limit that a new connection would exceed, if any. */
   #refusal({ host }: Connection): "serverFull" | "addressFull" | undefined {
-    const { maxClients, maxClientsPerAddress } = this.#limits;
-    if (this.#connections.size >= maxClients) return "serverFull";
+    const { maxClientsPerAddress } = this.#limits;
+    if (this.#isFull) return "serverFull";
     if (maxClientsPerAddress === undefined || host === UNIX_PEER) return undefined;
     return (this.#byHost.get(clientNetwork(host)) ?? 0) >= maxClientsPerAddress
       ? "addressFull"
@@ -371,9 +397,4 @@ export class Listener {
       },
     });
   }
-}
-
-function remoteName(conn: Pick<Deno.Conn, "remoteAddr">): string {
-  const address = addressOf(conn.remoteAddr);
-  return address.transport === "unix" ? UNIX_PEER : formatAddress(address);
 }

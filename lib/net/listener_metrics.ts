@@ -9,6 +9,8 @@ export interface ListenerMetrics {
   serverFull: number;
   /** Connections refused because their address had its maximum. */
   addressFull: number;
+  /** Connections closed for their PROXY header. */
+  proxyHeader: number;
   receivedBytes: number;
   sentBytes: number;
   /** When the certificate in use expires, in Unix milliseconds; `Infinity` without TLS. */
@@ -22,6 +24,7 @@ export function sumMetrics(all: readonly ListenerMetrics[]): ListenerMetrics {
     accepted: 0,
     serverFull: 0,
     addressFull: 0,
+    proxyHeader: 0,
     receivedBytes: 0,
     sentBytes: 0,
     certificateExpiryMs: Infinity,
@@ -52,10 +55,11 @@ export function connectionMetrics(service: string, counted: ListenerMetrics): Me
     {
       type: "counter",
       name: "connections_rejected_total",
-      help: "Refused connections, by the limit that was reached.",
+      help: "Refused connections, by the limit that was reached or what else was wrong.",
       samples: [
         sample(counted.serverFull, { reason: "server_full" }),
         sample(counted.addressFull, { reason: "address_full" }),
+        sample(counted.proxyHeader, { reason: "proxy_header" }),
       ],
     },
     metric("counter", "received_bytes_total", "Bytes read from clients.", counted.receivedBytes),

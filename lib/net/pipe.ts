@@ -1,6 +1,12 @@
 /** The part of a socket that a connection needs. */
 export type Socket = Pick<Deno.Conn, "read" | "write" | "closeWrite" | "close">;
 
+/** A socket of the operating system. One of TCP has options. */
+export type RawConn =
+  & Socket
+  & Pick<Deno.Conn, "remoteAddr">
+  & Partial<Pick<Deno.TcpConn, "setNoDelay" | "setKeepAlive">>;
+
 /** How many bytes each direction holds, like the buffers between two sockets. */
 const MAX_BYTES = 64 * 1024;
 

@@ -10,7 +10,7 @@ import { setImmediate } from "node:timers";
 import { createServer, type TLSSocket } from "node:tls";
 import { CipherStream } from "./cipher_stream.ts";
 import type { ClientCertificates } from "./client_certificates.ts";
-import type { Socket } from "./pipe.ts";
+import type { RawConn, Socket } from "./pipe.ts";
 
 /** The limit of a handshake. Deno keeps the state of a failed handshake for as long. */
 const HANDSHAKE_MAX_MS = 15_000;
@@ -40,7 +40,7 @@ export interface Greeting {
 export class TlsConn implements Socket {
   readonly remoteAddr: Deno.Addr;
 
-  readonly #conn: Deno.TcpConn;
+  readonly #conn: RawConn;
   readonly #certificates: ClientCertificates | undefined;
   readonly #stream: CipherStream;
   /** Set once the handshake is complete. */
@@ -60,7 +60,7 @@ export class TlsConn implements Socket {
    * @param conn The socket; this connection owns it from now on.
    * @param options See {@linkcode TlsConnOptions}.
    */
-  constructor(conn: Deno.TcpConn, options: TlsConnOptions) {
+  constructor(conn: RawConn, options: TlsConnOptions) {
     this.remoteAddr = conn.remoteAddr;
     this.#conn = conn;
     this.#certificates = options.certificates;
@@ -113,12 +113,12 @@ export class TlsConn implements Socket {
 
   /** See {@linkcode Deno.TcpConn.setNoDelay}. */
   setNoDelay(noDelay?: boolean): void {
-    this.#conn.setNoDelay(noDelay);
+    this.#conn.setNoDelay?.(noDelay);
   }
 
   /** See {@linkcode Deno.TcpConn.setKeepAlive}. */
   setKeepAlive(keepAlive?: boolean): void {
-    this.#conn.setKeepAlive(keepAlive);
+    this.#conn.setKeepAlive?.(keepAlive);
   }
 
   /**

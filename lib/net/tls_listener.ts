@@ -1,8 +1,9 @@
 import { ClientCertificates } from "./client_certificates.ts";
+import type { RawConn } from "./pipe.ts";
 import { expiryOf, readTlsFiles, type TlsFiles } from "./tls.ts";
 import { TlsConn, type TlsConnOptions } from "./tls_conn.ts";
 
-/** Accepts TLS connections, with the interface of a Deno listener. */
+/** Accepts connections and makes them ones of TLS. */
 export class TlsListener {
   readonly addr: Deno.Addr;
 
@@ -38,9 +39,14 @@ export class TlsListener {
     this.#options = this.#read();
   }
 
-  /** Waits for the next connection. Its handshake is still to be done. */
-  async accept(): Promise<TlsConn> {
-    return new TlsConn(await this.#socket.accept(), this.#options);
+  /** Waits for the next connection, which is plain until {@linkcode secure} takes it. */
+  accept(): Promise<Deno.TcpConn> {
+    return this.#socket.accept();
+  }
+
+  /** Makes a connection one of TLS. Its handshake is still to be done. */
+  secure(conn: RawConn): TlsConn {
+    return new TlsConn(conn, this.#options);
   }
 
   /** Stops accepting. */

@@ -6,6 +6,7 @@ import { FailureCounter, Guard } from "../../lib/auth.ts";
 import type { Address } from "../../lib/net/address.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
+import { v1 } from "../support/proxy_headers.ts";
 import { FULL_TOKEN, guardWithRights, LIMITED_TOKEN } from "../support/rights.ts";
 import { rejectedIn } from "../support/rejected.ts";
 import { within } from "../support/within.ts";
@@ -159,7 +160,37 @@ Deno.test("admin closes connections beyond the limit per address", async () => {
   using second = await TestClient.connect(server.address);
   assert.equal(await second.rest(), "");
   const rejected = rejectedIn(server.running.metrics());
-  assert.deepEqual(rejected, { server_full: 0, address_full: 1 });
+  assert.deepEqual(rejected, { server_full: 0, address_full: 1, proxy_header: 0 });
+});
+
+Deno.test('admin behind a proxy judges "this machine" by the address in the PROXY header', async () => {
+  await using server = await startAdmin(new FakeDaemon(), { proxy_protocol: ["127.0.0.0/8"] });
+  const ask = async (header: Uint8Array, request: string, fields: string) => {
+    using client = await TestClient.connect(server.address);
+    await client.send(header);
+    await client.send(`${request} HTTP/1.1\r\n${fields}\r\nConnection: close\r\n\r\n`);
+    const [head = "", body = ""] = (await client.rest()).split("\r\n\r\n");
+    return { status: Number(head.split(" ")[1]), body };
+  };
+  const elsewhere = v1("PROXY TCP4 192.0.2.7 198.51.100.1 5 80");
+  const here = v1("PROXY TCP4 127.0.0.1 127.0.0.1 5 80");
+  const local = v1("PROXY UNKNOWN");
+  const readOnly = async (header: Uint8Array, host: string) => {
+    const { status, body } = await ask(header, "GET /state", `Host: ${host}`);
+    return status === 200 ? /"readOnly":("?)/.exec(body)![1] !== "" : status;
+  };
+  assert.equal(await readOnly(elsewhere, "admin.example"), true);
+  assert.equal(await readOnly(here, "localhost"), false);
+  assert.equal(await readOnly(local, "localhost"), false);
+  // DNS rebinding: a browser on this machine with a foreign name for it.
+  assert.equal(await readOnly(here, "evil.example"), 421);
+  const change = (header: Uint8Array) => {
+    const fields = "Host: localhost\r\nOrigin: http://localhost\r\nContent-Length: 0";
+    return ask(header, "POST /services/kv", fields);
+  };
+  assert.match((await change(elsewhere)).body, /other machines can reach this address/);
+  assert.equal((await change(elsewhere)).status, 403);
+  assert.notEqual((await change(here)).status, 403);
 });
 
 /** Sends a request over TLS; returns the reply and the serial number of the certificate. */

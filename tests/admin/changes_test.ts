@@ -51,6 +51,7 @@ Deno.test("Access.refuseChange() accepts changes only from this server's own pag
     const access = new Access({
       address,
       secure: false,
+      proxied: () => false,
       guard: () => guard,
       log: new TestLog().log,
       refusals: new Refusals(new TestLog().log),

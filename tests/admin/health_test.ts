@@ -122,7 +122,7 @@ Deno.test("admin closes connections beyond the limit, and accepts new ones once 
     assert.match(await client.line(), /^HTTP\/1\.1 200 /);
   }
   const rejected = rejectedIn(server.running.metrics());
-  assert.deepEqual(rejected, { server_full: 1, address_full: 0 });
+  assert.deepEqual(rejected, { server_full: 1, address_full: 0, proxy_header: 0 });
 });
 
 Deno.test("admin drains while connections are open and idle", async () => {

@@ -51,6 +51,28 @@ const FAULTS: [name: string, text: string, expected: string | RegExp][] = [
     '100000/s), or "off"',
   ],
   [
+    "a proxy that is no address",
+    '[kv]\nproxy_protocol = ["10.0.0.0/8", "lb.example"]\n',
+    'q.toml:2: kv.proxy_protocol.1: found "lb.example", allowed is a network such as ' +
+    '"10.0.0.0/8" or "2001:db8::/32", an address, or "unix"; "lb.example" is neither a network, ' +
+    'an address nor "unix"',
+  ],
+  [
+    "a network of proxies that means one host",
+    '[kv]\nproxy_protocol = ["10.0.0.7/8"]\n',
+    /"10\.0\.0\.7\/8" has bits beyond its first 8: write the network's own address, or only the/,
+  ],
+  [
+    "more proxies than allowed",
+    `[kv]\nproxy_protocol = [${'"::1",'.repeat(101)}]\n`,
+    /^q\.toml:2: kv\.proxy_protocol: found .*, allowed is at most 100 networks$/,
+  ],
+  [
+    "a proxy before mesh",
+    '[mesh]\nproxy_protocol = ["10.0.0.0/8"]\n',
+    /^q\.toml:2: mesh\.proxy_protocol: found .*, allowed is an empty list: mesh takes no PROXY/,
+  ],
+  [
     "a rate that is too high",
     '[task.tubes.mail]\nrate = "100001/s"\n',
     /^q\.toml:2: task\.tubes\.mail\.rate: found "100001\/s", allowed is a rate/,
@@ -323,6 +345,12 @@ Deno.test("loadConfig() requires a token, client certificates or insecure = true
   assert.deepEqual(faults(`${open}tls = { ${files}, client_ca = "c.crt" }\n`), []);
   for (const listen of ["[::1]:8080", "localhost:8080", "unix:/tmp/a", "127.8.9.1:8080"]) {
     assert.deepEqual(faults(`[echo]\nlisten = "${listen}"\n`), []);
+    const proxied = `[echo]\nlisten = "${listen}"\nproxy_protocol = ["10.0.0.0/8", "unix"]\n`;
+    assert.deepEqual(faults(proxied), [
+      `q.toml:2: echo.listen: other machines could connect to ${listen} through a proxy without a ` +
+      "token: add a token for echo in [auth.tokens], or set echo.insecure = true",
+    ]);
+    assert.deepEqual(faults(`${proxied}insecure = true\n`), []);
   }
 });
 

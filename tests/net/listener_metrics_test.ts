@@ -7,6 +7,7 @@ const COUNTED = {
   accepted: 2,
   serverFull: 3,
   addressFull: 0,
+  proxyHeader: 4,
   receivedBytes: 5,
   sentBytes: 6,
   certificateExpiryMs: Infinity,
@@ -16,6 +17,7 @@ Deno.test("connectionMetrics() reports every reason for a refusal, even with a c
   assert.deepEqual(rejectedIn(connectionMetrics("kv", COUNTED)), {
     server_full: 3,
     address_full: 0,
+    proxy_header: 4,
   });
 });
 
@@ -26,6 +28,7 @@ Deno.test("sumMetrics() adds up what several listeners have counted", () => {
     accepted: 4,
     serverFull: 13,
     addressFull: 20,
+    proxyHeader: 8,
     receivedBytes: 10,
     sentBytes: 12,
     certificateExpiryMs: 7,

@@ -69,6 +69,7 @@ export class WebSocketServer {
         maxClients,
         maxClientsPerAddress,
         tls,
+        proxyProtocol: limits.proxyProtocol ?? [],
         ...HTTP_LIMITS,
         headers: SECURITY_HEADERS,
         log,
@@ -129,8 +130,9 @@ export class WebSocketServer {
     this.#keepAlive[Symbol.dispose]();
   }
 
-  #answer({ method, path, headers }: HttpRequest): HttpReply {
-    const refusal = this.#refuseHost(headers);
+  #answer(request: HttpRequest): HttpReply {
+    const { method, path } = request;
+    const refusal = this.#refuseHost(request);
     if (refusal !== undefined) return plain(421, refusal);
     if (method !== "GET" && method !== "HEAD") return plain(405, "Use GET.");
     const file = CHAT_FILES.find((candidate) => candidate.path === path);
@@ -141,7 +143,7 @@ export class WebSocketServer {
   async #upgrade(request: HttpRequest): Promise<HttpUpgrade | HttpRefusal> {
     const { routes, origins, limits: { tls, log } } = this.#options;
     const { headers, path } = request;
-    const foreignHost = this.#refuseHost(headers);
+    const foreignHost = this.#refuseHost(request);
     if (foreignHost !== undefined) return { status: 421, body: `${foreignHost}\n` };
     const secure = tls !== undefined;
     const origin = text(headers["origin"]);
@@ -176,9 +178,9 @@ export class WebSocketServer {
   }
 
   /** With tokens, a page that reaches this machine by a foreign name gains nothing. */
-  #refuseHost(headers: HttpRequest["headers"]): string | undefined {
+  #refuseHost(request: HttpRequest): string | undefined {
     if (this.#options.login.guard() !== undefined) return undefined;
-    return refuseForeignHost(this.address, text(headers["host"]));
+    return refuseForeignHost(this.address, request);
   }
 
   /** Logs a client in, if one is required and the handshake carries a token. */

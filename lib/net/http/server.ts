@@ -56,6 +56,8 @@ export interface HttpLimits {
   /** Time limit for receiving a request, headers and body. */
   requestTimeoutMs: number;
   maxBodyBytes: number;
+  /** See `ListenerLimits`. */
+  proxyProtocol?: readonly string[];
 }
 
 /** Options for {@linkcode HttpServer.listen}. */
@@ -141,6 +143,7 @@ export class HttpServer {
       // A browser takes an early reply for the answer to its next request.
       fullReply: new Uint8Array(0),
       tls: options.tls,
+      proxyProtocol: options.proxyProtocol ?? [],
       handshakeTimeoutMs: options.requestTimeoutMs,
       log: options.log,
       ...(options.clients === undefined ? {} : { clients: options.clients }),
@@ -185,11 +188,12 @@ export class HttpServer {
    * @param upgradedTimeoutMs See `HttpUpgradeOptions.requestTimeoutMs`.
    */
   setLimits(limits: HttpLimits, upgradedTimeoutMs = 0): void {
-    const { maxClients, maxClientsPerAddress, requestTimeoutMs, maxBodyBytes } = limits;
+    const { requestTimeoutMs, maxBodyBytes, ...others } = limits;
     this.#maxBodyBytes = maxBodyBytes;
     this.#parser.headersTimeout = this.#parser.requestTimeout = requestTimeoutMs;
     this.#listener.setLimits({
-      ...{ maxClients, maxClientsPerAddress, idleTimeoutMs: 0 },
+      ...others,
+      idleTimeoutMs: 0,
       requestTimeoutMs: upgradedTimeoutMs,
     });
   }
