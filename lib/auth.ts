@@ -103,6 +103,16 @@ export class Guard implements LoginGuard {
     return found;
   }
 
+  /** The names of its tokens that another guard does not accept, or not with the same rights. */
+  tokensLostAt(other: Guard | undefined): string[] {
+    const others = other === undefined ? [] : other.#tokens;
+    const isKept = ({ digest, rights }: KnownToken) =>
+      others.some((known) =>
+        timingSafeEqual(known.digest, digest) && known.rights?.source === rights?.source
+      );
+    return this.#tokens.filter((token) => !isKept(token)).map(({ name }) => name);
+  }
+
   /** Waits until a token from this address may be checked; `false` if that takes too long. */
   async #turn(host: string): Promise<boolean> {
     const waitMs = this.#failures.take(host, this.loginTimeoutMs);

@@ -41,6 +41,33 @@ export interface ServiceView {
   problems(): string[];
 }
 
+/** What a reload would do to one service. */
+export interface ServicePreview {
+  name: string;
+  /** `adjust`: it keeps running, with its connections. `off`: it does not run, and will not. */
+  action: "keep" | "adjust" | "restart" | "start" | "stop" | "off";
+  /** The keys of its section whose values change. */
+  keys: string[];
+  /** Whether a restart waits until its long work is over, such as a sort, if it has any. */
+  waits: boolean;
+  /** The names of the tokens it would accept from then on, and of those it would no longer accept. */
+  tokens: { added: string[]; removed: string[]; changed: string[] };
+  /** How many connections would be closed. */
+  closes: number;
+}
+
+/** What a reload would do. */
+export interface ReloadPreview {
+  /** What is wrong with the configuration, one line each. If anything is, a reload does nothing. */
+  faults: string[];
+  /** What it would do to each service, in the order of the table; empty if there are faults. */
+  services: ServicePreview[];
+  /** The keys of other sections that would change at once, such as "log.level". */
+  keysAtOnce: string[];
+  /** The keys that would change only at the next start. */
+  keysForNextStart: string[];
+}
+
 /** What a service can see of the daemon that runs it, and the one change it can ask for. */
 export interface DaemonView {
   readonly state: DaemonState;
@@ -65,6 +92,8 @@ export interface DaemonView {
    * @throws {Error} If it fails; the message says why.
    */
   setEnabled(service: string, enabled: boolean): Promise<void>;
+  /** Reads the configuration as a reload does, and says what that would do; changes nothing. */
+  previewReload(): ReloadPreview;
 }
 
 /** A connection, as far as that decides what it may hear of other services. */

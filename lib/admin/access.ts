@@ -137,10 +137,13 @@ export class Access {
     const rights = this.#tokenOf(request)?.rights?.source;
     let guard: LoginGuard = first;
     const login: RevisableLogin<LoginGuard> = {
+      isRevokedBy: (next) => {
+        const known = bearer === undefined ? undefined : next?.find(bearer);
+        return known === undefined || known.rights?.source !== rights;
+      },
       revise: (next, keep) => {
         guard.logins.delete(login);
-        const known = bearer === undefined ? undefined : next?.find(bearer);
-        if (keep || (known !== undefined && known.rights?.source === rights)) {
+        if (keep || !login.isRevokedBy(next)) {
           guard = next ?? guard;
           guard.logins.add(login);
           return false;

@@ -66,6 +66,12 @@ export function pageRoutes(options: PageRoutesOptions): Route[] {
       },
     },
     {
+      // By POST: the faults quote the file, which only users who may make changes may read.
+      method: "POST",
+      path: /^\/reload-preview$/,
+      answer: () => json(daemon.previewReload()),
+    },
+    {
       method: "POST",
       path: /^\/services\/([^/]+)$/,
       answer: async (request, [name]) => {

@@ -9,7 +9,7 @@ import {
 import { BackupProgress } from "./backup_progress.ts";
 import { backupOutput } from "./backup_output.ts";
 import { type Command, CommandError, EXIT } from "./command.ts";
-import { SERVER_OPTIONS, tokenOption } from "./server_options.ts";
+import { TOKEN_OPTION, tokenOption } from "./server_options.ts";
 import { printError } from "./terminal.ts";
 
 /** How long the daemon may be silent. */
@@ -27,7 +27,7 @@ export const backup: Command = {
   positionals: [1, 1],
   options: [
     ...ADMIN_OPTIONS,
-    ...SERVER_OPTIONS.filter(({ name }) => name === "token-file"),
+    TOKEN_OPTION,
   ],
   details:
     `Asks the daemon's admin service for everything that kv and task keep, while clients go on using

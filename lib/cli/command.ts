@@ -59,6 +59,8 @@ export const EXIT = {
   FAILED: 1,
   /** The command line is wrong. */
   USAGE: 2,
+  /** `check --diff`: a reload would disconnect clients, or a change needs a new start. */
+  DISRUPTIVE: 3,
   /** The configuration is wrong (EX_CONFIG of sysexits.h). */
   CONFIG: 78,
   /** Stopped at once by a second SIGINT (128 plus the number of the signal). */

@@ -1,5 +1,6 @@
 import type { LoadedConfig } from "../config/load.ts";
-import { Daemon } from "../daemon/daemon.ts";
+import type { Config } from "../config/schema.ts";
+import { Daemon, type DaemonOptions } from "../daemon/daemon.ts";
 import { createLog, type Log, type LogOptions } from "../log.ts";
 import { LogOutput } from "../log_output.ts";
 import type { Metric } from "../metrics.ts";
@@ -73,7 +74,11 @@ async function runDaemon(
   const log = createLog("daemon", options);
   logUnhandledErrors(log);
   using _guard = new InspectorGuard(log);
-  const daemon = await start(config, options, { ...view, signal: signals.stop });
+  const daemon = await start(config, options, {
+    ...view,
+    readConfig: () => readAgain(read),
+    signal: signals.stop,
+  });
   if (daemon === undefined) {
     log.info("Stopped while starting", { signal: await signals.next() });
     return EXIT.OK;
@@ -107,7 +112,7 @@ async function runDaemon(
 async function start(
   config: LoadedConfig["config"],
   options: LogOptions,
-  view: Omit<LogParts, "options"> & { signal: AbortSignal },
+  view: Omit<LogParts, "options"> & Pick<DaemonOptions, "readConfig" | "signal">,
 ): Promise<Daemon | undefined> {
   try {
     return await Daemon.start(config, {
@@ -116,7 +121,7 @@ async function start(
       ...view,
     });
   } catch (error) {
-    if (view.signal.aborted) return undefined;
+    if (view.signal?.aborted) return undefined;
     if (!(error instanceof Error)) throw error;
     throw new CommandError(error.message);
   }
@@ -128,17 +133,24 @@ async function reload(
   options: LogOptions,
   log: Log,
 ): Promise<void> {
+  const config = readAgain(read);
+  if (Array.isArray(config)) {
+    daemon.rejectReload();
+    for (const fault of config) log.error("Not reloaded: the configuration is wrong", { fault });
+    return;
+  }
+  await daemon.reload(config);
+  Object.assign(options, config.log);
+  log.info("Reloaded");
+}
+
+/** Reads the configuration of the running daemon; returns one line per fault if it is wrong. */
+function readAgain(read: () => LoadedConfig): Config | string[] {
   try {
-    const { config } = read();
-    await daemon.reload(config);
-    Object.assign(options, config.log);
-    log.info("Reloaded");
+    return read().config;
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
-    daemon.rejectReload();
-    for (const fault of error.message.split("\n")) {
-      log.error("Not reloaded: the configuration is wrong", { fault });
-    }
+    return error.message.split("\n");
   }
 }
 

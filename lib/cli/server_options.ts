@@ -25,16 +25,19 @@ export const CA_OPTION: CommandOption = {
   help: "trusts this certificate or issuer (PEM); implies --tls",
 };
 
+/** The option for a server that requires a token. */
+export const TOKEN_OPTION: CommandOption = {
+  name: "token-file",
+  value: "FILE",
+  help: "sends the token in this file (default: the value of QUARTET_TOKEN)",
+};
+
 /** All options about a server. */
 export const SERVER_OPTIONS: readonly CommandOption[] = [
   { name: "tls", help: "speaks TLS" },
   CA_OPTION,
   ...IDENTITY_OPTIONS,
-  {
-    name: "token-file",
-    value: "FILE",
-    help: "sends the token in this file (default: the value of QUARTET_TOKEN)",
-  },
+  TOKEN_OPTION,
 ];
 
 /**

@@ -1,7 +1,7 @@
 import { delay } from "@std/async/delay";
 import { ADMIN_OPTIONS, adminTarget } from "./admin_target.ts";
 import { type Command, CommandError, EXIT, UsageError } from "./command.ts";
-import { tokenOption } from "./server_options.ts";
+import { TOKEN_OPTION, tokenOption } from "./server_options.ts";
 import { StopSignals } from "./stop_signals.ts";
 import { printError, writeAll } from "./terminal.ts";
 import { timeOption } from "./time_option.ts";
@@ -31,11 +31,7 @@ export const top: Command = {
       value: "TIME",
       help: `how often to ask the daemon (default ${DEFAULT_INTERVAL})`,
     },
-    {
-      name: "token-file",
-      value: "FILE",
-      help: "sends the token in this file (default: the value of QUARTET_TOKEN)",
-    },
+    TOKEN_OPTION,
     ...ADMIN_OPTIONS,
   ],
   details:

@@ -174,7 +174,8 @@ function toConfig(
   { source, report }: { source: ConfigSource; report: (fault: Fault) => void },
 ): Config {
   const { daemon, log, storage, ...services } = sections;
-  const tokenFiles = Object.values(auth.tokens)
+  const { tokens, ...authLimits } = auth;
+  const tokenFiles = Object.values(tokens)
     .map(({ file }) => file)
     .filter((file) => file !== undefined);
   return {
@@ -184,7 +185,7 @@ function toConfig(
     bus: busConfig(bus, source, report),
     services,
     guard: createGuards(auth, source, report),
-    closesRevoked: auth.on_revoke === "close",
+    auth: authLimits,
     tokenFiles: [...tokenFiles, ...busSecretFiles(bus)],
   } as Config;
 }

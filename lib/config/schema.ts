@@ -2,7 +2,7 @@ import * as v from "valibot";
 import type { Guard } from "../auth.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "../log.ts";
 import type { Service, ServiceConfig } from "../service.ts";
-import { authSchema } from "./auth.ts";
+import { type AuthConfig, authSchema } from "./auth.ts";
 import { type BusConfig, busSchema } from "./bus.ts";
 import { choice, duration, storageUrl, text } from "./values.ts";
 
@@ -31,8 +31,8 @@ export interface Config {
   services: Record<string, ServiceConfig>;
   /** The guard that checks the tokens of a service's clients; `undefined` if it requires none. */
   guard: (service: string) => Guard | undefined;
-  /** Whether connections are closed whose token a reload has removed or changed. */
-  closesRevoked: boolean;
+  /** The section `[auth]`, except its tokens, which the guards hold. */
+  auth: Omit<AuthConfig, "tokens">;
   /** The files that hold tokens and passwords. */
   tokenFiles: string[];
 }

@@ -16,14 +16,16 @@ import { formatAddress } from "../net/address.ts";
 import type { RecentLog } from "../recent_log.ts";
 import { Refusals } from "../refusals.ts";
 import { keysForNextStart, planReload, type StartedService } from "./reload_plan.ts";
+import { previewReload } from "./reload_preview.ts";
+import { serviceView } from "./service_view.ts";
 import type {
   DaemonState,
   DaemonView,
+  ReloadPreview,
   RunningService,
   Service,
   ServiceConfig,
   ServiceContext,
-  ServiceView,
   Visitor,
 } from "../service.ts";
 import { StoragePool } from "../storage/pool.ts";
@@ -38,6 +40,8 @@ export interface DaemonOptions {
   recentLog: RecentLog;
   /** What that log reports about itself. @default {nothing} */
   logMetrics?: () => Metric[];
+  /** Reads the configuration again; returns one line per fault if it is wrong. @default {no change} */
+  readConfig?: () => Config | string[];
   /** Aborts the start. Afterwards it has no effect. */
   signal?: AbortSignal;
 }
@@ -187,6 +191,8 @@ export class Daemon {
   #createView(): DaemonView {
     const state = () => this.#state;
     const lastReload = () => this.#lastReload;
+    const [started, refusals, failures] = [this.#started, this.#refusals, this.#failures];
+    const facts = () => ({ config: this.#config, started, refusals, failures });
     return {
       get state() {
         return state();
@@ -194,28 +200,20 @@ export class Daemon {
       get lastReload() {
         return lastReload();
       },
-      services: () => this.#options.services.map(({ name }) => this.#viewOf(name)),
+      services: () => this.#options.services.map(({ name }) => serviceView(name, facts())),
       bus: this.#bus,
       recentLog: (after) => this.#options.recentLog.read(after),
       logMetrics: () => this.#options.logMetrics?.() ?? [],
       setEnabled: (name, enabled) => this.#enqueue(() => this.#setEnabled(name, enabled)),
+      previewReload: () => this.#previewReload(),
     };
   }
 
-  #viewOf(name: string): ServiceView {
-    const started = this.#started.get(name);
-    return {
-      name,
-      enabled: this.#config.services[name]?.enabled ?? false,
-      running: started?.running,
-      sinceMs: started?.sinceMs,
-      refusals: this.#refusals.get(name)!.count,
-      problems: () => {
-        const problems = started?.running.problems() ?? [];
-        const failure = this.#failures.get(name);
-        return failure === undefined ? problems : [...problems, failure];
-      },
-    };
+  #previewReload(): ReloadPreview {
+    const { services, readConfig = () => this.#config } = this.#options;
+    const guard = (name: string) => this.#guard(name);
+    const inForce = { config: this.#config, started: this.#started, guard };
+    return previewReload(services, inForce, readConfig());
   }
 
   /** Runs a change once all earlier ones are done. */
@@ -312,7 +310,7 @@ export class Daemon {
     const before = this.#guard(name);
     const after = config.guard(name);
     if (before === undefined || before === after) return;
-    const closed = before.logins.revise(after, !config.closesRevoked);
+    const closed = before.logins.revise(after, config.auth.on_revoke === "keep");
     if (closed > 0) this.#log.info("Closed connections of old tokens", { service: name, closed });
   }
 

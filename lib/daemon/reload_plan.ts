@@ -94,7 +94,7 @@ export function keysForNextStart(before: Config, after: Config): string[] {
 }
 
 /** The keys that have different values in two sections. */
-function changedKeys(before: object, after: object): string[] {
+export function changedKeys(before: object, after: object): string[] {
   const [old, next] = [before, after].map((section) => new Map(Object.entries(section)));
   const keys = new Set([...old!.keys(), ...next!.keys()]);
   return [...keys].filter((key) => !same(old!.get(key), next!.get(key)));

@@ -94,7 +94,7 @@ export class Login implements Disposable {
    * @returns Whether the connection was closed.
    */
   revise(guard: LoginGuard | undefined, keep = false): boolean {
-    if (this.#pending || keep || this.#isValidAt(guard)) {
+    if (keep || !this.isRevokedBy(guard)) {
       this.#guard.logins.delete(this);
       this.#guard = guard ?? this.#guard;
       this.#guard.logins.add(this);
@@ -105,6 +105,10 @@ export class Login implements Disposable {
     this.#log.info("Client disconnected, as its token was revoked or changed", about);
     this.#peer.close();
     return true;
+  }
+
+  isRevokedBy(guard: LoginGuard | undefined): boolean {
+    return !this.#pending && !this.#isValidAt(guard);
   }
 
   #isValidAt(guard: LoginGuard | undefined): boolean {

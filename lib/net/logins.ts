@@ -6,6 +6,8 @@ export interface RevisableLogin<Guard> {
    * @returns Whether the connection was closed.
    */
   revise(guard: Guard | undefined, keep: boolean): boolean;
+  /** Whether {@linkcode revise} would close the connection, if it may. */
+  isRevokedBy(guard: Guard | undefined): boolean;
 }
 
 /** The logins of one service whose connections are open. */
@@ -33,5 +35,12 @@ export class Logins<Guard> {
     // A copy, because logins that go on belong to the new guard from then on.
     for (const login of [...this.#open]) if (login.revise(guard, keep)) closed++;
     return closed;
+  }
+
+  /** How many connections {@linkcode revise} would close, if it may. */
+  countRevokedBy(guard: Guard | undefined): number {
+    let revoked = 0;
+    for (const login of this.#open) if (login.isRevokedBy(guard)) revoked++;
+    return revoked;
   }
 }

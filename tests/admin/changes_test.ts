@@ -111,6 +111,18 @@ Deno.test("admin runs the actions that a service offers, and no others", async (
   }
 });
 
+Deno.test("admin shows what a reload would do to those who may make changes", async () => {
+  const daemon = new FakeDaemon();
+  await using server = await startAdmin(daemon);
+  const url = `${server.origin}/reload-preview`;
+  const { status, reply } = await post(url, "");
+  assert.deepEqual([status, reply], [200, { ...daemon.previewReload() }]);
+  assert.equal((await post(url, "", { origin: "https://evil.example" })).status, 403);
+  const got = await fetch(url);
+  await got.body?.cancel();
+  assert.equal(got.status, 405);
+});
+
 Deno.test("admin is read-only if other machines can reach it without a token", async () => {
   const daemon = new FakeDaemon();
   await using server = await startAdmin(daemon, { listen: "0.0.0.0:0" });

@@ -1,5 +1,5 @@
 import { Bus } from "../../lib/bus/bus.ts";
-import type { DaemonState, DaemonView, ServiceView } from "../../lib/service.ts";
+import type { DaemonState, DaemonView, ReloadPreview, ServiceView } from "../../lib/service.ts";
 import type { Guard } from "../../lib/auth.ts";
 import { admin } from "../../lib/admin/mod.ts";
 import { adminConfigSchema } from "../../lib/admin/config.ts";
@@ -35,6 +35,10 @@ export class FakeDaemon implements DaemonView {
     if (service === "broken") return Promise.reject(new Error("Cannot start broken: it is"));
     this.switched.push([service, enabled]);
     return Promise.resolve();
+  }
+
+  previewReload(): ReloadPreview {
+    return { faults: [], services: [], keysAtOnce: ["log.level"], keysForNextStart: [] };
   }
 
   /** Adds a running service. */

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { tokenDigest } from "../../lib/auth.ts";
+import { check } from "../../lib/cli/check.ts";
 import { parseCommandLine } from "../../lib/cli/command.ts";
+import { asPreview, isDisruptive, previewLines } from "../../lib/cli/reload_diff.ts";
 import { token } from "../../lib/cli/token.ts";
+import type { ReloadPreview, ServicePreview } from "../../lib/service.ts";
 import { makeTempDirectory, runQuartet } from "../support/quartet.ts";
 
 const OPEN = '[task]\nmax_attempts = 25\n[kv]\nlisten = "0.0.0.0:8081"\ninsecure = true\n';
@@ -71,5 +74,76 @@ Deno.test("quartet token: says what is wrong with its command line", async () =>
   for (const [words, problem] of cases) {
     const wrong = token.run(parseCommandLine(token, words));
     await assert.rejects(wrong, (error: Error) => error.message.startsWith(problem));
+  }
+});
+
+/** The preview of a reload with one service. */
+function previewOf(
+  service: Partial<ServicePreview>,
+  lists: Partial<ReloadPreview> = {},
+): ReloadPreview {
+  const tokens = { added: [], removed: [], changed: [] };
+  const same: ServicePreview = {
+    ...{ name: "kv", action: "keep", keys: [], waits: false, tokens, closes: 0 },
+    ...service,
+  };
+  return { faults: [], services: [same], keysAtOnce: [], keysForNextStart: [], ...lists };
+}
+
+Deno.test("quartet check --diff: one line per service, and whether it disturbs anybody", () => {
+  const keys = ["listen", "queue"];
+  const tokens = { added: ["a"], removed: ["b", "c"], changed: ["d"] };
+  const atOnce = { keysAtOnce: ["log.level"] };
+  const later = { keysForNextStart: ["bus"] };
+  const cases: [ReloadPreview, string, boolean][] = [
+    [previewOf({}), "kv  keeps running", false],
+    [
+      previewOf({ action: "adjust", keys }),
+      "kv  keeps running, with a new value of listen, queue",
+      false,
+    ],
+    [
+      previewOf({ action: "restart", keys, waits: true, closes: 1 }),
+      "kv  restarts because of listen, queue; waits for the work in progress, if it is long; " +
+      "closes 1 connection",
+      true,
+    ],
+    [previewOf({ action: "restart" }), "kv  restarts", true],
+    [previewOf({ action: "start" }), "kv  starts", false],
+    [previewOf({ action: "stop", keys: ["enabled"] }), "kv  stops", true],
+    [previewOf({ action: "off" }), "kv  stays off", false],
+    [
+      previewOf({ tokens, closes: 2 }),
+      "kv  keeps running; new token a; changed token d; removed tokens b, c; closes 2 connections",
+      true,
+    ],
+    [previewOf({}, atOnce), "kv  keeps running\nlog.level changes at once", false],
+    [
+      previewOf({}, later),
+      "kv  keeps running\nbus changes only when the daemon is started again",
+      true,
+    ],
+  ];
+  for (const [preview, lines, disruptive] of cases) {
+    assert.equal(previewLines(preview).join("\n"), lines);
+    assert.equal(isDisruptive(preview), disruptive, lines);
+    assert.deepEqual(asPreview(JSON.parse(JSON.stringify(preview))), preview);
+  }
+  for (const reply of [{}, [], null, { ...previewOf({}), services: [{ name: "kv" }] }]) {
+    assert.equal(asPreview(reply), undefined);
+  }
+});
+
+Deno.test("quartet check: says which options do not go together", async () => {
+  const cases = [
+    [["--diff", "--storage"], "--diff and --storage exclude each other"],
+    [["--address", "127.0.0.1:1"], "--address needs --diff"],
+    [["--insecure"], "--insecure needs --diff"],
+  ] as const;
+  for (const [words, message] of cases) {
+    await assert.rejects(check.run(parseCommandLine(check, words)), {
+      name: "UsageError",
+      message,
+    });
   }
 });

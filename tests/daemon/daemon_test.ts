@@ -84,7 +84,7 @@ class LoadingService {
       bus: { servers: [], timeoutMs: 2000, events: false },
       services: { slow: section },
       guard: () => undefined,
-      closesRevoked: true,
+      auth: { max_failures: 10, failure_window: 60_000, login_timeout: 10_000, on_revoke: "close" },
       tokenFiles: [],
     };
   }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { formatAddress } from "../../lib/net/address.ts";
 import { TestClient } from "../support/client.ts";
 import { type DaemonProcess, startDaemon, withOthersOff } from "../support/daemon.ts";
+import { runQuartet } from "../support/quartet.ts";
 
 const ADMIN = '[admin]\nlisten = "127.0.0.1:0"\n';
 const MEMORY = '[storage]\nurl = "memory:"\n';
@@ -34,6 +35,13 @@ async function switchService(daemon: DaemonProcess, name: string, enabled: boole
   });
   const { message, error } = await reply.json();
   return { status: reply.status, text: message ?? error };
+}
+
+/** Asks a daemon what a reload would do; returns the exit code and what is printed. */
+async function diff(daemon: DaemonProcess) {
+  const admin = formatAddress(daemon.address("admin"));
+  const { code, stdout, stderr } = await runQuartet(["check", "--diff", "--address", admin]);
+  return [code, (stdout + stderr).trimEnd().split("\n")] as const;
 }
 
 /** Sends a line to a service and returns its reply. */
@@ -111,4 +119,32 @@ Deno.test("admin: switching one service does not restart another whose reload fa
   // Switching on a service that should run and still cannot must not make the daemon ready.
   assert.equal((await switchService(daemon, "echo", true)).status, 409);
   assert.match(String(await readiness(daemon)), /^echo: Cannot start echo/);
+});
+
+Deno.test("quartet check --diff: the daemon says what a reload would do, and changes nothing", async () => {
+  await using daemon = await startDaemon({ config: ports(0, 0) });
+  using client = await TestClient.connect(daemon.address("kv"));
+  await client.send("PING\n");
+  assert.equal(await client.line(), "+PONG\r\n");
+  const changed = `${MEMORY}${ADMIN}[echo]\nlisten = "127.0.0.1:0"\nmax_clients = 5\n` +
+    '[kv]\nlisten = "127.0.0.1:0"\nscript_memory = "2MiB"\n[log]\nlevel = "debug"\n';
+  await Deno.writeTextFile(daemon.configFile, withOthersOff(changed));
+  assert.deepEqual(await diff(daemon), [3, [
+    "echo   keeps running, with a new value of max_clients",
+    "kv     restarts because of script_memory; closes 1 connection",
+    "task   stays off",
+    "mesh   stays off",
+    "admin  keeps running",
+    "log.level changes at once",
+  ]]);
+  await Deno.writeTextFile(daemon.configFile, withOthersOff(`${changed}x = 1\n`));
+  const [code, [fault]] = await diff(daemon);
+  assert.equal(code, 78);
+  assert.match(fault!, /quartet\.toml:\d+: log\.x: unknown key/);
+  await client.send("PING\n");
+  assert.equal(await client.line(), "+PONG\r\n");
+  assert.doesNotMatch(daemon.log, /Adjusted|Restarting|Not reloaded|Reloaded/);
+  await reload(daemon, changed);
+  assert.match(daemon.log, /Adjusted service=echo keys=max_clients/);
+  assert.match(daemon.log, /Restarting service=kv keys=script_memory/);
 });
