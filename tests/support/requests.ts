@@ -1,17 +1,26 @@
 import assert from "node:assert/strict";
 
-/** A source that yields pieces, and records the request number that each read was for. */
+/**
+ * A source that yields pieces, and records the request number that the first read of each was for.
+ * Like a socket, it keeps what exceeds the space of a read for the next one.
+ */
 export function sourceOf(pieces: readonly Uint8Array[]) {
   const requests: number[] = [];
   let next = 0;
+  let rest = new Uint8Array();
   return {
     requests,
     read(into: Uint8Array, request?: number) {
-      requests.push(request ?? NaN);
-      const piece = pieces[next++];
-      if (piece === undefined) return Promise.resolve(null);
-      into.set(piece);
-      return Promise.resolve(piece.length);
+      if (rest.length === 0) {
+        requests.push(request ?? NaN);
+        const piece = pieces[next++];
+        if (piece === undefined) return Promise.resolve(null);
+        rest = new Uint8Array(piece);
+      }
+      const count = Math.min(rest.length, into.length);
+      into.set(rest.subarray(0, count));
+      rest = rest.subarray(count);
+      return Promise.resolve(count);
     },
   };
 }
