@@ -18,7 +18,7 @@ import { openQueue } from "../../lib/task/open.ts";
 import type { JobOptions } from "../../lib/task/queue.ts";
 import type { ScheduledQueue } from "../../lib/task/schedule/book.ts";
 import { TestLog } from "../support/log.ts";
-import { usePostgres } from "../support/postgres.ts";
+import { execute, usePostgres } from "../support/postgres.ts";
 import { makeTempDirectory } from "../support/quartet.ts";
 import { until, within } from "../support/within.ts";
 import { put, reserve, spec } from "../task/suite_support.ts";
@@ -197,13 +197,12 @@ Deno.test("A backup of one engine restores into the other, and back, without a d
   let expected: Contents | undefined;
   let last: BackupFile | undefined;
   for (const [index, url] of urls.entries()) {
-    if (index === 1) await leaveDeletedKey(url);
+    if (index === 1) await leaveTraces(url);
     if (last !== undefined) await restoreAll(last, url);
     await using data = await TestData.open(url);
     if (last === undefined) await fill(data);
     else if (index === 1) {
-      const lastId = Math.max(...expected!.jobs.map(({ id }) => id));
-      await assertWorks(data, { key: "key 7", value: "value 7", lastId });
+      await assertWorks(data, { key: "key 7", value: "value 7", lastId: EARLIER_ID });
     }
     const file = await backUp(data, `${directory.path}/${index}.backup`);
     const found = await contents(file);
@@ -217,13 +216,20 @@ Deno.test("A backup of one engine restores into the other, and back, without a d
   }
 });
 
-/** The row of a deleted key remains in a database for a while, and does not count. */
-async function leaveDeletedKey(url: string): Promise<void> {
+/** The last id that a database has given to a job before a restore. */
+const EARLIER_ID = 1_000_000;
+
+/**
+ * What remains in an emptied database does not count: the row of a deleted key, for a while. But the
+ * ids that it has given to jobs are not given again.
+ */
+async function leaveTraces(url: string): Promise<void> {
   await using data = await TestData.open(url);
   await data.store.put(0, "deleted", "x", 0);
   await data.store.transact([{ space: 0, key: "deleted" }], (transaction) => {
     transaction.delete(0, "deleted");
   });
+  await execute(url, `SELECT setval('quartet.task_ids', ${EARLIER_ID})`);
 }
 
 /** A job that waits for another one is released when that is done. */

@@ -46,8 +46,13 @@ const INSERT_RESULTS = `
   FROM json_to_recordset($1::text::json)
     AS r (id int8, expires_at int8, cancelled bool, a int4, al int4)`;
 
-/** Sets the last id that was given out; $2: whether there was any. */
-const SET_ID = "SELECT setval('quartet.task_ids', $1::text::int8, $2::text::bool)";
+/**
+ * Sets the last id that was given out; $2: whether there was any. The ids that an emptied database
+ * has given out earlier are not given again.
+ */
+const SET_ID = `
+  SELECT setval('quartet.task_ids', greatest($1::text::int8, last_value), is_called OR $2::text::bool)
+  FROM quartet.task_ids`;
 
 /** A row with bytes, which JSON does not hold. */
 interface PackedRow {
