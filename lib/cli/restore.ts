@@ -30,7 +30,8 @@ export const restore: Command = {
 does not exist yet, or a PostgreSQL database whose tables are empty. Nothing is overwritten. It does
 not matter which of the two the data come from. Start the daemon afterwards.
 
-If it is interrupted, nothing is restored, and it can be run again.`,
+Each storage gets all of its data or nothing. After an interruption, run it again; if services have
+storages of their own, first remove those that it has reported as restored.`,
   run: async (args) => {
     const [path] = args.positionals;
     const given = args.text("config") !== undefined || args.texts("set").length > 0;

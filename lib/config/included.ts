@@ -48,7 +48,7 @@ export function parsedFile(
  *
  * @param include The value of `include`.
  * @param main The name of the main file. The patterns are relative to its directory.
- * @throws {Error} If it is malformed, or a file without a `*` in its name is missing.
+ * @throws {Error} If it is malformed, or a directory or a file without a `*` in its name is missing.
  */
 export function includedFiles(include: unknown, main: string, list: ListFiles): string[] {
   if (!isPatterns(include)) {
@@ -82,7 +82,6 @@ function namesIn(directory: string, list: ListFiles): string[] {
   try {
     return list(directory);
   } catch (error) {
-    if ((error as { code?: string }).code === "ENOENT") return [];
     throw new Error(`cannot read the directory "${directory}": ${fileErrorReason(error)}`);
   }
 }

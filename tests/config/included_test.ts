@@ -84,7 +84,14 @@ Deno.test("include says what is wrong with itself", () => {
     missing,
     '/etc/q.toml:1: include: cannot read "/etc/a.toml": no such file or directory',
   );
-  assert.deepEqual(faults({ "/etc/q.toml": 'include = ["none/*.toml"]\n' }), []);
+  assert.deepEqual(
+    faults({ "/etc/q.toml": 'include = ["conf.d/*.toml"]\n', "/etc/conf.d/README": "" }),
+    [],
+  );
+  // A slip in the name must not leave out the tokens without a word.
+  assert.deepEqual(faults({ "/etc/q.toml": 'include = ["none/*.toml"]\n' }), [
+    '/etc/q.toml:1: include: cannot read the directory "/etc/none": no such file or directory',
+  ]);
   for (const include of ['"conf.d/*.toml"', '["*/a.toml"]', "[1]", '[""]']) {
     const [fault] = faults({ "/etc/q.toml": `[log]\n`.replace("[", `include = ${include}\n[`) });
     assert.match(fault!, /^\/etc\/q\.toml:1: include: found .*, allowed is a list of file names/);
