@@ -59,7 +59,7 @@ function previewService(
   const { name } = service;
   const running = inForce.started.get(name)?.running;
   const { action, keys } = [...kept, ...changed].find((change) => change.service === service)!;
-  const after = next.services[name]?.enabled ? next.guard(name) : undefined;
+  const after = next.guard(name);
   const before = running === undefined ? undefined : inForce.guard(name);
   const isKept = action === "keep" || action === "adjust";
   const revoked = next.auth.on_revoke === "close" ? before?.logins.countRevokedBy(after) ?? 0 : 0;
@@ -69,7 +69,8 @@ function previewService(
     keys,
     waits: action === "restart" && running?.finishLongWork !== undefined &&
       !stopFirst.includes(service),
-    tokens: changedTokens(before, after),
+    // Nobody can use a token at a service that does not run.
+    tokens: action === "stop" ? changedTokens(undefined, undefined) : changedTokens(before, after),
     closes: isKept ? revoked : openConnections(running),
   };
 }

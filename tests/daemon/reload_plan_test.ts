@@ -205,6 +205,16 @@ Deno.test("previewReload(): names the tokens that change, and counts the connect
       "kv keep -a -b 1",
       "mesh keep +d 0",
     ]);
+    const off = configOf({ echo: -PORTS.echo, mesh: -PORTS.mesh }, tokens({ a: '["kv"]' }));
+    assert.deepEqual(preview(before, off)[0], "echo stop enabled 3");
+    const on = configOf({ mesh: -PORTS.mesh }, tokens({ a: ALL, b: ALL }));
+    assert.deepEqual(preview(off, on).slice(0, 3), [
+      "echo start +a +b 0",
+      "kv keep +b 0",
+      "mesh off 0",
+    ]);
+    const unused = configOf({ mesh: -PORTS.mesh }, tokens({ a: '["mesh"]' }));
+    assert.deepEqual(preview(unused, unused)[2], "mesh off 0");
     assert.deepEqual(closed, []);
   } finally {
     for (const login of logins) login[Symbol.dispose]();
