@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { request as httpsRequest } from "node:https";
+import * as v from "valibot";
+import { adminConfigSchema } from "../../lib/admin/config.ts";
 import { adminRights } from "../../lib/admin/rights.ts";
 import { Sessions } from "../../lib/admin/sessions.ts";
 import { FailureCounter, Guard } from "../../lib/auth.ts";
@@ -164,7 +166,8 @@ Deno.test("admin closes connections beyond the limit per address", async () => {
 });
 
 Deno.test('admin behind a proxy judges "this machine" by the address in the PROXY header', async () => {
-  await using server = await startAdmin(new FakeDaemon(), { proxy_protocol: ["127.0.0.0/8"] });
+  await using server = await startAdmin(new FakeDaemon());
+  server.running.adjust!(v.parse(adminConfigSchema, { proxy_protocol: ["127.0.0.0/8"] }));
   const ask = async (header: Uint8Array, request: string, fields: string) => {
     using client = await TestClient.connect(server.address);
     await client.send(header);

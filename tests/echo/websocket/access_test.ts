@@ -3,6 +3,7 @@ import { FailureCounter, Guard } from "../../../lib/auth.ts";
 import { type OriginOptions, refuseOrigin } from "../../../lib/echo/websocket/origin.ts";
 import { makeCertificates } from "../../support/certificates.ts";
 import { TestClient } from "../../support/client.ts";
+import { v1 } from "../../support/proxy_headers.ts";
 import { ROOT } from "../../support/quartet.ts";
 import { startEcho } from "../support.ts";
 import { handshake, TestSocket, webSocketPort } from "./support.ts";
@@ -175,4 +176,17 @@ Deno.test("docs/protocols.md shows the script of the chat page", async () => {
   const page = await Deno.readTextFile(`${ROOT}docs/protocols.md`);
   const script = await Deno.readTextFile(`${ROOT}lib/echo/websocket/page/chat.js`);
   assert.ok(page.includes(`\n\`\`\`js\n${script}\`\`\`\n`));
+});
+
+Deno.test("echo: the WebSocket port takes the client, and who may use which name, from a PROXY header", async () => {
+  await using echo = await startEcho({ ...WEBSOCKET, proxy_protocol: ["127.0.0.0/8"] });
+  const ask = async (client: string) => {
+    const port = webSocketPort(echo);
+    using socket = await TestClient.connect({ transport: "tcp", hostname: "127.0.0.1", port });
+    await socket.send(v1(`PROXY TCP4 ${client} 198.51.100.1 56324 443`));
+    await socket.send("GET / HTTP/1.1\r\nHost: chat.example\r\nConnection: close\r\n\r\n");
+    return (await socket.rest()).split(" ")[1];
+  };
+  assert.equal(await ask("192.0.2.7"), "200");
+  assert.equal(await ask("127.0.0.1"), "421");
 });
