@@ -79,7 +79,7 @@ Deno.test("ProxyEntry: limits per address count the clients, and not their proxy
 });
 
 Deno.test("ProxyEntry: a connection counts while its header is missing, and not for ever", async () => {
-  await using server = await listen({ maxClients: 1, handshakeTimeoutMs: 300 });
+  await using server = await listen({ maxClients: 1, handshakeTimeoutMs: 2000 });
   using slow = await TestClient.connect(server.listener.address);
   await slow.send(CLIENT_7.subarray(0, 20));
   await until("it counts", () => server.listener.metrics().connections === 1);
@@ -88,7 +88,7 @@ Deno.test("ProxyEntry: a connection counts while its header is missing, and not 
   await slow.rest().catch(() => "");
   const { connections, serverFull, proxyHeader } = server.listener.metrics();
   assert.deepEqual([connections, serverFull, proxyHeader], [0, 1, 1]);
-  assert.match(server.log.matching("PROXY header").join(), /it sent no PROXY header within 0\.3 s/);
+  assert.match(server.log.matching("PROXY header").join(), /it sent no PROXY header within 2 s/);
   const { client, remote } = await visit(server, CLIENT_7);
   assert.equal(remote, "192.0.2.7:56324");
   client.close();
