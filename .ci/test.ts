@@ -10,7 +10,9 @@
  * @module
  */
 
-const ROOT = new URL("../", import.meta.url).pathname;
+import { dirname } from "node:path";
+import { pathToFileURL } from "node:url";
+import { deno, ROOT } from "./build.ts";
 
 /** Test files that must not run next to others. */
 const ALONE = /_alone_test\.ts$/;
@@ -36,6 +38,15 @@ const JOBS = Deno.env.get("DENO_JOBS") ?? String(2 * navigator.hardwareConcurren
 /** The last lines of a run's output, enough to contain its summary. */
 const TAIL_CHARS = 4096;
 
+/**
+ * What a test file imports that starts programs. Such a file has an isolate of its own, as it mostly
+ * waits; the others of a folder share one, which saves 0.4 s of a processor for each of them.
+ */
+const STARTS_PROGRAMS = /\/support\/(browser|daemon|nats_server|postgres|programs|quartet)\.ts"/;
+
+/** Environment variables of a run. */
+type Env = Record<string, string>;
+
 /** How many tests passed, failed and were skipped. */
 interface Totals {
   passed: number;
@@ -52,12 +63,42 @@ function* testFiles(path: string): Generator<string> {
   }
 }
 
+/**
+ * Replaces files that can share an isolate by a module for each folder that imports them.
+ *
+ * @param directory Where to write the modules.
+ */
+function groupFiles(files: readonly string[], directory: string): string[] {
+  const folders = new Map<string, string[]>();
+  const apart: string[] = [];
+  for (const file of files) {
+    if (STARTS_PROGRAMS.test(Deno.readTextFileSync(file))) apart.push(file);
+    else {
+      const folder = dirname(file);
+      folders.set(folder, [...folders.get(folder) ?? [], file]);
+    }
+  }
+  const groups = [...folders].map(([folder, members]) => {
+    if (members.length === 1) return members[0]!;
+    const group = `${directory}/${folder.replaceAll("/", "_")}_test.ts`;
+    const lines = members.map((file) => `import "${pathToFileURL(file)}";\n`);
+    Deno.writeTextFileSync(group, lines.join(""));
+    return group;
+  });
+  return [...groups, ...apart];
+}
+
+/** Bundles quartet for the tests that start it, as tests/support/quartet.ts describes. */
+async function bundle(file: string): Promise<void> {
+  await deno(["bundle", "--frozen", "--platform", "deno", "--output", file, "main.ts"]);
+}
+
 /** Runs `deno test`, passes its output on, and reads the totals in it. */
-async function runTests(options: string[], files: string[], jobs = JOBS): Promise<Totals> {
+async function runTests(words: string[], files: string[], env: Env): Promise<Totals> {
   if (files.length === 0) return { passed: 0, failed: 0, skipped: 0 };
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["test", "--frozen", "--no-check", "-A", ...options, ...files],
-    env: { DENO_JOBS: jobs },
+    args: ["test", "--frozen", "--no-check", "-A", ...words, ...files],
+    env,
     stdin: "null",
     stdout: "piped",
   }).spawn();
@@ -94,8 +135,25 @@ const long = LONG.filter((file) => files.includes(file));
 const others = files.filter((file) => !alone.includes(file) && !long.includes(file));
 // In parallel mode each line of the output is written at once, also with one job.
 const parallel = ["--parallel", ...options];
-const runs = await Promise.all([runTests(parallel, long, "1"), runTests(parallel, others)]);
-runs.push(await runTests(options, alone));
+const directory = Deno.makeTempDirSync({ prefix: "quartet_tests_" });
+const runs: Totals[] = [];
+try {
+  const env: Env = {};
+  if (named.length === 0) {
+    env.QUARTET_TEST_BUNDLE = `${directory}/quartet.js`;
+    await bundle(env.QUARTET_TEST_BUNDLE);
+  }
+  const groups = groupFiles(others, directory);
+  runs.push(
+    ...await Promise.all([
+      runTests(parallel, long, { ...env, DENO_JOBS: "1" }),
+      runTests(parallel, groups, { ...env, DENO_JOBS: JOBS }),
+    ]),
+    await runTests(options, alone, env),
+  );
+} finally {
+  Deno.removeSync(directory, { recursive: true });
+}
 const sum: Totals = { passed: 0, failed: 0, skipped: 0 };
 for (const totals of runs) {
   for (const key of ["passed", "failed", "skipped"] as const) sum[key] += totals[key];

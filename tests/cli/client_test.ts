@@ -4,7 +4,7 @@ import { makeCertificates } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
 import { startDaemon } from "../support/daemon.ts";
 import { freePort } from "../support/ports.ts";
-import { makeTempDirectory, runQuartet, sources } from "../support/quartet.ts";
+import { makeTempDirectory, quartet, runQuartet } from "../support/quartet.ts";
 import { HAS_SCRIPT, TestTerminal } from "../support/terminal.ts";
 import { within } from "../support/within.ts";
 
@@ -65,7 +65,7 @@ Deno.test("client: prints any bytes unchanged", async () => {
   });
   await using directory = await makeTempDirectory();
   const output = await new Deno.Command(Deno.execPath(), {
-    args: [...sources().words, "client", server.address],
+    args: [...quartet().words, "client", server.address],
     cwd: directory.path,
     stdin: "null",
   }).output();
@@ -88,7 +88,7 @@ Deno.test({
   ignore: Deno.build.os !== "linux",
   fn: async () => {
     await using daemon = await startDaemon({ config: ECHO });
-    const client = [...sources().words, "client", formatAddress(daemon.address("echo"))];
+    const client = [...quartet().words, "client", formatAddress(daemon.address("echo"))];
     for (const redirection of ["</", ">/dev/full"]) {
       const { code, stderr } = await new Deno.Command("sh", {
         args: ["-c", `echo hello | "$@" ${redirection}`, "sh", Deno.execPath(), ...client],
@@ -123,7 +123,7 @@ Deno.test("client: exits when the server closes, even with input still open", as
   });
   await using directory = await makeTempDirectory();
   const child = new Deno.Command(Deno.execPath(), {
-    args: [...sources().words, "client", server.address],
+    args: [...quartet().words, "client", server.address],
     cwd: directory.path,
     stdin: "piped",
     stdout: "piped",

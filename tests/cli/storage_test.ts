@@ -10,7 +10,7 @@ import { valueText } from "../../lib/storage/value.ts";
 import { HAS_REDIS, TestRedis } from "../kv/redis_server.ts";
 import { RawClient, TestKv } from "../kv/support.ts";
 import { TestLog } from "../support/log.ts";
-import { makeTempDirectory, runQuartet, sources } from "../support/quartet.ts";
+import { makeTempDirectory, quartet, runQuartet } from "../support/quartet.ts";
 
 /** A key, its database, its value and when it expires. */
 type Item = [db: number, key: string, value: string, expiresAtMs: number];
@@ -82,7 +82,7 @@ Deno.test({
     await using directory = await makeTempDirectory();
     const path = `${directory.path}/kv.db`;
     await withStore(path, putItems);
-    const { path: program, words } = sources();
+    const { path: program, words } = quartet();
     const child = await new Deno.Command(program, {
       args: [...words, "storage", "dump", path],
       signal: AbortSignal.timeout(120_000),

@@ -3,12 +3,12 @@ import { formatAddress } from "../../lib/net/address.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
 import { startDaemon } from "../support/daemon.ts";
-import { type Program, sources } from "../support/quartet.ts";
+import { type Program, quartet } from "../support/quartet.ts";
 import { until, within } from "../support/within.ts";
 
 /** quartet with a hard limit on descriptors, so that it cannot raise the limit itself. */
 function limited(descriptors: number): Program {
-  const { path, words } = sources();
+  const { path, words } = quartet();
   return { path: "sh", words: ["-c", `ulimit -n ${descriptors}; exec "$@"`, "sh", path, ...words] };
 }
 

@@ -4,7 +4,7 @@ import { selfSigned } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
 import { startDaemon, withOthersOff } from "../support/daemon.ts";
 import { usePostgres } from "../support/postgres.ts";
-import { makeTempDirectory, runQuartet, sources } from "../support/quartet.ts";
+import { makeTempDirectory, quartet, runQuartet } from "../support/quartet.ts";
 
 const server = usePostgres();
 
@@ -34,7 +34,7 @@ Deno.test("quartet permissions: its flags are enough for all services, and grant
   assert.equal(words[3], "--allow-env=NOTIFY_SOCKET,SUB,WATCHDOG_USEC");
   assert.equal(words[4], "--allow-sys=statfs");
   await using daemon = await startDaemon({
-    program: sources(words),
+    program: quartet(words),
     configFile: file,
     env: { SUB: "d" },
   });
@@ -81,7 +81,7 @@ Deno.test("quartet permissions: its flags cover PostgreSQL, unix sockets, TLS an
   const configFile = `${path}/quartet.toml`;
   const { stdout } = await runQuartet(["permissions", "--config", configFile]);
   const words = stdout.trim().split(" ");
-  await using daemon = await startDaemon({ program: sources(words), configFile });
+  await using daemon = await startDaemon({ program: quartet(words), configFile });
   using kv = await TestClient.connect({ transport: "unix", path: `${path}/kv.sock` });
   await kv.send("AUTH open-sesame\nPUT a b\n");
   assert.equal(await kv.line(), "OK\n");
@@ -111,7 +111,7 @@ Deno.test("quartet permissions: its flags let two mesh daemons connect, and read
     const { stdout } = await runQuartet(["permissions", "--config", file]);
     const words = stdout.trim().split(" ");
     assert.equal(words[0], `--allow-net=${addresses.toSorted().join(",")}`);
-    const daemon = stack.use(await startDaemon({ program: sources(words), configFile: file }));
+    const daemon = stack.use(await startDaemon({ program: quartet(words), configFile: file }));
     await Deno.writeTextFile(`${directory.path}/sort/in`, "b\na\n");
     return daemon;
   }));

@@ -3,7 +3,7 @@ import { formatAddress } from "../../lib/net/address.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
 import { spawnDaemon, startDaemon, withOthersOff } from "../support/daemon.ts";
-import { makeTempDirectory, runQuartet, sources } from "../support/quartet.ts";
+import { makeTempDirectory, quartet, runQuartet } from "../support/quartet.ts";
 import { until, within } from "../support/within.ts";
 
 const ECHO = '[echo]\nlisten = "127.0.0.1:0"\n';
@@ -121,7 +121,7 @@ Deno.test("serve: keeps running when its log cannot be written, as on a full dis
   const path = `${directory.path}/echo.sock`;
   await Deno.writeTextFile(file, withOthersOff(`[echo]\nlisten = "unix:${path}"\n`));
   const child = new Deno.Command("sh", {
-    args: ["-c", 'exec "$0" "$@" 2> /dev/full', Deno.execPath(), ...sources().words, "serve"]
+    args: ["-c", 'exec "$0" "$@" 2> /dev/full', Deno.execPath(), ...quartet().words, "serve"]
       .concat("--config", file),
     cwd: directory.path,
     stdin: "null",
@@ -148,7 +148,7 @@ Deno.test("serve: nothing waits for a reader of the log that has stopped", async
   const config = `[echo]\nlisten = "unix:${echoPath}"\nmode = "confirm"\nmax_line = "1MiB"
     [admin]\nlisten = "unix:${adminPath}"\n`;
   await Deno.writeTextFile(file, withOthersOff(config));
-  const { path, words } = sources();
+  const { path, words } = quartet();
   const child = new Deno.Command(path, {
     args: [...words, "serve", "--config", file],
     cwd: directory.path,

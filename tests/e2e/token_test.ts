@@ -10,7 +10,7 @@ import { SERVICES } from "../../lib/services.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
 import { startDaemon } from "../support/daemon.ts";
-import { makeTempDirectory, runQuartet, sources } from "../support/quartet.ts";
+import { makeTempDirectory, quartet, runQuartet } from "../support/quartet.ts";
 import { within } from "../support/within.ts";
 
 const TOKEN = "a-token-of-the-test";
@@ -23,7 +23,7 @@ function auth(service: string, more = ""): string {
 /** Starts a worker, which is killed at the end of the scope. */
 function startWorker(words: string[], env: Record<string, string> = {}): AsyncDisposable {
   const child = new Deno.Command(Deno.execPath(), {
-    args: [...sources().words, "work", ...words],
+    args: [...quartet().words, "work", ...words],
     env: { NO_COLOR: "1", ...env },
     stdin: "null",
     stdout: "null",

@@ -1,6 +1,6 @@
 import { type Address, parseAddress } from "../../lib/net/address.ts";
 import { SERVICES } from "../../lib/services.ts";
-import { type Program, sources } from "./quartet.ts";
+import { type Program, quartet } from "./quartet.ts";
 import { within } from "./within.ts";
 
 /** How long to wait for the log, from the call on: also enough on a busy machine. */
@@ -14,7 +14,7 @@ export interface DaemonOptions {
   args?: string[];
   /** More environment variables. */
   env?: Record<string, string>;
-  /** How to start quartet. @default {sources()} */
+  /** How to start quartet. @default {quartet()} */
   program?: Program;
   /** A file to use instead of one that contains `config`. */
   configFile?: string;
@@ -130,7 +130,7 @@ export async function spawnDaemon(options: DaemonOptions = {}): Promise<DaemonPr
   const directory = await Deno.makeTempDir({ prefix: "quartet-test-" });
   const config = options.config ?? "";
   await Deno.writeTextFile(`${directory}/quartet.toml`, withOthersOff(config));
-  const { program = sources() } = options;
+  const { program = quartet() } = options;
   const child = new Deno.Command(program.path, {
     args: [
       ...program.words,

@@ -1,4 +1,4 @@
-import { sources } from "./quartet.ts";
+import { quartet } from "./quartet.ts";
 import { within } from "./within.ts";
 
 /** How long a program may take to show something. */
@@ -28,7 +28,7 @@ export class TestTerminal implements Disposable {
    */
   constructor(words: readonly string[], directory: string, redirection = "") {
     const quote = (word: string) => `'${word.replaceAll("'", "'\\''")}'`;
-    const command = [Deno.execPath(), ...sources().words, ...words].map(quote).join(" ");
+    const command = [Deno.execPath(), ...quartet().words, ...words].map(quote).join(" ");
     this.#child = new Deno.Command("script", {
       args: [
         "--quiet",
