@@ -157,10 +157,10 @@ Deno.test("serveJobs(): stops the run of a job that is cancelled, and takes the 
   await using server = await startServer();
   const client = server.queue.connect();
   const id = await put(client, spec("x", { ttrMs: 1000 }));
-  const begun = Promise.withResolvers<void>();
+  const begun: string[] = [];
   const ended: string[] = [];
   const runner: WorkRunner = ({ id, stop, cancelled }) => {
-    begun.resolve();
+    begun.push(id);
     const { promise, resolve } = Promise.withResolvers<{ done: false; reason: string }>();
     const end = (how: string) => {
       ended.push(`${how} ${id}`);
@@ -171,14 +171,13 @@ Deno.test("serveJobs(): stops the run of a job that is cancelled, and takes the 
     return promise;
   };
   const worker = await startWorker(server.port, { runner });
-  await within(60_000, "the run", begun.promise);
+  await until("the run", () => begun.length === 1);
   assert.equal(await client.cancelJob(id), true);
   await until("the run has ended", () => ended.length > 0);
   assert.deepEqual(ended, [`stopped ${id}`]);
   const next = await put(client, spec("y"));
-  await until("the next one runs", async () => {
-    return (await client.statsJob(next))?.state === "reserved";
-  });
+  await until("the next one runs", () => begun.length === 2);
+  assert.deepEqual(begun, [String(id), String(next)]);
   assert.equal((await client.result(id))!.state, "cancelled");
   worker.ending.abort();
   worker.stopping.abort();

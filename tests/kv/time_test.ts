@@ -13,6 +13,20 @@ import { type RawClient, TestKv } from "./support.ts";
 /** How far the clock of the store is behind. */
 const BEHIND_MS = 1e12;
 
+/** A transaction, over keys or over spaces, that shows a clock which is behind. */
+function behind<T extends { readonly nowMs: number }>(transaction: T): T {
+  return new Proxy(transaction, {
+    get(target, name) {
+      const value = Reflect.get(target, name);
+      if (name === "nowMs") return target.nowMs - BEHIND_MS;
+      if (typeof value !== "function") return value;
+      if (name !== "run") return value.bind(target);
+      return (work: (inner: Transaction) => unknown) =>
+        value.call(target, (inner: Transaction) => work(behind(inner)));
+    },
+  });
+}
+
 /** Opens a storage with a store whose clock is behind. */
 async function openBehind(...options: Parameters<typeof openStorage>): Promise<Storage> {
   const storage = await openStorage(...options);
@@ -21,16 +35,10 @@ async function openBehind(...options: Parameters<typeof openStorage>): Promise<S
     openStore: async (limits) => {
       const store = await storage.openStore(limits);
       const transact = store.transact.bind(store);
-      store.transact = (places, run, options) =>
-        transact(places, (tx) => {
-          const behind: Transaction = {
-            nowMs: tx.nowMs - BEHIND_MS,
-            get: (space, key) => tx.get(space, key),
-            put: (space, key, value, expiresAtMs) => tx.put(space, key, value, expiresAtMs),
-            delete: (space, key) => tx.delete(space, key),
-          };
-          return run(behind);
-        }, options);
+      const transactSpaces = store.transactSpaces.bind(store);
+      store.transact = (places, run, options) => transact(places, (tx) => run(behind(tx)), options);
+      // A transaction that takes longer than a turn goes on over whole spaces.
+      store.transactSpaces = (run, options) => transactSpaces((tx) => run(behind(tx)), options);
       return store;
     },
   };

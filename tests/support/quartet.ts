@@ -43,7 +43,7 @@ export function oneService(name: "kv" | "task", permissions = PERMISSIONS): Prog
 
 /** quartet from a bundle, which may load nothing but itself. */
 export function bundled(file: string, permissions: readonly string[] = PERMISSIONS): Program {
-  const options = ["--no-prompt", "--no-config", "--no-remote", "--no-npm"];
+  const options = ["--no-prompt", "--no-config", "--unstable-net", "--no-remote", "--no-npm"];
   return { path: Deno.execPath(), words: ["run", ...options, ...permissions, file] };
 }
 
