@@ -219,10 +219,7 @@ Deno.test("A backup of one engine restores into the other, and back, without a d
 /** The last id that a database has given to a job before a restore. */
 const EARLIER_ID = 1_000_000;
 
-/**
- * What remains in an emptied database does not count: the row of a deleted key, for a while. But the
- * ids that it has given to jobs are not given again.
- */
+/** Leaves what an emptied database keeps: the row of a deleted key, and the ids that it has given. */
 async function leaveTraces(url: string): Promise<void> {
   await using data = await TestData.open(url);
   await data.store.put(0, "deleted", "x", 0);
