@@ -30,6 +30,8 @@ export class CommandRunner {
   readonly #waits: Waits;
   #produces = false;
   #works = false;
+  /** Resolves after the last reply of {@linkcode CommandRunner.#inOrder}; `undefined` if it is there. */
+  #ordered: Promise<void> | undefined;
 
   constructor(
     client: QueueClient,
@@ -48,7 +50,10 @@ export class CommandRunner {
     if (this.#works) metrics.workers--;
   }
 
-  /** Runs a command and replies to it. The answer may come later. */
+  /**
+   * Runs a command and replies to it. The answer may come later. A put or a delete need not be awaited
+   * before the next one of its kind: the replies keep their order.
+   */
   run(command: BeanstalkCommand): void | Promise<void> {
     const { kind } = command;
     const client = this.#client;
@@ -63,7 +68,7 @@ export class CommandRunner {
     switch (kind) {
       case "put":
         this.#isProducer();
-        return then(client.put(command.spec), (answer) => {
+        return this.#inOrder(client.put(command.spec), (answer) => {
           if (typeof answer !== "number") return replies.word(answer);
           this.inserted?.(answer);
           replies.line(`INSERTED ${answer}`);
@@ -103,7 +108,9 @@ export class CommandRunner {
         this.#isWorker();
         return then(client.reserveJob(command.id), (answer) => this.#job("RESERVED", answer));
       case "delete":
-        return this.#found(client.delete(command.id), "DELETED");
+        return this.#inOrder(client.delete(command.id), (found) => {
+          replies.word(found ? "DELETED" : "NOT_FOUND");
+        });
       case "cancel":
         return this.#found(client.cancelJob(command.id), "CANCELLED");
       case "done":
@@ -221,6 +228,17 @@ export class CommandRunner {
   ): void | Promise<void> {
     if (answer instanceof Promise) return this.#waits.patiently(answer).then(reply);
     return reply(answer);
+  }
+
+  /** As `then`, but replies after all earlier answers of this kind, whichever comes first. */
+  #inOrder<T>(answer: MaybePromise<T>, reply: (answer: T) => void): void | Promise<void> {
+    const before = this.#ordered;
+    if (before === undefined && !(answer instanceof Promise)) return reply(answer);
+    const replied = Promise.all([answer, before]).then(([answer]) => {
+      if (this.#ordered === replied) this.#ordered = undefined;
+      reply(answer);
+    });
+    return this.#ordered = replied;
   }
 
   #found(answer: MaybePromise<boolean>, word: ReplyWord): void | Promise<void> {

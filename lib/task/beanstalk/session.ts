@@ -15,7 +15,7 @@ import { MAX_BATCH_BYTES, MAX_LINE_BYTES } from "./words.ts";
 /** When more than this is waiting to be sent, it is sent before the next command runs. */
 const FLUSH_BYTES = 64 * 1024;
 
-/** Several of these in a row start without waiting for each other; their replies stay in order. */
+/** Several of these in a row start without waiting for each other; see {@linkcode CommandRunner.run}. */
 const OVERLAPPING: ReadonlySet<CommandKind> = new Set<CommandKind>(["put", "delete"]);
 
 /** A command of more bytes than this, such as a batch, may take as long as many short ones. */
@@ -126,6 +126,8 @@ export class BeanstalkSession implements Waits {
         if (limited === null && OVERLAPPING.has(command.kind)) {
           this.#overlappingKind = command.kind;
           this.#overlapping.push(pending);
+          // A failure is thrown by the wait for all of them.
+          pending.catch(() => {});
         } else {
           await pending;
         }

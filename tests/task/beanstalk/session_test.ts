@@ -73,3 +73,38 @@ Deno.test("BeanstalkSession: each read names the command that it continues, wher
   ));
   await queue.close();
 });
+
+Deno.test("BeanstalkSession: replies keep their order, however long each of the puts and deletes takes", async () => {
+  const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions());
+  const connect = queue.connect.bind(queue);
+  const answers = ["first", "second", "third"].map(() => Promise.withResolvers<number | boolean>());
+  queue.connect = () => {
+    const client = connect();
+    let next = 0;
+    const answer = () => answers[next++ % answers.length]!.promise;
+    return Object.assign(client, { put: answer, delete: answer });
+  };
+  const server = new BeanstalkServer(queue, { maxJobBytes: 10, version: "0.0.0", log: SILENT_LOG });
+  for (
+    const [commands, expected] of [
+      ["put 0 0 60 1\r\nx\r\n".repeat(3), "INSERTED 1\r\nINSERTED 2\r\nINSERTED 3\r\n"],
+      ["delete 1\r\n".repeat(3), "DELETED\r\nNOT_FOUND\r\nDELETED\r\n"],
+    ] as const
+  ) {
+    const values = expected.startsWith("I") ? [1, 2, 3] : [true, false, true];
+    for (const [index, value] of values.entries()) {
+      answers[index] = Promise.withResolvers();
+      // The last one is there at once, and the first one at the end.
+      setTimeout(() => answers[index]!.resolve(value), 2 * (values.length - 1 - index));
+    }
+    let written = "";
+    const write = (bytes: Uint8Array) => {
+      written += new TextDecoder().decode(bytes);
+      return Promise.resolve();
+    };
+    const source = sourceOf([new TextEncoder().encode(commands)]);
+    await server.serve({ ...source, write } as unknown as Connection);
+    assert.equal(written, expected);
+  }
+  await queue.close();
+});
