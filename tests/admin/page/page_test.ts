@@ -256,7 +256,8 @@ Deno.test({
       const agoMs = (hours: number, minutes: number) => (
         Date.now() - (hours * 60 + minutes + 0.5) * 60_000
       );
-      const job = { id: 3, input: "in", output: "out", result: "", submittedMs: agoMs(1, 10) };
+      const counting = { id: 3, input: "in", output: "out", format: { reduce: "count", top: 5 } };
+      const job = { ...counting, result: "", submittedMs: agoMs(1, 10) };
       const times = { submittedMs: agoMs(6, 0), startedMs: agoMs(5, 5), endedMs: agoMs(2, 5) };
       const jobs = [
         { ...job, id: 2, state: "failed", ...times, result: "node 1 is gone", progress: [] },
@@ -288,6 +289,7 @@ Deno.test({
         assert.equal(await bar.getAttribute("value"), value);
       }
       await tab.shows("#mesh-jobs li:first-child", "Job 3");
+      await tab.shows("#mesh-jobs li:first-child", "in → out (count top 5)");
       await tab.shows("#mesh-jobs li:first-child", "for 1 h 7 min");
       await tab.shows("#mesh-jobs li:last-child", "node 1 is gone");
       await tab.shows("#mesh-jobs li:last-child", "2 h 5 min ago after 3 h 0 min");
