@@ -9,6 +9,7 @@
  * @module
  */
 
+import { joinBytes } from "./join_bytes.ts";
 import type { Metric } from "./metrics.ts";
 
 /** How many bytes wait at most; a single write that is longer waits alone. */
@@ -116,7 +117,7 @@ export class LogOutput {
   async #drain(): Promise<void> {
     let flows = true;
     while (this.#queue.length > 0) {
-      const lines = joined(this.#queue);
+      const lines = joinBytes(this.#queue);
       this.#queue = [];
       this.#queuedBytes = 0;
       const lostAfterThem = this.#full;
@@ -164,17 +165,6 @@ export class LogOutput {
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
   }
-}
-
-function joined(chunks: readonly Uint8Array[]): Uint8Array {
-  if (chunks.length === 1) return chunks[0]!;
-  const whole = new Uint8Array(chunks.reduce((bytes, { length }) => bytes + length, 0));
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
 }
 
 function countLines(bytes: Uint8Array): number {

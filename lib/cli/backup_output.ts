@@ -2,6 +2,7 @@ import { dirname } from "node:path";
 import { fileErrorReason } from "../file_error.ts";
 import { CommandError } from "./command.ts";
 import { writeAll } from "./terminal.ts";
+import { expectNone } from "./storage_file.ts";
 
 /** Only its owner may read a backup. */
 const MODE = 0o600;
@@ -102,14 +103,4 @@ async function attempt<T>(path: string, work: () => Promise<T>): Promise<T> {
     if (error instanceof CommandError) throw error;
     throw new CommandError(`Cannot write "${path}": ${fileErrorReason(error)}`);
   }
-}
-
-async function expectNone(path: string): Promise<void> {
-  try {
-    await Deno.lstat(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return;
-    throw new CommandError(`Cannot write "${path}": ${fileErrorReason(error)}`);
-  }
-  throw new CommandError(`Cannot write "${path}": a file of that name is in the way`);
 }

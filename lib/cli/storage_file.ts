@@ -16,6 +16,21 @@ export async function expectFile(path: string): Promise<void> {
   throw new CommandError(`Cannot read "${path}": it is not a file`);
 }
 
+/**
+ * Makes sure that nothing has the name of a file that is to be written.
+ *
+ * @throws {CommandError} If something has it, or that cannot be found out.
+ */
+export async function expectNone(path: string): Promise<void> {
+  try {
+    await Deno.lstat(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    throw new CommandError(`Cannot write "${path}": ${fileErrorReason(error)}`);
+  }
+  throw new CommandError(`Cannot write "${path}": a file of that name is in the way`);
+}
+
 /** Says what a file contains, in a few words. */
 export function describeContents({ rows, pieces, bytes }: FileContents): string {
   return `${count(pieces, "piece")} of a snapshot and ${

@@ -2,7 +2,7 @@ import { fileErrorReason } from "../file_error.ts";
 import { lockFile } from "../storage/sqlite/lock_file.ts";
 import { type FileContents, recoverFile } from "../storage/sqlite/verify_file.ts";
 import { CommandError } from "./command.ts";
-import { describeContents, expectFile } from "./storage_file.ts";
+import { describeContents, expectFile, expectNone } from "./storage_file.ts";
 import { print, printError } from "./terminal.ts";
 
 /** What SQLite keeps beside a file while it is open. */
@@ -50,15 +50,4 @@ async function removeFile(path: string): Promise<void> {
       // It was not created, or the error to report is the reason.
     });
   }
-}
-
-/** @throws {CommandError} If there is such a file. */
-async function expectNone(path: string): Promise<void> {
-  try {
-    await Deno.lstat(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return;
-    throw new CommandError(`Cannot write "${path}": ${fileErrorReason(error)}`);
-  }
-  throw new CommandError(`Cannot write "${path}": a file of that name is in the way`);
 }

@@ -1,3 +1,4 @@
+import { joinBytes } from "../../join_bytes.ts";
 import type { Batch } from "../../bus/batch.ts";
 import type { Messages } from "../../net/outbox.ts";
 
@@ -96,18 +97,11 @@ function tail({ reply }: Batch, sizes: string): string {
 /** Encodes a first line. Subjects are UTF-8; the client's name may be any bytes. */
 function firstLine(head: string, sid: string, tail: string): Uint8Array {
   if (isAscii(sid)) return encoder.encode(head + sid + tail);
-  const parts = [
+  return joinBytes([
     encoder.encode(head),
     Uint8Array.from(sid, (character) => character.charCodeAt(0)),
     encoder.encode(tail),
-  ];
-  const line = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    line.set(part, at);
-    at += part.length;
-  }
-  return line;
+  ]);
 }
 
 function isAscii(text: string): boolean {

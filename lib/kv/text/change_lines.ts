@@ -4,6 +4,7 @@
  * @module
  */
 
+import { joinBytes } from "../../join_bytes.ts";
 import type { Value } from "../../storage/value.ts";
 import { Turn } from "../../turn.ts";
 import type { Change } from "../changes/change.ts";
@@ -77,15 +78,5 @@ async function lineOf(word: string, key?: string, value?: Value): Promise<Uint8A
   }
   writer.text("\n");
   await writer.flush(sink);
-  return parts.length === 1 ? parts[0]! : joined(parts);
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const line = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    line.set(part, at);
-    at += part.length;
-  }
-  return line;
+  return joinBytes(parts);
 }

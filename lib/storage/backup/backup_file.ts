@@ -4,6 +4,7 @@
  * @module
  */
 
+import { joinBytes } from "../../join_bytes.ts";
 import type { PieceRow } from "../sqlite/scan_file.ts";
 import type { LogRow } from "../sqlite/scan_file.ts";
 import {
@@ -129,7 +130,7 @@ async function* readItems(path: string, onRead?: (bytes: number) => void): Async
     for (const { kind, more, bytes } of parser.feed(chunk.subarray(0, count))) {
       parts.push(bytes.slice());
       if (more) continue;
-      yield { kind, bytes: joined(parts) };
+      yield { kind, bytes: joinBytes(parts) };
       parts = [];
     }
     onRead?.(count);
@@ -137,15 +138,4 @@ async function* readItems(path: string, onRead?: (bytes: number) => void): Async
   if (parser.incomplete || parts.length > 0) {
     throw new BackupError("it is incomplete: it ends in the middle");
   }
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  if (parts.length === 1) return parts[0]!;
-  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }

@@ -13,6 +13,7 @@
  * @module
  */
 
+import { joinBytes } from "../../join_bytes.ts";
 import { crc32 } from "node:zlib";
 
 /** The first bytes of every backup. */
@@ -127,7 +128,7 @@ export class FrameParser {
    * @throws {BackupError} If they do not belong to a backup, or are damaged.
    */
   *feed(chunk: Uint8Array): Generator<Frame> {
-    const bytes = this.#pending.length === 0 ? chunk : joined(this.#pending, chunk);
+    const bytes = this.#pending.length === 0 ? chunk : joinBytes([this.#pending, chunk]);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     let at = this.#checkMagic(bytes);
     while (this.#started && bytes.length - at >= HEAD_BYTES) {
@@ -162,11 +163,4 @@ export class FrameParser {
   #damaged(): BackupError {
     return new BackupError(`it is damaged at byte ${this.#position}`);
   }
-}
-
-function joined(first: Uint8Array, second: Uint8Array): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(first.length + second.length);
-  bytes.set(first);
-  bytes.set(second, first.length);
-  return bytes;
 }

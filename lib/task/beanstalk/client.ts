@@ -1,3 +1,4 @@
+import { joinBytes } from "../../join_bytes.ts";
 import { lossReason } from "../../net/connect.ts";
 import { ReadBuffer } from "../../net/read_buffer.ts";
 
@@ -59,7 +60,7 @@ export class BeanstalkClient {
     this.#asked.push(asked);
     const head = new TextEncoder().encode(`${line}\r\n`);
     this.#sending = this.#sending
-      .then(() => this.#send(body === undefined ? head : joined(head, body, CRLF)))
+      .then(() => this.#send(body === undefined ? head : joinBytes([head, body, CRLF])))
       .catch((error) => this.#lose(error));
     return asked.promise;
   }
@@ -116,14 +117,4 @@ export class BeanstalkClient {
     this.#conn.close();
     for (const asked of this.#asked.splice(0)) asked.reject(this.#lost);
   }
-}
-
-function joined(...parts: Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }
