@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { signal } from "../support/signal.ts";
 import { within } from "../support/within.ts";
 
 const PROGRESS = new URL("../../lib/cli/records_progress.ts", import.meta.url).href;
@@ -41,11 +42,7 @@ Deno.test({
       assert.match(shown, /first .*100%[^]*second .*100%/);
       assert.ok((await child.status).success);
     } finally {
-      try {
-        child.kill();
-      } catch {
-        // It has ended already.
-      }
+      signal(child, "SIGTERM");
       await child.status;
       await Deno.remove(file);
     }

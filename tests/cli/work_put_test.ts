@@ -3,6 +3,7 @@ import { FailureCounter, Guard } from "../../lib/auth.ts";
 import { Listener } from "../../lib/net/listener.ts";
 import { PushServer } from "../../lib/task/push/server.ts";
 import { makeTempDirectory } from "../support/quartet.ts";
+import { signal } from "../support/signal.ts";
 import { until, within } from "../support/within.ts";
 import { put, reserve, spec } from "../task/queue_suite.ts";
 import {
@@ -31,7 +32,6 @@ class Run implements AsyncDisposable {
   readonly child: Deno.ChildProcess;
   readonly finished: Promise<Finished>;
   stderr = "";
-  #over = false;
 
   constructor(args: string[], input?: string | Uint8Array) {
     this.child = new Deno.Command(Deno.execPath(), {
@@ -49,7 +49,7 @@ class Run implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#over) this.child.kill("SIGKILL");
+    signal(this.child, "SIGKILL");
     await this.finished;
   }
 
@@ -68,7 +68,6 @@ class Run implements AsyncDisposable {
     const stdout = await new Response(this.child.stdout).text();
     await errors;
     const { code } = await this.child.status;
-    this.#over = true;
     return { code, stdout, stderr: this.stderr };
   }
 }
@@ -176,7 +175,7 @@ Deno.test("quartet work: on SIGTERM finishes its job, touching it, and exits wit
     const stats = async () => (await client.statsJob(id))!;
     // Until the worker has read the job, a signal makes it leave without it.
     await until("the command runs", () => exists(`${directory}/started`), LIMIT_MS);
-    worker.child.kill("SIGTERM");
+    signal(worker.child, "SIGTERM");
     for (let round = 0; round < 3; round++) {
       clock.advance(900);
       assert.equal((await stats()).leftMs, 100);
@@ -199,7 +198,7 @@ Deno.test("quartet work: the second SIGINT ends the command and gives the job ba
   const id = await put(client, spec("x"));
   await until("the command runs", () => exists(`${directory.path}/started`), LIMIT_MS);
   // Those that follow within half a second count as the first, so send it until the worker exits.
-  const sending = setInterval(() => worker.child.kill("SIGINT"), 200);
+  const sending = setInterval(() => signal(worker.child, "SIGINT"), 200);
   worker.child.status.then(() => clearInterval(sending));
   const { code, stderr } = await worker.result;
   assert.deepEqual([code, stderr], [130, "Job 1: ended and given back\n"]);
@@ -293,11 +292,11 @@ Deno.test("quartet work --push: answers on the push port", async () => {
   };
   await using worker = new Run(["work", server.address, "--push"]);
   assert.deepEqual(await result("12"), { state: "done", body: "144" });
-  worker.child.kill("SIGTERM");
+  signal(worker.child, "SIGTERM");
   assert.equal((await worker.result).code, 0);
   await using copier = new Run(["work", server.address, "--push", "--", "cat"]);
   assert.deepEqual(await result("a\xfe\xff"), { state: "done", body: "a\xfe\xff" });
-  copier.child.kill("SIGTERM");
+  signal(copier.child, "SIGTERM");
   assert.equal((await copier.result).code, 0);
 });
 

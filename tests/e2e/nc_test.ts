@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import type { Address } from "../../lib/net/address.ts";
 import { startDaemon } from "../support/daemon.ts";
 import { runProgram } from "../support/programs.ts";
+import { signal } from "../support/signal.ts";
 import { within } from "../support/within.ts";
 
 const ignore = !/openbsd/i.test((await runProgram("nc", ["-h"]))?.text ?? "");
@@ -62,12 +63,7 @@ class Nc implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      this.#child.kill("SIGKILL");
-    } catch (error) {
-      // It has already exited.
-      if (!(error instanceof TypeError)) throw error;
-    }
+    signal(this.#child, "SIGKILL");
     await this.#input.close().catch(() => {});
     await this.#output.cancel();
     await this.#child.status;

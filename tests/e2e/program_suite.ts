@@ -5,6 +5,7 @@ import { ask, jobEnd } from "../mesh/support/daemons.ts";
 import { TestClient } from "../support/client.ts";
 import { type DaemonProcess, startDaemon } from "../support/daemon.ts";
 import { makeTempDirectory, type Program, ROOT, runQuartet } from "../support/quartet.ts";
+import { signal } from "../support/signal.ts";
 
 /** Options for {@linkcode testProgram}. */
 export interface ProgramOptions {
@@ -115,7 +116,7 @@ export async function testProgram(
         assert.equal((await run(["put", address, "--wait", "hello"])).stdout, "HELLO");
         await run(["put", address, "--tube", "later", "a job that stays"]);
       } finally {
-        worker.kill("SIGTERM");
+        signal(worker, "SIGTERM");
         assert.equal((await worker.status).code, 0);
       }
     });

@@ -4,6 +4,7 @@ import { makeCertificates } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
 import { spawnDaemon, startDaemon, withOthersOff } from "../support/daemon.ts";
 import { makeTempDirectory, quartet, runQuartet } from "../support/quartet.ts";
+import { signal } from "../support/signal.ts";
 import { until, within } from "../support/within.ts";
 
 const ECHO = '[echo]\nlisten = "127.0.0.1:0"\n';
@@ -136,7 +137,7 @@ Deno.test("serve: keeps running when its log cannot be written, as on a full dis
     await echo(client, "hello");
     client.close();
   } finally {
-    child.kill("SIGTERM");
+    signal(child, "SIGTERM");
   }
   assert.equal((await child.status).code, 0);
 });
@@ -183,7 +184,7 @@ Deno.test("serve: nothing waits for a reader of the log that has stopped", async
       assert.equal(await client.line(), "Message received.\n");
     }
   } finally {
-    child.kill("SIGTERM");
+    signal(child, "SIGTERM");
   }
   assert.equal((await within(60_000, "its end", child.status)).code, 0);
   await reader.cancel();

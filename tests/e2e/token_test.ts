@@ -11,6 +11,7 @@ import { makeCertificates } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
 import { startDaemon } from "../support/daemon.ts";
 import { makeTempDirectory, quartet, runQuartet } from "../support/quartet.ts";
+import { signal } from "../support/signal.ts";
 import { within } from "../support/within.ts";
 
 const TOKEN = "a-token-of-the-test";
@@ -31,7 +32,7 @@ function startWorker(words: string[], env: Record<string, string> = {}): AsyncDi
   }).spawn();
   return {
     async [Symbol.asyncDispose]() {
-      child.kill("SIGKILL");
+      signal(child, "SIGKILL");
       await child.status;
     },
   };

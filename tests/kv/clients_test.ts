@@ -9,6 +9,7 @@ import { Buffer } from "node:buffer";
 import { Redis } from "ioredis";
 import { createClient } from "redis";
 import { isInstalled } from "../support/programs.ts";
+import { signal } from "../support/signal.ts";
 import { within } from "../support/within.ts";
 import { assertTimeLeft, TestKv } from "./support.ts";
 
@@ -126,7 +127,7 @@ async function run(program: string, args: string[], input = ""): Promise<string>
     const { stdout, stderr } = await within(DEADLINE_MS, program, child.output());
     return new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
   } catch (error) {
-    child.kill("SIGKILL");
+    signal(child, "SIGKILL");
     throw error;
   }
 }

@@ -5,6 +5,7 @@
  */
 
 import { runProgram } from "../support/programs.ts";
+import { signal } from "../support/signal.ts";
 
 /** Whether Redis 7 is installed. Other versions word some replies differently. */
 export const HAS_REDIS = /v=7\./.test(
@@ -41,7 +42,7 @@ export class TestRedis implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#child.kill("SIGKILL");
+    signal(this.#child, "SIGKILL");
     await this.#child.status;
     await Deno.remove(this.#directory, { recursive: true });
   }

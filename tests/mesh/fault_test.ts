@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { encodeFrame, FRAME } from "../../lib/mesh/link/frame.ts";
 import { parseAddress } from "../../lib/net/address.ts";
 import { TestClient } from "../support/client.ts";
+import { signal } from "../support/signal.ts";
 import { until } from "../support/within.ts";
 import { FakePeer } from "./support/fake_peer.ts";
 import { generated, MeshFiles, QuartetProcess } from "./support/nodes.ts";
@@ -70,7 +71,7 @@ for (const [phase, play] of Object.entries(PHASES)) {
     await using second = new QuartetProcess(files.words(1));
     await using fake = await FakePeer.join(files.addresses);
     await play(fake, files);
-    second.child.kill("SIGKILL");
+    signal(second.child, "SIGKILL");
     await assertFails(first, /^node 1 \(127.0.0.1:\d+\) closed the connection during /);
     assert.equal((await fake.abort(0)).node, 1);
     await assertUntouched(files, 1);
@@ -83,7 +84,7 @@ Deno.test("quartet sort: a node that is killed before all are connected is named
   await using second = new QuartetProcess(files.words(1));
   // It names the nodes that are missing every 5 s.
   await first.said(/^Waiting for node 2 /m);
-  second.child.kill("SIGKILL");
+  signal(second.child, "SIGKILL");
   await assertFails(first, /node 1 \(.*\) closed the connection before all were connected/);
   await assertUntouched(files);
 });
@@ -106,7 +107,7 @@ Deno.test("quartet sort: a node that is stopped is named after the stall timeout
     for (const link of fake.links.values()) link.send(FRAME.PING).catch(() => {});
   }, 200);
   try {
-    second.child.kill("SIGSTOP");
+    signal(second.child, "SIGSTOP");
     await assertFails(first, /^node 1 \(.*\): nothing was heard for 10 s during shuffle/);
   } finally {
     clearInterval(pings);
@@ -256,7 +257,7 @@ Deno.test("quartet sort: SIGTERM cancels the job, and no files are left", async 
   await using fake = await FakePeer.join(files.addresses);
   await fake.sample();
   await fake.end();
-  first.child.kill("SIGTERM");
+  signal(first.child, "SIGTERM");
   await assertFails(first, /^node 0 has been stopped$/m);
   await assertFails(second, /^node 0 has been stopped$/m);
   await assertUntouched(files);

@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { startDaemon } from "../support/daemon.ts";
 import { freeze } from "../support/freeze.ts";
 import { makeTempDirectory } from "../support/quartet.ts";
+import { signal } from "../support/signal.ts";
 import { assertQuick, until } from "../support/within.ts";
 import { ask, directory, freeAddresses, jobEnd, nodeConfig, startMesh } from "./support/daemons.ts";
 import { generated } from "./support/nodes.ts";
@@ -85,6 +86,6 @@ Deno.test("mesh: a job that is cancelled does not wait for a node that hangs", a
       assert.match(await jobEnd(daemons[0]!, job), /^job \d cancelled in out$/);
     }, { before: start });
   } finally {
-    daemons[1]!.child.kill("SIGCONT");
+    signal(daemons[1]!.child, "SIGCONT");
   }
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { parseAddress } from "../../lib/net/address.ts";
 import { TestClient } from "../support/client.ts";
 import { startDaemon } from "../support/daemon.ts";
+import { signal } from "../support/signal.ts";
 import { until } from "../support/within.ts";
 import { ask, directory, freeAddresses, jobEnd, nodeConfig, startMesh } from "./support/daemons.ts";
 import { generated, joined, sortedRecords } from "./support/nodes.ts";
@@ -40,7 +41,7 @@ Deno.test("mesh: the loss of a daemon fails the job on the others, which keep se
   await using stack = new AsyncDisposableStack();
   const daemons = await startMesh(stack, 2, { more: 'dial_timeout = "2s"\n' });
   for (const daemon of daemons) await Deno.writeFile(`${directory(daemon)}/in`, generated(1000));
-  daemons[1]!.child.kill("SIGKILL");
+  signal(daemons[1]!.child, "SIGKILL");
   await until("the loss is noticed", async () => (
     (await ask(daemons[0]!, "NODES")).some((line) => /^node 1 .* down$/.test(line))
   ));

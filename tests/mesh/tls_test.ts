@@ -9,6 +9,7 @@ import { CLIENT_CA, makeCertificates, selfSigned } from "../support/certificates
 import { TestClient } from "../support/client.ts";
 import { type DaemonProcess, startDaemon } from "../support/daemon.ts";
 import { makeTempDirectory, runQuartet } from "../support/quartet.ts";
+import { signal } from "../support/signal.ts";
 import { until } from "../support/within.ts";
 import { parseAddress } from "../../lib/net/address.ts";
 import {
@@ -241,7 +242,7 @@ Deno.test("quartet sort: a wrong or missing certificate ends the sort with an ex
     const { code, stderr } = await node.ended();
     assert.match(stderr, expected);
     assert.equal(code, 1);
-    other.child.kill("SIGTERM");
+    signal(other.child, "SIGTERM");
     assert.equal((await other.ended()).code, 1);
     assert.deepEqual(await files.leftovers(), []);
   }));

@@ -9,6 +9,7 @@ import { freePorts } from "../support/ports.ts";
 import { isInstalled } from "../support/programs.ts";
 import { v1, v2 } from "../support/proxy_headers.ts";
 import { makeTempDirectory } from "../support/quartet.ts";
+import { signal } from "../support/signal.ts";
 import { until, within } from "../support/within.ts";
 
 const HERE = ["127.0.0.0/8"];
@@ -263,7 +264,7 @@ ${part(ports[1]!, "send-proxy-v2 proxy-v2-options unique-id,crc32c")}
       assert.match(await direct.line(), /^127\.0\.0\.1:/);
       assert.equal(server.listener.metrics().proxyHeader, 0);
     } finally {
-      haproxy.kill("SIGKILL");
+      signal(haproxy, "SIGKILL");
       await haproxy.status;
     }
   },

@@ -1,6 +1,7 @@
 import { type Address, parseAddress } from "../../lib/net/address.ts";
 import { SERVICES } from "../../lib/services.ts";
 import { type Program, quartet } from "./quartet.ts";
+import { signal } from "./signal.ts";
 import { within } from "./within.ts";
 
 /** How long to wait for the log, from the call on: also enough on a busy machine. */
@@ -84,14 +85,9 @@ export class DaemonProcess implements AsyncDisposable {
   }
 
   /** Sends a signal, if it still runs. */
-  signal(signal: Deno.Signal): void {
+  signal(name: Deno.Signal): void {
     if (this.#status !== undefined) return;
-    try {
-      this.child.kill(signal);
-    } catch (error) {
-      // The process has ended, but its status has not been read yet.
-      if (!(error instanceof TypeError)) throw error;
-    }
+    signal(this.child, name);
   }
 
   /** Asks it to stop and waits until it has ended. */

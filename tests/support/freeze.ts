@@ -1,3 +1,4 @@
+import { signal } from "./signal.ts";
 import { until } from "./within.ts";
 
 /**
@@ -7,7 +8,7 @@ import { until } from "./within.ts";
  * @param child A process that this test has started.
  */
 export async function freeze(child: Deno.ChildProcess): Promise<void> {
-  child.kill("SIGSTOP");
+  signal(child, "SIGSTOP");
   if (Deno.build.os !== "linux") return;
   // Its state is the letter behind the name, which is in brackets; see proc_pid_stat(5).
   await until("the process stands still", async () => {

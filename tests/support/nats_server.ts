@@ -2,6 +2,7 @@ import { TestClient } from "./client.ts";
 import { freePort } from "./ports.ts";
 import { isInstalled } from "./programs.ts";
 import { makeTempDirectory } from "./quartet.ts";
+import { signal } from "./signal.ts";
 import { until } from "./within.ts";
 
 /** How often to try another port when another process has taken the first. */
@@ -47,7 +48,7 @@ export async function startNatsServer(config = "", samePort?: number) {
       [Symbol.asyncDispose]: async () => {
         if (disposed) return;
         disposed = true;
-        if (!ended) child.kill("SIGKILL");
+        if (!ended) signal(child, "SIGKILL");
         await child.status;
         await directory[Symbol.asyncDispose]();
       },

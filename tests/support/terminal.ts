@@ -1,4 +1,5 @@
 import { quartet } from "./quartet.ts";
+import { signal } from "./signal.ts";
 import { within } from "./within.ts";
 
 /** How long a program may take to show something. */
@@ -90,6 +91,6 @@ export class TestTerminal implements Disposable {
 
   /** Removes the terminal if the program still runs, which ends it. */
   [Symbol.dispose](): void {
-    if (!this.#ended) this.#child.kill("SIGKILL");
+    if (!this.#ended) signal(this.#child, "SIGKILL");
   }
 }

@@ -9,6 +9,7 @@ import { startNats } from "../../echo/nats/support.ts";
 import { freeze } from "../../support/freeze.ts";
 import { hasNatsServer, startNatsServer } from "../../support/nats_server.ts";
 import { makeTempDirectory } from "../../support/quartet.ts";
+import { signal } from "../../support/signal.ts";
 import { until, within } from "../../support/within.ts";
 import { lines, messages, TestSubscriber } from "../support.ts";
 import { LinkedDaemon } from "./support.ts";
@@ -286,7 +287,7 @@ Deno.test({
       await freeze(server.child);
       await assert.rejects(async () => await a.bus.publish(lines("s", ["5"])), BusUnavailableError);
       await assert.rejects(async () => await a.bus.publish(lines("s", ["6"])), BusUnavailableError);
-      server.child.kill("SIGCONT");
+      signal(server.child, "SIGCONT");
       await Promise.all([a.connected(), b.connected()]);
       await within(10_000, "the message", Promise.resolve(a.bus.publish(lines("s", ["7"]))));
       await until("it is there", () => [atA, atB].every(({ lines }) => lines.at(-1) === "7"));

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { BusUnavailableError } from "../../../lib/bus/errors.ts";
 import { freeze } from "../../support/freeze.ts";
 import { hasNatsServer, startNatsServer } from "../../support/nats_server.ts";
+import { signal } from "../../support/signal.ts";
 import { until, within } from "../../support/within.ts";
 import { lines, TestSubscriber } from "../support.ts";
 import { LinkedDaemon } from "./support.ts";
@@ -115,7 +116,7 @@ Deno.test({
     await until("some fail", () => stream.failed.length >= 3);
     assert.ok(performance.now() - start >= 400, "each waits for its time");
     assert.deepEqual(a.bus.problems(), ["NATS does not answer"]);
-    server.child.kill("SIGCONT");
+    signal(server.child, "SIGCONT");
     const goal = stream.confirmed.length + 20;
     await until("some get through again", () => stream.confirmed.length >= goal);
     assert.deepEqual(a.bus.problems(), []);

@@ -14,6 +14,7 @@ import { DEFAULT_RECORD_FORMAT } from "../../../lib/mesh/records/record_format.t
 import { TestClient } from "../../support/client.ts";
 import { type DaemonProcess, startDaemon } from "../../support/daemon.ts";
 import { freePorts } from "../../support/ports.ts";
+import { signal } from "../../support/signal.ts";
 import { until, within } from "../../support/within.ts";
 import { generated, joined, MeshFiles, QuartetProcess } from "../support/nodes.ts";
 import { sortedRecords } from "../support/nodes.ts";
@@ -219,7 +220,7 @@ Deno.test("quartet sort: a node with another secret, or none, is refused with th
     const { code, stderr } = await node.ended();
     assert.match(stderr, expected);
     assert.equal(code, 1);
-    other.child.kill("SIGTERM");
+    signal(other.child, "SIGTERM");
     assert.equal((await other.ended()).code, 1);
     assert.deepEqual((await files.leftovers()).filter((name) => !name.startsWith("in-")), []);
   }

@@ -4,6 +4,7 @@ import type { InputFile } from "../../../lib/mesh/sort/sort_messages.ts";
 import type { Address } from "../../../lib/net/address.ts";
 import { TestClient } from "../../support/client.ts";
 import { freePorts } from "../../support/ports.ts";
+import { signal } from "../../support/signal.ts";
 import { within } from "../../support/within.ts";
 
 const MAIN = new URL("../../../main.ts", import.meta.url).pathname;
@@ -96,11 +97,7 @@ export class QuartetProcess implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      this.child.kill("SIGKILL");
-    } catch {
-      // It has ended already.
-    }
+    signal(this.child, "SIGKILL");
     await this.#ended;
   }
 }

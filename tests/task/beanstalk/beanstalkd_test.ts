@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { freePort } from "../../support/ports.ts";
 import { isInstalled } from "../../support/programs.ts";
+import { signal } from "../../support/signal.ts";
 import { until } from "../../support/within.ts";
 import { startServer, WireClient } from "../support.ts";
 
@@ -36,7 +37,7 @@ async function startBeanstalkd() {
     return {
       port,
       [Symbol.asyncDispose]: async () => {
-        child.kill("SIGKILL");
+        signal(child, "SIGKILL");
         await child.status;
       },
     };
