@@ -84,19 +84,20 @@ export class Reader {
 
   /** Logs what a slow client has lost. Call it once nothing more will be written to the client. */
   gone(): void {
-    if (this.outbox.slow) this.#logDrops("Slow client left");
+    if (this.outbox.slow) this.#log.warn("Slow client left", this.#drops());
   }
 
   #onSlow(slow: boolean): void {
-    if (!slow) return this.#logDrops("Slow client has caught up");
+    if (!slow) return this.#log.warn("Slow client has caught up", this.#drops());
     this.#droppedBefore = this.dropped;
     const { id, remote } = this.connection;
     this.#log.warn("Client is slow", { client: id, address: remote });
   }
 
-  #logDrops(message: string): void {
+  /** What is logged at the end of a slow phase: how many messages it has cost. */
+  #drops(): Record<string, unknown> {
     const { id, remote } = this.connection;
     const dropped = this.dropped - this.#droppedBefore;
-    this.#log.warn(message, { client: id, address: remote, dropped });
+    return { client: id, address: remote, dropped };
   }
 }

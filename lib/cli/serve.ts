@@ -11,6 +11,7 @@ import { VERSION } from "../version.ts";
 import { type Command, CommandError, EXIT } from "./command.ts";
 import { CONFIG_OPTIONS, readConfig } from "./config_file.ts";
 import { InspectorGuard } from "./inspector_guard.ts";
+import { coloured, wantsColours } from "./log_colours.ts";
 import { Signals } from "./signals.ts";
 import { SystemdNotifier } from "./systemd.ts";
 
@@ -43,12 +44,13 @@ SIGUSR2 makes task refuse new jobs until the next start; workers finish those in
       onLost: (lines) => createLog("daemon", options).warn("Log lines were lost", { lines }),
     });
     const recentLog = new RecentLog();
+    const hasColours = wantsColours(Deno.stderr);
     const options: LogOptions = {
       level: "info",
       format: "text",
       sink: (lines) => {
         recentLog.add(lines);
-        output.write(lines);
+        output.write(hasColours ? coloured(lines) : lines);
       },
       ready: () => output.ready(),
     };

@@ -26,7 +26,10 @@ async function connect(daemon: DaemonProcess): Promise<BeanstalkClient> {
 }
 
 Deno.test("task: the generator asks workers for squares and logs their answers", async () => {
-  await using daemon = await startDaemon({ config: config('generator = { every = "100ms" }') });
+  await using daemon = await startDaemon({
+    config: config('generator = { every = "100ms" }'),
+    args: ["--set=log.level=debug"],
+  });
   const [port] = ports(daemon);
   using good = await TestClient.connect({ transport: "tcp", hostname: "127.0.0.1", port });
   using lazy = await TestClient.connect({ transport: "tcp", hostname: "127.0.0.1", port });

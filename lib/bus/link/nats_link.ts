@@ -158,10 +158,11 @@ export class NatsLink implements BusLink {
       try {
         await this.#connect();
       } catch (error) {
-        const problem = `Cannot connect to NATS: ${(error as Error).message}`;
+        const reason = (error as Error).message;
+        const problem = `Cannot connect to NATS: ${reason}`;
         const refusal = error instanceof NoJetStreamError && this.#problem === NOT_YET;
         // Once, not with each of many attempts, and not if the daemon does not start.
-        if (problem !== this.#problem && !refusal) log.warn(problem);
+        if (problem !== this.#problem && !refusal) log.warn("Cannot connect to NATS", { reason });
         this.#problem = problem;
         if (refusal) this.#tried.reject(error);
         else this.#tried.resolve();

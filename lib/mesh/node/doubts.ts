@@ -87,8 +87,9 @@ export class Doubts {
       doubt.forget();
       this.#doubts.delete(job);
       this.#failures.delete(job);
-      const message = isCommitted ? "Finished a committed job" : "Discarded a job";
-      log.info(message, { job, output: doubt.output });
+      const about = { job, output: doubt.output };
+      if (isCommitted) log.info("Finished a committed job", about);
+      else log.info("Discarded a job", about);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       if (this.#failures.get(job) !== reason) {

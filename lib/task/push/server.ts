@@ -1,3 +1,4 @@
+import { Episodes } from "../../episodes.ts";
 import { Histogram } from "../../metrics.ts";
 import type { Log } from "../../log.ts";
 import type { Connection } from "../../net/connection.ts";
@@ -42,6 +43,8 @@ export class PushServer implements PushContext {
   readonly #guard: () => LoginGuard | undefined;
   readonly #refusals: Refusals | undefined;
   readonly #sessions = new Set<PushSession>();
+  /** When the workers were last late, and when they were last wrong. */
+  readonly #episodes = new Episodes();
 
   constructor(queue: Queue, options: PushServerOptions) {
     this.queue = queue;
@@ -69,12 +72,12 @@ export class PushServer implements PushContext {
     }
     const session = new PushSession(connection, reader, this);
     this.#sessions.add(session);
-    this.log.info("Worker connected", { worker: session.worker, tube: this.tube });
+    this.log.debug("Worker connected", { worker: session.worker, tube: this.tube });
     try {
       await session.serve();
     } finally {
       this.#sessions.delete(session);
-      this.log.info("Worker left", { worker: session.worker });
+      this.log.debug("Worker left", { worker: session.worker });
     }
   }
 
@@ -87,15 +90,20 @@ export class PushServer implements PushContext {
     const fields = { worker, number, result: answer.slice(0, 100), ms: Math.round(tookMs) };
     if (/^\s*\d+\s*$/.test(answer) && Number(answer) === number * number) {
       this.answers.right++;
-      this.log.info("Worker answered", fields);
+      this.log.debug("Worker answered", fields);
     } else {
       this.answers.wrong++;
-      this.log.warn("Worker answered wrong", { ...fields, expected: number * number });
+      const about = { ...fields, expected: number * number };
+      // A worker that cannot square may still do its jobs well, and is asked every few seconds.
+      if (this.#episodes.begins(`wrong ${worker}`)) this.log.warn("Worker answered wrong", about);
+      else this.log.debug("Worker answered wrong", about);
     }
   }
 
   tellLate(worker: string, number: number): void {
     this.answers.late++;
-    this.log.warn("Worker is late", { worker, number });
+    const about = { worker, number };
+    if (this.#episodes.begins(`late ${worker}`)) this.log.warn("Worker is late", about);
+    else this.log.debug("Worker is late", about);
   }
 }

@@ -181,6 +181,21 @@ Deno.test("generator: sends every worker the same number and checks each answer"
   assert.match(answer!, new RegExp(`"number":${number},"result":"${number * number}","ms":\\d+`));
 });
 
+Deno.test("generator: a worker that is wrong or late again and again is a warning once", async () => {
+  await using open = await startPushServer();
+  const levels = (text: string) => open.logged(text).map((line) => JSON.parse(line).level);
+  const { server } = open;
+  for (const worker of ["a:1", "b:1", "a:1"]) {
+    server.tellSquare(worker, { number: 7, answer: "48", tookMs: 1 });
+    server.tellLate(worker, 8);
+    server.tellSquare(worker, { number: 9, answer: "81", tookMs: 1 });
+  }
+  assert.deepEqual(levels("Worker answered wrong"), ["WARN", "WARN", "DEBUG"]);
+  assert.deepEqual(levels("Worker is late"), ["WARN", "WARN", "DEBUG"]);
+  assert.deepEqual(levels('Worker answered"'), ["DEBUG", "DEBUG", "DEBUG"]);
+  assert.deepEqual(server.answers, { right: 3, wrong: 3, late: 3 });
+});
+
 Deno.test("generator: a busy worker gets the number after its task", async () => {
   await using open = await startPushServer();
   const worker = await open.worker();
