@@ -1,7 +1,6 @@
 /** The suite of the queue, once for every statement and every commit that can fail. */
 
 import assert from "node:assert/strict";
-import { PostgresDatabase } from "../../../lib/storage/postgres/postgres_database.ts";
 import { StorageUnavailableError } from "../../../lib/storage/store.ts";
 import { PostgresQueue } from "../../../lib/task/postgres/queue.ts";
 import { usePostgres } from "../../support/postgres.ts";
@@ -11,6 +10,7 @@ import { type QueueScenario, queueScenarios, type SuiteOptions } from "../queue_
 import { AcknowledgedJobs } from "../repeating_queue.ts";
 import { queueOptions, SILENT_LOG } from "../support.ts";
 import { FACTOR, FailingStatement, forEachStatement } from "./failing_statements.ts";
+import { keepDatabase, type KeptDatabase } from "./kept_database.ts";
 import { repeatingCalls } from "./repeating_calls.ts";
 
 /** Limit on the time of one run. Far away, since the machine may be busy. */
@@ -23,17 +23,13 @@ const server = usePostgres();
 
 /** Opens a queue in a database, again and again if that fails; `step` is to fail. */
 async function open(
-  url: string,
+  kept: KeptDatabase,
   options: SuiteOptions,
   { step, jobs }: { step?: FailingStatement; jobs: AcknowledgedJobs },
 ) {
-  const database = await PostgresDatabase.open(url, {
-    log: SILENT_LOG,
-    ...(step === undefined ? {} : { wrap: step.wrap }),
-  });
   for (;;) {
     try {
-      const queue = await PostgresQueue.open(database, {
+      const queue = await PostgresQueue.open(kept.open(step?.wrap), {
         options: queueOptions(options),
         log: SILENT_LOG,
       });
@@ -48,17 +44,19 @@ async function open(
 /** Runs a test while a statement fails; then everything acknowledged must be in the database. */
 async function runFailing(
   { run, options }: QueueScenario,
-  { url, step, jobs }: { url: string; step: FailingStatement; jobs: AcknowledgedJobs },
+  { kept, step, jobs }: { kept: KeptDatabase; step: FailingStatement; jobs: AcknowledgedJobs },
 ): Promise<void> {
+  await kept.empty();
   {
-    await using opened = await open(url, options, { step, jobs });
+    await using opened = await open(kept, options, { step, jobs });
     await run(repeatingCalls(opened.queue, jobs));
   }
-  await using again = await open(url, {}, { jobs });
+  await using again = await open(kept, {}, { jobs });
   await jobs.assertIn(again.queue);
 }
 
 Deno.test("postgres queue: whichever statement fails, a call that is refused can be repeated", async (t) => {
+  await using kept = await keepDatabase(await server.createDatabase());
   let injected = 0;
   const all = queueScenarios();
   const some = FACTOR > 1 ? all : all.sort(() => Math.random() - 0.5).slice(0, SAMPLED_SCENARIOS);
@@ -66,8 +64,7 @@ Deno.test("postgres queue: whichever statement fails, a call that is refused can
     await t.step(scenario.name, () =>
       forEachStatement(async (step) => {
         const jobs = new AcknowledgedJobs();
-        const url = await server.createDatabase();
-        await within(RUN_DEADLINE_MS, "the test", runFailing(scenario, { url, step, jobs }));
+        await within(RUN_DEADLINE_MS, "the test", runFailing(scenario, { kept, step, jobs }));
         injected += step.injected;
       }));
   }
@@ -77,7 +74,8 @@ Deno.test("postgres queue: whichever statement fails, a call that is refused can
 Deno.test("postgres queue: a refused statement does not end the queue, for clients old and new", async () => {
   const step = new FailingStatement(Infinity);
   const jobs = new AcknowledgedJobs();
-  await using opened = await open(await server.createDatabase(), {}, { step, jobs });
+  await using kept = await keepDatabase(await server.createDatabase());
+  await using opened = await open(kept, {}, { step, jobs });
   const { queue } = opened;
   const worker = queue.connect(), other = repeatingCalls(queue, jobs).connect();
   const id = await put(worker, spec("x"));
