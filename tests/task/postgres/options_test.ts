@@ -4,12 +4,15 @@ import { openStorage } from "../../../lib/storage/open.ts";
 import { PostgresDatabase } from "../../../lib/storage/postgres/postgres_database.ts";
 import { openQueue } from "../../../lib/task/open.ts";
 import { HeldJobs } from "../../../lib/task/postgres/held_jobs.ts";
+import { PostgresQueue } from "../../../lib/task/postgres/queue.ts";
 import { TASK_MIGRATIONS } from "../../../lib/task/postgres/schema.ts";
 import type { JobOptions, TubeRules } from "../../../lib/task/queue.ts";
 import { usePostgres } from "../../support/postgres.ts";
 import { until } from "../../support/within.ts";
+import { RIGHTS_SCENARIOS } from "../beanstalk/rights_scenarios.ts";
 import { keyed, put, reserve, soon, spec } from "../queue_suite.ts";
 import { queueOptions, SILENT_LOG } from "../support.ts";
+import { keepDatabase } from "./kept_database.ts";
 
 const server = usePostgres();
 
@@ -138,4 +141,17 @@ Deno.test("HeldJobs: goes on until nothing is left, also for what came meanwhile
   held.release();
   await held.close();
   assert.deepEqual(steps, []);
+});
+
+Deno.test("postgres queue: clients with limited rights get the same answers as in memory", async (t) => {
+  await using kept = await keepDatabase(await server.createDatabase());
+  for (const { name, run } of RIGHTS_SCENARIOS) {
+    await t.step(name, async () => {
+      await kept.empty();
+      // The server closes the queue.
+      await run(
+        await PostgresQueue.open(kept.open(), { options: queueOptions(), log: SILENT_LOG }),
+      );
+    });
+  }
 });
