@@ -1,8 +1,6 @@
 import { LineReader, type LineSource } from "../net/line_reader.ts";
 import { CommandError } from "./command.ts";
-
-/** No server accepts a longer job. */
-const MAX_LINE_BYTES = 1024 * 1024 * 1024;
+import { MAX_JOB_BYTES } from "./job_body.ts";
 
 /**
  * Reads an input line by line; the bytes need not be UTF-8.
@@ -10,7 +8,7 @@ const MAX_LINE_BYTES = 1024 * 1024 * 1024;
  * @throws {CommandError} If a line is longer than any job can be.
  */
 export async function* linesOf(input: LineSource): AsyncGenerator<Uint8Array> {
-  const reader = new LineReader(input, { maxLineBytes: MAX_LINE_BYTES });
+  const reader = new LineReader(input, { maxLineBytes: MAX_JOB_BYTES });
   for (let batch = await reader.read(); batch !== null; batch = await reader.read()) {
     for (let line = 0; line < batch.count; line++) {
       if (batch.isTooLong(line)) throw new CommandError("Cannot send a line of more than 1 GiB");

@@ -7,6 +7,7 @@ import {
 import { type Command, type CommandArguments, CommandError, EXIT, UsageError } from "./command.ts";
 import { openBeanstalkSession } from "./beanstalk_session.ts";
 import { addressArgument, dial } from "./dial.ts";
+import { askMaxJobBytes, readJobBody } from "./job_body.ts";
 import { JOB_FLAGS, jobFlags } from "./job_flags.ts";
 import { linesOf } from "./lines.ts";
 import { LinesProgress } from "./put_progress.ts";
@@ -76,7 +77,10 @@ goes to standard error, an empty line takes the place of its result, and the exi
         if (words[0] !== "USING") throw new UsageError(`--tube "${tube}": ${words.join(" ")}`);
       }
       if (lines) return await putLines(producer, command, waiter);
-      const body = await bodyOf(args.positionals[1] ?? "-");
+      const [, text = "-"] = args.positionals;
+      const body = text === "-"
+        ? await readJobBody(Deno.stdin.readable, () => askMaxJobBytes(producer))
+        : new TextEncoder().encode(text);
       return await putOne(producer, command(body), { body, waiter });
     } catch (error) {
       return asCommandError(error);
@@ -116,11 +120,6 @@ function seconds(name: string, text: string): number {
   const seconds = Math.ceil((ms ?? Infinity) / 1000);
   if (seconds > MAX_U32) throw new UsageError(`--${name} "${text}" is not a time such as "10s"`);
   return seconds;
-}
-
-async function bodyOf(argument: string): Promise<Uint8Array> {
-  if (argument !== "-") return new TextEncoder().encode(argument);
-  return await new Response(Deno.stdin.readable).bytes();
 }
 
 async function putOne(

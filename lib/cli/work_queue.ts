@@ -2,6 +2,7 @@ import type { Address } from "../net/address.ts";
 import type { BeanstalkClient } from "../task/beanstalk/client.ts";
 import { openBeanstalkSession } from "./beanstalk_session.ts";
 import { CommandError, UsageError } from "./command.ts";
+import { askMaxJobBytes, USUAL_MAX_JOB_BYTES } from "./job_body.ts";
 import { printError } from "./terminal.ts";
 import type { JobOutcome, WorkRunner } from "./work_runner.ts";
 import type { StopSignals } from "./stop_signals.ts";
@@ -21,6 +22,9 @@ const STOP_TIMEOUT_MS = 5000;
  * out that a job was cancelled, so its command is ended at most this long afterwards.
  */
 const MAX_TOUCH_INTERVAL_MS = 5000;
+
+/** The reply to a result that is too long. */
+const TOO_BIG = "JOB_TOO_BIG";
 
 /** Options for {@linkcode serveJobs}. */
 export interface JobSessionOptions {
@@ -140,11 +144,15 @@ async function finish(
   { result, resultBytes }: JobOutcome & { done: true },
 ): Promise<void> {
   const whole = resultBytes === result.length;
-  let words = whole ? await done(client, id, result) : ["JOB_TOO_BIG"];
-  if (words[0] === "JOB_TOO_BIG") {
-    const stats = new TextDecoder().decode((await client.ask("stats")).body);
-    const maxBytes = Number(/^max-job-size: (\d+)$/m.exec(stats)?.[1] ?? 0);
+  let words = whole ? await done(client, id, result) : [TOO_BIG];
+  if (words[0] === TOO_BIG) {
+    let maxBytes = await askMaxJobBytes(client) ?? USUAL_MAX_JOB_BYTES;
     words = await done(client, id, truncated(result, { maxBytes, resultBytes }));
+    // A server that did not tell its limit may have a smaller one.
+    while (words[0] === TOO_BIG && maxBytes > 0) {
+      maxBytes = Math.floor(maxBytes / 2);
+      words = await done(client, id, truncated(result, { maxBytes, resultBytes }));
+    }
     printError(`Job ${id}: its result of ${resultBytes} bytes was truncated`);
   }
   if (words[0] === "DONE") return;

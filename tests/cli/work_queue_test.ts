@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { serveJobs, truncated } from "../../lib/cli/work_queue.ts";
 import { type JobOutcome, square, type WorkRunner } from "../../lib/cli/work_runner.ts";
+import { valueText } from "../../lib/storage/value.ts";
+import { taskRights } from "../../lib/task/rights.ts";
 import { TestClient } from "../support/client.ts";
+import { guardWithRights, LIMITED_TOKEN } from "../support/rights.ts";
 import { until, within } from "../support/within.ts";
 import { put, spec } from "../task/queue_suite.ts";
 import { startServer } from "../task/support.ts";
@@ -9,16 +12,21 @@ import { startServer } from "../task/support.ts";
 /** A worker and the two signals that it obeys. */
 async function startWorker(
   port: number,
-  { runner = square as WorkRunner, stopTimeoutMs = 60_000 } = {},
+  { runner = square as WorkRunner, stopTimeoutMs = 60_000, token, tubes = [] }: {
+    runner?: WorkRunner;
+    stopTimeoutMs?: number;
+    token?: string;
+    tubes?: string[];
+  } = {},
 ) {
   const stopping = new AbortController();
   const ending = new AbortController();
   const conn = await Deno.connect({ hostname: "127.0.0.1", port });
   const over = serveJobs(conn, {
     address: { transport: "tcp", hostname: "127.0.0.1", port },
-    tubes: [],
+    tubes,
     runner,
-    token: undefined,
+    token,
     signals: { stopping: stopping.signal, ending: ending.signal },
     ready: () => {},
     stopTimeoutMs,
@@ -113,6 +121,28 @@ Deno.test("serveJobs(): truncates a result that the server does not accept, and 
     assert.equal(waited.state, "done");
     const note = `\n[truncated: the result had ${resultBytes} bytes]\n`;
     assert.equal(waited.body, `${"a".repeat(100 - note.length)}${note}`);
+    worker.stopping.abort();
+    await worker.over();
+  }
+});
+
+Deno.test("serveJobs(): truncates a result also without the right to ask the server for its limit", async () => {
+  for (const [maxJobBytes, kept] of [[70_000, 65_535], [100, 63]] as const) {
+    const guard = guardWithRights(taskRights, { work: ["mail"] });
+    await using server = await startServer({ maxJobBytes, guard: () => guard });
+    const client = server.queue.connect();
+    client.use("mail");
+    const id = await put(client, spec("x"));
+    const result = new Uint8Array(70_001).fill(97);
+    const worker = await startWorker(server.port, {
+      runner: () => Promise.resolve({ done: true, result, resultBytes: result.length }),
+      token: LIMITED_TOKEN,
+      tubes: ["mail"],
+    });
+    const waited = await within(60_000, "the result", Promise.resolve(client.wait(id, 60_000)));
+    assert.ok(typeof waited === "object" && waited !== null && "body" in waited);
+    assert.deepEqual([waited.state, waited.body.length], ["done", kept]);
+    assert.match(valueText(waited.body), /^a+\n\[truncated: the result had 70001 bytes\]\n$/);
     worker.stopping.abort();
     await worker.over();
   }

@@ -152,7 +152,7 @@ export class LimitedRunner {
       case "work on job":
         return this.#onJob(idIn(command), (tube) => this.#lacksWork(tube));
       case "follow job":
-        return this.#onJob(idIn(command), (tube) => this.#lacksFollow(tube));
+        return this.#onJob(idIn(command), (tube) => this.#lacksFollowing(idIn(command), tube));
       case "outcome":
         return this.#lacksOutcome(idIn(command));
       case "move": {
@@ -214,7 +214,12 @@ export class LimitedRunner {
       const outcome = await this.#client.result(id);
       return outcome === null ? undefined : { action: "all", tube: "" };
     }
-    const missing = this.#lacksFollow(stats.tube);
+    return this.#lacksFollowing(id, stats.tube);
+  }
+
+  /** A client that may follow a job now may learn its outcome later. */
+  #lacksFollowing(id: JobId, tube: string): Missing | undefined {
+    const missing = this.#lacksFollow(tube);
     if (missing === undefined) this.#remember(id);
     return missing;
   }

@@ -145,6 +145,18 @@ export const RIGHTS_SCENARIOS: readonly RightsScenario[] = [
     },
   },
   {
+    name: "a worker learns that its job was cancelled",
+    async run(queue) {
+      await using started = await start({ work: ["mail"] }, queue);
+      const { client, operator } = started;
+      await operator.ask("use mail\r\nput 0 0 10 1\r\na\r\n", "USING mail\r\nINSERTED 1\r\n");
+      await client.ask("watch mail\r\nreserve\r\n", "WATCHING 1\r\nRESERVED 1 1\r\na\r\n");
+      await client.chunk("stats-job 1\r\n");
+      await operator.ask("cancel 1\r\n", "CANCELLED\r\n");
+      await client.ask("touch 1\r\nresult 1\r\n", "NOT_FOUND\r\nRESULT 1 cancelled 0\r\n\r\n");
+    },
+  },
+  {
     name: "with every tube, a client may also see the whole queue",
     async run(queue) {
       await using started = await start({ put: ["*"], work: ["*"] }, queue);
