@@ -6,7 +6,7 @@ import { TestClient } from "../../support/client.ts";
 import { type DaemonProcess, startDaemon } from "../../support/daemon.ts";
 import { FakeDaemon, startAdmin } from "../support.ts";
 import { useClients, useKeysAndSubjects } from "./contents_steps.ts";
-import { originOf, useJobs, useWorkers } from "./queue_steps.ts";
+import { originOf, useJobs, useTube, useWorkers } from "./queue_steps.ts";
 import { hasChromium, launchBrowser, Tab } from "../../support/browser.ts";
 
 const config = (adminPort = 0) =>
@@ -163,6 +163,14 @@ Deno.test({
       "lists workers, and makes one quiet, and cancels a job",
       () => useWorkers(tab, daemon),
     );
+
+    await step("moves the jobs of a tube and deletes them, after asking", async () => {
+      await page.setViewportSize({ width: 1400, height: 900 });
+      await useTube(tab, daemon);
+      await page.setViewportSize({ width: 390, height: 740 });
+      await useTube(tab, daemon);
+      await page.setViewportSize({ width: 1280, height: 900 });
+    });
 
     await step("lists clients, and disconnects one", () => useClients(tab, daemon));
 

@@ -69,6 +69,67 @@ export async function useJobs(tab: Tab, daemon: DaemonProcess): Promise<void> {
   await tab.shows("#notice", "There is no job 5.");
 }
 
+/** Moves a job, and all jobs of a tube, to another one; flushes a tube. Each asks before. */
+export async function useTube(tab: Tab, daemon: DaemonProcess): Promise<void> {
+  const { page, complaints } = tab;
+  using client = await TestClient.connect(daemon.addresses("task")[1]!);
+  const expectJobs = async (tube: string, ready: number) => {
+    await client.send(`stats-tube ${tube}\r\n`);
+    if (await client.line() === "NOT_FOUND\r\n") return assert.equal(0, ready, tube);
+    let found = "";
+    for (let line = await client.line(); line !== "\r\n"; line = await client.line()) {
+      found = /^current-jobs-ready: (\d+)/.exec(line)?.[1] ?? found;
+    }
+    assert.equal(found, `${ready}`, tube);
+  };
+  await client.send("use inbox\r\n" + "put 7 0 60 1\r\nx\r\n".repeat(4));
+  assert.equal(await client.line(), "USING inbox\r\n");
+  const ids: number[] = [];
+  for (let i = 0; i < 4; i++) ids.push(Number((await client.line()).split(" ")[1]));
+
+  const confirm = page.locator("#confirm");
+  /** Answers the question: first with the Enter key, which must change nothing, then with the button. */
+  const answer = async (ask: () => Promise<void>, yes: string, jobs: number) => {
+    await ask();
+    await page.locator("#confirm[open]").waitFor();
+    const { width } = page.viewportSize()!;
+    const box = await confirm.boundingBox();
+    assert.ok(box!.x >= 0 && box!.x + box!.width <= width, `${JSON.stringify(box)} in ${width}`);
+    await page.keyboard.press("Enter");
+    await page.locator("#confirm[open]").waitFor({ state: "detached" });
+    await expectJobs("inbox", jobs);
+    await ask();
+    await confirm.getByRole("button", { name: yes }).click();
+  };
+  await tab.visit(`${originOf(daemon)}/#tube=inbox`);
+  await tab.shows("#jobs-title", "Jobs in inbox");
+  await page.locator("#jobs").getByRole("button", { name: `Job ${ids[0]}` }).click();
+  await page.getByLabel("Move to tube").fill("single");
+  await page.locator("#job-move").getByRole("button", { name: "Move" }).click();
+  await tab.shows("#notice", `Job ${ids[0]} was moved to single.`);
+  await expectJobs("single", 1);
+
+  const moveAll = async () => {
+    await page.getByLabel("Move all jobs of the tube to").fill("archive");
+    await page.locator("#jobs-move").getByRole("button", { name: "Move all" }).click();
+  };
+  await answer(moveAll, "Move all", 3);
+  await tab.shows("#notice", "3 jobs were moved from inbox to archive.");
+  await expectJobs("inbox", 0);
+  await client.send("use inbox\r\nput 7 0 60 1\r\nx\r\n");
+  for (let i = 0; i < 2; i++) await client.line();
+  const flush = () => page.getByRole("button", { name: "Delete all ready jobs" }).click();
+  await answer(flush, "Delete", 1);
+  await tab.shows("#notice", "1 job was deleted from inbox.");
+  await expectJobs("inbox", 0);
+  await expectJobs("archive", 3);
+  const scrollWidth = await page.evaluate("document.documentElement.scrollWidth") as number;
+  assert.ok(scrollWidth <= page.viewportSize()!.width, `${scrollWidth} pixels wide`);
+  await client.send("flush-tube archive\r\nflush-tube single\r\n");
+  for (let i = 0; i < 2; i++) await client.line();
+  assert.deepEqual(complaints, []);
+}
+
 /** Makes a worker quiet, resumes it, and cancels its job. */
 export async function useWorkers(tab: Tab, daemon: DaemonProcess): Promise<void> {
   const { page, complaints } = tab;
