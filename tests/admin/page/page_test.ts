@@ -3,10 +3,10 @@ import { FailureCounter, Guard } from "../../../lib/auth.ts";
 import { formatAddress } from "../../../lib/net/address.ts";
 import { meshActions } from "../../../lib/mesh/actions.ts";
 import { TestClient } from "../../support/client.ts";
-import { type DaemonProcess, startDaemon } from "../../support/daemon.ts";
+import { startDaemon } from "../../support/daemon.ts";
 import { FakeDaemon, startAdmin } from "../support.ts";
 import { useClients, useKeysAndSubjects } from "./contents_steps.ts";
-import { originOf, useJobs, useTube, useWorkers } from "./queue_steps.ts";
+import { originOf, putJobs, useJobs, useTube, useWorkers } from "./queue_steps.ts";
 import { hasChromium, launchBrowser, Tab } from "../../support/browser.ts";
 
 const config = (adminPort = 0) =>
@@ -36,15 +36,6 @@ listen = "127.0.0.1:0"
 env = "BUS_TOKEN"
 services = ["echo"]
 `;
-
-/** Puts two ready jobs and a delayed one into the tube "mail". */
-async function putJobs(daemon: DaemonProcess): Promise<void> {
-  using client = await TestClient.connect(daemon.addresses("task")[1]!);
-  await client.send(
-    "use mail\r\nput 0 0 60 1\r\na\r\nput 0 0 60 1\r\nb\r\nput 0 900 60 1\r\nc\r\n",
-  );
-  for (let i = 0; i < 4; i++) await client.line();
-}
 
 Deno.test({
   name: "the page, in Chromium",
@@ -165,11 +156,8 @@ Deno.test({
     );
 
     await step("moves the jobs of a tube and deletes them, after asking", async () => {
-      await page.setViewportSize({ width: 1400, height: 900 });
-      await useTube(tab, daemon);
-      await page.setViewportSize({ width: 390, height: 740 });
-      await useTube(tab, daemon);
-      await page.setViewportSize({ width: 1280, height: 900 });
+      await useTube(tab, daemon, { width: 1400, height: 900 });
+      await useTube(tab, daemon, { width: 390, height: 740 });
     });
 
     await step("lists clients, and disconnects one", () => useClients(tab, daemon));

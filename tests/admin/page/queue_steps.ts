@@ -15,6 +15,15 @@ export function originOf(daemon: DaemonProcess): string {
   return `http://${formatAddress(daemon.address("admin"))}`;
 }
 
+/** Puts two ready jobs and a delayed one into the tube "mail". */
+export async function putJobs(daemon: DaemonProcess): Promise<void> {
+  using client = await TestClient.connect(daemon.addresses("task")[1]!);
+  await client.send(
+    "use mail\r\nput 0 0 60 1\r\na\r\nput 0 0 60 1\r\nb\r\nput 0 900 60 1\r\nc\r\n",
+  );
+  for (let i = 0; i < 4; i++) await client.line();
+}
+
 /** Finds jobs in the lists of a tube and by number; buries, retries and deletes them. */
 export async function useJobs(tab: Tab, daemon: DaemonProcess): Promise<void> {
   const { page, complaints } = tab;
@@ -70,8 +79,15 @@ export async function useJobs(tab: Tab, daemon: DaemonProcess): Promise<void> {
 }
 
 /** Moves a job, and all jobs of a tube, to another one; flushes a tube. Each asks before. */
-export async function useTube(tab: Tab, daemon: DaemonProcess): Promise<void> {
+export async function useTube(
+  tab: Tab,
+  daemon: DaemonProcess,
+  size: { width: number; height: number },
+): Promise<void> {
   const { page, complaints } = tab;
+  const usualSize = page.viewportSize()!;
+  const { width } = size;
+  await page.setViewportSize(size);
   using client = await TestClient.connect(daemon.addresses("task")[1]!);
   const expectJobs = async (tube: string, ready: number) => {
     await client.send(`stats-tube ${tube}\r\n`);
@@ -92,7 +108,6 @@ export async function useTube(tab: Tab, daemon: DaemonProcess): Promise<void> {
   const answer = async (ask: () => Promise<void>, yes: string, jobs: number) => {
     await ask();
     await page.locator("#confirm[open]").waitFor();
-    const { width } = page.viewportSize()!;
     const box = await confirm.boundingBox();
     assert.ok(box!.x >= 0 && box!.x + box!.width <= width, `${JSON.stringify(box)} in ${width}`);
     await page.keyboard.press("Enter");
@@ -124,7 +139,8 @@ export async function useTube(tab: Tab, daemon: DaemonProcess): Promise<void> {
   await expectJobs("inbox", 0);
   await expectJobs("archive", 3);
   const scrollWidth = await page.evaluate("document.documentElement.scrollWidth") as number;
-  assert.ok(scrollWidth <= page.viewportSize()!.width, `${scrollWidth} pixels wide`);
+  assert.ok(scrollWidth <= width, `${scrollWidth} pixels wide`);
+  await page.setViewportSize(usualSize);
   await client.send("flush-tube archive\r\nflush-tube single\r\n");
   for (let i = 0; i < 2; i++) await client.line();
   assert.deepEqual(complaints, []);
