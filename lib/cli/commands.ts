@@ -10,6 +10,7 @@ import { pub } from "./pub.ts";
 import { put } from "./put.ts";
 import { records } from "./records.ts";
 import { restore } from "./restore.ts";
+import { schema } from "./schema.ts";
 import { serve } from "./serve.ts";
 import { settle } from "./settle.ts";
 import { sort } from "./sort.ts";
@@ -38,6 +39,7 @@ export const COMMANDS: readonly Command[] = [
   restore,
   storage,
   token,
+  schema,
   permissions,
   createCompletions(() => COMMANDS),
 ];

@@ -12,7 +12,7 @@ import type { Rights } from "../rights.ts";
 import type { Fault } from "./fault.ts";
 import type { RightsSchema } from "./rights.ts";
 import { type Secret, SECRET_KEYS, type SecretSources, secretValue } from "./secrets.ts";
-import { choice, count, duration, text } from "./values.ts";
+import { choice, count, duration, exactlyOneOf, oneForm, text } from "./values.ts";
 
 /** A service whose nodes prove to each other that they know a token. A hash is no proof of that. */
 const PROVING_SERVICE = "mesh";
@@ -43,14 +43,17 @@ export type RightsByService = ReadonlyMap<string, Rights | null>;
  */
 export function authSchema(services: readonly OpenableService[]) {
   const name = text({ pattern: /^[\w-]{1,64}$/, allowed: "a name of letters, digits, - and _" });
-  const token = v.strictObject({
-    ...SECRET_KEYS,
-    hash: v.optional(text({
-      pattern: HASH,
-      allowed: '"sha256:" and 64 hexadecimal digits in lower case',
-    })),
-    services: servicesSchema(services),
-  });
+  const token = v.pipe(
+    v.strictObject({
+      ...SECRET_KEYS,
+      hash: v.optional(text({
+        pattern: HASH,
+        allowed: '"sha256:" and 64 hexadecimal digits in lower case',
+      })),
+      services: servicesSchema(services),
+    }),
+    v.metadata(exactlyOneOf(...Object.keys(SECRET_KEYS), "hash")),
+  );
   return v.strictObject({
     max_failures: v.optional(count({ min: 1, max: 1000 }), 10),
     failure_window: v.optional(duration({ min: 1000, max: 86_400_000 }), "1m"),
@@ -71,20 +74,17 @@ function servicesSchema(
   );
   const everything = v.pipe(choice([EVERYTHING]), v.transform(() => null));
   const entries = Object.fromEntries(services.map(({ name, rights }) => {
-    // By the kind of the value, so that a fault is reported where it is.
-    const schema = v.lazy((value): v.GenericSchema<unknown, Rights | null> =>
-      value === EVERYTHING ? everything : rights
-    );
-    return [name, v.optional(schema)];
+    const forms = [rights, everything] as v.GenericSchema<unknown, Rights | null>[];
+    return [name, v.optional(oneForm(forms, (value) => forms[value === EVERYTHING ? 1 : 0]!))];
   }));
   const table = v.pipe(
     v.strictObject(entries),
-    v.check((given) => Object.keys(given).length > 0, "a table with at least one service"),
+    v.minEntries(1, "a table with at least one service"),
     v.transform((given): RightsByService => new Map(Object.entries(given) as [string, Rights][])),
   );
-  return v.lazy((value) =>
-    typeof value === "object" && value !== null && !Array.isArray(value) ? table : list
-  );
+  const isTable = (value: unknown) =>
+    typeof value === "object" && value !== null && !Array.isArray(value);
+  return oneForm([list, table], (value) => isTable(value) ? table : list);
 }
 
 /** The section `[auth]` after parsing; times are in milliseconds. */

@@ -7,7 +7,16 @@
 import * as v from "valibot";
 import type { Fault } from "./fault.ts";
 import { SECRET_KEYS, type SecretSources, secretValue } from "./secrets.ts";
-import { choice, duration, flag, size, text } from "./values.ts";
+import {
+  checkedText,
+  choice,
+  duration,
+  exactlyOneOf,
+  flag,
+  keysThatNeed,
+  size,
+  text,
+} from "./values.ts";
 
 /** The port of a NATS server, if its URL has none. */
 const NATS_PORT = 4222;
@@ -15,26 +24,41 @@ const NATS_PORT = 4222;
 const URL_FORM = 'a URL such as "nats://host:4222" or "tls://host:4222", or a list of them; ' +
   "token, user and password have keys of their own";
 
-const url = v.pipe(v.string(URL_FORM), v.check(isNatsUrl, URL_FORM));
+const url = checkedText(
+  /^(nats|tls):\/\/[^/@?#\s]+\/?$/,
+  (text) => URL.canParse(text.replace(/^\w+:/, "http:")),
+  URL_FORM,
+);
+
+const secret = v.pipe(
+  v.strictObject(SECRET_KEYS),
+  v.metadata(exactlyOneOf(...Object.keys(SECRET_KEYS))),
+);
+
+const tls = v.pipe(
+  v.strictObject({
+    ca: v.optional(text()),
+    cert: v.optional(text()),
+    key: v.optional(text()),
+  }),
+  v.metadata(keysThatNeed({ cert: ["key"], key: ["cert"] })),
+);
 
 /** The schema of the section `[bus]`; config.toml explains each key. */
-export const busSchema = v.strictObject({
-  url: v.optional(v.union([url, v.pipe(v.array(url), v.minLength(1, URL_FORM))], URL_FORM)),
-  token: v.optional(v.strictObject(SECRET_KEYS)),
-  user: v.optional(text()),
-  password: v.optional(v.strictObject(SECRET_KEYS)),
-  tls: v.optional(
-    v.strictObject({
-      ca: v.optional(text()),
-      cert: v.optional(text()),
-      key: v.optional(text()),
-    }),
-  ),
-  bus_timeout: v.optional(duration({ min: 10, max: 600_000 }), "2s"),
-  events: v.optional(flag(), false),
-  order: v.optional(choice(["sender", "one"]), "sender"),
-  max_bytes: v.optional(size({ min: 1024 * 1024 }), "64MiB"),
-});
+export const busSchema = v.pipe(
+  v.strictObject({
+    url: v.optional(v.union([url, v.pipe(v.array(url), v.minLength(1, URL_FORM))], URL_FORM)),
+    token: v.optional(secret),
+    user: v.optional(text()),
+    password: v.optional(secret),
+    tls: v.optional(tls),
+    bus_timeout: v.optional(duration({ min: 10, max: 600_000 }), "2s"),
+    events: v.optional(flag(), false),
+    order: v.optional(choice(["sender", "one"]), "sender"),
+    max_bytes: v.optional(size({ min: 1024 * 1024 }), "64MiB"),
+  }),
+  v.metadata(keysThatNeed({ password: ["user"] })),
+);
 
 /** The section `[bus]` after parsing. */
 export type BusSection = v.InferOutput<typeof busSchema>;
@@ -102,11 +126,6 @@ export function busConfig(
 /** The files that the section names, apart from certificates. */
 export function busSecretFiles({ token, password }: BusSection): string[] {
   return [token?.file, password?.file].filter((file) => file !== undefined);
-}
-
-function isNatsUrl(text: string): boolean {
-  if (!/^(nats|tls):\/\/[^/@?#\s]+\/?$/.test(text)) return false;
-  return URL.canParse(text.replace(/^\w+:/, "http:"));
 }
 
 function serverOf(url: string): string {

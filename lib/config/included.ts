@@ -16,6 +16,10 @@ export const MAX_INCLUDED = 1000;
 /** What is allowed as `include`. */
 const INCLUDE_FORM = 'a list of file names such as ["conf.d/*.toml"], with * in the last part only';
 
+/** What an entry of `include` looks like: a `*` may be in its last part only. */
+// deno-lint-ignore no-control-regex
+export const INCLUDE_PATTERN = /^([^*\x00\r\n]*\/)?[^/\x00\r\n]+$/;
+
 /** A parsed file. */
 export interface ParsedFile {
   /** Its name, for messages. */
@@ -73,9 +77,7 @@ export function includedFiles(include: unknown, main: string, list: ListFiles): 
 
 function isPatterns(include: unknown): include is string[] {
   return Array.isArray(include) &&
-    include.every((pattern) =>
-      typeof pattern === "string" && /^[^\0\r\n]+$/.test(pattern) && !dirname(pattern).includes("*")
-    );
+    include.every((pattern) => typeof pattern === "string" && INCLUDE_PATTERN.test(pattern));
 }
 
 function namesIn(directory: string, list: ListFiles): string[] {

@@ -75,7 +75,7 @@ export function rightsTable(actions: readonly string[], form: PatternForm): Righ
   const names = actions.map((action) => `"${action}"`).join(", ");
   return v.pipe(
     v.strictObject(entries, `a table with ${names}, or "all"`),
-    v.check((table) => Object.keys(table).length > 0, `a table with at least one of ${names}`),
+    v.minEntries(1, `a table with at least one of ${names}`),
     v.transform((table) =>
       new Rights(
         Object.fromEntries(

@@ -26,5 +26,7 @@ function sender(): Value<string, string> {
         addIssue({ message: `${allowed}; ${error.message}` });
       }
     }),
+    // For editors; the check above has more to say.
+    v.metadata({ pattern: "^(unix|[0-9a-fA-F:.]+(/[0-9]+)?)$" }),
   );
 }

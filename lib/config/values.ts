@@ -6,8 +6,8 @@
  */
 
 import * as v from "valibot";
-import { type Address, parseAddress } from "../net/address.ts";
-import { isStorageUrl } from "../storage/url.ts";
+import { ADDRESS, type Address, parseAddress } from "../net/address.ts";
+import { isStorageUrl, STORAGE_URL } from "../storage/url.ts";
 
 /** Binary units only: some programs read "1KB" as 1000 bytes, others as 1024. */
 const SIZE_UNITS: Record<string, number> = {
@@ -25,6 +25,11 @@ const DURATION_UNITS_MS: Record<string, number> = {
   d: 86_400_000,
 };
 
+/** Forms of values; what a form cannot express, such as a limit, is checked after it. */
+const SIZE = /^(\d+(?:\.\d+)?)(B|KiB|MiB|GiB|TiB)$/;
+const DURATION = /^(\d+(\.\d+)?(ms|s|m|h|d))+$/;
+const RATE = /^(\d+)\/(s|m|h|d)$/;
+
 /** The smallest and the largest value allowed, both inclusive. */
 export interface Range {
   min?: number;
@@ -36,13 +41,13 @@ export type Value<Input, Output> = v.GenericSchema<Input, Output>;
 
 /** Parses a size such as "64KiB" into bytes; `undefined` if it is malformed. */
 export function parseSize(text: string): number | undefined {
-  const match = /^(\d+(?:\.\d+)?)(B|KiB|MiB|GiB|TiB)$/.exec(text);
+  const match = SIZE.exec(text);
   return match === null ? undefined : Math.round(Number(match[1]) * SIZE_UNITS[match[2]!]!);
 }
 
 /** Parses a time such as "1.5s" or "1h30m" into milliseconds; `undefined` if it is malformed. */
 export function parseDuration(text: string): number | undefined {
-  if (!/^(\d+(\.\d+)?(ms|s|m|h|d))+$/.test(text)) return undefined;
+  if (!DURATION.test(text)) return undefined;
   let ms = 0;
   for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)) {
     ms += Number(amount) * DURATION_UNITS_MS[unit!]!;
@@ -73,11 +78,8 @@ const DURATION_FORM = "ms, s, m, h or d";
 
 /** A size such as "64KiB", in bytes. */
 export function size(range: Range = {}): Value<string, number> {
-  return quantity(
-    range,
-    parseSize,
-    `a size${between(range, formatSize)} such as "64KiB" (${SIZE_FORM})`,
-  );
+  const allowed = `a size${between(range, formatSize)} such as "64KiB" (${SIZE_FORM})`;
+  return quantity(range, { form: SIZE, parse: parseSize, allowed });
 }
 
 /** Options for {@linkcode duration}. */
@@ -89,14 +91,18 @@ export interface DurationOptions extends Range {
 /** A time such as "10s", in milliseconds. */
 export function duration(options: DurationOptions = {}): Value<string, number> {
   const allowed = `a time${between(options, formatDuration)} such as "10s" (${DURATION_FORM})`;
-  if (!options.off) return quantity(options, parseDuration, allowed);
+  if (!options.off) return quantity(options, { form: DURATION, parse: parseDuration, allowed });
   const parse = (text: string) => text === "off" ? 0 : parseDuration(text);
-  return quantity({ ...options, or: 0 }, parse, `${allowed}, or "off"`);
+  return quantity({ ...options, or: 0 }, {
+    form: orOff(DURATION),
+    parse,
+    allowed: `${allowed}, or "off"`,
+  });
 }
 
 /** Parses a rate such as "100/s" into the milliseconds from one to the next. */
 export function parseRate(text: string): number | undefined {
-  const match = /^(\d+)\/(s|m|h|d)$/.exec(text);
+  const match = RATE.exec(text);
   if (match === null || Number(match[1]) === 0) return undefined;
   return DURATION_UNITS_MS[match[2]!]! / Number(match[1]);
 }
@@ -108,7 +114,7 @@ const MAX_PER_SECOND = 100_000;
 export function rate(): Value<string, number> {
   const allowed = `a rate such as "100/s" (s, m, h or d; at most ${MAX_PER_SECOND}/s), or "off"`;
   const parse = (text: string) => text === "off" ? 0 : parseRate(text);
-  return quantity({ min: 1000 / MAX_PER_SECOND, or: 0 }, parse, allowed);
+  return quantity({ min: 1000 / MAX_PER_SECOND, or: 0 }, { form: orOff(RATE), parse, allowed });
 }
 
 /** A whole number. */
@@ -150,10 +156,30 @@ export function text(options: TextOptions = {}): Value<string, string> {
   return v.pipe(v.string(allowed), v.regex(pattern, allowed), v.maxLength(maxLength, allowed));
 }
 
+/**
+ * A text of some form that code then checks further.
+ *
+ * @param pattern What it has to match.
+ * @param check Whether a text that matches is right.
+ * @param allowed What is allowed, in words.
+ */
+export function checkedText(
+  pattern: RegExp,
+  check: (text: string) => boolean,
+  allowed: string,
+): Value<string, string> {
+  return v.pipe(
+    v.string(allowed),
+    v.regex(pattern, allowed),
+    // The checks of a pipe all run, and one fault is enough.
+    v.check((text) => !pattern.test(text) || check(text), allowed),
+  );
+}
+
 /** The URL of a storage. */
 export function storageUrl(): Value<string, string> {
   const allowed = '"memory:", "sqlite:FILE" or "postgres://user@host:port/database"';
-  return v.pipe(text({ pattern: /^/, allowed }), v.check(isStorageUrl, allowed));
+  return v.pipe(checkedText(STORAGE_URL, isStorageUrl, allowed), v.maxLength(1024, allowed));
 }
 
 /** An address to listen on or to connect to. */
@@ -161,6 +187,7 @@ export function address(): Value<string, Address> {
   const allowed = 'an address: "host:port", "[v6]:port" or "unix:/path"';
   return v.pipe(
     v.string(allowed),
+    v.regex(ADDRESS, allowed),
     v.rawTransform(({ dataset, addIssue, NEVER }) => {
       try {
         return parseAddress(dataset.value);
@@ -173,14 +200,53 @@ export function address(): Value<string, Address> {
   );
 }
 
+/**
+ * A value with several forms. Unlike a union, it reports the faults of the form that was meant.
+ *
+ * @param forms All forms.
+ * @param choose Picks one of them by the kind of a value.
+ */
+export function oneForm<const Forms extends readonly v.GenericSchema<unknown, unknown>[]>(
+  forms: Forms,
+  choose: (value: unknown) => Forms[number],
+) {
+  return Object.assign(v.lazy(choose), { forms });
+}
+
+/**
+ * Tells editors, as metadata of a table, that it has exactly one of some keys. It checks nothing:
+ * the messages about such faults are better made where more of the table is known.
+ */
+export function exactlyOneOf(...keys: readonly string[]) {
+  return { oneOf: keys.map((key) => ({ required: [key] })) };
+}
+
+/** Tells editors, as metadata of a table, which other keys each of some keys needs. */
+export function keysThatNeed(others: Readonly<Record<string, readonly string[]>>) {
+  return { dependencies: others };
+}
+
+function orOff(form: RegExp): RegExp {
+  return new RegExp(`^off$|${form.source}`);
+}
+
+/** How a text becomes an amount. */
+interface QuantityForm {
+  /** What the text has to match. */
+  form: RegExp;
+  parse: (text: string) => number | undefined;
+  /** What is allowed, in words. */
+  allowed: string;
+}
+
 function quantity(
   range: Range & { or?: number },
-  parse: (text: string) => number | undefined,
-  allowed: string,
+  { form, parse, allowed }: QuantityForm,
 ): Value<string, number> {
   const { min = 0, max = Number.MAX_SAFE_INTEGER } = range;
   return v.pipe(
     v.string(allowed),
+    v.regex(form, allowed),
     v.rawTransform(({ dataset, addIssue, NEVER }) => {
       const amount = parse(dataset.value);
       if (amount !== undefined && (amount === range.or || (amount >= min && amount <= max))) {

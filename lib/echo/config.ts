@@ -3,7 +3,7 @@ import { ON_FULL } from "../bus/reader.ts";
 import { reservedFor } from "../bus/reserved.ts";
 import { isSubject } from "../bus/subject.ts";
 import { SERVICE_KEYS } from "../config/service_keys.ts";
-import { address, choice, count, duration, size, text } from "../config/values.ts";
+import { address, checkedText, choice, count, duration, size, text } from "../config/values.ts";
 
 /** The maximum number of ports besides `listen`. */
 const MAX_ROOMS = 1000;
@@ -16,21 +16,20 @@ const MAX_ORIGINS = 100;
 /** A subject that clients may publish on. */
 function subject() {
   const allowed = 'a subject: tokens separated by dots, without blanks or wildcards, not "task.…"';
-  return v.pipe(
-    v.string(allowed),
-    v.check((text) => isSubject(text) && reservedFor(text) === undefined, allowed),
+  return checkedText(
+    /^[^\s.]+(\.[^\s.]+)*$/,
+    (text) => isSubject(text) && reservedFor(text) === undefined,
+    allowed,
   );
 }
 
 /** A page that may connect to the WebSocket port, besides those of the port's own host. */
 function origin() {
   const allowed = 'an origin such as "https://chat.example", without a path; or "*"';
-  return v.pipe(
-    v.string(allowed),
-    v.check(
-      (text) => text === "*" || (/^https?:/.test(text) && URL.parse(text)?.origin === text),
-      allowed,
-    ),
+  return checkedText(
+    /^(\*|https?:\/\/[^/]+)$/,
+    (text) => text === "*" || URL.parse(text)?.origin === text,
+    allowed,
   );
 }
 

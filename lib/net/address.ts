@@ -11,6 +11,9 @@ export type Address =
   | { transport: "tcp"; hostname: string; port: number }
   | { transport: "unix"; path: string };
 
+/** What an address looks like; its port may still be too high. */
+export const ADDRESS = /^(?:unix:(.+)|(?:\[([0-9a-fA-F:.%]+)\]|([^\s:\[\]/]+)):(\d{1,5}))$/;
+
 const ADDRESS_FORMS = '"host:port", "[v6 address]:port" or "unix:/path"';
 
 /**
@@ -20,19 +23,13 @@ const ADDRESS_FORMS = '"host:port", "[v6 address]:port" or "unix:/path"';
  * @throws {SyntaxError} If the text has none of these forms.
  */
 export function parseAddress(text: string): Address {
-  if (text.startsWith("unix:")) {
-    const path = text.slice("unix:".length);
-    if (path === "") {
-      throw new SyntaxError(`Cannot read "${text}" as an address: the path is missing`);
-    }
-    return { transport: "unix", path };
+  const [, path, v6, host, digits] = ADDRESS.exec(text) ?? [];
+  if (path !== undefined) return { transport: "unix", path };
+  if (digits === undefined || Number(digits) > 65535) {
+    const fault = text === "unix:" ? "the path is missing" : `expected ${ADDRESS_FORMS}`;
+    throw new SyntaxError(`Cannot read "${text}" as an address: ${fault}`);
   }
-  const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([^\s:[\]/]+)):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[3]);
-  if (!match || port > 65535) {
-    throw new SyntaxError(`Cannot read "${text}" as an address: expected ${ADDRESS_FORMS}`);
-  }
-  return { transport: "tcp", hostname: (match[1] ?? match[2])!, port };
+  return { transport: "tcp", hostname: (v6 ?? host)!, port: Number(digits) };
 }
 
 /** Formats an address so that {@linkcode parseAddress} can parse it. */

@@ -6,6 +6,9 @@
 
 import { resolve } from "node:path";
 
+/** What a storage URL looks like; one of PostgreSQL may still be malformed. */
+export const STORAGE_URL = /^(memory:$|sqlite:.|postgres(ql)?:\/\/)/;
+
 /** A storage URL in parts. */
 export type StorageUrl =
   | { kind: "memory" }

@@ -1,22 +1,17 @@
 import assert from "node:assert/strict";
-import { parse } from "smol-toml";
 import { CONFIG_TEMPLATE } from "../../lib/cli/config_template.ts";
 import { loadConfig } from "../../lib/config/load.ts";
+import {
+  COMMENTED,
+  type ManualEntry,
+  parseManual,
+  SHARED_HEADER,
+  SHARED_SECTION,
+} from "../../lib/config/manual.ts";
 import { configSchema } from "../../lib/config/schema.ts";
 import { SERVICE_KEYS } from "../../lib/config/service_keys.ts";
 import { formatKeyPath, keysAt } from "../../lib/config/walk.ts";
 import { SERVICES } from "../../lib/services.ts";
-
-/** A key as config.toml shows it. */
-interface Entry {
-  path: string[];
-  value: unknown;
-  /** Whether it is commented out: an example of a key that is unset by default. */
-  commented: boolean;
-}
-
-const COMMENTED = /^# (?=\[\[?[\w.]+\]|\w+ = )/;
-const SHARED_KEYS = "# Keys shared by all services.";
 
 /** The values of a file, defaults included. */
 function load(text: string) {
@@ -26,33 +21,15 @@ function load(text: string) {
 }
 
 /** All keys of the file; those shared by all services are in a section "shared". */
-function entries(): Entry[] {
-  let section: string[] = [];
-  const lists = new Map<string, number>();
-  return CONFIG_TEMPLATE.split("\n").flatMap((line) => {
-    const commented = COMMENTED.test(line);
-    const text = line.replace(COMMENTED, "");
-    const header = /^\[([\w.]+)\]/.exec(text);
-    const item = /^\[\[([\w.]+)\]\]/.exec(text)?.[1];
-    if (line.startsWith(SHARED_KEYS)) section = ["shared"];
-    if (header !== null) section = header[1]!.split(".");
-    if (item !== undefined) {
-      const place = lists.get(item) ?? 0;
-      lists.set(item, place + 1);
-      section = [...item.split("."), String(place)];
-    }
-    if (!/^\w+ = /.test(text)) return [];
-    // The parser's tables have no prototype.
-    const [[key, value]] = Object.entries(structuredClone(parse(text))) as [[string, unknown]];
-    return [{ path: [...section, key], value, commented }];
-  });
+function entries(): ManualEntry[] {
+  return parseManual(CONFIG_TEMPLATE).entries.filter(({ value }) => value !== undefined);
 }
 
 function valueAt(table: unknown, path: readonly string[]): unknown {
   return path.reduce((at, key) => (at as Record<string, unknown> | undefined)?.[key], table);
 }
 
-const isShared = ({ path }: Entry) => path[0] === "shared";
+const isShared = ({ path }: ManualEntry) => path[0] === SHARED_SECTION;
 
 Deno.test("config.toml: every value that it sets is the default", () => {
   const defaults = load("");
@@ -77,13 +54,16 @@ Deno.test("config.toml: the keys shared by all services have the defaults that i
 });
 
 Deno.test("config.toml: what is commented out is valid, and unset by default", () => {
-  const examples = entries().filter((entry) => entry.commented && !isShared(entry));
+  const isInclude = ({ path }: ManualEntry) => `${path}` === "include";
+  const examples = entries().filter((entry) =>
+    entry.commented && !isShared(entry) && !isInclude(entry)
+  );
   assert.ok(examples.length >= 9, `${examples.length} examples`);
   const defaults = load("");
   for (const { path } of examples) {
     assert.equal(valueAt(defaults, path), undefined, formatKeyPath(path));
   }
-  const [before, shared] = CONFIG_TEMPLATE.split(SHARED_KEYS) as [string, string];
+  const [before, shared] = CONFIG_TEMPLATE.split(`# ${SHARED_HEADER}`) as [string, string];
   const withExamples = (text: string) => text.replaceAll(new RegExp(COMMENTED, "gm"), "");
   const after = shared.slice(shared.indexOf("\n\n"));
   const effective = load(withExamples(before) + withExamples(after));

@@ -6,7 +6,16 @@
 
 import * as v from "valibot";
 import { issuePath } from "../../config/issue_path.ts";
-import { choice, count, duration, formatDuration, text, type Value } from "../../config/values.ts";
+import {
+  choice,
+  count,
+  duration,
+  exactlyOneOf,
+  formatDuration,
+  keysThatNeed,
+  text,
+  type Value,
+} from "../../config/values.ts";
 import { MAX_ATTEMPTS_LIMIT } from "../job_spec.ts";
 import { cronTimetable, intervalTimetable, isTimeZone, type Timetable } from "./timetable.ts";
 
@@ -49,6 +58,8 @@ function entries(tube: Value<string, string>) {
 export function schedulesSchema(tube: Value<string, string>) {
   const schedule = v.pipe(
     v.strictObject(entries(tube)),
+    v.metadata(exactlyOneOf("cron", "every")),
+    v.metadata(keysThatNeed({ time_zone: ["cron"] })),
     v.rawCheck(({ dataset, addIssue }) => {
       if (!dataset.typed) return;
       const fault = timingFault(dataset.value);
