@@ -20,7 +20,16 @@ import { includedFiles, JoinedFiles, type ListFiles, parsedFile } from "./includ
 import { unprovable } from "./proofs.ts";
 import { type Config, configSchema } from "./schema.ts";
 import type { SecretSources } from "./secrets.ts";
-import { formatKeyPath, type KeyPath, keysAt, passedOver, withDefaults } from "./walk.ts";
+import {
+  formatKeyPath,
+  isTable,
+  type KeyPath,
+  keysAt,
+  notTables,
+  passedOver,
+  valueAt,
+  withDefaults,
+} from "./walk.ts";
 
 /** A configuration that failed its checks; carries all faults, not just the first. */
 export class ConfigError extends Error {
@@ -89,10 +98,18 @@ export function loadConfig(source: ConfigSource, services: readonly Service[]): 
   substitute(input, source.env, report);
 
   const schema = configSchema(services);
+  // What is at fault so far. The first fault of a key is the plainest, so there are no others of it.
+  const blamed = new Set<string>();
+  for (const path of notTables(schema, input)) {
+    blamed.add(formatKeyPath(path));
+    report({ path, message: `found ${show(valueAt(input, path))}, allowed is ${SECTION}` });
+  }
   const result = v.safeParse(schema, input);
   for (const issue of result.issues ?? []) {
     const path = (issue.path ?? []).map((item) => item.key as string);
-    report({ path, message: describe(issue, path, schema) });
+    if (path.some((_, end) => blamed.has(formatKeyPath(path.slice(0, end + 1))))) continue;
+    blamed.add(formatKeyPath(path));
+    report({ path, message: describe(issue, path, { schema, input }) });
   }
   if (result.success) {
     for (const path of passedOver(input, result.output)) {
@@ -198,9 +215,25 @@ const TOML_FAULTS: Record<string, string> = {
   "invalid value": 'not a value; text needs quotes, as in mode = "confirm"',
 };
 
+/** Parses TOML. Integers beyond those of JavaScript become the nearest numbers, all out of range. */
+function parseToml(text: string): Record<string, unknown> {
+  return withNumbers(parse(text, { integersAsBigInt: "asNeeded" })) as Record<string, unknown>;
+}
+
+function withNumbers(value: unknown): unknown {
+  if (typeof value === "bigint") return Number(value);
+  if (Array.isArray(value)) return value.map(withNumbers);
+  if (isTable(value)) {
+    for (const key of Object.keys(value)) {
+      value[key] = withNumbers(value[key]);
+    }
+  }
+  return value;
+}
+
 function parseFile(file: string, text: string): Record<string, unknown> {
   try {
-    return parse(text);
+    return parseToml(text);
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
     const fault = error.message.replace(/^Invalid TOML document: /, "").split("\n")[0]!;
@@ -226,14 +259,21 @@ function applyOverride(input: Record<string, unknown>, override: string): KeyPat
 /** Parses a value from the command line: as TOML if it is TOML, otherwise as unquoted text. */
 function parseValue(text: string): unknown {
   try {
-    return parse(`value = ${text}`).value;
+    return parseToml(`value = ${text}`)["value"];
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
     return text;
   }
 }
 
-function describe(issue: v.BaseIssue<unknown>, path: KeyPath, schema: v.GenericSchema): string {
+/** What is allowed where a table of keys is expected. */
+const SECTION = "a section with keys";
+
+function describe(
+  issue: v.BaseIssue<unknown>,
+  path: KeyPath,
+  { schema, input }: { schema: v.GenericSchema; input: unknown },
+): string {
   if (issue.type === "strict_object" && issue.expected === "never") {
     const known = keysAt(schema, path.slice(0, -1));
     if (path.length === 1) known.push("include");
@@ -245,9 +285,10 @@ function describe(issue: v.BaseIssue<unknown>, path: KeyPath, schema: v.GenericS
   // A schema that has no words of its own has those of valibot.
   const isSection = (issue.type === "strict_object" || issue.type === "record") &&
     issue.message.startsWith("Invalid ");
-  return `found ${show(issue.input)}, allowed is ${
-    isSection ? "a section with keys" : issue.message
-  }`;
+  // A check of several keys has the whole section as its input.
+  const isOfKeys = issue.type === "check" && isTable(issue.input);
+  const found = isOfKeys ? valueAt(withDefaults(schema, input), path) : issue.input;
+  return `found ${show(found)}, allowed is ${isSection ? SECTION : issue.message}`;
 }
 
 /** Formats a value for a message, without any password. */

@@ -151,7 +151,7 @@ export interface TextOptions {
 
 /** A non-empty text on one line. */
 export function text(options: TextOptions = {}): Value<string, string> {
-  const { maxLength = 1024, pattern = /^[^\r\n]+$/ } = options;
+  const { maxLength = 1024, pattern = /^[^\0\r\n]+$/ } = options;
   const allowed = options.allowed ?? `a text of 1 to ${maxLength} characters on one line`;
   return v.pipe(v.string(allowed), v.regex(pattern, allowed), v.maxLength(maxLength, allowed));
 }

@@ -75,19 +75,46 @@ export function passedOver(input: unknown, output: unknown, path: KeyPath = []):
   });
 }
 
+/**
+ * Finds lists and times where a schema has a table. valibot takes them for tables without keys.
+ *
+ * @param schema The schema of the file.
+ * @param input The parsed file.
+ */
+export function notTables(schema: unknown, input: unknown, path: KeyPath = []): KeyPath[] {
+  const { entries, value, item } = unwrap(schema, input) ?? {};
+  if (Array.isArray(input) && item !== undefined) {
+    return input.flatMap((each, place) => notTables(item, each, [...path, place]));
+  }
+  if (typeof input !== "object" || input === null) return [];
+  if (entries === undefined && value === undefined) return [];
+  if (!isTable(input)) return [path];
+  return Object.keys(input).flatMap((key) =>
+    notTables(entries?.[key] ?? value, input[key], [...path, key])
+  );
+}
+
+/** Looks up a value in a parsed file. */
+export function valueAt(input: unknown, path: KeyPath): unknown {
+  return path.reduce<unknown>(
+    (at, key) => (at as Record<string | number, unknown> | undefined)?.[key],
+    input,
+  );
+}
+
 /** Whether a value is a table of the file; what a schema has made of a table need not be one. */
-function isTable(value: unknown): value is Record<string, unknown> {
+export function isTable(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
 }
 
-function unwrap(schema: unknown): SchemaNode | undefined {
+/** The schema inside optional ones; `input` is the value, of which only tables have keys. */
+function unwrap(schema: unknown, input: unknown = {}): SchemaNode | undefined {
   let node = schema as SchemaNode | undefined;
   for (;;) {
     if (node?.wrapped !== undefined) node = node.wrapped as SchemaNode;
-    // Only tables have keys.
-    else if (node?.getter !== undefined) node = node.getter({}) as SchemaNode;
+    else if (node?.getter !== undefined) node = node.getter(input) as SchemaNode;
     else return node;
   }
 }
