@@ -92,14 +92,15 @@ export class NatsParser {
     if (BLANK_FOLLOWS.has(name)) {
       if (from === end) return null;
       if (!isBlank(bytes[from]!)) return mistake(FATAL_ERRORS.unknownOperation);
-      from++;
     }
-    while (from < end && isBlank(bytes[from]!)) from++;
+    if (from < end && isBlank(bytes[from]!)) from++;
     if (name === "hpub") return this.#publish(input, from, 1);
     const next = bytes.subarray(0, end).indexOf(LF, from) + 1;
+    // Blanks count, too: without an end they would fill the input.
     if (isTooLong(from, next === 0 ? end : next)) return mistake(FATAL_ERRORS.controlLine);
     if (next === 0) return null;
     input.consume(next - start);
+    while (isBlank(bytes[from]!)) from++;
     switch (name) {
       case "sub":
         return this.#subscribe(bytes, from, next);

@@ -148,7 +148,13 @@ const CASES: readonly (readonly [name: string, input: string, ...parsed: string[
   ["such a message", `PUB ${long(4099)}`, "mistake: maximum control line exceeded"],
   ["such a ping", `PING${long(4099)}`, "mistake: maximum control line exceeded"],
   ["such a CONNECT", `CONNECT ${long(4099)}`, "mistake: maximum control line exceeded"],
-  ["blanks that do not end", `PUB ${" ".repeat(4099)}`, "mistake: maximum control line exceeded"],
+  ...["PUB", "HPUB", "SUB", "UNSUB", "PING", "CONNECT"].map((
+    name,
+  ): [string, string, string] => [
+    `${name} and blanks that do not end`,
+    `${name} ${" ".repeat(4099)}`,
+    "mistake: maximum control line exceeded",
+  ]),
 ];
 
 for (const [name, input, ...parsed] of CASES) {
