@@ -4,6 +4,7 @@
  * @module
  */
 
+import { READ_MAX_BYTES } from "../net/read_buffer.ts";
 import type { RespLimits } from "./resp/parser.ts";
 
 /** The limits on one transaction. */
@@ -21,4 +22,9 @@ export interface KvLimits extends RespLimits, TransactionLimits {
   /** The longest line of the text protocol, including its line end. */
   maxLineBytes: number;
   maxClients: number;
+}
+
+/** How many bytes of one client may be unread: the longest request, and what comes with its end. */
+export function maxUnreadBytes({ maxRequestBytes }: RespLimits): number {
+  return maxRequestBytes + READ_MAX_BYTES;
 }

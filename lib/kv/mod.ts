@@ -18,7 +18,7 @@ import { connectionMetrics } from "../net/listener_metrics.ts";
 import { LOGIN_REPLIES } from "../net/line_login.ts";
 import { LINE_REPLIES } from "../net/line_replies.ts";
 import { beginLogin, type Login } from "../net/login.ts";
-import { READ_MAX_BYTES, ReadBuffer } from "../net/read_buffer.ts";
+import { ReadBuffer } from "../net/read_buffer.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
 import { prepareKeys, restoreKeys } from "../storage/backup/key_records.ts";
 import type { EvictionPolicy } from "../storage/eviction_policy.ts";
@@ -38,7 +38,7 @@ import { CommandMetrics } from "./command_metrics.ts";
 import { CommandWatch } from "./command_watch.ts";
 import { type KvConfig, kvConfigSchema } from "./config.ts";
 import { detectLanguage, type LanguageWords, readLogin } from "./language.ts";
-import type { KvLimits } from "./limits.ts";
+import { type KvLimits, maxUnreadBytes } from "./limits.ts";
 import { labelled } from "./labelled_commands.ts";
 import { kvMetrics } from "./metrics.ts";
 import { type ChannelLimits, Channels } from "./pubsub/channels.ts";
@@ -301,10 +301,7 @@ async function serve(
   words: LanguageWords,
   login: Login | undefined,
 ): Promise<void> {
-  const buffer = new ReadBuffer({
-    maxBytes: server.limits.maxRequestBytes + READ_MAX_BYTES,
-    growsInTurns: true,
-  });
+  const buffer = new ReadBuffer({ maxBytes: maxUnreadBytes(server.limits), growsInTurns: true });
   for (;;) {
     const { bytes, start, end } = buffer;
     const pending = login?.pending ?? false;

@@ -165,10 +165,8 @@ async function serve(
   const opening = decoder.decode(unread(buffer));
   const isPeer = opening.startsWith(HELLO.PEER);
   if (!isPeer && !opening.startsWith(HELLO.CONTROL) && !isTlsHandshake(buffer)) {
-    const reader = new LineReader(connection, {
-      maxLineBytes: MAX_COMMAND_BYTES,
-      unread: unread(buffer),
-    });
+    const limits = { maxLineBytes: MAX_COMMAND_BYTES };
+    const reader = new LineReader(connection, limits, unread(buffer));
     if (login !== undefined && !await loginByLine(connection, reader, login)) return;
     connection.client = CONSOLE;
     return await serveConsole(connection, reader, { node, consoleMetrics, login });

@@ -63,8 +63,11 @@ export class LineBatch {
 
 /** Options for {@linkcode LineFramer}. */
 export interface LineFramerOptions {
-  /** The length of the longest line that is kept, without its terminator. */
-  maxLineBytes: number;
+  /**
+   * The length of the longest line that is kept, without its terminator. It may change at any time,
+   * also for the line that has begun.
+   */
+  readonly maxLineBytes: number;
 }
 
 /**
@@ -75,7 +78,9 @@ export interface LineFramerOptions {
  * Put bytes into {@linkcode space}, then call {@linkcode took} with their number.
  */
 export class LineFramer {
-  readonly #maxLineBytes: number;
+  readonly #options: LineFramerOptions;
+  /** The limit that the buffer was made for. */
+  #maxLineBytes: number;
   readonly #buffer: ReadBuffer;
   /** Made when the first lines come: many connections never send any. */
   #batch: LineBatch | undefined;
@@ -87,11 +92,9 @@ export class LineFramer {
   #batches = 0;
 
   constructor(options: LineFramerOptions) {
+    this.#options = options;
     this.#maxLineBytes = options.maxLineBytes;
-    // Room for a line at the limit, its terminator, and one byte more that shows a longer one.
-    this.#buffer = new ReadBuffer({
-      maxBytes: Math.max(READ_BUFFER_GROWN_BYTES, 2 * (options.maxLineBytes + 3)),
-    });
+    this.#buffer = new ReadBuffer({ maxBytes: bufferBytes(options.maxLineBytes) });
   }
 
   /** Identifies the line that has begun and not ended; 0 if there is none. See `Connection.request`. */
@@ -101,6 +104,7 @@ export class LineFramer {
 
   /** Where to put the next bytes. This invalidates the last batch. */
   space(): Uint8Array {
+    this.#followLimit();
     this.#buffer.makeSpace();
     return this.#buffer.bytes.subarray(this.#buffer.end);
   }
@@ -112,6 +116,7 @@ export class LineFramer {
    * @returns The complete lines. The batch is reused by the next call.
    */
   took(count: number): LineBatch {
+    this.#followLimit();
     const buffer = this.#buffer;
     const batch = this.#batch ??= new LineBatch();
     buffer.took(count);
@@ -131,10 +136,7 @@ export class LineFramer {
       this.#skipping = false;
       from = buffer.start = newline + 1;
     }
-    // No newline yet: too long once it exceeds the limit by more than the `\r` of its terminator.
-    if (buffer.end - buffer.start > this.#maxLineBytes + 1) this.#skipping = true;
-    if (this.#skipping) buffer.start = buffer.end;
-    this.#scanned = buffer.end - buffer.start;
+    this.#skipTooLong();
     if (batch.count > 0) this.#batches++;
     return batch;
   }
@@ -152,4 +154,26 @@ export class LineFramer {
     this.#skipping = false;
     return batch;
   }
+
+  #followLimit(): void {
+    const { maxLineBytes } = this.#options;
+    if (maxLineBytes === this.#maxLineBytes) return;
+    this.#maxLineBytes = maxLineBytes;
+    this.#buffer.maxBytes = bufferBytes(maxLineBytes);
+    this.#skipTooLong();
+  }
+
+  /** Skips the line that has begun, if it is too long. All unread bytes are known to belong to it. */
+  #skipTooLong(): void {
+    const buffer = this.#buffer;
+    // No newline yet: too long once it exceeds the limit by more than the `\r` of its terminator.
+    if (buffer.end - buffer.start > this.#maxLineBytes + 1) this.#skipping = true;
+    if (this.#skipping) buffer.start = buffer.end;
+    this.#scanned = buffer.end - buffer.start;
+  }
+}
+
+/** Room for a line at the limit, its terminator, and one byte more that shows a longer one. */
+function bufferBytes(maxLineBytes: number): number {
+  return Math.max(READ_BUFFER_GROWN_BYTES, 2 * (maxLineBytes + 3));
 }

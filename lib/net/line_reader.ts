@@ -4,12 +4,6 @@ import { type LineBatch, LineFramer, type LineFramerOptions } from "./line_frame
 /** The part of a connection that a {@linkcode LineReader} needs. */
 export type LineSource = Pick<Connection, "read"> & Partial<Pick<Connection, "inputCut">>;
 
-/** Options for {@linkcode LineReader}. */
-export interface LineReaderOptions extends LineFramerOptions {
-  /** Bytes already read from the connection, to be split into lines before any others. */
-  unread?: Uint8Array;
-}
-
 /** Reads lines from a connection, as many at a time as one read brings. */
 export class LineReader {
   readonly #connection: LineSource;
@@ -19,9 +13,14 @@ export class LineReader {
   /** Lines that came with the one that {@linkcode readLine} returned. */
   #kept: LineBatch | undefined;
 
-  constructor(connection: LineSource, options: LineReaderOptions) {
+  /**
+   * @param connection Where to read from.
+   * @param options The limit, which may change at any time.
+   * @param unread Bytes already read from the connection, to be split into lines before any others.
+   */
+  constructor(connection: LineSource, options: LineFramerOptions, unread?: Uint8Array) {
     this.#connection = connection;
-    this.#unread = options.unread;
+    this.#unread = unread;
     this.#framer = new LineFramer(options);
   }
 

@@ -52,7 +52,7 @@ export class ReadBuffer {
   end = 0;
 
   readonly #initialBytes: number;
-  readonly #maxBytes: number;
+  #maxBytes: number;
   readonly #growsInTurns: boolean;
   #smallReads = 0;
   /** The position of `bytes[0]` in the input. */
@@ -63,6 +63,11 @@ export class ReadBuffer {
     this.#maxBytes = options.maxBytes;
     this.#growsInTurns = options.growsInTurns ?? false;
     this.bytes = new Uint8Array(this.#initialBytes);
+  }
+
+  /** Changes the maximum number of unread bytes. More may be unread at this moment. */
+  set maxBytes(maxBytes: number) {
+    this.#maxBytes = maxBytes;
   }
 
   /**

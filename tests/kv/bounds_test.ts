@@ -5,6 +5,8 @@
  */
 
 import assert from "node:assert/strict";
+import * as v from "valibot";
+import { kvConfigSchema } from "../../lib/kv/config.ts";
 import { TestClient } from "../support/client.ts";
 import { until } from "../support/within.ts";
 import { encodeRequest, RawClient, TestKv } from "./support.ts";
@@ -197,6 +199,31 @@ Deno.test("kv: values, requests, arguments and transactions have limits", async 
     await bad.send(encodeRequest(args));
     assert.equal(await bad.rest(), `-ERR Protocol error: ${error}\r\n`);
   }
+});
+
+Deno.test("kv: limits that a reload changes apply to clients that are connected", async () => {
+  await using kv = await TestKv.start({ max_line: "1KiB", max_request: "4KiB" });
+  const adjust = (config: Record<string, unknown>) =>
+    kv.running.adjust!(v.parse(kvConfigSchema, { listen: "127.0.0.1:0", ...config }));
+  using text = await TestClient.connect(kv.address);
+  using redis = await kv.connect();
+  const put = async (bytes: number) => {
+    await text.send(`PUT a ${"x".repeat(bytes)}\n`);
+    return (await text.line()).trimEnd();
+  };
+  assert.equal(await put(2000), "ERR line too long (limit 1024 bytes)");
+  assert.equal(await redis.ask("PING"), "+PONG\r\n");
+  adjust({ max_line: "200KiB", max_request: "1MiB" });
+  assert.equal(await put(150_000), "OK");
+  assert.equal(await redis.ask("SET", "b", "x".repeat(500_000)), "+OK\r\n");
+  // A line that has begun is judged by the limit at its end.
+  await text.send(`PUT a ${"x".repeat(100_000)}`);
+  adjust({ max_line: "1KiB", max_request: "4KiB" });
+  await text.send("\n");
+  assert.equal(await text.line(), "ERR line too long (limit 1024 bytes)\n");
+  assert.equal(await put(1000), "OK");
+  const tooBig = "-ERR Protocol error: too big request\r\n";
+  assert.equal(await redis.ask("SET", "b", "x".repeat(5000)), tooBig);
 });
 
 Deno.test("kv: a write beyond max_memory is refused; reads and deletes still work", async () => {

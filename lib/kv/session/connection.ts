@@ -14,6 +14,7 @@ import type { ReadBuffer } from "../../net/read_buffer.ts";
 import type { MaybePromise } from "../../storage/store.ts";
 import { asReply } from "../commands/errors.ts";
 import { HeldReplies } from "../held_replies.ts";
+import { maxUnreadBytes } from "../limits.ts";
 import { RespParser } from "../resp/parser.ts";
 import { nextTurn, Turn } from "../../turn.ts";
 import type { TableEntry } from "../commands/table.ts";
@@ -103,6 +104,8 @@ export class RespConnection {
       // Reading a long request is work, too.
       const isLong = this.#buffer.end - this.#buffer.start >= LONG_REQUEST_BYTES;
       if (isLong && this.#session.server.turn.over) await nextTurn();
+      // The limit may have changed since the client connected.
+      this.#buffer.maxBytes = maxUnreadBytes(this.#session.server.limits);
       if (!await this.#buffer.fill(this.#socket)) return;
     }
   }

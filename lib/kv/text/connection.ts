@@ -80,7 +80,7 @@ export class TextConnection {
     this.#server = server;
     this.#login = login;
     this.#firstWord = shownFirstWord(unread);
-    this.#reader = new LineReader(socket, { maxLineBytes: server.limits.maxLineBytes, unread });
+    this.#reader = new LineReader(socket, server.limits, unread);
   }
 
   /** Describes the client, for lists of connections. */
