@@ -1,77 +1,80 @@
-import { TestClient } from "../support/client.ts";
-import { pause, secretName, type Targets, type Workload } from "./workload.ts";
+import type { Address } from "../../lib/net/address.ts";
+import { BusClient, type Kind, KINDS } from "../support/bus_client.ts";
+import { type Part, pause, secretName } from "./part.ts";
 
-const READERS = 5;
-const BURST = 20;
-const PAUSE_MS = 10;
+const CLIENTS_PER_KIND = 2;
+const BURST = 10;
+const PAUSE_MS = 20;
 
-/** A publisher, and readers that must receive each of its lines once and in order. */
-export function echoWorkload(targets: Targets): Workload {
+/** Where clients of the bus connect, by their protocol, and the subject that all of them share. */
+export interface BusDoors {
+  readonly addresses: Readonly<Record<Kind, Address>>;
+  readonly subject: string;
+}
+
+/**
+ * Clients of all protocols that publish on one subject and hear each other: every message comes once,
+ * those of each publisher in their order, and all clients see the same order.
+ */
+export function busPart(doors: BusDoors): Part {
   return {
-    name: "echo",
+    name: "bus",
     async run(stop) {
+      using clients = new DisposableStack();
       const name = secretName();
-      const readers = await connectAll(targets, READERS);
-      const [publisher] = await connectAll(targets, 1);
-      let sent = 0;
-      let over = false;
-      let broken = false;
-      const drained = read(publisher!, () => false);
-      const end = () => over ? sent : Infinity;
-      const reads = Promise.all(readers.map((reader) => follow(reader, name, end)));
-      // The await below throws what the readers found; until then, only stop the publisher.
-      reads.catch(() => broken = true);
-      while (!stop.aborted && !broken) {
-        const lines = Array.from({ length: BURST }, (_, i) => `${name} ${sent + i}\n`);
-        await publisher!.send(lines.join(""));
-        sent += BURST;
-        await pause(PAUSE_MS);
+      const all: BusClient[] = [];
+      for (const kind of Array.from({ length: CLIENTS_PER_KIND }, () => KINDS).flat()) {
+        all.push(clients.use(await join(doors, kind, name)));
       }
-      over = true;
-      await publisher!.send(`${name} ${sent++}\n`);
-      try {
-        await reads;
-      } finally {
-        for (const client of [...readers, publisher!]) client.close();
-        await drained;
+      await all[0]!.publish([`${name} begin`]);
+      await Promise.all(all.map((client) => client.until(`${name} begin`)));
+      for (const client of all) client.messages.length = 0;
+
+      let rounds = 0;
+      for (; !stop.aborted; rounds++) {
+        const first = rounds * BURST;
+        await Promise.all(
+          all.map((client, id) =>
+            client.publish(Array.from({ length: BURST }, (_, i) => `${name} ${id} ${first + i}`))
+          ),
+        );
+        await Promise.all(all.map((client) => client.until(all.length * BURST)));
+        check(all, first, name);
+        await pause(PAUSE_MS, stop);
       }
-      return `${sent} lines to each of ${READERS} readers`;
+      return `${rounds * BURST * all.length} messages, each to ${all.length} clients`;
     },
   };
 }
 
-async function connectAll(targets: Targets, count: number): Promise<TestClient[]> {
-  const clients = [];
-  for (let i = 0; i < count; i++) clients.push(await TestClient.connect(targets.echo));
-  // A client has joined the room once it receives its own line.
-  for (const client of clients) {
-    const own = `${secretName()} here\n`;
-    await client.send(own);
-    await read(client, (line) => line === own);
-  }
-  return clients;
+/** Connects a client that keeps only messages of this part. It is in the room once it hears itself. */
+async function join(
+  { addresses, subject }: BusDoors,
+  kind: Kind,
+  name: string,
+): Promise<BusClient> {
+  const client = await BusClient.connect(kind, addresses[kind], subject);
+  client.messages.length = 0;
+  client.keeps = (message) => message.startsWith(`${name} `);
+  const joined = `${name} joined`;
+  await client.publish([joined]);
+  await client.until(joined);
+  return client;
 }
 
-/** Reads lines until `isLast` is true for one, or the connection ends. */
-async function read(client: TestClient, isLast: (line: string) => boolean): Promise<void> {
-  try {
-    while (!isLast(await client.line()));
-  } catch (error) {
-    if (error instanceof Error && /^Closed/.test(error.message)) return;
-    if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) {
-      return;
-    }
-    throw error;
+/** Checks what all clients have heard in a round, and forgets it. */
+function check(all: readonly BusClient[], first: number, name: string): void {
+  const [order] = all.map(({ messages }) => messages.join("\n"));
+  const next = all.map(() => first);
+  for (const message of all[0]!.messages) {
+    const [, id, number] = message.split(" ").map(Number);
+    if (number !== next[id!]) throw new Error(`client ${id}: ${message} is not ${next[id!]}`);
+    next[id!]!++;
   }
-}
-
-/** Checks that the lines of `name` are numbered without a gap, until `end()` have arrived. */
-async function follow(client: TestClient, name: string, end: () => number): Promise<void> {
-  for (let next = 0; next < end(); next++) {
-    let line = "";
-    while (!line.startsWith(name)) line = await client.line();
-    if (line !== `${name} ${next}\n`) {
-      throw new Error(`echo: expected line ${next}, got ${JSON.stringify(line)}`);
+  for (const { kind, messages } of all) {
+    if (messages.join("\n") !== order) {
+      throw new Error(`${name}: over ${kind} came ${messages}, elsewhere ${order}`);
     }
+    messages.length = 0;
   }
 }

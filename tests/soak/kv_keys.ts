@@ -1,26 +1,28 @@
+import type { Address } from "../../lib/net/address.ts";
 import { TestClient } from "../support/client.ts";
-import { below, secretName, type Targets, type Workload } from "./workload.ts";
+import { below, type Part, pause, secretName } from "./part.ts";
 
 const CLIENTS = 4;
 const KEYS = 200;
 const PIPELINE = 16;
+const PAUSE_MS = 2;
 
 /** Clients with keys of their own, which check each reply against the value they expect. */
-export function kvWorkload(targets: Targets): Workload {
+export function kvKeysPart(address: Address): Part {
   return {
-    name: "kv",
+    name: "keys",
     async run(stop) {
-      const clients = Array.from({ length: CLIENTS }, () => runClient(targets, stop));
+      const clients = Array.from({ length: CLIENTS }, () => runClient(address, stop));
       const requests = (await Promise.all(clients)).reduce((sum, count) => sum + count, 0);
       return `${requests} requests of ${CLIENTS} clients`;
     },
   };
 }
 
-async function runClient(targets: Targets, stop: AbortSignal): Promise<number> {
+async function runClient(address: Address, stop: AbortSignal): Promise<number> {
   const name = secretName();
   const held = new Map<string, string>();
-  const client = await TestClient.connect(targets.kv);
+  using client = await TestClient.connect(address);
   let requests = 0;
   while (!stop.aborted) {
     const expected: string[] = [];
@@ -33,13 +35,13 @@ async function runClient(targets: Targets, stop: AbortSignal): Promise<number> {
     await client.send(batch);
     for (const reply of expected) await expect(client, reply);
     requests += PIPELINE;
+    await pause(PAUSE_MS);
   }
   for (let key = 0; key < KEYS; key++) {
     const value = held.get(`${name}-${key}`);
     await client.send(`GET ${name}-${key}\n`);
     await expect(client, value === undefined ? "NOT_FOUND\n" : `VALUE ${value}\n`);
   }
-  client.close();
   return requests + KEYS;
 }
 
@@ -61,5 +63,5 @@ function nextRequest(key: string, held: Map<string, string>, serial: number): [s
 
 async function expect(client: TestClient, reply: string): Promise<void> {
   const line = await client.line();
-  if (line !== reply) throw new Error(`kv: expected ${reply.trim()}, got ${line.trim()}`);
+  if (line !== reply) throw new Error(`expected ${reply.trim()}, got ${line.trim()}`);
 }

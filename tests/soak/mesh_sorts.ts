@@ -1,76 +1,101 @@
-import { RecordGenerator } from "../../lib/mesh/records/generator.ts";
+import type { Address } from "../../lib/net/address.ts";
 import { TestClient } from "../support/client.ts";
-import { pause, type Targets, type Workload } from "./workload.ts";
+import { countedLines, writeCountInput } from "./mesh_counts.ts";
+import { checkRecords, writeRecords } from "./mesh_records.ts";
+import { type Part, pause } from "./part.ts";
 
-const RECORDS = 20_000;
-const RECORD_BYTES = 100;
+const SMALL_RECORDS = 20_000;
+/** Does not fit into 64 MiB, and most records have one key: it is spilled and its bucket is split. */
+const LARGE_RECORDS = 700_000;
+const LARGE_EVERY_MS = 25_000;
+const PAUSE_MS = 200;
+/** How long a job may take on a busy machine. */
+const JOB_MAX_MS = 180_000;
 
-/** A client that sorts the same file again and again, and checks each output. */
-export function meshWorkload(targets: Targets, directory: string): Workload {
+/** Sorts small and large files, counts lines and cancels jobs, and checks each output. */
+export function meshSortsPart(address: Address, directory: string): Part {
+  let prepared = false;
+  let largeAtMs = -Infinity;
+  const ask = (command: string) => askMesh(address, command);
+
+  async function prepare(): Promise<void> {
+    if (prepared) return;
+    prepared = true;
+    await Deno.mkdir(directory, { recursive: true });
+    await writeRecords(`${directory}/small`, { records: SMALL_RECORDS, equalPart: 0 });
+    await writeRecords(`${directory}/large`, { records: LARGE_RECORDS, equalPart: 0.7 });
+    await writeCountInput(`${directory}/lines`);
+  }
+
+  /** Submits a job; `undefined` while the misbehaving clients have filled the queue. */
+  async function submit(command: string): Promise<string> {
+    for (;;) {
+      const [reply = ""] = await ask(command);
+      const job = /^OK job (\d+)/.exec(reply)?.[1];
+      if (job !== undefined) return job;
+      if (!/^ERR .*waiting already/.test(reply)) throw new Error(`"${command}" got "${reply}"`);
+      await pause(50);
+    }
+  }
+
+  /** Waits until a job has ended; returns its state. One that STATUS has forgotten is done. */
+  async function ended(job: string): Promise<string> {
+    const endMs = performance.now() + JOB_MAX_MS;
+    while (performance.now() < endMs) {
+      const line = (await ask("STATUS")).find((line) => line.startsWith(`job ${job} `));
+      const state = line?.split(" ")[2] ?? "done";
+      if (state === "failed") throw new Error(line);
+      if (state !== "waiting" && state !== "running") return state;
+      await pause(100);
+    }
+    throw new Error(`job ${job} has not ended`);
+  }
+
+  async function run(command: string, check: () => Promise<void>): Promise<void> {
+    const state = await ended(await submit(command));
+    if (state !== "done") throw new Error(`"${command}" is ${state}`);
+    await check();
+    await Deno.remove(`${directory}/out`);
+  }
+
   return {
-    name: "mesh",
+    name: "sorts",
     async run(stop) {
-      const input = new Uint8Array(RECORDS * RECORD_BYTES);
-      new RecordGenerator({ first: 0, ascii: false, skew: false }).fill(input);
-      await Deno.mkdir(directory, { recursive: true });
-      await Deno.writeFile(`${directory}/soak-in`, input);
-      const expected = sorted(input);
-      let jobs = 0;
+      await prepare();
+      const done = { small: 0, large: 0, counts: 0, cancelled: 0 };
+      const output = `${directory}/out`;
       while (!stop.aborted) {
-        const [reply] = await ask(targets, "SORT soak-in soak-out");
-        const job = /^OK job (\d+)/.exec(reply ?? "")?.[1];
-        if (job === undefined) {
-          // The misbehaving clients may have filled the queue.
-          if (!/^ERR .*queue/.test(reply ?? "")) {
-            throw new Error(`mesh: the reply to SORT is "${reply}"`);
-          }
-          await pause(50);
-          continue;
+        await run("SORT small out", () => checkRecords(output, SMALL_RECORDS));
+        done.small++;
+        await run("COUNT lines out lines", async () => {
+          const text = await Deno.readTextFile(output);
+          if (text !== countedLines()) throw new Error(`COUNT wrote ${text.slice(0, 200)}`);
+        });
+        done.counts++;
+        if (performance.now() - largeAtMs > LARGE_EVERY_MS) {
+          const job = await submit("SORT large cancelled");
+          await pause(below1s());
+          await ask(`CANCEL ${job}`);
+          if (await ended(job) === "cancelled") done.cancelled++;
+          await Deno.remove(`${directory}/cancelled`).catch(() => {});
+          await run("SORT large out", () => checkRecords(output, LARGE_RECORDS));
+          done.large++;
+          largeAtMs = performance.now();
         }
-        await ended(targets, job);
-        const output = await Deno.readFile(`${directory}/soak-out`);
-        await Deno.remove(`${directory}/soak-out`);
-        if (!equal(output, expected)) throw new Error(`mesh: the output of job ${job} is wrong`);
-        jobs++;
-        await pause(200);
+        await pause(PAUSE_MS, stop);
       }
-      return `${jobs} sorts of ${RECORDS} records`;
+      return JSON.stringify(done).replace(/[{}"]/g, "") + ` of ${LARGE_RECORDS} records`;
     },
   };
 }
 
-async function ask(targets: Targets, command: string): Promise<string[]> {
-  using client = await TestClient.connect(targets.mesh);
+function below1s(): number {
+  return 1000 * Math.random();
+}
+
+async function askMesh(address: Address, command: string): Promise<string[]> {
+  using client = await TestClient.connect(address);
   await client.send(`${command}\n`);
   await client.closeWrite();
   return (await client.rest()).trimEnd().split("\n");
-}
-
-/** Waits until a job has ended. A job that STATUS no longer lists ended some time ago. */
-async function ended(targets: Targets, job: string): Promise<void> {
-  for (let i = 0; i < 600; i++) {
-    const line = (await ask(targets, "STATUS")).find((line) => line.startsWith(`job ${job} `));
-    if (line === undefined || / done/.test(line)) return;
-    if (!/ (waiting|running)/.test(line)) throw new Error(`mesh: ${line}`);
-    await pause(100);
-  }
-  throw new Error(`mesh: job ${job} is still running after a minute`);
-}
-
-function sorted(records: Uint8Array): Uint8Array {
-  const views = Array.from(
-    { length: records.length / RECORD_BYTES },
-    (_, i) => records.subarray(i * RECORD_BYTES, (i + 1) * RECORD_BYTES),
-  );
-  views.sort((a, b) => {
-    for (let i = 0; i < 10; i++) if (a[i] !== b[i]) return a[i]! - b[i]!;
-    return 0;
-  });
-  const result = new Uint8Array(records.length);
-  views.forEach((view, i) => result.set(view, i * RECORD_BYTES));
-  return result;
-}
-
-function equal(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }

@@ -1,6 +1,8 @@
-import { pause } from "./workload.ts";
+import { pause } from "./part.ts";
 
 const MIB = 1024 * 1024;
+const SAMPLE_EVERY_MS = 1000;
+const SAMPLES_PER_MINUTE = 60;
 
 /** Memory may grow by this factor between the second quarter of a soak and the last one, */
 export const GROWTH_MAX_RATIO = 1.25;
@@ -20,7 +22,7 @@ export class ProcessWatch {
   async run(stop: AbortSignal): Promise<void> {
     while (!stop.aborted) {
       this.#residentBytes.push(await this.residentBytes());
-      await pause(1000);
+      await pause(SAMPLE_EVERY_MS, stop);
     }
   }
 
@@ -36,17 +38,23 @@ export class ProcessWatch {
   }
 
   /** The median memory in the second and the last quarter, and the peak. */
-  growth(): { beforeMib: number; afterMib: number; peakMib: number; isFlat: boolean } {
+  growth(): { beforeBytes: number; afterBytes: number; peakBytes: number; isFlat: boolean } {
     const samples = this.#residentBytes;
     const quarter = Math.floor(samples.length / 4);
-    const before = median(samples.slice(quarter, 2 * quarter));
-    const after = median(samples.slice(3 * quarter));
-    return {
-      beforeMib: Math.round(before / MIB),
-      afterMib: Math.round(after / MIB),
-      peakMib: Math.round(Math.max(...samples) / MIB),
-      isFlat: after <= before * GROWTH_MAX_RATIO + GROWTH_MAX_BYTES,
-    };
+    const beforeBytes = median(samples.slice(quarter, 2 * quarter));
+    const afterBytes = median(samples.slice(3 * quarter));
+    const isFlat = afterBytes <= beforeBytes * GROWTH_MAX_RATIO + GROWTH_MAX_BYTES;
+    return { beforeBytes, afterBytes, peakBytes: Math.max(...samples), isFlat };
+  }
+
+  /** The median memory in each minute, in MiB. */
+  mibPerMinute(): number[] {
+    const minutes: number[] = [];
+    for (let at = 0; at < this.#residentBytes.length; at += SAMPLES_PER_MINUTE) {
+      const bytes = median(this.#residentBytes.slice(at, at + SAMPLES_PER_MINUTE));
+      minutes.push(Math.round(bytes / MIB));
+    }
+    return minutes;
   }
 }
 

@@ -1,5 +1,6 @@
+import type { Address } from "../../lib/net/address.ts";
 import { TestClient } from "../support/client.ts";
-import { below, pause, secretName, type Targets, type Workload } from "./workload.ts";
+import { below, type Part, pause, secretName } from "./part.ts";
 
 const WORKERS = 4;
 const BATCH = 10;
@@ -7,9 +8,9 @@ const BATCH = 10;
 const BACKLOG_MAX = 500;
 
 /** A producer and workers, some of which disconnect with a job reserved: each job is done once. */
-export function taskWorkload(targets: Targets): Workload {
+export function taskJobsPart(address: Address): Part {
   return {
-    name: "task",
+    name: "jobs",
     async run(stop) {
       const tube = secretName();
       const open = new Set<string>();
@@ -18,7 +19,7 @@ export function taskWorkload(targets: Targets): Workload {
       let producing = true;
 
       async function produce(): Promise<void> {
-        const client = await TestClient.connect(targets.beanstalk);
+        using client = await TestClient.connect(address);
         await client.send(`use ${tube}\r\n`);
         await client.line();
         while (!stop.aborted) {
@@ -29,18 +30,16 @@ export function taskWorkload(targets: Targets): Workload {
           await client.send(`put 0 0 60 4\r\njob!\r\n`.repeat(BATCH));
           for (let i = 0; i < BATCH; i++) {
             const [word, id] = (await client.line()).trim().split(" ");
-            if (word !== "INSERTED") throw new Error(`task: the reply to put is ${word}`);
+            if (word !== "INSERTED") throw new Error(`the reply to put is ${word}`);
             open.add(id!);
             put++;
           }
         }
-        client.close();
-        producing = false;
       }
 
       async function work(): Promise<void> {
         while (producing || open.size > 0) {
-          const client = await TestClient.connect(targets.beanstalk);
+          using client = await TestClient.connect(address);
           // Misbehaving clients put garbage into the default tube.
           await client.send(`watch ${tube}\r\nignore default\r\n`);
           await client.line();
@@ -49,7 +48,7 @@ export function taskWorkload(targets: Targets): Workload {
             await client.send("reserve-with-timeout 1\r\n");
             const [word, id] = (await client.line()).trim().split(" ");
             if (word === "TIMED_OUT") continue;
-            if (word !== "RESERVED") throw new Error(`task: the reply to reserve is ${word}`);
+            if (word !== "RESERVED") throw new Error(`the reply to reserve is ${word}`);
             await client.line();
             if (below(100) === 0) {
               deaths++;
@@ -57,20 +56,20 @@ export function taskWorkload(targets: Targets): Workload {
             }
             await client.send(`delete ${id}\r\n`);
             const reply = await client.line();
-            if (reply !== "DELETED\r\n") {
-              throw new Error(`task: the reply to delete is ${reply}`);
-            }
+            if (reply !== "DELETED\r\n") throw new Error(`the reply to delete is ${reply}`);
             // The reply to its put may still be on its way to the producer.
             while (!open.delete(id!)) {
-              if (!producing) throw new Error(`task: job ${id} was done twice`);
+              if (!producing) throw new Error(`job ${id} was done twice`);
               await pause(1);
             }
           }
-          client.close();
         }
       }
 
-      await Promise.all([produce(), ...Array.from({ length: WORKERS }, work)]);
+      await Promise.all([
+        produce().finally(() => producing = false),
+        ...Array.from({ length: WORKERS }, work),
+      ]);
       return `${put} jobs, each done once, while ${deaths} workers died with one reserved`;
     },
   };

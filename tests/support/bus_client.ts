@@ -33,6 +33,8 @@ export class BusClient implements Disposable {
   readonly kind: Kind;
   /** All messages so far, in order. A message with newlines is several for lines and WebSocket. */
   readonly messages: string[] = [];
+  /** Which messages to keep; the others are forgotten at once. */
+  keeps: (message: string) => boolean = () => true;
   readonly #wire: Wire;
   readonly #encode: (message: string) => string;
   #changed = Promise.withResolvers<void>();
@@ -110,7 +112,7 @@ export class BusClient implements Disposable {
   }
 
   #add(messages: readonly string[]): void {
-    for (const message of messages) this.messages.push(message);
+    for (const message of messages) if (this.keeps(message)) this.messages.push(message);
     this.#changed.resolve();
   }
 
