@@ -1,9 +1,4 @@
-import {
-  type BackupFailure,
-  decodeJson,
-  ITEM,
-  type SectionStart,
-} from "../storage/backup/backup_items.ts";
+import { decodeJson, FORM, ITEM, type SectionStart } from "../storage/backup/backup_items.ts";
 import { BackupError, FrameParser } from "../storage/backup/frames.ts";
 import { ProgressBar, type ProgressState } from "./progress_bar.ts";
 
@@ -35,8 +30,8 @@ export class BackupProgress {
     try {
       for (const { kind, more, bytes } of this.#parser.feed(chunk)) {
         if (more) continue;
-        if (kind === ITEM.failure) return decodeJson<BackupFailure>(bytes).message;
-        if (kind === ITEM.section) this.#beginSection(decodeJson<SectionStart>(bytes));
+        if (kind === ITEM.failure) return decodeJson(FORM.failure, bytes).message;
+        if (kind === ITEM.section) this.#beginSection(decodeJson(FORM.section, bytes));
         if (kind === ITEM.piece && this.#bar !== undefined) this.#bar.value++;
         if (kind === ITEM.end) this.complete = true;
       }

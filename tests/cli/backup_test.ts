@@ -197,12 +197,12 @@ Deno.test("quartet restore refuses what is no good backup, and writes nothing", 
   await refused(good.subarray(0, -24), /it is incomplete: its end is missing$/);
   await refused(good.with(good.length - 30, 0xff), /it is damaged at byte \d+$/);
 
-  const writeItem = async (item: Parameters<typeof encodeJson>[0], kind: number) => {
+  const writeItem = async (item: unknown, kind: number) => {
     const chunks: Uint8Array[] = [];
     const frames = new FrameWriter((bytes) => Promise.resolve(void chunks.push(bytes.slice())));
     const header = { format: BACKUP_FORMAT, program: "9.9.9", createdAt: "" };
     if (kind !== ITEM.header) await frames.add(ITEM.header, [encodeJson(header)]);
-    await frames.add(kind, [encodeJson(item)]);
+    await frames.add(kind, [new TextEncoder().encode(JSON.stringify(item))]);
     await frames.flush();
     return chunks[0]!;
   };
@@ -210,6 +210,18 @@ Deno.test("quartet restore refuses what is no good backup, and writes nothing", 
   await refused(await writeItem(newer, ITEM.header), /it has format 2, and .* use a newer one$/);
   const failure = await writeItem({ message: "no luck" }, ITEM.failure);
   await refused(failure, /it is incomplete: the backup failed: no luck$/);
+  // Its frames are good, and what they hold makes no sense.
+  const senseless: [item: unknown, kind: number][] = [
+    [null, ITEM.header],
+    [{ format: "1" }, ITEM.header],
+    [{ format: 1 }, ITEM.header],
+    [{ tables: {}, version: 1 }, ITEM.tables],
+    [{ services: "kv", pieces: 0 }, ITEM.section],
+    [null, ITEM.end],
+  ];
+  for (const [item, kind] of senseless) {
+    await refused(await writeItem(item, kind), /b": it was not written by quartet$/);
+  }
   assert.deepEqual(await namesIn(directory.path), ["b"]);
 });
 

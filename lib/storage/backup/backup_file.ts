@@ -8,13 +8,13 @@ import { joinBytes } from "../../join_bytes.ts";
 import type { PieceRow } from "../sqlite/scan_file.ts";
 import type { LogRow } from "../sqlite/scan_file.ts";
 import {
-  type BackupEnd,
-  type BackupFailure,
   type BackupHeader,
-  checkHeader,
+  decodeHeader,
   decodeJson,
   decodeNumbers,
+  FORM,
   ITEM,
+  notQuartets,
   PIECE_HEAD_BYTES,
   ROW_HEAD_BYTES,
   type SectionEnd,
@@ -63,19 +63,21 @@ export class BackupFile {
     for await (const { kind, bytes } of readItems(path, onRead)) {
       if (complete) throw new BackupError("something follows its end");
       if (header === undefined) {
-        if (kind !== ITEM.header) throw new BackupError("it was not written by quartet");
-        header = decodeJson<BackupHeader>(bytes);
-        checkHeader(header);
+        if (kind !== ITEM.header) throw notQuartets();
+        header = decodeHeader(bytes);
       } else if (kind === ITEM.section) {
-        start = decodeJson<SectionStart>(bytes);
+        if (start !== undefined) throw notQuartets();
+        start = decodeJson(FORM.section, bytes);
       } else if (kind === ITEM.tables) {
-        const { services } = start!;
-        sections.push({ ...decodeJson<SectionEnd>(bytes), services, index: sections.length });
+        if (start === undefined) throw notQuartets();
+        const { services } = start;
+        sections.push({ ...decodeJson(FORM.tables, bytes), services, index: sections.length });
+        start = undefined;
       } else if (kind === ITEM.failure) {
-        const { message } = decodeJson<BackupFailure>(bytes);
+        const { message } = decodeJson(FORM.failure, bytes);
         throw new BackupError(`it is incomplete: the backup failed: ${message}`);
       } else if (kind === ITEM.end) {
-        complete = decodeJson<BackupEnd>(bytes).sections === sections.length;
+        complete = decodeJson(FORM.end, bytes).sections === sections.length;
       }
     }
     if (!complete) throw new BackupError("it is incomplete: its end is missing");

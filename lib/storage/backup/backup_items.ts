@@ -17,6 +17,7 @@
  * @module
  */
 
+import * as v from "valibot";
 import { BackupError } from "./frames.ts";
 
 /** The version of the format. Add one whenever an older program could not read a backup. */
@@ -33,40 +34,41 @@ export const ITEM = {
   failure: 7,
 } as const;
 
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+
+/** The forms of the items that are JSON. */
+export const FORM = {
+  /** Whether this program can read the rest. */
+  format: v.object({ format: count }),
+  /** What a backup says about itself: who wrote it, and when it was begun, in ISO 8601. */
+  header: v.object({ format: count, program: v.string(), createdAt: v.string() }),
+  /**
+   * The start of a section: the services that had their data in the storage, and how many pieces
+   * follow; 0 if that is not known.
+   */
+  section: v.object({ services: v.array(v.string()), pieces: count }),
+  /** The end of a section: the ids of the tables, by name, and the newest version in it. */
+  tables: v.object({ tables: v.record(v.string(), count), version: count }),
+  /** The end of a backup. */
+  end: v.object({ sections: count }),
+  /** Why a backup ends early. */
+  failure: v.object({ message: v.string() }),
+} as const;
+
 /** What a backup says about itself. */
-export interface BackupHeader {
-  format: number;
-  /** The version of the program that wrote it. */
-  program: string;
-  /** When it was begun, in ISO 8601. */
-  createdAt: string;
-}
+export type BackupHeader = v.InferOutput<typeof FORM.header>;
 
 /** The start of a section. */
-export interface SectionStart {
-  /** The services that had their data in the storage. */
-  services: string[];
-  /** How many pieces follow; 0 if that is not known. */
-  pieces: number;
-}
+export type SectionStart = v.InferOutput<typeof FORM.section>;
 
 /** The end of a section. */
-export interface SectionEnd {
-  /** The ids of the tables, by name. */
-  tables: Record<string, number>;
-  /** The newest version in it. */
-  version: number;
-}
+export type SectionEnd = v.InferOutput<typeof FORM.tables>;
 
 /** The end of a backup. */
-export interface BackupEnd {
-  sections: number;
-}
+export type BackupEnd = v.InferOutput<typeof FORM.end>;
 
 /** Why a backup ends early. */
-export interface BackupFailure {
-  message: string;
-}
+export type BackupFailure = v.InferOutput<typeof FORM.failure>;
 
 /** The head of a piece. */
 export interface PieceHead {
@@ -94,14 +96,20 @@ export function encodeJson(
 /**
  * Decodes an item that is JSON.
  *
- * @throws {BackupError} If it is not.
+ * @param form What it must look like.
+ * @throws {BackupError} If it does not.
  */
-export function decodeJson<T>(bytes: Uint8Array): T {
+export function decodeJson<T>(form: v.GenericSchema<unknown, T>, bytes: Uint8Array): T {
   try {
-    return JSON.parse(decoder.decode(bytes)) as T;
+    return v.parse(form, JSON.parse(decoder.decode(bytes)));
   } catch (cause) {
-    throw new BackupError("it was not written by quartet", { cause });
+    throw notQuartets(cause);
   }
+}
+
+/** The error about a backup whose frames are good, and which makes no sense. */
+export function notQuartets(cause?: unknown): BackupError {
+  return new BackupError("it was not written by quartet", { cause });
 }
 
 /** Encodes the numbers at the head of a piece or a row. */
@@ -118,18 +126,19 @@ export function encodeNumbers(...numbers: number[]): Uint8Array {
  * @throws {BackupError} If it is too short.
  */
 export function decodeNumbers(bytes: Uint8Array, length: number): number[] {
-  if (bytes.length < length) throw new BackupError("it was not written by quartet");
+  if (bytes.length < length) throw notQuartets();
   const view = new DataView(bytes.buffer, bytes.byteOffset, length);
   return Array.from({ length: length / 8 }, (_, index) => view.getFloat64(8 * index, true));
 }
 
 /**
- * Checks the header of a backup.
+ * Decodes the header of a backup.
  *
  * @throws {BackupError} If this program cannot read it.
  */
-export function checkHeader({ format }: BackupHeader): void {
-  if (format <= BACKUP_FORMAT) return;
+export function decodeHeader(bytes: Uint8Array): BackupHeader {
+  const { format } = decodeJson(FORM.format, bytes);
+  if (format <= BACKUP_FORMAT) return decodeJson(FORM.header, bytes);
   throw new BackupError(
     `it has format ${format}, and this program knows formats up to ${BACKUP_FORMAT}: use a newer one`,
   );
