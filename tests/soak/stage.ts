@@ -74,7 +74,7 @@ export class Stage implements AsyncDisposable {
     const most = this.#descriptors + SPARE_DESCRIPTORS;
     await until("no descriptor is left", () => watch.descriptors() <= most, 30_000, 100)
       .catch((error) => this.#fail(error));
-    const { beforeBytes, afterBytes, peakBytes, isFlat } = watch.growth();
+    const { beforeBytes, afterBytes, peakBytes, isFlat } = await watch.growth();
     const [before, after, peak] = [beforeBytes, afterBytes, peakBytes].map((bytes) =>
       Math.round(bytes / MIB)
     );
