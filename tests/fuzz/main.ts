@@ -60,7 +60,8 @@ if (!(Number(minutes) > 0) || chosen.length === 0 || !Number.isInteger(Number(se
 }
 const ms = Number(minutes) * 60_000;
 say("seed", seed);
-let passed = await fuzzTargets(chosen, { ms: ms / 2, seed: Number(seed) });
-if (only === undefined) passed = await fuzzDaemon(ms / 2) && passed;
+const parsersPassed = await fuzzTargets(chosen, { ms: ms / 2, seed: Number(seed) });
+const daemonPassed = only !== undefined || await fuzzDaemon(ms / 2);
+const passed = parsersPassed && daemonPassed;
 print(passed ? "passed" : "FAILED");
 Deno.exit(passed ? 0 : 1);

@@ -79,7 +79,15 @@ export const PROJECT: Project = {
   ],
   engineName: /\b(Memory(Store|Space|Queue|Log)\w*|\w*sqlite\w*|\w*postgres\w*)\b/i,
   documented: ["lib/", "main.ts", "bench/", "tests/support/", "tools/"],
-  stateless: ["lib/", "main.ts", "bench/", "tests/soak/", "tests/support/", "tools/"],
+  stateless: [
+    "lib/",
+    "main.ts",
+    "bench/",
+    "tests/fuzz/",
+    "tests/soak/",
+    "tests/support/",
+    "tools/",
+  ],
   maxLines: 400,
 };
 
