@@ -59,6 +59,17 @@ export class Access {
 
   /** The sender of a request; "blocked" after too many wrong tokens from its address. */
   async visitor(request: HttpRequest): Promise<Visitor | "blocked"> {
+    const visitor = await this.#visitor(request);
+    if (request.connection !== undefined) {
+      const known = visitor === "token" || visitor === "session"
+        ? this.#tokenOf(request)
+        : undefined;
+      request.connection.tokenName = known?.name;
+    }
+    return visitor;
+  }
+
+  async #visitor(request: HttpRequest): Promise<Visitor | "blocked"> {
     const guard = this.#options.guard();
     if (guard === undefined) return "anyone";
     if (this.#sessions.token(request, guard) !== undefined) return "session";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { listenerOptions, LIVE_LIMITS } from "../config/service_keys.ts";
+import { listenerOptions, LIVE_LIMITS, serviceRates } from "../config/service_keys.ts";
 import type { Metric } from "../metrics.ts";
 import { ClientList } from "../net/client_list.ts";
 import { connectionMetrics } from "../net/listener_metrics.ts";
@@ -67,7 +67,7 @@ async function start(config: AdminConfig, context: ServiceContext): Promise<Runn
       recorder,
     }),
   ];
-  const connected = new ClientList(log);
+  const connected = new ClientList(log, serviceRates(config));
   try {
     const server = await HttpServer.listen(config.listen, {
       ...httpLimits(config),
@@ -85,10 +85,14 @@ async function start(config: AdminConfig, context: ServiceContext): Promise<Runn
       reread: () => server.reloadTls(),
       adjust: (next: AdminConfig) => {
         server.setLimits(httpLimits(next));
+        connected.rateLimits.setRates(serviceRates(next));
         proxied = next.proxy_protocol.length > 0;
       },
-      metrics:
-        () => [...connectionMetrics("admin", server.metrics()), answersMetric(server.answers)],
+      metrics: () => [
+        ...connected.rateLimits.metrics("admin"),
+        ...connectionMetrics("admin", server.metrics()),
+        answersMetric(server.answers),
+      ],
       drain: async (deadline) => {
         await server.drain(AbortSignal.any([deadline, AbortSignal.timeout(DRAIN_MS)]));
         probe[Symbol.dispose]();

@@ -1,8 +1,10 @@
 import * as v from "valibot";
+import type { Rates } from "../net/rate_limits.ts";
 import type { ListenerLimits } from "../net/listener.ts";
 import type { TlsFiles } from "../net/tls.ts";
+import { rateOf } from "../token_bucket.ts";
 import { trustedSenders } from "./trusted_senders.ts";
-import { count, duration, flag, text } from "./values.ts";
+import { count, duration, flag, rate, text } from "./values.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -18,6 +20,12 @@ export const SERVICE_KEYS = {
   max_clients_per_address: v.optional(count({ max: 1_000_000 }), 0),
   /** How long a client may take to finish a request that it has begun; "off" for no limit. */
   request_timeout: v.optional(duration({ min: 10, max: DAY_MS, off: true }), "2m"),
+  /** How often one address may send a request, and how many it may send at once after a rest. */
+  rate_limit: v.optional(rate(), "off"),
+  rate_burst: v.optional(count({ max: 1_000_000 }), 0),
+  /** The same for all clients with one token. */
+  token_rate_limit: v.optional(rate(), "off"),
+  token_rate_burst: v.optional(count({ max: 1_000_000 }), 0),
   /** The proxies whose connections begin with a PROXY header; see `TrustedSenders`. */
   proxy_protocol: v.optional(trustedSenders(), []),
   /** Whether other machines may connect without a token. */
@@ -42,6 +50,10 @@ export const LIVE_LIMITS = [
   "max_clients_per_address",
   "idle_timeout",
   "request_timeout",
+  "rate_limit",
+  "rate_burst",
+  "token_rate_limit",
+  "token_rate_burst",
   "proxy_protocol",
   "insecure",
 ] as const;
@@ -74,5 +86,22 @@ export function listenerOptions(keys: ListenerKeys) {
     proxyProtocol: keys.proxy_protocol,
     maxClientsPerAddress: keys.max_clients_per_address || undefined,
     requestTimeoutMs: keys.request_timeout,
+  };
+}
+
+/** Those {@linkcode SERVICE_KEYS} that limit rates; a rate is the milliseconds between requests. */
+export interface RateKeys {
+  rate_limit: number;
+  /** 0 for as many as the rate allows in a second. */
+  rate_burst: number;
+  token_rate_limit: number;
+  token_rate_burst: number;
+}
+
+/** The rate limits by the section of a service. */
+export function serviceRates(keys: RateKeys): Rates {
+  return {
+    address: rateOf(keys.rate_limit, keys.rate_burst || undefined),
+    token: rateOf(keys.token_rate_limit, keys.token_rate_burst || undefined),
   };
 }

@@ -6,7 +6,12 @@
  * @module
  */
 
-import { listenerLimits, listenerOptions, LIVE_LIMITS } from "../config/service_keys.ts";
+import {
+  listenerLimits,
+  listenerOptions,
+  LIVE_LIMITS,
+  serviceRates,
+} from "../config/service_keys.ts";
 import { READER_KEYS } from "../bus/reader.ts";
 import type { Address } from "../net/address.ts";
 import { ClientList } from "../net/client_list.ts";
@@ -59,7 +64,7 @@ async function start(config: EchoConfig, context: ServiceContext): Promise<Runni
     maxPayloadBytes: config.max_payload,
     pingIntervalMs: config.ping_interval,
   });
-  const connected = new ClientList(log);
+  const connected = new ClientList(log, serviceRates(config));
   const limits = {
     ...listenerOptions(config),
     clients: connected,
@@ -116,12 +121,14 @@ async function start(config: EchoConfig, context: ServiceContext): Promise<Runni
     adjust: (next: EchoConfig) => {
       for (const port of ports) port.setLimits(listenerLimits(next));
       clients.readers.setLimits(next);
+      connected.rateLimits.setRates(serviceRates(next));
       origins = next.origins;
     },
     reread: () => {
       for (const port of ports) port.reloadTls();
     },
     metrics: () => [
+      ...connected.rateLimits.metrics("echo"),
       ...connectionMetrics("echo", connections()),
       ...echoMetrics(counts(), duration),
     ],

@@ -9,7 +9,12 @@ import { Bus } from "../bus/bus.ts";
 import { PublisherMetrics } from "../bus/publisher.ts";
 import { READER_KEYS } from "../bus/reader.ts";
 import { Readers } from "../bus/readers.ts";
-import { listenerLimits, listenerOptions, LIVE_LIMITS } from "../config/service_keys.ts";
+import {
+  listenerLimits,
+  listenerOptions,
+  LIVE_LIMITS,
+  serviceRates,
+} from "../config/service_keys.ts";
 import { ClientList } from "../net/client_list.ts";
 import type { Connection } from "../net/connection.ts";
 import { formatAddress } from "../net/address.ts";
@@ -151,7 +156,7 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
     accepted: () => listener.metrics().accepted,
     save: () => loader.save(),
   };
-  const connected = new ClientList(log);
+  const connected = new ClientList(log, serviceRates(config));
   const listener = await Listener.listen(config.listen, {
     clients: connected,
     maxClients: config.max_clients,
@@ -176,6 +181,7 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
     adjust: (next: KvConfig) => {
       listener.setLimits(listenerLimits(next));
       readers.setLimits(next);
+      connected.rateLimits.setRates(serviceRates(next));
       Object.assign(server.limits, limitsOf(next));
       Object.assign(channels.limits, channelLimits(next));
       // What CONFIG SET has changed stays, unless the file changes it too.
@@ -190,6 +196,7 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
       return problem === undefined ? [] : [problem];
     },
     metrics: () => [
+      ...connected.rateLimits.metrics("kv"),
       ...connectionMetrics("kv", listener.metrics()),
       ...kvMetrics(server),
       ...channelMetrics({

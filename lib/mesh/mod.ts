@@ -6,7 +6,13 @@
  */
 
 import { isAbsolute, join, resolve } from "node:path";
-import { listenerLimits, listenerOptions, LIVE_LIMITS, tlsFiles } from "../config/service_keys.ts";
+import {
+  listenerLimits,
+  listenerOptions,
+  LIVE_LIMITS,
+  serviceRates,
+  tlsFiles,
+} from "../config/service_keys.ts";
 import { ClientList } from "../net/client_list.ts";
 import type { Connection } from "../net/connection.ts";
 import { loginByLine } from "../net/line_login.ts";
@@ -87,7 +93,7 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
   const { tls } = config;
   const readTlsTrust = () => tls && readTrust({ ...tlsFiles(tls), ca: tls.ca });
   let trust = readTlsTrust();
-  const connected = new ClientList(log);
+  const connected = new ClientList(log, serviceRates(config));
   const listener = await Listener.listen(config.listen, {
     clients: connected,
     maxClients: config.max_clients,
@@ -131,8 +137,12 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
       listener.reloadTls();
       trust = next;
     },
-    adjust: (next: MeshConfig) => listener.setLimits(listenerLimits(next)),
+    adjust: (next: MeshConfig) => {
+      listener.setLimits(listenerLimits(next));
+      connected.rateLimits.setRates(serviceRates(next));
+    },
     metrics: () => [
+      ...connected.rateLimits.metrics("mesh"),
       ...connectionMetrics("mesh", listener.metrics()),
       ...consoleMetrics.metrics(),
       ...node.metrics(),
@@ -159,6 +169,10 @@ async function serve(
   { node, consoleMetrics }: Shared,
 ): Promise<void> {
   const buffer = new ReadBuffer({ maxBytes: MAX_HELLO_BYTES });
+  // Only people are limited: nodes send data and orders.
+  const { rateLimits } = connection;
+  rateLimits?.enter(connection);
+  connection.rateLimits = undefined;
   while (buffer.end - buffer.start < SNIFFED_BYTES && !unread(buffer).includes(NEWLINE)) {
     if (!await buffer.fill(connection)) break;
   }
@@ -169,6 +183,7 @@ async function serve(
     const reader = new LineReader(connection, limits, unread(buffer));
     if (login !== undefined && !await loginByLine(connection, reader, login)) return;
     connection.client = CONSOLE;
+    connection.rateLimits = rateLimits;
     return await serveConsole(connection, reader, { node, consoleMetrics, login });
   }
   connection.client = isPeer ? PEER : CONTROL;

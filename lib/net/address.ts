@@ -54,6 +54,9 @@ export function isLoopback(address: Address): boolean {
   return /^(localhost|127(\.\d{1,3}){3}|::1)$/i.test(address.hostname);
 }
 
+/** The address shown for clients of a unix socket, which have none of their own. */
+export const UNIX_PEER = "unix";
+
 /**
  * Whether a client is on this machine.
  *
@@ -61,7 +64,7 @@ export function isLoopback(address: Address): boolean {
  */
 export function isThisMachine(host: string): boolean {
   const hostname = host.replace(/^\[(.*)\]$/, "$1").replace(/^::ffff:/i, "");
-  return hostname === "unix" || isLoopback({ transport: "tcp", hostname, port: 0 });
+  return hostname === UNIX_PEER || isLoopback({ transport: "tcp", hostname, port: 0 });
 }
 
 /** Whether a host stands for all interfaces of this machine. */

@@ -2,6 +2,7 @@ import type { Log } from "../log.ts";
 import { Turn } from "../turn.ts";
 import { type Address, formatAddress } from "./address.ts";
 import type { Connection } from "./connection.ts";
+import { RateLimits, type Rates } from "./rate_limits.ts";
 
 /** The most clients on one page of a list. */
 export const MAX_CLIENTS_PER_PAGE = 100;
@@ -63,13 +64,19 @@ type Fields = Readonly<Record<string, unknown>>;
  * connection counts anyway.
  */
 export class ClientList {
+  /** How fast the clients may send requests. */
+  readonly rateLimits: RateLimits;
   readonly #log: Log;
   readonly #sources: ClientSource[] = [];
   #lastId = 0;
 
-  /** @param log Where it is noted that a client was disconnected by hand. */
-  constructor(log: Log) {
+  /**
+   * @param log Where it is noted that a client was disconnected by hand, or is over its rate limit.
+   * @param rates The rate limits. @default {none}
+   */
+  constructor(log: Log, rates?: Rates) {
     this.#log = log;
+    this.rateLimits = new RateLimits(log, rates);
   }
 
   /** The number for the next connection. */
@@ -162,6 +169,7 @@ function clientJson(source: ClientSource, connection: Connection, nowMs: number)
 
 /** What a client does or waits for, as far as its connection tells. */
 function stateOf(connection: Connection, own: string | undefined): string {
+  if (connection.heldBack) return "is over its rate limit";
   if (connection.writing) return "does not read";
   if (own !== undefined) return own;
   if (!connection.reading) return "waits for a reply";

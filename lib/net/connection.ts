@@ -1,4 +1,5 @@
 import type { Socket } from "./pipe.ts";
+import type { Hold, Pace, RatedClient, RateLimits } from "./rate_limits.ts";
 import type { Greeting, TlsConn } from "./tls_conn.ts";
 
 /** Thrown by a write to a connection that is closed or broken. */
@@ -26,7 +27,7 @@ const LINGER_MAX_BYTES = 1024 * 1024;
  * The connection of one client: it reads, writes and counts raw bytes. Unlike a socket, it can end
  * a pending read without closing ({@linkcode endInput}).
  */
-export class Connection {
+export class Connection implements RatedClient {
   /** A number that no other connection of the same listener has or had. */
   readonly id: number;
   /** The peer, such as "127.0.0.1:40312"; "unix" for a client of a unix socket. */
@@ -45,6 +46,14 @@ export class Connection {
    * read sets it. No two requests of a connection have the same number.
    */
   request = 0;
+  /** How many requests the client has made; see {@linkcode RatedClient}. */
+  requestCount = 0;
+  /** The name of the token that the client has shown. */
+  tokenName: string | undefined;
+  /** What holds the client back if it sends too much; `undefined` for nothing. */
+  rateLimits: RateLimits | undefined;
+  /** See {@linkcode RatedClient}. */
+  pace: Pace | undefined;
   /** Whether the client was sent the greeting of its listener, before the handshake. */
   greeted = false;
   /** When it was opened, from `performance.now()`; whole, which takes no memory of its own. */
@@ -58,6 +67,7 @@ export class Connection {
   /** The pending read of the socket; it can outlive the call of {@linkcode read}. */
   #socketRead: Promise<number | null> | undefined;
   #endRead: ((end: null) => void) | undefined;
+  #hold: Hold | undefined;
   #inputEnded = false;
   #inputCut = false;
   #timedOut = false;
@@ -125,6 +135,21 @@ export class Connection {
     return this.#endRead !== undefined;
   }
 
+  /** Whether it is not read because its client is over a rate limit. */
+  get heldBack(): boolean {
+    return this.#hold !== undefined || this.#conn.heldBack === true;
+  }
+
+  /** Whether nothing happens until its client, or the clock, does something. */
+  get waiting(): boolean {
+    return this.reading || this.heldBack;
+  }
+
+  /** Changes with each byte in either direction; 0 while its silence is not its fault. */
+  get activity(): number {
+    return this.heldBack ? 0 : 1 + this.bytesReceived + this.bytesSent;
+  }
+
   /** Whether a write is pending, so the client has to read before there is more for it. */
   get writing(): boolean {
     return this.#writes > 0;
@@ -164,6 +189,18 @@ export class Connection {
   read(into: Uint8Array, request = 0): Promise<number | null> {
     this.request = request;
     if (this.#inputEnded) return Promise.resolve(null);
+    const hold = this.rateLimits?.hold(this);
+    return hold === undefined ? this.#readNow(into) : this.#readAfter(hold, into);
+  }
+
+  async #readAfter(hold: Hold, into: Uint8Array): Promise<number | null> {
+    this.#hold = hold;
+    await hold.over;
+    this.#hold = undefined;
+    return this.#inputEnded ? null : await this.#readNow(into);
+  }
+
+  #readNow(into: Uint8Array): Promise<number | null> {
     return new Promise((resolve) => {
       this.#endRead = resolve;
       this.#socketRead = this.#conn.read(into).then((count) => {
@@ -210,6 +247,7 @@ export class Connection {
   /** Ends the input: the pending read and all later ones return `null`. */
   endInput(): void {
     if (!this.#inputEnded) this.#inputEnded = this.#inputCut = true;
+    this.#hold?.end();
     this.#endRead?.(null);
     this.#endRead = undefined;
   }

@@ -2,9 +2,11 @@ import type { Connection } from "./connection.ts";
 import { type LineBatch, LineFramer, type LineFramerOptions } from "./line_framer.ts";
 
 /** The part of a connection that a {@linkcode LineReader} needs. */
-export type LineSource = Pick<Connection, "read"> & Partial<Pick<Connection, "inputCut">>;
+export type LineSource =
+  & Pick<Connection, "read">
+  & Partial<Pick<Connection, "inputCut" | "requestCount">>;
 
-/** Reads lines from a connection, as many at a time as one read brings. */
+/** Reads lines from a connection, as many at a time as one read brings. Each counts as a request. */
 export class LineReader {
   readonly #connection: LineSource;
   readonly #framer: LineFramer;
@@ -40,6 +42,9 @@ export class LineReader {
       this.#ended = count === null;
       if (this.#ended && this.#connection.inputCut) return null;
       const batch = count === null ? this.#framer.end() : this.#framer.took(count);
+      if (this.#connection.requestCount !== undefined) {
+        this.#connection.requestCount += batch.count;
+      }
       return batch.count > 0 ? batch : this.read();
     });
   }

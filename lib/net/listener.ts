@@ -1,7 +1,7 @@
 import { delay } from "@std/async/delay";
 import type { Log } from "../log.ts";
 import { acceptLoop } from "./accept_loop.ts";
-import { type Address, addressOf, clientNetwork, formatAddress } from "./address.ts";
+import { type Address, addressOf, clientNetwork, formatAddress, UNIX_PEER } from "./address.ts";
 import { bind, removeSocketFile } from "./bind.ts";
 import type { ClientList } from "./client_list.ts";
 import { ClientCertificateError } from "./client_certificates.ts";
@@ -9,7 +9,7 @@ import { Connection, ConnectionClosedError } from "./connection.ts";
 import { ExpiryWatch } from "./expiry_watch.ts";
 import type { ListenerMetrics } from "./listener_metrics.ts";
 import { pipe, type Socket } from "./pipe.ts";
-import { ProxyEntry, UNIX_PEER } from "./proxy_entry.ts";
+import { ProxyEntry } from "./proxy_entry.ts";
 import { TimeLimit } from "./time_limit.ts";
 import type { TlsFiles } from "./tls.ts";
 import type { Greeting } from "./tls_conn.ts";
@@ -73,7 +73,7 @@ export interface ListenerOptions extends ListenerLimits {
   handshakeTimeoutMs?: number;
   /** What a client is sent in plain text before the TLS handshake; nothing if left out. */
   greeting?: (connection: Connection) => Greeting;
-  /** The list of clients that the connections belong to, which also numbers them. */
+  /** The list of clients that the connections belong to. It numbers and paces them. */
   clients?: ClientList;
   log: Log;
   /**
@@ -240,7 +240,7 @@ export class Listener {
     let received = -1, quiet = 0;
     for (let checks = 0; checks < DRAIN_MAX_CHECKS && this.#connections.size > 0; checks++) {
       const total = this.metrics().receivedBytes;
-      const waiting = this.#connections.keys().every((connection) => connection.reading);
+      const waiting = this.#connections.keys().every(({ waiting }) => waiting);
       quiet = waiting && total === received ? quiet + 1 : 0;
       if (quiet === DRAIN_QUIET_CHECKS) return;
       received = total;
@@ -294,11 +294,11 @@ export class Listener {
       remote,
     );
     connection.timeoutReply = this.#options.timeoutReply;
+    connection.rateLimits = this.#options.clients?.rateLimits;
     const refusal = this.#refusal(connection);
     if (refusal !== undefined) {
       this.#stats[refusal]++;
-      this.#refuse(connection, refusal);
-      return;
+      return void this.#refuse(connection, refusal);
     }
     this.#stats.accepted++;
     this.#countHost(connection, 1);
@@ -377,7 +377,7 @@ export class Listener {
     return new TimeLimit({
       limitMs: this.#limits.idleTimeoutMs,
       connections: () => this.#connections.keys(),
-      stateOf: ({ bytesReceived, bytesSent }) => 1 + bytesReceived + bytesSent,
+      stateOf: ({ activity }) => activity,
       onOver: (connection) => {
         log.debug("Client idle for too long", { client: connection.id });
         connection.close();

@@ -39,7 +39,10 @@ export interface LoginGuard {
 }
 
 /** The part of a connection that a login needs. */
-export type LoginPeer = Pick<Connection, "id" | "remote" | "host" | "close">;
+export type LoginPeer = Pick<Connection, "id" | "remote" | "host" | "close"> & {
+  /** Set to the name of the token that completes the login. */
+  tokenName?: string | undefined;
+};
 
 /**
  * The login of one connection: the client presents a token in time, or the connection is closed.
@@ -82,6 +85,7 @@ export class Login implements Disposable {
    */
   moveTo(peer: LoginPeer, guard: LoginGuard | undefined): void {
     this.#peer = peer;
+    if (!this.#pending) peer.tokenName = this.#name;
     this.revise(guard);
   }
 
@@ -149,6 +153,7 @@ export class Login implements Disposable {
     this.#token = undefined;
     this.#isProvedTo = undefined;
     this.#name = "";
+    this.#peer.tokenName = undefined;
     this.#rights = null;
     this.#timer = setTimeout(() => {
       this.#log.debug("Client presented no token in time", { address: this.#peer.remote });
@@ -195,6 +200,7 @@ export class Login implements Disposable {
       const known = token === undefined ? undefined : this.#guard.find(token);
       this.#name = known?.name ?? "";
       this.#rights = known?.rights ?? null;
+      this.#peer.tokenName = this.#name;
       this.#stop();
     } else if (verdict === "wrong") this.#log.warn("Client presented a wrong token", about);
     // Debug, as their number is unlimited; that of wrong tokens is not.

@@ -1,5 +1,8 @@
 /** The part of a socket that a connection needs. */
-export type Socket = Pick<Deno.Conn, "read" | "write" | "closeWrite" | "close">;
+export type Socket = Pick<Deno.Conn, "read" | "write" | "closeWrite" | "close"> & {
+  /** Whether it does not read at the moment, as the client sends too much. @default {false} */
+  readonly heldBack?: boolean;
+};
 
 /** A socket of the operating system. One of TCP has options. */
 export type RawConn =

@@ -1,13 +1,10 @@
 import { Episodes } from "../episodes.ts";
 import type { Log } from "../log.ts";
-import { type Address, addressOf, clientNetwork, formatAddress } from "./address.ts";
+import { type Address, addressOf, clientNetwork, formatAddress, UNIX_PEER } from "./address.ts";
 import { DirectConn } from "./direct_conn.ts";
 import type { RawConn } from "./pipe.ts";
 import { parseProxyHeader, ProxyHeaderError } from "./proxy_header.ts";
 import { TrustedSenders } from "./trusted_senders.ts";
-
-/** The address shown for clients of a unix socket, which have none of their own. */
-export const UNIX_PEER = "unix";
 
 /** Options for {@linkcode ProxyEntry}. */
 export interface ProxyEntryOptions {

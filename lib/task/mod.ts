@@ -6,7 +6,12 @@
  * @module
  */
 
-import { listenerLimits, listenerOptions, LIVE_LIMITS } from "../config/service_keys.ts";
+import {
+  listenerLimits,
+  listenerOptions,
+  LIVE_LIMITS,
+  serviceRates,
+} from "../config/service_keys.ts";
 import { ClientList } from "../net/client_list.ts";
 import { LINE_REPLIES } from "../net/line_replies.ts";
 import { Listener } from "../net/listener.ts";
@@ -77,7 +82,7 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
       guard: context.guard,
       refusals: context.refusals,
     });
-    const connected = new ClientList(log);
+    const connected = new ClientList(log, serviceRates(config));
     const limits = {
       ...listenerOptions(config),
       clients: connected,
@@ -119,9 +124,11 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
       },
       adjust: (next: TaskConfig) => {
         for (const listener of listeners) listener.setLimits(listenerLimits(next));
+        connected.rateLimits.setRates(serviceRates(next));
       },
       problems: () => [queue.problem() ?? [], inDrainMode ? DRAIN_MODE : []].flat(),
       metrics: () => [
+        ...connected.rateLimits.metrics("task"),
         ...connectionMetrics(
           "task",
           sumMetrics([pushListener.metrics(), beanstalkListener.metrics()]),

@@ -13,7 +13,7 @@ import type { Value } from "../storage/value.ts";
 import type { Backoff, JobSpec } from "./job_spec.ts";
 import type { EndState, JobDeath, JobId, JobState, SweptState } from "./job_states.ts";
 import type { ReportJob } from "./reports.ts";
-import type { Rate } from "./token_bucket.ts";
+import type { Rate } from "../token_bucket.ts";
 import type { Peer, Workers } from "./workers.ts";
 
 export type * from "./job_spec.ts";

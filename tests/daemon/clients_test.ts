@@ -34,22 +34,8 @@ const CONFIG = `
   listen = "127.0.0.1:0"`;
 
 Deno.test("every service lists its clients with protocol, name and state", async () => {
-  await using directory = await makeTempDirectory();
-  const text = `daemon.data_dir = "${directory.path}/data"\n${CONFIG}`;
-  const source = { file: "q.toml", text, overrides: [], env: () => undefined, readFile: () => "" };
-  const log = new TestLog();
-  const daemon = await Daemon.start(loadConfig(source, SERVICES).config, {
-    services: SERVICES,
-    createLog: () => log.log,
-    recentLog: new RecentLog(),
-  });
-  await using clients = new AsyncDisposableStack();
-  clients.defer(() => daemon.drain(0));
-  async function connect(service: string, port: number, words: string): Promise<void> {
-    const client = await TestClient.connect(daemon.running.get(service)!.addresses[port]!);
-    clients.use(client);
-    await client.send(words);
-  }
+  await using started = await start(CONFIG);
+  const { daemon, clients, connect } = started;
   const listed = async (service: string) => {
     const list = await daemon.running.get(service)!.queries!["clients"]!({}) as ClientsJson;
     return list.clients.map(({ protocol, name, state }) => `${protocol}|${name}|${state}`).sort();
@@ -117,4 +103,135 @@ Deno.test("every service lists its clients with protocol, name and state", async
 function consoleOf(daemon: Daemon): Disposable {
   const connection = daemon.running.get("echo")!.console!.connect();
   return { [Symbol.dispose]: () => connection.close() };
+}
+
+/** Starts all services, and connects clients that are closed in the end. */
+async function start(config: string) {
+  const directory = await makeTempDirectory();
+  const text = `daemon.data_dir = "${directory.path}/data"\n${config}`;
+  const env = (name: string) => `secret-of-${name}`;
+  const source = { file: "q.toml", text, overrides: [], env, readFile: () => "" };
+  const log = new TestLog();
+  const daemon = await Daemon.start(loadConfig(source, SERVICES).config, {
+    services: SERVICES,
+    createLog: () => log.log,
+    recentLog: new RecentLog(),
+  });
+  const clients = new AsyncDisposableStack();
+  clients.use(directory);
+  clients.defer(() => daemon.drain(0));
+  async function connect(service: string, port: number, words: string): Promise<TestClient> {
+    const client = await TestClient.connect(daemon.running.get(service)!.addresses[port]!);
+    clients.use(client);
+    await client.send(Uint8Array.from(words, (byte) => byte.charCodeAt(0)));
+    return client;
+  }
+  const dispose = () => clients.disposeAsync();
+  return { daemon, clients, connect, [Symbol.asyncDispose]: dispose };
+}
+
+const HANDSHAKE =
+  "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+/** A message of one line, masked with zeros. */
+const FRAME = "\x81\x81\0\0\0\0a";
+
+const GET = "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+
+/** Two requests of each protocol. */
+const REQUESTS: [service: string, port: number, first: string, second: string][] = [
+  ["echo", 0, "a\n", "b\n"],
+  ["echo", 1, "PING\r\n", "PUB a 1\r\nx\r\n"],
+  ["echo", 2, HANDSHAKE, FRAME],
+  ["echo", 2, HANDSHAKE.replace("GET /", "GET /nats"), "\x82\x86\0\0\0\0PING\r\n"],
+  ["kv", 0, "PING\r\n", "GET a\r\n"],
+  ["kv", 0, "COUNT\n", "GET a\n"],
+  ["task", 0, "a\n", "b\n"],
+  ["task", 1, "use a\r\n", "use b\r\n"],
+  ["admin", 0, GET, GET],
+];
+
+Deno.test("rate_limit: each protocol counts its requests", async () => {
+  const limits = 'rate_limit = "1/d"\n  rate_burst = 2';
+  const proxied = 'proxy_protocol = ["127.0.0.1"]\n  insecure = true';
+  const config = CONFIG.replaceAll(
+    /\[(echo|kv|task|mesh|admin)\]/g,
+    (header, name) => `${header}\n  ${limits}\n  ${name === "mesh" ? "" : proxied}`,
+  );
+  await using started = await start(config);
+  const { daemon, connect } = started;
+  const stateOf = async (service: string, host: string, bytes: number) => {
+    const all = await clientsOf(daemon, service);
+    return all.find(({ address, receivedBytes }) =>
+      address.startsWith(`${host}:`) && receivedBytes === bytes
+    )?.state;
+  };
+  async function assertState(service: string, host: string, words: string, held: boolean) {
+    const what = `${JSON.stringify(words)} is ${held ? "over" : "within"} the limit of ${service}`;
+    await until(what, async () => {
+      const state = await stateOf(service, host, words.length);
+      return state !== undefined && (state === "is over its rate limit") === held;
+    }, 20_000);
+  }
+  let client = 0;
+  const header = (host: string) => `PROXY TCP4 ${host} 10.0.0.1 999 1\r\n`;
+  for (const [service, port, first, second] of REQUESTS) {
+    const one = `10.1.0.${++client}`, two = `10.2.0.${client}`;
+    await connect(service, port, header(one) + first);
+    await assertState(service, one, first, false);
+    await connect(service, port, header(two) + first + second);
+    await assertState(service, two, first + second, true);
+  }
+  // mesh takes no headers, so both connections have one address.
+  await connect("mesh", 0, "NODES\n");
+  await assertState("mesh", "127.0.0.1", "NODES\n", false);
+  await connect("mesh", 0, "STATUS\n");
+  await assertState("mesh", "127.0.0.1", "STATUS\n", true);
+});
+
+/** A login with a token and two requests, in each protocol. */
+const LOGINS: [service: string, port: number, words: (token: string) => string][] = [
+  ["echo", 0, (token) => `AUTH ${token}\na\nb\n`],
+  ["echo", 1, (token) => `CONNECT {"auth_token":"${token}"}\r\nPING\r\nPING\r\n`],
+  ["echo", 2, (token) => bearing(HANDSHAKE, token) + FRAME + FRAME],
+  ["kv", 0, (token) => `AUTH ${token}\r\nPING\r\nGET a\r\n`],
+  ["kv", 0, (token) => `AUTH ${token}\nCOUNT\nGET a\n`],
+  ["task", 0, (token) => `AUTH ${token}\na\nb\n`],
+  ["task", 1, (token) => `auth ${token}\r\nuse a\r\nuse b\r\n`],
+  ["mesh", 0, (token) => `AUTH ${token}\nNODES\nNODES\n`],
+  ["admin", 0, (token) => bearing(GET.replace("healthz", "state"), token)],
+];
+
+function bearing(request: string, token: string): string {
+  return request.replace("\r\n\r\n", `\r\nAuthorization: Bearer ${token}\r\n\r\n`);
+}
+
+Deno.test("token_rate_limit: each protocol tells with which token its client is logged in", async () => {
+  const limits = 'token_rate_limit = "1/d"\n  token_rate_burst = 2';
+  const services = '["echo", "kv", "task", "mesh", "admin"]';
+  const tokens = LOGINS.map((_, i) =>
+    `[auth.tokens.t${i}]\n  env = "TOKEN_${i}"\n  services = ${services}\n`
+  );
+  const config = CONFIG.replaceAll(/\[(?!storage|")\w+\]/g, (header) => `${header}\n  ${limits}`);
+  await using started = await start(config + "\n" + tokens.join(""));
+  const { daemon, connect } = started;
+  for (const [i, [service, port, words]] of LOGINS.entries()) {
+    const shown = words(`secret-of-TOKEN_${i}`);
+    const client = await connect(service, port, shown);
+    await until(`the token is over its limit: ${words("…")}`, async () => {
+      // Over HTTP each request has the token, and the next read begins before it is checked.
+      if (service === "admin") await client.send(shown);
+      const states = (await clientsOf(daemon, service)).map(({ state }) => state);
+      return states.includes("is over its rate limit");
+    }, 20_000);
+    for (const { id } of await clientsOf(daemon, service)) {
+      await daemon.running.get(service)!.actions!["disconnect"]!({ client: id });
+    }
+  }
+});
+
+async function clientsOf(daemon: Daemon, service: string): Promise<ClientsJson["clients"]> {
+  const list = await daemon.running.get(service)!.queries!["clients"]!({}) as ClientsJson;
+  return list.clients;
 }

@@ -270,6 +270,7 @@ export class TestSocket {
   }
 
   replied(): void {}
+  countRequests(): void {}
 
   async read(into: Uint8Array): Promise<number | null> {
     while (this.#input.length === 0) {

@@ -140,11 +140,15 @@ export class NatsSession implements Subscriber {
 
   /** Serves the client until it disconnects. The server has sent the INFO, or a listener did. */
   async serve(): Promise<void> {
+    const connection = this.#connection;
     const { bus, readers, pingIntervalMs } = this.#context;
     using login = this.#context.beginLogin({
       id: this.#connection.id,
       remote: this.#connection.remote,
       host: this.#connection.host,
+      set tokenName(name: string | undefined) {
+        connection.tokenName = name;
+      },
       close: () => {
         const { authenticationRevoked, authenticationTimeout } = FATAL_ERRORS;
         this.#fail(this.#login?.pending ? authenticationTimeout : authenticationRevoked);
@@ -176,6 +180,7 @@ export class NatsSession implements Subscriber {
       }
       const operation = this.#parser.next(input);
       if (operation === null) return;
+      this.#connection.requestCount += operation.kind === "publish" ? operation.count : 1;
       const wait = this.#take(operation);
       if (wait !== undefined) await wait;
       if (this.#repliesTaken !== undefined) await this.#repliesTaken;
@@ -365,10 +370,10 @@ export class NatsSession implements Subscriber {
 
   /** Sends a PING to a client that was silent, and gives up one that has not answered. */
   #checkAlive(): void {
-    const { bytesReceived } = this.#connection;
+    const { bytesReceived, heldBack } = this.#connection;
     // It has been told, but does not even read its replies.
     if (this.#over) return this.#connection.close();
-    if (bytesReceived !== this.#bytesReceived) this.#pingsOut = 0;
+    if (heldBack || bytesReceived !== this.#bytesReceived) this.#pingsOut = 0;
     else if (this.#pingsOut === MAX_PINGS_OUT) this.#fail(FATAL_ERRORS.staleConnection);
     else {
       this.#pingsOut++;

@@ -173,6 +173,10 @@ export class ClientOutput implements RespSocket, MonitorFeed {
     if (this.#held.push(line) > maxMessages || this.#heldBytes > maxBytes) this.#disconnect();
   }
 
+  countRequests(count: number): void {
+    this.#connection.requestCount += count;
+  }
+
   replied(): void {
     this.#turn?.end();
     this.#turn = undefined;

@@ -54,6 +54,8 @@ export interface RespSocket extends Sink {
   readonly holding: boolean;
   /** Called when every reply so far has been written whole. */
   replied(): void;
+  /** Notes how many requests were read, beside those noted before. */
+  countRequests(count: number): void;
 }
 
 /** Serves one connection. */
@@ -186,7 +188,10 @@ export class RespConnection {
         }
       }
     } finally {
-      if (count > 0) session.lastActiveMs = Date.now();
+      if (count > 0) {
+        session.lastActiveMs = Date.now();
+        this.#socket.countRequests(count);
+      }
       metrics.batchDone(startMs, count);
     }
   }

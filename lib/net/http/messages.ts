@@ -13,6 +13,8 @@ export interface HttpRequest {
   /** Values by lower-case name. */
   headers: Readonly<Record<string, string | string[] | undefined>>;
   body: string;
+  /** What the connection is told about the request: the token that it carries. */
+  connection?: Pick<Connection, "tokenName">;
 }
 
 /** The reply to a request. */

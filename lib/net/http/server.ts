@@ -239,6 +239,7 @@ export class HttpServer {
   /** Answers a request for another protocol. */
   async #upgrade(incoming: IncomingMessage, stream: HttpStream, read: Uint8Array): Promise<void> {
     const { connection } = stream;
+    connection.requestCount++;
     const pending = this.#pending.get(connection)?.size ?? 0;
     // After pipelined requests, a reply could be taken for the answer to an earlier one.
     if (!stream.stopReading() || pending > 0) return void stream.destroy();
@@ -272,6 +273,7 @@ export class HttpServer {
     const { log, handle } = this.#options;
     response.on("error", () => response.destroy());
     const { connection } = incoming.socket as unknown as HttpStream;
+    connection.requestCount++;
     if (!this.#countPending(connection, incoming, response)) return void incoming.socket.destroy();
     try {
       const body = await this.#readBody(incoming);
@@ -388,7 +390,7 @@ function requestOf(
   if (url === null) return null;
   const { method = "GET", headers } = incoming;
   const { pathname: path, searchParams: query } = url;
-  return { method, path, query, remote: connection.host, headers, body };
+  return { method, path, query, remote: connection.host, headers, body, connection };
 }
 
 /** Parses a request target: a path, or a whole URL as sent to a proxy; `null` if it is neither. */

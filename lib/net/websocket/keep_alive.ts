@@ -48,7 +48,7 @@ export class KeepAlive implements Disposable {
     this.#idleLimit = new TimeLimit({
       limitMs: idleMs,
       connections: () => this.#seen.keys(),
-      stateOf: ({ activity }) => 1 + activity,
+      stateOf: ({ activity, heldBack }) => heldBack ? 0 : 1 + activity,
       onOver: (socket) => {
         this.#log.debug("Client idle for too long", { client: socket.connection.id });
         socket.end({ code: CLOSE_CODE.POLICY, reason: "idle for too long" });

@@ -22,6 +22,8 @@ export class WebSocketSocket implements Socket {
   activity = 0;
 
   readonly #outer: Connection;
+  /** The requests of the outer connection before the protocol inside began. */
+  readonly #handshakes: number;
   readonly #form: DecoderOptions["form"];
   readonly #decoder: Decoder;
   readonly #buffer = new ReadBuffer({
@@ -43,6 +45,7 @@ export class WebSocketSocket implements Socket {
    */
   constructor(outer: Connection, head: Uint8Array, options: DecoderOptions) {
     this.#outer = outer;
+    this.#handshakes = outer.requestCount;
     this.#form = options.form;
     this.#decoder = new Decoder(options);
     this.#decoder.push(head);
@@ -74,6 +77,10 @@ export class WebSocketSocket implements Socket {
   /** Whether nothing but the client keeps it silent. */
   get reading(): boolean {
     return this.#outer.reading;
+  }
+
+  get heldBack(): boolean {
+    return this.#outer.heldBack;
   }
 
   /** Bytes received and sent so far, frames of any kind. */
@@ -166,6 +173,10 @@ export class WebSocketSocket implements Socket {
 
   async #fill(): Promise<boolean> {
     const buffer = this.#buffer;
+    // The protocol inside counts its requests, and may have asked for a token.
+    const { requestCount, tokenName } = this.connection;
+    this.#outer.requestCount = this.#handshakes + requestCount;
+    if (tokenName !== undefined) this.#outer.tokenName = tokenName;
     // The request of the protocol inside, if it has begun one, lasts longer than that of a frame.
     const request = this.connection.request || this.#decoder.begun;
     if (!await buffer.fill(this.#outer, request)) return false;

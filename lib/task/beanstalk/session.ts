@@ -114,6 +114,7 @@ export class BeanstalkSession implements Waits {
       const before = this.#input.start;
       const command = this.#parser.next(this.#input);
       if (command === null) break;
+      this.#connection.requestCount++;
       // A single short command does not ask for the time.
       const asks = count > 0 || this.#input.start - before > LONG_COMMAND_BYTES;
       if (asks && this.#context.turn.over) await nextTurn();

@@ -1,4 +1,4 @@
-import { fullAfter, nextTokenAt, type Rate, tokensIn } from "../token_bucket.ts";
+import { fullAfter, nextTokenAt, type Rate, tokensIn } from "../../token_bucket.ts";
 import type { Timed, Timers } from "./timers.ts";
 
 /**

@@ -8,7 +8,7 @@
 import type postgres from "postgres";
 import { storageUnavailable } from "../../storage/store.ts";
 import type { TubeRules } from "../queue.ts";
-import { fullAfter, nextTokenAt, tokensIn } from "../token_bucket.ts";
+import { fullAfter, nextTokenAt, tokensIn } from "../../token_bucket.ts";
 import { names, NOW, query, STATE } from "./statements.ts";
 
 /**

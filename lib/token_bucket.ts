@@ -1,6 +1,6 @@
 /**
- * The rate limit of a tube: a bucket that holds up to `burst` tokens and gains one every
- * `intervalMs`. Reserving a job takes a token.
+ * Rate limits: a bucket holds up to `burst` tokens and gains one every `intervalMs`. Each event, such
+ * as the reservation of a job or a request, takes a token.
  *
  * A bucket is one number, the time at which it is full again, so it needs no timer to fill and fits
  * into a column of a database. With the bucket full at F, at time t it lacks (F - t) / interval
@@ -12,12 +12,24 @@
  * @module
  */
 
-/** A limit on how often jobs start. */
+/** A limit on how often something happens. */
 export interface Rate {
-  /** The time between two jobs in the long run, in milliseconds. Need not be whole. */
+  /** The time between two events in the long run, in milliseconds. Need not be whole. */
   readonly intervalMs: number;
-  /** How many jobs may start at once after a quiet time; at least 1. */
+  /** How many events may happen at once after a quiet time; at least 1. */
   readonly burst: number;
+}
+
+/**
+ * A rate as configurations state it.
+ *
+ * @param intervalMs The time between two events; 0 for no limit.
+ * @param burst By default, as many events as the rate allows in a second, at least one.
+ * @returns `null` for no limit.
+ */
+export function rateOf(intervalMs: number, burst?: number): Rate | null {
+  if (intervalMs === 0) return null;
+  return { intervalMs, burst: burst ?? Math.max(1, Math.floor(1000 / intervalMs)) };
 }
 
 /**

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { fullAfter, nextTokenAt, type Rate, tokensIn } from "../../lib/task/token_bucket.ts";
+import { fullAfter, nextTokenAt, type Rate, tokensIn } from "../lib/token_bucket.ts";
 
 const START = 1_700_000_000_000;
 
