@@ -4,13 +4,16 @@
  * @module
  */
 
-import type { SpaceTransaction, Transaction } from "../../storage/store.ts";
+import type { Entry, SpaceTransaction, Transaction } from "../../storage/store.ts";
 import { Turn } from "../../turn.ts";
 import { label } from "../changes/change.ts";
 import type { KeyWork } from "../commands/command.ts";
 import { UndeclaredKeyError, WholeDatabaseError } from "../commands/discovered_needs.ts";
 import { ErrorReply, type Reply } from "../resp/reply.ts";
 import { TransactionOverlay } from "./transaction_overlay.ts";
+
+/** How many entries to ask the store for at once. */
+const READ_PLACES = 100;
 
 /**
  * Runs one command. An error of the command is its reply, and the other commands still run. An
@@ -58,9 +61,17 @@ async function runOnOverlay(
   work: KeyWork,
   tx: SpaceTransaction,
 ): Promise<{ overlay: TransactionOverlay; reply: Reply }> {
+  const entries: (Entry | undefined)[] = [];
   for (;;) {
+    const { places } = work;
+    // A run that fails for want of places adds them behind the others. Those that are there already
+    // are not read again: nobody else can change them.
+    while (entries.length < places.length) {
+      const next = places.slice(entries.length, entries.length + READ_PLACES);
+      entries.push(...await Promise.all(next.map(({ space, key }) => tx.get(space, key))));
+    }
     const overlay = new TransactionOverlay(tx.nowMs);
-    for (const place of work.places) overlay.add(place, await tx.get(place.space, place.key));
+    for (const [at, place] of places.entries()) overlay.add(place, entries[at]);
     try {
       const long = work.inSteps?.(overlay);
       if (long !== undefined) return { overlay, reply: (await long(new Turn()))(overlay) };
