@@ -32,6 +32,9 @@ const GUARDED_ECHO = `[admin]
 listen = "127.0.0.1:0"
 [echo]
 listen = "127.0.0.1:0"
+[auth]
+# The scan for accessibility violations precedes the token, and takes its time on a busy machine.
+login_timeout = "10m"
 [auth.tokens.bus]
 env = "BUS_TOKEN"
 services = ["echo"]
