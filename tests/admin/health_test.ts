@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { delay } from "@std/async/delay";
 import { formatAddress } from "../../lib/net/address.ts";
 import { TestClient } from "../support/client.ts";
+import { runHere } from "../support/command_line.ts";
 import { freePort } from "../support/ports.ts";
 import { openIn, rejectedIn } from "../support/rejected.ts";
 import { makeCertificates } from "../support/certificates.ts";
@@ -188,7 +189,7 @@ Deno.test("quartet health exits with 0 if the daemon is alive or ready, and 1 wi
   const address = formatAddress(server.address);
   const alive = await runQuartet(["health", "--set", `admin.listen=${address}`]);
   assert.deepEqual(alive, { code: 0, stdout: "alive\n", stderr: "" });
-  const ready = await runQuartet(["health", "--ready", "--address", address]);
+  const ready = await runHere(["health", "--ready", "--address", address]);
   assert.deepEqual(ready, {
     code: 1,
     stdout: "",
@@ -205,7 +206,7 @@ Deno.test("quartet health says why it cannot ask", async () => {
     [["--set", "admin.listen=127.0.0.1:0"], 2, /name it with --address/],
   ];
   for (const [words, code, message] of cases) {
-    const result = await runQuartet(["health", ...words]);
+    const result = await runHere(["health", ...words]);
     assert.equal(result.code, code, result.stderr);
     assert.match(result.stderr, message);
   }
@@ -224,10 +225,10 @@ Deno.test("quartet health asks over TLS and over a Unix socket", async () => {
         ["--address", formatAddress(plain.address)],
       ]
     ) {
-      const alive = await runQuartet(["health", ...words]);
+      const alive = await runHere(["health", ...words]);
       assert.deepEqual(alive, { code: 0, stdout: "alive\n", stderr: "" });
     }
-    const untrusted = await runQuartet([
+    const untrusted = await runHere([
       ...["health", "--address", formatAddress(secure.address), "--tls"],
     ]);
     assert.equal(untrusted.code, 1);

@@ -5,7 +5,8 @@ import { parseCommandLine } from "../../lib/cli/command.ts";
 import { asPreview, isDisruptive, previewLines } from "../../lib/cli/reload_diff.ts";
 import { token } from "../../lib/cli/token.ts";
 import type { ReloadPreview, ServicePreview } from "../../lib/service.ts";
-import { makeTempDirectory, runQuartet } from "../support/quartet.ts";
+import { runHere } from "../support/command_line.ts";
+import { makeTempDirectory } from "../support/quartet.ts";
 
 const OPEN = '[task]\nmax_attempts = 25\n[kv]\nlisten = "0.0.0.0:8081"\ninsecure = true\n';
 
@@ -13,7 +14,7 @@ Deno.test("quartet check: advises a limit per address beyond loopback, and still
   await using directory = await makeTempDirectory();
   const file = `${directory.path}/q.toml`;
   await Deno.writeTextFile(file, OPEN);
-  const open = await runQuartet(["check", "--config", file]);
+  const open = await runHere(["check", "--config", file]);
   assert.equal(open.code, 0);
   assert.equal(
     open.stderr,
@@ -23,7 +24,7 @@ Deno.test("quartet check: advises a limit per address beyond loopback, and still
   );
   assert.match(open.stdout, /^max_clients_per_address = 0$/m);
   await Deno.writeTextFile(file, `${OPEN}max_clients_per_address = 50\n`);
-  const limited = await runQuartet(["check", "--config", file]);
+  const limited = await runHere(["check", "--config", file]);
   assert.deepEqual([limited.code, limited.stderr], [0, ""]);
 });
 
@@ -31,10 +32,10 @@ Deno.test("quartet check: advises a limit on attempts, unless task is switched o
   await using directory = await makeTempDirectory();
   const file = `${directory.path}/q.toml`;
   await Deno.writeTextFile(file, "");
-  const { code, stderr } = await runQuartet(["check", "--config", file]);
+  const { code, stderr } = await runHere(["check", "--config", file]);
   assert.equal(code, 0);
   assert.match(stderr, /^Advice: task\.max_attempts: no limit: a job that always fails .*\n$/);
-  const off = await runQuartet(["check", "--config", file, "--set", "task.enabled=false"]);
+  const off = await runHere(["check", "--config", file, "--set", "task.enabled=false"]);
   assert.deepEqual([off.code, off.stderr], [0, ""]);
 });
 
@@ -45,14 +46,14 @@ Deno.test("quartet check: a file that cannot be read is one line that says why",
     [directory.path, "it is a directory"],
   ] as const;
   for (const [file, reason] of cases) {
-    const { code, stderr } = await runQuartet(["check", "--config", file]);
+    const { code, stderr } = await runHere(["check", "--config", file]);
     assert.deepEqual([code, stderr], [78, `Cannot read "${file}": ${reason}\n`]);
   }
 });
 
 Deno.test("quartet token new: prints a token, and its hash for a configuration that check accepts", async () => {
   await using directory = await makeTempDirectory();
-  const { code, stdout, stderr } = await runQuartet(["token", "new", "--name", "app"]);
+  const { code, stdout, stderr } = await runHere(["token", "new", "--name", "app"]);
   assert.deepEqual([code, stderr], [0, ""]);
   const [secret, ...lines] = stdout.trimEnd().split("\n");
   assert.match(secret!, /^[0-9a-f]{64}$/);
@@ -61,7 +62,7 @@ Deno.test("quartet token new: prints a token, and its hash for a configuration t
   const file = `${directory.path}/q.toml`;
   const services = 'services = { kv = { read = ["app:*"] }, task = "all" }';
   await Deno.writeTextFile(file, [...lines, services, "[task]", "max_attempts = 25"].join("\n"));
-  const checked = await runQuartet(["check", "--config", file]);
+  const checked = await runHere(["check", "--config", file]);
   assert.deepEqual([checked.code, checked.stderr], [0, ""]);
   assert.match(checked.stdout, /^\[auth\.tokens\.app\.services\.kv\]\nread = \[ "app:\*" \]$/m);
 });

@@ -3,6 +3,7 @@ import { formatAddress } from "../../lib/net/address.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
 import { startDaemon } from "../support/daemon.ts";
+import { runHere } from "../support/command_line.ts";
 import { freePort } from "../support/ports.ts";
 import { makeTempDirectory, quartet, runQuartet } from "../support/quartet.ts";
 import { HAS_SCRIPT, TestTerminal } from "../support/terminal.ts";
@@ -140,7 +141,7 @@ Deno.test("client: exits when the server closes, even with input still open", as
 
 Deno.test("client: reports a missing server in one line and exits with 1", async () => {
   const address = `127.0.0.1:${freePort()}`;
-  const { code, stdout, stderr } = await runQuartet(["client", address]);
+  const { code, stdout, stderr } = await runHere(["client", address]);
   assert.equal(
     stderr,
     `Cannot connect to ${address}: nothing listens there; ` +
@@ -149,7 +150,7 @@ Deno.test("client: reports a missing server in one line and exits with 1", async
   assert.equal(stdout, "");
   assert.equal(code, 1);
 
-  const unix = await runQuartet(["client", "unix:/nonexistent/socket"]);
+  const unix = await runHere(["client", "unix:/nonexistent/socket"]);
   assert.match(unix.stderr, /^Cannot connect to unix:\/nonexistent\/socket: [^\n]*\n$/);
   assert.equal(unix.code, 1);
 });
@@ -199,7 +200,7 @@ Deno.test("client: exits with 2 on a wrong command line, and says what is expect
     [["127.0.0.1:1", "--rety"], /did you mean --retry\?/],
   ];
   for (const [words, message] of cases) {
-    const { code, stderr } = await runQuartet(["client", ...words]);
+    const { code, stderr } = await runHere(["client", ...words]);
     assert.match(stderr, message);
     assert.equal(code, 2);
   }

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { FailureCounter, Guard } from "../../lib/auth.ts";
 import { Listener } from "../../lib/net/listener.ts";
 import { PushServer } from "../../lib/task/push/server.ts";
-import { makeTempDirectory } from "../support/quartet.ts";
+import { runHere } from "../support/command_line.ts";
+import { makeTempDirectory, quartet } from "../support/quartet.ts";
 import { signal } from "../support/signal.ts";
 import { until, within } from "../support/within.ts";
 import { put, reserve, spec } from "../task/queue_suite.ts";
@@ -15,8 +16,6 @@ import {
 } from "../task/support.ts";
 import { MemoryQueue } from "../../lib/task/memory/queue.ts";
 import { SYSTEM_CLOCK } from "../../lib/task/clock.ts";
-
-const ROOT = new URL("../../", import.meta.url).pathname;
 
 /** The limit for each wait; a busy machine takes many seconds to start a program. */
 const LIMIT_MS = 120_000;
@@ -35,7 +34,7 @@ class Run implements AsyncDisposable {
 
   constructor(args: string[], input?: string | Uint8Array) {
     this.child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--frozen", `--config=${ROOT}deno.json`, "-A", `${ROOT}main.ts`, ...args],
+      args: [...quartet(["-A"]).words, ...args],
       env: { NO_COLOR: "1" },
       stdin: input === undefined ? "null" : "piped",
       stdout: "piped",
@@ -339,12 +338,11 @@ Deno.test("quartet put and work: explain what is wrong with a command line", asy
     [["work", "127.0.0.1:1", "--timeout", "1s"], /--timeout needs a COMMAND/],
     [["work", "nowhere"], /Cannot read "nowhere" as an address/],
   ];
-  await Promise.all(faults.map(async ([args, message]) => {
-    await using run = new Run(args);
-    const { code, stderr } = await run.result;
+  for (const [args, message] of faults) {
+    const { code, stderr } = await runHere(args);
     assert.equal(code, 2, stderr);
     assert.match(stderr, message);
-  }));
+  }
 });
 
 Deno.test("quartet work: without its command exits before it takes a job", async () => {

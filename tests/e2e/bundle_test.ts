@@ -1,10 +1,10 @@
 import { bundle } from "../../.ci/build.ts";
-import { bundled, makeTempDirectory, PERMISSIONS } from "../support/quartet.ts";
+import { BUNDLE, bundled, makeTempDirectory, PERMISSIONS } from "../support/quartet.ts";
 import { testProgram } from "./program_suite.ts";
 
 Deno.test("bundle: one minified file does a day's work", async (t) => {
   await using directory = await makeTempDirectory();
-  const file = `${directory.path}/quartet.js`;
-  await bundle(file);
+  const file = BUNDLE ?? `${directory.path}/quartet.js`;
+  if (BUNDLE === undefined) await bundle(file);
   await testProgram(t, bundled(file, [...PERMISSIONS, "--allow-run"]), { standalone: false });
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { encodeFrame, FRAME } from "../../lib/mesh/link/frame.ts";
 import { parseAddress } from "../../lib/net/address.ts";
 import { TestClient } from "../support/client.ts";
+import { runHere } from "../support/command_line.ts";
 import { signal } from "../support/signal.ts";
 import { until } from "../support/within.ts";
 import { FakePeer } from "./support/fake_peer.ts";
@@ -275,10 +276,9 @@ Deno.test("quartet sort: the command line is checked", async () => {
     [["a", "b", "--nodes", "no.yaml", "--node", "0"], 1, /Cannot read "no.yaml"/],
     [["no-such-file", "b"], 1, /Cannot read "no-such-file"/],
   ];
-  await Promise.all(cases.map(async ([words, expected, message]) => {
-    await using process = new QuartetProcess(["sort", ...words]);
-    const { code, stderr } = await process.ended();
+  for (const [words, expected, message] of cases) {
+    const { code, stderr } = await runHere(["sort", ...words]);
     assert.match(stderr, message);
     assert.equal(code, expected);
-  }));
+  }
 });

@@ -72,14 +72,14 @@ function mixed(nodes: number): Uint8Array[] {
   return Array.from({ length: nodes }, (_, node) => kinds[node % kinds.length]!());
 }
 
-for (const nodes of [1, 2, 7]) {
+for (const nodes of [1, 3]) {
   Deno.test(`quartet sort: ${nodes} processes sort inputs of all kinds`, async () => {
     const inputs = mixed(nodes);
     equalBytes(joined(await sorted(inputs)), sortedRecords(inputs));
   });
 }
 
-for (const nodes of [1, 3, 4, 8]) {
+for (const nodes of [1, 2, 4, 8]) {
   Deno.test(`SortJob: ${nodes} nodes sort inputs of all kinds`, async () => {
     const inputs = mixed(nodes);
     equalBytes(joined(await sortInProcess(inputs)), sortedRecords(inputs));
@@ -104,11 +104,18 @@ for (const mode of [{}, { skew: true }, { ascii: true }, { ascii: true, skew: tr
 
 Deno.test("quartet sort: --partition bits gives a node the keys with its number in the top bits", async () => {
   const inputs = [0, 1, 2, 3].map((node) => generated(1009, { first: node * 2000 }));
-  const outputs = await sorted(inputs, "--partition", "bits");
-  equalBytes(joined(outputs), sortedRecords(inputs));
-  outputs.forEach((output, node) => {
-    for (let at = 0; at < output.length; at += 100) assert.equal(output[at]! >> 6, node);
-  });
+  const some = inputs.slice(0, 2);
+  for (
+    const [inputs, outputs, shift] of [
+      [some, await sorted(some, "--partition", "bits"), 7],
+      [inputs, await sortInProcess(inputs, { partition: "bits" }), 6],
+    ] as const
+  ) {
+    equalBytes(joined(outputs), sortedRecords(inputs));
+    outputs.forEach((output, node) => {
+      for (let at = 0; at < output.length; at += 100) assert.equal(output[at]! >> shift, node);
+    });
+  }
 });
 
 Deno.test("SortJob: inputs may be empty, and there may be more nodes than records", async () => {
@@ -150,7 +157,7 @@ Deno.test("quartet sort: --lines sorts as LC_ALL=C sort does, a last line withou
     )).join("\n") + `\n${"long ".repeat(13_000)}\nno newline`
   ));
   const inputs = texts.map((text) => new TextEncoder().encode(text));
-  const outputs = await sorted(inputs, "--lines");
+  const outputs = await sorted(inputs, "--lines", "--threads", "2");
 
   const lines = texts.flatMap((text) => text.split("\n"));
   const encoded = lines.map((line) => Buffer.from(`${line}`));
@@ -188,7 +195,7 @@ Deno.test("quartet sort: data that does not fit in memory is spilled, with the s
   await using files = await MeshFiles.create([input]);
   const left = `${files.directory}/sort-${crypto.randomUUID()}.spill`;
   await Deno.writeTextFile(left, "of a sort that was killed");
-  const [result] = await sortTogether(files, "--json");
+  const [result] = await sortTogether(files, "--json", "--threads", "2");
   assert.equal(
     result!.stderr,
     `"${left}" (25 bytes) is left from a sort that was killed; remove it\n`,
