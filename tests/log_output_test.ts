@@ -45,7 +45,7 @@ class Reader {
   async #next() {
     while (this.#writes.length === 0) {
       this.#arrived = Promise.withResolvers();
-      await within(10_000, "a write", this.#arrived.promise);
+      await within(60_000, "a write", this.#arrived.promise);
     }
     return this.#writes.shift()!;
   }
@@ -135,10 +135,10 @@ Deno.test("LogOutput.ready(): waits for a slow reader, but not for one that has 
   const slow = output.ready();
   assert.ok(slow !== undefined);
   await reader.take();
-  await within(10_000, "progress", slow);
+  await within(60_000, "progress", slow);
   assert.equal(output.ready(), undefined, "what is being written does not wait any more");
   write("4\n5\n");
-  await within(10_000, "the end of the wait", output.ready()!);
+  await within(60_000, "the end of the wait", output.ready()!);
   assert.equal(output.ready(), undefined, "nobody else waits");
   write("6\n");
   await reader.take();
@@ -157,8 +157,8 @@ Deno.test("LogOutput.flush(): waits for the last lines, with a limit", async () 
   const { reader, output, write } = start();
   await output.flush(60_000);
   write("1\n");
-  await within(10_000, "the limit", output.flush(20));
+  await within(60_000, "the limit", output.flush(20));
   const flushed = output.flush(60_000);
   await reader.take();
-  await within(10_000, "the last line", flushed);
+  await within(60_000, "the last line", flushed);
 });

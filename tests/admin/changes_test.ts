@@ -343,7 +343,7 @@ Deno.test("a reload ends the consoles of tokens that it removes and of sessions,
     1,
   );
   for (const { event, close } of [removed, session, narrowed]) {
-    const [name] = await within(10_000, "the end of a console", event!());
+    const [name] = await within(60_000, "the end of a console", event!());
     assert.equal(name, "left");
     await close!();
   }

@@ -13,7 +13,7 @@ for (const on_full of ON_FULL) {
     const stuck = new TestSubscriber(new FakeConnection(), { queue: 2, slow_after: 1, on_full });
     bus.subscribe("a", stuck);
     for (let i = 0; i < 6; i++) {
-      await within(5000, "the message", Promise.resolve(bus.publish(lines("a", [`${i}`]))));
+      await within(60_000, "the message", Promise.resolve(bus.publish(lines("a", [`${i}`]))));
     }
     await stuck.connection.take();
     assert.deepEqual(stuck.lines, KEPT[on_full]);

@@ -213,7 +213,7 @@ Deno.test("Daemon.reload() closes the connections of tokens that are gone or cha
     await pending.rest();
     await echoA.rest();
     // Sooner than a client that answers no ping is dropped.
-    await within(20_000, "the end of the WebSocket", webA.rest());
+    await within(60_000, "the end of the WebSocket", webA.rest());
     const [again] = await connect("echo", "AUTH the-token-a");
     await daemon.reload(configOf({ a: '{ echo = { publish = [">"], subscribe = [">"] } }' }));
     assert.equal(await ask(again, "still here"), "still here");

@@ -112,7 +112,7 @@ async function checkFrozen(daemon: DaemonProcess, server: PostgresServer): Promi
         /kv: the database does not answer.*task: the database does not answer/.test(
           (await readiness(daemon)).text,
         ),
-      20_000,
+      60_000,
       100,
     );
     using client = await TestClient.connect(daemon.address("kv"));

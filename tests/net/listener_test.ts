@@ -283,7 +283,8 @@ Deno.test("Listener: clients that reset before accept do not delay others", asyn
   using client = await TestClient.connect(server.listener.address);
   await client.send("hello\n");
   assert.equal(await client.line(), "hello\n");
-  assert.ok(performance.now() - sinceMs < 2000);
+  // Waiting a while after each of them, as after other errors, would take twice as long.
+  assert.ok(performance.now() - sinceMs < 20_000);
   assert.deepEqual(server.log.matching("Cannot accept"), []);
   await input.close();
   await output.cancel();

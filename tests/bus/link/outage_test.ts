@@ -37,7 +37,7 @@ class Stream {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    await within(20_000, "the last message", this.#running);
+    await within(60_000, "the last message", this.#running);
   }
 }
 
@@ -144,7 +144,7 @@ Deno.test({
     const publishing = a.bus.publish(lines("s", ["1", "2"]));
     assert.ok(publishing !== undefined);
     await using _again = await startNatsServer("", server.port);
-    await within(30_000, "the message", publishing);
+    await within(60_000, "the message", publishing);
     assert.deepEqual(atA.lines, ["1", "2"]);
   },
 });

@@ -5,7 +5,7 @@ import { within } from "../../support/within.ts";
 import type { TestEcho } from "../support.ts";
 
 /** How long a message, or the end of a conversation, may take. */
-const WAIT_MS = 20_000;
+const WAIT_MS = 60_000;
 
 /** The port of the WebSockets of an echo that has one. */
 export function webSocketPort(echo: TestEcho): number {

@@ -15,7 +15,7 @@ import { io, type Socket } from "socket.io-client";
 import { within } from "../../support/within.ts";
 import { TestKv } from "../support.ts";
 
-const DEADLINE_MS = 20_000;
+const DEADLINE_MS = 60_000;
 
 for (const protocol of [2, 3] as const) {
   Deno.test(`ioredis publishes and subscribes unmodified, RESP${protocol}`, async () => {
