@@ -5,6 +5,7 @@ import { sub } from "../../lib/cli/sub.ts";
 import { formatAddress } from "../../lib/net/address.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
+import { runHere } from "../support/command_line.ts";
 import { startDaemon } from "../support/daemon.ts";
 import { makeTempDirectory, runQuartet } from "../support/quartet.ts";
 import { HAS_SCRIPT, TestTerminal } from "../support/terminal.ts";
@@ -64,7 +65,7 @@ Deno.test("pub, sub: messages reach line clients and come from them", async () =
   assert.equal(await line.line(), "joined\n");
   const server = formatAddress(nats!);
 
-  const one = await runQuartet(["pub", server, "echo", "a message"]);
+  const one = await runHere(["pub", server, "echo", "a message"]);
   assert.deepEqual(one, { code: 0, stdout: "", stderr: "" });
   assert.equal(await line.line(), "a message\n");
   const piped = await runQuartet(["pub", server, "echo", "-"], { stdin: "two\nlines" });
@@ -79,7 +80,7 @@ Deno.test("pub, sub: messages reach line clients and come from them", async () =
   const heard = await untilEnded(subscribed, () => line.send("\x1b[31mred\n"));
   assert.deepEqual(heard, { code: 0, stdout: "echo\t\x1b[31mred\n".repeat(3), stderr: "" });
 
-  const reserved = await runQuartet(["pub", server, "task.default.put", "x"]);
+  const reserved = await runHere(["pub", server, "task.default.put", "x"]);
   assert.match(reserved.stderr, /^Cannot publish: [^\n]*Permissions Violation[^\n]*\n$/);
   assert.equal(reserved.code, 1);
 });
@@ -104,7 +105,7 @@ Deno.test("pub, sub: speak TLS, and send a token from a file or the environment"
   });
   assert.deepEqual(heard, { code: 0, stdout: "secret\n", stderr: "" });
 
-  const stranger = await runQuartet(["pub", server, "a", "x", ...trust]);
+  const stranger = await runHere(["pub", server, "a", "x", ...trust]);
   const message = "Cannot log in: the server rejected the token, or expects one\n";
   assert.deepEqual(stranger, { code: 1, stdout: "", stderr: message });
   const wary = await runQuartet(["pub", server, "a", "x", "--tls"], { env });
@@ -119,7 +120,7 @@ Deno.test("sub: connects again after a loss, and says so", async () => {
     if (++connections === 1) return conn.close();
     await conn.write(new TextEncoder().encode("MSG a 1 5\r\nagain\r\n"));
   });
-  const heard = await runQuartet(["sub", server.address, "a", "--count", "1"]);
+  const heard = await runHere(["sub", server.address, "a", "--count", "1"]);
   const stderr = "The connection is lost; trying again\nConnected again\n";
   assert.deepEqual(heard, { code: 0, stdout: "again\n", stderr });
 });
@@ -127,8 +128,8 @@ Deno.test("sub: connects again after a loss, and says so", async () => {
 Deno.test("sub: --timeout is an error only if messages are missing", async () => {
   using server = serveNats(() => {});
   const words = ["sub", server.address, "a", "--timeout", "100ms"];
-  assert.deepEqual(await runQuartet(words), { code: 0, stdout: "", stderr: "" });
-  const missing = await runQuartet([...words, "--count", "2"]);
+  assert.deepEqual(await runHere(words), { code: 0, stdout: "", stderr: "" });
+  const missing = await runHere([...words, "--count", "2"]);
   const stderr = "Only 0 of 2 messages came in time\n";
   assert.deepEqual(missing, { code: 1, stdout: "", stderr });
 });
@@ -156,17 +157,17 @@ Deno.test({
 Deno.test("pub: fails if the server does not confirm, refuses the message, or is not there", async () => {
   // The ping behind the message is never read.
   using silent = serveNats((line) => line.startsWith("PUB") ? new Promise(() => {}) : undefined);
-  const unconfirmed = await runQuartet(["pub", silent.address, "a", "x", "--timeout", "2s"]);
+  const unconfirmed = await runHere(["pub", silent.address, "a", "x", "--timeout", "2s"]);
   const stderr = "Cannot publish: the server did not confirm it within 2 s\n";
   assert.deepEqual(unconfirmed, { code: 1, stdout: "", stderr });
 
   using small = serveNats(() => {});
-  const long = await runQuartet(["pub", small.address, "a", "x".repeat(1001)]);
+  const long = await runHere(["pub", small.address, "a", "x".repeat(1001)]);
   assert.match(long.stderr, /^Cannot publish: [^\n]*max_payload[^\n]*\n$/);
   assert.equal(long.code, 1);
 
   using strange = serveNats(() => {}, "INFO {}\r\n");
-  const lost = await runQuartet(["pub", strange.address, "a", "x", "--timeout", "2s"]);
+  const lost = await runHere(["pub", strange.address, "a", "x", "--timeout", "2s"]);
   const reason = "it did not answer within 2 s, or does not speak NATS";
   assert.equal(lost.stderr, `Cannot connect to ${strange.address}: ${reason}\n`);
   assert.deepEqual([lost.code, lost.stdout], [1, ""]);
@@ -174,7 +175,7 @@ Deno.test("pub: fails if the server does not confirm, refuses the message, or is
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const address = `127.0.0.1:${listener.addr.port}`;
   listener.close();
-  const nobody = await runQuartet(["pub", address, "a", "x"]);
+  const nobody = await runHere(["pub", address, "a", "x"]);
   assert.equal(
     nobody.stderr,
     `Cannot connect to ${address}: nothing listens there; ` +

@@ -9,6 +9,7 @@ import { verifyFile } from "../../lib/storage/sqlite/verify_file.ts";
 import { valueText } from "../../lib/storage/value.ts";
 import { HAS_REDIS, TestRedis } from "../kv/redis_server.ts";
 import { RawClient, TestKv } from "../kv/support.ts";
+import { runHere } from "../support/command_line.ts";
 import { TestLog } from "../support/log.ts";
 import { makeTempDirectory, quartet, runQuartet } from "../support/quartet.ts";
 
@@ -209,7 +210,7 @@ Deno.test("quartet storage recover: saves what is good, and says what is lost", 
   damage(path);
   const before = await Deno.readFile(path);
   await assert.rejects(withStore(path, () => Promise.resolve()), /it is damaged: row \d+ of "log"/);
-  const { code, stdout, stderr } = await runQuartet(["storage", "recover", path]);
+  const { code, stdout, stderr } = await runHere(["storage", "recover", path]);
   assert.equal(code, 0, stderr);
   assert.match(stderr, /^Lost: row \d+ of "log": its checksum is wrong$/m);
   assert.match(stdout, /^Saved into ".*kv\.db\.recovered": .*; the rest is lost\n$/);

@@ -12,6 +12,7 @@ import { type Address, formatAddress } from "../../lib/net/address.ts";
 import { SERVICES } from "../../lib/services.ts";
 import { CLIENT_CA, clientIdentity, makeCertificates } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
+import { runHere } from "../support/command_line.ts";
 import { type DaemonProcess, startDaemon } from "../support/daemon.ts";
 import { runQuartet } from "../support/quartet.ts";
 import { within } from "../support/within.ts";
@@ -131,13 +132,13 @@ Deno.test("quartet client, put and health present a certificate with --cert and 
     refused.stderr,
     /^(Connection lost: the server cut it off, and may require a client certificate\n)?$/,
   );
-  const put = await runQuartet(["put", at(beanstalk), ...trust, ...shown, "12"]);
+  const put = await runHere(["put", at(beanstalk), ...trust, ...shown, "12"]);
   assert.deepEqual([put.code, put.stderr], [0, ""]);
   const health = ["health", "--address", at(daemon.address("admin"))];
-  const alive = await runQuartet([...health, ...trust, ...shown]);
+  const alive = await runHere([...health, ...trust, ...shown]);
   assert.deepEqual(alive, { code: 0, stdout: "alive\n", stderr: "" });
-  assert.equal((await runQuartet([...health, ...trust])).code, 1);
-  const half = await runQuartet([...echo, "--cert", CLIENT.files.cert]);
+  assert.equal((await runHere([...health, ...trust])).code, 1);
+  const half = await runHere([...echo, "--cert", CLIENT.files.cert]);
   assert.deepEqual([half.code, half.stderr.split("\n")[0]], [
     2,
     "quartet client: --cert needs --key",

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { COMMANDS } from "../../lib/cli/commands.ts";
 import { isInstalled } from "../support/programs.ts";
-import { runQuartet } from "../support/quartet.ts";
+import { runHere } from "../support/command_line.ts";
 
 async function run(program: string, args: string[]): Promise<string> {
   const { success, stdout, stderr } = await new Deno.Command(program, { args }).output();
@@ -12,21 +12,21 @@ async function run(program: string, args: string[]): Promise<string> {
 
 Deno.test("quartet completions: every shell gets every command and option", async () => {
   for (const shell of ["bash", "zsh", "fish"]) {
-    const { code, stdout } = await runQuartet(["completions", shell]);
+    const { code, stdout } = await runHere(["completions", shell]);
     assert.equal(code, 0);
     for (const { name, options } of COMMANDS) {
       assert.match(stdout, new RegExp(`\\b${name}\\b`));
       for (const option of options) assert.match(stdout, new RegExp(`(--|-l )${option.name}\\b`));
     }
   }
-  assert.equal((await runQuartet(["completions", "tcsh"])).code, 2);
+  assert.equal((await runHere(["completions", "tcsh"])).code, 2);
 });
 
 Deno.test({
   name: "quartet completions: bash completes commands and options",
   ignore: !await isInstalled("bash"),
   fn: async () => {
-    const { stdout } = await runQuartet(["completions", "bash"]);
+    const { stdout } = await runHere(["completions", "bash"]);
     const complete = (...words: string[]) =>
       run("bash", [
         "-c",
@@ -45,7 +45,7 @@ for (const shell of ["zsh", "fish"]) {
     name: `quartet completions: ${shell} accepts the script`,
     ignore: !await isInstalled(shell),
     fn: async () => {
-      const { stdout } = await runQuartet(["completions", shell]);
+      const { stdout } = await runHere(["completions", shell]);
       const file = await Deno.makeTempFile();
       await Deno.writeTextFile(file, stdout);
       await run(shell, ["-n", file]).finally(() => Deno.remove(file));

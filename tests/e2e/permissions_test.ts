@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { allConnected, ask, freeAddresses, jobEnd, nodeConfig } from "../mesh/support/daemons.ts";
 import { selfSigned } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
+import { runHere } from "../support/command_line.ts";
 import { startDaemon, withOthersOff } from "../support/daemon.ts";
 import { usePostgres } from "../support/postgres.ts";
 import { makeTempDirectory, quartet, runQuartet } from "../support/quartet.ts";
@@ -79,7 +80,7 @@ Deno.test("quartet permissions: its flags cover PostgreSQL, unix sockets, TLS an
       listen = "unix:${path}/admin.sock"`),
   );
   const configFile = `${path}/quartet.toml`;
-  const { stdout } = await runQuartet(["permissions", "--config", configFile]);
+  const { stdout } = await runHere(["permissions", "--config", configFile]);
   const words = stdout.trim().split(" ");
   await using daemon = await startDaemon({ program: quartet(words), configFile });
   using kv = await TestClient.connect({ transport: "unix", path: `${path}/kv.sock` });
@@ -124,7 +125,7 @@ Deno.test("quartet permissions: its flags let two mesh daemons connect, and read
 
 Deno.test("quartet permissions: a path that Deno's flags cannot express is an error", async () => {
   const words = ["permissions", "--set", "daemon.data_dir=/tmp/a,b"];
-  const { code, stderr } = await runQuartet(words);
+  const { code, stderr } = await runHere(words);
   assert.equal(stderr, `Cannot allow "/tmp/a,b": Deno's flags use the comma as a separator\n`);
   assert.equal(code, 1);
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { formatAddress } from "../../lib/net/address.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
+import { runHere } from "../support/command_line.ts";
 import { spawnDaemon, startDaemon, withOthersOff } from "../support/daemon.ts";
 import { makeTempDirectory, quartet, runQuartet } from "../support/quartet.ts";
 import { signal } from "../support/signal.ts";
@@ -268,16 +269,16 @@ Deno.test("serve: listens on a unix socket and removes its file afterwards", asy
 });
 
 Deno.test("quartet: --help, --version, and errors in a command line", async () => {
-  const help = await runQuartet(["--help"]);
+  const help = await runHere(["--help"]);
   assert.equal(help.code, 0);
   for (const name of ["serve", "check", "init"]) {
     assert.match(help.stdout, new RegExp(`^  ${name} `, "m"));
   }
   assert.match(
-    (await runQuartet(["serve", "--help"])).stdout,
+    (await runHere(["serve", "--help"])).stdout,
     /^Usage: quartet serve \[--config FILE\]/,
   );
-  assert.match((await runQuartet(["--version"])).stdout, /^quartet \d+\.\d+\.\d+\n$/);
+  assert.match((await runHere(["--version"])).stdout, /^quartet \d+\.\d+\.\d+\n$/);
   const cases: [string[], RegExp][] = [
     [["serv"], /unknown command "serv"; did you mean "serve"\?/],
     [["--versoin"], /unknown option "--versoin"; did you mean "--version"\?/],
@@ -286,7 +287,7 @@ Deno.test("quartet: --help, --version, and errors in a command line", async () =
     [["check", "more"], /unexpected "more"/],
   ];
   for (const [words, message] of cases) {
-    const { code, stdout, stderr } = await runQuartet(words);
+    const { code, stdout, stderr } = await runHere(words);
     assert.deepEqual([code, stdout], [2, ""]);
     assert.match(stderr, message);
   }
@@ -300,22 +301,22 @@ Deno.test("quartet check: prints the effective configuration, or its faults with
   const bad = await runQuartet(["check", "--set", "echo.queue=none"]);
   assert.equal(bad.code, 78);
   assert.match(bad.stderr, /^--set echo\.queue: found "none", allowed is a whole number/);
-  assert.equal((await runQuartet(["check", "--config", "missing.toml"])).code, 78);
+  assert.equal((await runHere(["check", "--config", "missing.toml"])).code, 78);
 });
 
 Deno.test("quartet init: writes the commented file, but does not overwrite one", async () => {
   const directory = await Deno.makeTempDir();
   try {
     const file = `${directory}/config.toml`;
-    assert.equal((await runQuartet(["init", file])).code, 0);
+    assert.equal((await runHere(["init", file])).code, 0);
     assert.match(await Deno.readTextFile(file), /^# The configuration of quartet/);
-    assert.equal((await runQuartet(["check", "--config", file])).code, 0);
+    assert.equal((await runHere(["check", "--config", file])).code, 0);
     await Deno.writeTextFile(file, "# mine\n");
-    const again = await runQuartet(["init", file]);
+    const again = await runHere(["init", file]);
     assert.equal(again.code, 1);
     assert.match(again.stderr, /it already exists; --force replaces it/);
     assert.equal(await Deno.readTextFile(file), "# mine\n");
-    assert.equal((await runQuartet(["init", file, "--force"])).code, 0);
+    assert.equal((await runHere(["init", file, "--force"])).code, 0);
     assert.match(await Deno.readTextFile(file), /^# The configuration of quartet/);
   } finally {
     await Deno.remove(directory, { recursive: true });

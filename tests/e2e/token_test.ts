@@ -9,6 +9,7 @@ import { formatAddress, parseAddress } from "../../lib/net/address.ts";
 import { SERVICES } from "../../lib/services.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
+import { runHere } from "../support/command_line.ts";
 import { startDaemon } from "../support/daemon.ts";
 import { makeTempDirectory, quartet, runQuartet } from "../support/quartet.ts";
 import { signal } from "../support/signal.ts";
@@ -58,7 +59,7 @@ Deno.test("quartet put and work run jobs on both ports, with a token from a file
   await using _worker = startWorker([beanstalk, ...trust]);
   await using _pushed = startWorker([push, "--push", "--ca", caFile], { QUARTET_TOKEN: TOKEN });
   for (const tube of ["default", "pushed"]) {
-    const put = await runQuartet(["put", beanstalk, ...trust, "--tube", tube, "--wait", "12"]);
+    const put = await runHere(["put", beanstalk, ...trust, "--tube", tube, "--wait", "12"]);
     assert.equal(put.stderr, "");
     assert.equal(put.stdout, "144");
   }
