@@ -42,7 +42,8 @@ const TAIL_CHARS = 4096;
  * What a test file imports that starts programs. Such a file has an isolate of its own, as it mostly
  * waits; the others of a folder share one, which saves 0.4 s of a processor for each of them.
  */
-const STARTS_PROGRAMS = /\/support\/(browser|daemon|nats_server|postgres|programs|quartet)\.ts"/;
+const STARTS_PROGRAMS =
+  /\/support\/(browser|daemons?|nats_server|postgres|programs|quartet|quartet_process)\.ts"/;
 
 /** Environment variables of a run. */
 type Env = Record<string, string>;

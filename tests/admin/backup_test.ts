@@ -19,7 +19,7 @@ import type { JobOptions } from "../../lib/task/queue.ts";
 import type { ScheduledQueue } from "../../lib/task/schedule/book.ts";
 import { TestLog } from "../support/log.ts";
 import { execute, usePostgres } from "../support/postgres.ts";
-import { makeTempDirectory } from "../support/quartet.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 import { until, within } from "../support/within.ts";
 import { put, reserve, spec } from "../task/suite_support.ts";
 import { DEADLINE_MS, queueOptions } from "../task/support.ts";

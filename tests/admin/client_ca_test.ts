@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { CLIENT_CA, clientIdentity, makeCertificates } from "../support/certificates.ts";
 import { opensslTalk, serveAnybody } from "../support/openssl.ts";
 import { isInstalled } from "../support/programs.ts";
-import { makeTempDirectory } from "../support/quartet.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 import { FakeDaemon, startAdmin } from "./support.ts";
 
 const REFUSED = "Client certificate rejected";

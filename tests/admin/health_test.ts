@@ -6,7 +6,8 @@ import { runHere } from "../support/command_line.ts";
 import { freePort } from "../support/ports.ts";
 import { openIn, rejectedIn } from "../support/rejected.ts";
 import { makeCertificates } from "../support/certificates.ts";
-import { makeTempDirectory, runQuartet } from "../support/quartet.ts";
+import { runQuartet } from "../support/quartet.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 import { until, within } from "../support/within.ts";
 import { FakeDaemon, startAdmin } from "./support.ts";
 

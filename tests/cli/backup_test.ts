@@ -14,7 +14,7 @@ import type { Storage } from "../../lib/storage/storage.ts";
 import { valueText } from "../../lib/storage/value.ts";
 import { FakeDaemon, startAdmin } from "../admin/support.ts";
 import { TestLog } from "../support/log.ts";
-import { makeTempDirectory } from "../support/quartet.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 import { HAS_SCRIPT, TestTerminal } from "../support/terminal.ts";
 import { within } from "../support/within.ts";
 

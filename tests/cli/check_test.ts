@@ -6,7 +6,7 @@ import { asPreview, isDisruptive, previewLines } from "../../lib/cli/reload_diff
 import { token } from "../../lib/cli/token.ts";
 import type { ReloadPreview, ServicePreview } from "../../lib/service.ts";
 import { runHere } from "../support/command_line.ts";
-import { makeTempDirectory } from "../support/quartet.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 
 const OPEN = '[task]\nmax_attempts = 25\n[kv]\nlisten = "0.0.0.0:8081"\ninsecure = true\n';
 

@@ -5,7 +5,8 @@ import { TestClient } from "../support/client.ts";
 import { startDaemon } from "../support/daemon.ts";
 import { runHere } from "../support/command_line.ts";
 import { freePort } from "../support/ports.ts";
-import { makeTempDirectory, quartet, runQuartet } from "../support/quartet.ts";
+import { quartet, runQuartet } from "../support/quartet.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 import { HAS_SCRIPT, TestTerminal } from "../support/terminal.ts";
 import { within } from "../support/within.ts";
 

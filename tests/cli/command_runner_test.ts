@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync as exists } from "node:fs";
 import { commandRunner } from "../../lib/cli/command_runner.ts";
 import type { JobOutcome } from "../../lib/cli/work_runner.ts";
-import { makeTempDirectory } from "../support/quartet.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 import { until, within } from "../support/within.ts";
 
 /** Runs a shell script on a job with this body. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { coloured, wantsColours } from "../../lib/cli/log_colours.ts";
 import { createLog, type LogFormat } from "../../lib/log.ts";
-import { makeTempDirectory } from "../support/quartet.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 import { HAS_SCRIPT, TestTerminal } from "../support/terminal.ts";
 
 function logged(format: LogFormat): Uint8Array {

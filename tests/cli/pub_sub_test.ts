@@ -7,7 +7,8 @@ import { makeCertificates } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
 import { runHere } from "../support/command_line.ts";
 import { startDaemon } from "../support/daemon.ts";
-import { makeTempDirectory, runQuartet } from "../support/quartet.ts";
+import { runQuartet } from "../support/quartet.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 import { HAS_SCRIPT, TestTerminal } from "../support/terminal.ts";
 import { until } from "../support/within.ts";
 

@@ -3,7 +3,7 @@ import { parseCommandLine } from "../../lib/cli/command.ts";
 import { sort } from "../../lib/cli/sort.ts";
 import { readSortFiles } from "../../lib/cli/sort_files.ts";
 import { readSortSettings } from "../../lib/cli/sort_options.ts";
-import { makeTempDirectory } from "../support/quartet.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 
 /** Reads the words after `quartet sort`, in which "@" stands for a directory. */
 async function read(directory: string, words: string) {

@@ -11,7 +11,8 @@ import { HAS_REDIS, TestRedis } from "../kv/redis_server.ts";
 import { RawClient, TestKv } from "../kv/support.ts";
 import { runHere } from "../support/command_line.ts";
 import { TestLog } from "../support/log.ts";
-import { makeTempDirectory, quartet, runQuartet } from "../support/quartet.ts";
+import { quartet, runQuartet } from "../support/quartet.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 
 /** A key, its database, its value and when it expires. */
 type Item = [db: number, key: string, value: string, expiresAtMs: number];

@@ -3,8 +3,9 @@ import { FailureCounter, Guard } from "../../lib/auth.ts";
 import { Listener } from "../../lib/net/listener.ts";
 import { PushServer } from "../../lib/task/push/server.ts";
 import { runHere } from "../support/command_line.ts";
-import { makeTempDirectory, quartet } from "../support/quartet.ts";
+import { quartet } from "../support/quartet.ts";
 import { signal } from "../support/signal.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 import { until, within } from "../support/within.ts";
 import { put, reserve, spec } from "../task/queue_suite.ts";
 import {

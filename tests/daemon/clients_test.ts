@@ -11,7 +11,7 @@ import { RecentLog } from "../../lib/recent_log.ts";
 import { SERVICES } from "../../lib/services.ts";
 import { TestClient } from "../support/client.ts";
 import { TestLog } from "../support/log.ts";
-import { makeTempDirectory } from "../support/quartet.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 import { until } from "../support/within.ts";
 
 const CONFIG = `

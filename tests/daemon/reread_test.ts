@@ -8,7 +8,7 @@ import { makeCertificates } from "../support/certificates.ts";
 import { SERVICES } from "../../lib/services.ts";
 import { TestClient } from "../support/client.ts";
 import { TestLog } from "../support/log.ts";
-import { makeTempDirectory } from "../support/quartet.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 import { within } from "../support/within.ts";
 
 Deno.test("Daemon.reload() fails while a certificate cannot be read again, and the service says why", async () => {

@@ -3,9 +3,9 @@ import parsePrometheus from "parse-prometheus-text-format";
 import { formatAddress } from "../../lib/net/address.ts";
 import { TestClient } from "../support/client.ts";
 import { type DaemonProcess, startDaemon } from "../support/daemon.ts";
-import { makeTempDirectory } from "../support/quartet.ts";
 import { PostgresServer } from "../support/postgres.ts";
 import { isInstalled, runProgram } from "../support/programs.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 import { assertQuick, until } from "../support/within.ts";
 
 const ADMIN = '[admin]\nlisten = "127.0.0.1:0"\n';

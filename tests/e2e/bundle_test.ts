@@ -1,5 +1,6 @@
 import { bundle } from "../../.ci/build.ts";
-import { BUNDLE, bundled, makeTempDirectory, PERMISSIONS } from "../support/quartet.ts";
+import { BUNDLE, bundled, PERMISSIONS } from "../support/quartet.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 import { testProgram } from "./program_suite.ts";
 
 Deno.test("bundle: one minified file does a day's work", async (t) => {

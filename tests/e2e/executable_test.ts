@@ -1,5 +1,6 @@
 import { BuildError, bundle, compile } from "../../.ci/build.ts";
-import { executable, makeTempDirectory } from "../support/quartet.ts";
+import { executable } from "../support/quartet.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 import { testProgram } from "./program_suite.ts";
 
 /** How long Deno may take to download its base binary of some 40 MB; it keeps the file afterwards. */

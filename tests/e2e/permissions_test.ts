@@ -5,7 +5,8 @@ import { TestClient } from "../support/client.ts";
 import { runHere } from "../support/command_line.ts";
 import { startDaemon, withOthersOff } from "../support/daemon.ts";
 import { usePostgres } from "../support/postgres.ts";
-import { makeTempDirectory, quartet, runQuartet } from "../support/quartet.ts";
+import { quartet, runQuartet } from "../support/quartet.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 
 const server = usePostgres();
 

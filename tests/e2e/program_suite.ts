@@ -4,8 +4,9 @@ import { VERSION } from "../../lib/version.ts";
 import { ask, jobEnd } from "../mesh/support/daemons.ts";
 import { TestClient } from "../support/client.ts";
 import { type DaemonProcess, startDaemon } from "../support/daemon.ts";
-import { makeTempDirectory, type Program, ROOT, runQuartet } from "../support/quartet.ts";
+import { type Program, ROOT, runQuartet } from "../support/quartet.ts";
 import { signal } from "../support/signal.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 
 /** Options for {@linkcode testProgram}. */
 export interface ProgramOptions {

@@ -9,7 +9,8 @@ import assert from "node:assert/strict";
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { canUseOwnNetwork, IN_OWN_NETWORK, testInOwnNetwork } from "../support/own_network.ts";
 import { isInstalled } from "../support/programs.ts";
-import { makeTempDirectory, ROOT } from "../support/quartet.ts";
+import { ROOT } from "../support/quartet.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 import { until, within } from "../support/within.ts";
 
 /** What a reader's machine must have, beyond a shell, for the first block. */

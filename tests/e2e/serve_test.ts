@@ -4,8 +4,9 @@ import { makeCertificates } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
 import { runHere } from "../support/command_line.ts";
 import { spawnDaemon, startDaemon, withOthersOff } from "../support/daemon.ts";
-import { makeTempDirectory, quartet, runQuartet } from "../support/quartet.ts";
+import { quartet, runQuartet } from "../support/quartet.ts";
 import { signal } from "../support/signal.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 import { until, within } from "../support/within.ts";
 
 const ECHO = '[echo]\nlisten = "127.0.0.1:0"\n';
@@ -309,7 +310,10 @@ Deno.test("quartet init: writes the commented file, but does not overwrite one",
   try {
     const file = `${directory}/config.toml`;
     assert.equal((await runHere(["init", file])).code, 0);
-    assert.match(await Deno.readTextFile(file), /^# The configuration of quartet/);
+    assert.match(
+      await Deno.readTextFile(file),
+      /^#:schema quartet\.schema\.json\n\n# The configuration of quartet/,
+    );
     assert.equal((await runHere(["check", "--config", file])).code, 0);
     await Deno.writeTextFile(file, "# mine\n");
     const again = await runHere(["init", file]);
@@ -317,7 +321,10 @@ Deno.test("quartet init: writes the commented file, but does not overwrite one",
     assert.match(again.stderr, /it already exists; --force replaces it/);
     assert.equal(await Deno.readTextFile(file), "# mine\n");
     assert.equal((await runHere(["init", file, "--force"])).code, 0);
-    assert.match(await Deno.readTextFile(file), /^# The configuration of quartet/);
+    assert.match(
+      await Deno.readTextFile(file),
+      /^#:schema quartet\.schema\.json\n\n# The configuration of quartet/,
+    );
   } finally {
     await Deno.remove(directory, { recursive: true });
   }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { startDaemon, withOthersOff } from "../support/daemon.ts";
 import { isInstalled } from "../support/programs.ts";
-import { makeTempDirectory, ROOT } from "../support/quartet.ts";
+import { ROOT } from "../support/quartet.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 import { within } from "../support/within.ts";
 
 const ECHO = '[echo]\nlisten = "127.0.0.1:0"\n';

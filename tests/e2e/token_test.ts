@@ -11,8 +11,9 @@ import { makeCertificates } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
 import { runHere } from "../support/command_line.ts";
 import { startDaemon } from "../support/daemon.ts";
-import { makeTempDirectory, quartet, runQuartet } from "../support/quartet.ts";
+import { quartet, runQuartet } from "../support/quartet.ts";
 import { signal } from "../support/signal.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 import { within } from "../support/within.ts";
 
 const TOKEN = "a-token-of-the-test";

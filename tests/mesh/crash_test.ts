@@ -6,7 +6,7 @@
 
 import assert from "node:assert/strict";
 import { type DaemonProcess, startDaemon } from "../support/daemon.ts";
-import { makeTempDirectory } from "../support/quartet.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 import { until } from "../support/within.ts";
 import { allConnected, ask, freeAddresses, jobEnd, nodeConfig } from "./support/daemons.ts";
 import { generated, joined, sortedRecords } from "./support/nodes.ts";

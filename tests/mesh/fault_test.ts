@@ -6,7 +6,8 @@ import { runHere } from "../support/command_line.ts";
 import { signal } from "../support/signal.ts";
 import { until } from "../support/within.ts";
 import { FakePeer } from "./support/fake_peer.ts";
-import { generated, MeshFiles, QuartetProcess } from "./support/nodes.ts";
+import { generated, MeshFiles } from "./support/nodes.ts";
+import { QuartetProcess } from "./support/quartet_process.ts";
 
 /** How long a process may take to end on a busy machine. The tests wait for its end, not this long. */
 const STOP_MS = 180_000;

@@ -10,7 +10,7 @@ import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from "node
 import assert from "node:assert/strict";
 import { parseRecordFormat } from "../../lib/mesh/records/record_format.ts";
 import { isInstalled } from "../support/programs.ts";
-import { makeTempDirectory } from "../support/quartet.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 import { within } from "../support/within.ts";
 import { linkedJobs } from "./support/in_process.ts";
 import { generated, joined, MeshFiles, sortedRecords } from "./support/nodes.ts";

@@ -7,8 +7,8 @@
 import assert from "node:assert/strict";
 import { startDaemon } from "../support/daemon.ts";
 import { freeze } from "../support/freeze.ts";
-import { makeTempDirectory } from "../support/quartet.ts";
 import { signal } from "../support/signal.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 import { assertQuick, until } from "../support/within.ts";
 import { ask, directory, freeAddresses, jobEnd, nodeConfig, startMesh } from "./support/daemons.ts";
 import { generated } from "./support/nodes.ts";

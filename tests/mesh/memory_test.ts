@@ -7,7 +7,8 @@
 import assert from "node:assert/strict";
 import { SAMPLED_KEY_BYTES } from "../../lib/mesh/sort/sampler.ts";
 import { until } from "../support/within.ts";
-import { MeshFiles, QuartetProcess } from "./support/nodes.ts";
+import { MeshFiles } from "./support/nodes.ts";
+import { QuartetProcess } from "./support/quartet_process.ts";
 
 const MIB = 1024 * 1024;
 const MEMORY_MIB = 64;

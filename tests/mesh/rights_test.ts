@@ -12,8 +12,8 @@ import { CONSOLE_RIGHTS } from "../../lib/mesh/rights.ts";
 import { Refusals } from "../../lib/refusals.ts";
 import { TestClient } from "../support/client.ts";
 import { TestLog } from "../support/log.ts";
-import { makeTempDirectory } from "../support/quartet.ts";
 import { guardWithRights, LIMITED_TOKEN } from "../support/rights.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 
 /** A command of each kind. */
 const COMMANDS: Readonly<Record<keyof typeof CONSOLE_RIGHTS, string>> = {

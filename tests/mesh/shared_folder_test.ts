@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { makeTempDirectory } from "../support/quartet.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 import { ask, jobEnd, startMesh } from "./support/daemons.ts";
-import { generated, MeshFiles, QuartetProcess } from "./support/nodes.ts";
+import { generated, MeshFiles } from "./support/nodes.ts";
+import { QuartetProcess } from "./support/quartet_process.ts";
 
 /** The refusal of the second node. It may look before the first has written down who it is. */
 const REFUSED =

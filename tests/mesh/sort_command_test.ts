@@ -9,10 +9,11 @@ import { Buffer } from "node:buffer";
 import assert from "node:assert/strict";
 import { basename } from "node:path";
 import { MAX_ENTRY_BYTES, parseRecordFormat } from "../../lib/mesh/records/record_format.ts";
-import { makeTempDirectory } from "../support/quartet.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 import { within } from "../support/within.ts";
 import { sortInProcess } from "./support/in_process.ts";
-import { generated, joined, MeshFiles, QuartetProcess, sortedRecords } from "./support/nodes.ts";
+import { generated, joined, MeshFiles, sortedRecords } from "./support/nodes.ts";
+import { QuartetProcess } from "./support/quartet_process.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 const END_MS = 180_000;
@@ -103,12 +104,12 @@ for (const mode of [{}, { skew: true }, { ascii: true }, { ascii: true, skew: tr
 }
 
 Deno.test("quartet sort: --partition bits gives a node the keys with its number in the top bits", async () => {
-  const inputs = [0, 1, 2, 3].map((node) => generated(1009, { first: node * 2000 }));
-  const some = inputs.slice(0, 2);
+  const four = [0, 1, 2, 3].map((node) => generated(1009, { first: node * 2000 }));
+  const two = four.slice(0, 2);
   for (
     const [inputs, outputs, shift] of [
-      [some, await sorted(some, "--partition", "bits"), 7],
-      [inputs, await sortInProcess(inputs, { partition: "bits" }), 6],
+      [two, await sorted(two, "--partition", "bits"), 7],
+      [four, await sortInProcess(four, { partition: "bits" }), 6],
     ] as const
   ) {
     equalBytes(joined(outputs), sortedRecords(inputs));

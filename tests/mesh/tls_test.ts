@@ -8,8 +8,9 @@ import assert from "node:assert/strict";
 import { CLIENT_CA, makeCertificates, selfSigned } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
 import { type DaemonProcess, startDaemon } from "../support/daemon.ts";
-import { makeTempDirectory, runQuartet } from "../support/quartet.ts";
+import { runQuartet } from "../support/quartet.ts";
 import { signal } from "../support/signal.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 import { until } from "../support/within.ts";
 import { parseAddress } from "../../lib/net/address.ts";
 import {
@@ -21,14 +22,8 @@ import {
   nodeConfig,
   startMesh,
 } from "./support/daemons.ts";
-import {
-  generated,
-  isListening,
-  joined,
-  MeshFiles,
-  QuartetProcess,
-  sortedRecords,
-} from "./support/nodes.ts";
+import { generated, isListening, joined, MeshFiles, sortedRecords } from "./support/nodes.ts";
+import { QuartetProcess } from "./support/quartet_process.ts";
 
 /** How long a line of a log may take on a busy machine. */
 const LOG_MS = 120_000;

@@ -11,7 +11,7 @@ import { CLIENT_CA, clientIdentity, makeCertificates } from "../support/certific
 import { startListener, type TestListenerOptions } from "../support/listener.ts";
 import { opensslTalk, serveAnybody } from "../support/openssl.ts";
 import { isInstalled } from "../support/programs.ts";
-import { makeTempDirectory } from "../support/quartet.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 import { until, untilAtRest, within } from "../support/within.ts";
 
 type Certificates = Awaited<ReturnType<typeof makeCertificates>>;

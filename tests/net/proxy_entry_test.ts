@@ -8,8 +8,8 @@ import { TestLog } from "../support/log.ts";
 import { freePorts } from "../support/ports.ts";
 import { isInstalled } from "../support/programs.ts";
 import { v1, v2 } from "../support/proxy_headers.ts";
-import { makeTempDirectory } from "../support/quartet.ts";
 import { signal } from "../support/signal.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 import { until, within } from "../support/within.ts";
 
 const HERE = ["127.0.0.0/8"];

@@ -1,5 +1,5 @@
 import { startDaemon, withOthersOff } from "../support/daemon.ts";
-import { makeTempDirectory } from "../support/quartet.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 import { doorsOf } from "./doors.ts";
 import { secretName } from "./part.ts";
 import { type Say, Stage } from "./stage.ts";

@@ -1,6 +1,6 @@
 import { dataConfig, startDaemon } from "../support/daemon.ts";
-import { makeTempDirectory } from "../support/quartet.ts";
 import { mountSmall } from "../support/small_disk.ts";
+import { makeTempDirectory } from "../support/temp_directory.ts";
 import { fullDiskPart } from "./full_disk.ts";
 import { KvAcknowledged } from "./kv_acknowledged.ts";
 import { type Say, Stage } from "./stage.ts";

@@ -1,4 +1,4 @@
-import { makeTempDirectory } from "./quartet.ts";
+import { makeTempDirectory } from "./temp_directory.ts";
 
 const FOLDER = new URL("./certificates/", import.meta.url);
 

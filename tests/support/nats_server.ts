@@ -1,8 +1,8 @@
 import { TestClient } from "./client.ts";
 import { freePort } from "./ports.ts";
 import { isInstalled } from "./programs.ts";
-import { makeTempDirectory } from "./quartet.ts";
 import { signal } from "./signal.ts";
+import { makeTempDirectory } from "./temp_directory.ts";
 import { until } from "./within.ts";
 
 /** How often to try another port when another process has taken the first. */

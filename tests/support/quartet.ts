@@ -1,3 +1,5 @@
+import { makeTempDirectory } from "./temp_directory.ts";
+
 /** The root of the project. */
 export const ROOT = new URL("../../", import.meta.url).pathname;
 
@@ -76,10 +78,4 @@ export async function runQuartet(
   const { code, stdout, stderr } = await child.output();
   const decoder = new TextDecoder();
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
-}
-
-/** Creates a directory that is removed when the returned object is disposed. */
-export async function makeTempDirectory(): Promise<AsyncDisposable & { path: string }> {
-  const path = await Deno.makeTempDir({ prefix: "quartet-test-" });
-  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
 }

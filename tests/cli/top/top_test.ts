@@ -6,7 +6,7 @@ import { plainReport } from "../../../lib/cli/top/plain_report.ts";
 import { formatAddress } from "../../../lib/net/address.ts";
 import { FakeDaemon, startAdmin } from "../../admin/support.ts";
 import { HAS_SCRIPT, TestTerminal } from "../../support/terminal.ts";
-import { makeTempDirectory } from "../../support/quartet.ts";
+import { makeTempDirectory } from "../../support/temp_directory.ts";
 
 /** A service with one client. */
 function withClient(daemon: FakeDaemon): void {

@@ -10,7 +10,7 @@ import { settlePrepared } from "../../../lib/mesh/job/prepared_note.ts";
 import { PeerGroup } from "../../../lib/mesh/job/peer_group.ts";
 import { encodeAbort, encodeTallies, FRAME } from "../../../lib/mesh/link/frame.ts";
 import { emptyTally, type Tally } from "../../../lib/mesh/records/checksum.ts";
-import { makeTempDirectory } from "../../support/quartet.ts";
+import { makeTempDirectory } from "../../support/temp_directory.ts";
 import { until, within } from "../../support/within.ts";
 import { DEFAULT_RECORD_FORMAT } from "../../../lib/mesh/records/record_format.ts";
 import { linkPair } from "../support/pipe_links.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { inputPaths } from "../../../lib/mesh/job/input_paths.ts";
-import { makeTempDirectory } from "../../support/quartet.ts";
+import { makeTempDirectory } from "../../support/temp_directory.ts";
 
 /** Folders with files, and a function that expands words in them. */
 async function makeFolders() {

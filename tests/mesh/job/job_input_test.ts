@@ -9,7 +9,7 @@ import { encodeKeyList } from "../../../lib/mesh/sort/key_list.ts";
 import { SLOT_BYTES } from "../../../lib/mesh/sort/open_pieces.ts";
 import { SlotBudget } from "../../../lib/mesh/sort/slot_budget.ts";
 import { SortThread } from "../../../lib/mesh/sort/sort_pool.ts";
-import { makeTempDirectory } from "../../support/quartet.ts";
+import { makeTempDirectory } from "../../support/temp_directory.ts";
 import { until, within } from "../../support/within.ts";
 import { generated, wholeFile } from "../support/nodes.ts";
 

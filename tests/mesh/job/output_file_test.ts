@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { OutputFile } from "../../../lib/mesh/job/output_file.ts";
-import { makeTempDirectory } from "../../support/quartet.ts";
+import { makeTempDirectory } from "../../support/temp_directory.ts";
 
 const owner = { job: "test", node: 0 };
 

@@ -2,7 +2,7 @@ import { gunzipSync } from "node:zlib";
 import assert from "node:assert/strict";
 import { OutputFile } from "../../../lib/mesh/job/output_file.ts";
 import { OutputFolder } from "../../../lib/mesh/job/output_folder.ts";
-import { makeTempDirectory } from "../../support/quartet.ts";
+import { makeTempDirectory } from "../../support/temp_directory.ts";
 
 const options = { mode: 0o640, owner: { job: "test", node: 0 }, parts: 11 };
 const modeOf = (path: string) => Deno.statSync(path).mode! & 0o777;

@@ -5,7 +5,7 @@ import {
   PartTakenError,
   removeUnlocked,
 } from "../../../lib/mesh/job/part_file.ts";
-import { makeTempDirectory } from "../../support/quartet.ts";
+import { makeTempDirectory } from "../../support/temp_directory.ts";
 
 /** Stands in for a network folder on which no machine sees the locks of another. */
 const noLocks = () => Promise.resolve(true);

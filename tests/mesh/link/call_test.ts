@@ -12,7 +12,7 @@ import { DEFAULT_RECORD_FORMAT } from "../../../lib/mesh/records/record_format.t
 import { Listener } from "../../../lib/net/listener.ts";
 import { makeCertificates, selfSigned } from "../../support/certificates.ts";
 import { TestLog } from "../../support/log.ts";
-import { makeTempDirectory } from "../../support/quartet.ts";
+import { makeTempDirectory } from "../../support/temp_directory.ts";
 import { within } from "../../support/within.ts";
 
 const hello = {

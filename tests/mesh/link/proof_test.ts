@@ -16,7 +16,8 @@ import { type DaemonProcess, startDaemon } from "../../support/daemon.ts";
 import { freePorts } from "../../support/ports.ts";
 import { signal } from "../../support/signal.ts";
 import { until, within } from "../../support/within.ts";
-import { generated, joined, MeshFiles, QuartetProcess } from "../support/nodes.ts";
+import { generated, joined, MeshFiles } from "../support/nodes.ts";
+import { QuartetProcess } from "../support/quartet_process.ts";
 import { sortedRecords } from "../support/nodes.ts";
 
 const TOKEN = "a-token-of-the-mesh";

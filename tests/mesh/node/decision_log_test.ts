@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { UndecidedError } from "../../../lib/mesh/job/commit.ts";
 import { DecisionLog } from "../../../lib/mesh/node/decision_log.ts";
-import { makeTempDirectory } from "../../support/quartet.ts";
+import { makeTempDirectory } from "../../support/temp_directory.ts";
 
 async function openLog() {
   const directory = await makeTempDirectory();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { DEFAULT_RECORD_FORMAT } from "../../../lib/mesh/records/record_format.ts";
 import { type JobEntry, JobLog } from "../../../lib/mesh/node/job_log.ts";
 import { TestLog } from "../../support/log.ts";
-import { makeTempDirectory } from "../../support/quartet.ts";
+import { makeTempDirectory } from "../../support/temp_directory.ts";
 
 function entry(id: number, more: Partial<JobEntry> = {}): JobEntry {
   const files = { input: "in", output: "out", format: DEFAULT_RECORD_FORMAT };

@@ -4,7 +4,7 @@ import type { JobOrder, JobOutcome } from "../../../lib/mesh/node/control_messag
 import { LocalJobs } from "../../../lib/mesh/node/local_jobs.ts";
 import { parseAddress } from "../../../lib/net/address.ts";
 import { TestLog } from "../../support/log.ts";
-import { makeTempDirectory } from "../../support/quartet.ts";
+import { makeTempDirectory } from "../../support/temp_directory.ts";
 import { until, within } from "../../support/within.ts";
 
 const WAIT_MS = 60_000;

@@ -3,7 +3,7 @@ import { OutputFile } from "../../../lib/mesh/job/output_file.ts";
 import { writePrepared } from "../../../lib/mesh/job/prepared_note.ts";
 import { OutputNote, removeStaleFiles, unusedSpills } from "../../../lib/mesh/node/stale_files.ts";
 import { TestLog } from "../../support/log.ts";
-import { makeTempDirectory } from "../../support/quartet.ts";
+import { makeTempDirectory } from "../../support/temp_directory.ts";
 
 async function makeDirectories() {
   const temp = await makeTempDirectory();

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { type Bucket, BucketStore } from "../../../lib/mesh/sort/bucket_store.ts";
 import { SLOT_BYTES } from "../../../lib/mesh/sort/open_pieces.ts";
 import { SortEndedError } from "../../../lib/mesh/sort/sort_ended.ts";
-import { makeTempDirectory } from "../../support/quartet.ts";
+import { makeTempDirectory } from "../../support/temp_directory.ts";
 import { until, within } from "../../support/within.ts";
 
 const WAIT_MS = 60_000;

@@ -6,7 +6,7 @@ import { countQuotes } from "../../../lib/mesh/keys/csv_record.ts";
 import type { RecordFormat } from "../../../lib/mesh/records/record_format.ts";
 import { LineChunks } from "../../../lib/mesh/sort/line_chunks.ts";
 import type { FilePart } from "../../../lib/mesh/sort/sort_messages.ts";
-import { makeTempDirectory } from "../../support/quartet.ts";
+import { makeTempDirectory } from "../../support/temp_directory.ts";
 import { wholeFile } from "../support/nodes.ts";
 
 const MIB = 2 ** 20;

@@ -5,7 +5,7 @@ import { copyPlain } from "../../../lib/mesh/sort/plain_copy.ts";
 import { decompress } from "../../../lib/mesh/sort/decompress.ts";
 import type { Compression } from "../../../lib/mesh/sort/compression.ts";
 import { isInstalled } from "../../support/programs.ts";
-import { makeTempDirectory } from "../../support/quartet.ts";
+import { makeTempDirectory } from "../../support/temp_directory.ts";
 
 const hello = Buffer.from("hello\n".repeat(20));
 const world = Buffer.from("world\n");

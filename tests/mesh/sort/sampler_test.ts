@@ -7,7 +7,7 @@ import {
   sampleFiles,
 } from "../../../lib/mesh/sort/sampler.ts";
 import { MAX_INPUT_BYTES, type SampledKey } from "../../../lib/mesh/sort/splitters.ts";
-import { makeTempDirectory } from "../../support/quartet.ts";
+import { makeTempDirectory } from "../../support/temp_directory.ts";
 import { wholeFile } from "../support/nodes.ts";
 
 /** Samples a file with this content. */

@@ -13,7 +13,7 @@ import { SlotBudget } from "../../../lib/mesh/sort/slot_budget.ts";
 import type { DealTask } from "../../../lib/mesh/sort/sort_messages.ts";
 import { SortEndedError } from "../../../lib/mesh/sort/sort_ended.ts";
 import { SortThread } from "../../../lib/mesh/sort/sort_pool.ts";
-import { makeTempDirectory } from "../../support/quartet.ts";
+import { makeTempDirectory } from "../../support/temp_directory.ts";
 import { until, within } from "../../support/within.ts";
 import { generated, wholeFile } from "../support/nodes.ts";
 

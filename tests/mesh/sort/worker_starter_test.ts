@@ -4,7 +4,7 @@ import { decodeKeyList } from "../../../lib/mesh/sort/key_list.ts";
 import { SortEndedError } from "../../../lib/mesh/sort/sort_ended.ts";
 import { SortThread } from "../../../lib/mesh/sort/sort_pool.ts";
 import { WorkerStarter } from "../../../lib/mesh/sort/worker_starter.ts";
-import { makeTempDirectory } from "../../support/quartet.ts";
+import { makeTempDirectory } from "../../support/temp_directory.ts";
 import { within } from "../../support/within.ts";
 import { generated, wholeFile } from "../support/nodes.ts";
 

@@ -7,7 +7,7 @@ import { restoreFile } from "../../../lib/storage/sqlite/restore_file.ts";
 import { SqliteLog } from "../../../lib/storage/sqlite/sqlite_log.ts";
 import { valueText } from "../../../lib/storage/value.ts";
 import { TestLog } from "../../support/log.ts";
-import { makeTempDirectory } from "../../support/quartet.ts";
+import { makeTempDirectory } from "../../support/temp_directory.ts";
 
 const { log: testLog } = new TestLog();
 
