@@ -107,3 +107,29 @@ Deno.test("LineFramer: a line at the limit is kept, with either terminator", () 
     assert.deepEqual(frame([encoder.encode(`abcde${end}`)], 4), [null]);
   }
 });
+
+Deno.test("LineFramer: a changed limit applies to the line that has begun", () => {
+  const limits = { maxLineBytes: 100_000 };
+  const framer = new LineFramer(limits);
+  const add = (text: string) => {
+    const lines: (string | null)[] = [];
+    const bytes = encoder.encode(text);
+    for (let at = 0; at < bytes.length;) {
+      const space = framer.space();
+      const part = bytes.subarray(at, at + space.length);
+      space.set(part);
+      const batch = framer.took(part.length);
+      for (let i = 0; i < batch.count; i++) {
+        lines.push(batch.isTooLong(i) ? null : decoder.decode(batch.line(i)));
+      }
+      at += part.length;
+    }
+    return lines;
+  };
+  assert.deepEqual(add("x".repeat(50_000)), []);
+  limits.maxLineBytes = 10;
+  assert.deepEqual(add("x\nshort\n"), [null, "short"]);
+  assert.deepEqual(add("12345"), []);
+  limits.maxLineBytes = 30_000;
+  assert.deepEqual(add(`${"x".repeat(20_000)}\n`), [`12345${"x".repeat(20_000)}`]);
+});
