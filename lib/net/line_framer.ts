@@ -104,7 +104,6 @@ export class LineFramer {
 
   /** Where to put the next bytes. This invalidates the last batch. */
   space(): Uint8Array {
-    this.#followLimit();
     this.#buffer.makeSpace();
     return this.#buffer.bytes.subarray(this.#buffer.end);
   }

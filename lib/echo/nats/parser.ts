@@ -100,7 +100,6 @@ export class NatsParser {
     if (isTooLong(from, next === 0 ? end : next)) return mistake(FATAL_ERRORS.controlLine);
     if (next === 0) return null;
     input.consume(next - start);
-    while (isBlank(bytes[from]!)) from++;
     switch (name) {
       case "sub":
         return this.#subscribe(bytes, from, next);
