@@ -31,6 +31,9 @@ const SAMPLES_MAX = 5, EDITS_MAX = 6;
 /** The most bytes that one edit removes. */
 const REMOVED_MAX_BYTES = 30;
 
+/** What lies around a piece. */
+const MARGIN_BYTES = 16;
+
 /** A place, some bytes to remove there and others to put in instead. */
 interface Edit {
   /** Taken modulo the length. */
@@ -76,17 +79,25 @@ export const pieceLengths: fc.Arbitrary<number[]> = fc.array(
 
 /**
  * Cuts bytes into pieces. Each is a view of a larger array that is filled with `around` before and
- * behind it, so a parser that reads beyond its piece gives itself away.
+ * behind it, and all over once the next piece is asked for. So a parser that reads beyond its piece,
+ * or keeps it, gives itself away.
  */
-export function cut(bytes: Uint8Array, lengths: readonly number[], around: number): Uint8Array[] {
-  const margin = 16;
-  const pieces: Uint8Array[] = [];
+export function* cut(
+  bytes: Uint8Array,
+  lengths: readonly number[],
+  around: number,
+): Generator<Uint8Array> {
   for (let at = 0, i = 0; at < bytes.length; i++) {
     const piece = bytes.subarray(at, at + lengths[i % lengths.length]!);
-    const array = new Uint8Array(piece.length + 2 * margin).fill(around);
-    array.set(piece, margin);
-    pieces.push(array.subarray(margin, margin + piece.length));
+    const array = new Uint8Array(piece.length + 2 * MARGIN_BYTES).fill(around);
+    array.set(piece, MARGIN_BYTES);
+    yield array.subarray(MARGIN_BYTES, MARGIN_BYTES + piece.length);
+    array.fill(around);
     at += piece.length;
   }
-  return pieces;
+}
+
+/** Puts pieces together again. */
+export function joined(pieces: Iterable<Uint8Array>): Uint8Array {
+  return joinBytes(Array.from(pieces, (piece) => piece.slice()));
 }

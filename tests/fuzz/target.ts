@@ -13,7 +13,7 @@ export interface FuzzTarget {
    * @returns What comes out; the same however the input is cut. Documented errors are part of it.
    * @throws {Error} If the program is wrong: any other error, or more memory than allowed.
    */
-  run(pieces: readonly Uint8Array[]): string[] | Promise<string[]>;
+  run(pieces: Iterable<Uint8Array>): string[] | Promise<string[]>;
 }
 
 /**
@@ -23,7 +23,7 @@ export interface FuzzTarget {
  * @throws {RangeError} If the parser leaves more than `maxBytes` in it.
  */
 export function feed(
-  pieces: readonly Uint8Array[],
+  pieces: Iterable<Uint8Array>,
   { maxBytes, parse }: { maxBytes: number; parse: (buffer: ReadBuffer) => boolean },
 ): void {
   const buffer = new ReadBuffer({ maxBytes });

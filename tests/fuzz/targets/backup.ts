@@ -7,7 +7,7 @@ import {
   FrameWriter,
   MAX_FRAME_BYTES,
 } from "../../../lib/storage/backup/frames.ts";
-import { bytesOf } from "../input.ts";
+import { bytesOf, joined } from "../input.ts";
 import { type FuzzTarget, latin1, shown } from "../target.ts";
 
 const decoder = new TextDecoder();
@@ -61,7 +61,7 @@ const itemsTarget: FuzzTarget = {
     ...ITEMS.map(([kind, bytes]) => joinBytes([bytesOf(SEPARATOR), Uint8Array.of(kind), bytes])),
   ],
   async run(pieces) {
-    const items = latin1(joinBytes([...pieces])).split(SEPARATOR).map((item) => {
+    const items = latin1(joined(pieces)).split(SEPARATOR).map((item) => {
       const bytes = Uint8Array.from(item, (char) => char.charCodeAt(0));
       return [bytes[0] ?? 0, bytes.subarray(1)] as const;
     });

@@ -1,9 +1,9 @@
 import * as v from "valibot";
 import { ConfigError, loadConfig } from "../../../lib/config/load.ts";
-import { joinBytes } from "../../../lib/join_bytes.ts";
 import { SERVICES } from "../../../lib/services.ts";
 import { schedulesSchema, timetableOf } from "../../../lib/task/schedule/config.ts";
 import { lastRun } from "../../../lib/task/schedule/timetable.ts";
+import { joined } from "../input.ts";
 import { attempt, type FuzzTarget } from "../target.ts";
 
 /** Separates the files in the samples: the main one, and those that it includes. */
@@ -75,6 +75,6 @@ const scheduleTarget: FuzzTarget = {
 /** Targets that read the configuration. */
 export const configTargets: readonly FuzzTarget[] = [filesTarget, scheduleTarget];
 
-function textOf(pieces: readonly Uint8Array[]): string {
-  return new TextDecoder().decode(joinBytes([...pieces]));
+function textOf(pieces: Iterable<Uint8Array>): string {
+  return new TextDecoder().decode(joined(pieces));
 }

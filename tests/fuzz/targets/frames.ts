@@ -1,4 +1,3 @@
-import { joinBytes } from "../../../lib/join_bytes.ts";
 import {
   decodeAbort,
   decodeFrame,
@@ -19,6 +18,7 @@ import {
 import { decodeTop, encodeTop } from "../../../lib/mesh/link/top_frame.ts";
 import { decodeKeyList, encodeKeyList } from "../../../lib/mesh/sort/key_list.ts";
 import { emptyTally } from "../../../lib/mesh/records/checksum.ts";
+import { joined } from "../input.ts";
 import { attempt, type FuzzTarget, shown } from "../target.ts";
 
 const keys = encodeKeyList([
@@ -45,7 +45,7 @@ export const frameTargets: readonly FuzzTarget[] = [false, true].map((sealed) =>
     encodeFrame(FRAME.TOP, encodeTop([{ count: 2, rank: 0, bytes: Uint8Array.of(120, 10) }])),
   ],
   run(pieces) {
-    const bytes = joinBytes([...pieces]).slice();
+    const bytes = joined(pieces);
     if (sealed && bytes.length >= FRAME_HEADER_BYTES) {
       const view = new DataView(bytes.buffer);
       sealFrame(bytes, view.getUint32(4) as typeof FRAME.PING);

@@ -1,9 +1,9 @@
 import { gzipSync, zstdCompressSync } from "node:zlib";
-import { joinBytes } from "../../../lib/join_bytes.ts";
 import { endOfRecord } from "../../../lib/mesh/keys/csv_record.ts";
 import { parseSortOrder } from "../../../lib/mesh/keys/sort_order.ts";
 import { KeyEncoder } from "../../../lib/mesh/keys/key_encoder.ts";
 import { DamagedError, decompress } from "../../../lib/mesh/sort/decompress.ts";
+import { joined } from "../input.ts";
 import { type FuzzTarget, latin1 } from "../target.ts";
 
 /** Orders that read a line in all ways. */
@@ -30,7 +30,7 @@ const keysTarget: FuzzTarget = {
     "JAN feb xyz\n",
   ],
   run(pieces) {
-    const bytes = joinBytes([...pieces]);
+    const bytes = joined(pieces);
     return ORDERS.map((order) => {
       const encoder = new KeyEncoder(parseSortOrder(order));
       const keys: string[] = [];
@@ -51,7 +51,7 @@ const csvTarget: FuzzTarget = {
   name: "CSV",
   samples: ["a,b\n", '"x ""y"" \n z",2\r\n', '"', "\n"],
   run(pieces) {
-    const bytes = joinBytes([...pieces]);
+    const bytes = joined(pieces);
     const ends: string[] = [];
     for (let at = 0; at < bytes.length;) {
       const end = endOfRecord(bytes, at, bytes.length);
@@ -85,7 +85,7 @@ const compressedTargets: readonly FuzzTarget[] = (["gzip", "zstd"] as const).map
   }
 ));
 
-async function* inOrder(pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+async function* inOrder(pieces: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   yield* pieces;
 }
 

@@ -11,7 +11,7 @@ export const websocketTargets: readonly FuzzTarget[] = (["lines", "bytes"] as co
   }
 ));
 
-function decode(pieces: readonly Uint8Array[], options: DecoderOptions): string[] {
+function decode(pieces: Iterable<Uint8Array>, options: DecoderOptions): string[] {
   const decoder = new Decoder(options);
   const into = new Uint8Array(300);
   let out = "";
