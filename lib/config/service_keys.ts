@@ -11,6 +11,12 @@ const DAY_MS = 86_400_000;
 /** The keys of `tls`: PEM files. With `client_ca`, clients need a certificate that it signed. */
 export const TLS_KEYS = { cert: text(), key: text(), client_ca: v.optional(text()) } as const;
 
+/** The key of services whose commands can be slow. */
+export const SLOW_KEYS = {
+  /** A command that takes this long is slow; "off" for none. */
+  slow_command: v.optional(duration({ min: 1, max: DAY_MS, off: true }), "100ms"),
+} as const;
+
 /** The keys that every service's section has; a service spreads them into its schema. */
 export const SERVICE_KEYS = {
   enabled: v.optional(flag(), true),

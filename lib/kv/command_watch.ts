@@ -1,11 +1,13 @@
 /**
- * What watches the commands of all clients: monitors, a pause, and the slow log.
+ * What watches the commands of all clients: monitors, a pause, and two logs of slow commands, that of
+ * SLOWLOG and the daemon's own.
  *
  * @module
  */
 
 import { ClientPause } from "./client_pause.ts";
 import { Monitors } from "./monitors.ts";
+import type { SlowCommands } from "../slow_commands.ts";
 import { SlowLog } from "./slow_log.ts";
 
 /**
@@ -23,8 +25,21 @@ export class CommandWatch {
   active = false;
   #followed = false;
   readonly slowLog = new SlowLog();
+  readonly slow: SlowCommands;
   readonly monitors: Monitors = new Monitors(() => this.#update());
   readonly pause: ClientPause = new ClientPause(() => this.#update());
+
+  /** @param slow Where commands are noted that take as long as the configuration says. */
+  constructor(slow: SlowCommands) {
+    this.slow = slow;
+  }
+
+  /** The time from which on a command is slow for either log, in milliseconds. */
+  get slowMs(): number {
+    const { slowerThanUs } = this.slowLog;
+    const { thresholdMs } = this.slow;
+    return slowerThanUs < 0 ? thresholdMs : Math.min(slowerThanUs / 1000, thresholdMs);
+  }
 
   /** Whether the changes of keys are followed; see `changes/observed_store.ts`. */
   get followed(): boolean {

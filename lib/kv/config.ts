@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { ON_FULL } from "../bus/reader.ts";
-import { SERVICE_KEYS } from "../config/service_keys.ts";
+import { SERVICE_KEYS, SLOW_KEYS } from "../config/service_keys.ts";
 import { address, choice, count, duration, size, storageUrl, text } from "../config/values.ts";
 import { EVICTION_POLICIES } from "../storage/eviction_policy.ts";
 
@@ -15,6 +15,7 @@ const MAX_VALUE_BYTES = 512 * MIB - 25;
 /** The schema of the section `[kv]`; config.toml explains each key. */
 export const kvConfigSchema = v.strictObject({
   ...SERVICE_KEYS,
+  ...SLOW_KEYS,
   listen: v.optional(address(), "127.0.0.1:8081"),
   storage: v.optional(storageUrl()),
   max_clients: v.optional(count({ min: 1, max: 1_000_000 }), 10_000),

@@ -28,6 +28,7 @@ import type { RunningService, Service, ServiceContext } from "../service.ts";
 import { prepareKeys, restoreKeys } from "../storage/backup/key_records.ts";
 import type { EvictionPolicy } from "../storage/eviction_policy.ts";
 import type { Storage } from "../storage/storage.ts";
+import { SlowCommands } from "../slow_commands.ts";
 import { SharedTurn } from "../turn.ts";
 import { kvActions, kvQueries } from "./browse.ts";
 import { ALL_COMMANDS } from "./commands/all.ts";
@@ -69,6 +70,7 @@ const TIMEOUT_REPLY = encoder.encode("-ERR request timeout\r\n");
 const LIVE_KEYS = [
   ...LIVE_LIMITS,
   ...READER_KEYS,
+  "slow_command",
   "max_line",
   "max_value",
   "max_request",
@@ -115,7 +117,7 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
     maxBytes: config.max_memory,
     policy: config.max_memory_policy,
   });
-  const watch = new CommandWatch();
+  const watch = new CommandWatch(new SlowCommands("kv", log, config.slow_command));
   const feed = new ChangeFeed((active) => follow(feed, active, { loader, watch }));
   const readers = new Readers(config, log);
   const published = new PublisherMetrics();
@@ -182,6 +184,7 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
       listener.setLimits(listenerLimits(next));
       readers.setLimits(next);
       connected.rateLimits.setRates(serviceRates(next));
+      watch.slow.setLimit(next.slow_command);
       Object.assign(server.limits, limitsOf(next));
       Object.assign(channels.limits, channelLimits(next));
       // What CONFIG SET has changed stays, unless the file changes it too.
@@ -199,6 +202,7 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
       ...connected.rateLimits.metrics("kv"),
       ...connectionMetrics("kv", listener.metrics()),
       ...kvMetrics(server),
+      ...watch.slow.metrics(),
       ...channelMetrics({
         ...{ channels, published },
         readers: readers.metrics(),

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { issuePath } from "../config/issue_path.ts";
-import { SERVICE_KEYS } from "../config/service_keys.ts";
+import { SERVICE_KEYS, SLOW_KEYS } from "../config/service_keys.ts";
 import {
   address,
   count,
@@ -57,6 +57,7 @@ const tubesSchema = v.pipe(
 
 const section = v.strictObject({
   ...SERVICE_KEYS,
+  ...SLOW_KEYS,
   listen: v.optional(address(), "127.0.0.1:8082"),
   beanstalk: v.optional(address(), "127.0.0.1:11300"),
   tube: v.optional(text(TUBE_NAME), "square"),

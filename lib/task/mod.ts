@@ -48,7 +48,7 @@ export const task: Service<TaskConfig> = {
   schema: taskSchema,
   rights: taskRights,
   hears: mayHearJobs,
-  live: LIVE_LIMITS,
+  live: [...LIVE_LIMITS, "slow_command"],
   addresses: (config) => [config.listen, config.beanstalk],
   needs: (config) => ({ storages: [config.storage] }),
   advice: unlimitedAttempts,
@@ -79,6 +79,7 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
       maxJobBytes: config.max_job_size,
       version: VERSION,
       log,
+      slowMs: config.slow_command,
       guard: context.guard,
       refusals: context.refusals,
     });
@@ -125,6 +126,7 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
       adjust: (next: TaskConfig) => {
         for (const listener of listeners) listener.setLimits(listenerLimits(next));
         connected.rateLimits.setRates(serviceRates(next));
+        beanstalk.slow.setLimit(next.slow_command);
       },
       problems: () => [queue.problem() ?? [], inDrainMode ? DRAIN_MODE : []].flat(),
       metrics: () => [
@@ -135,6 +137,7 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
         ),
         ...taskMetrics(queue, { push, beanstalk }),
         ...scheduleMetrics(schedules.states),
+        ...beanstalk.slow.metrics(),
       ],
       status: () => ({ schedules: scheduleStatus(schedules.states) }),
       actions: { ...taskActions(queue), ...connected.actions },

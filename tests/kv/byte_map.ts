@@ -25,6 +25,7 @@ import { Readers } from "../../lib/bus/readers.ts";
 import { ChangeFeed } from "../../lib/kv/changes/change_feed.ts";
 import type { TextServer } from "../../lib/kv/text/connection.ts";
 import { Followers } from "../../lib/kv/text/followers.ts";
+import { SlowCommands } from "../../lib/slow_commands.ts";
 import { TestLog } from "../support/log.ts";
 import { latin1Text } from "./support.ts";
 
@@ -229,7 +230,7 @@ export function serverOn(map: ByteMap): SessionServer & TextServer {
     },
     metrics: new CommandMetrics(commands.all.length),
     settings: new ServerSettings({}),
-    watch: new CommandWatch(),
+    watch: new CommandWatch(new SlowCommands("kv", new TestLog().log, 0)),
     channels: testChannels(),
     following: {
       followers: new Followers(new ChangeFeed(() => {})),

@@ -203,31 +203,34 @@ export class Session implements ClientState {
   run(entry: TableEntry, request: Request): MaybePromise<Reply> {
     const { watch } = this.server;
     if (watch.active) this.#show(entry, request);
-    const { slowLog } = watch;
-    if (slowLog.slowerThanUs < 0 || needsNoLogin(entry)) return this.#run(entry, request);
+    if (watch.slowMs === Infinity || needsNoLogin(entry)) return this.#run(entry, request);
     const startMs = performance.now();
     const reply = this.#run(entry, request);
-    const { action } = entry.command;
-    // A command on keys that waits only waits for the disk, which does not count in Redis either.
-    if (!(reply instanceof Promise) || (action.kind === "keys" && !action.alone)) {
+    // In memory, a command on keys that waits only waits for the disk, which does not count in Redis
+    // either. In a database it runs meanwhile.
+    const { action } = entry.command, inMemory = this.server.store.bytes !== undefined;
+    if (!(reply instanceof Promise) || (action.kind === "keys" && !action.alone && inMemory)) {
       const durationMs = performance.now() - startMs;
-      if (1000 * durationMs >= slowLog.slowerThanUs) {
-        this.#logSlow(durationMs, summarize(request, SLOW_LOG_LIMITS));
-      }
+      if (durationMs >= watch.slowMs) this.#noteSlow(entry, durationMs, wordsOf(request));
       return reply;
     }
     // The request is not valid any more when the reply comes.
-    const words = summarize(request, SLOW_LOG_LIMITS);
+    const words = wordsOf(request);
     return reply.finally(() => {
       const durationMs = performance.now() - startMs;
-      if (1000 * durationMs >= slowLog.slowerThanUs) this.#logSlow(durationMs, words);
+      if (durationMs >= watch.slowMs) this.#noteSlow(entry, durationMs, words);
     });
   }
 
-  #logSlow(durationMs: number, words: readonly string[]): void {
-    const { name, peer: { remote } } = this;
+  #noteSlow(entry: TableEntry, durationMs: number, words: readonly string[]): void {
+    const { name, peer: { id, remote }, server: { watch: { slow, slowLog } } } = this;
     const durationUs = Math.round(1000 * durationMs);
-    this.server.watch.slowLog.add({ atMs: Date.now(), durationUs, words, remote, name });
+    if (slowLog.slowerThanUs >= 0 && durationUs >= slowLog.slowerThanUs) {
+      slowLog.add({ atMs: Date.now(), durationUs, words, remote, name });
+    }
+    const { fullName: command, command: { keys } } = entry;
+    const key = keys === undefined ? undefined : words[keys.first];
+    slow.note({ command, key, durationMs, client: id, address: remote });
   }
 
   /** Shows a command to the monitors, unless it may contain secrets. */
@@ -321,4 +324,9 @@ function* argumentsOf(request: Request): Iterable<string> {
     // The error shows only the first characters, so do not decode a long argument whole.
     yield request.text(index, 128);
   }
+}
+
+/** A request as the slow log keeps it. */
+function wordsOf(request: Request): readonly string[] {
+  return summarize(request, SLOW_LOG_LIMITS);
 }

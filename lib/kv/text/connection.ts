@@ -9,6 +9,7 @@ import type { ClientDescription, Connection } from "../../net/connection.ts";
 import type { LineBatch } from "../../net/line_framer.ts";
 import { LineReader } from "../../net/line_reader.ts";
 import type { Entry, Key, MaybePromise } from "../../storage/store.ts";
+import { valueBytes } from "../../storage/value.ts";
 import type { ServerState } from "../commands/context.ts";
 import type { RightsHolder } from "../commands/denial.ts";
 import { HeldReplies } from "../held_replies.ts";
@@ -201,11 +202,29 @@ export class TextConnection {
   }
 
   #run(command: PlainCommand): void {
+    const { store, watch: { slow } } = this.#server;
+    const startMs = slow.thresholdMs === Infinity ? 0 : performance.now();
     try {
-      this.#emit(runText(command, this.#server.store));
+      const reply = runText(command, store);
+      if (startMs > 0) this.#time(command, reply, startMs);
+      this.#emit(reply);
     } catch (error) {
       this.#emit(this.#error(error));
     }
+  }
+
+  /** Notes the command if it is slow. As in Redis, waiting for the disk does not count. */
+  #time(command: PlainCommand, reply: MaybePromise<TextReply>, startMs: number): void {
+    const { store, watch: { slow } } = this.#server;
+    const note = () => {
+      const durationMs = performance.now() - startMs;
+      if (durationMs < slow.thresholdMs) return;
+      const key = "key" in command ? new TextDecoder().decode(valueBytes(command.key)) : undefined;
+      const { id: client, remote: address } = this.#socket;
+      slow.note({ command: command.name, key, durationMs, client, address });
+    };
+    if (!(reply instanceof Promise)) note();
+    else if (store.bytes === undefined || command.name === "count") reply.then(note, note);
   }
 
   #emit(reply: MaybePromise<TextReply>): void {

@@ -1,6 +1,7 @@
 import type { Log } from "../../log.ts";
 import type { Connection } from "../../net/connection.ts";
 import type { Login } from "../../net/login.ts";
+import type { SlowCommands } from "../../slow_commands.ts";
 import type { SharedTurn } from "../../turn.ts";
 import type { Queue } from "../queue.ts";
 import type { CommandKind } from "./command.ts";
@@ -14,6 +15,7 @@ export interface BeanstalkContext {
   readonly maxJobBytes: number;
   readonly metrics: BeanstalkMetrics;
   readonly turn: SharedTurn;
+  readonly slow: SlowCommands;
   /** Begins the login of a client; `undefined` if the service has no token. */
   beginLogin(connection: Connection): Login | undefined;
   /** Counts a command. */

@@ -4,6 +4,7 @@ import type { Log } from "../../log.ts";
 import type { Connection } from "../../net/connection.ts";
 import { beginLogin, type Login, type LoginGuard } from "../../net/login.ts";
 import type { Refusals } from "../../refusals.ts";
+import { SlowCommands } from "../../slow_commands.ts";
 import { SharedTurn } from "../../turn.ts";
 import type { Queue } from "../queue.ts";
 import type { CommandKind } from "./command.ts";
@@ -18,6 +19,8 @@ export interface BeanstalkServerOptions {
   /** The version that `stats` reports. */
   version: string;
   log: Log;
+  /** A command that takes this long is slow; 0 for none. @default {0} */
+  slowMs?: number;
   /** The guard of the service's token, if it has one. Called for each connection. */
   guard?: () => LoginGuard | undefined;
   /** Where it is noted what clients are refused for lack of rights. */
@@ -39,6 +42,7 @@ export class BeanstalkServer implements BeanstalkContext {
     totalConnections: 0,
   };
   readonly turn = new SharedTurn();
+  readonly slow: SlowCommands;
   readonly #guard: () => LoginGuard | undefined;
   readonly #refusals: Refusals | undefined;
   readonly #version: string;
@@ -48,6 +52,7 @@ export class BeanstalkServer implements BeanstalkContext {
   constructor(queue: Queue, options: BeanstalkServerOptions) {
     this.queue = queue;
     this.log = options.log;
+    this.slow = new SlowCommands("task", options.log, options.slowMs ?? 0);
     this.maxJobBytes = options.maxJobBytes;
     this.#version = options.version;
     this.#guard = options.guard ?? (() => undefined);

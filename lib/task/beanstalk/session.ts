@@ -3,7 +3,7 @@ import type { ClientDescription, Connection } from "../../net/connection.ts";
 import { StorageUnavailableError } from "../../storage/store.ts";
 import { nextTurn } from "../../turn.ts";
 import type { QueueClient } from "../queue.ts";
-import type { CommandKind } from "./command.ts";
+import type { BeanstalkCommand, CommandKind } from "./command.ts";
 import { CommandRunner, type Waits } from "./command_runner.ts";
 import type { BeanstalkContext } from "./context.ts";
 import { LimitedRunner } from "./limited_runner.ts";
@@ -17,6 +17,14 @@ const FLUSH_BYTES = 64 * 1024;
 
 /** Several of these in a row start without waiting for each other; see {@linkcode CommandRunner.run}. */
 const OVERLAPPING: ReadonlySet<CommandKind> = new Set<CommandKind>(["put", "delete"]);
+
+/** These wait for a job or for other clients, which says nothing about this server. */
+const WAITING: ReadonlySet<CommandKind> = new Set<CommandKind>([
+  "reserve",
+  "reserve-with-timeout",
+  "reserve-batch",
+  "wait",
+]);
 
 /** A command of more bytes than this, such as a batch, may take as long as many short ones. */
 const LONG_COMMAND_BYTES = 4096;
@@ -124,6 +132,7 @@ export class BeanstalkSession implements Waits {
       const limited = this.#limited;
       const pending = limited === null ? this.#runner.run(command) : limited.run(command);
       if (pending !== undefined) {
+        this.#time(command, pending);
         if (limited === null && OVERLAPPING.has(command.kind)) {
           this.#overlappingKind = command.kind;
           this.#overlapping.push(pending);
@@ -136,6 +145,23 @@ export class BeanstalkSession implements Waits {
       if (this.#replies.length >= FLUSH_BYTES) await this.#flush();
     }
     await this.#catchUp();
+  }
+
+  /**
+   * Notes the command if it is slow. Only one that runs in turns or in a database can be, and such a
+   * command leaves a promise.
+   */
+  #time(command: BeanstalkCommand, pending: Promise<void>): void {
+    const { slow } = this.#context;
+    if (slow.thresholdMs === Infinity || WAITING.has(command.kind)) return;
+    const startMs = performance.now();
+    const note = () => {
+      const durationMs = performance.now() - startMs;
+      if (durationMs < slow.thresholdMs) return;
+      const { id: client, remote: address } = this.#connection;
+      slow.note({ command: command.kind, key: keyOf(command), durationMs, client, address });
+    };
+    pending.then(note, note);
   }
 
   /** Waits for the overlapping commands. */
@@ -195,4 +221,10 @@ export class BeanstalkSession implements Waits {
       }
     });
   }
+}
+
+/** The job or the tube that a command names. */
+function keyOf(command: BeanstalkCommand): string | undefined {
+  if ("id" in command) return String(command.id);
+  return "tube" in command ? command.tube : undefined;
 }

@@ -4,6 +4,8 @@ import type { Connection } from "../../../lib/net/connection.ts";
 import { BeanstalkServer } from "../../../lib/task/beanstalk/server.ts";
 import { SYSTEM_CLOCK } from "../../../lib/task/clock.ts";
 import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
+import { delay } from "@std/async/delay";
+import { TestLog } from "../../support/log.ts";
 import { checkRequests, piecesOf, sourceOf } from "../../support/requests.ts";
 import { queueOptions, SILENT_LOG } from "../support.ts";
 
@@ -106,5 +108,36 @@ Deno.test("BeanstalkSession: replies keep their order, however long each of the 
     await server.serve({ ...source, write } as unknown as Connection);
     assert.equal(written, expected);
   }
+  await queue.close();
+});
+
+Deno.test("BeanstalkSession: a slow command is noted with its tube or job, and one that waits for jobs is not", async () => {
+  const log = new TestLog();
+  const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions());
+  const connect = queue.connect.bind(queue);
+  const slowly = <T>(value: T) => async () => {
+    await delay(10);
+    return value;
+  };
+  queue.connect = (about) =>
+    Object.assign(connect(about), {
+      pauseTube: slowly(true),
+      cancelJob: slowly(false),
+      kick: slowly(0),
+      reserve: slowly("TIMED_OUT"),
+    });
+  const server = new BeanstalkServer(queue, {
+    maxJobBytes: 10,
+    version: "0.0.0",
+    log: log.log,
+    slowMs: 5,
+  });
+  const commands = "pause-tube mail 5\r\ncancel 7\r\nkick 1\r\nreserve\r\nuse a\r\n";
+  const source = sourceOf([new TextEncoder().encode(commands)]);
+  await server.serve({ ...source, write: () => Promise.resolve() } as unknown as Connection);
+  const noted = log.matching("Slow command").map((line) => /command=.*(?= ms=)/.exec(line)![0]);
+  assert.deepEqual(noted, ["command=pause-tube key=mail", "command=cancel key=7", "command=kick"]);
+  assert.equal(server.slow.count, 3);
+  server.slow.setLimit(0);
   await queue.close();
 });
