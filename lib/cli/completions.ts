@@ -18,18 +18,30 @@ export function createCompletions(commands: () => readonly Command[]): Command {
 zsh:   source <(quartet completions zsh)
 fish:  quartet completions fish | source`,
     run: (args) => {
-      const write = SHELLS[args.positionals[0] as keyof typeof SHELLS];
-      if (write === undefined) {
+      const shell = args.positionals[0]!;
+      if (!isShell(shell)) {
         const shells = Object.keys(SHELLS).join(", ");
-        throw new UsageError(`unknown shell "${args.positionals[0]}"; known shells: ${shells}`);
+        throw new UsageError(`unknown shell "${shell}"; known shells: ${shells}`);
       }
-      print(write(commands()));
+      print(completionScript(shell, commands()));
       return Promise.resolve(EXIT.OK);
     },
   };
 }
 
 const SHELLS = { bash, zsh, fish };
+
+function isShell(name: string): name is keyof typeof SHELLS {
+  return Object.hasOwn(SHELLS, name);
+}
+
+/** The completion script of a shell. */
+export function completionScript(
+  shell: keyof typeof SHELLS,
+  commands: readonly Command[],
+): string {
+  return SHELLS[shell](commands);
+}
 
 /** The options of a command as typed, `--help` included. */
 function optionWords({ options }: Command): string[] {
@@ -83,7 +95,8 @@ ${described.join("\n")}
 ${cases.join("\n")}
   esac
 }
-compdef _quartet quartet`;
+# A file in the search path is run as the function itself the first time.
+if [ "$funcstack[1]" = _quartet ]; then _quartet "$@"; else compdef _quartet quartet; fi`;
 }
 
 function fish(commands: readonly Command[]): string {

@@ -23,6 +23,7 @@ export const permissions: Command = {
   positionals: [0, 0],
   options: CONFIG_OPTIONS,
   details: `deno run $(quartet permissions) main.ts serve
+
 Flags that contain blanks are quoted for a shell; a script has to use eval.
 An executable's permissions are fixed when it is compiled: there the flags are for information.`,
   run: (args) => {

@@ -18,7 +18,10 @@ export const storage: Command = {
 therefore lost. The old file stays as it is. To use the new one, rename it.
 
 dump writes all databases of kv to standard output as SELECT and SET requests, with the times at
-which keys expire: quartet storage dump data/quartet.db | redis-cli --pipe
+which keys expire:
+
+quartet storage dump data/quartet.db | redis-cli --pipe
+
 Without FILE it reads the storage of kv in the configuration.
 
 A file must not be in use by a daemon. "quartet check --storage" finds out whether it is damaged.`,

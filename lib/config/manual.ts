@@ -14,6 +14,8 @@ export interface ManualEntry {
    * are in a section {@linkcode SHARED_SECTION}.
    */
   readonly path: readonly string[];
+  /** Its line in the file, without what comments it out and without a comment behind it. */
+  readonly statement: string;
   /** The value that the file shows; `undefined` for a header. */
   readonly value: unknown;
   /** Whether it is commented out: an example of a key that is unset by default. */
@@ -74,17 +76,17 @@ export function parseManual(text: string): Manual {
         lists.set(list, place + 1);
         section.push(String(place));
       }
-      entries.push({ path: section, value: undefined, commented, comment });
+      entries.push({ path: section, statement, value: undefined, commented, comment });
       comment = "";
       open = false;
     } else if (/^\w+ = /.test(statement)) {
       if (comment.startsWith(SHARED_HEADER)) {
         section = [SHARED_SECTION];
-        entries.push({ path: section, value: undefined, commented, comment });
+        entries.push({ path: section, statement: "", value: undefined, commented, comment });
         comment = "";
       }
-      const { key, value, behind } = parseKey(statement);
-      entries.push({ path: [...section, key], value, commented, comment: behind || comment });
+      const { key, behind, ...rest } = parseKey(statement);
+      entries.push({ path: [...section, key], ...rest, commented, comment: behind || comment });
       open = false;
     } else if (line.startsWith("# ")) {
       comment = open ? `${comment} ${line.slice(2)}` : line.slice(2);
@@ -99,14 +101,15 @@ export function parseManual(text: string): Manual {
 }
 
 /** Parses a line with a key, its value and perhaps a comment behind it. */
-function parseKey(line: string): { key: string; value: unknown; behind: string } {
+function parseKey(line: string) {
   for (let end = line.indexOf(" #"); end !== -1; end = line.indexOf(" #", end + 1)) {
-    const value = tryParse(line.slice(0, end));
-    if (value !== undefined) return { ...value, behind: line.slice(end + 2).trim() };
+    const statement = line.slice(0, end).trimEnd();
+    const value = tryParse(statement);
+    if (value !== undefined) return { ...value, statement, behind: line.slice(end + 2).trim() };
   }
   const value = tryParse(line);
   if (value === undefined) throw new SyntaxError(`Cannot read "${line}" as a key with a value`);
-  return { ...value, behind: "" };
+  return { ...value, statement: line, behind: "" };
 }
 
 function tryParse(text: string): { key: string; value: unknown } | undefined {
