@@ -11,7 +11,7 @@ export interface HistoryOptions {
 
 /** The last messages on a subject, as lines, for clients that come late. */
 export class History {
-  readonly #options: HistoryOptions;
+  #options: HistoryOptions;
   /** The oldest batches up to `#first` are forgotten. */
   #batches: Messages[] = [];
   #first = 0;
@@ -22,6 +22,12 @@ export class History {
 
   constructor(options: HistoryOptions) {
     this.#options = options;
+  }
+
+  /** Changes the limits. Messages beyond lower ones are not shown any more, and go with the next one. */
+  setLimits(limits: HistoryOptions): void {
+    this.#options = limits;
+    this.#recent = undefined;
   }
 
   /** Adds the messages of a batch, and forgets the oldest ones beyond the limits. */

@@ -70,3 +70,16 @@ export const echoConfigSchema = v.strictObject({
 
 /** The parsed section `[echo]`. Times are in milliseconds, sizes in bytes. */
 export type EchoConfig = v.InferOutput<typeof echoConfigSchema>;
+
+/** The limits of NATS clients. */
+export interface NatsLimits {
+  /** The largest message, headers included. */
+  maxPayloadBytes: number;
+  /** How long a client may be silent until it is sent a PING; 0 for ever. */
+  pingIntervalMs: number;
+}
+
+/** The limits of NATS clients that a section sets. */
+export function natsLimits(config: EchoConfig): NatsLimits {
+  return { maxPayloadBytes: config.max_payload, pingIntervalMs: config.ping_interval };
+}

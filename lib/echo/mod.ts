@@ -22,7 +22,7 @@ import { connectionMetrics, sumMetrics } from "../net/listener_metrics.ts";
 import { beginLogin } from "../net/login.ts";
 import type { RunningService, Service, ServiceContext } from "../service.ts";
 import { Clients } from "./clients.ts";
-import { type EchoConfig, echoConfigSchema } from "./config.ts";
+import { type EchoConfig, echoConfigSchema, natsLimits } from "./config.ts";
 import { type LineOptions, serveBroadcast } from "./lines/broadcast.ts";
 import { Confirmer } from "./lines/confirm.ts";
 import { echoMetrics } from "./metrics.ts";
@@ -31,13 +31,27 @@ import { NatsServer } from "./nats/server.ts";
 import { echoRights } from "./rights.ts";
 import { Rooms } from "./room.ts";
 import { openWebSockets } from "./websocket/door.ts";
+import type { WebSocketServer } from "./websocket/server.ts";
+
+/** The keys that can change while it runs. */
+const LIVE_KEYS = [
+  ...LIVE_LIMITS,
+  ...READER_KEYS,
+  "origins",
+  "max_line",
+  "max_payload",
+  "ping_interval",
+  "handshake_first",
+  "history",
+  "reply",
+] as const;
 
 /** The echo service, as the table of services lists it. */
 export const echo: Service<EchoConfig> = {
   name: "echo",
   schema: echoConfigSchema,
   rights: echoRights,
-  live: [...LIVE_LIMITS, ...READER_KEYS, "origins"],
+  live: LIVE_KEYS,
   addresses: (config) =>
     [
       config.listen,
@@ -57,13 +71,15 @@ type RoomOptions = LineOptions & { subject: string };
 async function start(config: EchoConfig, context: ServiceContext): Promise<RunningService> {
   const { bus, log } = context;
   const clients = new Clients(config, { bus, log });
-  const confirmer = new Confirmer(config, log);
-  const rooms = new Rooms(clients, config);
-  const nats = new NatsServer(clients, {
-    context,
-    maxPayloadBytes: config.max_payload,
-    pingIntervalMs: config.ping_interval,
-  });
+  let current = config;
+  const lines = {
+    get maxLineBytes() {
+      return current.max_line;
+    },
+  };
+  const confirmer = new Confirmer(config.reply, { limits: lines, log });
+  const rooms = new Rooms(clients, { limits: lines, history: config });
+  const nats = new NatsServer(clients, { context, limits: natsLimits(config) });
   const connected = new ClientList(log, serviceRates(config));
   const limits = {
     ...listenerOptions(config),
@@ -79,7 +95,6 @@ async function start(config: EchoConfig, context: ServiceContext): Promise<Runni
     return serveBroadcast(connection, rooms.open(subject), options);
   }
   const ports: Port[] = [];
-  let origins = config.origins;
   const broadcasts = config.mode === "broadcast";
   async function listen(address: Address, subject: string): Promise<Listener> {
     // Before the first client comes, because others may publish on its subject already.
@@ -93,12 +108,22 @@ async function start(config: EchoConfig, context: ServiceContext): Promise<Runni
     return listener;
   }
   let first: Listener;
+  let webSockets: WebSocketServer | undefined;
   try {
     first = await listen(config.listen, config.subject);
     for (const room of config.room) await listen(room.listen, room.subject);
-    ports.push(...opened(await openNats(config, { server: nats, limits })));
-    const options = { clients, context, limits, nats, serveLines, origins: () => origins };
-    ports.push(...opened(await openWebSockets(config, options)));
+    ports.push(...opened(
+      await openNats(config, {
+        server: nats,
+        limits,
+        handshakeFirstMs: () => current.handshake_first,
+      }),
+    ));
+    webSockets = await openWebSockets(config, {
+      ...{ clients, context, limits, lines, nats, serveLines },
+      origins: () => current.origins,
+    });
+    ports.push(...opened(webSockets));
   } catch (error) {
     await Promise.all(ports.map((port) => port.drain(AbortSignal.abort())));
     rooms.close();
@@ -122,7 +147,11 @@ async function start(config: EchoConfig, context: ServiceContext): Promise<Runni
       for (const port of ports) port.setLimits(listenerLimits(next));
       clients.readers.setLimits(next);
       connected.rateLimits.setRates(serviceRates(next));
-      origins = next.origins;
+      rooms.keepHistory(broadcasts ? next : { ...next, history: 0 });
+      confirmer.setReply(next.reply);
+      void nats.setLimits(natsLimits(next));
+      webSockets?.setPingInterval(next.ping_interval);
+      current = next;
     },
     reread: () => {
       for (const port of ports) port.reloadTls();

@@ -52,6 +52,7 @@ import { channelMetrics } from "./pubsub/metrics.ts";
 import { type RedisServer, serveRedisClient } from "./redis_client.ts";
 import { kvRights, mayHearKeys } from "./rights.ts";
 import { scriptCommands } from "./script/commands.ts";
+import type { LuaLimits } from "./script/lua_machine.ts";
 import { ScriptEngine } from "./script/script_engine.ts";
 import { StoreLoader } from "./store_loader.ts";
 import { Followers, type Following } from "./text/followers.ts";
@@ -81,6 +82,8 @@ const LIVE_KEYS = [
   "max_memory",
   "max_memory_policy",
   "notify_keyspace_events",
+  "script_timeout",
+  "script_memory",
 ] as const;
 
 /** The kv service, as listed in the table of services. */
@@ -104,8 +107,7 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
   const { log } = context;
   let current = config;
   const scripts = new ScriptEngine({
-    timeoutMs: config.script_timeout,
-    memoryBytes: config.script_memory,
+    limits: luaLimits(config),
     commands: (): CommandTable => commands,
   });
   const commands = new CommandTable(labelled([...ALL_COMMANDS, ...scriptCommands(scripts)]));
@@ -187,6 +189,9 @@ async function start(config: KvConfig, context: ServiceContext): Promise<Running
       watch.slow.setLimit(next.slow_command);
       Object.assign(server.limits, limitsOf(next));
       Object.assign(channels.limits, channelLimits(next));
+      void scripts.setLimits(luaLimits(next)).then((problem) => {
+        if (problem !== undefined) log.warn("Scripts keep their old limits", { error: problem });
+      });
       // What CONFIG SET has changed stays, unless the file changes it too.
       const before = configuredSettings(current);
       for (const [name, value] of Object.entries(configuredSettings(next))) {
@@ -237,6 +242,10 @@ function limitsOf(config: KvConfig): KvLimits {
     maxLineBytes: config.max_line,
     maxClients: config.max_clients,
   };
+}
+
+function luaLimits(config: KvConfig): LuaLimits {
+  return { timeoutMs: config.script_timeout, memoryBytes: config.script_memory };
 }
 
 function channelLimits(config: KvConfig): ChannelLimits {

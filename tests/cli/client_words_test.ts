@@ -8,7 +8,10 @@ import { HELP_LINES } from "../../lib/mesh/node/console.ts";
 import { COMMAND_WORDS } from "../../lib/task/beanstalk/parser.ts";
 
 Deno.test("CLIENT_WORDS: the commands of each service are those of its tables", () => {
-  const engine = new ScriptEngine({ timeoutMs: 1, memoryBytes: 1, commands: () => null! });
+  const engine = new ScriptEngine({
+    limits: { timeoutMs: 1, memoryBytes: 1 },
+    commands: () => null!,
+  });
   const redis = [...ALL_COMMANDS, ...scriptCommands(engine)].map(({ name }) => name);
   const kv = new Set([...redis, ...Object.keys(FORMS)].map((name) => name.toUpperCase()));
   assert.deepEqual(CLIENT_WORDS.kv, [...kv].sort());

@@ -78,7 +78,7 @@ export async function serveBroadcast(
   { login, output = plainOutput(connection) }: LineOptions = {},
 ): Promise<void> {
   const { bus, readers } = room.clients;
-  const lines = new LineReader(connection, { maxLineBytes: room.maxLineBytes });
+  const lines = new LineReader(connection, room.limits);
   if (login?.pending && !await loginByLine(connection, lines, login)) return;
   const { subject } = room;
   const listens = maySubscribe(login, subject);
@@ -112,7 +112,7 @@ async function publishLines(
     login: Login | undefined;
   },
 ): Promise<void> {
-  const { clients, subject, maxLineBytes } = room;
+  const { clients, subject, limits } = room;
   const { outbox } = subscriber.reader;
   const publisher = new Publisher(clients.bus, {
     metrics: clients.published,
@@ -132,7 +132,7 @@ async function publishLines(
         clients.countLongLine();
         // The reply must not overtake the messages before it.
         await publisher.settled();
-        await outbox.reply(output.encodeReplies(tooLongReply(maxLineBytes)));
+        await outbox.reply(output.encodeReplies(tooLongReply(limits.maxLineBytes)));
         from++;
         continue;
       }

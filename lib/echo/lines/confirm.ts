@@ -1,13 +1,12 @@
 import type { Log } from "../../log.ts";
 import { Histogram } from "../../metrics.ts";
 import type { Connection } from "../../net/connection.ts";
-import type { LineBatch } from "../../net/line_framer.ts";
+import type { LineBatch, LineFramerOptions } from "../../net/line_framer.ts";
 import { loginByLine } from "../../net/line_login.ts";
 import { LineReader } from "../../net/line_reader.ts";
 import type { Login } from "../../net/login.ts";
 import { tooLongReply } from "./broadcast.ts";
 import { mayPublish, NO_RIGHT } from "./line_rights.ts";
-import type { EchoConfig } from "../config.ts";
 import { logMessages } from "./message_log.ts";
 import type { EchoMetrics } from "../metrics.ts";
 
@@ -19,10 +18,9 @@ const CLIENT = { describe: () => ({ protocol: "lines" }) };
 export class Confirmer {
   /** Seconds from reading a message until its reply was written. */
   readonly duration = new Histogram();
-  readonly #config: EchoConfig;
+  readonly #limits: LineFramerOptions;
   readonly #log: Log;
-  readonly #reply: Uint8Array;
-  readonly #tooLong: Uint8Array;
+  #reply: Uint8Array;
   /** The reply, repeated as often as any batch has needed. */
   #replies: Uint8Array;
   #clients = 0;
@@ -30,12 +28,19 @@ export class Confirmer {
   #delivered = 0;
   #longLines = 0;
 
-  constructor(config: EchoConfig, log: Log) {
-    this.#config = config;
+  /**
+   * @param reply What it replies to each line.
+   * @param options The limits of lines, which may change, and the log that messages go to.
+   */
+  constructor(reply: string, { limits, log }: { limits: LineFramerOptions; log: Log }) {
+    this.#limits = limits;
     this.#log = log;
-    this.#reply = encoder.encode(`${config.reply}\n`);
-    this.#replies = this.#reply;
-    this.#tooLong = tooLongReply(config.max_line);
+    this.#reply = this.#replies = encodeReply(reply);
+  }
+
+  /** Changes the reply. */
+  setReply(reply: string): void {
+    this.#reply = this.#replies = encodeReply(reply);
   }
 
   /**
@@ -43,7 +48,7 @@ export class Confirmer {
    * right to publish on the subject of the port.
    */
   async serve(connection: Connection, subject: string, login?: Login): Promise<void> {
-    const reader = new LineReader(connection, { maxLineBytes: this.#config.max_line });
+    const reader = new LineReader(connection, this.#limits);
     if (login?.pending && !await loginByLine(connection, reader, login)) return;
     if (!mayPublish(login, subject)) return await connection.write(NO_RIGHT);
     const fields = { client: connection.id, address: connection.remote };
@@ -95,11 +100,16 @@ export class Confirmer {
 
   #mixedRepliesTo(batch: LineBatch): Uint8Array {
     const replies: number[] = [];
+    const tooLong = tooLongReply(this.#limits.maxLineBytes);
     for (let i = 0; i < batch.count; i++) {
-      replies.push(...(batch.isTooLong(i) ? this.#tooLong : this.#reply));
+      replies.push(...(batch.isTooLong(i) ? tooLong : this.#reply));
     }
     return new Uint8Array(replies);
   }
+}
+
+function encodeReply(reply: string): Uint8Array {
+  return encoder.encode(`${reply}\n`);
 }
 
 function countLongLines(batch: LineBatch): number {

@@ -6,6 +6,8 @@ import type { NatsCarrier, NatsServer } from "./server.ts";
 export interface NatsDoorOptions {
   server: NatsServer;
   limits: Omit<ListenerOptions, "fullReply" | "handle">;
+  /** How long a client may take to begin TLS without waiting for the INFO; it may change. */
+  handshakeFirstMs: () => number;
 }
 
 /**
@@ -18,7 +20,7 @@ export interface NatsDoorOptions {
  */
 export async function openNats(
   config: EchoConfig,
-  { server, limits }: NatsDoorOptions,
+  { server, limits, handshakeFirstMs }: NatsDoorOptions,
 ): Promise<Listener | undefined> {
   if (config.nats === undefined) return undefined;
   const tls = config.nats.transport === "unix" ? undefined : config.tls;
@@ -29,10 +31,12 @@ export async function openNats(
   const carrier = (): NatsCarrier => ({ address: listener.address, ...security });
   const listener: Listener = await Listener.listen(config.nats, {
     ...limits,
-    fullReply: server.fullReply({ address: config.nats, ...security }),
+    get fullReply() {
+      return server.fullReply(carrier());
+    },
     greeting: (connection) => ({
       text: server.infoFor(connection, carrier()),
-      waitMs: config.handshake_first,
+      waitMs: handshakeFirstMs(),
     }),
     handle: (connection) => server.serve(connection, carrier()),
   });

@@ -10,10 +10,10 @@ export interface Input {
   consume(count: number): void;
 }
 
-/** Options for {@linkcode NatsParser}. */
-export interface NatsParserOptions {
+/** The limits of a {@linkcode NatsParser}. They may change: a message is judged when it ends. */
+export interface PayloadLimits {
   /** The largest message, headers included. */
-  maxPayloadBytes: number;
+  readonly maxPayloadBytes: number;
 }
 
 const TAB = 9;
@@ -47,8 +47,6 @@ const IGNORED: Operation = { kind: "ignored" };
  * The input needs space for the longest operation; see {@linkcode NatsParser.maxInputBytes}.
  */
 export class NatsParser {
-  /** The longest operation, which the input must be able to hold. */
-  readonly maxInputBytes: number;
   /**
    * Whether consecutive messages on one subject become one publication.
    *
@@ -56,7 +54,7 @@ export class NatsParser {
    */
   joinsMessages = true;
 
-  readonly #maxPayloadBytes: number;
+  readonly #limits: PayloadLimits;
   readonly #tokens = new Tokens();
   readonly #subject = new TextMemo();
   readonly #publication: Publication = {
@@ -74,10 +72,14 @@ export class NatsParser {
   #payloadStart = 0;
   #payloadEnd = 0;
 
-  constructor({ maxPayloadBytes }: NatsParserOptions) {
-    this.#maxPayloadBytes = maxPayloadBytes;
+  constructor(limits: PayloadLimits) {
+    this.#limits = limits;
+  }
+
+  /** The longest operation, which the input must be able to hold. */
+  get maxInputBytes(): number {
     const namesAndLineEnds = 16;
-    this.maxInputBytes = MAX_CONTROL_LINE_BYTES + maxPayloadBytes + namesAndLineEnds;
+    return MAX_CONTROL_LINE_BYTES + this.#limits.maxPayloadBytes + namesAndLineEnds;
   }
 
   /** Consumes the next operation of the input; `null` if it is not complete yet. */
@@ -188,7 +190,7 @@ export class NatsParser {
       const headerBytes = tokens.size(bytes, count - 2);
       if (headerBytes === -1 || headerBytes > size) return FATAL_ERRORS.parser;
     }
-    if (size > this.#maxPayloadBytes) return FATAL_ERRORS.payload;
+    if (size > this.#limits.maxPayloadBytes) return FATAL_ERRORS.payload;
     const payloadEnd = lineEnd + size;
     if (payloadEnd < end && bytes[payloadEnd] !== CR) return FATAL_ERRORS.unknownOperation;
     if (payloadEnd + 1 >= end) return null;

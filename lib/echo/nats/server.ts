@@ -2,9 +2,10 @@ import type { Address } from "../../net/address.ts";
 import type { Connection } from "../../net/connection.ts";
 import { beginLogin, type Login } from "../../net/login.ts";
 import type { ServiceContext } from "../../service.ts";
-import { SharedTurn } from "../../turn.ts";
+import { SharedTurn, Turn } from "../../turn.ts";
 import { VERSION } from "../../version.ts";
 import type { Clients } from "../clients.ts";
+import type { NatsLimits } from "../config.ts";
 import { type ClientInfo, infoFor } from "./info.ts";
 import { NatsSession } from "./session.ts";
 import { errorReply, FATAL_ERRORS } from "./words.ts";
@@ -13,10 +14,7 @@ import { errorReply, FATAL_ERRORS } from "./words.ts";
 export interface NatsServerOptions {
   /** The guard and the log of the service, and what its clients may hear of other services. */
   context: Pick<ServiceContext, "guard" | "log" | "refusals" | "admits">;
-  /** The largest message, headers included. */
-  maxPayloadBytes: number;
-  /** How long a client may be silent until it is sent a PING; 0 for ever. */
-  pingIntervalMs: number;
+  limits: NatsLimits;
 }
 
 /** What carries the connections of a client: a port of its own, or WebSockets. */
@@ -37,7 +35,9 @@ export interface NatsCarrier {
  */
 export class NatsServer {
   readonly #clients: Clients;
-  readonly #options: NatsServerOptions;
+  readonly #context: NatsServerOptions["context"];
+  /** Shared with the sessions, and changed in place. */
+  readonly #limits: NatsLimits;
   /** The sessions, each with what makes its INFO. */
   readonly #sessions = new Map<NatsSession, () => Uint8Array>();
   readonly #turn = new SharedTurn();
@@ -51,9 +51,10 @@ export class NatsServer {
    * @param clients What the clients of the service share.
    * @param options See {@linkcode NatsServerOptions}.
    */
-  constructor(clients: Clients, options: NatsServerOptions) {
+  constructor(clients: Clients, { context, limits }: NatsServerOptions) {
     this.#clients = clients;
-    this.#options = options;
+    this.#context = context;
+    this.#limits = { ...limits };
   }
 
   /**
@@ -63,10 +64,10 @@ export class NatsServer {
    * @param carrier What carries it.
    */
   async serve(connection: Connection, carrier: NatsCarrier): Promise<void> {
-    const { context, maxPayloadBytes, pingIntervalMs } = this.#options;
+    const context = this.#context;
     const { bus, readers, published } = this.#clients;
     const session = new NatsSession(connection, {
-      ...{ bus, readers, published, maxPayloadBytes, pingIntervalMs, turn: this.#turn },
+      ...{ bus, readers, published, limits: this.#limits, turn: this.#turn },
       beginLogin: (peer) => carrier.login ?? beginLogin(peer, context),
       admits: (service, subject, login) => {
         const { host } = connection;
@@ -100,6 +101,26 @@ export class NatsServer {
     return reply;
   }
 
+  /**
+   * Changes the limits for all sessions, and tells their clients the size of messages, if that is
+   * another one.
+   *
+   * @returns Resolves when all have been told. There may be so many that it takes turns.
+   */
+  async setLimits({ maxPayloadBytes, pingIntervalMs }: NatsLimits): Promise<void> {
+    const limits = this.#limits;
+    const pingsChange = pingIntervalMs !== limits.pingIntervalMs;
+    const infoChanges = maxPayloadBytes !== limits.maxPayloadBytes;
+    if (!pingsChange && !infoChanges) return;
+    Object.assign(limits, { maxPayloadBytes, pingIntervalMs });
+    const turn = new Turn();
+    for (const [session, info] of this.#sessions) {
+      if (pingsChange) session.startPings();
+      if (infoChanges && session.takesInfo) session.sendInfo(info());
+      if (turn.over) await turn.next();
+    }
+  }
+
   /** Asks all clients to look for another server, because this one is about to stop. */
   lameDuck(): void {
     this.#lameDuck = true;
@@ -111,8 +132,8 @@ export class NatsServer {
       id: this.#id,
       version: VERSION,
       address,
-      maxPayloadBytes: this.#options.maxPayloadBytes,
-      authRequired: this.#options.context.guard() !== undefined,
+      maxPayloadBytes: this.#limits.maxPayloadBytes,
+      authRequired: this.#context.guard() !== undefined,
       tls,
       linked: this.#clients.bus.linked,
       lameDuck: this.#lameDuck,

@@ -11,6 +11,7 @@ import type { Login, LoginPeer } from "../../net/login.ts";
 import type { Messages } from "../../net/outbox.ts";
 import { ReadBuffer } from "../../net/read_buffer.ts";
 import { nextTurn, type SharedTurn } from "../../turn.ts";
+import type { NatsLimits } from "../config.ts";
 import { ClientRights, publishViolation } from "./client_rights.ts";
 import {
   ConnectError,
@@ -39,10 +40,8 @@ export interface NatsContext {
   readonly readers: Readers;
   readonly published: PublisherMetrics;
   readonly turn: SharedTurn;
-  /** The largest message, headers included. */
-  readonly maxPayloadBytes: number;
-  /** How long a client may be silent until it is sent a PING; 0 for ever. */
-  readonly pingIntervalMs: number;
+  /** They may change. After another interval of pings, call {@linkcode NatsSession.startPings}. */
+  readonly limits: Readonly<NatsLimits>;
   /** Begins the login of a client; `undefined` if the service has no token. */
   beginLogin(peer: LoginPeer): Login | undefined;
   /** Whether the client may hear the events of a service on a subject. */
@@ -83,11 +82,12 @@ export class NatsSession implements Subscriber {
   #pingsOut = 0;
   /** What the client had sent when it was last looked at. */
   #bytesReceived = 0;
+  #pings: ReturnType<typeof setInterval> | undefined;
 
   constructor(connection: Connection, context: NatsContext) {
     this.#connection = connection;
     this.#context = context;
-    this.#parser = new NatsParser(context);
+    this.#parser = new NatsParser(context.limits);
     this.#parser.joinsMessages = false;
     this.#input = new ReadBuffer({ maxBytes: this.#parser.maxInputBytes });
     this.#publisher = new Publisher(context.bus, {
@@ -141,7 +141,7 @@ export class NatsSession implements Subscriber {
   /** Serves the client until it disconnects. The server has sent the INFO, or a listener did. */
   async serve(): Promise<void> {
     const connection = this.#connection;
-    const { bus, readers, pingIntervalMs } = this.#context;
+    const { bus, readers } = this.#context;
     using login = this.#context.beginLogin({
       id: this.#connection.id,
       remote: this.#connection.remote,
@@ -156,19 +156,34 @@ export class NatsSession implements Subscriber {
     });
     this.#login = login;
     this.#takeRights();
-    const pings = pingIntervalMs > 0
-      ? setInterval(() => this.#checkAlive(), pingIntervalMs)
-      : undefined;
+    this.startPings();
     try {
-      while (!this.#over && await this.#input.fill(this.#connection)) await this.#runAll();
+      while (!this.#over && await this.#read()) await this.#runAll();
       await this.#publisher.settled();
       // When the daemon drains, other clients may still be publishing what this one must receive.
       if (this.#connection.inputCut && !this.#over) await bus.settled();
     } finally {
-      clearInterval(pings);
+      this.#over = true;
+      clearInterval(this.#pings);
       await bus.unsubscribe(this.#bySid.values());
       await readers.dismiss(this.reader);
     }
+  }
+
+  /** Pings the client from now on at the interval that its server has. */
+  startPings(): void {
+    if (this.#over) return;
+    clearInterval(this.#pings);
+    const { pingIntervalMs } = this.#context.limits;
+    this.#pings = pingIntervalMs > 0
+      ? setInterval(() => this.#checkAlive(), pingIntervalMs)
+      : undefined;
+  }
+
+  #read(): Promise<boolean> {
+    // The limit may have changed since the client connected.
+    this.#input.maxBytes = this.#parser.maxInputBytes;
+    return this.#input.fill(this.#connection);
   }
 
   /** Runs all complete operations of the input. */

@@ -1,5 +1,6 @@
 import type { Connection } from "../../net/connection.ts";
 import type { ListenerOptions } from "../../net/listener.ts";
+import type { LineFramerOptions } from "../../net/line_framer.ts";
 import { beginLogin } from "../../net/login.ts";
 import { CLOSE_CODE } from "../../net/websocket/protocol.ts";
 import type { ServiceContext } from "../../service.ts";
@@ -17,6 +18,8 @@ export interface WebSocketDoorOptions {
   limits: Omit<ListenerOptions, "fullReply" | "handle">;
   /** See `OriginOptions`; they may change. */
   origins: () => readonly string[];
+  /** The limits of lines; they may change. */
+  lines: LineFramerOptions;
   /** Serves a client that speaks lines. */
   serveLines: (
     connection: Connection,
@@ -60,11 +63,13 @@ export async function openWebSockets(
 
 function lineRoute(
   config: EchoConfig,
-  { clients, context, serveLines }: WebSocketDoorOptions,
+  { clients, context, lines, serveLines }: WebSocketDoorOptions,
 ): WebSocketRoute {
   return {
     form: "lines",
-    maxMessageBytes: config.max_line,
+    get maxMessageBytes() {
+      return lines.maxLineBytes;
+    },
     serve: async (socket, client) => {
       const { connection } = socket;
       using login = client.login === undefined ? beginLogin(connection, context) : undefined;

@@ -20,8 +20,8 @@ const HTTP_LIMITS = { requestTimeoutMs: 10_000, maxBodyBytes: 1024 } as const;
 export interface WebSocketRoute {
   /** See `DecoderOptions`. */
   form: "lines" | "bytes";
-  /** The longest message, in bytes. */
-  maxMessageBytes: number;
+  /** The longest message, in bytes; it may change. */
+  readonly maxMessageBytes: number;
   /** Serves a client, until it ends the conversation or is refused. */
   serve: (socket: WebSocketSocket, client: WebSocketClient) => Promise<void>;
 }
@@ -113,6 +113,11 @@ export class WebSocketServer {
   setLimits({ idleTimeoutMs, requestTimeoutMs, ...limits }: ListenerLimits): void {
     this.#http.setLimits({ ...limits, ...HTTP_LIMITS }, requestTimeoutMs);
     this.#keepAlive.setIdleLimit(idleTimeoutMs);
+  }
+
+  /** Changes how often silent clients are pinged; see `KeepAliveOptions`. */
+  setPingInterval(pingMs: number): void {
+    this.#keepAlive.setPingInterval(pingMs);
   }
 
   /** Connection metrics so far. */

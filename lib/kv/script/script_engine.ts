@@ -17,7 +17,8 @@ import { type ScriptCall, type ScriptServer, ScriptWork } from "./script_work.ts
 const RETRY_START_MS = 1000;
 
 /** Options for {@linkcode ScriptEngine}. */
-export interface ScriptEngineOptions extends LuaLimits {
+export interface ScriptEngineOptions {
+  limits: LuaLimits;
   /** The commands that scripts can call. It may return them later than the engine is created. */
   commands(): CommandTable;
   /** Starts an interpreter. @default {LuaMachine.start} */
@@ -27,13 +28,32 @@ export interface ScriptEngineOptions extends LuaLimits {
 /** Runs the scripts of a service. */
 export class ScriptEngine implements ScriptServer {
   readonly scripts = new ScriptCache();
-  readonly #options: ScriptEngineOptions;
+  readonly #options: Omit<ScriptEngineOptions, "limits">;
+  #limits: LuaLimits;
   #machine: LuaMachine | undefined;
   #starting: Promise<void> | undefined;
   #failure: { reply: ErrorReply; atMs: number } | undefined;
 
-  constructor(options: ScriptEngineOptions) {
+  constructor({ limits, ...options }: ScriptEngineOptions) {
+    this.#limits = limits;
     this.#options = options;
+  }
+
+  /**
+   * Changes the limits. They are built into an interpreter, so one that runs is replaced; scripts use
+   * it until the next one has started, and go on with it if that fails.
+   *
+   * @returns Why the next one cannot be started; `undefined` once the limits are in force.
+   */
+  async setLimits(limits: LuaLimits): Promise<string | undefined> {
+    const { timeoutMs, memoryBytes } = this.#limits;
+    if (limits.timeoutMs === timeoutMs && limits.memoryBytes === memoryBytes) return undefined;
+    this.#limits = limits;
+    // The start that is in progress has the old limits, and no later one may overtake it.
+    while (this.#starting !== undefined) await this.#starting;
+    if (this.#machine === undefined || limits !== this.#limits) return undefined;
+    await (this.#starting = this.#start());
+    return this.#failure?.reply.message;
   }
 
   /**
@@ -53,7 +73,8 @@ export class ScriptEngine implements ScriptServer {
   async #start(): Promise<void> {
     const { start = LuaMachine.start } = this.#options;
     try {
-      this.#machine = await start(this.#options);
+      this.#machine = await start(this.#limits);
+      this.#failure = undefined;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       const reply = new ErrorReply(`ERR Cannot start the Lua interpreter: ${reason}`);

@@ -26,8 +26,8 @@ export interface DecoderOptions {
    * of bytes, and text is refused.
    */
   form: "lines" | "bytes";
-  /** The longest message, in bytes. */
-  maxMessageBytes: number;
+  /** The longest message, in bytes. It may change, for frames that begin later. */
+  readonly maxMessageBytes: number;
 }
 
 /**

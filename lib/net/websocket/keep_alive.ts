@@ -37,14 +37,13 @@ interface Seen {
 export class KeepAlive implements Disposable {
   readonly #log: Log;
   readonly #seen = new Map<WebSocketSocket, Seen>();
-  readonly #timer: ReturnType<typeof setInterval> | undefined;
+  #timer: ReturnType<typeof setInterval> | undefined;
   readonly #idleLimit: TimeLimit<WebSocketSocket>;
   #checking = false;
 
   constructor({ pingMs, idleMs, log }: KeepAliveOptions) {
     this.#log = log;
-    const everyMs = Math.max(CHECK_MIN_MS, pingMs / CHECKS);
-    if (pingMs > 0) this.#timer = setInterval(() => this.#check(), everyMs);
+    this.setPingInterval(pingMs);
     this.#idleLimit = new TimeLimit({
       limitMs: idleMs,
       connections: () => this.#seen.keys(),
@@ -54,6 +53,13 @@ export class KeepAlive implements Disposable {
         socket.end({ code: CLOSE_CODE.POLICY, reason: "idle for too long" });
       },
     });
+  }
+
+  /** Changes {@linkcode KeepAliveOptions.pingMs}. */
+  setPingInterval(pingMs: number): void {
+    clearInterval(this.#timer);
+    const everyMs = Math.max(CHECK_MIN_MS, pingMs / CHECKS);
+    this.#timer = pingMs > 0 ? setInterval(() => this.#check(), everyMs) : undefined;
   }
 
   /** Changes {@linkcode KeepAliveOptions.idleMs}. */

@@ -24,7 +24,7 @@ function batchOf(...requests: string[][]): string {
 function engineThatFails(failures: number) {
   const starts: Promise<LuaMachine>[] = [];
   const engine = new ScriptEngine({
-    ...LIMITS,
+    limits: LIMITS,
     commands: () => new CommandTable([]),
     start: (limits) => {
       const start = starts.length < failures
@@ -91,6 +91,38 @@ Deno.test("a failed start is one clear error, and is tried again later", async (
     assert.equal(starts.length, 2);
     engine.load("return 1");
   });
+});
+
+Deno.test("new limits replace an interpreter that runs, once the next one has started", async () => {
+  const starts: number[] = [];
+  const gate = Promise.withResolvers<void>();
+  const engine = new ScriptEngine({
+    limits: LIMITS,
+    commands: () => new CommandTable([]),
+    start: async (limits) => {
+      starts.push(limits.memoryBytes);
+      if (starts.length === 2) await gate.promise;
+      if (starts.length === 4) throw new RangeError("out of memory");
+      return await LuaMachine.start(limits);
+    },
+  });
+  const withMemory = (mib: number) => ({ ...LIMITS, memoryBytes: mib * 1024 * 1024 });
+  assert.equal(await engine.setLimits(withMemory(2)), undefined);
+  assert.deepEqual(starts, [], "nothing runs yet");
+  await within(START_MS, "the interpreter", engine.ready()!);
+  const first = engine.machine;
+  const changed = engine.setLimits(withMemory(3));
+  const overtaken = engine.setLimits(withMemory(4));
+  const last = engine.setLimits(withMemory(5));
+  assert.equal(engine.machine, first, "it works until the next one has started");
+  gate.resolve();
+  await within(START_MS, "the limits", Promise.all([changed, overtaken, last]));
+  assert.deepEqual(starts.map((bytes) => bytes / 1024 / 1024), [2, 3, 5]);
+  const third = engine.machine;
+  assert.notEqual(third, first);
+  assert.match(await engine.setLimits(LIMITS) ?? "", /out of memory/);
+  assert.equal(engine.machine, third, "the old one goes on");
+  assert.equal(engine.ready(), undefined);
 });
 
 Deno.test("only scripts wait for the interpreter", async () => {
