@@ -44,6 +44,14 @@ export function tokensIn(fullAt: number, now: number, { intervalMs, burst }: Rat
   return Math.max(0, Math.floor(burst - missing));
 }
 
+/**
+ * When a bucket is full again that was filled at another rate until now: it lacks no more tokens than
+ * it can hold. Without this, a tube whose rate was "1/d" would stand still for a day.
+ */
+export function fullAtRate(fullAt: number, now: number, { intervalMs, burst }: Rate): number {
+  return Math.min(fullAt, now + burst * intervalMs);
+}
+
 /** When a bucket is full again after some tokens were taken. It may owe tokens. */
 export function fullAfter(
   fullAt: number,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { fullAfter, nextTokenAt, type Rate, tokensIn } from "../lib/token_bucket.ts";
+import { fullAfter, fullAtRate, nextTokenAt, type Rate, tokensIn } from "../lib/token_bucket.ts";
 
 const START = 1_700_000_000_000;
 
@@ -63,4 +63,15 @@ Deno.test("however it is asked, a bucket never gives more than burst and rate al
       }
     },
   ));
+});
+
+Deno.test("a bucket that was filled at another rate lacks no more than it can hold", () => {
+  const daily: Rate = { intervalMs: 86_400_000, burst: 1 },
+    fast: Rate = { intervalMs: 10, burst: 3 };
+  const empty = fullAfter(0, START, { taken: 1, rate: daily });
+  const fullAt = fullAtRate(empty, START, fast);
+  assert.equal(tokensIn(fullAt, START, fast), 0);
+  assert.equal(tokensIn(fullAt, START + 10, fast), 1);
+  assert.equal(tokensIn(fullAt, START + 30, fast), 3);
+  assert.equal(fullAtRate(START - 5, START, fast), START - 5, "a full one stays full");
 });

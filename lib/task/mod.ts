@@ -34,6 +34,7 @@ import { scheduleOf } from "./schedule/schedule.ts";
 import { startGenerator } from "./push/generator.ts";
 import { taskQueries } from "./queries.ts";
 import type { QueueOptions } from "./queue.ts";
+import type { ReportJob } from "./reports.ts";
 import { mayHearJobs, taskRights } from "./rights.ts";
 import { tubeRules } from "./tube_rules.ts";
 
@@ -42,13 +43,36 @@ const encoder = new TextEncoder();
 /** Why it is not ready in drain mode. */
 const DRAIN_MODE = "drain mode: new jobs are refused until the daemon is restarted";
 
+/** The keys that can change while it runs. */
+const LIVE_KEYS = [
+  ...LIVE_LIMITS,
+  "max_line",
+  "max_job_size",
+  "max_jobs",
+  "max_memory",
+  "max_tubes",
+  "max_results",
+  "result_ttl",
+  "events",
+  "max_attempts",
+  "backoff",
+  "max_backoff",
+  "max_reserved",
+  "rate",
+  "burst",
+  "tubes",
+  "schedule",
+  "generator",
+  "slow_command",
+] as const;
+
 /** The task service, for the table of services. */
 export const task: Service<TaskConfig> = {
   name: "task",
   schema: taskSchema,
   rights: taskRights,
   hears: mayHearJobs,
-  live: [...LIVE_LIMITS, "slow_command"],
+  live: LIVE_KEYS,
   addresses: (config) => [config.listen, config.beanstalk],
   needs: (config) => ({ storages: [config.storage] }),
   advice: unlimitedAttempts,
@@ -62,11 +86,8 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
   const storage = await context.storage(config.storage);
   const cleanUp: (() => Promise<void>)[] = [() => storage.close()];
   try {
-    const queue = await openQueue(storage, {
-      ...queueOptions(config),
-      report: config.events ? announceOn(context.bus) : undefined,
-      log,
-    });
+    const announce = announceOn(context.bus);
+    const queue = await openQueue(storage, { ...queueOptions(config, announce), log });
     cleanUp.push(() => queue.close());
     const push = new PushServer(queue, {
       tube: config.tube,
@@ -109,11 +130,12 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
       log,
     });
     schedules.start();
-    const { generator } = config;
+    const startNumbers = ({ generator }: TaskConfig) =>
+      generator.enabled
+        ? startGenerator(push, { everyMs: generator.every, clock: SYSTEM_CLOCK })
+        : () => {};
+    let stopNumbers = startNumbers(config);
     let inDrainMode = false;
-    const stopGenerator = generator.enabled
-      ? startGenerator(push, { everyMs: generator.every, clock: SYSTEM_CLOCK })
-      : () => {};
     return {
       addresses: listeners.map((listener) => listener.address),
       data: () => ({
@@ -127,6 +149,12 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
         for (const listener of listeners) listener.setLimits(listenerLimits(next));
         connected.rateLimits.setRates(serviceRates(next));
         beanstalk.slow.setLimit(next.slow_command);
+        push.maxLineBytes = next.max_line;
+        beanstalk.maxJobBytes = next.max_job_size;
+        queue.setOptions(queueOptions(next, announce));
+        schedules.setSchedules(next.schedule.map(scheduleOf));
+        stopNumbers();
+        stopNumbers = startNumbers(next);
       },
       problems: () => [queue.problem() ?? [], inDrainMode ? DRAIN_MODE : []].flat(),
       metrics: () => [
@@ -147,7 +175,7 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
         queue.refusePuts();
       },
       drain: async (deadline) => {
-        stopGenerator();
+        stopNumbers();
         queue.drain();
         await Promise.race([schedules.stop(), aborted(deadline)]);
         await Promise.race([queue.idle(), aborted(deadline)]);
@@ -166,8 +194,9 @@ async function start(config: TaskConfig, context: ServiceContext): Promise<Runni
   }
 }
 
-function queueOptions(config: TaskConfig): QueueOptions {
+function queueOptions(config: TaskConfig, announce: ReportJob): QueueOptions {
   return {
+    report: config.events ? announce : undefined,
     limits: {
       maxJobs: config.max_jobs,
       maxBytes: config.max_memory,

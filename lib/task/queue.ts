@@ -199,10 +199,10 @@ export interface QueueLimits {
   resultTtlMs: number;
 }
 
-/** Options of a queue. */
+/** Options of a queue; {@linkcode Queue.setOptions} changes them. */
 export interface QueueOptions {
   limits: QueueLimits;
-  /** The rules of a tube. They do not change, and engines ask for them often. */
+  /** The rules of a tube. Engines ask for them often. */
   rulesOf(tube: string): TubeRules;
   /** Told of everything that happens to jobs in this process; see `reports.ts`. */
   report?: ReportJob | undefined;
@@ -338,6 +338,11 @@ export interface Queue {
   connect(peer?: Peer): QueueClient;
   /** The clients of this process that have asked for jobs. */
   readonly workers: Workers;
+  /**
+   * Goes by other options from now on. Jobs that are there stay, even if there are more of them than
+   * a lower limit allows, and so do reservations; results beyond a limit are dropped, oldest first.
+   */
+  setOptions(options: QueueOptions): void;
   /** Takes no more jobs, but hands out those that it has: the drain mode of beanstalkd. */
   refusePuts(): void;
   /** Stops taking and handing out jobs. Jobs that are reserved can still be finished. */

@@ -14,3 +14,8 @@ export function tubeRules(config: TaskConfig, tube: string): TubeRules {
     rate: rateOf(own?.rate ?? config.rate, own?.burst ?? config.burst),
   };
 }
+
+/** Whether two tubes are treated alike. */
+export function sameRules(a: TubeRules, b: TubeRules): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}

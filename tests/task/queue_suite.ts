@@ -12,6 +12,7 @@ import { MAX_TUBE_METRICS, OTHER_TUBES } from "../../lib/task/tube_metrics.ts";
 import { until } from "../support/within.ts";
 import { commandScenarios } from "./command_scenarios.ts";
 import { listingScenarios } from "./listing_scenarios.ts";
+import { liveScenarios } from "./live_scenarios.ts";
 import { optionScenarios } from "./option_scenarios.ts";
 import { progressScenarios } from "./progress_scenarios.ts";
 import {
@@ -43,7 +44,8 @@ export function queueSuite(
   open: (options: SuiteOptions) => Promise<SuiteQueue>,
   settings: { ignore?: boolean } = {},
 ): void {
-  for (const { name, run, options } of queueScenarios()) {
+  // No failures are tried with the second: options change without a write.
+  for (const { name, run, options } of [...queueScenarios(), ...liveScenarios()]) {
     Deno.test({
       name: `${engine} queue: ${name}`,
       ignore: settings.ignore ?? false,

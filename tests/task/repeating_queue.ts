@@ -21,6 +21,7 @@ import type {
   Queue,
   QueueClient,
   QueueMetrics,
+  QueueOptions,
   QueueStats,
   Refusal,
   SweptState,
@@ -88,6 +89,10 @@ export class RepeatingQueue implements Queue {
 
   get workers(): Workers {
     return this.#queue.workers;
+  }
+
+  setOptions(options: QueueOptions): void {
+    this.#queue.setOptions(options);
   }
 
   refusePuts(): void {

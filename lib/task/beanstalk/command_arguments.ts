@@ -30,16 +30,21 @@ export interface Skipped {
   mistake: BeanstalkCommand;
 }
 
+/** The limits on jobs. They may change; a body that has been announced may still come. */
+export interface JobLimits {
+  /** The largest body of a job, in bytes. */
+  readonly maxJobBytes: number;
+}
+
 const BAD_FORMAT = mistake("BAD_FORMAT");
 
 /** Parses what follows the word of a command on its line, and the jobs of a batch. */
 export class CommandArguments {
-  readonly #maxJobBytes: number;
+  readonly #limits: JobLimits;
   readonly #line = new LineArguments();
 
-  /** @param maxJobBytes The largest body of a job. */
-  constructor(maxJobBytes: number) {
-    this.#maxJobBytes = maxJobBytes;
+  constructor(limits: JobLimits) {
+    this.#limits = limits;
   }
 
   /**
@@ -134,7 +139,7 @@ export class CommandArguments {
         const bodyBytes = line.number(MAX_U32);
         if (id < 0 || bodyBytes < 0) return null;
         return this.#withBody(kind, bodyBytes, {
-          max: kind === "progress" ? MAX_PROGRESS_BYTES : this.#maxJobBytes,
+          max: kind === "progress" ? MAX_PROGRESS_BYTES : this.#limits.maxJobBytes,
           finish: (body) => ({ kind, id, body }),
         });
       }
@@ -210,7 +215,7 @@ export class CommandArguments {
     const spec = specFrom(this.#line);
     if (spec === null) return null;
     return this.#withBody(kind, spec.bodyBytes, {
-      max: this.#maxJobBytes,
+      max: this.#limits.maxJobBytes,
       finish: (body) => finish({ ...spec.rest, body }),
     });
   }
@@ -223,7 +228,7 @@ export class CommandArguments {
     if (spec === null || text === null) return null;
     const { bodyBytes, rest } = spec;
     const skipBytes = bodyBytes + 2;
-    if (bodyBytes > this.#maxJobBytes) {
+    if (bodyBytes > this.#limits.maxJobBytes) {
       return { kind: "skipped", skipBytes, mistake: mistake("JOB_TOO_BIG") };
     }
     const options = parseOptions(text);
@@ -257,7 +262,7 @@ export class CommandArguments {
       line.set(bytes, at, lineEnd);
       const spec = specFrom(line);
       if (spec === null || !line.done) return BAD_FORMAT;
-      if (spec.bodyBytes > this.#maxJobBytes) return mistake("JOB_TOO_BIG");
+      if (spec.bodyBytes > this.#limits.maxJobBytes) return mistake("JOB_TOO_BIG");
       const bodyEnd = lineEnd + 2 + spec.bodyBytes;
       if (bytes[bodyEnd] !== CR || bytes[bodyEnd + 1] !== LF) return mistake("EXPECTED_CRLF");
       specs.push({ ...spec.rest, body: valueFrom(bytes, lineEnd + 2, bodyEnd) });

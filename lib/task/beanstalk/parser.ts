@@ -1,6 +1,11 @@
 import { valueFrom } from "../../storage/value.ts";
 import type { BeanstalkCommand, CommandKind } from "./command.ts";
-import { CommandArguments, type Header, type Skipped } from "./command_arguments.ts";
+import {
+  CommandArguments,
+  type Header,
+  type JobLimits,
+  type Skipped,
+} from "./command_arguments.ts";
 import { CR, findLineEnd, LF, mistake } from "./line.ts";
 import { MAX_LINE_BYTES, MAX_OPTIONS_LINE_BYTES } from "./words.ts";
 
@@ -49,9 +54,9 @@ export class CommandParser {
   #skipReply: BeanstalkCommand | null = null;
   #skippingLine = false;
 
-  /** @param maxJobBytes The largest body of a job. */
-  constructor(maxJobBytes: number) {
-    this.#arguments = new CommandArguments(maxJobBytes);
+  /** @param limits The limits on jobs. */
+  constructor(limits: JobLimits) {
+    this.#arguments = new CommandArguments(limits);
   }
 
   /** Whether a command has begun whose bytes so far may all be consumed. */

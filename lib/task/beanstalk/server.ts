@@ -31,7 +31,8 @@ export interface BeanstalkServerOptions {
 export class BeanstalkServer implements BeanstalkContext {
   readonly queue: Queue;
   readonly log: Log;
-  readonly maxJobBytes: number;
+  /** See {@linkcode BeanstalkServerOptions}; it may be changed. */
+  maxJobBytes: number;
   readonly metrics: BeanstalkMetrics = {
     commands: new Map(),
     duration: new Histogram(),

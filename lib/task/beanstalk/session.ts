@@ -61,15 +61,13 @@ export class BeanstalkSession implements Waits {
     connection.client = this;
     this.#context = context;
     this.#client = context.queue.connect({ address: connection.remote, port: "beanstalk" });
-    this.#parser = new CommandParser(context.maxJobBytes);
+    this.#parser = new CommandParser(context);
     this.#runner = new CommandRunner(this.#client, {
       context,
       replies: this.#replies,
       waits: this,
     });
-    this.#input = new ReadBuffer({
-      maxBytes: 2 * (Math.max(context.maxJobBytes, MAX_BATCH_BYTES) + MAX_LINE_BYTES),
-    });
+    this.#input = new ReadBuffer({ maxBytes: maxInputBytes(context) });
   }
 
   /** Describes the client, for lists of connections. */
@@ -179,6 +177,8 @@ export class BeanstalkSession implements Waits {
 
   /** Reads more; `false` at the end of the input. */
   #read(): Promise<boolean> {
+    // The limit may have been raised since the client connected.
+    this.#input.raiseMaxBytes(maxInputBytes(this.#context));
     if (this.#ended) return Promise.resolve(false);
     const { midway } = this.#parser;
     const request = midway || this.#input.end > this.#input.start ? this.#runner.commands + 1 : 0;
@@ -227,4 +227,9 @@ export class BeanstalkSession implements Waits {
 function keyOf(command: BeanstalkCommand): string | undefined {
   if ("id" in command) return String(command.id);
   return "tube" in command ? command.tube : undefined;
+}
+
+/** How many bytes of a client may be unread: two commands with their bodies. */
+function maxInputBytes({ maxJobBytes }: BeanstalkContext): number {
+  return 2 * (Math.max(maxJobBytes, MAX_BATCH_BYTES) + MAX_LINE_BYTES);
 }

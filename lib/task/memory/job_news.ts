@@ -1,26 +1,26 @@
 import type { Value } from "../../storage/value.ts";
 import { reportsOf } from "../event_reports.ts";
 import type { JobEvent } from "../life_cycle.ts";
-import type { EndState, KeptState } from "../queue.ts";
-import type { ReportJob } from "../reports.ts";
+import type { EndState, KeptState, QueueOptions } from "../queue.ts";
 import type { Job } from "./job.ts";
 import type { Journal } from "./journal.ts";
 
 /** Tells what happens to jobs: reports for the bus, and outcomes for the clients that wait. */
 export class JobNews {
   readonly #journal: Journal;
-  readonly #report: ReportJob | undefined;
+  readonly #options: Pick<QueueOptions, "report">;
 
-  constructor(journal: Journal, report: ReportJob | undefined) {
+  constructor(journal: Journal, options: Pick<QueueOptions, "report">) {
     this.#journal = journal;
-    this.#report = report;
+    this.#options = options;
   }
 
   /** Reports something that no event of the life cycle stands for. */
   happened(job: Job, kind: "put" | "reserved" | KeptState): void {
-    if (this.#report === undefined) return;
+    const { report } = this.#options;
+    if (report === undefined) return;
     const { id, tube: { name: tube } } = job;
-    this.#report({ kind, tube, id, reason: "" }, this.#journal.settled(job.ticket));
+    report({ kind, tube, id, reason: "" }, this.#journal.settled(job.ticket));
   }
 
   /**
@@ -29,12 +29,11 @@ export class JobNews {
    * @param about The tube in which it happened, and whether it made the job a dead letter.
    */
   changed(job: Job, event: JobEvent, { tube, died }: { tube: string; died: boolean }): void {
-    if (this.#report === undefined) return;
+    const { report } = this.#options;
+    if (report === undefined) return;
     const { id } = job;
     const durable = this.#journal.settled(job.ticket);
-    for (const report of reportsOf(event, { id, tube, after: job, died })) {
-      this.#report(report, durable);
-    }
+    for (const what of reportsOf(event, { id, tube, after: job, died })) report(what, durable);
   }
 
   /** Tells the clients that wait for the outcome of a job. */

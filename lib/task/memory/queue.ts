@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import { boundTubes } from "../tube_metrics.ts";
+import { sameRules } from "../tube_rules.ts";
 import type { QueueClient, QueueMetrics, QueueOptions, QueueStats } from "../queue.ts";
 import type { ScheduledQueue } from "../schedule/book.ts";
 import { type Peer, Workers } from "../workers.ts";
@@ -25,6 +26,23 @@ export class MemoryQueue implements ScheduledQueue {
 
   connect(peer?: Peer): QueueClient {
     return new MemoryClient(this.scheduler, peer && this.workers.joinerFor(peer));
+  }
+
+  setOptions(options: QueueOptions): void {
+    const { scheduler } = this;
+    Object.assign(scheduler.options, options);
+    const tubes = scheduler.tubes.all()[Symbol.iterator]();
+    scheduler.chores.run(() => {
+      const { value: tube, done } = tubes.next();
+      if (done) return false;
+      const rules = scheduler.options.rulesOf(tube.name);
+      if (sameRules(rules, tube.rules)) return true;
+      tube.setRules(rules);
+      // As if a token had come: a job may run now, or the tube may be dropped.
+      scheduler.tokenCame(tube);
+      return true;
+    });
+    scheduler.chores.run(() => scheduler.space.shrink());
   }
 
   refusePuts(): void {

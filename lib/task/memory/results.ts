@@ -1,14 +1,14 @@
 import type { Value } from "../../storage/value.ts";
-import type { JobId, KeptState } from "../queue.ts";
+import type { JobId, KeptState, QueueOptions } from "../queue.ts";
+import { Heap } from "./heap.ts";
 import { IdTable } from "./id_table.ts";
-import { type Linked, List } from "./list.ts";
 import type { Timed, Timers } from "./timers.ts";
 
 /** How many results are dropped before the timers look at the time. */
 const MAX_EXPIRED_AT_ONCE = 16;
 
 /** The result of a done job, or the note that a job was cancelled. */
-export class Result implements Linked<Result> {
+export class Result {
   readonly id: JobId;
   readonly state: KeptState;
   /** Empty if the job was cancelled. */
@@ -17,8 +17,8 @@ export class Result implements Linked<Result> {
   readonly expiresAt: number;
   /** The ticket of the journal's write. */
   ticket = 0;
-  previous: Result | null = null;
-  next: Result | null = null;
+  /** Its index in the heap of all results. */
+  place = -1;
 
   constructor(
     id: JobId,
@@ -31,12 +31,20 @@ export class Result implements Linked<Result> {
   }
 }
 
-/** The results kept, oldest first. The oldest are dropped when they expire or space runs out. */
+/** The results that expire first come first: not always the oldest, as `result_ttl` can change. */
+const EXPIRY_ORDER = {
+  before: (a: Result, b: Result) =>
+    a.expiresAt < b.expiresAt || (a.expiresAt === b.expiresAt && a.id < b.id),
+  place: (result: Result) => result.place,
+  setPlace: (result: Result, place: number) => result.place = place,
+};
+
+/** The results kept. The oldest are dropped when they expire or space runs out. */
 export class Results implements Timed {
   readonly #results = new IdTable<Result>();
-  readonly #order = new List<Result>();
+  readonly #order = new Heap<Result>(EXPIRY_ORDER);
   readonly #timers: Timers;
-  readonly #maxResults: number;
+  readonly #options: Pick<QueueOptions, "limits">;
   readonly #dropped: (result: Result) => void;
   #bytes = 0;
   dueAt = 0;
@@ -44,15 +52,18 @@ export class Results implements Timed {
 
   /**
    * @param timers The timers of the queue.
-   * @param options `maxResults`: how many to keep; `dropped`: called for each one dropped.
+   * @param options The options of the queue; `dropped`: called for each result dropped.
    */
   constructor(
     timers: Timers,
-    options: { maxResults: number; dropped: (result: Result) => void },
+    { options, dropped }: {
+      options: Pick<QueueOptions, "limits">;
+      dropped: (result: Result) => void;
+    },
   ) {
     this.#timers = timers;
-    this.#maxResults = options.maxResults;
-    this.#dropped = options.dropped;
+    this.#options = options;
+    this.#dropped = dropped;
   }
 
   /** The number of results. */
@@ -75,13 +86,18 @@ export class Results implements Timed {
     return this.#results.values();
   }
 
-  /** Adds a result; drops the oldest ones beyond the limit. */
+  /** Adds a result; drops the oldest one if there are more than the limit. */
   add(result: Result): void {
     this.#results.set(result.id, result);
     this.#order.push(result);
     this.#bytes += result.body.length;
-    while (this.#results.size > this.#maxResults) this.#drop(this.#order.first!);
+    if (this.excess) this.#drop(this.#order.first!);
     this.#schedule();
+  }
+
+  /** Whether there are more than the limit: after a lower one has come into force. */
+  get excess(): boolean {
+    return this.#results.size > this.#options.limits.maxResults;
   }
 
   /** Removes a new result that could not be written. */
@@ -92,7 +108,7 @@ export class Results implements Timed {
   /** Drops the oldest result; `false` if there is none. */
   dropOldest(): boolean {
     const oldest = this.#order.first;
-    if (oldest === null) return false;
+    if (oldest === undefined) return false;
     this.#drop(oldest);
     return true;
   }
@@ -101,7 +117,7 @@ export class Results implements Timed {
   due(now: number): void {
     for (let left = MAX_EXPIRED_AT_ONCE; left > 0; left--) {
       const oldest = this.#order.first;
-      if (oldest === null || oldest.expiresAt > now) break;
+      if (oldest === undefined || oldest.expiresAt > now) break;
       this.#drop(oldest);
     }
     this.#schedule();
@@ -109,8 +125,10 @@ export class Results implements Timed {
 
   #schedule(): void {
     const oldest = this.#order.first;
-    if (oldest === null) this.#timers.clear(this);
-    else if (this.timerPlace === -1) this.#timers.set(this, oldest.expiresAt);
+    if (oldest === undefined) this.#timers.clear(this);
+    else if (this.timerPlace === -1 || oldest.expiresAt < this.dueAt) {
+      this.#timers.set(this, oldest.expiresAt);
+    }
   }
 
   #drop(result: Result): void {

@@ -49,6 +49,8 @@ export class Scheduler implements TubeScheduler<Job> {
   readonly conditions: Conditions;
   readonly journal: Journal;
   readonly space: QueueSpace;
+  /** All parts of the queue share this object; it is changed in place. */
+  readonly options: QueueOptions;
   /** Whether it hands out no jobs and takes none. */
   draining = false;
   /** Whether it takes no jobs. */
@@ -57,7 +59,6 @@ export class Scheduler implements TubeScheduler<Job> {
   waiting = 0;
 
   readonly #clock: Clock;
-  readonly #options: QueueOptions;
   readonly #news: JobNews;
   readonly #handOut: HandOut;
   readonly #reserved = new ReservedCount();
@@ -66,21 +67,21 @@ export class Scheduler implements TubeScheduler<Job> {
 
   constructor(clock: Clock, options: QueueOptions, journal: Journal) {
     this.#clock = clock;
-    this.#options = options;
+    this.options = { ...options };
     this.journal = journal;
     this.timers = new Timers(clock);
     this.clientTimers = new Timers(clock);
     this.chores = new Chores(clock);
     this.results = new Results(this.timers, {
-      maxResults: options.limits.maxResults,
+      options: this.options,
       dropped: (result) => {
         this.space.take(-result.body.length - JOB_OVERHEAD_BYTES);
         journal.forget(result);
       },
     });
     this.ids = new JobIds((upTo) => journal.useIds(upTo));
-    this.space = new QueueSpace(this.results, options.limits.maxBytes);
-    this.#news = new JobNews(journal, options.report);
+    this.space = new QueueSpace(this.results, this.options);
+    this.#news = new JobNews(journal, this.options);
     this.#handOut = new HandOut(this.chores, () => this.handsOut);
     this.conditions = new Conditions({
       timers: this.timers,
@@ -92,7 +93,7 @@ export class Scheduler implements TubeScheduler<Job> {
       release: (job) => this.#applyTo(job, { kind: "release-held" }),
       runInTurns: (step) => void this.chores.run(step),
     });
-    this.tubes = new Tubes(this, { timers: this.clientTimers, options });
+    this.tubes = new Tubes(this, { timers: this.clientTimers, options: this.options });
   }
 
   /** The time by the queue's clock. */
@@ -145,7 +146,7 @@ export class Scheduler implements TubeScheduler<Job> {
     for (const { body, options } of specs) {
       bytes += body.length + JOB_OVERHEAD_BYTES + bytesOfOptions(options);
     }
-    const fits = this.jobs.size + specs.length <= this.#options.limits.maxJobs;
+    const fits = this.jobs.size + specs.length <= this.options.limits.maxJobs;
     return fits && this.space.makeRoom(bytes) ? undefined : "OUT_OF_MEMORY";
   }
 
@@ -255,7 +256,7 @@ export class Scheduler implements TubeScheduler<Job> {
 
   /** Replaces a job that was taken from its place with its outcome. */
   complete(job: Job, state: KeptState, body: Value): void {
-    const expiresAt = this.now() + this.#options.limits.resultTtlMs;
+    const expiresAt = this.now() + this.options.limits.resultTtlMs;
     const result = new Result(job.id, { state, body, expiresAt });
     this.#finish(job);
     this.space.take(body.length + JOB_OVERHEAD_BYTES);

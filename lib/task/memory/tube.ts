@@ -6,6 +6,7 @@ import {
   URGENT_PRIORITY,
 } from "../queue.ts";
 import { Heap } from "./heap.ts";
+import type { Rate } from "../../token_bucket.ts";
 import { type Linked, List } from "./list.ts";
 import type { Timed, Timers } from "./timers.ts";
 import { TubeRate } from "./tube_rate.ts";
@@ -79,9 +80,9 @@ const DELAYED_ORDER = {
 export class Tube<J extends QueuedJob<J>> implements Timed {
   readonly scheduler: TubeScheduler<J>;
   readonly name: string;
-  readonly rules: TubeRules;
+  rules: TubeRules;
   /** Its limit on how often jobs are reserved; `null` if it has none. */
-  readonly rate: TubeRate | null;
+  rate: TubeRate | null;
 
   readonly ready = new Heap<J>(READY_ORDER);
   readonly delayed = new Heap<J>(DELAYED_ORDER);
@@ -110,10 +111,22 @@ export class Tube<J extends QueuedJob<J>> implements Timed {
     this.scheduler = scheduler;
     this.name = name;
     this.rules = rules;
-    this.rate = rules.rate === null ? null : new TubeRate(rules.rate, {
-      timers: scheduler.clientTimers,
-      now: () => scheduler.now(),
-      came: () => scheduler.tokenCame(this),
+    this.rate = rules.rate === null ? null : this.#newRate(rules.rate);
+  }
+
+  /** Changes its rules. Jobs that are reserved stay so. Serve it afterwards. */
+  setRules(rules: TubeRules): void {
+    this.rules = rules;
+    if (rules.rate !== null && this.rate !== null) return this.rate.setRate(rules.rate);
+    this.rate?.stop();
+    this.rate = rules.rate === null ? null : this.#newRate(rules.rate);
+  }
+
+  #newRate(rate: Rate): TubeRate {
+    return new TubeRate(rate, {
+      timers: this.scheduler.clientTimers,
+      now: () => this.scheduler.now(),
+      came: () => this.scheduler.tokenCame(this),
     });
   }
 

@@ -1,4 +1,4 @@
-import { fullAfter, nextTokenAt, type Rate, tokensIn } from "../../token_bucket.ts";
+import { fullAfter, fullAtRate, nextTokenAt, type Rate, tokensIn } from "../../token_bucket.ts";
 import type { Timed, Timers } from "./timers.ts";
 
 /**
@@ -11,7 +11,7 @@ const MAX_LATE_MS = 20;
 export class TubeRate implements Timed {
   dueAt = 0;
   timerPlace = -1;
-  readonly #rate: Rate;
+  #rate: Rate;
   readonly #timers: Timers;
   readonly #now: () => number;
   readonly #came: () => void;
@@ -31,6 +31,18 @@ export class TubeRate implements Timed {
     this.#timers = timers;
     this.#now = now;
     this.#came = came;
+  }
+
+  /** Goes by another limit, and waits for nothing until it is asked to again. */
+  setRate(rate: Rate): void {
+    this.#timers.clear(this);
+    this.#fullAt = fullAtRate(this.#fullAt, this.#now(), rate);
+    this.#rate = rate;
+  }
+
+  /** Waits for nothing any more. */
+  stop(): void {
+    this.#timers.clear(this);
   }
 
   /** Whether a job may be reserved now. */

@@ -58,7 +58,7 @@ export class Tubes {
     // A new tube of this name would have a full bucket.
     if (tube.rate !== null && !tube.rate.full) return tube.rate.awaitFull();
     this.#timers.clear(tube);
-    if (tube.rate !== null) this.#timers.clear(tube.rate);
+    tube.rate?.stop();
     this.#tubes.delete(tube.name);
   }
 }

@@ -146,7 +146,10 @@ export async function reserveOne(
     if (job === undefined) return null;
     const tube = { name: job.tube, rules: holder.rulesOf(job.tube) };
     const locked = isLimited(tube) ? await lockTubes(sql, [tube]) : new Map<string, LockedTube>();
-    if (locked.get(tube.name)?.room === 0) return null;
+    if (locked.get(tube.name)?.room === 0) {
+      await takeTokens(sql, locked, new Map());
+      return null;
+    }
     const [row] = await sql<ReservedRow[]>`
       UPDATE quartet.task_jobs SET state = ${STATE.reserved}, daemon = ${holder.daemon},
         client = ${holder.client}, due_at = ${sql.unsafe(NOW)} + ttr_ms, reserves = reserves + 1,

@@ -12,7 +12,7 @@ import { CommitCounter } from "../../storage/commit_metrics.ts";
 import type { PostgresClient } from "../../storage/postgres/postgres_client.ts";
 import type { PostgresDatabase } from "../../storage/postgres/postgres_database.ts";
 import { type DatabaseMetrics, sumDatabaseMetrics } from "../../storage/database_metrics.ts";
-import type { JobId, JobSpec, TubeRules } from "../queue.ts";
+import type { JobId, JobSpec, QueueOptions } from "../queue.ts";
 import { Batcher } from "./batcher.ts";
 import { takeReleasable } from "./followers.ts";
 import { LockedJob, type LockedRow } from "./locked_job.ts";
@@ -56,10 +56,8 @@ const FIXED_PLANS = {
 
 /** Options for {@linkcode Lanes.open}. */
 export interface LanesOptions {
-  /** How long results are kept. */
-  resultTtlMs: number;
-  /** The rules of a tube. */
-  rulesOf(tube: string): TubeRules;
+  /** The options of the queue; they may change. */
+  queue: Pick<QueueOptions, "limits" | "rulesOf">;
   /**
    * Called for each tube with a rate after a try to reserve jobs; `gave` tells whether one of them
    * was from this tube.
@@ -213,7 +211,7 @@ export class Lanes {
         const rows = await query<LockedRow>(sql, statement, parameters);
         const jobs = rows.map((row) => this.#locked(row));
         for (const job of jobs) decide(job);
-        await writeJobs(sql, jobs, this.#options);
+        await writeJobs(sql, jobs, this.#options.queue.limits);
         return jobs;
       }) as Promise<LockedJob[]>
     );
@@ -233,7 +231,7 @@ export class Lanes {
       sql.begin(async (sql) => {
         const step = await takeReleasable(sql, max, (row) => this.#locked(row));
         for (const job of step.jobs) job.apply({ kind: "release-held" });
-        await writeJobs(sql, step.jobs, this.#options);
+        await writeJobs(sql, step.jobs, this.#options.queue.limits);
         return step;
       }) as Promise<{ count: number; jobs: LockedJob[] }>
     );
@@ -310,7 +308,7 @@ export class Lanes {
           const job = jobs.get(id);
           decide(job === undefined || job.removed ? null : job);
         }
-        await writeJobs(sql, [...jobs.values()], this.#options);
+        await writeJobs(sql, [...jobs.values()], this.#options.queue.limits);
         return [...jobs.values()];
       }) as Promise<LockedJob[]>
     );
@@ -319,7 +317,7 @@ export class Lanes {
   }
 
   #locked(row: LockedRow): LockedJob {
-    return new LockedJob(row, this.#options.rulesOf(row.tube));
+    return new LockedJob(row, this.#options.queue.rulesOf(row.tube));
   }
 
   /** Counts and reports decisions that are durable now. */

@@ -10,7 +10,7 @@ export interface Waiter {
 /** What one daemon knows about a tube that its clients use or watch. */
 export class LocalTube {
   readonly name: string;
-  readonly rules: TubeRules;
+  rules: TubeRules;
   using = 0;
   watching = 0;
   /** Clients that wait for one of its jobs, first come first. */

@@ -3,6 +3,7 @@ import type { Log } from "../../log.ts";
 import type { PostgresDatabase } from "../../storage/postgres/postgres_database.ts";
 import { SYSTEM_CLOCK } from "../clock.ts";
 import { boundTubes, OTHER_TUBES } from "../tube_metrics.ts";
+import { sameRules } from "../tube_rules.ts";
 import type {
   JobsByState,
   QueueClient,
@@ -66,6 +67,17 @@ export class PostgresQueue implements ScheduledQueue {
     });
     this.#clients.add(client);
     return client;
+  }
+
+  setOptions(options: QueueOptions): void {
+    const scheduler = this.#scheduler;
+    Object.assign(scheduler.options, options);
+    for (const tube of scheduler.tubes.values()) {
+      const rules = options.rulesOf(tube.name);
+      if (sameRules(rules, tube.rules)) continue;
+      tube.rules = rules;
+      scheduler.rulesChanged(tube);
+    }
   }
 
   refusePuts(): void {

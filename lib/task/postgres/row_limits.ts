@@ -2,6 +2,7 @@ import type postgres from "postgres";
 import { CachedValue } from "../../cached_value.ts";
 import type { Log } from "../../log.ts";
 import { isRejected } from "../../storage/postgres/rejection.ts";
+import type { QueueOptions } from "../queue.ts";
 import { query } from "./statements.ts";
 
 /** How old the estimates may be. PostgreSQL's own statistics lag some seconds behind anyway. */
@@ -33,8 +34,8 @@ const DROP = `
 
 /** Options for {@linkcode RowLimits}. */
 export interface RowLimitsOptions {
-  maxJobs: number;
-  maxResults: number;
+  /** The limits of the queue; they may change. */
+  queue: Pick<QueueOptions, "limits">;
   /** Runs a query. */
   ask<T>(work: (sql: postgres.Sql) => Promise<T>): Promise<T>;
   log: Log;
@@ -69,7 +70,7 @@ export class RowLimits {
   }
 
   async #load(): Promise<Rows> {
-    const { ask, log, maxJobs, maxResults } = this.#options;
+    const { ask, log, queue: { limits: { maxJobs, maxResults } } } = this.#options;
     if (this.#estimates) {
       try {
         const [row] = await ask((sql) => query<Rows>(sql, ESTIMATE, []));
@@ -90,12 +91,12 @@ export class RowLimits {
 
   /** Whether the number of jobs is at the limit. */
   get full(): boolean {
-    return (this.#rows.value?.jobs ?? 0) >= this.#options.maxJobs;
+    return (this.#rows.value?.jobs ?? 0) >= this.#options.queue.limits.maxJobs;
   }
 
   /** Drops the oldest results beyond the limit. Call it from time to time. */
   async dropResults(): Promise<void> {
-    const { maxResults, ask } = this.#options;
+    const { ask, queue: { limits: { maxResults } } } = this.#options;
     const nowMs = performance.now();
     if ((this.#rows.value?.results ?? 0) <= maxResults) return;
     if (nowMs - this.#droppedMs < DROP_INTERVAL_MS) return;

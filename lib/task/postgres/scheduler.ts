@@ -52,7 +52,7 @@ import {
 /** How many waiting clients of each tube a poll wakes. */
 const POLLING_WAITERS = 20;
 
-/** How many waiting clients are woken when a pause ends. */
+/** How many waiting clients are woken when a pause ends or rules change. */
 const MAX_WOKEN = 1000;
 
 /** How many expired jobs are handled in one transaction. */
@@ -61,6 +61,7 @@ const EXPIRED_STEP = 500;
 /** Puts, reserves and changes jobs for the clients of one daemon, and wakes those that wait. */
 export class SharedScheduler {
   readonly tubes = new Map<string, LocalTube>();
+  /** All parts of the queue share this object; it is changed in place. */
   readonly options: QueueOptions;
   /** Whether it hands out no jobs and takes none. */
   draining = false;
@@ -83,10 +84,10 @@ export class SharedScheduler {
   readonly #rowLimits: RowLimits;
 
   private constructor({ options, log }: { options: QueueOptions; log: Log }) {
-    this.options = options;
+    this.options = { ...options };
     this.#poller = new Poller(() => this.#look(), log);
     this.#heldJobs = new HeldJobs({ step: (max) => this.#lanes.releaseHeld(max), log });
-    this.#rowLimits = new RowLimits({ ...options.limits, ask: (work) => this.ask(work), log });
+    this.#rowLimits = new RowLimits({ queue: this.options, ask: (work) => this.ask(work), log });
     this.openTube(DEFAULT_TUBE);
   }
 
@@ -102,8 +103,7 @@ export class SharedScheduler {
     await database.migrate("task", TASK_MIGRATIONS, TASK_TUNING);
     const scheduler = new SharedScheduler(options);
     scheduler.#lanes = await Lanes.open(database, {
-      resultTtlMs: options.options.limits.resultTtlMs,
-      rulesOf: options.options.rulesOf,
+      queue: scheduler.options,
       written: (jobs) => scheduler.#written(jobs),
       tokensLeft: (tube, bucket, gave) => scheduler.#tokensLeft(tube, bucket, gave),
     });
@@ -256,6 +256,12 @@ export class SharedScheduler {
   tellReady(tube: string, count: number): void {
     this.#wake(tube, count);
     this.#hints.ready(tube, count);
+  }
+
+  /** Wakes clients of this daemon: the rules of a tube may allow more of its jobs now. */
+  rulesChanged(tube: LocalTube): void {
+    tube.stopTimer();
+    this.#wake(tube.name, MAX_WOKEN);
   }
 
   /** What this daemon knows without a query. */

@@ -8,7 +8,7 @@
 import type postgres from "postgres";
 import { storageUnavailable } from "../../storage/store.ts";
 import type { TubeRules } from "../queue.ts";
-import { fullAfter, nextTokenAt, tokensIn } from "../../token_bucket.ts";
+import { fullAfter, fullAtRate, nextTokenAt, tokensIn } from "../../token_bucket.ts";
 import { names, NOW, query, STATE } from "./statements.ts";
 
 /**
@@ -29,7 +29,10 @@ export interface RuledTube {
 export interface LockedTube extends RuledTube {
   /** How many more of its jobs may be reserved now. */
   readonly room: number;
+  /** When its bucket is full again. */
   readonly fullAt: number;
+  /** Whether that is not in its row, which another rate has written. */
+  readonly refilled: boolean;
   /** The clock of the database. */
   readonly now: number;
 }
@@ -91,12 +94,14 @@ export async function lockTubes(
   );
   const byName = new Map(rows.map((row) => [row.name, row]));
   return new Map(tubes.map((tube) => {
-    const { full_at: fullAt, now, reserved } = byName.get(tube.name)!;
+    const { full_at, now, reserved } = byName.get(tube.name)!;
     const { maxReserved, rate } = tube.rules;
+    const fullAt = rate === null ? full_at : fullAtRate(full_at, now, rate);
     const places = maxReserved === 0 ? Infinity : Math.max(0, maxReserved - reserved);
     const tokens = rate === null ? Infinity : tokensIn(fullAt, now, rate);
     const { name, rules, awaited = false } = tube;
-    return [name, { name, rules, awaited, room: Math.min(places, tokens), fullAt, now }];
+    const room = Math.min(places, tokens);
+    return [name, { name, rules, awaited, room, fullAt, refilled: fullAt !== full_at, now }];
   }));
 }
 
@@ -113,12 +118,13 @@ export async function takeTokens(
 ): Promise<Map<string, TokensLeft>> {
   const left = new Map<string, TokensLeft>();
   const changes: { name: string; fullAt: number }[] = [];
-  for (const { name, rules: { rate }, awaited, fullAt: before, now } of tubes.values()) {
+  for (const tube of tubes.values()) {
+    const { name, rules: { rate }, awaited, fullAt: before, refilled, now } = tube;
     if (rate === null) continue;
     const count = taken.get(name) ?? 0;
     const since = awaited ? now - MAX_LATE_MS : now;
     const fullAt = count === 0 ? before : fullAfter(before, since, { taken: count, rate });
-    if (count > 0) changes.push({ name, fullAt });
+    if (count > 0 || refilled) changes.push({ name, fullAt });
     const nextMs = Math.max(0, nextTokenAt(fullAt, rate) - now);
     left.set(name, { tokens: tokensIn(fullAt, now, rate), nextMs });
   }

@@ -32,7 +32,8 @@ const NO_RIGHT = new TextEncoder().encode("ERR no right to work on this tube\n")
 export class PushServer implements PushContext {
   readonly queue: Queue;
   readonly tube: string;
-  readonly maxLineBytes: number;
+  /** See {@linkcode PushServerOptions}; it may be changed. */
+  maxLineBytes: number;
   readonly log: Log;
   /** How workers answered the generator's numbers. */
   readonly answers = { right: 0, wrong: 0, late: 0 };
@@ -62,7 +63,7 @@ export class PushServer implements PushContext {
 
   /** Serves a worker until it disconnects. */
   async serve(connection: Connection): Promise<void> {
-    const reader = new LineReader(connection, { maxLineBytes: this.maxLineBytes });
+    const reader = new LineReader(connection, this);
     const context = { guard: this.#guard, log: this.log, refusals: this.#refusals };
     using login = beginLogin(connection, context);
     if (login !== undefined && !await loginByLine(connection, reader, login)) return;

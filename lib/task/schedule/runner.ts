@@ -26,7 +26,7 @@ export interface RunCounts {
 
 /** What is known of a schedule at the moment. Times are milliseconds since the Unix epoch. */
 export interface ScheduleState {
-  readonly schedule: Schedule;
+  schedule: Schedule;
   readonly counts: RunCounts;
   /** As far as this daemon knows; `undefined` until it has asked the queue. */
   record: ScheduleRecord | undefined;
@@ -45,8 +45,10 @@ export interface ScheduleState {
  * schedules are written for.
  */
 export class ScheduleRunner {
-  /** The schedules, in the order of the configuration. */
-  readonly states: readonly ScheduleState[];
+  #states: readonly ScheduleState[];
+  /** The schedules that take the place of these at the next look. */
+  #next: readonly Schedule[] | undefined;
+  #isLooking = false;
   readonly #book: ScheduleBook;
   readonly #clock: Clock;
   readonly #log: Log;
@@ -64,20 +66,29 @@ export class ScheduleRunner {
     this.#book = book;
     this.#clock = clock;
     this.#log = log;
-    this.states = schedules.map((schedule) => ({
-      schedule,
-      counts: { put: 0, overlap: 0, missed: 0, failed: 0 },
-      record: undefined,
-      nextAt: null,
-      lookAt: 0,
-      triedAt: 0,
-      tries: 0,
-    }));
+    this.#states = schedules.map(newState);
+  }
+
+  /** The schedules, in the order of the configuration. */
+  get states(): readonly ScheduleState[] {
+    return this.#states;
   }
 
   /** Starts. A storage that cannot be used yet is tried again. */
   start(): void {
-    if (this.states.length > 0) this.#lookIn(0);
+    if (this.#states.length > 0) this.#lookIn(0);
+  }
+
+  /**
+   * Goes on with other schedules, once the runs that have begun are over. One that is there already,
+   * by its name, keeps its counts; what the queue remembers of it depends on its timing.
+   */
+  setSchedules(schedules: readonly Schedule[]): void {
+    this.#next = schedules;
+    // A look that is in progress sees to it at its end.
+    if (this.#isLooking) return;
+    this.#stopTimer();
+    this.#lookIn(0);
   }
 
   /** Stops; resolves when the runs that have begun are over. */
@@ -95,21 +106,39 @@ export class ScheduleRunner {
   }
 
   async #look(): Promise<void> {
+    this.#isLooking = true;
+    if (this.#next !== undefined) this.#takeOver(this.#next);
     if (!this.#opened) await this.#open();
     const now = this.#clock.now();
     let lookAt = now + MAX_SLEEP_MS;
     if (this.#opened && !this.#book.paused) {
       await this.#handleDue(now);
-      for (const state of this.states) lookAt = Math.min(lookAt, state.lookAt);
+      for (const state of this.#states) lookAt = Math.min(lookAt, state.lookAt);
     } else if (!this.#opened) lookAt = now + retryMs(this.#openTries);
-    this.#lookIn(Math.max(0, lookAt - this.#clock.now()));
+    this.#isLooking = false;
+    this.#lookIn(this.#next === undefined ? Math.max(0, lookAt - this.#clock.now()) : 0);
+  }
+
+  #takeOver(schedules: readonly Schedule[]): void {
+    const before = new Map(this.#states.map((state) => [state.schedule.name, state]));
+    this.#states = schedules.map((schedule) => {
+      const state = before.get(schedule.name);
+      if (state === undefined) return newState(schedule);
+      const { triedAt, tries } = state.schedule.timing === schedule.timing
+        ? state
+        : { triedAt: 0, tries: 0 };
+      return Object.assign(state, { schedule, nextAt: null, lookAt: 0, triedAt, tries });
+    });
+    this.#next = undefined;
+    this.#opened = false;
+    this.#openTries = 0;
   }
 
   async #open(): Promise<void> {
-    const schedules = this.states.map(({ schedule: { name, timing } }) => ({ name, timing }));
+    const schedules = this.#states.map(({ schedule: { name, timing } }) => ({ name, timing }));
     try {
       const records = await this.#book.open(schedules, this.#clock.now());
-      for (const [place, state] of this.states.entries()) state.record = records[place]!;
+      for (const [place, state] of this.#states.entries()) state.record = records[place]!;
       this.#opened = true;
     } catch (error) {
       if (this.#openTries++ > 0) return;
@@ -123,7 +152,7 @@ export class ScheduleRunner {
     this.#lookedAt = now;
     const turn = new Turn();
     const pending: Promise<void>[] = [];
-    for (const state of this.states) {
+    for (const state of this.#states) {
       if (state.lookAt > now && !setBack) continue;
       pending.push(this.#handle(state, now));
       if (turn.over) await turn.next();
@@ -203,6 +232,18 @@ export class ScheduleRunner {
       error: refusal,
     });
   }
+}
+
+function newState(schedule: Schedule): ScheduleState {
+  return {
+    schedule,
+    counts: { put: 0, overlap: 0, missed: 0, failed: 0 },
+    record: undefined,
+    nextAt: null,
+    lookAt: 0,
+    triedAt: 0,
+    tries: 0,
+  };
 }
 
 function retryMs(tries: number): number {

@@ -31,7 +31,7 @@ class TestInput implements Input {
 
 /** Parses pieces of input; returns all commands and the number of bytes left over. */
 function parse(...pieces: string[]): { commands: BeanstalkCommand[]; left: number } {
-  const parser = new CommandParser(MAX_JOB_BYTES);
+  const parser = new CommandParser({ maxJobBytes: MAX_JOB_BYTES });
   const input = new TestInput();
   const commands: BeanstalkCommand[] = [];
   for (const piece of pieces) {
@@ -255,7 +255,7 @@ Deno.test("CommandParser: the body behind a bad option is skipped, and one that 
 });
 
 Deno.test("CommandParser: an endless line is not kept", () => {
-  const parser = new CommandParser(MAX_JOB_BYTES);
+  const parser = new CommandParser({ maxJobBytes: MAX_JOB_BYTES });
   const input = new TestInput();
   for (let round = 0; round < 1000; round++) {
     input.add("z".repeat(1000));
@@ -279,7 +279,7 @@ Deno.test("CommandParser: a body that is too big is skipped with its CRLF", () =
 });
 
 Deno.test("CommandParser: a body that is refused is not buffered", () => {
-  const parser = new CommandParser(MAX_JOB_BYTES);
+  const parser = new CommandParser({ maxJobBytes: MAX_JOB_BYTES });
   const input = new TestInput();
   input.add("put 0 0 0 1073741825\r\n");
   for (let sent = 0; sent < 1000; sent++) {

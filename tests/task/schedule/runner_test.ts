@@ -241,6 +241,67 @@ Deno.test("ScheduleRunner: pauses while the queue refuses jobs on request", asyn
   assert.equal(test.logs.matching("Cannot put").length, 0);
 });
 
+Deno.test("ScheduleRunner: other schedules take over, and those that stay go on", async () => {
+  const monthly = hourly({ name: "monthly", every: 720 * HOUR });
+  await using test = await new TestSchedules().start([hourly(), monthly]);
+  await test.pass(HOUR);
+  assert.equal(test.jobs, 1);
+  const { record } = test.state;
+  // The daemon looks at once, and not when the next run is due.
+  test.runner.setSchedules([hourly({ body: "other", priority: 3 }), hourly({ name: "new" })]);
+  await test.pass(0);
+  assert.deepEqual(test.state.record, record, "its last run is remembered");
+  assert.equal(test.state.counts.put, 1);
+  assert.equal(test.runner.states[1]!.record!.ranAt, 0);
+  assert.deepEqual([...test.queue.schedules.records.keys()].sort(), ["hourly", "new"]);
+  await test.pass(HOUR);
+  assert.equal(test.jobs, 3);
+  const client = test.queue.connect();
+  client.use("work");
+  assert.equal((await client.statsJob((await client.peekState("ready"))!.id))!.priority, 3);
+  // Another timing starts anew: nothing is due for the time before it.
+  test.clock.jump(30 * MINUTE);
+  test.runner.setSchedules([hourly({ every: 10 * MINUTE })]);
+  await test.pass(0);
+  assert.equal(test.jobs, 3);
+  await test.pass(10 * MINUTE);
+  assert.equal(test.jobs, 4);
+  test.runner.setSchedules([]);
+  await test.pass(0);
+  await test.pass(HOUR);
+  assert.equal(test.jobs, 4);
+  client.close();
+});
+
+Deno.test("ScheduleRunner: schedules that change during a run take over after it", async () => {
+  const test = new TestSchedules();
+  await using _test = test;
+  const gate = Promise.withResolvers<void>();
+  const { schedules } = test.queue;
+  const book: ScheduleBook = {
+    get paused() {
+      return schedules.paused;
+    },
+    open: (all, now) => schedules.open(all, now),
+    run: async (run) => {
+      await gate.promise;
+      return await schedules.run(run);
+    },
+  };
+  await test.start([hourly()], book);
+  test.clock.jump(HOUR);
+  test.clock.fireNext();
+  test.runner.setSchedules([hourly({ name: "next", every: 2 * HOUR })]);
+  assert.equal(test.runner.states[0]!.schedule.name, "hourly");
+  gate.resolve();
+  await until(
+    "the next look is planned",
+    () => test.jobs === 1 && test.runner.states[0]!.lookAt > 0,
+  );
+  await test.pass(0);
+  assert.deepEqual(test.runner.states.map(({ schedule }) => schedule.name), ["next"]);
+});
+
 Deno.test("ScheduleRunner: a thousand schedules at the same moment", async () => {
   const many = Array.from({ length: 1000 }, (_, i) => hourly({ name: `schedule-${i}` }));
   await using test = await new TestSchedules().start(many);
