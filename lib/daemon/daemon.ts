@@ -11,6 +11,7 @@ import { createDataDir, dataDirProblem, keepsDataInDir } from "./data_dir.ts";
 import type { Guard } from "../auth.ts";
 import type { Log } from "../log.ts";
 import type { Metric } from "../metrics.ts";
+import { Guards } from "./guards.ts";
 import { keepRunning } from "./keep_running.ts";
 import { formatAddress } from "../net/address.ts";
 import type { RecentLog } from "../recent_log.ts";
@@ -58,11 +59,7 @@ export class Daemon {
   /** What connects it with the buses of other daemons, if anything. A reload cannot change it. */
   #link: NatsLink | undefined;
   readonly #started = new Map<string, StartedService>();
-  /**
-   * The configuration whose tokens each service checks. It is older than `#config` for a service
-   * that could not start with its new section and runs on with its old one.
-   */
-  readonly #configInForce = new Map<string, Config>();
+  readonly #guards: Guards;
   /** What each service has refused for lack of rights, restarts included. */
   readonly #refusals: ReadonlyMap<string, Refusals>;
   /** Why an enabled service does not run as the configuration says. */
@@ -103,7 +100,8 @@ export class Daemon {
       }
       for (const service of daemon.#startOrder()) {
         signal?.throwIfAborted();
-        await daemon.#start(service, config);
+        const { name } = service;
+        await daemon.#start(service, config.services[name], config.guard(name));
       }
       signal?.throwIfAborted();
     } catch (error) {
@@ -119,6 +117,7 @@ export class Daemon {
     this.#dataDir = config.daemon.data_dir;
     this.#options = options;
     this.#log = options.createLog("daemon");
+    this.#guards = new Guards(this.#log);
     this.#refusals = new Map(
       options.services.map(({ name }) => [name, new Refusals(options.createLog(name))]),
     );
@@ -211,7 +210,7 @@ export class Daemon {
 
   #previewReload(): ReloadPreview {
     const { services, readConfig = () => this.#config } = this.#options;
-    const guard = (name: string) => this.#guard(name);
+    const guard = (name: string) => this.#guards.of(name);
     const inForce = { config: this.#config, started: this.#started, guard };
     return previewReload(services, inForce, readConfig());
   }
@@ -265,8 +264,7 @@ export class Daemon {
     const failures: string[] = [];
     for (const change of kept) {
       const { name } = change.service;
-      this.#reviseLogins(name, config);
-      this.#configInForce.set(name, config);
+      this.#guards.follow(name, config);
       const started = this.#started.get(name)!;
       const failure = keepRunning(started, change, { config, log: this.#log });
       if (failure === undefined) this.#failures.delete(name);
@@ -287,31 +285,25 @@ export class Daemon {
     for (const { service, action, keys } of changed) {
       const { name } = service;
       if (action === "restart") this.#log.info("Restarting", { service: name, keys: keys.join() });
-      if (patient && !stopFirst.includes(service) && this.#postpone(service)) continue;
-      const oldConfig = this.#configInForce.get(name) ?? before;
+      if (patient && !stopFirst.includes(service) && this.#postpone(service)) {
+        this.#guards.follow(name, config, { hasOldSection: true });
+        continue;
+      }
+      const oldGuard = this.#guards.of(name);
       await stop(service);
       this.#failures.delete(name);
       try {
-        await this.#start(service, config);
+        await this.#start(service, config.services[name], config.guard(name));
       } catch (error) {
         const { message } = error as Error;
         failures.push(message);
         this.#failures.set(name, message);
         this.#log.error("Cannot apply the new configuration", { error: message });
         const old = stopped.get(name);
-        if (old !== undefined) await this.#startAgain(service, old.section, oldConfig);
+        if (old !== undefined) await this.#startAgain(service, old.section, oldGuard);
       }
     }
     return failures;
-  }
-
-  /** Closes the connections whose tokens a new configuration has removed or changed. */
-  #reviseLogins(name: string, config: Config): void {
-    const before = this.#guard(name);
-    const after = config.guard(name);
-    if (before === undefined || before === after) return;
-    const closed = before.logins.revise(after, config.auth.on_revoke === "keep");
-    if (closed > 0) this.#log.info("Closed connections of old tokens", { service: name, closed });
   }
 
   /** Restarts a service when its long work is over; returns whether it has any. */
@@ -327,26 +319,28 @@ export class Daemon {
     return true;
   }
 
-  /** Restarts a service with its old section after its new one failed. */
-  async #startAgain(service: Service, section: ServiceConfig, oldConfig: Config): Promise<void> {
-    const services = { ...oldConfig.services, [service.name]: section };
+  /** Restarts a service with its old section and its old tokens after its new section failed. */
+  async #startAgain(...old: [Service, ServiceConfig, Guard | undefined]): Promise<void> {
     try {
-      await this.#start(service, { ...oldConfig, services });
+      await this.#start(...old);
     } catch (error) {
       this.#log.error("Cannot go back to the old one", { error: (error as Error).message });
     }
   }
 
-  async #start(service: Service, config: Config): Promise<void> {
+  async #start(
+    service: Service,
+    section: ServiceConfig | undefined,
+    guard: Guard | undefined,
+  ): Promise<void> {
     const { name } = service;
-    const section = config.services[name];
     if (!section?.enabled) return;
-    this.#configInForce.set(name, config);
+    this.#guards.set(name, guard);
     const context: ServiceContext = {
       log: this.#options.createLog(name),
       daemon: this.#view,
       bus: this.#bus,
-      guard: () => this.#guard(name),
+      guard: () => this.#guards.of(name),
       refusals: this.#refusals.get(name)!,
       admits: (other, subject, visitor) => this.#admits(other, subject, visitor),
       dataDir: this.#dataDir,
@@ -371,15 +365,11 @@ export class Daemon {
     }
   }
 
-  #guard(name: string): Guard | undefined {
-    return this.#configInForce.get(name)?.guard(name);
-  }
-
   #admits(name: string, subject: string, visitor: Visitor): boolean {
     const started = this.#started.get(name);
     if (started === undefined) return false;
     const service = this.#options.services.find((candidate) => candidate.name === name)!;
-    return admits(guarded(service, { ...started, guard: this.#guard(name), subject }), visitor);
+    return admits(guarded(service, { ...started, guard: this.#guards.of(name), subject }), visitor);
   }
 
   async #stop(name: string, started: StartedService, timeoutMs: number): Promise<void> {

@@ -42,7 +42,7 @@ import { isTlsHandshake, readFirstLine } from "./link/first_line.ts";
 import { HELLO, MAX_HELLO_BYTES } from "./link/hello.ts";
 import { JobLog } from "./node/job_log.ts";
 import { MemberNode } from "./node/member_node.ts";
-import type { MeshNode } from "./node/mesh_node.ts";
+import type { MeshLimits, MeshNode } from "./node/mesh_node.ts";
 import { readTrust } from "./link/peer_tls.ts";
 import { demandProof } from "./link/proof.ts";
 import { workersBesideOthers } from "./sort/sort_pool.ts";
@@ -62,13 +62,23 @@ const CONTROL = { describe: () => ({ protocol: "control", state: "is a node" }) 
 /** Ends a reply of several lines. */
 const END_LINE = "END";
 
+/** The keys that can change while it runs. */
+const LIVE_KEYS = [
+  ...LIVE_LIMITS,
+  "memory",
+  "max_line",
+  "dial_timeout",
+  "stall_timeout",
+  "max_queue",
+] as const;
+
 /** The entry of mesh in the table of services. */
 export const mesh: Service<MeshConfig> = {
   name: "mesh",
   schema: meshConfigSchema,
   rights: meshRights,
   proves: ({ nodes }) => nodes.length > 1,
-  live: LIVE_LIMITS,
+  live: LIVE_KEYS,
   addresses: (config) => [config.listen],
   needs: ({ node, nodes, dir, tls }) => ({
     connects: nodes.filter((_, other) => other !== node),
@@ -114,14 +124,10 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
     directory,
     spillDir,
     partition: config.partition,
-    memoryBytes: config.memory,
-    maxLineBytes: config.max_line,
     workers: workersBesideOthers(),
     startWorker: (name: string, module: string) => starter.start(name, module),
     doubts,
-    dialTimeoutMs: config.dial_timeout,
-    stallTimeoutMs: config.stall_timeout,
-    maxQueue: config.max_queue,
+    ...meshLimits(config),
     secret: context.guard,
     trust: () => trust,
     log,
@@ -140,6 +146,7 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
     adjust: (next: MeshConfig) => {
       listener.setLimits(listenerLimits(next));
       connected.rateLimits.setRates(serviceRates(next));
+      node.setLimits(meshLimits(next));
     },
     metrics: () => [
       ...connected.rateLimits.metrics("mesh"),
@@ -154,6 +161,16 @@ async function start(config: MeshConfig, context: ServiceContext): Promise<Runni
       starter[Symbol.dispose]();
       await listener.drain(deadline);
     },
+  };
+}
+
+function meshLimits(config: MeshConfig): MeshLimits {
+  return {
+    memoryBytes: config.memory,
+    maxLineBytes: config.max_line,
+    dialTimeoutMs: config.dial_timeout,
+    stallTimeoutMs: config.stall_timeout,
+    maxQueue: config.max_queue,
   };
 }
 

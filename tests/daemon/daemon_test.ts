@@ -9,12 +9,14 @@ import { delay } from "@std/async/delay";
 import * as v from "valibot";
 import type { Config } from "../../lib/config/schema.ts";
 import { rightsList } from "../../lib/config/rights.ts";
+import { FailureCounter, Guard } from "../../lib/auth.ts";
 import { Daemon } from "../../lib/daemon/daemon.ts";
 import { RecentLog } from "../../lib/recent_log.ts";
 import type { Refusals } from "../../lib/refusals.ts";
 import type { DaemonView, Service, ServiceConfig } from "../../lib/service.ts";
 import { TestLog } from "../support/log.ts";
 import { within } from "../support/within.ts";
+import { beginLogin, type LoginContext } from "../../lib/net/login.ts";
 
 interface Section extends ServiceConfig {
   version: number;
@@ -28,6 +30,8 @@ class LoadingService {
   readonly gates: PromiseWithResolvers<void>[] = [];
   daemon: DaemonView | undefined;
   refusals: Refusals | undefined;
+  /** What the service needs of its present guard, for a login. */
+  login: LoginContext | undefined;
   /** Set while it has long work. */
   work: Promise<void> | undefined;
   #started = Promise.withResolvers<void>();
@@ -37,7 +41,8 @@ class LoadingService {
     schema: v.any(),
     rights: rightsList(["use"]),
     addresses: () => [],
-    start: ({ version }, { daemon, refusals }) => {
+    start: ({ version }, { daemon, refusals, guard, log }) => {
+      this.login = { guard, log };
       this.daemon = daemon;
       this.refusals = refusals;
       this.events.push(`start ${version}`);
@@ -65,9 +70,9 @@ class LoadingService {
   }
 
   /** Starts a daemon with this service. */
-  launch(dataDir: string, signal?: AbortSignal): Promise<Daemon> {
+  launch(dataDir: string, signal?: AbortSignal, tokens: string[] = []): Promise<Daemon> {
     const { log } = new TestLog();
-    return Daemon.start(this.config(dataDir, 1), {
+    return Daemon.start(this.config(dataDir, 1, tokens), {
       services: [this.service] as Service[],
       createLog: () => log,
       recentLog: new RecentLog(),
@@ -75,7 +80,10 @@ class LoadingService {
     });
   }
 
-  config(dataDir: string, version: number): Config {
+  config(dataDir: string, version: number, tokens: string[] = []): Config {
+    const guard = tokens.length === 0
+      ? undefined
+      : new Guard(tokens, new FailureCounter(10, 60_000));
     const section: Section = { enabled: true, insecure: false, version };
     return {
       daemon: { data_dir: dataDir, drain_accept: 0, drain_timeout: 1000 },
@@ -83,7 +91,7 @@ class LoadingService {
       storage: { url: "memory:" },
       bus: { servers: [], timeoutMs: 2000, events: false },
       services: { slow: section },
-      guard: () => undefined,
+      guard: () => guard,
       auth: { max_failures: 10, failure_window: 60_000, login_timeout: 10_000, on_revoke: "close" },
       tokenFiles: [],
     };
@@ -183,15 +191,15 @@ Deno.test("Daemon.drain does not wait for a reload whose service is loading", as
 });
 
 /** A daemon with a service that has long work, and has been told of another section. */
-async function reloadWhileBusy(slow: LoadingService, directory: string) {
+async function reloadWhileBusy(slow: LoadingService, directory: string, tokens: string[] = []) {
   const started = slow.started();
-  const starting = slow.launch(directory);
+  const starting = slow.launch(directory, undefined, tokens);
   await started;
   slow.gates[0]!.resolve();
   const daemon = await starting;
   const work = Promise.withResolvers<void>();
   slow.work = work.promise;
-  await within(60_000, "the reload", daemon.reload(slow.config(directory, 2)));
+  await within(60_000, "the reload", daemon.reload(slow.config(directory, 2, tokens)));
   assert.deepEqual(slow.events, ["start 1"], "its work goes on");
   return { daemon, endWork: work.resolve };
 }
@@ -215,6 +223,37 @@ for (const [version, what] of [[2, "the last section"], [1, "its first section a
     });
   });
 }
+
+Deno.test("Daemon.reload() withdraws tokens at once from a service that restarts later", async () => {
+  const [old, kept] = ["the old token", "the kept token"].map((text) => text.replaceAll(" ", "-"));
+  await withDirectory(async (directory) => {
+    const slow = new LoadingService();
+    const { daemon, endWork } = await reloadWhileBusy(slow, directory, [old!, kept!]);
+    const closed: string[] = [];
+    const show = async (token: string) => {
+      const close = () => void closed.push(token);
+      return await beginLogin({ id: 1, remote: "a", host: "a", close }, slow.login!)!
+        .showInTurn(token);
+    };
+    assert.deepEqual([await show(old!), await show(kept!)], ["right", "right"]);
+    await daemon.reload(slow.config(directory, 2, [kept!]));
+    assert.deepEqual(closed, [old]);
+    assert.deepEqual([await show(old!), await show(kept!)], ["wrong", "right"]);
+    // Its old section goes on to require a token.
+    await daemon.reload(slow.config(directory, 2));
+    assert.deepEqual(closed, [old, kept, kept]);
+    assert.equal(await show(kept!), "wrong");
+    assert.deepEqual(slow.events, ["start 1"]);
+    slow.work = undefined;
+    const again = slow.started();
+    endWork();
+    await again;
+    slow.gates[1]!.resolve();
+    await daemon.reload(slow.config(directory, 2));
+    assert.equal(slow.login!.guard(), undefined);
+    await daemon.drain();
+  });
+});
 
 Deno.test("Daemon.drain() does not wait for long work, and nothing starts after it", async () => {
   await withDirectory(async (directory) => {

@@ -73,7 +73,7 @@ Deno.test("planReload(): only the service that holds a needed address stops firs
 
 Deno.test("planReload(): a service that restarts on its own address need not stop first", () => {
   const config = configOf();
-  const echo = { ...config.services.echo!, history: 5 };
+  const echo = { ...config.services.echo!, mode: "confirm" };
   const after = { ...config, services: { ...config.services, echo } };
   assert.deepEqual(plan(config, after), ["kv mesh", "echo", ""]);
 });

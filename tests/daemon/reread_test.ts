@@ -9,7 +9,7 @@ import { SERVICES } from "../../lib/services.ts";
 import { TestClient } from "../support/client.ts";
 import { TestLog } from "../support/log.ts";
 import { makeTempDirectory } from "../support/temp_directory.ts";
-import { within } from "../support/within.ts";
+import { until, within } from "../support/within.ts";
 
 Deno.test("Daemon.reload() fails while a certificate cannot be read again, and the service says why", async () => {
   await using files = await makeCertificates();
@@ -105,12 +105,32 @@ Deno.test("Daemon.reload() changes limits without closing connections", async ()
     assert.equal(await ask(echo, "before"), "before");
     assert.equal(await ask(beanstalk, "use mails"), "USING mails");
     assert.match(await ask(mesh, "RETRY 1"), /^ERR/);
+    assert.equal(await ask(beanstalk, "put 1 0 60 3\r\nabc"), "INSERTED 1");
     const next = configOf("max_clients = 1", {
-      echo: `${fixed.echo} origins = ["http://chat.example"]`,
-      kv: 'max_value = "4B"\nmax_memory_policy = "allkeys-lru"',
-      task: fixed.task,
+      echo: `${fixed.echo} origins = ["http://chat.example"]
+        max_line = "9B"\nmax_payload = "9B"\nping_interval = "1h"\nhandshake_first = "1s"
+        history = 3\nreply = "No."`,
+      kv: `max_value = "4B"\nmax_memory_policy = "allkeys-lru"
+        script_timeout = "30ms"\nscript_memory = "4MiB"`,
+      task: `${fixed.task}
+        max_line = "1KiB"\nmax_job_size = "5B"\nmax_jobs = 2\nmax_memory = "2MiB"\nmax_tubes = 9
+        max_results = 9\nresult_ttl = "2h"\nevents = true\nmax_attempts = 3\nbackoff = "1s"
+        max_backoff = "2s"\nmax_reserved = 2\nrate = "9/s"\nburst = 5
+        [task.tubes.mails]\nmax_reserved = 1\n[[task.schedule]]\nname = "often"\nevery = "1s"
+        tube = "often"`,
+      mesh: `memory = "64MiB"\nmax_line = "1KiB"\ndial_timeout = "2s"\nstall_timeout = "2s"
+        max_queue = 1`,
+      admin: 'max_body = "1KiB"',
     });
     await daemon.reload(next);
+    // "often" has put its job, although the queue was not opened again.
+    await until("a schedule has begun", async () => (await ask(beanstalk, "peek 2"))[0] === "F");
+    assert.equal(await beanstalk.line(), "\r\n");
+    assert.equal(await ask(beanstalk, "peek 1"), "FOUND 1 3");
+    assert.equal(await beanstalk.line(), "abc\r\n");
+    assert.equal(await ask(beanstalk, "put 1 0 60 6\r\nabcdef"), "JOB_TOO_BIG");
+    assert.equal(await ask(beanstalk, "put 1 0 60 3\r\nabc"), "OUT_OF_MEMORY");
+    assert.equal(await ask(echo, "ten bytes!"), "ERR line too long (limit 9 bytes)");
     assert.equal(await ask(echo, "after"), "after");
     assert.equal(await ask(beanstalk, "use calls"), "USING calls");
     assert.match(await ask(mesh, "RETRY 1"), /^ERR/);

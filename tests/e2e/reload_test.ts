@@ -127,11 +127,11 @@ Deno.test("quartet check --diff: the daemon says what a reload would do, and cha
   await client.send("PING\n");
   assert.equal(await client.line(), "+PONG\r\n");
   const changed = `${MEMORY}${ADMIN}[echo]\nlisten = "127.0.0.1:0"\nmax_clients = 5\n` +
-    '[kv]\nlisten = "127.0.0.1:0"\nscript_memory = "2MiB"\n[log]\nlevel = "debug"\n';
+    '[kv]\nlisten = "127.0.0.1:0"\nstorage = "sqlite:kv.db"\n[log]\nlevel = "debug"\n';
   await Deno.writeTextFile(daemon.configFile, withOthersOff(changed));
   assert.deepEqual(await diff(daemon), [3, [
     "echo   keeps running, with a new value of max_clients",
-    "kv     restarts because of script_memory; closes 1 connection",
+    "kv     restarts because of storage; closes 1 connection",
     "task   stays off",
     "mesh   stays off",
     "admin  keeps running",
@@ -146,5 +146,5 @@ Deno.test("quartet check --diff: the daemon says what a reload would do, and cha
   assert.doesNotMatch(daemon.log, /Adjusted|Restarting|Not reloaded|Reloaded/);
   await reload(daemon, changed);
   assert.match(daemon.log, /Adjusted service=echo keys=max_clients/);
-  assert.match(daemon.log, /Restarting service=kv keys=script_memory/);
+  assert.match(daemon.log, /Restarting service=kv keys=storage/);
 });

@@ -17,6 +17,7 @@ import { LocalJobs, PROGRESS_INTERVAL_MS } from "./local_jobs.ts";
 import {
   formatNodes,
   type JobFiles,
+  type MeshLimits,
   type MeshNode,
   type MeshNodeOptions,
   nodeCount,
@@ -59,12 +60,12 @@ export class CoordinatorNode implements MeshNode {
   #statusTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: CoordinatorNodeOptions) {
-    this.#options = options;
+    this.#options = { ...options };
     const nodes = nodeCount(options.addresses);
     this.#queue = new JobQueue({
       nodes,
       keyPrefix: `${options.decisions.id}-${crypto.randomUUID().slice(0, 8)}`,
-      maxWaiting: options.maxQueue,
+      maxWaiting: () => this.#options.maxQueue,
       store: options.jobs,
       restored: options.entries,
       recordsOf: (key) => options.decisions.recordsOf(key),
@@ -77,7 +78,8 @@ export class CoordinatorNode implements MeshNode {
       onChange: () => this.#tellStatusSoon(),
     });
     this.#jobs = new LocalJobs({
-      job: { ...options, settled: (output) => this.#doubts.settled(output) },
+      job: () => ({ ...this.#options, settled: (output) => this.#doubts.settled(output) }),
+      node: options.node,
       log: options.log,
       onProgress: (key, progress) => this.#queue.progress(key, progress),
       // Deferred: the queue may be in the middle of starting this very job.
@@ -96,6 +98,10 @@ export class CoordinatorNode implements MeshNode {
     this.#repeating = setInterval(() => this.#repeatDecisions(), REPEAT_INTERVAL_MS);
     for (let node = 1; node < nodes; node++) this.#dialling.push(this.#keepLink(node));
     this.#queue.open();
+  }
+
+  setLimits(limits: MeshLimits): void {
+    Object.assign(this.#options, limits);
   }
 
   get status(): MeshStatus {
@@ -172,7 +178,7 @@ export class CoordinatorNode implements MeshNode {
 
   /** Keeps a link to a member and dials again whenever it is lost. */
   async #keepLink(node: number): Promise<void> {
-    const { addresses, stallTimeoutMs, log } = this.#options;
+    const { addresses, log } = this.#options;
     const name = nodeName(node, addresses[node]);
     const { signal } = this.#closing;
     while (!signal.aborted) {
@@ -181,6 +187,7 @@ export class CoordinatorNode implements MeshNode {
         if (signal.aborted) return connection.close();
         log.info("Connected to a node", { node, name });
         this.#dialErrors.delete(node);
+        const { stallTimeoutMs } = this.#options;
         await this.#serveLink(new ControlLink({ node, connection, input, stallTimeoutMs }));
         if (!signal.aborted) log.warn("Lost a node", { node, name });
         this.#queue.lost(node, `${name} is not connected any more`);

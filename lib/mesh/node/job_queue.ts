@@ -30,8 +30,8 @@ export interface JobQueueOptions {
   nodes: number;
   /** The beginning of the keys of all jobs, which no other process uses. */
   keyPrefix: string;
-  /** The most jobs that may wait. */
-  maxWaiting: number;
+  /** The most jobs that may wait; it may change. */
+  maxWaiting: () => number;
   /** Where the jobs are kept. */
   store: JobStore;
   /** The jobs of the previous process, in the order of their numbers. */
@@ -98,7 +98,7 @@ export class JobQueue {
       this.#jobs.filter(({ status }) => status.state === state).length;
     const waiting = count("waiting") + this.#recording;
     // If none runs, the first of those that wait is about to.
-    if (waiting >= maxWaiting + 1 - count("running")) {
+    if (waiting >= maxWaiting() + 1 - count("running")) {
       return `ERR ${waiting} jobs are waiting already`;
     }
     const id = ++this.#lastId;

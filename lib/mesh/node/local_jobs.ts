@@ -17,8 +17,10 @@ const REPLACED = "node 0 has started another job";
 
 /** Options for {@linkcode LocalJobs}. */
 export interface LocalJobsOptions {
-  /** Common to all jobs. */
-  job: LocalJobOptions;
+  /** The number of this node. */
+  node: number;
+  /** The options of a job that starts now. */
+  job: () => LocalJobOptions;
   log: Log;
   /** Called every {@linkcode PROGRESS_INTERVAL_MS} while a job runs. */
   onProgress: (key: string, progress: NodeProgress) => void;
@@ -74,15 +76,15 @@ export class LocalJobs {
    * ended.
    */
   start(order: JobOrder): void {
-    const { job: options, log, onProgress } = this.#options;
+    const { job: options, node, log, onProgress } = this.#options;
     // Node 0 may not know about the drain yet, and the other nodes would wait for this one.
-    if (this.#draining) return this.#refuse(order, `node ${options.node} is draining`);
+    if (this.#draining) return this.#refuse(order, `node ${node} is draining`);
     if (this.#job) {
       if (this.#next) this.#refuse(this.#next, REPLACED);
       this.#next = order;
       return this.#job.stop(REPLACED);
     }
-    const job = this.#job = new LocalJob(order, options);
+    const job = this.#job = new LocalJob(order, options());
     const report = () => onProgress(order.key, job.progress());
     const timer = setInterval(report, PROGRESS_INTERVAL_MS);
     log.info("Job started", { job: order.id, input: order.input, output: order.output });
@@ -119,7 +121,7 @@ export class LocalJobs {
   /** Refuses further jobs and waits for the running one, which is stopped at the deadline. */
   async drain(deadline: AbortSignal): Promise<void> {
     this.#draining = true;
-    const stop = () => this.#job?.stop(`node ${this.#options.job.node} has been stopped`);
+    const stop = () => this.#job?.stop(`node ${this.#options.node} has been stopped`);
     if (deadline.aborted) stop();
     deadline.addEventListener("abort", stop, { once: true });
     await this.#running;

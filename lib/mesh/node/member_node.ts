@@ -11,7 +11,13 @@ import { ControlLink, flushLinks } from "./control_link.ts";
 import type { ControlMessage } from "./control_message.ts";
 import { Doubts } from "./doubts.ts";
 import { LocalJobs } from "./local_jobs.ts";
-import { formatNodes, type JobFiles, type MeshNode, type MeshNodeOptions } from "./mesh_node.ts";
+import {
+  formatNodes,
+  type JobFiles,
+  type MeshLimits,
+  type MeshNode,
+  type MeshNodeOptions,
+} from "./mesh_node.ts";
 
 /** How long node 0 may take to answer a forwarded command. */
 const REPLY_TIMEOUT_MS = 10_000;
@@ -32,9 +38,10 @@ export class MemberNode implements MeshNode {
   #lastRequest = 0;
 
   constructor(options: MeshNodeOptions) {
-    this.#options = options;
+    this.#options = { ...options };
     this.#jobs = new LocalJobs({
-      job: { ...options, settled: (output) => this.#doubts.settled(output) },
+      job: () => ({ ...this.#options, settled: (output) => this.#doubts.settled(output) }),
+      node: options.node,
       log: options.log,
       onProgress: (key, progress) => this.#link?.send({ kind: "progress", key, progress }),
       onEnd: (key, end) => this.#link?.send({ kind: "ended", key, ...end }),
@@ -43,6 +50,10 @@ export class MemberNode implements MeshNode {
     const ask = (key: string) => this.#link?.send({ kind: "ask", key });
     this.#doubts = new Doubts({ ask, log: options.log });
     for (const doubt of options.doubts) this.#doubts.add(doubt);
+  }
+
+  setLimits(limits: MeshLimits): void {
+    Object.assign(this.#options, limits);
   }
 
   get status(): MeshStatus {

@@ -21,6 +21,12 @@ export interface MeshNodeOptions extends LocalJobOptions {
   log: Log;
 }
 
+/** The limits of a node that can change. */
+export type MeshLimits = Pick<
+  MeshNodeOptions,
+  "memoryBytes" | "maxLineBytes" | "dialTimeoutMs" | "stallTimeoutMs" | "maxQueue"
+>;
+
 /** The files of a job and the format of their records, as a client submits them. */
 export interface JobFiles {
   input: string;
@@ -55,6 +61,11 @@ export interface MeshNode {
     text: string,
     buffer: ReadBuffer,
   ): Promise<void>;
+  /**
+   * Changes the limits. A job that runs goes on with the old ones, and so does a control link until
+   * it is made again; a lower `maxQueue` removes no job from the queue.
+   */
+  setLimits(limits: MeshLimits): void;
   /** Queues a job; returns the reply line. */
   submit(job: JobFiles): string | Promise<string>;
   /** Cancels a job, or the running one if `job` is `undefined`; returns the reply line. */

@@ -44,7 +44,7 @@ function makeQueue(
   const queue = new JobQueue({
     keyPrefix: prefix,
     nodes,
-    maxWaiting,
+    maxWaiting: () => maxWaiting,
     store,
     restored: [...store.entries.values()],
     recordsOf: (key) => committed[key],

@@ -19,7 +19,8 @@ async function startWaiting() {
   const end = Promise.withResolvers<JobOutcome>();
   const ends: [string, string | undefined][] = [];
   const jobs = new LocalJobs({
-    job: {
+    node: 1,
+    job: () => ({
       node: 1,
       addresses: ["127.0.0.1:1", "127.0.0.1:2"].map(parseAddress),
       directory: directory.path,
@@ -29,7 +30,7 @@ async function startWaiting() {
       workers: 1,
       dialTimeoutMs: 600_000,
       stallTimeoutMs: 600_000,
-    },
+    }),
     log: new TestLog().log,
     onProgress: () => {},
     onDoubt: () => {},

@@ -77,6 +77,27 @@ Deno.test("CoordinatorNode.drain() waits for the running job and starts no waiti
   assert.deepEqual(names, ["first", "in", "jobs.log", "mesh-id"]);
 });
 
+Deno.test("CoordinatorNode.setLimits() is for the jobs to come, and keeps those that wait", async () => {
+  await using made = await makeOptions(0, ["127.0.0.1:1", "127.0.0.1:2"]);
+  const { options, directory } = made;
+  const decisions = await DecisionLog.open(directory);
+  const kept = await JobLog.open(`${directory}/jobs.log`, options.log);
+  const patient = { ...options, dialTimeoutMs: 600_000, maxQueue: 2 };
+  const meshNode = new CoordinatorNode({ ...patient, decisions, ...kept });
+  const submit = (output: string) =>
+    meshNode.submit({ input: "in", output, format: DEFAULT_RECORD_FORMAT });
+  for (const output of ["first", "second", "third"]) assert.match(await submit(output), /^OK/);
+  meshNode.setLimits({ ...options, dialTimeoutMs: 1000, maxQueue: 1 });
+  assert.equal(await submit("fourth"), "ERR 2 jobs are waiting already");
+  const states = () => meshNode.status.jobs.map(({ state }) => state);
+  assert.deepEqual(states(), ["running", "waiting", "waiting"]);
+  // The first one would wait for the other node for ten minutes.
+  await meshNode.cancel(1);
+  await until("the second has failed", () => states()[1] === "failed");
+  assert.match(meshNode.status.jobs[1]!.result, /Cannot connect within 1 s/);
+  await meshNode.drain(AbortSignal.abort());
+});
+
 Deno.test("MemberNode.drain() tells node 0 how the last job ended", async () => {
   await using made = await makeOptions(1, ["127.0.0.1:1", "127.0.0.1:2"]);
   const node = new MemberNode(made.options);
