@@ -231,3 +231,19 @@ Deno.test("previewReload(): a faulty configuration changes nothing", () => {
     keysForNextStart: [],
   });
 });
+
+Deno.test("planService(): only an address, a storage or a mode restarts a service", () => {
+  const source = { file: "q.toml", text: "", env: () => undefined, readFile: () => "" };
+  const { services } = loadConfig(source, SERVICES).config;
+  const fixed = SERVICES.map(({ name, live = [] }) => {
+    const keys = Object.keys(services[name]!).filter((key) => !live.includes(key));
+    return `${name}: ${keys.filter((key) => key !== "enabled").join(" ")}`;
+  });
+  assert.deepEqual(fixed, [
+    "echo: listen mode subject room",
+    "kv: listen",
+    "task: listen beanstalk tube",
+    "mesh: listen node nodes dir partition",
+    "admin: listen",
+  ]);
+});
