@@ -51,7 +51,7 @@ async function answer(command: BeanstalkCommand, replies: ReplyBuffer): Promise<
 async function serve(conn: Deno.TcpConn): Promise<void> {
   conn.setNoDelay(true);
   const input = new ReadBuffer({ maxBytes: 1024 * 1024 });
-  const parser = new CommandParser(65535);
+  const parser = new CommandParser({ maxJobBytes: 65535 });
   const replies = new ReplyBuffer();
   while (await input.fill(conn)) {
     for (let command; (command = parser.next(input)) !== null;) await answer(command, replies);

@@ -212,31 +212,6 @@ Deno.test("MemoryQueue: drops old results for new jobs, and results beyond max_r
   assert.equal(queue.stats().results, 1);
 });
 
-Deno.test("MemoryQueue: lower limits refuse new jobs, and drop the oldest results", async () => {
-  const { queue } = manual();
-  const client = queue.connect();
-  const ids: number[] = [];
-  for (let job = 0; job < 4; job++) {
-    ids.push(await put(client, spec("")));
-    await reserve(client);
-    assert.equal(await client.done(ids.at(-1)!, "r".repeat(10_000)), true);
-  }
-  for (let job = 0; job < 3; job++) await put(client, spec("x"));
-  const { bytes } = queue.stats();
-  queue.setOptions(queueOptions({ limits: { maxResults: 3, maxJobs: 2 } }));
-  assert.deepEqual(ids.map((id) => client.result(id) !== null), [false, true, true, true]);
-  assert.equal(client.put(spec("y")), "OUT_OF_MEMORY");
-  assert.equal(queue.stats().ready, 3, "those that are there stay");
-  queue.setOptions(queueOptions({ limits: { maxBytes: bytes - 15_000 } }));
-  assert.deepEqual(ids.map((id) => client.result(id) !== null), [false, false, true, true]);
-  queue.setOptions(queueOptions({ limits: { maxBytes: 10 } }));
-  assert.equal(queue.stats().results, 0);
-  assert.equal(client.put(spec("y")), "OUT_OF_MEMORY");
-  assert.equal((await reserve(client)).id, ids.at(-1)! + 1);
-  queue.setOptions(queueOptions());
-  await put(client, spec("y"));
-});
-
 Deno.test("MemoryQueue: other clients get their turns while many jobs are kicked", async () => {
   const { queue } = manual();
   const client = queue.connect(), other = queue.connect();

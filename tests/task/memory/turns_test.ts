@@ -197,22 +197,3 @@ Deno.test("MemoryQueue: results that expire at once are dropped in turns", async
   }
   assertSteps(left, JOBS, 0, 16 * LOOKS);
 });
-
-Deno.test("MemoryQueue: lower limits and other rules take effect in turns", async () => {
-  const { queue, seen } = manual((queue) => queue.stats().results);
-  const client = queue.connect();
-  await putMany(client);
-  for (let left = JOBS; left > 0; left--) await client.done((await reserve(client)).id, "result");
-  for (let tube = 0; tube < JOBS; tube++) client.watch(`tube-${tube}`);
-  const options = queueOptions({ limits: { maxResults: 1 } });
-  let asked = 0;
-  const rulesOf = (tube: string) => {
-    asked++;
-    return options.rulesOf(tube);
-  };
-  queue.setOptions({ ...options, rulesOf });
-  assert.equal(asked, LOOKS, "the rules of the first tubes");
-  await until("all is done", () => queue.stats().results === 1 && asked === JOBS + 1);
-  assertSteps(seen, JOBS, 1);
-  await queue.close();
-});
