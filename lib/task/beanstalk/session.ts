@@ -42,6 +42,7 @@ export class BeanstalkSession implements Waits {
   readonly #client: QueueClient;
   readonly #parser: CommandParser;
   readonly #input: ReadBuffer;
+  #maxInputBytes: number;
   readonly #replies = new ReplyBuffer();
   readonly #runner: CommandRunner;
   /** Runs the commands of a client with limited rights. */
@@ -67,7 +68,8 @@ export class BeanstalkSession implements Waits {
       replies: this.#replies,
       waits: this,
     });
-    this.#input = new ReadBuffer({ maxBytes: maxInputBytes(context) });
+    this.#maxInputBytes = maxInputBytes(context);
+    this.#input = new ReadBuffer({ maxBytes: this.#maxInputBytes });
   }
 
   /** Describes the client, for lists of connections. */
@@ -177,8 +179,10 @@ export class BeanstalkSession implements Waits {
 
   /** Reads more; `false` at the end of the input. */
   #read(): Promise<boolean> {
-    // The limit may have been raised since the client connected.
-    this.#input.raiseMaxBytes(maxInputBytes(this.#context));
+    // The limit may have been raised since the client connected. A lower one is not followed: the
+    // body of a job that was announced before it may still come.
+    this.#maxInputBytes = Math.max(this.#maxInputBytes, maxInputBytes(this.#context));
+    this.#input.maxBytes = this.#maxInputBytes;
     if (this.#ended) return Promise.resolve(false);
     const { midway } = this.#parser;
     const request = midway || this.#input.end > this.#input.start ? this.#runner.commands + 1 : 0;

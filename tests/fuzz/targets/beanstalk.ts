@@ -10,7 +10,7 @@ export const beanstalkTarget: FuzzTarget = {
   name: "beanstalk",
   samples: BEANSTALK_SAMPLES,
   run(pieces) {
-    const parser = new CommandParser(MAX_JOB_BYTES);
+    const parser = new CommandParser({ maxJobBytes: MAX_JOB_BYTES });
     const found: string[] = [];
     feed(pieces, {
       maxBytes: MAX_BATCH_BYTES + MAX_OPTIONS_LINE_BYTES,
