@@ -160,7 +160,7 @@ export function text(options: TextOptions = {}): Value<string, string> {
  * A text of some form that code then checks further.
  *
  * @param pattern What it has to match.
- * @param check Whether a text that matches is right.
+ * @param check Whether a text is right; it need not match.
  * @param allowed What is allowed, in words.
  */
 export function checkedText(
@@ -168,12 +168,7 @@ export function checkedText(
   check: (text: string) => boolean,
   allowed: string,
 ): Value<string, string> {
-  return v.pipe(
-    v.string(allowed),
-    v.regex(pattern, allowed),
-    // The checks of a pipe all run, and one fault is enough.
-    v.check((text) => !pattern.test(text) || check(text), allowed),
-  );
+  return v.pipe(v.string(allowed), v.regex(pattern, allowed), v.check(check, allowed));
 }
 
 /** The URL of a storage. */

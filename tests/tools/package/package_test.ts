@@ -146,6 +146,9 @@ async function checkFiles(deb: string): Promise<void> {
   );
   assert.match(unit, /^User=quartet$/m);
   assert.match(unit, /^StateDirectory=quartet$/m);
+  // V8 allocates a memory protection key as it starts; without these, the kernel kills the process.
+  assert.match(unit, /^SystemCallFilter=@system-service @pkey$/m);
+  assert.match(unit, /^SystemCallErrorNumber=EPERM$/m);
   assert.doesNotMatch(unit, /\/usr\/local|DynamicUser/);
   await Deno.writeTextFile(file, unit.replaceAll("/usr/bin/quartet", "/bin/true"));
   const verified = await runProgram("systemd-analyze", ["verify", "--recursive-errors=no", file]);
