@@ -46,7 +46,7 @@ generator = { enabled = false }
   return new Stage("disk", say, {
     daemon,
     parts: [keys, jobs, fullDiskPart(kv, directory.path)],
-    expectedErrors: /full/i,
+    expectedErrors: /error="the disk is full"/,
     resources: resources.move(),
     afterwards,
   });

@@ -33,11 +33,17 @@ interface Shown {
  * has just one job.
  */
 export function taskSchedulesPart({ task, admin }: { task: Address; admin: Address }): Part {
-  const page = `http://${formatAddress(admin)}`;
   let done = 0;
 
+  /** Asks admin, on a new connection: this process may be too slow to see that an old one is closed. */
+  async function ask(path: string): Promise<Response> {
+    using client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
+    const reply = await fetch(`http://${formatAddress(admin)}${path}`, { client });
+    return new Response(await reply.bytes(), { status: reply.status });
+  }
+
   async function runs(): Promise<number> {
-    const metrics = await (await fetch(`${page}/metrics`)).text();
+    const metrics = await (await ask("/metrics")).text();
     const counts = metrics.matchAll(/^\w*task_schedule_runs_total\{.*outcome="put".*\} (\d+)/gm);
     return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
   }
@@ -50,7 +56,7 @@ export function taskSchedulesPart({ task, admin }: { task: Address; admin: Addre
       const times = new Map<string, number>();
       const jobs = new Map<number, string>();
       async function look(): Promise<void> {
-        const { services } = await (await fetch(`${page}/state`)).json();
+        const { services } = await (await ask("/state")).json();
         const { status } = services.find(({ name }: { name: string }) => name === "task");
         for (const { name, lastAt, job } of status.schedules as Shown[]) {
           if (lastAt === null || job === null) continue;

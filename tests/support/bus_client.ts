@@ -35,20 +35,21 @@ export class BusClient implements Disposable {
   readonly messages: string[] = [];
   /** Which messages to keep; the others are forgotten at once. */
   keeps: (message: string) => boolean = () => true;
-  readonly #wire: Wire;
+  #wire!: Wire;
   readonly #encode: (message: string) => string;
   #changed = Promise.withResolvers<void>();
   #failure: Error | undefined;
 
-  private constructor(kind: Kind, wire: Wire, encode: (message: string) => string) {
+  private constructor(kind: Kind, encode: (message: string) => string) {
     this.kind = kind;
-    this.#wire = wire;
     this.#encode = encode;
   }
 
   /** Connects and subscribes. For lines and WebSocket, the port decides the subject. */
   static async connect(kind: Kind, address: Address, subject: string): Promise<BusClient> {
     if (address.transport !== "tcp") throw new Error("The clients speak TCP");
+    // It is there before the connection, which may bring a message or fail at once.
+    const client = new BusClient(kind, (message) => encode(kind, subject, message));
     const events: WireEvents = {
       data: (text) => add(text),
       end: (error) => client.#fail(error),
@@ -66,7 +67,7 @@ export class BusClient implements Disposable {
     const wire = kind === "websocket"
       ? await webSocketWire(address.port, events)
       : tcpWire(await Deno.connect(address), events);
-    const client = new BusClient(kind, wire, (message) => encode(kind, subject, message));
+    client.#wire = wire;
     if (kind === "lines" || kind === "websocket") return client;
     await wire.send(
       kind === "nats"
