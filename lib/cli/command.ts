@@ -150,6 +150,10 @@ export function parseCommandLine(command: Command, words: readonly string[]): Co
   const positionals = parsed._.map(String);
   const rest = command.takesRest ? parsed["--"] ?? [] : [];
   if (!command.takesRest) positionals.push(...parsed["--"] ?? []);
+  else if (rest.length === 0 && words.includes("--")) {
+    // Most likely a variable of the shell that is empty.
+    throw new UsageError('a command is missing after "--"');
+  }
   if (positionals.length < min) throw new UsageError("an argument is missing");
   if (positionals.length > max) throw new UsageError(`unexpected "${positionals[max]}"`);
   return {

@@ -14,6 +14,7 @@ import { LinesProgress } from "./put_progress.ts";
 import { ResultWaiter } from "./result_waiter.ts";
 import { SERVER_OPTIONS, tlsOptions, tokenOption } from "./server_options.ts";
 import { print, printError, writeAll } from "./terminal.ts";
+import { checkTubeName } from "./tube_name.ts";
 import { wholeNumberOption } from "./whole_number.ts";
 
 const DEFAULT_PRIORITY = 1024;
@@ -61,6 +62,8 @@ goes to standard error, an empty line takes the place of its result, and the exi
     const command = putCommand(args);
     const lines = args.flag("lines");
     if (lines && args.positionals.length > 1) throw new UsageError("--lines takes no BODY");
+    const tube = args.text("tube");
+    if (tube !== undefined) checkTubeName(tube);
     const token = tokenOption(args);
     const options = { retry: args.flag("retry"), ...tlsOptions(address, args) };
     const connect = async (retry = options.retry) =>
@@ -71,7 +74,6 @@ goes to standard error, an empty line takes the place of its result, and the exi
     const first = wait && lines ? await connect().catch(asCommandError) : producer;
     const waiter = wait ? new ResultWaiter(first, () => connect(true)) : undefined;
     try {
-      const tube = args.text("tube");
       if (tube !== undefined) {
         const { words } = await producer.ask(`use ${tube}`);
         if (words[0] !== "USING") throw new UsageError(`--tube "${tube}": ${words.join(" ")}`);

@@ -9,6 +9,7 @@ import { addressArgument, dial, type DialOptions } from "./dial.ts";
 import { LoginError, SERVER_OPTIONS, tlsOptions, tokenOption } from "./server_options.ts";
 import { StopSignals } from "./stop_signals.ts";
 import { printError } from "./terminal.ts";
+import { checkTubeName } from "./tube_name.ts";
 import { wholeNumberOption } from "./whole_number.ts";
 import { serveTasks } from "./work_push.ts";
 import { serveJobs } from "./work_queue.ts";
@@ -75,12 +76,14 @@ ends the commands at once, gives the jobs back without counting an attempt, and 
     if (push && tubes.length > 0) {
       throw new UsageError("--tube cannot be used with --push: the server chooses the tube");
     }
+    tubes.forEach(checkTubeName);
     const limits = {
       timeoutMs: timeOption(args, "timeout"),
       killAfterMs: timeOption(args, "kill-after") ?? KILL_AFTER_MS,
     };
-    if (args.rest.length === 0 && limits.timeoutMs !== undefined) {
-      throw new UsageError("--timeout needs a COMMAND");
+    for (const name of ["timeout", "kill-after"]) {
+      if (args.rest.length > 0 || args.text(name) === undefined) continue;
+      throw new UsageError(`--${name} needs a COMMAND`);
     }
     const runner = args.rest.length > 0 ? await commandRunner(args.rest, limits) : square;
     const token = tokenOption(args);
