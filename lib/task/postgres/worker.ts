@@ -183,8 +183,11 @@ export class SharedWorker implements QueueWorker {
     if (this.#scheduler.draining || this.#closed || this.#quiet) return [];
     const rows = await this.#scheduler.reserve(this.#number, [...this.#watches], max);
     const jobs = rows.map((row) => this.#gained(row));
-    if (!this.#closed) return jobs;
-    await this.#giveAllBack();
+    if (this.#closed) await this.#giveAllBack();
+    // It became quiet while the database was looking.
+    else if (this.#quiet) {
+      await Promise.all(jobs.map(({ id }) => this.#giveBack(id, "worker-dismissed")));
+    } else return jobs;
     return [];
   }
 

@@ -1,5 +1,6 @@
 import { StorageUnavailableError } from "../../../lib/storage/store.ts";
 import { type Queue, type QueueClient, SWEPT_STATES } from "../../../lib/task/queue.ts";
+import type { Peer } from "../../../lib/task/workers.ts";
 import type { AcknowledgedJobs } from "../repeating_queue.ts";
 
 /** Answers that acknowledge that a job was put or has ended. */
@@ -17,7 +18,9 @@ const SWEEPS: ReadonlySet<string> = new Set(["flushTube", "moveTube"]);
 export function repeatingCalls(queue: Queue, jobs: AcknowledgedJobs): Queue {
   return new Proxy(queue, {
     get: (target, name) => {
-      if (name === "connect") return () => repeatingClient(target.connect(), jobs);
+      if (name === "connect") {
+        return (peer?: Peer) => repeatingClient(target.connect(peer), jobs);
+      }
       const member = target[name as keyof Queue] as unknown;
       return typeof member === "function" ? member.bind(target) : member;
     },
