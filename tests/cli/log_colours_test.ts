@@ -11,6 +11,7 @@ function logged(format: LogFormat): Uint8Array {
   const log = createLog("part", { level: "debug", format, sink });
   log.info("One", { text: "time=1 level=error \x1b[31m" });
   log.error("Two\ntime=2 level=error ");
+  log.warn("Three");
   return new Uint8Array(written);
 }
 
@@ -19,9 +20,10 @@ const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 Deno.test("coloured() colours time and level of each line, and nothing that clients sent", () => {
   const plain = logged("text"), json = logged("json");
   const shown = decode(coloured(plain));
-  const [one, two, ...rest] = shown.split("\n");
+  const [one, two, three, ...rest] = shown.split("\n");
   assert.match(one!, /^\x1b\[2mtime=\S+\x1b\[0m level=info logger=part msg=One text=/);
   assert.match(two!, /^\x1b\[2mtime=\S+\x1b\[0m level=\x1b\[31merror\x1b\[0m logger=part msg=/);
+  assert.match(three!, / level=\x1b\[33mwarning\x1b\[0m /);
   assert.deepEqual(rest, [""]);
   assert.equal(shown.replaceAll(/\x1b\[\d+m/g, ""), decode(plain));
   assert.deepEqual(coloured(json), json);

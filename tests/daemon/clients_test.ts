@@ -4,6 +4,7 @@
  * @module
  */
 
+import assert from "node:assert/strict";
 import { loadConfig } from "../../lib/config/load.ts";
 import { Daemon } from "../../lib/daemon/daemon.ts";
 import type { ClientsJson } from "../../lib/net/client_list.ts";
@@ -188,6 +189,37 @@ Deno.test("rate_limit: each protocol counts its requests", async () => {
   await assertState("mesh", "127.0.0.1", "NODES\n", false);
   await connect("mesh", 0, "STATUS\n");
   await assertState("mesh", "127.0.0.1", "STATUS\n", true);
+});
+
+Deno.test("rate_limit: a client that is held back is not taken for a dead one", async () => {
+  const config = CONFIG.replace(
+    "[echo]",
+    `[echo]
+    rate_limit = "1/d"
+    rate_burst = 2
+    ping_interval = "20ms"
+    insecure = true
+    proxy_protocol = ["127.0.0.1"]`,
+  );
+  await using started = await start(config);
+  const { daemon, connect } = started;
+  const header = (host: string) => `PROXY TCP4 ${host} 10.0.0.1 999 1\r\n`;
+  const nats = "PUB a 1\r\nx\r\nPUB a 1\r\nx\r\n";
+  await connect("echo", 1, header("10.1.0.1") + nats);
+  await connect("echo", 2, header("10.1.0.2") + HANDSHAKE + FRAME);
+  const heldBack = async () => {
+    const held = (await clientsOf(daemon, "echo"))
+      .filter(({ state }) => state === "is over its rate limit");
+    return held.map(({ address }) => address.split(":")[0]).sort().join();
+  };
+  await until("both are held back", async () => await heldBack() === "10.1.0.1,10.1.0.2");
+  // By the time that later ones are found dead, these would have been, too.
+  const silent = [
+    await connect("echo", 1, header("10.1.0.3")),
+    await connect("echo", 2, header("10.1.0.4") + HANDSHAKE),
+  ];
+  await Promise.all(silent.map((client) => client.rest()));
+  assert.equal(await heldBack(), "10.1.0.1,10.1.0.2");
 });
 
 /** A login with a token and two requests, in each protocol. */
