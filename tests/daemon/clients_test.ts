@@ -138,6 +138,10 @@ const HANDSHAKE =
 /** A message of one line, masked with zeros. */
 const FRAME = "\x81\x81\0\0\0\0a";
 
+const NATS_HANDSHAKE = HANDSHAKE.replace("GET /", "GET /nats");
+
+const NATS_FRAME = "\x82\x86\0\0\0\0PING\r\n";
+
 const GET = "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
 
 /** Two requests of each protocol. */
@@ -145,7 +149,7 @@ const REQUESTS: [service: string, port: number, first: string, second: string][]
   ["echo", 0, "a\n", "b\n"],
   ["echo", 1, "PING\r\n", "PUB a 1\r\nx\r\n"],
   ["echo", 2, HANDSHAKE, FRAME],
-  ["echo", 2, HANDSHAKE.replace("GET /", "GET /nats"), "\x82\x86\0\0\0\0PING\r\n"],
+  ["echo", 2, NATS_HANDSHAKE, NATS_FRAME],
   ["kv", 0, "PING\r\n", "GET a\r\n"],
   ["kv", 0, "COUNT\n", "GET a\n"],
   ["task", 0, "a\n", "b\n"],
@@ -207,19 +211,22 @@ Deno.test("rate_limit: a client that is held back is not taken for a dead one", 
   const nats = "PUB a 1\r\nx\r\nPUB a 1\r\nx\r\n";
   await connect("echo", 1, header("10.1.0.1") + nats);
   await connect("echo", 2, header("10.1.0.2") + HANDSHAKE + FRAME);
+  await connect("echo", 2, header("10.1.0.5") + NATS_HANDSHAKE + NATS_FRAME);
   const heldBack = async () => {
     const held = (await clientsOf(daemon, "echo"))
       .filter(({ state }) => state === "is over its rate limit");
     return held.map(({ address }) => address.split(":")[0]).sort().join();
   };
-  await until("both are held back", async () => await heldBack() === "10.1.0.1,10.1.0.2");
+  const all = "10.1.0.1,10.1.0.2,10.1.0.5";
+  await until("all are held back", async () => await heldBack() === all);
   // By the time that later ones are found dead, these would have been, too.
   const silent = [
     await connect("echo", 1, header("10.1.0.3")),
     await connect("echo", 2, header("10.1.0.4") + HANDSHAKE),
+    await connect("echo", 2, header("10.1.0.6") + NATS_HANDSHAKE),
   ];
   await Promise.all(silent.map((client) => client.rest()));
-  assert.equal(await heldBack(), "10.1.0.1,10.1.0.2");
+  assert.equal(await heldBack(), all);
 });
 
 /** A login with a token and two requests, in each protocol. */

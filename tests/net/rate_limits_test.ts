@@ -94,6 +94,32 @@ Deno.test("RateLimits: the longer of two waits counts, and each limit has its me
   ]);
 });
 
+Deno.test("RateLimits: of two waits at once, the longer one counts", () => {
+  const { log, holds } = setUp({
+    address: { intervalMs: 1000, burst: 1 },
+    token: { intervalMs: 10, burst: 1 },
+  });
+  const one = client("10.0.0.1:1", "app");
+  holds(one, 0);
+  assert.equal(holds(one, 1), true);
+  assert.match(log.lines[0]!, / limit=rate_limit\n$/);
+});
+
+Deno.test("RateLimits: of two connections that wait for one token, one goes on", async () => {
+  const { clock, limits } = setUp({ address: { intervalMs: 10, burst: 1 }, token: null });
+  const clients = [client("10.0.0.1:1"), client("10.0.0.1:2")];
+  for (const one of clients) limits.enter(one);
+  Object.assign(clients[0]!, { requestCount: 1 });
+  let over = 0;
+  const holds = clients.map((one) => limits.hold(one)!);
+  for (const hold of holds) hold.over.then(() => over++);
+  clock.nowMs += 10;
+  // Their timers have the same delay and began before this one.
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.equal(over, 1);
+  for (const hold of holds) hold.end();
+});
+
 Deno.test("RateLimits remembers a bounded number of addresses; open connections keep their buckets", () => {
   const { holds } = setUp({ address: NEVER, token: null });
   const first = client("10.0.0.1:1");
