@@ -219,13 +219,11 @@ Deno.test("rate_limit: a client that is held back is not taken for a dead one", 
   };
   const all = "10.1.0.1,10.1.0.2,10.1.0.5";
   await until("all are held back", async () => await heldBack() === all);
-  // By the time that later ones are found dead, these would have been, too.
-  const silent = [
-    await connect("echo", 1, header("10.1.0.3")),
-    await connect("echo", 2, header("10.1.0.4") + HANDSHAKE),
-    await connect("echo", 2, header("10.1.0.6") + NATS_HANDSHAKE),
-  ];
-  await Promise.all(silent.map((client) => client.rest()));
+  // By the time that two silent ones in a row are found dead, these would have been, too.
+  for (const port of [1, 1, 2, 2]) {
+    const silent = await connect("echo", port, header("10.1.0.3") + (port === 2 ? HANDSHAKE : ""));
+    await silent.rest();
+  }
   assert.equal(await heldBack(), all);
 });
 
