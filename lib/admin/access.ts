@@ -100,14 +100,19 @@ export class Access {
     const readOnly = this.readOnly(request);
     if (readOnly !== undefined) return readOnly;
     if (visitor === "token") return undefined;
-    const scheme = this.#options.secure ? "https" : "http";
+    const host = text(request.headers["host"]);
+    // Without TLS here, a proxy in front may speak it, and then the page comes by https.
+    const ownPages = this.#options.secure
+      ? [`https://${host}`]
+      : [`http://${host}`, `https://${host}`];
     const site = text(request.headers["sec-fetch-site"]);
     const origin = text(request.headers["origin"]);
     const fromHere = origin === undefined
       ? site === "same-origin"
-      : origin === `${scheme}://${text(request.headers["host"])}` &&
-        (site ?? "same-origin") === "same-origin";
-    return fromHere ? undefined : "Changes are accepted only from this server's own page.";
+      : ownPages.includes(origin) && (site ?? "same-origin") === "same-origin";
+    return fromHere
+      ? undefined
+      : "Changes are accepted only from this server's own page. A proxy in front must pass on Host.";
   }
 
   /**

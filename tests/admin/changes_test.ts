@@ -38,7 +38,8 @@ Deno.test("Access.refuseChange() accepts changes only from this server's own pag
     [local, { host }, false],
     [local, { host, origin: "null" }, false],
     [local, { host, origin: "https://evil.example" }, false],
-    [local, { host, origin: `https://${host}` }, false],
+    // A proxy that speaks TLS for this server.
+    [local, { host, origin: `https://${host}` }, true],
     [local, { host, origin, "sec-fetch-site": "cross-site" }, false],
     [local, { host, "sec-fetch-site": "same-site" }, false],
     [local, { host, "sec-fetch-site": "none" }, false],
