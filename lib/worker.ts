@@ -3,8 +3,8 @@
  *
  * When the program runs from its sources, each module is a file and the worker loads that file.
  * When it is bundled, as the executable always is, one file holds everything: the worker loads that
- * same file, and the module recognises its turn by the name of the worker. The main program
- * therefore has to import the module too; that import is also what puts it into the bundle.
+ * same file, and main.ts imports the modules of workers and nothing else. Each recognises its turn
+ * by the name of the worker.
  *
  * @module
  */

@@ -5,9 +5,9 @@ import { print } from "./terminal.ts";
  * Creates `quartet completions`, which prints the completion script of a shell. The script is made
  * from the same table as the help.
  *
- * @param commands Returns all commands, this one included.
+ * @param commands Loads all commands, this one included.
  */
-export function createCompletions(commands: () => readonly Command[]): Command {
+export function createCompletions(commands: () => Promise<readonly Command[]>): Command {
   return {
     name: "completions",
     summary: "Prints the completion script for a shell",
@@ -17,14 +17,14 @@ export function createCompletions(commands: () => readonly Command[]): Command {
     details: `bash:  source <(quartet completions bash)
 zsh:   source <(quartet completions zsh)
 fish:  quartet completions fish | source`,
-    run: (args) => {
+    run: async (args) => {
       const shell = args.positionals[0]!;
       if (!isShell(shell)) {
         const shells = Object.keys(SHELLS).join(", ");
         throw new UsageError(`unknown shell "${shell}"; known shells: ${shells}`);
       }
-      print(completionScript(shell, commands()));
-      return Promise.resolve(EXIT.OK);
+      print(completionScript(shell, await commands()));
+      return EXIT.OK;
     },
   };
 }

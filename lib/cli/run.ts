@@ -1,7 +1,7 @@
 import { nearestWord } from "../nearest_word.ts";
 import { VERSION } from "../version.ts";
 import { type Command, CommandError, EXIT, parseCommandLine, UsageError } from "./command.ts";
-import { COMMANDS } from "./commands.ts";
+import { COMMAND_NAMES, loadCommand, loadCommands } from "./commands.ts";
 import { commandHelp, programHelp, usageLine } from "./help.ts";
 import { print, printError } from "./terminal.ts";
 
@@ -18,15 +18,15 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
     return EXIT.OK;
   }
   if (name === undefined || name === "--help" || name === "help") {
-    const topic = COMMANDS.find((command) => command.name === rest[0]);
-    print(topic === undefined ? programHelp(COMMANDS) : commandHelp(topic));
+    const topic = rest[0] === undefined ? undefined : await loadCommand(rest[0]);
+    print(topic === undefined ? programHelp(await loadCommands()) : commandHelp(topic));
     return EXIT.OK;
   }
-  const command = COMMANDS.find((candidate) => candidate.name === name);
+  const command = await loadCommand(name);
   if (command === undefined) {
     const what = name.startsWith("-") ? "option" : "command";
-    const known = COMMANDS.map((candidate) => candidate.name);
-    const nearest = nearestWord(name, what === "option" ? ["--help", "--version"] : known);
+    const known = what === "option" ? ["--help", "--version"] : COMMAND_NAMES;
+    const nearest = nearestWord(name, known);
     const hint = nearest === undefined ? "" : `; did you mean "${nearest}"?`;
     printError(`quartet: unknown ${what} "${name}"${hint}\nquartet --help lists the commands.`);
     return EXIT.USAGE;
