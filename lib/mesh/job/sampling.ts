@@ -21,6 +21,7 @@ import {
 import type { PeerGroup } from "./peer_group.ts";
 import type { RecordFormat } from "../records/record_format.ts";
 import type { InputFile } from "../sort/sort_messages.ts";
+import { sampleKeysFor } from "../sort/sampler.ts";
 import type { SortThread } from "../sort/sort_pool.ts";
 import type { Partition } from "../sort/splitters.ts";
 
@@ -44,21 +45,25 @@ export interface PlanOptions {
  *
  * @param files Its files.
  * @param bytes The size of all of them.
+ * @param minBuckets The least number of buckets for each node.
  * @param maxBuckets How many buckets this node has the memory to deal out to.
  */
 export async function sampleInput(
   thread: SortThread,
-  { files, bytes, node, maxBuckets, header }: {
+  { files, bytes, node, nodes, minBuckets, maxBuckets, header }: {
     files: readonly InputFile[];
     bytes: number;
     node: number;
+    nodes: number;
+    minBuckets: number;
     maxBuckets: number;
     header: Uint8Array;
   },
 ): Promise<InputSample> {
-  const keys = bytes === 0
-    ? encodeKeyList([])
-    : await thread.sample({ kind: "sample-files", files, node });
+  if (bytes === 0) return { bytes, maxBuckets, keys: encodeKeyList([]), header };
+  const buckets = Math.max(minBuckets, bucketsFor({ bytes, records: 0 }));
+  const wanted = sampleKeysFor({ buckets, nodes });
+  const keys = await thread.sample({ kind: "sample-files", files, node, keys: wanted });
   return { bytes, maxBuckets, keys, header };
 }
 

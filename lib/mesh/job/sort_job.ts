@@ -336,11 +336,11 @@ export class SortJob {
     files: InputFile[],
     { bytes, header }: { bytes: number; header: Uint8Array },
   ): Promise<Uint8Array> {
-    const { node } = this.#options;
+    const { node, nodes } = this.#options;
     const maxBuckets = Math.floor(maxOpenBuckets(this.#store.slots) / this.#threads.length);
-    const options = { files, bytes, node, maxBuckets, header };
-    const sample = await sampleInput(this.#threads[0]!, options);
     const minBuckets = BUCKETS_PER_PART * (this.#options.parts ?? 0);
+    const options = { files, bytes, node, nodes, minBuckets, maxBuckets, header };
+    const sample = await sampleInput(this.#threads[0]!, options);
     const planning = { ...this.#options, thread: this.#threads[0]!, minBuckets };
     const plan = await agreeOnPlan(this.#peers, sample, planning);
     this.#shuffle.begin(plan);

@@ -17,8 +17,12 @@ import type { InputFile } from "./sort_messages.ts";
 import { type Extent, spilledBlocks } from "./spilled_blocks.ts";
 import { orderOf, type SampledKey } from "./splitters.ts";
 
-/** The number of keys that a node samples; this many make the shares equal to within 1 %. */
+/** The most keys that a node samples. From all nodes together, so many make shares equal to within 1 %. */
 export const SAMPLE_KEYS = 16_384;
+/** The fewest keys that a node samples. */
+const MIN_SAMPLE_KEYS = 1024;
+/** The keys for each bucket. Finding a key takes as long as sorting a few kilobytes. */
+const KEYS_PER_BUCKET = 16;
 /** The most bytes that all keys of a sample may have together. */
 export const SAMPLE_BYTES = 1024 * 1024;
 
@@ -37,22 +41,35 @@ const MAX_READ_BYTES = 256 * 1024 * 1024;
 const MIN_READ_BYTES = 4 * 1024 * 1024;
 
 /**
+ * How many keys a node samples. A node alone has no shares to balance, and needs only enough keys for
+ * its buckets; several share out the number that balances them.
+ *
+ * @param buckets The number of buckets that the input of the node fills.
+ */
+export function sampleKeysFor({ buckets, nodes }: { buckets: number; nodes: number }): number {
+  const balancing = nodes === 1 ? 0 : SAMPLE_KEYS / nodes;
+  const wanted = Math.max(MIN_SAMPLE_KEYS, balancing, KEYS_PER_BUCKET * buckets);
+  return Math.ceil(Math.min(SAMPLE_KEYS, wanted));
+}
+
+/**
  * Samples an input.
  *
  * @param files Its files; their sizes are multiples of the record size unless they have lines.
  * @param node The node that has the input.
+ * @param keys How many keys to sample, at most {@linkcode SAMPLE_KEYS}.
  * @throws {Error} If one cannot be read, or has become shorter.
  */
 export function sampleFiles(
   files: readonly InputFile[],
-  { format, node }: { format: RecordFormat; node: number },
+  { format, node, keys = SAMPLE_KEYS }: { format: RecordFormat; node: number; keys?: number },
 ): SampledKey[] {
   const sample = new KeySample(format, SAMPLED_KEY_BYTES);
   using sampled = new SampledFiles(files, format);
   const { size } = sampled;
   if (format.recordBytes) {
     const records = size / format.recordBytes;
-    const sections = Math.min(records, SAMPLE_KEYS);
+    const sections = Math.min(records, keys);
     const entry = new Uint8Array(format.recordBytes);
     for (let i = 0; i < sections; i++) {
       const at = pickFrom(i, sections, records) * format.recordBytes;
@@ -62,7 +79,7 @@ export function sampleFiles(
     return sample.keys(size);
   }
   const mostBytes = Math.min(MAX_READ_BYTES, Math.max(MIN_READ_BYTES, size * MAX_READ_PART));
-  const sections = Math.min(size, SAMPLE_KEYS);
+  const sections = Math.min(size, keys);
   const step = coprimeStep(sections);
   for (let i = 0; i < sections && sampled.readBytes < mostBytes; i++) {
     // The sections are visited in an order that covers the input evenly even if it ends early.

@@ -49,7 +49,7 @@ export interface SpilledEntries {
 
 /** Samples the keys of an input or of spilled entries. */
 export type SampleTask =
-  | { kind: "sample-files"; files: readonly InputFile[]; node: number }
+  | { kind: "sample-files"; files: readonly InputFile[]; node: number; keys: number }
   | { kind: "sample-spilled"; entries: SpilledEntries; records: number; keys: number };
 
 /** The keys that represent so many bytes. */

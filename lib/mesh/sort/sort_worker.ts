@@ -78,7 +78,8 @@ class SortWorker {
       case "copy":
         return { kind: "copied", bytes: await copyPlain(task.names) };
       case "sample-files": {
-        const options = { format: this.#format, node: task.node };
+        const { node, keys } = task;
+        const options = { format: this.#format, node, keys };
         return { kind: "sampled", keys: encodeKeyList(sampleFiles(task.files, options)) };
       }
       case "sample-spilled": {

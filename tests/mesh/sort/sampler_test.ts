@@ -5,6 +5,7 @@ import {
   SAMPLE_KEYS,
   sampleExtents,
   sampleFiles,
+  sampleKeysFor,
 } from "../../../lib/mesh/sort/sampler.ts";
 import { MAX_INPUT_BYTES, type SampledKey } from "../../../lib/mesh/sort/splitters.ts";
 import { makeTempDirectory } from "../../support/temp_directory.ts";
@@ -46,6 +47,36 @@ Deno.test("sampleFiles() picks one record of each section of a large input", asy
     const picked = new DataView(key.buffer).getUint32(0);
     assert.ok(Math.abs(picked - i * records / SAMPLE_KEYS) <= records / SAMPLE_KEYS + 1);
   });
+});
+
+Deno.test("sampleKeysFor() grows with the buckets, and shares out what balances the nodes", () => {
+  assert.equal(sampleKeysFor({ buckets: 0.1, nodes: 1 }), 1024);
+  assert.equal(sampleKeysFor({ buckets: 190.7, nodes: 1 }), 3052);
+  assert.equal(sampleKeysFor({ buckets: 4096, nodes: 1 }), SAMPLE_KEYS);
+  assert.equal(sampleKeysFor({ buckets: 0.1, nodes: 2 }), SAMPLE_KEYS / 2);
+  assert.equal(sampleKeysFor({ buckets: 100, nodes: 3 }), 5462);
+  assert.equal(sampleKeysFor({ buckets: 500, nodes: 4 }), 8000);
+  assert.equal(sampleKeysFor({ buckets: 0.1, nodes: 256 }), 1024);
+});
+
+Deno.test("sampleFiles() picks no more keys than wanted, from the whole input", async () => {
+  const records = { recordBytes: 4, keyStart: 0, keyEnd: 4 };
+  for (const [format, text] of [[records, "abc\n"], [LINES, "line\n"]] as const) {
+    const content = encode(text.repeat(10_000));
+    const path = await Deno.makeTempFile();
+    try {
+      await Deno.writeFile(path, content);
+      const files = [wholeFile(path, content.length)];
+      const keys = sampleFiles(files, { format, node: 0, keys: 100 });
+      assert.equal(keys.length, 100);
+      const orders = keys.map(({ order }) => order).sort((a, b) => a - b);
+      orders.forEach((order, i) => {
+        assert.ok(Math.abs(order - i * content.length / 100) <= content.length / 100 + text.length);
+      });
+    } finally {
+      await Deno.remove(path);
+    }
+  }
 });
 
 Deno.test("sampleFiles() picks whole lines, at their places, from the whole input", async () => {
