@@ -66,6 +66,24 @@ Deno.test("SortJob: keys that meet in one large bucket are counted when it is sp
   assert.deepEqual(counted, [...expected, ""]);
 });
 
+Deno.test("SortJob: a key between others is counted once when its bucket is split", async () => {
+  // Others push it out of the open slots, so its entries meet only if no cut falls among them.
+  // The lengths of lines vary, so that the sample finds enough of them.
+  const shared = "x".repeat(5000);
+  const keyOf = (i: number) => i % 2 === 0 ? "m" : `${i % 4 === 1 ? "a" : "z"}${i}`;
+  const lines = Array.from(
+    { length: 1300 },
+    (_, i) => `${shared}${keyOf(i)} ${"y".repeat(i % 2 * (8000 + i * 7919 % 2000))}\n`,
+  );
+  const format = parseRecordFormat({ order: ["-k1,1"], count: true });
+  const [output] = await sortInProcess([encode(lines.join(""))], { format });
+  const counted = decode(output!).trimEnd().split("\n").map((line) => (
+    line.replaceAll(/x{5000}| y*$/g, "")
+  ));
+  assert.deepEqual(counted.filter((line) => line.endsWith(" m")), ["    650 m"]);
+  assert.equal(counted.length, 651);
+});
+
 Deno.test("SortJob: node 0 writes the most frequent of all nodes, with a header of CSV", async () => {
   // Page n occurs n times on each node, and 2 as often as 20, which another node counts.
   const record = (page: number) => `${page},"name\n${page}"\n`;
