@@ -132,6 +132,55 @@ export function crc32Of(bytes: Uint8Array, from: number, to: number): number {
   return ~crc >>> 0;
 }
 
+/**
+ * Copies a short line and returns its CRC-32, so that its bytes are loaded once. The ranges must not
+ * overlap.
+ *
+ * @param source Contains the line.
+ * @param from Its place there.
+ * @param target Receives the copy.
+ * @param to The place of the copy.
+ * @param count The number of bytes.
+ */
+export function copyBytesWithCrc32(
+  source: Uint8Array,
+  from: number,
+  target: Uint8Array,
+  to: number,
+  count: number,
+): number {
+  const t = TABLES;
+  const end = from + count;
+  let crc = 0xffffffff;
+  for (; from + 8 <= end; from += 8, to += 8) {
+    const a = source[from]!;
+    const b = source[from + 1]!;
+    const c = source[from + 2]!;
+    const d = source[from + 3]!;
+    const e = source[from + 4]!;
+    const f = source[from + 5]!;
+    const g = source[from + 6]!;
+    const h = source[from + 7]!;
+    target[to] = a;
+    target[to + 1] = b;
+    target[to + 2] = c;
+    target[to + 3] = d;
+    target[to + 4] = e;
+    target[to + 5] = f;
+    target[to + 6] = g;
+    target[to + 7] = h;
+    crc = t[1792 + ((a ^ crc) & 0xff)]! ^ t[1536 + ((b ^ crc >>> 8) & 0xff)]! ^
+      t[1280 + ((c ^ crc >>> 16) & 0xff)]! ^ t[1024 + (d ^ crc >>> 24)]! ^
+      t[768 + e]! ^ t[512 + f]! ^ t[256 + g]! ^ t[h]!;
+  }
+  for (; from < end; from++, to++) {
+    const byte = source[from]!;
+    target[to] = byte;
+    crc = (crc >>> 8) ^ t[(crc ^ byte) & 0xff]!;
+  }
+  return ~crc >>> 0;
+}
+
 /** The CRC-32 of some bytes and one more, from that of the bytes. */
 export function crc32With(crc: number, byte: number): number {
   return ~(TABLES[(~crc ^ byte) & 0xff]! ^ (~crc >>> 8)) >>> 0;

@@ -4,7 +4,14 @@
  * @module
  */
 
-import { copyWithCrc32, crc32Of, CrcSum, type Tally } from "../records/checksum.ts";
+import {
+  copyBytesWithCrc32,
+  copyWithCrc32,
+  crc32Of,
+  crc32With,
+  CrcSum,
+  type Tally,
+} from "../records/checksum.ts";
 import { crc32 } from "node:zlib";
 import type { RecordFormat } from "../records/record_format.ts";
 import { LineOrder } from "../records/line_order.ts";
@@ -18,9 +25,8 @@ export interface SortedBytes {
 
 const NEWLINE = 0x0a;
 const OUTPUT_BLOCK_BYTES = 1024 * 1024;
-/** Up to these lengths a loop copies faster than `set`. */
+/** Up to this length a loop copies faster than `set`. */
 const SHORT_COPY_BYTES = 256;
-const SHORT_LINE_BYTES = 48;
 
 /** Sorts buckets, one at a time. */
 export class BucketSorter {
@@ -105,10 +111,14 @@ export class BucketSorter {
         continue;
       }
       const start = lines.place(entry);
-      if (length > SHORT_LINE_BYTES) block.set(slab.subarray(start, start + length), fill);
-      else for (let j = 0; j < length; j++) block[fill + j] = slab[start + j]!;
       block[fill + length] = NEWLINE;
-      sum.addCrc(crc32Of(block, fill, fill + length + 1));
+      if (length <= SHORT_COPY_BYTES) {
+        const crc = copyBytesWithCrc32(slab, start, block, fill, length);
+        sum.addCrc(crc32With(crc, NEWLINE));
+      } else {
+        block.set(slab.subarray(start, start + length), fill);
+        sum.addCrc(crc32Of(block, fill, fill + length + 1));
+      }
       fill += length + 1;
     }
     output.write(block.subarray(0, fill));

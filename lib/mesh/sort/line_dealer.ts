@@ -1,5 +1,5 @@
 import { crc32 } from "node:zlib";
-import { crc32Of } from "../records/checksum.ts";
+import { copyBytesWithCrc32, crc32Of, crc32With } from "../records/checksum.ts";
 import { endOfRecord } from "../keys/csv_record.ts";
 import type { KeyEncoder } from "../keys/key_encoder.ts";
 import {
@@ -164,7 +164,9 @@ export class LineDealer {
     const place = encoder === undefined ? entry : this.#writeKey(encoder, entry);
     const target = writeLength(slab, place, length);
     if (length > SHORT_COPY_BYTES) slab.set(chunk.subarray(start, end), target);
-    else for (let i = 0; i < length; i++) slab[target + i] = chunk[start + i]!;
+    else if (crc < 0) {
+      crc = crc32With(copyBytesWithCrc32(chunk, start, slab, target, length), NEWLINE);
+    } else for (let i = 0; i < length; i++) slab[target + i] = chunk[start + i]!;
     this.#pieces.count(bucket, length + 1, crc < 0 ? crcOf(chunk, start, end) : crc);
     if (!isLooking) return true;
     if (digest !== undefined) duplicates!.addDigest(digest, entry);

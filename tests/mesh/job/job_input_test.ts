@@ -42,7 +42,15 @@ Deno.test("an input that becomes shorter is named, whichever phase notices it", 
   try {
     const header = new Uint8Array(0);
     const file = wholeFile(path, bytes);
-    const sampling = sampleInput(thread, { files: [file], bytes, node: 0, maxBuckets: 1, header });
+    const sampling = sampleInput(thread, {
+      files: [file],
+      bytes,
+      node: 0,
+      nodes: 1,
+      minBuckets: 0,
+      maxBuckets: 1,
+      header,
+    });
     await assert.rejects(sampling, { message: reason });
     shuffle.begin({ bucketsPerNode: 1, splitters: encodeKeyList([]) });
     await assert.rejects(shuffle.run(peers, [thread], [[{ ...file, end: bytes }]]), {

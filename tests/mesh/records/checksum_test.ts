@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { crc32 } from "node:zlib";
 import fc from "fast-check";
-import { copyWithCrc32, CrcSum, formatSum } from "../../../lib/mesh/records/checksum.ts";
+import {
+  copyBytesWithCrc32,
+  copyWithCrc32,
+  CrcSum,
+  formatSum,
+} from "../../../lib/mesh/records/checksum.ts";
 
 Deno.test("copyWithCrc32() copies, and gives the CRC-32 of zlib", () => {
   fc.assert(fc.property(
@@ -18,6 +23,22 @@ Deno.test("copyWithCrc32() copies, and gives the CRC-32 of zlib", () => {
       const copied = new Uint8Array(target.buffer);
       assert.deepEqual(copied.subarray(4 * to, 4 * to + record.length), record);
       assert.ok(target.every((word, i) => word === 0 || (i >= to && i < to + count)));
+    },
+  ));
+});
+
+Deno.test("copyBytesWithCrc32() copies, and gives the CRC-32 of zlib", () => {
+  fc.assert(fc.property(
+    fc.uint8Array({ minLength: 0, maxLength: 300, size: "max" }),
+    fc.nat(5),
+    fc.nat(5),
+    (line, from, to) => {
+      const source = new Uint8Array(320);
+      const target = new Uint8Array(320);
+      source.set(line, from);
+      assert.equal(copyBytesWithCrc32(source, from, target, to, line.length), crc32(line));
+      assert.deepEqual(target.subarray(to, to + line.length), line);
+      assert.ok(target.every((byte, i) => byte === 0 || (i >= to && i < to + line.length)));
     },
   ));
 });
