@@ -34,6 +34,12 @@ function temporaryOutput(directory: string): { path: string; bytes: number } | u
   return undefined;
 }
 
+/** Starts a daemon of a mesh whose files are in `root`, one folder for each node. */
+async function startNode(root: string, addresses: string[], node: number): Promise<DaemonProcess> {
+  const data = `[daemon]\ndata_dir = "${root}/${node}"\n`;
+  return await startDaemon({ config: data + nodeConfig(addresses, node) });
+}
+
 /** Starts jobs until one can be killed on the second daemon while it writes; returns its number. */
 async function killWhileWriting(daemons: DaemonProcess[], directory: string): Promise<number> {
   for (let job = 1; job <= MAX_JOBS; job++) {
@@ -69,10 +75,7 @@ Deno.test("mesh: killing a daemon while it writes fails the job; the next daemon
   const addresses = freeAddresses(2);
   const root = stack.use(await makeTempDirectory()).path;
   const directory = (node: number) => `${root}/${node}/sort`;
-  const start = async (node: number) => {
-    const data = `[daemon]\ndata_dir = "${root}/${node}"\n`;
-    return stack.use(await startDaemon({ config: data + nodeConfig(addresses, node) }));
-  };
+  const start = async (node: number) => stack.use(await startNode(root, addresses, node));
   const daemons = await Promise.all([start(0), start(1)]);
   await allConnected(daemons[0]!);
   const inputs = [0, 1].map((node) => generated(RECORDS, { first: node * RECORDS }));
@@ -104,4 +107,48 @@ Deno.test("mesh: killing a daemon while it writes fails the job; the next daemon
   const sorted = sortedRecords(few);
   assert.ok(output.every((byte, i) => byte === sorted[i]));
   assert.deepEqual(names(`${root}/1/spill`), []);
+});
+
+Deno.test("mesh: four daemons count after one was killed while another counted", async () => {
+  await using stack = new AsyncDisposableStack();
+  const addresses = freeAddresses(4);
+  const root = stack.use(await makeTempDirectory()).path;
+  const directory = (node: number) => `${root}/${node}/sort`;
+  const start = async (node: number) => stack.use(await startNode(root, addresses, node));
+  const daemons = await Promise.all([0, 1, 2, 3].map(start));
+  await allConnected(daemons[0]!);
+  // Each node has lines of its own and lines that all have.
+  const counts = new Map<string, number>();
+  for (const [node] of daemons.entries()) {
+    const lines = Array.from({ length: 20_000 }, (_, i) => `${i % 7 ? "all" : node}-${i % 300}`);
+    for (const line of lines) counts.set(line, (counts.get(line) ?? 0) + 1);
+    await Deno.writeTextFile(`${directory(node)}/in`, lines.map((line) => `${line}\n`).join(""));
+  }
+
+  // A job needs node 3 from the moment that it has claimed its output, so it cannot end after that.
+  const [two, three] = [daemons[2]!, daemons[3]!];
+  const submitted = ask(daemons[0]!, "COUNT in out lines");
+  const began = () => temporaryOutput(directory(3)) !== undefined;
+  await until("node 3 has claimed its output", began, 60_000, 1);
+  three.signal("SIGSTOP");
+  assert.deepEqual(await submitted, ["OK job 1"]);
+  two.signal("SIGKILL");
+  await two.ended();
+  three.signal("SIGCONT");
+  assert.match(await jobEnd(daemons[0]!, 1), /^job 1 failed in out count node 2 \(/);
+
+  daemons[2] = await start(2);
+  await allConnected(daemons[0]!);
+  assert.deepEqual(await ask(daemons[1]!, "COUNT in out lines"), ["OK job 2"]);
+  assert.match(
+    await jobEnd(daemons[0]!, 2),
+    /^job 2 done in out count records=80000 written=1500$/,
+  );
+  const outputs = await Promise.all(daemons.map((_, node) => (
+    Deno.readTextFile(`${directory(node)}/out`)
+  )));
+  const expected = [...counts].sort(([a], [b]) => a < b ? -1 : 1).map(([line, count]) => (
+    `${String(count).padStart(7)} ${line}\n`
+  ));
+  assert.equal(outputs.join(""), expected.join(""));
 });
