@@ -4,12 +4,14 @@
  * @module
  */
 
-import { COMMANDS } from "../../lib/cli/commands.ts";
+import { loadCommands } from "../../lib/cli/commands.ts";
 import { completionScript } from "../../lib/cli/completions.ts";
 import { CONFIG_TEMPLATE } from "../../lib/cli/config_template.ts";
 import { SCHEMA_FILE, schemaText } from "../../lib/cli/schema.ts";
 import { commandPage, type Edition, overviewPage, pageName } from "./man_commands.ts";
 import { configPage } from "./man_config.ts";
+
+const COMMANDS = await loadCommands();
 
 /** A file of a package. */
 export interface PackageFile {

@@ -32,7 +32,12 @@ Deno.test("WorkerStarter: threads of a sort run, end, and are not started on thi
   const threads = [0, 1].map(() => (
     new SortThread(new SharedArrayBuffer(0), DEFAULT_RECORD_FORMAT, start)
   ));
-  const task = { kind: "sample-files", files: [wholeFile(path, RECORDS * 100)], node: 0 } as const;
+  const task = {
+    kind: "sample-files",
+    files: [wholeFile(path, RECORDS * 100)],
+    node: 0,
+    keys: 100,
+  } as const;
   for (const thread of threads) {
     const keys = await within(WAIT_MS, "a sample", thread.sample(task));
     assert.equal(decodeKeyList(keys).length, RECORDS);
@@ -47,7 +52,7 @@ Deno.test("WorkerStarter: an error that ends a worker fails what waits for it", 
   using starter = new WorkerStarter();
   const start = (name: string) => starter.start(name, "mesh/sort/no_such_module.ts");
   const thread = new SortThread(new SharedArrayBuffer(0), DEFAULT_RECORD_FORMAT, start);
-  const task = { kind: "sample-files", files: [wholeFile("in", 100)], node: 0 } as const;
+  const task = { kind: "sample-files", files: [wholeFile("in", 100)], node: 0, keys: 100 } as const;
   await assert.rejects(
     within(WAIT_MS, "the failure", thread.sample(task)),
     /^Error: Cannot go on sorting: .*no_such_module/,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { COMMANDS } from "../../../lib/cli/commands.ts";
+import { loadCommands } from "../../../lib/cli/commands.ts";
 import { SERVICES } from "../../../lib/services.ts";
 import { configSchema } from "../../../lib/config/schema.ts";
 import { keysAt } from "../../../lib/config/walk.ts";
@@ -16,9 +16,9 @@ function plain(page: string): string {
     .replaceAll("\\(dq", '"').replaceAll("\\(ga", "`");
 }
 
-Deno.test("manual pages: every command has one, with all of its options", () => {
+Deno.test("manual pages: every command has one, with all of its options", async () => {
   const overview = plain(PAGES.get("quartet.1")!);
-  for (const { name, summary, options } of COMMANDS) {
+  for (const { name, summary, options } of await loadCommands()) {
     assert.ok(overview.includes(`quartet-${name}(1)\n${summary}.`), name);
     const page = plain(PAGES.get(`quartet-${name}.1`)!);
     assert.match(page, /^\.TH "QUARTET-[A-Z]+" 1 "2030-04-05" "quartet 1\.2\.3"$/m);
