@@ -2,13 +2,14 @@ import assert from "node:assert/strict";
 import { readJobBody } from "../../lib/cli/job_body.ts";
 import { CommandError } from "../../lib/cli/command.ts";
 
-/** A stream that does not end, and counts what is read of it. */
-function endless(chunkBytes: number) {
+/** A stream of a megabyte that counts what is read of it. */
+function megabyte(chunkBytes: number) {
   const read = { bytes: 0, cancelled: false };
   const stream = new ReadableStream<Uint8Array>({
     pull(controller) {
       read.bytes += chunkBytes;
       controller.enqueue(new Uint8Array(chunkBytes));
+      if (read.bytes >= 1_000_000) controller.close();
     },
     cancel: () => void (read.cancelled = true),
   });
@@ -30,7 +31,7 @@ Deno.test("readJobBody() reads whole bodies, and asks for the limit only if it m
 });
 
 Deno.test("readJobBody() stops reading a body that the server would not accept", async () => {
-  const { read, stream } = endless(10_000);
+  const { read, stream } = megabyte(10_000);
   await assert.rejects(
     readJobBody(stream, () => Promise.resolve(200_000)),
     (error) => {
