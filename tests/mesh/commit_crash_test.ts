@@ -8,8 +8,8 @@ import assert from "node:assert/strict";
 import { partPathOf } from "../../lib/mesh/job/part_file.ts";
 import { writePrepared } from "../../lib/mesh/job/prepared_note.ts";
 import { DEFAULT_RECORD_FORMAT } from "../../lib/mesh/records/record_format.ts";
+import { runHere } from "../support/command_line.ts";
 import { type DaemonProcess, startDaemon } from "../support/daemon.ts";
-import { runQuartet } from "../support/quartet.ts";
 import { makeTempDirectory } from "../support/temp_directory.ts";
 import { until } from "../support/within.ts";
 import { allConnected, ask, freeAddresses, jobEnd, nodeConfig } from "./support/daemons.ts";
@@ -102,13 +102,13 @@ Deno.test("mesh: a member keeps its part if node 0 has lost its records of the j
   assert.match(await jobEnd(leader, 1), /failed .* node 1: .*an interrupted sort waits/);
 
   const output = `${at.directory(1)}/out`;
-  const shown = await runQuartet(["settle", output]);
+  const shown = await runHere(["settle", output]);
   assert.match(shown.stdout, /^Waiting: 1 records, 3 bytes, of node 1 of 2, job [0-9a-f-]+$/m);
   const link = `${at.root}/link`;
   await Deno.symlink(output, link);
-  assert.equal((await runQuartet(["settle", "--commit", link])).code, 0);
+  assert.equal((await runHere(["settle", "--commit", link])).code, 0);
   assert.equal(await Deno.readTextFile(output), "new");
-  const again = await runQuartet(["settle", "--commit", output]);
+  const again = await runHere(["settle", "--commit", output]);
   assert.match(again.stderr, /Cannot settle ".*": no interrupted sort has left anything/);
   assert.equal(again.code, 1);
 });

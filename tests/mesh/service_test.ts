@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { parseAddress } from "../../lib/net/address.ts";
 import { TestClient } from "../support/client.ts";
 import { startDaemon } from "../support/daemon.ts";
+import { freeze } from "../support/freeze.ts";
 import { signal } from "../support/signal.ts";
 import { until } from "../support/within.ts";
 import { ask, directory, freeAddresses, jobEnd, nodeConfig, startMesh } from "./support/daemons.ts";
@@ -56,7 +57,7 @@ Deno.test("mesh: a single daemon sorts; jobs wait their turn and can be cancelle
   await using stack = new AsyncDisposableStack();
   const [daemon] = await startMesh(stack, 1, { more: "max_queue = 2\n" });
   // Large enough to be running still when the others are in the queue.
-  await Deno.writeFile(`${directory(daemon!)}/large`, generated(1_000_000));
+  await Deno.writeFile(`${directory(daemon!)}/large`, generated(200_000));
   await Deno.writeFile(`${directory(daemon!)}/small`, new TextEncoder().encode("b\na\n"));
   using client = await TestClient.connect(daemon!.address("mesh"));
   await client.send(
@@ -87,7 +88,7 @@ Deno.test("mesh: jobs beyond what fits in a status message are not lost", async 
   const daemons = await startMesh(stack, 2, { more: "max_queue = 1000\n" });
   // The first job waits for the node that is stopped, and the others for the first.
   for (const daemon of daemons) await Deno.writeFile(`${directory(daemon)}/in`, generated(1000));
-  daemons[1]!.signal("SIGSTOP");
+  await freeze(daemons[1]!.child);
   using client = await TestClient.connect(daemons[0]!.address("mesh"));
   // As JSON, all of them together exceed the limit for a message.
   const name = '"'.repeat(1000);

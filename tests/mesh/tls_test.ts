@@ -7,8 +7,8 @@
 import assert from "node:assert/strict";
 import { CLIENT_CA, makeCertificates, selfSigned } from "../support/certificates.ts";
 import { TestClient } from "../support/client.ts";
+import { runHere } from "../support/command_line.ts";
 import { type DaemonProcess, startDaemon } from "../support/daemon.ts";
-import { runQuartet } from "../support/quartet.ts";
 import { signal } from "../support/signal.ts";
 import { makeTempDirectory } from "../support/temp_directory.ts";
 import { until } from "../support/within.ts";
@@ -252,7 +252,7 @@ Deno.test("quartet sort: incomplete TLS options are refused", async () => {
     [["--tls-cert", cert, "--tls-key", key, ...unix], /nodes on unix sockets do not speak TLS/],
   ];
   for (const [words, message] of cases) {
-    const { code, stderr } = await runQuartet(["sort", ...words, "in", "out"]);
+    const { code, stderr } = await runHere(["sort", ...words, "in", "out"]);
     assert.match(stderr, message);
     assert.equal(code, 2);
   }

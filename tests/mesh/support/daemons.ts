@@ -55,8 +55,13 @@ export async function allConnected(daemon: DaemonProcess, ca?: Trust): Promise<v
     "all nodes are connected",
     async () => !(await ask(daemon, "NODES", ca)).some((line) => line.includes(" down")),
     120_000,
-    50,
+    pollMs(ca),
   );
+}
+
+/** How often to ask a daemon something. Each time is a connection, which costs more with TLS. */
+function pollMs(ca?: Trust): number {
+  return ca === undefined ? 50 : 200;
 }
 
 /** Sends one command to a daemon; returns the lines of the reply. */
@@ -85,7 +90,7 @@ export async function jobEnd(daemon: DaemonProcess, job: number, ca?: Trust): Pr
       return !/^job \d+ (waiting|running)|^$/.test(line);
     },
     120_000,
-    50,
+    pollMs(ca),
   );
   return line;
 }
