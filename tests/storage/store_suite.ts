@@ -12,7 +12,7 @@ import { type Value, valueBytes, valueText } from "../../lib/storage/value.ts";
 import { within } from "../support/within.ts";
 
 /** Limit on the time of one test. Far away, since the machine may be busy. */
-const TEST_DEADLINE_MS = 120_000;
+const TEST_DEADLINE_MS = 300_000;
 
 /** An engine under test. */
 export interface Engine {

@@ -8,14 +8,14 @@ import { until, within } from "../../support/within.ts";
 import { bytes, testStore, text } from "../store_suite.ts";
 
 /** Limit on the time of one test. Far away, since the machine may be busy. */
-const TEST_DEADLINE_MS = 120_000;
+const TEST_DEADLINE_MS = 300_000;
 
 const server = usePostgres();
 
 const { log } = new TestLog();
 
 /** Opens a store. The limit on statements is far away, since the machine may be busy. */
-async function openStore(url: string, statementMs = 60_000): Promise<PostgresStore> {
+async function openStore(url: string, statementMs = 180_000): Promise<PostgresStore> {
   const database = await PostgresDatabase.open(url, { log, connectMs: statementMs, statementMs });
   return await PostgresStore.open(database, { log });
 }

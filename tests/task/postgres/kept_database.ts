@@ -59,6 +59,17 @@ export async function keepDatabase(url: string): Promise<KeptDatabase> {
   };
 }
 
+/** Gives the tests of a file one kept database: made for the first of them, closed after the last. */
+export function useKeptDatabase(
+  server: { createDatabase(): Promise<string> },
+): () => Promise<KeptDatabase> {
+  let kept: Promise<KeptDatabase> | undefined;
+  Deno.test.afterAll(async () => {
+    await (await kept)?.[Symbol.asyncDispose]();
+  });
+  return () => kept ??= server.createDatabase().then(keepDatabase);
+}
+
 /** A pool that its user does not end: it only stops listening. */
 function withoutEnd(sql: postgres.Sql): postgres.Sql {
   const listening: Promise<postgres.ListenMeta>[] = [];

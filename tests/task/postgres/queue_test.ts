@@ -2,13 +2,16 @@ import assert from "node:assert/strict";
 import { openStorage } from "../../../lib/storage/open.ts";
 import { StorageUnavailableError } from "../../../lib/storage/store.ts";
 import { openQueue } from "../../../lib/task/open.ts";
+import { PostgresQueue } from "../../../lib/task/postgres/queue.ts";
 import { PostgresServer, usePostgres } from "../../support/postgres.ts";
 import { until } from "../../support/within.ts";
 import { bookSuite, dueRun, run } from "../schedule/book_suite.ts";
 import { keyed, put, queueSuite, reserve, soon, spec, type SuiteOptions } from "../queue_suite.ts";
 import { DEADLINE_MS, queueOptions, SILENT_LOG } from "../support.ts";
+import { useKeptDatabase } from "./kept_database.ts";
 
 const server = usePostgres();
+const keptDatabase = useKeptDatabase(server);
 
 async function openIn(url: string, options: SuiteOptions = {}) {
   const storage = await openStorage(url, { dataDir: ".", log: SILENT_LOG });
@@ -26,7 +29,18 @@ async function openNew(options: SuiteOptions = {}) {
   return { queue, [Symbol.asyncDispose]: close };
 }
 
-queueSuite("postgres", openNew);
+/** Opens a queue for a test of the suite, in an empty database. */
+async function openKept(options: SuiteOptions) {
+  const kept = await keptDatabase();
+  await kept.empty();
+  const queue = await PostgresQueue.open(kept.open(), {
+    options: queueOptions(options),
+    log: SILENT_LOG,
+  });
+  return { queue, [Symbol.asyncDispose]: () => queue.close() };
+}
+
+queueSuite("postgres", openKept);
 bookSuite("postgres", openNew);
 
 Deno.test("postgres queue: two daemons share it and hear of each other's jobs", async () => {
