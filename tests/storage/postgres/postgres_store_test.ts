@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { PostgresDatabase } from "../../../lib/storage/postgres/postgres_database.ts";
 import { PostgresStore } from "../../../lib/storage/postgres/postgres_store.ts";
+import { KV_MIGRATIONS, KV_TUNING } from "../../../lib/storage/postgres/rows.ts";
 import { type Place, StorageUnavailableError } from "../../../lib/storage/store.ts";
+import { useKeptDatabase } from "../../support/kept_database.ts";
 import { TestLog } from "../../support/log.ts";
 import { execute, PostgresServer, usePostgres } from "../../support/postgres.ts";
 import { until, within } from "../../support/within.ts";
@@ -11,6 +13,10 @@ import { bytes, testStore, text } from "../store_suite.ts";
 const TEST_DEADLINE_MS = 300_000;
 
 const server = usePostgres();
+const keptDatabase = useKeptDatabase(server, {
+  migration: ["kv", KV_MIGRATIONS, KV_TUNING],
+  empty: "DELETE FROM quartet.kv",
+});
 
 const { log } = new TestLog();
 
@@ -24,9 +30,10 @@ testStore({
   name: "postgres",
   durable: true,
   start: async () => {
-    const url = await server.createDatabase();
+    const kept = await keptDatabase();
+    await kept.empty();
     return {
-      open: () => openStore(url),
+      open: () => PostgresStore.open(kept.open(), { log }),
       [Symbol.asyncDispose]: () => Promise.resolve(),
     };
   },

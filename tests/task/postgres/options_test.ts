@@ -7,12 +7,13 @@ import { HeldJobs } from "../../../lib/task/postgres/held_jobs.ts";
 import { PostgresQueue } from "../../../lib/task/postgres/queue.ts";
 import { TASK_MIGRATIONS } from "../../../lib/task/postgres/schema.ts";
 import type { JobOptions, TubeRules } from "../../../lib/task/queue.ts";
+import { keepDatabase } from "../../support/kept_database.ts";
 import { usePostgres } from "../../support/postgres.ts";
 import { until } from "../../support/within.ts";
 import { RIGHTS_SCENARIOS } from "../beanstalk/rights_scenarios.ts";
 import { keyed, put, reserve, soon, spec } from "../queue_suite.ts";
 import { queueOptions, SILENT_LOG } from "../support.ts";
-import { keepDatabase } from "./kept_database.ts";
+import { TASK_TABLES } from "./kept_tables.ts";
 
 const server = usePostgres();
 
@@ -144,7 +145,7 @@ Deno.test("HeldJobs: goes on until nothing is left, also for what came meanwhile
 });
 
 Deno.test("postgres queue: clients with limited rights get the same answers as in memory", async (t) => {
-  await using kept = await keepDatabase(await server.createDatabase());
+  await using kept = await keepDatabase(await server.createDatabase(), TASK_TABLES);
   for (const { name, run } of RIGHTS_SCENARIOS) {
     await t.step(name, async () => {
       await kept.empty();

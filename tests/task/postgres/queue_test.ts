@@ -3,15 +3,16 @@ import { openStorage } from "../../../lib/storage/open.ts";
 import { StorageUnavailableError } from "../../../lib/storage/store.ts";
 import { openQueue } from "../../../lib/task/open.ts";
 import { PostgresQueue } from "../../../lib/task/postgres/queue.ts";
+import { useKeptDatabase } from "../../support/kept_database.ts";
 import { PostgresServer, usePostgres } from "../../support/postgres.ts";
 import { until } from "../../support/within.ts";
 import { bookSuite, dueRun, run } from "../schedule/book_suite.ts";
 import { keyed, put, queueSuite, reserve, soon, spec, type SuiteOptions } from "../queue_suite.ts";
 import { DEADLINE_MS, queueOptions, SILENT_LOG } from "../support.ts";
-import { useKeptDatabase } from "./kept_database.ts";
+import { TASK_TABLES } from "./kept_tables.ts";
 
 const server = usePostgres();
-const keptDatabase = useKeptDatabase(server);
+const keptDatabase = useKeptDatabase(server, TASK_TABLES);
 
 async function openIn(url: string, options: SuiteOptions = {}) {
   const storage = await openStorage(url, { dataDir: ".", log: SILENT_LOG });

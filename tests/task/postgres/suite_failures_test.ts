@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { StorageUnavailableError } from "../../../lib/storage/store.ts";
 import { PostgresQueue } from "../../../lib/task/postgres/queue.ts";
+import { keepDatabase, type KeptDatabase } from "../../support/kept_database.ts";
 import { usePostgres } from "../../support/postgres.ts";
 import { until, within } from "../../support/within.ts";
 import { put, reserve, soon, spec } from "../suite_support.ts";
@@ -10,7 +11,7 @@ import { type QueueScenario, queueScenarios, type SuiteOptions } from "../queue_
 import { AcknowledgedJobs } from "../repeating_queue.ts";
 import { queueOptions, SILENT_LOG } from "../support.ts";
 import { FACTOR, FailingStatement, forEachStatement } from "./failing_statements.ts";
-import { keepDatabase, type KeptDatabase } from "./kept_database.ts";
+import { TASK_TABLES } from "./kept_tables.ts";
 import { repeatingCalls } from "./repeating_calls.ts";
 
 /** Limit on the time of one run. Far away, since the machine may be busy. */
@@ -56,7 +57,7 @@ async function runFailing(
 }
 
 Deno.test("postgres queue: whichever statement fails, a call that is refused can be repeated", async (t) => {
-  await using kept = await keepDatabase(await server.createDatabase());
+  await using kept = await keepDatabase(await server.createDatabase(), TASK_TABLES);
   let injected = 0;
   const all = queueScenarios();
   const some = FACTOR > 1 ? all : all.sort(() => Math.random() - 0.5).slice(0, SAMPLED_SCENARIOS);
@@ -74,7 +75,7 @@ Deno.test("postgres queue: whichever statement fails, a call that is refused can
 Deno.test("postgres queue: a refused statement does not end the queue, for clients old and new", async () => {
   const step = new FailingStatement(Infinity);
   const jobs = new AcknowledgedJobs();
-  await using kept = await keepDatabase(await server.createDatabase());
+  await using kept = await keepDatabase(await server.createDatabase(), TASK_TABLES);
   await using opened = await open(kept, {}, { step, jobs });
   const { queue } = opened;
   const worker = queue.connect(), other = repeatingCalls(queue, jobs).connect();

@@ -1,37 +1,38 @@
 import type postgres from "postgres";
-import { PostgresDatabase } from "../../../lib/storage/postgres/postgres_database.ts";
-import { TASK_MIGRATIONS } from "../../../lib/task/postgres/schema.ts";
-import { SILENT_LOG } from "../support.ts";
+import { PostgresDatabase } from "../../lib/storage/postgres/postgres_database.ts";
+import { TestLog } from "./log.ts";
 
-/** Deletes everything in the tables of the queue. */
-const EMPTY = `DO $$
-  DECLARE part text;
-  BEGIN
-    FOR part IN SELECT relname FROM pg_class
-      WHERE relnamespace = 'quartet'::regnamespace AND relkind = 'r' AND relname LIKE 'task%'
-    LOOP EXECUTE format('DELETE FROM quartet.%I', part); END LOOP;
-    ALTER SEQUENCE quartet.task_ids RESTART;
-  END $$`;
+/** Limit on the time of a statement. Far away, since the machine may be busy. */
+const STATEMENT_MS = 180_000;
+
+/** Tables of one part of the program. */
+export interface KeptTables {
+  /** What {@linkcode PostgresDatabase.migrate} takes. */
+  migration: Parameters<PostgresDatabase["migrate"]>;
+  /** A statement that deletes everything in them. */
+  empty: string;
+}
 
 type Wrap = (sql: postgres.Sql) => postgres.Sql;
 
-/** A database and its connections, for one queue after another. */
+/** A database and its connections, for one store or queue after another. */
 export interface KeptDatabase extends AsyncDisposable {
-  /** The database for the next queue; `wrap` as for {@linkcode PostgresDatabase.open}. */
+  /** The database for the next one; `wrap` as for {@linkcode PostgresDatabase.open}. */
   open(wrap?: Wrap): PostgresDatabase;
-  /** Deletes everything that the queues have left. */
+  /** Deletes everything that the others have left. */
   empty(): Promise<void>;
 }
 
 /**
- * Creates the tables of a queue, and keeps the connections open that the queues need. Each queue
- * would open eight of its own, and that takes PostgreSQL longer than most tests of a queue.
+ * Creates tables, and keeps the connections open that their users need. Each store or queue would
+ * open eight of its own, and that takes PostgreSQL longer than most tests of them.
  */
-export async function keepDatabase(url: string): Promise<KeptDatabase> {
+export async function keepDatabase(url: string, tables: KeptTables): Promise<KeptDatabase> {
   const pools = new Map<string, postgres.Sql>();
   let wrap: Wrap = (sql) => sql;
   const database = await PostgresDatabase.open(url, {
-    log: SILENT_LOG,
+    log: new TestLog().log,
+    ...{ connectMs: STATEMENT_MS, statementMs: STATEMENT_MS },
     wrap: (sql) => {
       const { connection, max } = sql.options;
       const purpose = `${max} ${/\D+ /.exec(connection!.application_name!)}`;
@@ -39,7 +40,7 @@ export async function keepDatabase(url: string): Promise<KeptDatabase> {
       return wrap(withoutEnd(pools.get(purpose)!));
     },
   });
-  await database.migrate("task", TASK_MIGRATIONS);
+  await database.migrate(...tables.migration);
   return {
     open(ofQueue = (sql) => sql) {
       return {
@@ -51,7 +52,7 @@ export async function keepDatabase(url: string): Promise<KeptDatabase> {
       } as unknown as PostgresDatabase;
     },
     async empty() {
-      for (const sql of [...pools.values()].slice(0, 1)) await sql.unsafe(EMPTY);
+      for (const sql of [...pools.values()].slice(0, 1)) await sql.unsafe(tables.empty);
     },
     async [Symbol.asyncDispose]() {
       await Promise.all([...pools.values()].map((sql) => sql.end({ timeout: 5 })));
@@ -62,12 +63,13 @@ export async function keepDatabase(url: string): Promise<KeptDatabase> {
 /** Gives the tests of a file one kept database: made for the first of them, closed after the last. */
 export function useKeptDatabase(
   server: { createDatabase(): Promise<string> },
+  tables: KeptTables,
 ): () => Promise<KeptDatabase> {
   let kept: Promise<KeptDatabase> | undefined;
   Deno.test.afterAll(async () => {
     await (await kept)?.[Symbol.asyncDispose]();
   });
-  return () => kept ??= server.createDatabase().then(keepDatabase);
+  return () => kept ??= server.createDatabase().then((url) => keepDatabase(url, tables));
 }
 
 /** A pool that its user does not end: it only stops listening. */
