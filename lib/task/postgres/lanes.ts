@@ -1,8 +1,8 @@
 /**
- * The queue's requests to its database. There is a lane for each kind of request, and requests of
- * the same moment share a batch. Puts, reserves and deletes take one statement per batch. Anything
- * that must look at a job first is a transaction: it locks the jobs of the batch, decides here, and
- * writes the outcome.
+ * The queue's requests to its database. There are lanes for the kinds of requests, and requests of
+ * the same moment share a batch. Puts and deletes of single jobs take one statement per batch, and
+ * so do reserves, and puts of many jobs. Anything that must look at a job first is a transaction: it
+ * locks the jobs of the batch, decides here, and writes the outcome.
  *
  * @module
  */
@@ -17,9 +17,8 @@ import { Batcher } from "./batcher.ts";
 import { takeReleasable } from "./followers.ts";
 import { LockedJob, type LockedRow } from "./locked_job.ts";
 import type { RuledTube, TokensLeft } from "./tube_limits.ts";
-import { putJobs } from "./put_jobs.ts";
+import { type JobWrite, JobWrites } from "./job_writes.ts";
 import {
-  type DeleteRequest,
   executeOrFail,
   type PutRequest,
   type ReservedRow,
@@ -28,17 +27,17 @@ import {
 } from "./requests.ts";
 import { reserveJobs } from "./reserve_jobs.ts";
 import { asUnavailable, retry } from "./retry.ts";
-import { DELETE, LOCK, numbers, query } from "./statements.ts";
+import { LOCK, numbers, query } from "./statements.ts";
 import { writeJobs } from "./write_jobs.ts";
 
 /**
  * How many batches of each kind may be in flight. One is enough: with two, batches would be half as
  * large, and the order of one client's puts would be undefined.
  */
-const FLYING = { puts: 1, reserves: 1, deletes: 1, works: 1 } as const;
+const FLYING = { batchPuts: 1, writes: 1, reserves: 1, works: 1 } as const;
 
 /** One connection for each batch in flight, and three for everything else. */
-const CONNECTIONS = FLYING.puts + FLYING.deletes + FLYING.works + 3;
+const CONNECTIONS = FLYING.batchPuts + FLYING.writes + FLYING.works + 3;
 
 const MAX_BATCH_ITEMS = 1000;
 const MAX_BATCH_BYTES = 4 * 1024 * 1024;
@@ -77,9 +76,11 @@ export class Lanes {
   /** Does not wait for the disk: a reservation lost in a crash only makes its job ready again. */
   readonly #reserving: PostgresClient;
   readonly #options: LanesOptions;
-  readonly #puts: Batcher<PutRequest>;
+  /** Puts and deletes of single jobs. */
+  readonly #writes: Batcher<JobWrite>;
+  /** Puts of many jobs, which single jobs need not wait for. */
+  readonly #batchPuts: Batcher<PutRequest>;
   readonly #reserves: Batcher<ReserveRequest>;
-  readonly #deletes: Batcher<DeleteRequest>;
   readonly #works: Batcher<WorkRequest>;
 
   private constructor(
@@ -92,22 +93,29 @@ export class Lanes {
     this.#reserving = reserving;
     this.#options = options;
     const maxItems = MAX_BATCH_ITEMS;
-    this.#puts = new Batcher({
+    const writes = new JobWrites({
+      daemon,
+      run: (work) => database.run(work),
+      commits: this.commits,
+    });
+    this.#writes = new Batcher({
       maxItems,
-      maxFlying: FLYING.puts,
+      maxFlying: FLYING.writes,
       maxBytes: MAX_BATCH_BYTES,
-      bytesOf: ({ specs }) => specs.reduce((bytes, { body }) => bytes + body.length, 0),
-      execute: (items) => executeOrFail(items, () => this.#executePuts(items), this.commits),
+      bytesOf: ({ kind, request }) => kind === "put" ? putBytes(request) : 0,
+      execute: (items) => writes.execute(items),
+    });
+    this.#batchPuts = new Batcher({
+      maxItems,
+      maxFlying: FLYING.batchPuts,
+      maxBytes: MAX_BATCH_BYTES,
+      bytesOf: putBytes,
+      execute: (items) => writes.put(items),
     });
     this.#reserves = new Batcher({
       maxItems,
       maxFlying: FLYING.reserves,
       execute: (items) => executeOrFail(items, () => this.#executeReserves(items)),
-    });
-    this.#deletes = new Batcher({
-      maxItems,
-      maxFlying: FLYING.deletes,
-      execute: (items) => executeOrFail(items, () => this.#executeDeletes(items), this.commits),
     });
     this.#works = new Batcher({
       maxItems,
@@ -161,7 +169,12 @@ export class Lanes {
 
   /** Puts all of these jobs or none; returns their ids. */
   put(tube: string, specs: readonly JobSpec[]): Promise<JobId[]> {
-    return new Promise((done, fail) => this.#puts.add({ tube, specs, done, fail }));
+    return new Promise((done, fail) => {
+      const request = { tube, specs, done, fail };
+      // The batches of one client do not overlap with its other puts, so their order is kept.
+      if (specs.length > 1) this.#batchPuts.add(request);
+      else this.#writes.add({ kind: "put", request });
+    });
   }
 
   /** Reserves up to `max` ready jobs. */
@@ -179,7 +192,9 @@ export class Lanes {
    * @returns Its tube, or `null` if nothing was deleted.
    */
   delete(client: number, id: JobId): Promise<string | null> {
-    return new Promise((done, fail) => this.#deletes.add({ id, client, done, fail }));
+    return new Promise((done, fail) => {
+      this.#writes.add({ kind: "delete", request: { id, client, done, fail } });
+    });
   }
 
   /**
@@ -248,17 +263,6 @@ export class Lanes {
     }
   }
 
-  async #executePuts(items: PutRequest[]): Promise<void> {
-    const specs = items.flatMap(({ specs }) => specs);
-    const startMs = performance.now();
-    const tubes = items.flatMap(({ tube, specs }) => specs.map(() => tube));
-    const rows = await this.ask((sql) => putJobs(sql, tubes, specs));
-    this.#count(rows.length, startMs);
-    const ids = rows.map(({ id }) => id).sort((a, b) => a - b);
-    let first = 0;
-    for (const { specs, done } of items) done(ids.slice(first, first += specs.length));
-  }
-
   async #executeReserves(items: ReserveRequest[]): Promise<void> {
     const groups = Map.groupBy(items, ({ tubes }) => tubes.map(({ name }) => name).join(" "));
     for (const group of groups.values()) {
@@ -273,27 +277,6 @@ export class Lanes {
       for (const [name, bucket] of buckets) {
         this.#options.tokensLeft(name, bucket, rows.some(({ tube }) => tube === name));
       }
-    }
-  }
-
-  async #executeDeletes(items: DeleteRequest[]): Promise<void> {
-    // All statements lock jobs in the order of their ids, so that no deadlock can occur.
-    const sorted = items.toSorted((a, b) => a.id - b.id);
-    const startMs = performance.now();
-    const rows = await this.ask((sql) =>
-      query<{ id: JobId; tube: string }>(sql, DELETE, [
-        numbers(sorted.map(({ id }) => id)),
-        numbers(sorted.map(({ client }) => client)),
-        String(this.daemon),
-      ])
-    );
-    this.#count(rows.length, startMs);
-    const tubes = new Map(rows.map(({ id, tube }) => [id, tube]));
-    for (const { id, done } of items) {
-      const tube = tubes.get(id) ?? null;
-      // If two clients delete the same job, the first one did it.
-      tubes.delete(id);
-      done(tube);
     }
   }
 
@@ -329,4 +312,8 @@ export class Lanes {
   #count(writes: number, startMs: number): void {
     if (writes > 0) this.commits.count(writes, startMs);
   }
+}
+
+function putBytes({ specs }: PutRequest): number {
+  return specs.reduce((bytes, { body }) => bytes + body.length, 0);
 }

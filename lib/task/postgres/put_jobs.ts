@@ -1,22 +1,15 @@
-import type postgres from "postgres";
 import { joinValues } from "../../storage/postgres/packed_values.ts";
 import { allowedTtrMs } from "../life_cycle.ts";
-import type { JobId, JobSpec } from "../queue.ts";
-import { names, numbers, PUT, query } from "./statements.ts";
+import type { JobId } from "../queue.ts";
+import type { PutRequest } from "./requests.ts";
+import { names, numbers, type SqlParameter } from "./statements.ts";
 
-/**
- * Puts jobs in one statement.
- *
- * @param tubes The tube of each job.
- * @returns Rows with their ids, which ascend in the order of the jobs once they are sorted.
- */
-export function putJobs(
-  sql: postgres.ISql,
-  tubes: readonly string[],
-  specs: readonly JobSpec[],
-): Promise<{ id: JobId }[]> {
+/** The parameters of {@linkcode PUT} for these requests. */
+export function putParameters(requests: readonly PutRequest[]): SqlParameter[] {
+  const tubes = requests.flatMap(({ tube, specs }) => specs.map(() => tube));
+  const specs = requests.flatMap(({ specs }) => specs);
   const bodies = joinValues(specs.map(({ body }) => body));
-  return query<{ id: JobId }>(sql, PUT, [
+  return [
     names(tubes),
     numbers(specs.map(({ priority }) => priority)),
     numbers(specs.map(({ delayMs }) => Math.ceil(delayMs))),
@@ -24,5 +17,15 @@ export function putJobs(
     bodies.starts,
     bodies.lengths,
     bodies.bytes,
-  ]);
+  ];
+}
+
+/** Answers puts with the ids of all their jobs, which ascend in the order of the jobs. */
+export function answerPuts(
+  requests: readonly PutRequest[],
+  rows: readonly { id: JobId }[],
+): void {
+  const ids = rows.map(({ id }) => id).sort((a, b) => a - b);
+  let first = 0;
+  for (const { specs, done } of requests) done(ids.slice(first, first += specs.length));
 }

@@ -56,8 +56,8 @@ export interface WorkRequest extends QueueRequest<void> {
  *
  * @param commits Where a failure is counted; omit it for batches that are not made durable.
  */
-export async function executeOrFail<Answer>(
-  requests: readonly QueueRequest<Answer>[],
+export async function executeOrFail(
+  requests: readonly { fail(error: unknown): void }[],
   execute: () => Promise<void>,
   commits?: CommitCounter,
 ): Promise<void> {

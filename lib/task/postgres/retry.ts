@@ -27,6 +27,10 @@ export async function retry<T>(run: () => Promise<T>): Promise<T> {
  */
 export function asUnavailable(error: unknown): unknown {
   if (error instanceof StorageUnavailableError) return error;
-  const isStatement = error instanceof Error && error.name === "PostgresError";
-  return isStatement ? storageUnavailable(error.message, { cause: error }) : error;
+  return isRefusal(error) ? storageUnavailable((error as Error).message, { cause: error }) : error;
+}
+
+/** Whether the server refused a statement, and so has done nothing of it. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof Error && error.name === "PostgresError";
 }

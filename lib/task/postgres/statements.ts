@@ -67,6 +67,14 @@ export const DELETE = `
     AND j.state <> 4 AND NOT j.followed
   RETURNING j.id, j.tube`;
 
+/**
+ * {@linkcode PUT} ($1 to $7) and {@linkcode DELETE} ($8 to $10) at once. Returns the rows of both;
+ * `tube` is NULL for a job that was put.
+ */
+export const PUT_AND_DELETE = `
+  WITH put AS (${PUT}), gone AS (${numberedFrom(8, DELETE)})
+  SELECT id, NULL AS tube FROM put UNION ALL SELECT id, tube FROM gone`;
+
 /** The columns that {@linkcode LOCK} and {@linkcode EXPIRED} return. */
 export const LOCKED_COLUMNS = `id, tube, state, priority, due_at, daemon, client, delay_ms,
   ttr_ms, reserves, timeouts, releases, buries, kicks, attempts, reason, key, options, followed,
@@ -198,6 +206,11 @@ export const SWEPT: Readonly<Record<SweptState, string>> = {
   buried: swept("state = 3", "due_at, id"),
   held: swept("state = 4", "due_at, id"),
 };
+
+/** A statement whose first parameter is not $1 but $`first`. */
+function numberedFrom(first: number, statement: string): string {
+  return statement.replaceAll(/\$(\d+)/g, (_, number) => `$${Number(number) + first - 1}`);
+}
 
 function swept(state: string, order: string): string {
   return `SELECT ${LOCKED_COLUMNS} FROM quartet.task_jobs

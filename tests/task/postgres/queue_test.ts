@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import postgres from "postgres";
 import { openStorage } from "../../../lib/storage/open.ts";
 import { StorageUnavailableError } from "../../../lib/storage/store.ts";
 import { openQueue } from "../../../lib/task/open.ts";
@@ -214,6 +215,44 @@ Deno.test("postgres queue: reports that the database is gone, and goes on when i
     assert.equal((await reserve(client)).id, id);
     client.close();
   } finally {
+    await close();
+  }
+});
+
+Deno.test("postgres queue: a put and a delete of the same moment are one commit", async () => {
+  await using opened = await openNew();
+  const { queue } = opened;
+  const client = queue.connect();
+  const id = await put(client, spec("old"));
+  const { commitGroups, committedWrites } = queue.metrics().commits!;
+  const [newId, deleted, missing] = await soon(
+    Promise.all([put(client, spec("new")), client.delete(id), client.delete(id + 1000)]),
+  );
+  assert.ok(newId > id);
+  assert.deepEqual([deleted, missing], [true, false]);
+  const after = queue.metrics().commits!;
+  assert.equal(after.commitGroups, commitGroups + 1);
+  assert.equal(after.committedWrites, committedWrites + 2);
+  assert.equal((await reserve(client)).body.length, 3);
+  client.close();
+});
+
+Deno.test("postgres queue: a put that the database refuses takes no delete with it", async () => {
+  const url = await server.createDatabase();
+  const { queue, close } = await openIn(url);
+  const sql = postgres(url, { max: 1 });
+  try {
+    const client = queue.connect();
+    const id = await put(client, spec("x"));
+    await sql`ALTER TABLE quartet.task_jobs ADD CHECK (priority <> 7)`;
+    const refused = put(client, { ...spec("y"), priority: 7 });
+    const deleted = client.delete(id);
+    await assert.rejects(soon(refused), StorageUnavailableError);
+    assert.equal(await soon(deleted), true);
+    assert.equal(queue.metrics().commits!.commitFailures, 1);
+    client.close();
+  } finally {
+    await sql.end();
     await close();
   }
 });
