@@ -17,20 +17,25 @@ export class Chores {
    * Takes steps until none is left.
    *
    * @param step Does a little, and returns whether to go on. Between two turns, anything can happen.
+   * @param options `maxSteps`: the most steps in a turn, for steps that leave more work behind than
+   * they do themselves. By default, only the time counts.
    * @returns `undefined` if all is done; otherwise resolves when it is.
    */
-  run(step: () => boolean): Promise<void> | undefined {
+  run(
+    step: () => boolean,
+    { maxSteps = Infinity }: { maxSteps?: number } = {},
+  ): Promise<void> | undefined {
     const turn = this.#clock.turn();
-    if (!stepsOf(step, turn)) return undefined;
-    const rest = this.#goOn(step, turn).finally(() => this.#running.delete(rest));
+    if (!takeSteps(step, { turn, maxSteps })) return undefined;
+    const rest = this.#goOn(step, { turn, maxSteps }).finally(() => this.#running.delete(rest));
     this.#running.add(rest);
     return rest;
   }
 
-  async #goOn(step: () => boolean, turn: ClockTurn): Promise<void> {
+  async #goOn(step: () => boolean, limits: TurnLimits): Promise<void> {
     do {
-      await turn.next();
-    } while (!this.#closed && stepsOf(step, turn));
+      await limits.turn.next();
+    } while (!this.#closed && takeSteps(step, limits));
   }
 
   /** Ends all work where it is, and waits for the last steps. */
@@ -40,8 +45,14 @@ export class Chores {
   }
 }
 
+/** What ends a turn. */
+interface TurnLimits {
+  turn: ClockTurn;
+  maxSteps: number;
+}
+
 /** Takes steps for a turn; returns whether there are more. */
-function stepsOf(step: () => boolean, turn: ClockTurn): boolean {
-  while (step()) if (turn.over) return true;
+function takeSteps(step: () => boolean, { turn, maxSteps }: TurnLimits): boolean {
+  for (let steps = 1; step(); steps++) if (turn.over || steps >= maxSteps) return true;
   return false;
 }

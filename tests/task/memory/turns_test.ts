@@ -5,6 +5,7 @@
  */
 
 import assert from "node:assert/strict";
+import { MAX_HAND_OUTS } from "../../../lib/task/memory/hand_out.ts";
 import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
 import type { QueueClient } from "../../../lib/task/queue.ts";
 import { nextTurn } from "../../../lib/turn.ts";
@@ -136,6 +137,22 @@ Deno.test("MemoryQueue: many waiting clients get jobs in turns when a pause ends
   await Promise.all(pending);
   assertSteps(seen, JOBS, 0);
   assert.deepEqual(served, Array.from({ length: JOBS }, (_, index) => index));
+});
+
+Deno.test("MemoryQueue: no turn gives jobs to more clients than can be answered in one", async () => {
+  const seen: number[] = [];
+  // Here it is never the time that ends a turn.
+  const clock = new ManualClock({ between: () => seen.push(queue.stats().waiting) });
+  const queue = new MemoryQueue(clock, queueOptions());
+  const producer = queue.connect();
+  await putMany(producer);
+  await producer.pauseTube("default", 1000);
+  const pending = Array.from({ length: JOBS }, async () => {
+    await queue.connect().reserve(Infinity);
+  });
+  clock.advance(1000);
+  await Promise.all(pending);
+  assertSteps(seen, JOBS, 0, MAX_HAND_OUTS);
 });
 
 Deno.test("MemoryQueue: jobs that are due at once become ready in turns, and no wait is late for them", async () => {
