@@ -9,13 +9,13 @@ import { Buffer } from "node:buffer";
 import assert from "node:assert/strict";
 import { basename } from "node:path";
 import { MAX_ENTRY_BYTES, parseRecordFormat } from "../../lib/mesh/records/record_format.ts";
+import { quartet } from "../support/quartet.ts";
 import { makeTempDirectory } from "../support/temp_directory.ts";
 import { within } from "../support/within.ts";
 import { sortInProcess } from "./support/in_process.ts";
 import { generated, joined, MeshFiles, sortedRecords } from "./support/nodes.ts";
 import { QuartetProcess } from "./support/quartet_process.ts";
 
-const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 const END_MS = 180_000;
 
 /** Sorts with one process for each input; returns their exit codes and outputs. */
@@ -253,18 +253,9 @@ Deno.test("quartet sort: nodes may start one after the other in any order, and b
 
 /** Starts `quartet sort` between two pipes. */
 function sortPipe(...words: string[]): Deno.ChildProcess {
-  return new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "--frozen",
-      "--allow-all",
-      MAIN,
-      "sort",
-      "--lines",
-      "--memory",
-      "64MiB",
-      ...words,
-    ],
+  const { path, words: start } = quartet(["-A"]);
+  return new Deno.Command(path, {
+    args: [...start, "sort", "--lines", "--memory", "64MiB", ...words],
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",

@@ -1,7 +1,7 @@
+import { quartet } from "../../support/quartet.ts";
 import { signal } from "../../support/signal.ts";
 import { within } from "../../support/within.ts";
 
-const MAIN = new URL("../../../main.ts", import.meta.url).pathname;
 /** Long enough for a machine that is busy with all other tests. */
 const END_MS = 180_000;
 /** A line that shows only how slowly the other nodes start. */
@@ -16,16 +16,9 @@ export class QuartetProcess implements AsyncDisposable {
   #more = Promise.withResolvers<void>();
   #closed = false;
 
-  constructor(args: string[], options: { command?: string; prefix?: string[] } = {}) {
-    const command = [
-      ...(options.prefix ?? []),
-      Deno.execPath(),
-      "run",
-      "--frozen",
-      "--allow-all",
-      MAIN,
-      ...args,
-    ];
+  constructor(args: string[], options: { prefix?: string[] } = {}) {
+    const { path, words } = quartet(["-A"]);
+    const command = [...(options.prefix ?? []), path, ...words, ...args];
     this.child = new Deno.Command(command[0]!, {
       args: command.slice(1),
       stdin: "null",
