@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { runProgram } from "../../support/programs.ts";
-import { makeTempDirectory, ROOT } from "../../support/quartet.ts";
+import { ROOT } from "../../support/quartet.ts";
+import { makeTempDirectory } from "../../support/temp_directory.ts";
 
 /** Programs that the scripts call; here they only say so. */
 const PROGRAMS = ["systemctl", "deb-systemd-helper", "deb-systemd-invoke", "systemd-sysusers"];

@@ -6,7 +6,7 @@ import { keysAt } from "../../../lib/config/walk.ts";
 import { manualPages } from "../../../tools/package/contents.ts";
 import { bold, escape, paragraphs } from "../../../tools/package/roff.ts";
 import { isInstalled, runProgram } from "../../support/programs.ts";
-import { makeTempDirectory } from "../../support/quartet.ts";
+import { makeTempDirectory } from "../../support/temp_directory.ts";
 
 const PAGES = manualPages({ version: "1.2.3", date: new Date("2030-04-05T00:00:00Z") });
 

@@ -5,7 +5,7 @@ import { loadConfig } from "../../../lib/config/load.ts";
 import { buildPackages } from "../../../tools/package/main.ts";
 import { replaced } from "../../../tools/package/contents.ts";
 import { isInstalled, runProgram } from "../../support/programs.ts";
-import { makeTempDirectory } from "../../support/quartet.ts";
+import { makeTempDirectory } from "../../support/temp_directory.ts";
 
 /** The headers of programs that do not run: for Linux on x64, and for macOS on arm64. */
 const LINUX = [0x7f, 0x45, 0x4c, 0x46, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 62, 0];
