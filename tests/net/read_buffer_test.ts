@@ -1,17 +1,11 @@
 import assert from "node:assert/strict";
 import { ReadBuffer } from "../../lib/net/read_buffer.ts";
-import { Turn } from "../../lib/turn.ts";
+import { ControlledTurns } from "../support/controlled_turns.ts";
 
 const MIB = 1024 * 1024;
 
 Deno.test("ReadBuffer that grows in turns keeps every byte of a long request", async () => {
-  let turns = 0;
-  const { next } = Turn.prototype;
-  Object.defineProperty(Turn.prototype, "over", { get: () => true });
-  Turn.prototype.next = function () {
-    turns++;
-    return next.call(this);
-  };
+  using turns = new ControlledTurns(() => true);
   const buffer = new ReadBuffer({ maxBytes: 8 * MIB, growsInTurns: true });
   let sent = 0;
   const connection = {
@@ -24,7 +18,7 @@ Deno.test("ReadBuffer that grows in turns keeps every byte of a long request", a
   await buffer.fill(connection);
   buffer.consume(100);
   while (buffer.end - buffer.start < 6 * MIB) await buffer.fill(connection);
-  assert.ok(turns > 4, `${turns} turns`);
+  assert.ok(turns.count > 4, `${turns.count} turns`);
   for (let at = buffer.start; at < buffer.end; at++) {
     if (buffer.bytes[at] !== (100 + at - buffer.start) % 251) assert.fail(`wrong at ${at}`);
   }

@@ -10,13 +10,19 @@ import { RespConnection } from "../../../lib/kv/session/connection.ts";
 import { Session } from "../../../lib/kv/session/session.ts";
 import { ReadBuffer } from "../../../lib/net/read_buffer.ts";
 import { OutOfMemoryError, StorageUnavailableError } from "../../../lib/storage/store.ts";
-import { nextTurn, Turn } from "../../../lib/turn.ts";
+import { nextTurn } from "../../../lib/turn.ts";
+import { ControlledTurns } from "../../support/controlled_turns.ts";
 import { until, within } from "../../support/within.ts";
 import { ByteMap, serverOn, testPeer, TestSocket } from "../byte_map.ts";
 import { encodeRequest } from "../support.ts";
 
-// A batch must not end early because the machine is busy.
-Object.defineProperty(Turn.prototype, "over", { get: () => false });
+/** Registers a test in which no batch ends early because the machine is busy. */
+function batchTest(name: string, run: () => Promise<void>): void {
+  Deno.test(name, async () => {
+    using _turns = new ControlledTurns(() => false);
+    await run();
+  });
+}
 
 const FAILED = "-ERR storage unavailable: the disk is full\r\n";
 
@@ -74,7 +80,7 @@ function diskFull(): StorageUnavailableError {
   return new StorageUnavailableError("storage unavailable: the disk is full");
 }
 
-Deno.test("kv: the reply to a write on bytes is sent once the write is durable", async () => {
+batchTest("kv: the reply to a write on bytes is sent once the write is durable", async () => {
   await using client = new TestClient();
   client.send(["SET", "a", "1"], ["GET", "a"], ["INCR", "a"], ["DEL", "a"], ["MGET", "a", "b"]);
   await client.awaitsCommit();
@@ -82,38 +88,41 @@ Deno.test("kv: the reply to a write on bytes is sent once the write is durable",
   await client.expect("+OK\r\n$1\r\n1\r\n:2\r\n:1\r\n*2\r\n$-1\r\n$-1\r\n");
 });
 
-Deno.test("kv: if the commit fails, exactly the replies that depend on it become errors", async () => {
-  await using client = new TestClient();
-  client.map.set("old", new Uint8Array([0x78]));
-  client.map.commit();
-  const long = "v".repeat(20_000);
-  client.map.set("long", new TextEncoder().encode(long));
-  client.map.commit();
-  client.map.set("new", new TextEncoder().encode(long));
-  client.send(
-    ["GET", "old"],
-    ["SET", "a", "1"],
-    ["GET", "long"],
-    ["GET", "a"],
-    ["GET", "none"],
-    ["GET", "new"],
-    ["SET", "b", "2"],
-    ["GET", "long"],
-  );
-  await client.awaitsCommit();
-  client.map.fail(diskFull());
-  const kept = `$20000\r\n${long}\r\n`;
-  await client.expect(
-    `$1\r\nx\r\n${FAILED}${kept}${FAILED}$-1\r\n${FAILED}${FAILED}${kept}`,
-  );
-  assert.equal(client.server.metrics.errors.get("ERR"), 4);
-  client.send(["SET", "a", "2"]);
-  await until("the next commit is awaited", () => client.map.awaited > 5);
-  client.map.commit();
-  await client.expect("+OK\r\n");
-});
+batchTest(
+  "kv: if the commit fails, exactly the replies that depend on it become errors",
+  async () => {
+    await using client = new TestClient();
+    client.map.set("old", new Uint8Array([0x78]));
+    client.map.commit();
+    const long = "v".repeat(20_000);
+    client.map.set("long", new TextEncoder().encode(long));
+    client.map.commit();
+    client.map.set("new", new TextEncoder().encode(long));
+    client.send(
+      ["GET", "old"],
+      ["SET", "a", "1"],
+      ["GET", "long"],
+      ["GET", "a"],
+      ["GET", "none"],
+      ["GET", "new"],
+      ["SET", "b", "2"],
+      ["GET", "long"],
+    );
+    await client.awaitsCommit();
+    client.map.fail(diskFull());
+    const kept = `$20000\r\n${long}\r\n`;
+    await client.expect(
+      `$1\r\nx\r\n${FAILED}${kept}${FAILED}$-1\r\n${FAILED}${FAILED}${kept}`,
+    );
+    assert.equal(client.server.metrics.errors.get("ERR"), 4);
+    client.send(["SET", "a", "2"]);
+    await until("the next commit is awaited", () => client.map.awaited > 5);
+    client.map.commit();
+    await client.expect("+OK\r\n");
+  },
+);
 
-Deno.test("kv: a failed commit does not change replies that depend on an earlier one", async () => {
+batchTest("kv: a failed commit does not change replies that depend on an earlier one", async () => {
   await using client = new TestClient();
   // The first commit is on its way when the client reads, and the second collects its write.
   client.map.set("a", new Uint8Array([0x78]));
@@ -127,7 +136,7 @@ Deno.test("kv: a failed commit does not change replies that depend on an earlier
   await client.expect(`$1\r\nx\r\n${FAILED}$1\r\nx\r\n${FAILED}`);
 });
 
-Deno.test("kv: replies stay in order when other commands come between", async () => {
+batchTest("kv: replies stay in order when other commands come between", async () => {
   await using client = new TestClient();
   client.send(
     ["SET", "a", "1"],
@@ -144,7 +153,7 @@ Deno.test("kv: replies stay in order when other commands come between", async ()
   await client.expect(`+OK\r\n+PONG\r\n:2\r\n$2\r\n12\r\n${unknown}+OK\r\n:2\r\n`);
 });
 
-Deno.test("kv: a failed commit makes errors of held and of pending replies", async () => {
+batchTest("kv: a failed commit makes errors of held and of pending replies", async () => {
   await using client = new TestClient();
   client.send(["SET", "a", "1"], ["PING"], ["APPEND", "a", "2"], ["SET", "b", "3"]);
   await client.awaitsCommit();
@@ -152,7 +161,7 @@ Deno.test("kv: a failed commit makes errors of held and of pending replies", asy
   await client.expect(`${FAILED}+PONG\r\n${FAILED}${FAILED}`);
 });
 
-Deno.test("kv: a reply that is pending does not let a held one out before its commit", async () => {
+batchTest("kv: a reply that is pending does not let a held one out before its commit", async () => {
   await using client = new TestClient();
   const { map } = client;
   const commit = Promise.withResolvers<void>();
@@ -166,7 +175,7 @@ Deno.test("kv: a reply that is pending does not let a held one out before its co
   await client.expect("+OK\r\n:1\r\n+OK\r\n");
 });
 
-Deno.test("kv: CLIENT REPLY, MULTI and RESP3 apply to commands on bytes", async () => {
+batchTest("kv: CLIENT REPLY, MULTI and RESP3 apply to commands on bytes", async () => {
   await using client = new TestClient();
   client.send(["CLIENT", "REPLY", "SKIP"], ["SET", "a", "1"], ["MULTI"], ["GET", "a"], ["DISCARD"]);
   await until("a commit is awaited", () => client.map.awaited > 0);
@@ -181,7 +190,7 @@ Deno.test("kv: CLIENT REPLY, MULTI and RESP3 apply to commands on bytes", async 
   await until("all is answered", () => client.socket.output.endsWith("_\r\n"));
 });
 
-Deno.test("kv: commands on bytes count as calls, and set lastActive", async () => {
+batchTest("kv: commands on bytes count as calls, and set lastActive", async () => {
   await using client = new TestClient();
   client.session.lastActiveMs = 0;
   client.send(["SET", "a", "1"], ["GET", "a"], ["GET", "b"]);
@@ -192,23 +201,26 @@ Deno.test("kv: commands on bytes count as calls, and set lastActive", async () =
   assert.ok(client.session.lastActiveMs > 0);
 });
 
-Deno.test("kv: a store that is full or closed answers a command on bytes with an error", async () => {
-  await using client = new TestClient();
-  client.map.refusal = new OutOfMemoryError("full");
-  client.send(["SET", "a", "1"], ["GET", "a"]);
-  const oom = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
-  await client.expect(`${oom}$-1\r\n`);
-  client.map.refusal = diskFull();
-  client.send(["INCR", "a"], ["GET", "a"]);
-  await client.expect(`${FAILED}$-1\r\n`);
-  client.map.refusal = undefined;
-  client.map.maxBytes = 0;
-  client.map.ready = false;
-  client.send(["GET", "a"]);
-  await until("GET takes the other path", () => client.calls("get") === 3);
-});
+batchTest(
+  "kv: a store that is full or closed answers a command on bytes with an error",
+  async () => {
+    await using client = new TestClient();
+    client.map.refusal = new OutOfMemoryError("full");
+    client.send(["SET", "a", "1"], ["GET", "a"]);
+    const oom = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
+    await client.expect(`${oom}$-1\r\n`);
+    client.map.refusal = diskFull();
+    client.send(["INCR", "a"], ["GET", "a"]);
+    await client.expect(`${FAILED}$-1\r\n`);
+    client.map.refusal = undefined;
+    client.map.maxBytes = 0;
+    client.map.ready = false;
+    client.send(["GET", "a"]);
+    await until("GET takes the other path", () => client.calls("get") === 3);
+  },
+);
 
-Deno.test("kv: a pause holds commands on bytes, and they go on afterwards", async () => {
+batchTest("kv: a pause holds commands on bytes, and they go on afterwards", async () => {
   await using client = new TestClient();
   const { pause } = client.server.watch;
   pause.begin("write", 60_000);
@@ -223,7 +235,7 @@ Deno.test("kv: a pause holds commands on bytes, and they go on afterwards", asyn
   assert.equal(client.calls("set"), 1);
 });
 
-Deno.test("kv: a low threshold of the slow log covers commands on bytes", async () => {
+batchTest("kv: a low threshold of the slow log covers commands on bytes", async () => {
   await using client = new TestClient();
   const { watch } = client.server;
   client.send(["GET", "a"]);

@@ -8,13 +8,18 @@ import assert from "node:assert/strict";
 import { TextConnection } from "../../../lib/kv/text/connection.ts";
 import type { Connection } from "../../../lib/net/connection.ts";
 import { StorageUnavailableError } from "../../../lib/storage/store.ts";
-import { Turn } from "../../../lib/turn.ts";
+import { ControlledTurns } from "../../support/controlled_turns.ts";
 import { until, within } from "../../support/within.ts";
 import { ByteMap, serverOn, TestSocket } from "../byte_map.ts";
 import { latin1Bytes } from "../support.ts";
 
-// A batch must not end early because the machine is busy.
-Object.defineProperty(Turn.prototype, "over", { get: () => false });
+/** Registers a test in which no batch ends early because the machine is busy. */
+function batchTest(name: string, run: () => Promise<void>): void {
+  Deno.test(name, async () => {
+    using _turns = new ControlledTurns(() => false);
+    await run();
+  });
+}
 
 const FAILED = "ERR storage unavailable: the disk is full\n";
 
@@ -59,7 +64,7 @@ class TestClient implements AsyncDisposable {
   }
 }
 
-Deno.test("text protocol: a reply is sent once its change is durable", async () => {
+batchTest("text protocol: a reply is sent once its change is durable", async () => {
   await using client = new TestClient();
   await client.send("put a  1 \nGET\ta \nget b\nDELETE a\nDELETE a\nPUT b \nGET b\n");
   client.map.commit();
@@ -68,30 +73,36 @@ Deno.test("text protocol: a reply is sent once its change is durable", async () 
   assert.deepEqual(Object.fromEntries(textCalls), { put: 2, get: 3, delete: 2 });
 });
 
-Deno.test("text protocol: if the commit fails, exactly the replies that depend on it become errors", async () => {
-  await using client = new TestClient();
-  client.map.set("old", latin1Bytes("x\ny"));
-  client.map.commit();
-  await client.send("GET old\nPUT a 1\nGET old\nGET a\nGET none\nCAS a 1 2\nPUT b 3\nGET old\n");
-  client.map.fail(new StorageUnavailableError("storage unavailable: the disk is full"));
-  const old = "VALUE x\\ny\n";
-  await client.expect(`${old}${FAILED}${old}${FAILED}NOT_FOUND\n${FAILED}${FAILED}${old}`);
-  assert.equal(client.server.metrics.errors.get("ERR"), 4);
-});
+batchTest(
+  "text protocol: if the commit fails, exactly the replies that depend on it become errors",
+  async () => {
+    await using client = new TestClient();
+    client.map.set("old", latin1Bytes("x\ny"));
+    client.map.commit();
+    await client.send("GET old\nPUT a 1\nGET old\nGET a\nGET none\nCAS a 1 2\nPUT b 3\nGET old\n");
+    client.map.fail(new StorageUnavailableError("storage unavailable: the disk is full"));
+    const old = "VALUE x\\ny\n";
+    await client.expect(`${old}${FAILED}${old}${FAILED}NOT_FOUND\n${FAILED}${FAILED}${old}`);
+    assert.equal(client.server.metrics.errors.get("ERR"), 4);
+  },
+);
 
-Deno.test("text protocol: escapes and errors mean the same in lines that run on bytes", async () => {
-  await using client = new TestClient();
-  await client.send(
-    "PUT a\\sb x\\ny\nGET a\\sb\nPUT a\nGET\nGET a b\nGETX a\nPUT c a\\qb\nGET d\n",
-  );
-  client.map.commit();
-  await until("all is answered", () => client.socket.output.endsWith("NOT_FOUND\n"));
-  const lines = client.socket.output.split("\n");
-  assert.deepEqual(lines.slice(0, 2), ["OK", "VALUE x\\ny"]);
-  assert.deepEqual(lines.slice(2, 7).map((line) => line.slice(0, 4)), Array(5).fill("ERR "));
-});
+batchTest(
+  "text protocol: escapes and errors mean the same in lines that run on bytes",
+  async () => {
+    await using client = new TestClient();
+    await client.send(
+      "PUT a\\sb x\\ny\nGET a\\sb\nPUT a\nGET\nGET a b\nGETX a\nPUT c a\\qb\nGET d\n",
+    );
+    client.map.commit();
+    await until("all is answered", () => client.socket.output.endsWith("NOT_FOUND\n"));
+    const lines = client.socket.output.split("\n");
+    assert.deepEqual(lines.slice(0, 2), ["OK", "VALUE x\\ny"]);
+    assert.deepEqual(lines.slice(2, 7).map((line) => line.slice(0, 4)), Array(5).fill("ERR "));
+  },
+);
 
-Deno.test("text protocol: a second word after the key of GET or DELETE is an error", async () => {
+batchTest("text protocol: a second word after the key of GET or DELETE is an error", async () => {
   await using client = new TestClient();
   await client.send("PUT a 1\nGET a b\nDELETE a b\nDELETE\ta\tb \nGET a\t \n");
   client.map.commit();
