@@ -373,7 +373,9 @@ Deno.test({
       await tab.shows("#notice", "kv is off until the next reload.");
       await page.getByRole("button", { name: "Log out" }).click();
       await page.getByLabel("Token").waitFor();
-      assert.deepEqual(complaints, []);
+      // The page may ask for the state between the end of the session and the next page; Chromium
+      // itself reports the answer.
+      assert.deepEqual(complaints.filter((text) => !text.includes("status of 401")), []);
     });
 
     await step("survives a restart of the daemon and reports it", async () => {
