@@ -30,8 +30,9 @@ export const restore: Command = {
 does not exist yet, or a PostgreSQL database whose tables are empty. Nothing is overwritten. It does
 not matter which of the two the data come from. Start the daemon afterwards.
 
-Each storage gets all of its data or nothing. After an interruption, run it again; if services have
-storages of their own, first remove those that it has reported as restored.`,
+All storages get their data or none does. After an interruption, run it again. If it fails at the
+very end, when one storage is complete and another is not, it names the complete one: remove its
+data before the next try.`,
   run: async (args) => {
     const [path] = args.positionals;
     const given = args.text("config") !== undefined || args.texts("set").length > 0;
@@ -53,8 +54,8 @@ storages of their own, first remove those that it has reported as restored.`,
       if (target.kind === "sqlite") await attempt(() => expectNoFile(target.path));
     }
     await attempt(() => createDataDir(dataDir));
+    await attempt(() => restoreInto(targets, { file, dataDir }));
     for (const [url, services] of targets) {
-      await attempt(() => restoreInto(url, services, { file, dataDir }));
       print(`Restored ${services.map(({ name }) => name).join(" and ")} into "${redactUrl(url)}"`);
     }
     return EXIT.OK;

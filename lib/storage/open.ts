@@ -14,7 +14,7 @@ import { SqliteLog } from "./sqlite/sqlite_log.ts";
 import type { Storage } from "./storage.ts";
 import { parseStorageUrl, redactUrl } from "./url.ts";
 
-export { expectNoFile, restoreFile } from "./sqlite/restore_file.ts";
+export { expectNoFile, RestoredFile } from "./sqlite/restore_file.ts";
 export { type FileContents, recoverFile, verifyFile } from "./sqlite/verify_file.ts";
 
 /** Options for {@linkcode openStorage}. */

@@ -87,7 +87,7 @@ async function restoreAll(file: BackupFile, url: string): Promise<void> {
     section: file.sectionOf(name)!,
     restore: SERVICES.find((service) => service.name === name)!.restore!,
   }));
-  await restoreInto(url, services, { file, dataDir: "." });
+  await restoreInto(new Map([[url, services]]), { file, dataDir: "." });
 }
 
 type Contents = Awaited<ReturnType<typeof contents>>;

@@ -1,79 +1,24 @@
 import assert from "node:assert/strict";
 import { backup } from "../../lib/cli/backup.ts";
-import { CommandError, parseCommandLine } from "../../lib/cli/command.ts";
 import { restore } from "../../lib/cli/restore.ts";
 import { formatAddress } from "../../lib/net/address.ts";
-import type { ServiceData } from "../../lib/service.ts";
 import { BACKUP_FORMAT, encodeJson, ITEM } from "../../lib/storage/backup/backup_items.ts";
-import { BackupWriter } from "../../lib/storage/backup/backup_writer.ts";
 import { FrameWriter } from "../../lib/storage/backup/frames.ts";
-import { RecordWriter } from "../../lib/storage/backup/record_writer.ts";
-import { MemoryLog } from "../../lib/storage/memory/memory_log.ts";
 import { openStorage } from "../../lib/storage/open.ts";
-import type { Storage } from "../../lib/storage/storage.ts";
 import { valueText } from "../../lib/storage/value.ts";
 import { FakeDaemon, startAdmin } from "../admin/support.ts";
 import { TestLog } from "../support/log.ts";
 import { makeTempDirectory } from "../support/temp_directory.ts";
 import { HAS_SCRIPT, TestTerminal } from "../support/terminal.ts";
 import { within } from "../support/within.ts";
-
-/** A record of kv: it never expires. */
-const FOREVER = new Uint8Array(8);
-
-/** Runs a command in this process; returns its exit code. */
-function run(command: typeof backup, ...words: string[]): Promise<number> {
-  return within(60_000, `quartet ${command.name}`, command.run(parseCommandLine(command, words)));
-}
-
-async function assertFails(pending: Promise<unknown>, message: string | RegExp): Promise<void> {
-  await assert.rejects(pending, (error) => {
-    assert(error instanceof CommandError, String(error));
-    if (typeof message === "string") assert.equal(error.message, message);
-    else assert.match(error.message, message);
-    assert.doesNotMatch(error.message, /\n/);
-    return true;
-  });
-}
-
-/** Data in memory. */
-function dataOf(save: ServiceData["save"]): ServiceData {
-  const log = new MemoryLog();
-  return { storage: { match: (cases) => cases.log(log) } as Storage, save };
-}
-
-/** A daemon whose kv has this to save, and its admin service. */
-async function startDaemon(save: ServiceData["save"]) {
-  const daemon = new FakeDaemon();
-  daemon.add("kv", { data: () => dataOf(save) });
-  const admin = await startAdmin(daemon);
-  return { ...admin, options: ["--address", formatAddress(admin.address)] };
-}
-
-/** The names of the files in a directory. */
-async function namesIn(path: string): Promise<string[]> {
-  return (await Array.fromAsync(Deno.readDir(path))).map(({ name }) => name).sort();
-}
-
-/** Writes a backup with sections of single keys, by the services in them. */
-async function writeFile(path: string, ...sections: string[][]): Promise<void> {
-  using file = await Deno.open(path, { write: true, create: true, truncate: true });
-  const writer = new BackupWriter(async (bytes) => void await file.write(bytes));
-  await writer.begin("1.2.3");
-  for (const services of sections) {
-    await writer.section({ services, pieces: 0 }, async () => {
-      const records = new RecordWriter(writer);
-      await records.put("kv_0", services.join(), "x", FOREVER);
-      return await records.end();
-    });
-  }
-  await writer.end();
-}
+import { assertFails, FOREVER, namesIn, run, startService, writeFile } from "./backup_support.ts";
 
 Deno.test("quartet backup saves into a file that did not exist, and only its owner can read it", async () => {
   await using directory = await makeTempDirectory();
   const path = `${directory.path}/b`;
-  await using daemon = await startDaemon((records) => records.put("kv_0", "key", "value", FOREVER));
+  await using daemon = await startService((records) =>
+    records.put("kv_0", "key", "value", FOREVER)
+  );
   // What a backup that was killed has left.
   await Deno.writeTextFile(`${path}.part`, "x".repeat(10_000));
   assert.equal(await run(backup, path, ...daemon.options), 0);
@@ -111,12 +56,12 @@ Deno.test("quartet backup leaves no file if the daemon cannot finish it, and say
   await using directory = await makeTempDirectory();
   const path = `${directory.path}/b`;
   {
-    await using daemon = await startDaemon(() => Promise.reject(new Error("no luck")));
+    await using daemon = await startService(() => Promise.reject(new Error("no luck")));
     await assertFails(run(backup, path, ...daemon.options), "The backup failed: no luck");
   }
   assert.deepEqual(await namesIn(directory.path), []);
   {
-    await using daemon = await startDaemon(async () => {
+    await using daemon = await startService(async () => {
       await Deno.remove(`${path}.part`);
       throw new Error("no luck");
     });
@@ -125,7 +70,7 @@ Deno.test("quartet backup leaves no file if the daemon cannot finish it, and say
 
   const begun = Promise.withResolvers<void>();
   const stopped = Promise.withResolvers<void>();
-  const daemon = await startDaemon(async (records) => {
+  const daemon = await startService(async (records) => {
     for (let n = 0; n < 20_000; n++) await records.put("kv_0", `${n}`, "x".repeat(100), FOREVER);
     begun.resolve();
     await stopped.promise;

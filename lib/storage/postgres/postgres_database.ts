@@ -18,8 +18,11 @@ const MIGRATION_LOCK = 0x71756172;
 /** How long a migration may take. */
 const MIGRATION_TIMEOUT_MS = 10 * 60_000;
 
-/** How long a transaction may wait for its client between two statements. */
+/** How long a transaction that reads may wait for its client between two statements. */
 const MAX_IDLE_MS = 60_000;
+
+/** As above for one that writes: its client reads a backup, or writes another storage. */
+const MAX_IDLE_WRITING_MS = 10 * 60_000;
 
 /** Limits on the time of the database. */
 export interface PostgresTimeouts {
@@ -153,7 +156,7 @@ export class PostgresDatabase {
       connections: 1,
       settings: {
         statement_timeout: `${MIGRATION_TIMEOUT_MS}`,
-        idle_in_transaction_session_timeout: `${MAX_IDLE_MS}`,
+        idle_in_transaction_session_timeout: `${readOnly ? MAX_IDLE_MS : MAX_IDLE_WRITING_MS}`,
       },
     });
     const level = readOnly ? "ISOLATION LEVEL REPEATABLE READ READ ONLY" : "";

@@ -4,8 +4,10 @@
  * @module
  */
 
+import { dirname } from "node:path";
 import { logFileAt } from "./modules.ts";
 import { lockFile } from "./lock_file.ts";
+import { errorOf } from "./sqlite_thread.ts";
 import type { LogRow, PieceRow } from "./scan_file.ts";
 import { emptyRow } from "./verify_file.ts";
 
@@ -25,31 +27,64 @@ export interface TablesCopy {
   rows: AsyncIterable<LogRow>;
 }
 
-/**
- * Creates a log file with a copy of tables. It gets its name when it is complete. If the process dies
- * before, the next call begins again.
- *
- * @throws {Error} If there is such a file, a daemon uses it, or it cannot be written.
- */
-export async function restoreFile(path: string, copy: TablesCopy): Promise<void> {
-  using _lock = await lockFile(path);
-  await expectNoFile(path);
-  const unfinished = `${path}.restoring`;
-  await removeFile(unfinished);
-  try {
-    await writeFile(unfinished, copy);
-    await Deno.rename(unfinished, path);
-  } catch (error) {
-    await removeFile(unfinished);
-    throw error;
+/** A log file that is complete but not under its name yet, and its lock. */
+export class RestoredFile implements AsyncDisposable {
+  readonly #path: string;
+  readonly #lock: Deno.FsFile;
+
+  private constructor(path: string, lock: Deno.FsFile) {
+    this.#path = path;
+    this.#lock = lock;
+  }
+
+  /**
+   * Writes a copy of tables beside `path`. What an earlier process has left there is replaced.
+   *
+   * @throws {Error} If the file exists, a daemon uses it, or it cannot be written.
+   */
+  static async write(path: string, copy: TablesCopy): Promise<RestoredFile> {
+    const file = new RestoredFile(path, await lockFile(path));
+    try {
+      await expectNoFile(path);
+      await removeFile(file.#unfinished);
+      await writeFile(file.#unfinished, copy);
+      return file;
+    } catch (error) {
+      await file[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  get #unfinished(): string {
+    return `${this.#path}.restoring`;
+  }
+
+  /**
+   * Gives the file its name; resolves when that is on disk.
+   *
+   * @throws {Error} If it cannot be renamed.
+   */
+  async publish(): Promise<void> {
+    await expectNoFile(this.#path);
+    await Deno.rename(this.#unfinished, this.#path);
+    using directory = await Deno.open(dirname(this.#path));
+    await directory.sync();
+  }
+
+  /** Removes the file unless it has its name, and releases the lock. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await removeFile(this.#unfinished).catch(() => {
+      // The reason why there was no file to publish matters more. The next try replaces this one.
+    });
+    this.#lock.close();
   }
 }
 
 async function writeFile(path: string, copy: TablesCopy): Promise<void> {
   const { tables, pieces, rows, version } = copy;
   const file = logFileAt(path);
-  file.open();
   try {
+    file.open();
     let newest = version;
     for await (const batch of batches(pieces)) {
       newest = batch.reduce((max, piece) => Math.max(max, piece.version), newest);
@@ -59,7 +94,12 @@ async function writeFile(path: string, copy: TablesCopy): Promise<void> {
     file.commit({ rows: [emptyRow(newest + 1)], directory: tables, frees: true });
   } catch (error) {
     file.close();
-    throw error;
+    const { errcode, message } = error as { errcode?: number; message: string };
+    if (errcode === undefined) throw error;
+    const code = errcode & 0xff;
+    throw new Error(`cannot write "${path}": ${errorOf({ code, message }).message}`, {
+      cause: error,
+    });
   }
   file.finish();
 }

@@ -168,6 +168,9 @@ export class SqliteThread {
   }
 }
 
-function errorOf({ code, message }: { code: number | undefined; message: string }): SqliteError {
+/** The error for operators that stands for one of SQLite's. */
+export function errorOf(
+  { code, message }: { code: number | undefined; message: string },
+): SqliteError {
   return new SqliteError(code === undefined ? message : CAUSES[code] ?? message, code);
 }

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import type { LogCopy, LogSink } from "../../../lib/storage/commit_log.ts";
 import { MemoryStore } from "../../../lib/storage/memory/memory_store.ts";
 import { MAX_WAITING_BYTES } from "../../../lib/storage/sqlite/log_copy.ts";
-import { restoreFile } from "../../../lib/storage/sqlite/restore_file.ts";
+import { RestoredFile, type TablesCopy } from "../../../lib/storage/sqlite/restore_file.ts";
 import { SqliteLog } from "../../../lib/storage/sqlite/sqlite_log.ts";
 import { valueText } from "../../../lib/storage/value.ts";
 import { TestLog } from "../../support/log.ts";
@@ -24,6 +24,12 @@ async function withStore<T>(
     await store.close();
     await log.close();
   }
+}
+
+/** Restores a copy into a file. */
+async function restoreFile(path: string, copy: TablesCopy): Promise<void> {
+  await using file = await RestoredFile.write(path, copy);
+  await file.publish();
 }
 
 type Row = { first: number; last: number; bytes: Uint8Array };
