@@ -79,5 +79,3 @@ export async function runQuartet(
   const decoder = new TextDecoder();
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
-
-export { makeTempDirectory } from "./temp_directory.ts";

@@ -5,8 +5,6 @@ import type { Address } from "../../../lib/net/address.ts";
 import { TestClient } from "../../support/client.ts";
 import { freePorts } from "../../support/ports.ts";
 
-export { QuartetProcess } from "./quartet_process.ts";
-
 /** Nodes wait for each other about as long as a test waits for them, unless it is about that. */
 const PATIENCE = { "--dial-timeout": "170s", "--stall-timeout": "120s" };
 
