@@ -66,6 +66,8 @@ If the job is cancelled meanwhile, the command gets SIGTERM within seconds, and 
 --kill-after.
 The command runs in a process group of its own, which is ended as a whole. What it leaves running in
 the background does not delay the result. A result that is too long for the server is truncated.
+If the worker itself is killed by SIGKILL, the command runs on while another worker gets the job. On
+Linux, \`setpriv --pdeathsig KILL COMMAND\` ends with its worker; a service of systemd ends as a whole.
 On SIGTERM or SIGINT, finishes the jobs it has and exits, an idle worker within 2 s. On a second one,
 ends the commands at once, gives the jobs back without counting an attempt, and exits with ${EXIT.INTERRUPTED}.`,
   run: async (args) => {
