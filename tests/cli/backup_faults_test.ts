@@ -152,7 +152,7 @@ async function createTables(url: string): Promise<void> {
   await storage.close();
 }
 
-Deno.test("quartet restore into a file and a database fails, or is killed, for both or for none", async () => {
+Deno.test("quartet restore into two storages fails, or is killed, for both or for none", async () => {
   await using directory = await makeTempDirectory();
   const path = `${directory.path}/b`;
   const dataDir = `${directory.path}/new`;
@@ -169,6 +169,12 @@ Deno.test("quartet restore into a file and a database fails, or is killed, for b
     "Cannot restore: its table quartet.task_after is not empty, and nothing is overwritten",
   );
   assert.deepEqual(await namesIn(dataDir), ["kv.db.lock"]);
+  const other = await postgres.createDatabase();
+  await assertFails(
+    run(restore, path, ...options, "--set", `kv.storage=${other}`),
+    "Cannot restore: its table quartet.task_after is not empty, and nothing is overwritten",
+  );
+  assert.equal((await execute(other, "SELECT FROM quartet.kv")).length, 0);
   await execute(url, "TRUNCATE quartet.task_after");
 
   // It waits in its transaction, and the file is complete.
