@@ -36,6 +36,16 @@ Deno.test("slow_command: a slow command is logged with its key and counted, and 
   assert.match(await client.ask("SLOWLOG", "GET"), /\$3\r\nLCS\r\n\$3\r\none\r\n/);
 });
 
+Deno.test("slow_command: a command of very many keys, which runs in turns, is logged too", async () => {
+  await using kv = await TestKv.start({ slow_command: "10ms" });
+  using client = await kv.connect();
+  await client.ask("CONFIG", "SET", "slowlog-log-slower-than", "10000");
+  const pairs = Array.from({ length: 50_000 }, (_, key) => String(key));
+  assert.equal(await client.ask("MSET", ...pairs), "+OK\r\n");
+  assert.match(kv.log.matching("command=mset")[0] ?? "none", / command=mset key=0 ms=\d+ /);
+  assert.match(await client.ask("SLOWLOG", "GET"), /\$4\r\nMSET\r\n/);
+});
+
 /** A server whose store answers `get` after some time, as a disk or as a database does. */
 function slowServer({ inMemory }: { inMemory: boolean }) {
   const log = new TestLog();

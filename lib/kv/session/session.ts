@@ -207,9 +207,10 @@ export class Session implements ClientState {
     const startMs = performance.now();
     const reply = this.#run(entry, request);
     // In memory, a command on keys that waits only waits for the disk, which does not count in Redis
-    // either. In a database it runs meanwhile.
-    const { action } = entry.command, inMemory = this.server.store.bytes !== undefined;
-    if (!(reply instanceof Promise) || (action.kind === "keys" && !action.alone && inMemory)) {
+    // either, unless it runs in turns. In a database it runs meanwhile.
+    const isOnKeys = entry.command.action.kind === "keys";
+    const inMemory = this.server.store.bytes !== undefined;
+    if (!(reply instanceof Promise) || (isOnKeys && inMemory && !this.isAlone(entry, request))) {
       const durationMs = performance.now() - startMs;
       if (durationMs >= watch.slowMs) this.#noteSlow(entry, durationMs, wordsOf(request));
       return reply;
