@@ -6,7 +6,14 @@
  */
 
 import { crc32 } from "node:zlib";
-import { crc32Of, crc32With, CrcSum, emptyTally, type Tally } from "../records/checksum.ts";
+import {
+  Crc32AfterPrefix,
+  crc32Of,
+  crc32With,
+  CrcSum,
+  emptyTally,
+  type Tally,
+} from "../records/checksum.ts";
 import { CountForm } from "../records/count_form.ts";
 import { readCount } from "../records/counted_entry.ts";
 import { KEY_CUT, KEY_LENGTH } from "../records/line_entry.ts";
@@ -38,9 +45,21 @@ export interface ReducedBucket {
 const NEWLINE = 0x0a;
 const OUTPUT_BLOCK_BYTES = 1024 * 1024;
 /** Up to this length a loop copies faster than `set`. */
-const SHORT_COPY_BYTES = 48;
+const SHORT_COPY_BYTES = 256;
+/** Up to this size of an entry, the CRC-32 of its output follows from that of its input. */
+const MAX_MOVED_BYTES = 4096;
 /** A bucket has fewer entries. */
 const RANKS_PER_BUCKET = 2 ** 24;
+
+/** Entries with equal keys. */
+interface Group {
+  /** The first of them. */
+  entry: number;
+  /** How many entries of the inputs they stand for. */
+  count: number;
+  /** The CRC-32 of the first, as it is in an input. */
+  crc: number;
+}
 
 /** Reduces buckets, one at a time. */
 export class BucketReducer {
@@ -52,9 +71,16 @@ export class BucketReducer {
   readonly #distinct: boolean;
   readonly #top: TopList | undefined;
   readonly #block = new Uint8Array(OUTPUT_BLOCK_BYTES);
-  /** The number of groups of entries with equal keys, and how many entries each stands for. */
-  #groups = 0;
-  #counts = new Float64Array(0);
+  /** Gives the CRC-32 of an entry with the count 1 in front. */
+  readonly #afterOne: Crc32AfterPrefix;
+  /** Of the bucket that is being reduced: where it goes, and the rank of its first group. */
+  #output: SortedBytes | undefined;
+  #firstRank = 0;
+  /** What was written of it, and how full the block is. */
+  #writtenGroups = 0;
+  #writtenBytes = 0;
+  #writtenSum = new CrcSum();
+  #fill = 0;
 
   /** @param slab The memory that holds the buckets. */
   constructor(slab: SharedArrayBuffer, format: RecordFormat) {
@@ -63,6 +89,9 @@ export class BucketReducer {
     const order = new LineOrder(format);
     this.#order = new BucketOrder(this.#slab, format, order);
     this.#form = new CountForm(format, order);
+    const one = new Uint8Array(this.#form.bytesOf(1));
+    this.#form.write(one, 0, 1);
+    this.#afterOne = new Crc32AfterPrefix(one, MAX_MOVED_BYTES);
     this.#keyed = order.keyed;
     this.#distinct = order.distinct;
     if (format.top !== undefined) this.#top = new TopList(format.top);
@@ -84,12 +113,15 @@ export class BucketReducer {
     const entries = this.#order.sort(bucket, spill);
     const { addresses } = this.#order;
     const { reduce } = this.#format;
-    if (this.#counts.length < entries) this.#counts = new Float64Array(addresses.length);
-    const counts = this.#counts;
     const distinct = this.#distinct || reduce === undefined;
     const [stored, represented] = [emptyTally(), emptyTally()];
     const [storedSum, singleSum] = [new CrcSum(), new CrcSum()];
-    let groups = 0;
+    this.#output = output;
+    this.#firstRank = bucket.index * RANKS_PER_BUCKET;
+    this.#writtenGroups = this.#writtenBytes = this.#fill = 0;
+    this.#writtenSum = new CrcSum();
+    // A group is written as soon as it ends, while its first entry is still in the cache.
+    const group: Group = { entry: 0, count: 0, crc: 0 };
     for (let i = 0; i < entries; i++) {
       const entry = addresses[i]!;
       const bytes = this.#fileBytes(entry);
@@ -103,48 +135,63 @@ export class BucketReducer {
         if (count === 1) singleSum.addCrc(crc);
         else represented.sum += BigInt(crc) * BigInt(count);
       }
-      if (reduce !== undefined && groups > 0 && this.#sameKey(entry, addresses[groups - 1]!)) {
-        counts[groups - 1]! += count;
+      if (i > 0 && reduce !== undefined && this.#sameKey(entry, group.entry)) {
+        group.count += count;
         continue;
       }
-      addresses[groups] = entry;
-      counts[groups++] = count;
+      if (i > 0) this.#end(group);
+      group.entry = entry;
+      group.count = count;
+      group.crc = crc;
     }
+    if (entries > 0) this.#end(group);
     stored.records = entries;
     stored.sum = storedSum.value;
     represented.sum += singleSum.value;
-    this.#groups = groups;
-    if (output) return { stored, represented, written: this.#write(output) };
-    this.#addToTop(bucket.index);
-    return { stored, represented, written: emptyTally() };
+    if (!output) return { stored, represented, written: emptyTally() };
+    output.write(this.#block.subarray(0, this.#fill));
+    const written = {
+      records: this.#writtenGroups,
+      bytes: this.#writtenBytes,
+      sum: this.#writtenSum.value,
+    };
+    return { stored, represented, written };
   }
 
-  #write(output: SortedBytes): Tally {
-    const groups = this.#groups;
+  /** Writes a group, or offers it to the top entries. */
+  #end(group: Group): void {
+    if (this.#output) this.#write(group, this.#output);
+    else this.#addToTop(group, this.#firstRank + this.#writtenGroups);
+    this.#writtenGroups++;
+  }
+
+  #write(group: Group, output: SortedBytes): void {
     const block = this.#block;
-    const sum = new CrcSum();
-    let fill = 0;
-    let bytes = 0;
-    for (let i = 0; i < groups; i++) {
-      const size = this.#outputBytes(i);
-      bytes += size;
-      if (fill + size > OUTPUT_BLOCK_BYTES) {
-        output.write(block.subarray(0, fill));
-        fill = 0;
-      }
-      if (size > OUTPUT_BLOCK_BYTES) {
-        const long = new Uint8Array(size);
-        this.#put(i, long, 0);
-        sum.add(long);
-        output.write(long);
-        continue;
-      }
-      this.#put(i, block, fill);
-      sum.addCrc(crc32Of(block, fill, fill + size));
-      fill += size;
+    const bytes = this.#fileBytes(group.entry);
+    const countBytes = this.#form.bytesOf(group.count);
+    const size = countBytes + bytes;
+    this.#writtenBytes += size;
+    if (this.#fill + size > OUTPUT_BLOCK_BYTES) {
+      output.write(block.subarray(0, this.#fill));
+      this.#fill = 0;
     }
-    output.write(block.subarray(0, fill));
-    return { records: groups, bytes, sum: sum.value };
+    if (size > OUTPUT_BLOCK_BYTES) {
+      const long = new Uint8Array(size);
+      this.#put(group, long, 0);
+      this.#writtenSum.add(long);
+      output.write(long);
+      return;
+    }
+    const at = this.#fill;
+    this.#put(group, block, at);
+    this.#fill = at + size;
+    let crc = group.crc;
+    if (countBytes > 0) {
+      crc = group.count === 1 && bytes <= MAX_MOVED_BYTES
+        ? this.#afterOne.with(crc, bytes)
+        : crc32Of(block, at, at + size);
+    }
+    this.#writtenSum.addCrc(crc);
   }
 
   /** The top entries of all buckets so far. */
@@ -152,17 +199,14 @@ export class BucketReducer {
     return this.#top?.entries() ?? [];
   }
 
-  #addToTop(bucket: number): void {
+  #addToTop(group: Group, rank: number): void {
     const top = this.#top!;
-    const counted = this.#format.reduce === "count";
-    for (let i = 0; i < this.#groups; i++) {
-      const count = counted ? this.#counts[i]! : 0;
-      const rank = bucket * RANKS_PER_BUCKET + i;
-      if (!top.accepts(count, rank)) continue;
-      const bytes = new Uint8Array(this.#outputBytes(i));
-      this.#put(i, bytes, 0);
-      top.add({ count, rank, bytes });
-    }
+    const count = this.#format.reduce === "count" ? group.count : 0;
+    if (!top.accepts(count, rank)) return;
+    const size = this.#form.bytesOf(group.count) + this.#fileBytes(group.entry);
+    const bytes = new Uint8Array(size);
+    this.#put(group, bytes, 0);
+    top.add({ count, rank, bytes });
   }
 
   /** The size of an entry in an input. */
@@ -170,16 +214,8 @@ export class BucketReducer {
     return this.#format.recordBytes || this.#order.lines.length(entry) + 1;
   }
 
-  /** The size of the entry of a group in the output. */
-  #outputBytes(group: number): number {
-    const entry = this.#order.addresses[group]!;
-    return this.#form.bytesOf(this.#counts[group]!) + this.#fileBytes(entry);
-  }
-
-  /** Puts the entry of a group, as it is in the output, into a block. */
-  #put(group: number, into: Uint8Array, at: number): void {
-    const entry = this.#order.addresses[group]!;
-    const count = this.#counts[group]!;
+  /** Puts a group, as it is in the output, into a block. */
+  #put({ entry, count }: Group, into: Uint8Array, at: number): void {
     const { lines } = this.#order;
     const { recordBytes } = this.#format;
     const slab = this.#slab;
