@@ -7,18 +7,20 @@
 
 import { Buffer } from "node:buffer";
 import assert from "node:assert/strict";
+import { crc32 } from "node:zlib";
 import { balances } from "../../../lib/mesh/records/balance.ts";
 import { CountForm } from "../../../lib/mesh/records/count_form.ts";
 import { addCount, readCount, writeCount } from "../../../lib/mesh/records/counted_entry.ts";
 import { LineOrder } from "../../../lib/mesh/records/line_order.ts";
-import { addTally, emptyTally } from "../../../lib/mesh/records/checksum.ts";
+import { addTally, CrcSum, emptyTally } from "../../../lib/mesh/records/checksum.ts";
 import {
   parseRecordFormat,
   type RecordFormat,
   type RecordFormatText,
 } from "../../../lib/mesh/records/record_format.ts";
 import { BucketReducer } from "../../../lib/mesh/sort/bucket_reducer.ts";
-import { type Piece, SLOT_BYTES } from "../../../lib/mesh/sort/open_pieces.ts";
+import { Duplicates, SKIPPED_WINDOWS, WINDOW_ENTRIES } from "../../../lib/mesh/sort/duplicates.ts";
+import { OpenPieces, type Piece, SLOT_BYTES } from "../../../lib/mesh/sort/open_pieces.ts";
 import { Partitioner } from "../../../lib/mesh/sort/partitioner.ts";
 import { TopList } from "../../../lib/mesh/sort/top_list.ts";
 import type { Splitter } from "../../../lib/mesh/sort/splitters.ts";
@@ -94,8 +96,22 @@ function reduce(
   assert.ok(balances(format, read, represented), "the balance is wrong");
   output.push(...reducer.top().map(({ bytes }) => bytes));
   const bytes = Buffer.concat(output);
-  if (format.top === undefined) assert.equal(written.bytes, bytes.length);
+  if (format.top === undefined) {
+    assert.equal(written.bytes, bytes.length);
+    if (format.recordBytes === 0) assert.equal(written.sum, sumOfLines(bytes));
+  }
   return { output: bytes, stored, read, written };
+}
+
+/** The sum of the CRC-32 of each line, its newline included. */
+function sumOfLines(bytes: Uint8Array): bigint {
+  const sum = new CrcSum();
+  for (let at = 0; at < bytes.length;) {
+    const end = bytes.indexOf(0x0a, at) + 1;
+    sum.addCrc(crc32(bytes.subarray(at, end)));
+    at = end;
+  }
+  return sum.value;
 }
 
 /** A cut before all keys that begin with a text. */
@@ -176,14 +192,77 @@ Deno.test("BucketReducer: what is found late is counted as what is found early",
   const format = parseRecordFormat({ lines: true, count: true, order: ["-t,", "-k2n"] });
   const unhurried = reduce(input, format, { adaptive: true });
   assert.deepEqual(unhurried.output, reduce(input, format).output);
-  // Without duplicates, it soon stops looking for them.
-  const distinct = encode(Array.from({ length: 40_000 }, (_, i) => `line ${i}\n`).join(""));
-  const twice = Buffer.concat([distinct, distinct]);
-  const { output, stored } = reduce(twice, parseRecordFormat({ lines: true, count: true }), {
+});
+
+/** Cuts numbers so that the open slots hold nearly all that have five digits. */
+const MANY_CUTS = "1 15 2 25 3 35 4 45 5 55 6 7 8 9".split(" ").map(cutAt);
+
+/** Lines with these numbers. */
+function numbered(count: number, numberOf: (i: number) => number): Uint8Array {
+  return encode(Array.from({ length: count }, (_, i) => `${numberOf(i)}\n`).join(""));
+}
+
+/** Counts lines, looking for duplicates only while there are some; returns the counts by line. */
+function countAdaptively(...inputs: Uint8Array[]) {
+  const format = parseRecordFormat({ lines: true, count: true });
+  const { output, stored } = reduce(Buffer.concat(inputs), format, {
     adaptive: true,
+    splitters: MANY_CUTS,
   });
-  assert.ok(stored > 60_000, `${stored} entries`);
-  assert.equal(decode(output).match(/^ {6}2 line \d+$/gm)?.length, 40_000);
+  const pairs = decode(output).trimEnd().split("\n").map((line) => line.trimStart().split(" "));
+  return { stored, counts: new Map(pairs.map(([count, line]) => [line!, Number(count)])) };
+}
+
+Deno.test("BucketReducer: stops looking for duplicates where there are none, and still counts them", () => {
+  const distinct = numbered(WINDOW_ENTRIES, (i) => i);
+  const { stored, counts } = countAdaptively(distinct, distinct);
+  assert.equal(stored, 2 * WINDOW_ENTRIES);
+  assert.equal(counts.size, WINDOW_ENTRIES);
+  assert.ok(counts.values().every((count) => count === 2));
+});
+
+Deno.test("Duplicates: looks again after a phase without any, and goes on if it finds some", () => {
+  const slab = new Uint8Array(SLOT_BYTES);
+  const format = parseRecordFormat({ record: "10", key: "0:1", count: true });
+  const pieces = new OpenPieces(1, 1);
+  pieces.spare.push(0);
+  const duplicates = new Duplicates(slab, { format, pieces, adaptive: true });
+  const looks = (entries: number) => {
+    let looks = 0;
+    for (let i = 0; i < entries; i++) if (duplicates.isLooking()) looks++;
+    return looks;
+  };
+  assert.equal(looks(WINDOW_ENTRIES - 1), WINDOW_ENTRIES - 1);
+  assert.equal(looks(SKIPPED_WINDOWS * WINDOW_ENTRIES), 0);
+  assert.equal(duplicates.find(7, slab, 0, 1), -1);
+  duplicates.add(pieces.place(0, 10, 0));
+  for (let i = 0; i < 2 * WINDOW_ENTRIES; i++) {
+    assert.ok(duplicates.isLooking());
+    assert.equal(duplicates.find(7, slab, 0, 1), 0);
+  }
+});
+
+Deno.test("BucketReducer: stops looking for duplicates when they end", () => {
+  const repeats = numbered(WINDOW_ENTRIES, (i) => i % 10);
+  const distinct = numbered(WINDOW_ENTRIES + 1, (i) => i + 10);
+  const { stored, counts } = countAdaptively(repeats, distinct, repeats);
+  assert.ok(stored > 2 * WINDOW_ENTRIES, `${stored} entries`);
+  assert.equal(counts.size, WINDOW_ENTRIES + 11);
+  const found = Array.from({ length: 10 }, (_, i) => counts.get(`${i}`)!);
+  assert.equal(found.reduce((sum, count) => sum + count), 2 * WINDOW_ENTRIES);
+});
+
+Deno.test("BucketReducer: goes on looking while the keys fit in the open slots", () => {
+  const keys = 60_000;
+  // Scattered as by the last steps of MurmurHash3: the repeats are as far apart as at random.
+  const input = numbered(250_000, (i) => {
+    const mixed = Math.imul(i ^ i >>> 16, 0x85ebca6b);
+    const scattered = Math.imul(mixed ^ mixed >>> 13, 0xc2b2ae35);
+    return ((scattered ^ scattered >>> 16) >>> 0) % keys;
+  });
+  const format = parseRecordFormat({ lines: true, count: true });
+  const { stored } = reduce(input, format, { adaptive: true, splitters: MANY_CUTS });
+  assert.ok(stored < 1.1 * keys, `${stored} entries for ${keys} keys`);
 });
 
 Deno.test("BucketReducer: long lines and long keys meet in one entry each", () => {
