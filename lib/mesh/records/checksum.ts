@@ -186,27 +186,6 @@ export function crc32With(crc: number, byte: number): number {
   return ~(TABLES[(~crc ^ byte) & 0xff]! ^ (~crc >>> 8)) >>> 0;
 }
 
-/** The CRC-32 of one prefix followed by short texts, from the CRC-32 of each text. */
-export class Crc32AfterPrefix {
-  /** By the number of bytes that follow: the CRC-32 of the prefix, moved over as many zero bytes. */
-  readonly #moved: Uint32Array;
-
-  /** @param maxBytes The longest text that follows, in bytes. */
-  constructor(prefix: Uint8Array, maxBytes: number) {
-    const moved = this.#moved = new Uint32Array(maxBytes + 1);
-    let crc = crc32(prefix);
-    for (let bytes = 0; bytes <= maxBytes; bytes++) {
-      moved[bytes] = crc;
-      crc = (crc >>> 8) ^ TABLES[crc & 0xff]!;
-    }
-  }
-
-  /** The CRC-32 of the prefix and a text, from the CRC-32 and the size of the text. */
-  with(crc: number, bytes: number): number {
-    return (this.#moved[bytes]! ^ crc) >>> 0;
-  }
-}
-
 /** Adds up CRCs without creating a bigint for each. */
 export class CrcSum {
   #total = 0n;

@@ -6,14 +6,7 @@
  */
 
 import { crc32 } from "node:zlib";
-import {
-  Crc32AfterPrefix,
-  crc32Of,
-  crc32With,
-  CrcSum,
-  emptyTally,
-  type Tally,
-} from "../records/checksum.ts";
+import { crc32Of, crc32With, CrcSum, emptyTally, type Tally } from "../records/checksum.ts";
 import { CountForm } from "../records/count_form.ts";
 import { readCount } from "../records/counted_entry.ts";
 import { KEY_CUT, KEY_LENGTH } from "../records/line_entry.ts";
@@ -46,8 +39,6 @@ const NEWLINE = 0x0a;
 const OUTPUT_BLOCK_BYTES = 1024 * 1024;
 /** Up to this length a loop copies faster than `set`. */
 const SHORT_COPY_BYTES = 256;
-/** Up to this size of an entry, the CRC-32 of its output follows from that of its input. */
-const MAX_MOVED_BYTES = 4096;
 /** A bucket has fewer entries. */
 const RANKS_PER_BUCKET = 2 ** 24;
 
@@ -71,8 +62,6 @@ export class BucketReducer {
   readonly #distinct: boolean;
   readonly #top: TopList | undefined;
   readonly #block = new Uint8Array(OUTPUT_BLOCK_BYTES);
-  /** Gives the CRC-32 of an entry with the count 1 in front. */
-  readonly #afterOne: Crc32AfterPrefix;
   /** Of the bucket that is being reduced: where it goes, and the rank of its first group. */
   #output: SortedBytes | undefined;
   #firstRank = 0;
@@ -89,9 +78,6 @@ export class BucketReducer {
     const order = new LineOrder(format);
     this.#order = new BucketOrder(this.#slab, format, order);
     this.#form = new CountForm(format, order);
-    const one = new Uint8Array(this.#form.bytesOf(1));
-    this.#form.write(one, 0, 1);
-    this.#afterOne = new Crc32AfterPrefix(one, MAX_MOVED_BYTES);
     this.#keyed = order.keyed;
     this.#distinct = order.distinct;
     if (format.top !== undefined) this.#top = new TopList(format.top);
@@ -185,13 +171,7 @@ export class BucketReducer {
     const at = this.#fill;
     this.#put(group, block, at);
     this.#fill = at + size;
-    let crc = group.crc;
-    if (countBytes > 0) {
-      crc = group.count === 1 && bytes <= MAX_MOVED_BYTES
-        ? this.#afterOne.with(crc, bytes)
-        : crc32Of(block, at, at + size);
-    }
-    this.#writtenSum.addCrc(crc);
+    this.#writtenSum.addCrc(countBytes > 0 ? crc32Of(block, at, at + size) : group.crc);
   }
 
   /** The top entries of all buckets so far. */

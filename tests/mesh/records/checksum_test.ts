@@ -4,7 +4,6 @@ import fc from "fast-check";
 import {
   copyBytesWithCrc32,
   copyWithCrc32,
-  Crc32AfterPrefix,
   CrcSum,
   formatSum,
 } from "../../../lib/mesh/records/checksum.ts";
@@ -42,14 +41,6 @@ Deno.test("copyBytesWithCrc32() copies, and gives the CRC-32 of zlib", () => {
       assert.ok(target.every((byte, i) => byte === 0 || (i >= to && i < to + line.length)));
     },
   ));
-});
-
-Deno.test("Crc32AfterPrefix gives the CRC-32 of a prefix and a text", () => {
-  const bytes = () => fc.uint8Array({ maxLength: 300, size: "max" });
-  fc.assert(fc.property(bytes(), bytes(), (prefix, text) => {
-    const after = new Crc32AfterPrefix(prefix, 300);
-    assert.equal(after.with(crc32(text), text.length), crc32(text, crc32(prefix)));
-  }));
 });
 
 Deno.test("CrcSum adds up more than a double can hold", () => {
