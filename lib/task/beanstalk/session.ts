@@ -104,8 +104,12 @@ export class BeanstalkSession implements Waits {
       } while (!this.#runner.quit && await this.#read());
     } catch (error) {
       if (!(error instanceof StorageUnavailableError)) throw error;
-      // The replies in the buffer may not be true: send only the error, and disconnect.
-      this.#context.log.error("Cannot answer a client", { error: error.message });
+      // The replies in the buffer may not be true: send only the error, and disconnect. The storage
+      // has logged its failure, once for all clients.
+      this.#context.log.debug("Client disconnected, as the storage has failed", {
+        client: this.#connection.id,
+        error: error.message,
+      });
       this.#replies.clear();
       this.#replies.word("INTERNAL_ERROR");
       await this.#connection.write(this.#replies.bytes);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Connection } from "../../../lib/net/connection.ts";
 import { BeanstalkServer } from "../../../lib/task/beanstalk/server.ts";
+import { storageUnavailable } from "../../../lib/storage/store.ts";
 import { SYSTEM_CLOCK } from "../../../lib/task/clock.ts";
 import { MemoryQueue } from "../../../lib/task/memory/queue.ts";
 import { delay } from "@std/async/delay";
@@ -53,6 +54,32 @@ Deno.test("BeanstalkSession: a client lets others have their turns between its b
   clearInterval(other);
   assert(seen.includes(500) && seen.includes(1000), `others came after ${seen.join(", ")} jobs`);
   assert.equal(queue.stats().ready, 1500);
+  await queue.close();
+});
+
+Deno.test("BeanstalkSession: a client whose job cannot be stored gets one error, and the log no other", async () => {
+  const queue = new MemoryQueue(SYSTEM_CLOCK, queueOptions());
+  const connect = queue.connect.bind(queue);
+  const put = () => {
+    throw storageUnavailable("the disk is full");
+  };
+  queue.connect = (...options) => Object.assign(connect(...options), { put });
+  const logged = new TestLog();
+  const options = { maxJobBytes: 10, version: "0.0.0", log: logged.log };
+  const source = sourceOf([new TextEncoder().encode("use a\r\nput 0 0 60 1\r\nx\r\nuse b\r\n")]);
+  let sent = "";
+  const write = (bytes: Uint8Array) => {
+    sent += new TextDecoder().decode(bytes);
+    return Promise.resolve();
+  };
+  const connection = { ...source, id: 7, write } as unknown as Connection;
+  await new BeanstalkServer(queue, options).serve(connection);
+  assert.equal(sent, "INTERNAL_ERROR\r\n");
+  // The storage itself has logged the failure. With a line for each client, it would be buried.
+  assert.match(
+    logged.lines.join(""),
+    /^\S+ level=debug .* client=7 error="storage unavailable: .*"\n$/,
+  );
   await queue.close();
 });
 
