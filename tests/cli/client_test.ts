@@ -269,7 +269,7 @@ Deno.test({
     await using directory = await makeTempDirectory();
     const shows = async (...options: string[]) => {
       const words = ["client", server.address, ...options];
-      using terminal = new TestTerminal(words, directory.path, "</dev/null");
+      using terminal = new TestTerminal(words, directory.path, { redirection: "</dev/null" });
       return await terminal.ends();
     };
     assert.equal(await shows(), "\\x1b[31mred\\x1b[0m\r\n\\xc3");

@@ -38,7 +38,7 @@ Deno.test("wantsColours(): only at a terminal, and not with NO_COLOR", () => {
 
 Deno.test({
   name: "serve: the log has colours at a terminal",
-  ignore: !HAS_SCRIPT || Deno.noColor,
+  ignore: !HAS_SCRIPT,
   fn: async () => {
     await using directory = await makeTempDirectory();
     await Deno.writeTextFile(`${directory.path}/quartet.toml`, "");
@@ -48,6 +48,7 @@ Deno.test({
     using terminal = new TestTerminal(
       ["serve", "--config=quartet.toml", ...off],
       directory.path,
+      { env: { NO_COLOR: "" } },
     );
     const seen = await terminal.seen("msg=Ready");
     assert.match(seen, /\x1b\[2mtime=\S+\x1b\[0m level=info logger=daemon msg=Ready$/);

@@ -25,9 +25,14 @@ export class TestTerminal implements Disposable {
    *
    * @param words The words of the command line.
    * @param directory The working directory.
-   * @param redirection Appended to the command line in the shell, such as "</dev/null".
+   * @param options.redirection Appended to the command line in the shell, such as "</dev/null".
+   * @param options.env Variables of the environment that differ from those of the tests.
    */
-  constructor(words: readonly string[], directory: string, redirection = "") {
+  constructor(
+    words: readonly string[],
+    directory: string,
+    { redirection = "", env = {} }: { redirection?: string; env?: Record<string, string> } = {},
+  ) {
     const quote = (word: string) => `'${word.replaceAll("'", "'\\''")}'`;
     const command = [Deno.execPath(), ...quartet().words, ...words].map(quote).join(" ");
     this.#child = new Deno.Command("script", {
@@ -40,6 +45,7 @@ export class TestTerminal implements Disposable {
         "/dev/null",
       ],
       cwd: directory,
+      env,
       stdin: "piped",
       stdout: "piped",
       stderr: "null",
