@@ -21,6 +21,11 @@ export interface StageOptions {
   parts: readonly Part[];
   /** What the daemon needs, itself included; disposed of with the stage. */
   resources: AsyncDisposableStack;
+  /**
+   * How many descriptors the daemon may open when it first needs them, even after the warm-up, such as
+   * connections to a database. @default {0}
+   */
+  lateDescriptors?: number;
   /** Lines at level error that a part brings about. */
   expectedErrors?: RegExp;
   /** Checks what is left when the daemon has stopped. */
@@ -69,9 +74,9 @@ export class Stage implements AsyncDisposable {
    * @returns Whether nothing at all was wrong.
    */
   async finish(): Promise<boolean> {
-    const { daemon, expectedErrors, afterwards } = this.#options;
+    const { daemon, lateDescriptors = 0, expectedErrors, afterwards } = this.#options;
     const { watch } = this;
-    const most = this.#descriptors + SPARE_DESCRIPTORS;
+    const most = this.#descriptors + lateDescriptors + SPARE_DESCRIPTORS;
     await until("no descriptor is left", () => watch.descriptors() <= most, 30_000, 100)
       .catch((error) => this.#fail(error));
     const { beforeBytes, afterBytes, peakBytes, isFlat } = await watch.growth();
