@@ -48,10 +48,7 @@ export interface SortOrder {
 /** The words of an order, as on a command line; empty for lines compared as a whole. */
 export type OrderWords = readonly string[];
 
-/** The letters that an order knows besides -t and -k. */
-export const ORDER_LETTERS = "bfghnrsuMV";
-
-/** The most keys of an order, */
+/** The most keys of an order. */
 const MAX_KEYS = 32;
 /** and the most characters that its words may have together: they are part of the first line of a link. */
 export const MAX_ORDER_CHARACTERS = 2000;

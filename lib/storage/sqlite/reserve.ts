@@ -8,9 +8,6 @@
 
 import type { Connection, Modules } from "./connection.ts";
 
-/** The reserve of a file. */
-export type Reserve = ReturnType<typeof reserve>;
-
 /** Creates the functions on it. Runs in a worker thread from its source text; see connection.ts. */
 export function reserve(connection: Connection, modules: Modules) {
   const { path, reserveBytes, maxPages } = connection.options;
